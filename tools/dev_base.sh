@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# What the verbs of ./dev have in common: messages, the build directory, configuring and compiling it.
+# Sourced by ./dev with OM_ROOT and OM_BUILD set. Messages go to stderr, results to stdout.
+
+say() { echo "dev: $*" >&2; }
+
+die() {
+  say "$*"
+  exit 1
+}
+
+usage() {
+  say "$*; see ./dev help"
+  exit 2
+}
+
+# The argument as one word for any POSIX shell.
+shell_quoted() { printf "'%s'" "${1//\'/\'\\\'\'}"; }
+
+# Runs a command silently; its output is shown only if it fails.
+quietly() {
+  local log status=0
+  log=$(mktemp)
+  "$@" >"$log" 2>&1 || status=$?
+  if ((status != 0)); then cat "$log" >&2; fi
+  rm -f "$log"
+  return "$status"
+}
+
+# Was directory $1 configured by meson from this tree?
+configured() {
+  [[ -f $1/build.ninja && -f $1/meson-info/meson-info.json ]] &&
+    grep -qF "\"source\": \"$OM_ROOT\"" "$1/meson-info/meson-info.json"
+}
+
+# Is the configuration of directory $1 as old as what it was made from? Ninja knows only the meson.build files
+# that were there; a new one is found here.
+up_to_date() {
+  [[ -z $(find "$OM_ROOT" -name 'build*' -prune -o \( -name meson.build -o -name meson_options.txt \) \
+    -newer "$1/build.ninja" -print -quit) ]]
+}
+
+# configure DIRECTORY [meson option...]: makes it a build directory with these options. One that has them is
+# left alone; one of another tree, or which was not configured to the end, is configured anew.
+configure() {
+  local directory=$1 wanted had=''
+  shift
+  wanted="$*"
+  if [[ -f $directory/.dev-options ]]; then had=$(<"$directory/.dev-options"); fi
+  if configured "$directory"; then
+    if [[ $had == "$wanted" ]] && up_to_date "$directory"; then return; fi
+    say "configure $directory again"
+    quietly meson setup --reconfigure "$directory" "$OM_ROOT" "$@"
+  else
+    say "configure $directory"
+    if [[ -f $directory/meson-private/coredata.dat ]]; then set -- --wipe "$@"; fi
+    quietly meson setup "$directory" "$OM_ROOT" "$@"
+  fi
+  echo "$wanted" >"$directory/.dev-options"
+}
+
+# compile DIRECTORY [target...]: one line of progress on a terminal, only failures elsewhere.
+compile() {
+  local directory=$1
+  shift
+  if [[ -t 1 ]]; then
+    ninja -C "$directory" -j "$(nproc)" "$@"
+  else
+    quietly ninja -C "$directory" -j "$(nproc)" "$@"
+  fi
+}

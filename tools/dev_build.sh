@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# ./dev build, env, demo, bench: the verbs that make the programs and use them.
+
+# Where meson puts what a user calls or what those look for.
+PROGRAM_FOLDERS=(cli migrator deputy migrator/guest)
+PROGRAMS=(cli/om cli/openmosix migrator/om-migrator deputy/om-deputy migrator/guest/om-guest libom/om-body
+  libom/libom.so)
+
+verb_build() {
+  need_packages build
+  configure "$OM_BUILD"
+  compile "$OM_BUILD" "$@"
+}
+
+# PATH of the caller without the folders of this build, then with them in front: may be evaluated repeatedly.
+verb_env() {
+  local name folder part path='' front=''
+  for name in "${PROGRAMS[@]}"; do
+    [[ -e $OM_BUILD/$name ]] || die "$OM_BUILD/$name is not built; ./dev build does it"
+  done
+  for folder in "${PROGRAM_FOLDERS[@]}"; do front+=$OM_BUILD/$folder:; done
+  while IFS= read -r -d : part; do
+    case $part in
+      "$OM_BUILD"/*) ;;
+      *) path+=:$part ;;
+    esac
+  done <<<"$PATH:"
+  echo "export PATH=$(shell_quoted "$front${path#:}")"
+  echo "export OM_PRELOAD=$(shell_quoted "$OM_BUILD/libom/libom.so")"
+}
+
+verb_demo() {
+  if (($# > 0)); then usage "demo takes no arguments"; fi
+  need_packages build test
+  configure "$OM_BUILD"
+  say "build the programs (the first time takes some minutes)"
+  compile "$OM_BUILD" "${PROGRAMS[@]}"
+  exec python3 "$OM_ROOT/tools/dev_demo.py" --build "$OM_BUILD"
+}
+
+verb_bench() {
+  need_packages build bench
+  configure "$OM_BUILD"
+  compile "$OM_BUILD" "${PROGRAMS[@]}" bench/all
+  exec python3 "$OM_ROOT/bench/run.py" --build "$OM_BUILD" "$@"
+}

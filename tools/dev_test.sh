@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# ./dev test, asan, tsan, cover, fuzz: the verbs that run tests. Each has a build directory of its own.
+
+# The test drivers, started by root, become an ordinary user, who must be able to read tree and build. Where
+# that user cannot (a tree below /root), the verb is run again in a copy.
+readable_by_others() {
+  ((EUID != 0)) || setpriv --reuid=65534 --regid=65534 --clear-groups test -r "$OM_ROOT/dev"
+}
+
+run_in_readable_copy() {
+  local copy status=0
+  copy=$(mktemp -d /var/tmp/om-tree-XXXXXX)
+  say "the tests run as an ordinary user, who cannot read $OM_ROOT: they run in the copy $copy"
+  chmod 755 "$copy"
+  tar -C "$OM_ROOT" --exclude='./build*' --exclude=./.git -cf - . | tar -C "$copy" -xf -
+  chmod -R go+rX "$copy"
+  env -u OM_BUILD "$copy/dev" "$@" || status=$?
+  if ((status == 0)); then rm -rf "$copy"; else say "kept $copy"; fi
+  exit "$status"
+}
+
+# run_tests DIRECTORY SUITE [meson test argument...]
+run_tests() {
+  local directory=$1 suite=$2 selection status=0
+  shift 2
+  case $suite in
+    quick | full) selection=(--setup "$suite") ;;
+    *) selection=(--suite "$suite") ;;
+  esac
+  if [[ $(meson test -C "$directory" --no-rebuild --list "${selection[@]}" "$@" 2>&1) == *'No suitable tests'* ]]; then
+    usage "there is no such test: ${selection[*]} $*"
+  fi
+  meson test -C "$directory" --no-rebuild --print-errorlogs "${selection[@]}" "$@" || status=$?
+  say "logs: $directory/meson-logs/"
+  if ((status == 0)); then say "suite $suite: passed"; else say "suite $suite: FAILED"; fi
+  return "$status"
+}
+
+verb_test() {
+  local suite=quick given=("$@") rest=()
+  while (($# > 0)); do
+    case $1 in
+      --suite)
+        if (($# < 2)); then usage "--suite needs a name"; fi
+        suite=$2
+        shift
+        ;;
+      --suite=*) suite=${1#*=} ;;
+      *) rest+=("$1") ;;
+    esac
+    shift
+  done
+  readable_by_others || run_in_readable_copy test "${given[@]}"
+  need_packages build test
+  configure "$OM_BUILD"
+  compile "$OM_BUILD"
+  run_tests "$OM_BUILD" "$suite" "${rest[@]}"
+}
+
+# sanitized NAME SANITIZERS SUITES [meson test argument...]: hosted code instrumented, freestanding code and
+# the programs that are moved as ever.
+sanitized() {
+  local name=$1 sanitizers=$2 suites=$3 directory=$OM_BUILD-$1 suite arguments=()
+  shift 3
+  readable_by_others || run_in_readable_copy "$name" "$@"
+  need_packages build test
+  configure "$directory" "-Db_sanitize=$sanitizers" -Db_lundef=false -Dbench=false -Dmode=release
+  compile "$directory"
+  for suite in $suites; do arguments+=(--suite "$suite"); done
+  if (($# > 0)); then arguments=("$@"); fi
+  run_tests "$directory" quick "${arguments[@]}" --timeout-multiplier 3
+}
+
+verb_asan() {
+  export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1}
+  export UBSAN_OPTIONS=${UBSAN_OPTIONS:-halt_on_error=1:print_stacktrace=1}
+  sanitized asan address,undefined 'unit fuzz cluster' "$@"
+}
+
+verb_tsan() {
+  export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1}
+  sanitized tsan thread 'unit cluster' "$@"
+}
+
+verb_cover() {
+  local directory=$OM_BUILD-cover status=0
+  readable_by_others || run_in_readable_copy cover "$@"
+  need_packages build test
+  configure "$directory" -Db_coverage=true -Dbench=false -Dmode=release
+  compile "$directory"
+  find "$directory" -name '*.gcda' -delete
+  # Tests started by root run as another user, who writes the counts beside the objects.
+  if ((EUID == 0)); then find "$directory" -name '*.p' -type d -exec chmod a+rwX {} +; fi
+  run_tests "$directory" quick --suite unit --suite fuzz --suite cluster "$@" || status=$?
+  python3 "$OM_ROOT/tools/dev_cover.py" --root "$OM_ROOT" --build "$directory"
+  return "$status"
+}
+
+verb_fuzz() {
+  local target='' seconds=60 directory=$OM_BUILD-fuzz name names=() status=0
+  while (($# > 0)); do
+    case $1 in
+      --seconds)
+        if (($# < 2)); then usage "--seconds needs a number"; fi
+        seconds=$2
+        shift
+        ;;
+      --seconds=*) seconds=${1#*=} ;;
+      -*) usage "fuzz has no option $1" ;;
+      *) target=$1 ;;
+    esac
+    shift
+  done
+  [[ $seconds =~ ^[1-9][0-9]*$ ]] || usage "--seconds: not a number: $seconds"
+  for name in "$OM_ROOT"/test/fuzz/*.cc; do names+=("$(basename "$name" .cc)"); done
+  if [[ -n $target ]]; then
+    [[ -f $OM_ROOT/test/fuzz/$target.cc ]] || usage "no fuzz target $target; one of: ${names[*]}"
+    names=("$target")
+  fi
+  need_packages build fuzz
+  CC=clang CXX=clang++ configure "$directory" -Dfuzzers=true -Dbench=false -Dmode=release
+  compile "$directory" fuzzers
+  for name in "${names[@]}"; do
+    fuzz_one "$directory" "$name" "$seconds" || status=1
+  done
+  return "$status"
+}
+
+# New inputs go to the build directory; what crashes is kept there and named.
+fuzz_one() {
+  local directory=$1/fuzz/$2
+  mkdir -p "$directory"
+  say "fuzz $2 for $3 s"
+  if "$1/test/fuzz/$2_fuzz" -max_total_time="$3" -print_final_stats=1 -timeout=10 -rss_limit_mb=2048 \
+    -artifact_prefix="$directory/" "$directory" "$OM_ROOT/test/fuzz/corpus/$2" >"$directory.log" 2>&1; then
+    say "$2: $(sed -n 's/^stat::number_of_executed_units: *//p' "$directory.log") runs, no finding"
+    return
+  fi
+  tail -n 40 "$directory.log" >&2
+  say "$2: a finding; input and log in $directory"
+  return 1
+}
