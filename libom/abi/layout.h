@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where things are inside the range that libom owns on both sides of a migration.
+//
+// The arena is reserved by the deputy in the stopped program (PROT_NONE, any free place) before the first
+// departure and mapped at the same address in every body, so neither side can ever hand the range out to
+// the program. Its content is never migrated: each side uses a slot in its own way.
+//
+//   arena + 0            control area: local vDSO (body), plans and lists from the daemons
+//   arena + kControlSize slot 0, slot 1, ...   one per thread
+#pragma once
+
+#include <stdint.h>
+
+namespace om {
+
+constexpr uint64_t kPageSize = 4096;
+
+// Control area.
+constexpr uint64_t kControlVdso = 0;                  // body: its own vvar/vdso pages live here
+constexpr uint64_t kControlVdsoSize = 0x40000;        // 256 KiB
+constexpr uint64_t kControlPlan = kControlVdsoSize;   // body: RestorePlan; home: drop list
+constexpr uint64_t kControlPlanSize = 0x3c0000;       // 3.75 MiB
+constexpr uint64_t kControlSize = kControlPlan + kControlPlanSize;
+static_assert(kControlSize == 0x400000);
+
+// One slot: 256 KiB, of which an idle thread touches three or four pages.
+constexpr uint64_t kSlotSize = 0x40000;
+constexpr uint64_t kSlotGuard = 0x1000;               // [0, 0x1000) PROT_NONE: below the block, above the
+                                                      // buffers of the slot before
+constexpr uint64_t kSlotBlock = 0x1000;               // BodyThread or HomeThread
+constexpr uint64_t kSlotBlockSize = 0x3000;
+constexpr uint64_t kSlotFrame = 0x4000;               // ResumeFrame, 64-aligned xsave area inside
+constexpr uint64_t kSlotFrameSize = 0x4000;
+constexpr uint64_t kSlotLanding = 0x8000;             // body: alternate signal stack, a landing place only
+constexpr uint64_t kSlotLandingSize = 0x8000;
+constexpr uint64_t kSlotStack = 0x10000;              // gate stack or executor stack
+constexpr uint64_t kSlotStackSize = 0x10000;
+constexpr uint64_t kSlotRecv = 0x20000;               // receive buffer of the channel
+constexpr uint64_t kSlotRecvSize = 0x10000;
+constexpr uint64_t kSlotSend = 0x30000;               // send buffer, bounce memory
+constexpr uint64_t kSlotSendSize = 0x10000;
+static_assert(kSlotSend + kSlotSendSize == kSlotSize);
+
+constexpr uint32_t kMinSlots = 64;
+constexpr uint32_t kDefaultSlots = 1024;
+constexpr uint32_t kMaxSlots = 16384;
+
+constexpr uint64_t arena_bytes(uint32_t slots) { return kControlSize + uint64_t{slots} * kSlotSize; }
+constexpr uint64_t slot_address(uint64_t arena, uint32_t slot) {
+  return arena + kControlSize + uint64_t{slot} * kSlotSize;
+}
+
+// General registers in the order of the kernel's struct sigcontext, so that a signal frame can be copied
+// in one go.
+enum GprIndex : uint32_t {
+  kR8, kR9, kR10, kR11, kR12, kR13, kR14, kR15, kRdi, kRsi, kRbp, kRbx, kRdx, kRax, kRcx, kRsp, kRip, kFlags,
+  kGprCount
+};
+static_assert(kGprCount == 18);
+
+// How a thread is put back to work without a signal frame: om_resume_user loads the vector state with
+// XRSTOR and the rest with IRETQ. Written by the deputy (rollback) or the keeper (start of the body).
+struct ResumeFrame {
+  uint64_t gpr[kGprCount];
+  uint64_t fs_base;
+  uint64_t sigmask;      // home only
+  uint64_t pad[12];
+  // xsave area in the layout of this CPU follows, 64-byte aligned
+};
+static_assert(sizeof(ResumeFrame) == 256);
+constexpr uint64_t kFrameXsave = 256;
+
+}  // namespace om

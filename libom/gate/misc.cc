@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Calls answered from cached values, calls that the body's kernel answers by itself, and calls whose way
+// depends on their arguments.
+#include "libom/abi/kernel.h"
+#include "libom/gate/functions.h"
+#include "libom/gate/gate.h"
+#include "libom/safe/mem.h"
+#include "libom/safe/numbers.h"
+#include "libom/safe/row.h"
+#include "libom/safe/syscall.h"
+
+namespace om::gate {
+namespace {
+
+using safe::sys;
+
+bool is_own_thread(int32_t tid) {
+  if (tid == g_body.home_pid) return true;
+  for (uint32_t i = 0; i < g_body.slots_ready; i++) {
+    const BodyThread* t = thread_at(i);
+    if (t->busy && t->home_tid == tid) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+// Context: gate
+long gate_ids(GateCall& c) {
+  switch (c.nr) {
+    case kNr_getpid:
+      return g_body.home_pid;
+    case kNr_gettid:
+      return c.thread->home_tid;
+    case kNr_getuid:
+      return g_body.ids[0];
+    case kNr_geteuid:
+      return g_body.ids[1];
+    case kNr_getgid:
+      return g_body.ids[4];
+    case kNr_getegid:
+      return g_body.ids[5];
+    default:
+      return forward(c);
+  }
+}
+
+// Context: gate
+long gate_uname(GateCall& c) {
+  return om_copy(reinterpret_cast<void*>(c.args[0]), g_body.uts, sizeof g_body.uts) == 0 ? 0 : -k::kEFAULT;
+}
+
+// The body's kernel answers, and the answer concerns memory, scheduling or randomness only.
+// Context: gate
+long gate_native(GateCall& c) {
+  return sys(c.nr, c.args[0], c.args[1], c.args[2], c.args[3], c.args[4], c.args[5]);
+}
+
+// Context: gate
+long gate_membarrier(GateCall& c) { return gate_native(c); }
+
+// Context: gate
+long gate_pselect6(GateCall& c) {
+  // The mask lies behind a second pointer: it travels by value (home_pselect6 puts it back).
+  k::Iovec by_value{0, 0};
+  if (c.args[5] != 0) {
+    k::Iovec given;
+    if (om_copy(&given, reinterpret_cast<void*>(c.args[5]), sizeof given) != 0) return -k::kEFAULT;
+    if (given.base != 0) {
+      if (given.len != 8) return -k::kEINVAL;
+      if (om_copy(&by_value.base, reinterpret_cast<void*>(given.base), 8) != 0) return -k::kEFAULT;
+      by_value.len = 8;
+    }
+    c.args[5] = reinterpret_cast<uint64_t>(&by_value);
+  }
+  return forward(c);
+}
+
+// Wait queues on other words than one 32-bit futex: rare enough to be served at home.
+// Context: gate
+long gate_futex2(GateCall& c) { return come_home(c); }
+
+// A signal that would dump core is raised at home, where the memory is then complete.
+// Context: gate
+long gate_kill(GateCall& c) {
+  constexpr uint64_t kCore = k::sig_bit(k::kSIGQUIT) | k::sig_bit(k::kSIGILL) | k::sig_bit(k::kSIGTRAP) |
+                             k::sig_bit(k::kSIGABRT) | k::sig_bit(k::kSIGBUS) | k::sig_bit(k::kSIGFPE) |
+                             k::sig_bit(k::kSIGSEGV) | k::sig_bit(k::kSIGXCPU) | k::sig_bit(k::kSIGXFSZ) |
+                             k::sig_bit(k::kSIGSYS);
+  const bool tg = c.nr == kNr_tgkill || c.nr == kNr_rt_tgsigqueueinfo;
+  const auto target = static_cast<int32_t>(c.args[tg ? 1 : 0]);
+  const auto sig = static_cast<uint32_t>(c.args[tg ? 2 : 1]);
+  if (sig >= 1 && sig <= 64 && (kCore & k::sig_bit(sig)) && !(g_body.caught & k::sig_bit(sig)) &&
+      is_own_thread(target)) {
+    return come_home(c);
+  }
+  return forward(c);
+}
+
+// Keeps the map of caught signals that gate_kill looks at.
+// Context: gate
+long gate_rt_sigaction(GateCall& c) {
+  KernelSigaction action{};
+  const auto sig = static_cast<uint32_t>(c.args[0]);
+  if (c.args[1] != 0 && om_copy(&action, reinterpret_cast<void*>(c.args[1]), sizeof action) != 0) return -k::kEFAULT;
+  const long r = forward(c);
+  if (r == 0 && !c.restart && c.args[1] != 0 && sig >= 1 && sig <= 64) {
+    if (action.handler > k::kSigIgn) {
+      __atomic_or_fetch(&g_body.caught, k::sig_bit(sig), __ATOMIC_RELAXED);
+    } else {
+      __atomic_and_fetch(&g_body.caught, ~k::sig_bit(sig), __ATOMIC_RELAXED);
+    }
+  }
+  return r;
+}
+
+// Context: gate
+long forward_row(GateCall& c) {
+  SyscallDesc storage;
+  const safe::Row row = safe::resolve_row(*c.desc, c.args, storage);
+  switch (row.route) {
+    case Route::kFwd:
+    case Route::kSplit:
+      return row.desc == c.desc ? forward(c) : forward_as(c, c.nr, *row.desc);
+    case Route::kDeny:
+      return -static_cast<long>(row.deny_errno);
+    case Route::kHome:
+    case Route::kLocal:  // a command that the gate has no code for
+    case Route::kVirt:
+    case Route::kUnknown:
+      break;
+  }
+  return come_home(c);
+}
+
+// Context: gate
+long gate_prctl(GateCall& c) {
+  constexpr uint32_t kSetName = 15, kSetTimerslack = 29, kGetTidAddress = 40, kSetVma = 0x53564d41;
+  switch (static_cast<uint32_t>(c.args[0])) {
+    case kSetName: {
+      // As the kernel: at most 16 bytes are looked at, and a name without a NUL among them is cut.
+      char name[16] = {};
+      if (om_copy(name, reinterpret_cast<void*>(c.args[1]), 1) != 0) return -k::kEFAULT;
+      for (int i = 0; i < 15 && om_copy(&name[i], reinterpret_cast<void*>(c.args[1] + static_cast<uint64_t>(i)), 1) == 0 && name[i] != 0; i++) {
+      }
+      name[15] = 0;
+      c.args[1] = reinterpret_cast<uint64_t>(name);
+      c.hold = 1;  // the name is on this stack: the thread does not move while it waits
+      return forward_row(c);
+    }
+    case kSetTimerslack:
+    case kGetTidAddress:
+      if (static_cast<uint32_t>(c.args[0]) == kGetTidAddress) {
+        return om_copy(reinterpret_cast<void*>(c.args[1]), &c.thread->ctid, 8) == 0 ? 0 : -k::kEFAULT;
+      }
+      return call_home(c, c.nr, c.args);
+    case kSetVma:
+      return 0;  // a name for anonymous memory in /proc/PID/maps; nothing depends on it
+    default:
+      return forward_row(c);
+  }
+}
+
+// Context: gate
+long gate_mlock(GateCall& c) {
+  // Locking is about the memory of the node where the program runs; home repeats it when it comes back.
+  return come_home(c);
+}
+
+}  // namespace om::gate

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A body thread stands still: everything the keeper needs is in its slot (block and xsave area), and nothing
+// of the program can run until BodyState.stop changes. The keeper's kick wakes the futex wait; the word is
+// read again each time.
+#include "libom/abi/kernel.h"
+#include "libom/gate/gate.h"
+#include "libom/gate/thread.h"
+#include "libom/gate/xstate.h"
+#include "libom/safe/atomic.h"
+#include "libom/safe/lock.h"
+#include "libom/safe/numbers.h"
+#include "libom/safe/syscall.h"
+
+namespace om::gate {
+
+// Context: gate
+void park(BodyThread* t, ThreadKind kind) {
+  // What was posted must have been executed before home can take over; waiting Calls come after it anyway.
+  if (kind == kThreadUser) drain(t);
+  t->kind = kind;
+  t->xsave_bytes = park_vector_state(t);
+  for (;;) {
+    const uint32_t generation = safe::load_acquire(&g_body.stop);
+    if (generation == 0) break;
+    if (t->park_seen != generation) {
+      t->park_seen = generation;
+      safe::store_release(&t->phase, static_cast<uint32_t>(kBodyParked));
+      BodyMessage m{};
+      m.type = kBodyIsParked;
+      m.slot = t->slot;
+      m.a = generation;
+      safe::sys(kNr_write, 3, &m, sizeof m);
+    }
+    safe::futex_wait(&g_body.stop, generation);
+  }
+  t->park_seen = 0;
+  t->phase = kBodyGate;
+  t->kick = 0;
+}
+
+}  // namespace om::gate

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Address-space calls. The body's kernel does them first (it knows its own free ranges, and they are free at
+// home too, because both maps are kept equal); home repeats them in ticket order without being waited for.
+// Only a file mapping needs home at once: the file is there.
+//
+// File mappings are private copies in a body. What depends on the file behind them (DONTNEED reading it
+// again, growing into more of it) goes home first; the list of such ranges is kept in file_ranges.
+#include "libom/abi/kernel.h"
+#include "libom/gate/channel.h"
+#include "libom/gate/functions.h"
+#include "libom/gate/gate.h"
+#include "libom/safe/lock.h"
+#include "libom/safe/marshal.h"
+#include "libom/safe/mem.h"
+#include "libom/safe/numbers.h"
+#include "libom/safe/syscall.h"
+
+namespace om::gate {
+namespace {
+
+using safe::kAborted;
+using safe::sys;
+
+constexpr uint64_t kPageMask = kPageSize - 1;
+
+uint64_t page_up(uint64_t n) { return (n + kPageMask) & ~kPageMask; }
+
+bool is_error(long r) { return r < 0 && r > -4096; }
+
+class MmLock {
+ public:
+  explicit MmLock(BodyThread* t) : held_(safe::lock_window(&g_body.mm_lock, &t->kick) == 0) {}
+  ~MmLock() {
+    if (held_) safe::unlock(&g_body.mm_lock);
+  }
+  MmLock(const MmLock&) = delete;
+  MmLock& operator=(const MmLock&) = delete;
+  bool held() const { return held_; }
+
+ private:
+  bool held_;
+};
+
+bool overlaps(uint64_t a_lo, uint64_t a_hi, uint64_t b_lo, uint64_t b_hi) { return a_lo < b_hi && b_lo < a_hi; }
+
+// Does [lo, hi) touch a range whose contents come from a file.
+bool is_file_range(uint64_t lo, uint64_t hi) {
+  if (g_body.file_range_count > kMaxFileRanges) return true;
+  for (uint64_t i = 0; i < g_body.file_range_count; i++) {
+    if (overlaps(lo, hi, g_body.file_ranges[i].lo, g_body.file_ranges[i].hi)) return true;
+  }
+  return false;
+}
+
+void add_file_range(uint64_t lo, uint64_t hi) {
+  uint64_t& n = g_body.file_range_count;
+  if (n < kMaxFileRanges) g_body.file_ranges[n] = {lo, hi};
+  n = n < kMaxFileRanges ? n + 1 : kMaxFileRanges + 1;
+}
+
+// [lo, hi) is no longer file memory: unmapped or mapped over.
+void forget_file_range(uint64_t lo, uint64_t hi) {
+  if (g_body.file_range_count > kMaxFileRanges) return;
+  for (uint64_t i = 0; i < g_body.file_range_count;) {
+    Range& r = g_body.file_ranges[i];
+    if (!overlaps(lo, hi, r.lo, r.hi)) {
+      i++;
+    } else if (lo <= r.lo && hi >= r.hi) {
+      r = g_body.file_ranges[--g_body.file_range_count];
+    } else if (lo <= r.lo) {
+      r.lo = hi;
+      i++;
+    } else if (hi >= r.hi) {
+      r.hi = lo;
+      i++;
+    } else {
+      const uint64_t tail = r.hi;
+      r.hi = lo;
+      add_file_range(hi, tail);
+      i++;
+    }
+  }
+}
+
+void note_touched(uint64_t lo, uint64_t hi) {
+  uint64_t& n = g_body.touched_count;
+  if (n > 0 && n <= kMaxTouched) {
+    Range& last = g_body.touched[n - 1];
+    if (lo <= last.hi && hi >= last.lo) {
+      last.lo = lo < last.lo ? lo : last.lo;
+      last.hi = hi > last.hi ? hi : last.hi;
+      return;
+    }
+  }
+  if (n < kMaxTouched) g_body.touched[n] = {lo, hi};
+  n = n < kMaxTouched ? n + 1 : kMaxTouched + 1;
+}
+
+void post(BodyThread* t, uint32_t nr, uint64_t a, uint64_t b, uint64_t c = 0, uint64_t d = 0, uint64_t e = 0,
+          uint64_t f = 0) {
+  const uint64_t args[6] = {a, b, c, d, e, f};
+  post_home(t, nr, args);
+}
+
+// Contents of a fresh file mapping at [at, at + len), which home has made. Pages beyond the end of the file
+// stay inaccessible here: touching one comes home, where it is SIGBUS as always.
+long fetch_file(GateCall& c, uint64_t at, uint64_t len, uint32_t prot) {
+  uint64_t have = 0;
+  while (have < len) {
+    const uint64_t n = len - have < kPieceBytes ? len - have : kPieceBytes;
+    const uint64_t args[6] = {at + have, n, 0, 0, 0, 0};
+    c.raw_out = reinterpret_cast<void*>(at + have);
+    c.raw_bytes = n;
+    const long r = call_home(c, kNrReadHome, args, true);
+    c.raw_out = nullptr;
+    if (r < 0) return r;
+    have += static_cast<uint64_t>(r);
+    if (static_cast<uint64_t>(r) < n) break;
+  }
+  const uint64_t full = page_up(have);
+  if (full > 0 && prot != (k::kProtRead | k::kProtWrite)) sys(kNr_mprotect, at, full, prot);
+  if (full < len) sys(kNr_mprotect, at + full, len - full, k::kProtNone);
+  return 0;
+}
+
+long map_file(GateCall& c, uint64_t len, uint32_t prot, uint32_t flags) {
+  BodyThread* t = c.thread;
+  // Take the place here, let home map the file there, fill it.
+  const uint32_t place = (flags & (k::kMapFixed | k::kMapFixedNoreplace | k::kMap32bit)) | k::kMapPrivate |
+                         k::kMapAnonymous | k::kMapNoreserve;
+  const bool replaces = (flags & k::kMapFixed) && !(flags & k::kMapFixedNoreplace);
+  if (replaces) {
+    // Should home refuse (bad descriptor, ...), the old contents must still be there: ask first.
+    const uint64_t args[6] = {c.args[0], c.args[1], c.args[2], c.args[3], c.args[4], c.args[5]};
+    const long at_home = call_home(c, kNr_mmap, args, true);
+    if (is_error(at_home)) return at_home;
+    const long at = sys(kNr_mmap, c.args[0], len, k::kProtRead | k::kProtWrite, place, -1, 0);
+    if (is_error(at)) panic("mmap", static_cast<uint64_t>(-at));
+  } else {
+    const long at = sys(kNr_mmap, c.args[0], len, k::kProtRead | k::kProtWrite, place, -1, 0);
+    if (is_error(at)) return at;
+    c.args[0] = static_cast<uint64_t>(at);
+    const uint64_t args[6] = {c.args[0], c.args[1], c.args[2], flags | k::kMapFixedNoreplace | k::kMapFixed,
+                              c.args[4], c.args[5]};
+    const long at_home = call_home(c, kNr_mmap, args, true);
+    if (is_error(at_home)) {
+      sys(kNr_munmap, at, len);
+      return at_home;
+    }
+  }
+  forget_file_range(c.args[0], c.args[0] + len);
+  add_file_range(c.args[0], c.args[0] + len);
+  if (prot & k::kProtWrite) note_touched(c.args[0], c.args[0] + len);
+  (void)t;
+  const long r = fetch_file(c, c.args[0], len, prot);
+  return r < 0 ? r : static_cast<long>(c.args[0]);
+}
+
+}  // namespace
+
+// Context: gate
+long gate_mmap(GateCall& c) {
+  BodyThread* t = c.thread;
+  const uint64_t addr = c.args[0];
+  const auto prot = static_cast<uint32_t>(c.args[2]);
+  const auto flags = static_cast<uint32_t>(c.args[3]);
+  const uint32_t type = flags & k::kMapTypeMask;
+  constexpr uint32_t kOnlyAtHome = k::kMapHugetlb | k::kMapSync | k::kMapGrowsdown;
+  if (type != k::kMapPrivate || (flags & kOnlyAtHome) != 0) return come_home(c);
+  if (c.args[1] == 0) return -k::kEINVAL;
+  if (c.args[1] > (uint64_t{1} << 47)) return -k::kENOMEM;
+  const uint64_t len = page_up(c.args[1]);
+  const bool fixed = (flags & (k::kMapFixed | k::kMapFixedNoreplace)) != 0;
+  if (fixed && is_reserved(addr, len)) return -k::kENOMEM;
+  if (t->kick) return kPark;
+  MmLock lock(t);
+  if (!lock.held()) return kPark;
+  if (!(flags & k::kMapAnonymous)) return map_file(c, len, prot, flags);
+  const long at = sys(kNr_mmap, addr, c.args[1], prot, flags & ~k::kMapLocked, -1, 0);
+  if (is_error(at)) return at;
+  const bool replaces = (flags & k::kMapFixed) && !(flags & k::kMapFixedNoreplace);
+  if (replaces) forget_file_range(addr, addr + len);
+  constexpr uint32_t kHomeFlags = k::kMapPrivate | k::kMapAnonymous | k::kMapNoreserve | k::kMapStack;
+  post(t, kNr_mmap, static_cast<uint64_t>(at), len, prot,
+       (flags & kHomeFlags) | k::kMapNoreserve | k::kMapFixed | (replaces ? 0 : k::kMapFixedNoreplace),
+       ~uint64_t{0}, 0);
+  return at;
+}
+
+// Context: gate
+long gate_munmap(GateCall& c) {
+  BodyThread* t = c.thread;
+  if (is_reserved(c.args[0], c.args[1])) return -k::kEINVAL;
+  if (t->kick) return kPark;
+  MmLock lock(t);
+  if (!lock.held()) return kPark;
+  const long r = sys(kNr_munmap, c.args[0], c.args[1]);
+  if (r != 0) return r;
+  forget_file_range(c.args[0], c.args[0] + page_up(c.args[1]));
+  post(t, kNr_munmap, c.args[0], c.args[1]);
+  return 0;
+}
+
+// Context: gate
+long gate_mprotect(GateCall& c) {
+  BodyThread* t = c.thread;
+  if (is_reserved(c.args[0], c.args[1])) return -k::kENOMEM;
+  constexpr uint64_t kGrowsDown = 0x01000000, kGrowsUp = 0x02000000;
+  if (c.args[2] & (kGrowsDown | kGrowsUp)) return come_home(c);
+  if (t->kick) return kPark;
+  MmLock lock(t);
+  if (!lock.held()) return kPark;
+  const long r = sys(kNr_mprotect, c.args[0], c.args[1], c.args[2]);
+  if (r != 0) return r;
+  const uint64_t end = c.args[0] + page_up(c.args[1]);
+  if ((c.args[2] & k::kProtWrite) && is_file_range(c.args[0], end)) note_touched(c.args[0], end);
+  post(t, kNr_mprotect, c.args[0], c.args[1], c.args[2]);
+  return 0;
+}
+
+// Context: gate
+long gate_mremap(GateCall& c) {
+  BodyThread* t = c.thread;
+  const uint64_t old = c.args[0], old_len = page_up(c.args[1]), new_len = page_up(c.args[2]);
+  const auto flags = static_cast<uint32_t>(c.args[3]);
+  if (is_reserved(old, old_len)) return -k::kEFAULT;
+  if ((flags & k::kMremapFixed) && is_reserved(c.args[4], new_len)) return -k::kEINVAL;
+  // Duplicating a shared mapping (old length 0) and growing into more of a file need home's mapping.
+  if (old_len == 0 || (new_len > old_len && is_file_range(old, old + old_len))) return come_home(c);
+  if (t->kick) return kPark;
+  MmLock lock(t);
+  if (!lock.held()) return kPark;
+  const bool file = is_file_range(old, old + old_len);
+  const long at = sys(kNr_mremap, old, c.args[1], c.args[2], flags, c.args[4]);
+  if (is_error(at)) return at;
+  const auto where = static_cast<uint64_t>(at);
+  if (where != old && !(flags & k::kMremapDontunmap)) forget_file_range(old, old + old_len);
+  if (where == old && new_len < old_len) forget_file_range(old + new_len, old + old_len);
+  if (where != old) {
+    forget_file_range(where, where + new_len);
+    if (file) {
+      add_file_range(where, where + new_len);
+      note_touched(where, where + new_len);
+    }
+  }
+  const bool moved = where != old;
+  post(t, kNr_mremap, old, c.args[1], c.args[2],
+       moved ? k::kMremapMaymove | k::kMremapFixed | (flags & k::kMremapDontunmap) : 0, where);
+  return at;
+}
+
+// Context: gate
+long gate_brk(GateCall& c) {
+  BodyThread* t = c.thread;
+  const uint64_t want = c.args[0];
+  if (t->kick) return kPark;
+  MmLock lock(t);
+  if (!lock.held()) return kPark;
+  if (want < g_body.brk_start) return static_cast<long>(g_body.brk_now);
+  const uint64_t from = page_up(g_body.brk_now), to = page_up(want);
+  if (want - g_body.brk_start > g_body.brk_limit) return static_cast<long>(g_body.brk_now);
+  if (to > from) {
+    const long at = sys(kNr_mmap, from, to - from, k::kProtRead | k::kProtWrite,
+                        k::kMapPrivate | k::kMapAnonymous | k::kMapFixedNoreplace | k::kMapNoreserve, -1, 0);
+    if (at != static_cast<long>(from)) {
+      if (!is_error(at)) sys(kNr_munmap, at, to - from);
+      return static_cast<long>(g_body.brk_now);
+    }
+  } else if (to < from) {
+    sys(kNr_munmap, to, from - to);
+  }
+  g_body.brk_now = want;
+  post(t, kNr_brk, want, 0);
+  return static_cast<long>(want);
+}
+
+// Context: gate
+long gate_madvise(GateCall& c) {
+  BodyThread* t = c.thread;
+  const auto advice = static_cast<uint32_t>(c.args[2]);
+  if (is_reserved(c.args[0], c.args[1])) return -k::kENOMEM;
+  if (t->kick) return kPark;
+  MmLock lock(t);
+  if (!lock.held()) return kPark;
+  switch (advice) {
+    case k::kMadvDontneed:
+    case k::kMadvFree:
+    case k::kMadvDontneedLocked:
+      // A private file mapping would read the file again: home has it.
+      if (is_file_range(c.args[0], c.args[0] + page_up(c.args[1]))) {
+        safe::unlock(&g_body.mm_lock);
+        const long r = come_home(c);
+        safe::lock(&g_body.mm_lock);
+        return r;
+      }
+      return sys(kNr_madvise, c.args[0], c.args[1], c.args[2]);
+    case 0:   // NORMAL
+    case 1:   // RANDOM
+    case 2:   // SEQUENTIAL
+    case 3:   // WILLNEED
+    case 20:  // COLD
+    case 21:  // PAGEOUT
+    case 22:  // POPULATE_READ
+    case 23:  // POPULATE_WRITE
+    case 25:  // COLLAPSE
+      return sys(kNr_madvise, c.args[0], c.args[1], c.args[2]);
+    case 10:  // DONTFORK
+    case 11:  // DOFORK
+    case 12:  // MERGEABLE
+    case 13:  // UNMERGEABLE
+    case 14:  // HUGEPAGE
+    case 15:  // NOHUGEPAGE
+    case 16:  // DONTDUMP
+    case 17:  // DODUMP
+    case 18:  // WIPEONFORK
+    case 19: {  // KEEPONFORK
+      // Properties of the mapping: both sides must have them.
+      const long r = sys(kNr_madvise, c.args[0], c.args[1], c.args[2]);
+      if (r == 0) post(t, kNr_madvise, c.args[0], c.args[1], c.args[2]);
+      return r;
+    }
+    default: {
+      safe::unlock(&g_body.mm_lock);
+      const long r = come_home(c);
+      safe::lock(&g_body.mm_lock);
+      return r;
+    }
+  }
+}
+
+// Context: gate
+long gate_msync(GateCall& c) { return sys(kNr_msync, c.args[0], c.args[1], c.args[2]); }
+
+// Context: gate
+long gate_mincore(GateCall& c) { return sys(kNr_mincore, c.args[0], c.args[1], c.args[2]); }
+
+}  // namespace om::gate

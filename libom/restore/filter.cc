@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See filter.h. Written as a straight list: a comparison, and for calls with argument checks a few loads
+// behind it. The frequent calls of the gate stand first; one instruction costs about half a nanosecond.
+#include "libom/restore/filter.h"
+
+#include "libom/abi/kernel.h"
+#include "libom/abi/session.h"
+#include "libom/safe/numbers.h"
+
+namespace om::restore {
+namespace {
+
+constexpr uint16_t kLoad = 0x20, kJumpEq = 0x15, kJumpGe = 0x35, kJumpSet = 0x45, kReturn = 0x06;
+constexpr uint32_t kAllow = 0x7fff0000, kTrap = 0x00030000, kKillProcess = 0x80000000;
+// struct seccomp_data
+constexpr uint32_t kOffNr = 0, kOffArch = 4, kOffIpLow = 8, kOffIpHigh = 12;
+constexpr uint32_t arg_low(uint32_t i) { return 16 + 8 * i; }
+constexpr uint32_t arg_high(uint32_t i) { return 20 + 8 * i; }
+
+constexpr uint32_t kThreadClone = static_cast<uint32_t>(k::kCloneVm | k::kCloneFs | k::kCloneFiles |
+                                                        k::kCloneSighand | k::kCloneThread | k::kCloneSysvsem);
+constexpr uint32_t kKeeperFd = 3;
+
+class Builder {
+ public:
+  explicit Builder(BpfInstruction* out) : out_(out) {}
+  void add(uint16_t code, uint32_t k, uint8_t jt = 0, uint8_t jf = 0) {
+    if (count_ < kMaxFilter) out_[count_] = {code, jt, jf, k};
+    count_++;
+  }
+  void load(uint32_t offset) { add(kLoad, offset); }
+  void give(uint32_t what) { add(kReturn, what); }
+  // nr is in the accumulator: allow it without looking at arguments.
+  void allow(uint32_t nr) {
+    add(kJumpEq, nr, 0, 1);
+    give(kAllow);
+  }
+  // Only with argument `i` (all 64 bits) equal to one of the values.
+  template <uint32_t N>
+  void allow_if(uint32_t nr, uint32_t i, const uint32_t (&values)[N]) {
+    add(kJumpEq, nr, 0, static_cast<uint8_t>(N + 5));
+    load(arg_high(i));
+    add(kJumpEq, 0, 0, N + 1);
+    load(arg_low(i));
+    for (uint32_t n = 0; n < N; n++) add(kJumpEq, values[n], static_cast<uint8_t>(N - n), 0);
+    give(kKillProcess);
+    give(kAllow);
+  }
+  // Any value of argument 0 but the keeper's descriptor.
+  void allow_but_keeper(uint32_t nr) {
+    add(kJumpEq, nr, 0, 4);
+    load(arg_low(0));
+    add(kJumpEq, kKeeperFd, 0, 1);
+    give(kKillProcess);
+    give(kAllow);
+  }
+  uint32_t count() const { return count_ <= kMaxFilter ? count_ : 0; }
+
+ private:
+  BpfInstruction* out_;
+  uint32_t count_ = 0;
+};
+
+}  // namespace
+
+// Context: restore
+uint32_t build_filter(uint64_t gate_lo, uint64_t gate_hi, BpfInstruction out[kMaxFilter]) {
+  const auto high = static_cast<uint32_t>(gate_lo >> 32);
+  if (gate_hi <= gate_lo || static_cast<uint32_t>((gate_hi - 1) >> 32) != high) return 0;
+  Builder b(out);
+  // The kernel reports the address after the instruction: gate_lo < ip < gate_hi.
+  b.load(kOffIpHigh);
+  b.add(kJumpEq, high, 1, 0);
+  b.give(kTrap);
+  b.load(kOffIpLow);
+  b.add(kJumpGe, static_cast<uint32_t>(gate_lo), 1, 0);
+  b.give(kTrap);
+  b.add(kJumpGe, static_cast<uint32_t>(gate_hi - 1) + 1, 0, 1);
+  b.give(kTrap);
+  b.load(kOffArch);
+  b.add(kJumpEq, k::kAuditArchX86_64, 1, 0);
+  b.give(kKillProcess);
+  b.load(kOffNr);
+
+  b.allow(kNr_write);
+  b.allow(kNr_read);
+  b.allow(kNr_futex);
+  b.allow(kNr_rt_sigreturn);
+  b.allow(kNr_munmap);
+  b.allow(kNr_mprotect);
+  b.allow(kNr_madvise);
+  // mmap: anonymous memory only. The accumulator is reloaded when the call is another one.
+  b.add(kJumpEq, kNr_mmap, 0, 4);
+  b.load(arg_low(3));
+  b.add(kJumpSet, k::kMapAnonymous, 0, 1);
+  b.give(kAllow);
+  b.give(kKillProcess);
+  b.allow(kNr_mremap);
+  b.allow(kNr_clock_gettime);
+  b.allow(kNr_nanosleep);
+  b.allow(kNr_sched_yield);
+  b.allow(kNr_getrandom);
+  b.allow(kNr_membarrier);
+  b.allow(kNr_getcpu);
+  b.allow(kNr_clock_getres);
+  b.allow(kNr_mincore);
+  b.allow(kNr_msync);
+  b.allow(kNr_getrusage);
+  b.allow(kNr_rt_sigprocmask);
+  b.allow(kNr_rt_sigaction);
+  b.allow(kNr_sigaltstack);
+  b.allow(kNr_gettid);
+  b.allow(kNr_set_tid_address);
+  b.allow(kNr_rseq);
+  b.allow(kNr_exit);
+  b.allow(kNr_exit_group);
+  b.allow_if(kNr_clone, 0, {kThreadClone});
+  b.allow_if(kNr_recvmsg, 0, {kKeeperFd});
+  b.allow_if(kNr_arch_prctl, 0, {k::kArchSetFs, k::kArchGetFs, k::kArchSetGs});
+  b.allow_but_keeper(kNr_close);
+  b.give(kKillProcess);
+  return b.count();
+}
+
+}  // namespace om::restore

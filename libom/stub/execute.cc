@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Executes one Call at home. The kernel sees an ordinary call of the original thread: same pid, tid, mask,
+// descriptors, credentials. What a stop by the deputy does to a blocking call natively (EINTR where Linux
+// keeps no restart state, short transfers) is repaired here and never reaches the program.
+#include "libom/abi/kernel.h"
+#include "libom/abi/msgwire.h"
+#include "libom/safe/atomic.h"
+#include "libom/safe/mem.h"
+#include "libom/safe/numbers.h"
+#include "libom/safe/row.h"
+#include "libom/safe/marshal.h"
+#include "libom/safe/syscall.h"
+#include "libom/stub/functions.h"
+#include "libom/stub/stub.h"
+
+namespace om::stub {
+namespace {
+
+using safe::kAborted;
+using safe::sys;
+
+constexpr int64_t kNsPerSec = 1000000000;
+
+int64_t now_ns() {
+  k::Timespec ts{};
+  sys(kNr_clock_gettime, k::kClockMonotonic, &ts);
+  return ts.sec * kNsPerSec + ts.nsec;
+}
+
+// Where a call whose interruption loses its remaining time keeps its relative timeout.
+enum class Timeout : uint8_t { kNone, kMillis, kTimespec };
+struct TimeoutAt {
+  Timeout kind;
+  uint32_t arg;
+};
+
+TimeoutAt timeout_of(uint32_t nr) {
+  switch (nr) {
+    case kNr_epoll_wait:
+    case kNr_epoll_pwait:
+      return {Timeout::kMillis, 3};
+    case kNr_epoll_pwait2:
+      return {Timeout::kTimespec, 3};
+    case kNr_rt_sigtimedwait:
+      return {Timeout::kTimespec, 2};
+    case kNr_semtimedop:
+      return {Timeout::kTimespec, 3};
+    default:
+      return {Timeout::kNone, 0};
+  }
+}
+
+// The moment such a call ends, from its arguments; 0 if it has no end.
+uint64_t deadline_of(HomeThread* t) {
+  const HomeExec& e = t->call;
+  const TimeoutAt at = timeout_of(e.exec_nr);
+  if (at.kind == Timeout::kMillis) {
+    const auto ms = static_cast<int32_t>(e.exec_args[at.arg]);
+    return ms > 0 ? static_cast<uint64_t>(now_ns() + int64_t{ms} * 1000000) : 0;
+  }
+  if (at.kind == Timeout::kTimespec && e.exec_args[at.arg] != 0) {
+    k::Timespec ts{};
+    if (!read_memory(t, &ts, e.exec_args[at.arg], sizeof ts)) return 0;
+    if (ts.sec < 0 || ts.nsec < 0 || ts.nsec >= kNsPerSec || ts.sec > 1000000000) return 0;
+    return static_cast<uint64_t>(now_ns() + ts.sec * kNsPerSec + ts.nsec);
+  }
+  return 0;
+}
+
+// Puts the remaining time into the arguments of a call that is issued again.
+void shorten(HomeThread* t) {
+  HomeExec& e = t->call;
+  if (e.deadline_ns == 0) return;
+  int64_t left = static_cast<int64_t>(e.deadline_ns) - now_ns();
+  if (left < 0) left = 0;
+  const TimeoutAt at = timeout_of(e.exec_nr);
+  if (at.kind == Timeout::kMillis) {
+    e.exec_args[at.arg] = static_cast<uint64_t>((left + 999999) / 1000000);
+  } else if (at.kind == Timeout::kTimespec) {
+    t->timespec[0] = static_cast<uint64_t>(left / kNsPerSec);
+    t->timespec[1] = static_cast<uint64_t>(left % kNsPerSec);
+    e.exec_args[at.arg] = reinterpret_cast<uint64_t>(t->timespec);
+  }
+}
+
+// Transfers that end early only because the thread was stopped: whole or nothing for the program.
+bool is_stream_write(uint32_t nr) {
+  return nr == kNr_write || nr == kNr_sendto;
+}
+
+bool wants_all(const HomeExec& e) {
+  return is_stream_write(e.exec_nr) || (e.exec_nr == kNr_recvfrom && (e.exec_args[3] & k::kMsgWaitall));
+}
+
+long window(HomeThread* t) {
+  HomeExec& e = t->call;
+  const uint32_t before = t->noted_head;
+  t->cancel = 0;
+  asm volatile("" : : : "memory");
+  t->phase = kExecCall;
+  asm volatile("" : : : "memory");
+  // A signal that came before the phase was set has not called the window off.
+  if (t->noted_head != before && (e.wire_flags & kCallSignals)) t->cancel = 1;
+  const long r = om_window(&t->cancel, e.exec_nr, e.exec_args);
+  t->phase = kExecBusy;
+  return r;
+}
+
+// The rest of a transfer that a stop cut short after `done` bytes.
+long continue_transfer(HomeThread* t, long done) {
+  HomeExec& e = t->call;
+  const auto count = static_cast<long>(e.exec_args[2]);
+  const uint64_t buffer = e.exec_args[1];
+  while (done < count && noted(t) == t->noted_sent) {
+    t->interrupted = 0;
+    e.done = static_cast<uint64_t>(done);
+    e.exec_args[1] = buffer + static_cast<uint64_t>(done);
+    e.exec_args[2] = static_cast<uint64_t>(count - done);
+    const long r = window(t);
+    if (r <= 0) break;
+    done += r;
+    if (done < count && safe::load_acquire(&t->interrupted) == 0) break;
+  }
+  e.done = 0;
+  e.exec_args[1] = buffer;
+  e.exec_args[2] = static_cast<uint64_t>(count);
+  return done;
+}
+
+bool is_pure(const SyscallDesc* desc) { return desc != nullptr && (desc->effects & kEffPure) != 0; }
+
+void note_effect() {
+  if (safe::load_acquire(&g_home.effectful) != 0) return;
+  safe::store_release(&g_home.effectful, 1u);
+  tell_deputy(kHomeEffect, 0, 0);
+}
+
+// Arguments that are descriptors of ours do not exist for the program.
+bool names_our_descriptor(const HomeCall& c) {
+  for (uint32_t i = 0; i < c.desc->nargs; i++) {
+    const ArgDesc& a = c.desc->args[i];
+    if (a.kind == ArgKind::kVal && (a.type == ArgType::kFd || a.type == ArgType::kAtFd) && is_ours(c.args[i])) {
+      return true;
+    }
+  }
+  return false;
+}
+
+long execute_wire(HomeCall& c) {
+  switch (c.exec->nr) {
+    case kNrSignalPoll:
+      return 0;
+    case kNrWantHome:
+      c.exec->no_answer = 1;
+      tell_deputy(kHomeWantHome, c.thread->slot, c.args[0]);
+      return 0;
+    case kNrReadHome:
+      return wire_read_home(c);
+    case kNrFault:
+      return wire_fault(c);
+    case kNrSetMask:
+      return wire_set_mask(c);
+    case kNrCloneTwin:
+      note_effect();
+      return wire_clone_twin(c);
+    case kNrExitTwin:
+      note_effect();
+      return wire_exit_twin(c);
+    default:
+      return -k::kENOSYS;
+  }
+}
+
+}  // namespace
+
+// Context: exec
+const SyscallDesc* row_of(HomeThread* t, SyscallDesc& storage) {
+  const SyscallDesc& desc = syscall_desc(t->call.nr);
+  if (desc.route == Route::kUnknown) return nullptr;
+  const safe::Row row = safe::resolve_row(desc, t->call.program_args, storage);
+  return row.desc;
+}
+
+// Context: exec
+long after_window(HomeThread* t, const SyscallDesc* desc, long r) {
+  HomeExec& e = t->call;
+  const bool blocks = desc != nullptr && (desc->effects & kEffBlock) != 0;
+  for (;;) {
+    const bool signalled = (e.wire_flags & kCallSignals) && noted(t) > t->noted_sent;
+    if (r == kAborted || r == -k::kEINTR) {
+      if (signalled) {
+        e.ret_flags |= r == kAborted ? kRetRestart : kRetEintr;
+        return -k::kEINTR;
+      }
+      const bool stopped = safe::exchange(&t->interrupted, 0u) != 0;
+      if (r == -k::kEINTR && !(stopped && blocks)) return r;  // the call's own answer
+      shorten(t);
+      r = window(t);
+      continue;
+    }
+    if (r > 0 && wants_all(e) && r < static_cast<long>(e.exec_args[2]) && !signalled &&
+        safe::load_acquire(&t->interrupted) != 0) {
+      r = continue_transfer(t, r);
+    }
+    safe::store_release(&t->interrupted, 0u);
+    return r;
+  }
+}
+
+// Context: exec
+long run_window(HomeThread* t, const SyscallDesc* desc) {
+  HomeExec& e = t->call;
+  e.deadline_ns = deadline_of(t);
+  return after_window(t, desc, window(t));
+}
+
+// Context: exec
+long generic(HomeCall& c) {
+  HomeExec& e = *c.exec;
+  if (names_our_descriptor(c)) return e.result = -k::kEBADF;
+  const long r = unpack(c);
+  if (r != 0) return e.result = r;
+  e.result = run_window(c.thread, c.desc);
+  pack(c.thread, *c.desc);
+  return e.result;
+}
+
+// Context: exec
+void execute(HomeCall& c) {
+  HomeThread* t = c.thread;
+  HomeExec& e = *c.exec;
+  if (e.nr >= kNrResume) {
+    e.result = execute_wire(c);
+    e.ret_flags |= c.extra_flags;
+    return;
+  }
+  const SyscallDesc& row = syscall_desc(e.nr);
+  if (row.route == Route::kUnknown || row.route == Route::kHome || row.route == Route::kDeny) {
+    // No gate sends these; whoever did gets what an unknown call gets.
+    safe::fetch_add(&g_home.unknown_calls, 1);
+    e.result = -k::kENOSYS;
+    return;
+  }
+  safe::normalize_args(row, c.args);
+  for (int i = 0; i < 6; i++) e.program_args[i] = c.args[i];
+  c.desc = row_of(t, c.command_desc);
+  if (!is_pure(c.desc)) note_effect();
+  if (row.home_fn != 0) {
+    e.result = dispatch_home(row.home_fn, c);
+    e.ret_flags |= c.extra_flags;
+    return;
+  }
+  generic(c);
+}
+
+}  // namespace om::stub

@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The executor loop of one parked thread: receive a Call, execute it once, answer. Level 0 Cap'n Proto RPC,
+// blocking, no other thread involved.
+//
+// Exactly once: seq_started rises before a call is executed. A repeated Call is answered from what is kept;
+// after a lost connection the body's Resume learns seq_started and gets the kept Return again. Everything
+// needed for that is in the slot, so it also holds when the process is moved in the middle of a call.
+#include "libom/abi/kernel.h"
+#include "libom/safe/atomic.h"
+#include "libom/safe/lock.h"
+#include "libom/safe/marshal.h"
+#include "libom/safe/mem.h"
+#include "libom/safe/numbers.h"
+#include "libom/safe/rpc_parse.h"
+#include "libom/safe/syscall.h"
+#include "libom/stub/stub.h"
+
+extern "C" {
+[[noreturn]] void om_executor_main(void* stack);
+[[noreturn]] void om_executor_transplanted(void* stack, long result);
+}
+
+namespace om::stub {
+
+constinit HomeState g_home{};
+
+namespace {
+
+using safe::sys;
+
+constexpr long kBroken = -1;           // the connection, not the call
+constexpr uint64_t kHeadRoom = 0x4000;  // of the send area: Return head and signals; outputs follow
+
+// The answers to a slot's last Calls that nobody waited for need not be kept: the gate asks only how far home
+// has come. What a waiting thread is owed is kept in t->call and the packed outputs.
+
+uint8_t* recv_buffer(HomeThread* t) { return slot_base(t) + kSlotRecv; }
+uint8_t* send_buffer(HomeThread* t) { return slot_base(t) + kSlotSend; }
+
+struct Message {
+  const uint8_t* bytes;
+  size_t length;
+  uint8_t* mapped;        // not nullptr: too large for the slot's buffer
+};
+
+long receive_some(HomeThread* t, uint8_t* to, size_t room) {
+  for (;;) {
+    const long r = sys(kNr_recvfrom, t->channel_fd, to, room, 0, 0, 0);
+    if (r > 0) return r;
+    if (r != -k::kEINTR && r != -k::kEAGAIN) return kBroken;
+  }
+}
+
+long send_all(HomeThread* t, const uint8_t* from, size_t n) {
+  while (n > 0) {
+    const long r = sys(kNr_sendto, t->channel_fd, from, n, k::kMsgNosignal, 0, 0);
+    if (r == -k::kEINTR || r == -k::kEAGAIN) continue;
+    if (r <= 0) return kBroken;
+    from += r;
+    n -= static_cast<size_t>(r);
+  }
+  return 0;
+}
+
+// Head from the send buffer, payload from where it lies, in one system call if possible.
+long send_two(HomeThread* t, const uint8_t* a, size_t an, const uint8_t* b, size_t bn) {
+  if (bn == 0) return send_all(t, a, an);
+  k::Iovec iov[2] = {{reinterpret_cast<uint64_t>(a), an}, {reinterpret_cast<uint64_t>(b), bn}};
+  k::Msghdr h{};
+  h.iov = reinterpret_cast<uint64_t>(iov);
+  h.iovlen = 2;
+  long r;
+  do {
+    r = sys(kNr_sendmsg, t->channel_fd, &h, k::kMsgNosignal);
+  } while (r == -k::kEINTR || r == -k::kEAGAIN);
+  if (r <= 0) return kBroken;
+  auto sent = static_cast<size_t>(r);
+  if (sent < an) {
+    if (send_all(t, a + sent, an - sent) != 0) return kBroken;
+    sent = an;
+  }
+  return send_all(t, b + (sent - an), bn - (sent - an));
+}
+
+// The next whole message. 0 or kBroken.
+long receive(HomeThread* t, Message& m) {
+  uint8_t* const buffer = recv_buffer(t);
+  m.mapped = nullptr;
+  for (;;) {
+    const size_t have = t->recv_fill - t->recv_used;
+    uint8_t* const at = buffer + t->recv_used;
+    const long length = safe::frame_length(at, have);
+    if (length < 0 && length != safe::kRpcAgain) return kBroken;
+    if (length > 0 && static_cast<size_t>(length) <= have) {
+      m.bytes = at;
+      m.length = static_cast<size_t>(length);
+      return 0;
+    }
+    const size_t need = length > 0 ? static_cast<size_t>(length) : have + 1;
+    if (need > kSlotRecvSize) {
+      const uint64_t room = (need + kPageSize - 1) & ~(kPageSize - 1);
+      const long p = sys(kNr_mmap, 0, room, k::kProtRead | k::kProtWrite, k::kMapPrivate | k::kMapAnonymous, -1, 0);
+      if (p < 0 && p > -4096) return kBroken;
+      m.mapped = reinterpret_cast<uint8_t*>(p);
+      m.bytes = m.mapped;
+      m.length = need;
+      safe::copy_bytes(m.mapped, at, have);
+      t->recv_fill = t->recv_used = 0;
+      for (size_t got = have; got < need;) {
+        const long r = receive_some(t, m.mapped + got, need - got);
+        if (r == kBroken) {
+          sys(kNr_munmap, m.mapped, room);
+          return kBroken;
+        }
+        got += static_cast<size_t>(r);
+      }
+      return 0;
+    }
+    if (need > kSlotRecvSize - t->recv_used) {
+      memmove(buffer, at, have);
+      t->recv_fill = have;
+      t->recv_used = 0;
+    }
+    const long r = receive_some(t, buffer + t->recv_fill, kSlotRecvSize - t->recv_fill);
+    if (r == kBroken) return kBroken;
+    t->recv_fill += static_cast<uint64_t>(r);
+  }
+}
+
+void done_with(HomeThread* t, Message& m) {
+  if (m.mapped != nullptr) {
+    sys(kNr_munmap, m.mapped, (m.length + kPageSize - 1) & ~(kPageSize - 1));
+    return;
+  }
+  t->recv_used += m.length;
+  if (t->recv_used == t->recv_fill) t->recv_used = t->recv_fill = 0;
+}
+
+uint32_t question_of(uint64_t seq) { return static_cast<uint32_t>(seq & 0x3fffffff) + 2; }
+
+long answer_plain(HomeThread* t, uint32_t question, uint64_t seq, long result, uint32_t flags) {
+  safe::ForwardResults res{};
+  res.result = result;
+  res.flags = flags;
+  res.sequence = seq;
+  const long n = safe::encode_return(send_buffer(t), kHeadRoom, question, res, nullptr, 0, 0);
+  return send_all(t, send_buffer(t), static_cast<size_t>(n));
+}
+
+long answer_exception(HomeThread* t, uint32_t question, const char* reason) {
+  size_t n = 0;
+  while (reason[n] != 0) n++;
+  const long bytes = safe::encode_return_exception(send_buffer(t), kHeadRoom, question, safe::RpcFault::kFailed, reason, n);
+  return send_all(t, send_buffer(t), static_cast<size_t>(bytes));
+}
+
+long send_kept(HomeThread* t) {
+  HomeExec& e = t->call;
+  SignalRecord signals[kMaxNoted];
+  const uint32_t count = (e.wire_flags & kCallSignals) ? copy_noted(t, signals, kMaxNoted) : 0;
+  safe::ForwardResults res{};
+  res.result = e.result;
+  res.flags = e.ret_flags;
+  res.signal_count = count;
+  res.sequence = e.seq;
+  res.aux = e.aux;
+  const long n = safe::encode_return(send_buffer(t), kHeadRoom, question_of(e.seq), res, signals,
+                                     count * sizeof(SignalRecord), t->outs_bytes);
+  if (n < 0) return kBroken;
+  t->noted_sent = count;
+  return send_two(t, send_buffer(t), static_cast<size_t>(n), reinterpret_cast<const uint8_t*>(t->outs_address), t->outs_bytes);
+}
+
+// Tickets keep the order in which the program's threads did things that nobody waited for.
+void wait_for_ticket(uint64_t need) {
+  for (;;) {
+    const uint32_t word = safe::load_acquire(&g_home.ticket_word);
+    if (safe::load_acquire(&g_home.tickets_done) >= need) return;
+    safe::fetch_add(&g_home.ticket_waiters, 1);
+    safe::futex_wait(&g_home.ticket_word, word);
+    safe::fetch_add(&g_home.ticket_waiters, static_cast<uint32_t>(-1));
+  }
+}
+
+void ticket_done(uint64_t ticket) {
+  safe::store_release(&g_home.tickets_done, ticket);
+  safe::fetch_add(&g_home.ticket_word, 1);
+  if (safe::load_acquire(&g_home.ticket_waiters) != 0) safe::futex_wake(&g_home.ticket_word, 1 << 30);
+}
+
+// The gate lost its connection and says what it has: answer how far home is, and what it is still owed.
+long handle_resume(HomeThread* t, uint32_t question, const safe::ForwardParams& p) {
+  const uint64_t seen = p.a[0];
+  if (t->call.seq != 0 && t->call.seq <= seen) {
+    drop_noted(t, t->noted_sent);
+    t->noted_sent = 0;
+  }
+  if (answer_plain(t, question, 0, static_cast<long>(t->seq_started), 0) != 0) return kBroken;
+  if (t->call.finished && t->call.seq > seen && (t->call.wire_flags & kCallWaited)) return send_kept(t);
+  return 0;
+}
+
+long handle_forward(HomeThread* t, uint32_t question, const safe::ForwardParams& p, const uint8_t* ins, size_t ins_bytes) {
+  if (p.thread != t->slot) return answer_exception(t, question, "this channel belongs to another thread");
+  if (p.epoch != g_home.epoch) return answer_plain(t, question, p.sequence, 0, kRetRevoked);
+  if (p.nr == kNrResume) return handle_resume(t, question, p);
+  if (p.sequence <= t->seq_started) {
+    // Known: it was executed; the Return was lost with the connection.
+    if (p.sequence == t->call.seq && t->call.finished) return send_kept(t);
+    return answer_plain(t, question, p.sequence, 0, 0);
+  }
+  if (p.sequence != t->seq_started + 1 || question != question_of(p.sequence)) return kBroken;
+
+  // A further Call says that the Return before it has arrived, with its signals.
+  drop_noted(t, t->noted_sent);
+  t->noted_sent = 0;
+  t->phase = kExecBusy;
+  const bool ticketed = (p.flags & kCallTicketed) != 0;
+  if (ticketed && p.ticket == 0) return kBroken;
+  wait_for_ticket(ticketed ? p.ticket - 1 : p.ticket);
+
+  HomeExec& e = t->call;
+  release_bounce(t);
+  safe::set_bytes(&e, 0, sizeof e);
+  t->outs_address = t->outs_bytes = 0;
+  e.seq = p.sequence;
+  e.nr = p.nr;
+  e.exec_nr = p.nr;
+  e.wire_flags = p.flags;
+  for (int i = 0; i < 6; i++) e.program_args[i] = p.a[i];
+  safe::store_release(&t->seq_started, p.sequence);
+  safe::fetch_add(&g_home.calls, 1);
+
+  if ((p.flags & kCallSignals) && noted(t) > 0 && p.nr != kNrSignalPoll) {
+    // The handler runs first, then the program's instruction runs again.
+    e.ret_flags = kRetRestart;
+  } else {
+    HomeCall c;
+    safe::set_bytes(&c, 0, sizeof c);
+    c.thread = t;
+    c.exec = &e;
+    c.ins = ins;
+    c.ins_bytes = ins_bytes;
+    c.wire_flags = p.flags;
+    for (int i = 0; i < 6; i++) c.args[i] = p.a[i];
+    execute(c);
+  }
+  safe::store_release(&e.finished, 1u);
+  safe::store_release(&t->seq_done, p.sequence);
+  if (ticketed) ticket_done(p.ticket);
+  if (e.no_answer) return 0;
+  wait_while_held(t);
+  if (safe::load_acquire(&t->late) != 0) finish_late(t);
+  return send_kept(t);
+}
+
+long handle(HomeThread* t, const Message& m) {
+  safe::RpcMessage msg;
+  if (safe::parse_message(m.bytes, m.length, &msg) < 0) return kBroken;
+  switch (msg.kind) {
+    case safe::RpcKind::kBootstrap: {
+      const long n = safe::encode_bootstrap_return(send_buffer(t), kHeadRoom, msg.id);
+      return send_all(t, send_buffer(t), static_cast<size_t>(n));
+    }
+    case safe::RpcKind::kCall: {
+      const auto& c = msg.call;
+      const bool known = (c.target == safe::RpcTarget::kImportedCap && c.target_id == 0) ||
+                         c.target == safe::RpcTarget::kPromisedAnswer;
+      if (!known || !c.forward || !c.to_caller) return answer_exception(t, msg.id, "not a forwarded call");
+      const uint8_t* ins = safe::rpc_bytes(m.bytes, m.length, c.ins);
+      return handle_forward(t, msg.id, c.params, ins, ins != nullptr ? c.ins.size : 0);
+    }
+    case safe::RpcKind::kFinish:
+    case safe::RpcKind::kRelease:
+    case safe::RpcKind::kReturn:
+    case safe::RpcKind::kUnimplemented:
+      return 0;
+    case safe::RpcKind::kAbort:
+      return kBroken;
+    case safe::RpcKind::kResolve:
+    case safe::RpcKind::kDisembargo:
+    case safe::RpcKind::kOther:
+      break;
+  }
+  const long n = safe::encode_unimplemented(send_buffer(t), kHeadRoom, m.bytes, m.length, msg.tag);
+  return n < 0 ? kBroken : send_all(t, send_buffer(t), static_cast<size_t>(n));
+}
+
+void disable_altstack() {
+  k::StackT off{};
+  off.flags = k::kSsDisable;
+  sys(kNr_sigaltstack, &off, 0);
+}
+
+}  // namespace
+
+// Context: exec
+void wait_while_held(HomeThread* t) {
+  while (safe::load_acquire(&g_home.hold) != 0) {
+    t->phase = kExecHeld;
+    safe::futex_wait(&g_home.hold, 1);
+  }
+  t->phase = kExecBusy;
+}
+
+// Context: exec
+void send_return(HomeThread* t) {
+  // A failure shows at the next receive; the Return is kept.
+  send_kept(t);
+}
+
+// Context: exec
+void serve(HomeThread* t) {
+  for (;;) {
+    t->phase = kExecIdle;
+    asm volatile("" : : : "memory");
+    // Signals that came while the thread was not idle, or that did not go with the last Return.
+    if (noted(t) > t->noted_sent) tell_deputy(kHomeKick, t->slot, 0);
+    Message m;
+    long r = t->channel_fd >= 0 ? receive(t, m) : kBroken;
+    if (r == 0) {
+      t->phase = kExecBusy;
+      r = handle(t, m);
+      done_with(t, m);
+      if (safe::load_acquire(&g_home.dropped) == 0 && safe::load_acquire(&g_home.effectful) != 0) drop_memory();
+    }
+    if (r != 0) fetch_channel(t);
+  }
+}
+
+}  // namespace om::stub
+
+using namespace om;
+using namespace om::stub;
+
+// Context: exec
+void om_executor_main(void* stack) {
+  disable_altstack();
+  serve(thread_of(stack));
+}
+
+// A blocked call of the program was carried over and has ended with `result`.
+// Context: exec
+void om_executor_transplanted(void* stack, long result) {
+  HomeThread* t = thread_of(stack);
+  SyscallDesc storage;
+  const SyscallDesc* desc = row_of(t, storage);
+  HomeExec& e = t->call;
+  e.result = after_window(t, desc, result);
+  t->phase = kExecBusy;
+  if (is_message_call(e.nr)) {
+    pack_messages(t);
+  } else if (desc != nullptr) {
+    pack(t, *desc);
+  }
+  e.program_memory = {0, 0};
+  safe::store_release(&e.finished, 1u);
+  safe::store_release(&t->seq_done, e.seq);
+  wait_while_held(t);
+  if (safe::load_acquire(&t->late) != 0) finish_late(t);
+  if (t->channel_fd >= 0) send_return(t);
+  serve(t);
+}

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Code that the deputy makes a stopped thread run: small functions on the slot's stack, and the way back for
+// a thread whose deputy died in the middle (`orphan`): the slot's ResumeFrame says where the program was.
+#include "libom/abi/kernel.h"
+#include "libom/safe/atomic.h"
+#include "libom/safe/marshal.h"
+#include "libom/safe/mem.h"
+#include "libom/safe/numbers.h"
+#include "libom/safe/row.h"
+#include "libom/safe/syscall.h"
+#include "libom/stub/stub.h"
+
+extern "C" {
+[[noreturn]] void om_orphan_main(void* stack);
+[[noreturn]] void om_remote_main(uint64_t function, uint64_t argument, void* stack);
+[[noreturn]] void om_resume_user(const om::ResumeFrame* frame);
+}
+
+namespace om::stub {
+namespace {
+
+using safe::sys;
+
+// Sends whatever the deputy sends to nobody: returns when the socket is closed at the other end.
+void wait_for_deputy_death() {
+  for (;;) {
+    uint64_t unused;
+    const long r = sys(kNr_recvfrom, g_home.session_fd, &unused, sizeof unused, k::kMsgPeek, 0, 0);
+    if (r == -k::kEINTR) continue;
+    if (r == 0 || (r < 0 && r != -k::kEAGAIN)) return;
+    k::Timespec ts{0, 50000000};
+    sys(kNr_nanosleep, &ts, 0);
+  }
+}
+
+// The outputs of the kept Return go into the program's memory, which is complete at home again.
+long apply_return(HomeThread* t) {
+  HomeExec& e = t->call;
+  const auto* from = reinterpret_cast<const uint8_t*>(t->outs_address);
+  uint64_t left = t->outs_bytes;
+  if (left == 0) return 0;
+  SyscallDesc storage;
+  const SyscallDesc& row = syscall_desc(e.nr);
+  if (row.route == Route::kUnknown) return 0;
+  const SyscallDesc& desc = *safe::resolve_row(row, e.program_args, storage).desc;
+  long fault = 0;
+  for (uint32_t i = 0; i < desc.nargs; i++) {
+    const ArgDesc& a = desc.args[i];
+    if (a.kind != ArgKind::kBuf || e.program_args[i] == 0 || !safe::comes_out(a)) continue;
+    if (!safe::copied_out(a, e.result) || safe::is_idle_length(desc, e.program_args, i)) continue;
+    uint64_t n = 0;
+    if (safe::needs_deref(a)) {
+      if (left < 8) break;
+      n = safe::load<uint64_t>(from);
+      from += 8;
+      left -= 8;
+    } else {
+      n = safe::used_bytes(a, e.program_args, e.result);
+    }
+    if (n > left) break;
+    if (a.len == LenKind::kIovRet) {
+      uint64_t at = 0;
+      for (uint64_t v = 0; v < e.program_args[a.len_arg] && at < n; v++) {
+        k::Iovec iov;
+        k::Iovec local{reinterpret_cast<uint64_t>(&iov), sizeof iov};
+        k::Iovec remote{e.program_args[i] + v * sizeof iov, sizeof iov};
+        if (sys(kNr_process_vm_readv, sys(kNr_getpid), &local, 1, &remote, 1, 0) != sizeof iov) return -k::kEFAULT;
+        const uint64_t chunk = iov.len < n - at ? iov.len : n - at;
+        if (chunk > 0 && !write_program(iov.base, from + at, chunk)) fault = -k::kEFAULT;
+        at += chunk;
+      }
+    } else if (n > 0 && !write_program(e.program_args[i], from, n)) {
+      fault = -k::kEFAULT;
+    }
+    const uint64_t padded = safe::round8(n);
+    from += padded;
+    left = padded > left ? 0 : left - padded;
+  }
+  return fault;
+}
+
+struct SockaddrUn {
+  uint16_t family;
+  char path[108];
+};
+
+// Our descriptors have numbers of their own, out of the program's way.
+long move_to(long fd, int number) {
+  const long r = sys(kNr_dup3, fd, number, static_cast<long>(k::kOCloexec));
+  sys(kNr_close, fd);
+  return r;
+}
+
+long connect_session() {
+  constexpr long kAfUnix = 1, kSockSeqpacket = 5, kSockCloexec = 02000000;
+  SockaddrUn to{};
+  to.family = static_cast<uint16_t>(kAfUnix);
+  safe::copy_bytes(to.path, g_home.deputy_path, sizeof to.path);
+  long s = sys(kNr_socket, kAfUnix, kSockSeqpacket | kSockCloexec, 0);
+  if (s < 0) return s;
+  long r = sys(kNr_connect, s, &to, sizeof to);
+  if (r != 0) {
+    sys(kNr_close, s);
+    return r;
+  }
+  s = move_to(s, g_home.fd_base);
+  if (s < 0) return s;
+  g_home.session_fd = static_cast<int32_t>(s);
+  FetchRequest q{};
+  q.magic = kFetchMagic;
+  safe::copy_bytes(q.session_id, g_home.session_id, sizeof q.session_id);
+  q.slot = kFetchSession;
+  q.epoch = g_home.epoch;
+  r = sys(kNr_sendto, s, &q, sizeof q, k::kMsgNosignal, 0, 0);
+  return r < 0 ? r : 0;
+}
+
+long take_channels() {
+  for (;;) {
+    ChannelBatch batch{};
+    k::Iovec iov{reinterpret_cast<uint64_t>(&batch), sizeof batch};
+    alignas(8) uint8_t control[sizeof(k::Cmsghdr) + kChannelBatch * 4];
+    k::Msghdr h{};
+    h.iov = reinterpret_cast<uint64_t>(&iov);
+    h.iovlen = 1;
+    h.control = reinterpret_cast<uint64_t>(control);
+    h.controllen = sizeof control;
+    const long n = sys(kNr_recvmsg, g_home.session_fd, &h, k::kMsgCmsgCloexec);
+    if (n == -k::kEINTR) continue;
+    if (n != sizeof batch || batch.count > kChannelBatch || (h.flags & k::kMsgCtrunc)) return n < 0 ? n : -k::kEPROTO;
+    const auto cmsg = safe::load<k::Cmsghdr>(control);
+    if (batch.count > 0 && cmsg.len != sizeof cmsg + batch.count * 4) return -k::kEPROTO;
+    for (uint32_t i = 0; i < batch.count; i++) {
+      const auto fd = safe::load<int32_t>(control + sizeof cmsg + i * 4);
+      if (batch.slot[i] >= g_home.nslots) return -k::kEPROTO;
+      const long r = move_to(fd, g_home.fd_base + 1 + static_cast<int32_t>(batch.slot[i]));
+      if (r < 0) return r;
+      thread_at(batch.slot[i])->channel_fd = static_cast<int32_t>(r);
+    }
+    if (batch.last) return 0;
+  }
+}
+
+long take_over() {
+  const long r = take_channels();
+  if (r != 0) return r;
+  for (uint32_t sig = 1; sig <= 64; sig++) {
+    if (sig == k::kSIGKILL || sig == k::kSIGSTOP) continue;
+    KernelSigaction action{};
+    sys(kNr_rt_sigaction, sig, 0, &action, 8);
+    g_home.actions[sig] = action;
+    if (action.handler > k::kSigIgn) {
+      const long installed = install(sig, action);
+      if (installed != 0) return installed;
+    }
+  }
+  return 0;
+}
+
+long give_back() {
+  for (uint32_t sig = 1; sig <= 64; sig++) {
+    if (sig == k::kSIGKILL || sig == k::kSIGSTOP) continue;
+    const KernelSigaction& action = g_home.actions[sig];
+    if (action.handler > k::kSigIgn) sys(kNr_rt_sigaction, sig, &action, 0, 8);
+  }
+  for (uint32_t i = 0; i < g_home.slots_ready; i++) {
+    HomeThread* t = thread_at(i);
+    release_bounce(t);
+    if (t->channel_fd >= 0) sys(kNr_close, t->channel_fd);
+    t->channel_fd = -1;
+  }
+  return 0;
+}
+
+[[noreturn]] void resume_by_frame(HomeThread* t) {
+  const auto* frame = reinterpret_cast<const ResumeFrame*>(slot_base(t) + kSlotFrame);
+  k::StackT altstack{};
+  altstack.sp = t->altstack[0];
+  altstack.flags = static_cast<uint32_t>(t->altstack[1]);
+  altstack.size = t->altstack[2];
+  sys(kNr_sigaltstack, &altstack, 0);
+  sys(kNr_rt_sigprocmask, k::kSigSetmask, &frame->sigmask, 0, 8);
+  om_resume_user(frame);
+}
+
+}  // namespace
+
+// Context: exec
+void finish_late(HomeThread* t) {
+  HomeExec& e = t->call;
+  long result = e.result;
+  if (!(e.ret_flags & kRetRestart)) {
+    const long fault = is_message_call(e.nr) ? apply_messages(t) : apply_return(t);
+    if (fault != 0) result = fault;
+  }
+  release_bounce(t);
+  auto* frame = reinterpret_cast<ResumeFrame*>(slot_base(t) + kSlotFrame);
+  frame->gpr[kRax] = static_cast<uint64_t>(result);
+  t->phase = kExecIdle;
+  t->late = 0;
+  t->state = kSlotFree;
+  resume_by_frame(t);
+}
+
+}  // namespace om::stub
+
+using namespace om;
+using namespace om::stub;
+
+// Context: exec
+void om_orphan_main(void* stack) {
+  HomeThread* t = thread_of(stack);
+  if (!t->frame_valid) {
+    for (;;) sys(kNr_exit_group, 134);
+  }
+  resume_by_frame(t);
+}
+
+// Context: exec
+void om_remote_main(uint64_t function, uint64_t argument, void* stack) {
+  HomeThread* t = thread_of(stack);
+  long result = -k::kENOSYS;
+  switch (function) {
+    case kRemoteDrop:
+      drop_memory();
+      result = 0;
+      break;
+    case kRemoteApply: {
+      const HomeThread& of = *thread_at(static_cast<uint32_t>(argument));
+      result = is_message_call(of.call.nr) ? apply_messages(thread_at(static_cast<uint32_t>(argument)))
+                                           : apply_return(thread_at(static_cast<uint32_t>(argument)));
+      break;
+    }
+    case kRemoteConnect:
+      result = connect_session();
+      break;
+    case kRemoteTake:
+      result = take_over();
+      break;
+    case kRemoteRestore:
+      result = give_back();
+      break;
+    case kRemoteTouch: {
+      auto* p = reinterpret_cast<volatile uint8_t*>(argument);
+      *p = *p;
+      result = 0;
+      break;
+    }
+    default:
+      break;
+  }
+  tell_deputy(kHomeRemoteDone, t->slot, static_cast<uint64_t>(result));
+  wait_for_deputy_death();
+  om_orphan_main(stack);
+}

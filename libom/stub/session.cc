@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What executors say to the deputy, and how one gets a new channel when its own has broken. A new channel
+// needs no deputy that remembers anything: the executor connects to the path in HomeState, also when it is
+// another deputy process that listens there by now.
+#include "libom/abi/kernel.h"
+#include "libom/safe/mem.h"
+#include "libom/safe/numbers.h"
+#include "libom/safe/syscall.h"
+#include "libom/stub/stub.h"
+
+namespace om::stub {
+namespace {
+
+using safe::sys;
+
+constexpr long kAfUnix = 1, kSockSeqpacket = 5, kSockCloexec = 02000000;
+constexpr int64_t kRetryNs = 50000000;
+
+struct SockaddrUn {
+  uint16_t family;
+  char path[108];
+};
+
+void pause_a_moment() {
+  k::Timespec ts{0, kRetryNs};
+  sys(kNr_nanosleep, &ts, 0);
+}
+
+// One request to the deputy. Descriptor of the new channel, or -errno.
+long ask(HomeThread* t) {
+  SockaddrUn to{};
+  to.family = static_cast<uint16_t>(kAfUnix);
+  safe::copy_bytes(to.path, g_home.deputy_path, sizeof to.path);
+  const long s = sys(kNr_socket, kAfUnix, kSockSeqpacket | kSockCloexec, 0);
+  if (s < 0) return s;
+  long r = sys(kNr_connect, s, &to, sizeof to);
+  if (r == 0) {
+    FetchRequest q{};
+    q.magic = kFetchMagic;
+    safe::copy_bytes(q.session_id, g_home.session_id, sizeof q.session_id);
+    q.slot = t->slot;
+    q.epoch = g_home.epoch;
+    q.tid = t->tid;
+    r = sys(kNr_sendto, s, &q, sizeof q, k::kMsgNosignal, 0, 0);
+  }
+  if (r > 0) {
+    FetchReply reply{};
+    k::Iovec iov{reinterpret_cast<uint64_t>(&reply), sizeof reply};
+    alignas(8) uint8_t control[sizeof(k::Cmsghdr) + 8];
+    k::Msghdr h{};
+    h.iov = reinterpret_cast<uint64_t>(&iov);
+    h.iovlen = 1;
+    h.control = reinterpret_cast<uint64_t>(control);
+    h.controllen = sizeof control;
+    do {
+      r = sys(kNr_recvmsg, s, &h, k::kMsgCmsgCloexec);
+    } while (r == -k::kEINTR);
+    const auto cmsg = safe::load<k::Cmsghdr>(control);
+    const bool attached = r == sizeof reply && h.controllen >= sizeof cmsg + 4 && cmsg.type == k::kScmRights;
+    r = attached ? safe::load<int32_t>(control + sizeof cmsg) : -k::kEAGAIN;
+  } else if (r == 0) {
+    r = -k::kEAGAIN;
+  }
+  sys(kNr_close, s);
+  return r;
+}
+
+// Moves a descriptor to the slot's own number, above what the program can see.
+long place(HomeThread* t, long fd) {
+  const int want = g_home.fd_base + 1 + static_cast<int>(t->slot);
+  // The number may lie above the soft limit: raise it for the moment, as the deputy did at capture.
+  constexpr long kNofile = 7;
+  uint64_t limit[2], raised[2];
+  sys(kNr_prlimit64, 0, kNofile, 0, limit);
+  raised[0] = limit[0] > static_cast<uint64_t>(want) ? limit[0] : static_cast<uint64_t>(want) + 1;
+  raised[1] = limit[1];
+  if (raised[0] != limit[0]) sys(kNr_prlimit64, 0, kNofile, raised, 0);
+  const long r = sys(kNr_dup3, fd, want, static_cast<long>(k::kOCloexec));
+  if (raised[0] != limit[0]) sys(kNr_prlimit64, 0, kNofile, limit, 0);
+  sys(kNr_close, fd);
+  return r;
+}
+
+}  // namespace
+
+// Context: exec, catch
+void tell_deputy(uint32_t type, uint32_t slot, uint64_t a) {
+  const HomeMessage m{type, slot, a};
+  sys(kNr_sendto, g_home.session_fd, &m, sizeof m, k::kMsgNosignal, 0, 0);
+}
+
+// Context: exec
+void fetch_channel(HomeThread* t) {
+  const uint32_t before = t->phase;
+  t->phase = kExecFetch;
+  t->recv_fill = t->recv_used = 0;
+  if (t->channel_fd >= 0) sys(kNr_close, t->channel_fd);
+  t->channel_fd = -1;
+  for (;;) {
+    const long fd = ask(t);
+    if (fd >= 0) {
+      const long r = place(t, fd);
+      if (r >= 0) {
+        t->channel_fd = static_cast<int32_t>(r);
+        break;
+      }
+    }
+    // The deputy has no new connection yet, or is being replaced.
+    pause_a_moment();
+  }
+  t->phase = before;
+}
+
+}  // namespace om::stub

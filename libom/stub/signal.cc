@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Caught signals at home while the program is away. The kernel has decided everything (which thread, whether
+// the interrupted call restarts); the catcher only notes what the program's handler would have been given,
+// and sees to it that the body hears of it: in the Return of the call it is in, or by a kick.
+//
+// It leaves with the mask that the program's handler would run with, so that a further signal nests or
+// waits exactly as it would natively; the program's own return from the handler puts the mask back.
+//
+// noted[] is a ring with one writer (the catcher) and one reader (the executor of the same thread).
+#include "libom/abi/kernel.h"
+#include "libom/safe/mem.h"
+#include "libom/safe/numbers.h"
+#include "libom/safe/syscall.h"
+#include "libom/stub/stub.h"
+
+extern "C" void om_catcher(int sig, om::k::Siginfo* info, om::k::Ucontext* uc);
+
+namespace om::stub {
+namespace {
+
+using safe::sys;
+
+uint64_t address(const void* p) { return reinterpret_cast<uint64_t>(p); }
+
+bool in_arena(uint64_t p) {
+  return g_home.arena != 0 && p >= g_home.arena + kControlSize && p < g_home.arena + arena_bytes(g_home.nslots);
+}
+
+uint64_t current_mask() {
+  uint64_t mask = 0;
+  sys(kNr_rt_sigprocmask, k::kSigBlock, 0, &mask, 8);
+  return mask;
+}
+
+void classify(HomeThread* t, k::Ucontext* uc) {
+  uint64_t& rip = uc->mcontext.regs[kRip];
+  if (rip >= address(om_window_lo) && rip < address(om_window_end)) rip = address(om_window_abort);
+  if (rip == address(om_transplant)) rip = address(om_transplant_abort);
+  t->cancel = 1;
+}
+
+}  // namespace
+
+// Context: exec
+uint32_t copy_noted(const HomeThread* t, SignalRecord* to, uint32_t room) {
+  uint32_t n = noted(t);
+  if (n > room) n = room;
+  for (uint32_t i = 0; i < n; i++) safe::copy_bytes(&to[i], &t->noted[(t->noted_tail + i) % kMaxNoted], sizeof to[i]);
+  return n;
+}
+
+// Context: exec
+void drop_noted(HomeThread* t, uint32_t count) {
+  t->noted_tail += count;
+  if (t->choked && noted(t) == 0) {
+    t->choked = 0;
+    sys(kNr_rt_sigprocmask, k::kSigSetmask, &t->call_mask, 0, 8);
+  }
+}
+
+// Context: exec
+long install(uint32_t sig, const KernelSigaction& action) {
+  if (sig < 1 || sig > 64 || sig == k::kSIGKILL || sig == k::kSIGSTOP) return -k::kEINVAL;
+  KernelSigaction native = action;
+  if (action.handler > k::kSigIgn) {
+    native.handler = address(reinterpret_cast<const void*>(om_catcher));
+    native.flags |= k::kSaSiginfo | k::kSaRestorer;
+    native.restorer = address(om_restorer);
+  }
+  // The catcher may run before the call returns: the table comes first.
+  const KernelSigaction old = g_home.actions[sig];
+  g_home.actions[sig] = action;
+  const long r = sys(kNr_rt_sigaction, sig, &native, 0, 8);
+  if (r != 0) g_home.actions[sig] = old;
+  return r;
+}
+
+}  // namespace om::stub
+
+using namespace om;
+using namespace om::stub;
+
+// Context: catch
+void om_catcher(int sig, k::Siginfo* info, k::Ucontext* uc) {
+  KernelSigaction& action = g_home.actions[sig];
+  if (!in_arena(uc->mcontext.regs[kRsp])) {
+    // Not an executor (the moment between a thread's return and the end of the session): the program's own.
+    if (action.handler > k::kSigIgn) {
+      reinterpret_cast<void (*)(int, void*, void*)>(action.handler)(sig, info, uc);
+    }
+    return;
+  }
+  HomeThread* t = thread_of(reinterpret_cast<const void*>(uc->mcontext.regs[kRsp]));
+  SignalRecord& s = t->noted[t->noted_head % kMaxNoted];
+  safe::set_bytes(&s, 0, sizeof s);
+  s.number = static_cast<uint32_t>(sig);
+  s.handler = action.handler;
+  s.flags = action.flags;
+  s.restorer = action.restorer;
+  s.frame_mask = uc->sigmask;
+  s.handler_mask = current_mask();
+  safe::copy_bytes(s.info, info, sizeof s.info);
+  if (action.flags & k::kSaResethand) action.handler = k::kSigDfl;
+  uc->sigmask = s.handler_mask;
+  asm volatile("" : : : "memory");
+  t->noted_head++;
+  if (noted(t) >= kMaxNoted - 1) {
+    t->choked = 1;
+    t->call_mask = s.handler_mask;
+    uc->sigmask = ~uint64_t{0};
+  }
+  const uint32_t phase = t->phase;
+  if (phase == kExecCall && (t->call.wire_flags & kCallSignals)) {
+    classify(t, uc);
+  } else if (phase == kExecIdle) {
+    tell_deputy(kHomeKick, t->slot, 0);
+  }
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Home functions of rows that need more than the generic way: libom's own descriptors are hidden, the
+// program's dispositions are kept in a table while ours are installed, the address space follows the body's.
+#include "libom/abi/kernel.h"
+#include "libom/safe/atomic.h"
+#include "libom/safe/image.h"
+#include "libom/safe/marshal.h"
+#include "libom/safe/mem.h"
+#include "libom/safe/numbers.h"
+#include "libom/safe/syscall.h"
+#include "libom/stub/functions.h"
+#include "libom/stub/stub.h"
+
+namespace om::stub {
+namespace {
+
+using safe::sys;
+
+uint64_t address(const void* p) { return reinterpret_cast<uint64_t>(p); }
+
+// [at, at + len) is libom's: a body has no business there (its gate refuses such calls itself).
+bool hits_libom(uint64_t at, uint64_t len) {
+  const uint64_t end = at + len < at ? ~uint64_t{0} : at + len;
+  auto hits = [&](uint64_t lo, uint64_t hi) { return at < hi && end > lo; };
+  return hits(safe::image_lo(), safe::image_hi()) ||
+         hits(g_home.arena, g_home.arena + arena_bytes(g_home.nslots));
+}
+
+// A call of the body's address space, repeated. Nobody waits for most of them: a failure is counted, keeps
+// the process away until it can be mended, and never fails the program.
+long mirror(HomeCall& c, uint64_t at, uint64_t len) {
+  if (hits_libom(at, len)) return -k::kEINVAL;
+  const uint64_t* a = c.args;
+  const long r = sys(c.exec->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+  if (r < 0 && r > -4096 && !(c.wire_flags & kCallWaited)) safe::fetch_add(&g_home.mirror_failed, 1);
+  return r;
+}
+
+// Does descriptor `fd` show /proc/PID/fd or fdinfo of this process.
+bool is_fd_directory(uint64_t fd) {
+  char link[40] = "/proc/self/fd/";
+  char target[64];
+  uint32_t n = 14;
+  char digits[12];
+  uint32_t d = 0;
+  auto v = static_cast<uint32_t>(fd);
+  do {
+    digits[d++] = static_cast<char>('0' + v % 10);
+  } while ((v /= 10) != 0);
+  while (d > 0) link[n++] = digits[--d];
+  link[n] = 0;
+  const long r = sys(kNr_readlink, link, target, sizeof target);
+  if (r < 9 || r >= static_cast<long>(sizeof target)) return false;
+  const bool proc = memcmp(target, "/proc/", 6) == 0;
+  return proc && (memcmp(target + r - 3, "/fd", 3) == 0 || (r > 7 && memcmp(target + r - 7, "/fdinfo", 7) == 0));
+}
+
+bool parse_number(const char* s, uint64_t& value) {
+  value = 0;
+  if (*s == 0) return false;
+  for (; *s != 0; s++) {
+    if (*s < '0' || *s > '9' || value > 1000000000) return false;
+    value = value * 10 + static_cast<uint64_t>(*s - '0');
+  }
+  return true;
+}
+
+// Removes entries that name our descriptors. Bytes left.
+uint64_t hide_entries(uint8_t* buffer, uint64_t bytes, uint32_t name_at) {
+  uint64_t in = 0, out = 0;
+  while (in + name_at < bytes) {
+    const auto reclen = safe::load<uint16_t>(buffer + in + 16);
+    if (reclen == 0 || in + reclen > bytes) break;
+    uint64_t number;
+    const bool ours = parse_number(reinterpret_cast<char*>(buffer + in + name_at), number) && is_ours(number);
+    if (!ours) {
+      if (in != out) memmove(buffer + out, buffer + in, reclen);
+      out += reclen;
+    }
+    in += reclen;
+  }
+  return out;
+}
+
+}  // namespace
+
+// Context: exec
+long home_close(HomeCall& c) { return generic(c); }
+// Context: exec
+long home_dup2(HomeCall& c) { return generic(c); }
+// Context: exec
+long home_dup3(HomeCall& c) { return generic(c); }
+// Context: exec
+long home_rlimit(HomeCall& c) { return generic(c); }
+// Context: exec
+long home_rt_sigprocmask(HomeCall& c) { return generic(c); }
+
+// Context: exec
+long home_close_range(HomeCall& c) {
+  const auto first = static_cast<uint32_t>(c.args[0]), last = static_cast<uint32_t>(c.args[1]);
+  const auto lo = static_cast<uint32_t>(g_home.fd_base), hi = lo + g_home.nslots;
+  if (first > last || last < lo || first > hi) return sys(kNr_close_range, first, last, c.args[2]);
+  long r = 0;
+  if (first < lo) r = sys(kNr_close_range, first, lo - 1, c.args[2]);
+  if (r == 0 && last > hi) r = sys(kNr_close_range, hi + 1, last, c.args[2]);
+  return r;
+}
+
+// Context: exec
+long home_getdents(HomeCall& c) {
+  HomeExec& e = *c.exec;
+  const bool old = e.nr == kNr_getdents;
+  const uint32_t name_at = old ? 18 : 19;
+  if (is_ours(c.args[0])) return -k::kEBADF;
+  const long r = unpack(c);
+  if (r != 0) return r;
+  const bool listing = is_fd_directory(c.args[0]);
+  for (;;) {
+    e.result = run_window(c.thread, c.desc);
+    if (!listing || e.result <= 0) break;
+    const auto n = static_cast<uint64_t>(e.result);
+    const uint64_t left = hide_entries(reinterpret_cast<uint8_t*>(e.exec_args[1]), n, name_at);
+    e.result = static_cast<long>(left);
+    if (left > 0) break;
+    // Everything in this batch was ours: an empty answer would mean the end.
+  }
+  pack(c.thread, *c.desc);
+  return e.result;
+}
+
+// Context: exec
+long home_rt_sigaction(HomeCall& c) {
+  HomeExec& e = *c.exec;
+  const auto sig = static_cast<uint32_t>(c.args[0]);
+  if (c.args[3] != 8 || sig < 1 || sig > 64) return -k::kEINVAL;
+  if (c.args[1] != 0 && (sig == k::kSIGKILL || sig == k::kSIGSTOP)) return -k::kEINVAL;
+  long r = unpack(c);
+  if (r != 0) return r;
+  const KernelSigaction old = g_home.actions[sig];
+  if (c.args[1] != 0) {
+    r = install(sig, safe::load<KernelSigaction>(reinterpret_cast<void*>(e.exec_args[1])));
+    if (r != 0) return r;
+  }
+  if (c.args[2] != 0) safe::store(reinterpret_cast<void*>(e.exec_args[2]), old);
+  e.result = 0;
+  pack(c.thread, *c.desc);
+  return 0;
+}
+
+// Context: exec
+long home_poll(HomeCall& c) {
+  // The kernel keeps the array's address and the remaining time in its restart state. Both survive the way
+  // home exactly if the array lies where the program has it: in the program's memory at home, which is mapped
+  // like the body's and holds nothing else at the moment.
+  HomeExec& e = *c.exec;
+  const long r = unpack(c);
+  if (r != 0) return r;
+  const uint64_t bytes = uint64_t{static_cast<uint32_t>(c.args[1])} * 8;
+  if (c.args[0] != 0 && bytes > 0) {
+    use_program_memory(e, c.args[0], bytes);
+    if (write_program(c.args[0], reinterpret_cast<void*>(e.exec_args[0]), bytes)) {
+      e.exec_args[0] = c.args[0];
+      e.transplanted = 1;  // outputs are read from there
+    } else {
+      e.program_memory = {0, 0};
+    }
+  }
+  e.result = run_window(c.thread, c.desc);
+  pack(c.thread, *c.desc);
+  e.program_memory = {0, 0};
+  return e.result;
+}
+
+// Context: exec
+long home_pselect6(HomeCall& c) {
+  // The gate sends {mask, size} by value instead of {pointer, size}.
+  HomeExec& e = *c.exec;
+  const long r = unpack(c);
+  if (r != 0) return r;
+  uint64_t mask[3];
+  if (e.exec_args[5] != 0) {
+    const auto sent = safe::load<k::Iovec>(reinterpret_cast<void*>(e.exec_args[5]));
+    mask[0] = address(&mask[2]);
+    mask[1] = sent.len;
+    mask[2] = sent.base;
+    if (sent.len == 0) mask[0] = 0;
+    if (sent.len == 0) mask[1] = 8;
+    safe::copy_bytes(c.thread->sigarg, mask, sizeof mask);
+    c.thread->sigarg[0] = mask[0] != 0 ? address(&c.thread->sigarg[2]) : 0;
+    e.exec_args[5] = address(c.thread->sigarg);
+  }
+  e.result = run_window(c.thread, c.desc);
+  pack(c.thread, *c.desc);
+  return e.result;
+}
+
+// Context: exec
+long home_nanosleep(HomeCall& c) {
+  // The remaining time is written where the program wants it (its memory at home, mapped like the body's):
+  // the kernel keeps that address in its restart state, which must mean the same after the way home.
+  HomeExec& e = *c.exec;
+  const uint32_t rem = e.nr == kNr_nanosleep ? 1 : 3;
+  const long r = unpack(c);
+  if (r != 0) return r;
+  if (c.args[rem] != 0) use_program_memory(e, c.args[rem], sizeof(k::Timespec));
+  e.exec_args[rem] = c.args[rem];
+  e.result = run_window(c.thread, c.desc);
+  e.transplanted = 1;
+  pack(c.thread, *c.desc);
+  e.program_memory = {0, 0};
+  return e.result;
+}
+
+// Context: exec
+long home_mmap(HomeCall& c) {
+  constexpr uint32_t kFixed = k::kMapFixed | k::kMapFixedNoreplace;
+  if (!(c.args[3] & kFixed) || is_ours(c.args[4])) return is_ours(c.args[4]) ? -k::kEBADF : -k::kEINVAL;
+  // NOREPLACE alone is understood as FIXED by kernels that know it; both bits are never passed on.
+  if (c.args[3] & k::kMapFixedNoreplace) c.args[3] &= ~uint64_t{k::kMapFixed};
+  return mirror(c, c.args[0], c.args[1]);
+}
+// Context: exec
+long home_munmap(HomeCall& c) { return mirror(c, c.args[0], c.args[1]); }
+// Context: exec
+long home_mprotect(HomeCall& c) { return mirror(c, c.args[0], c.args[1]); }
+// Context: exec
+long home_madvise(HomeCall& c) { return mirror(c, c.args[0], c.args[1]); }
+// Context: exec
+long home_mlock(HomeCall& c) { return generic(c); }
+// Context: exec
+long home_mremap(HomeCall& c) {
+  if ((c.args[3] & k::kMremapFixed) && hits_libom(c.args[4], c.args[2])) return -k::kEINVAL;
+  return mirror(c, c.args[0], c.args[1]);
+}
+// Context: exec
+long home_brk(HomeCall& c) {
+  const long r = sys(kNr_brk, c.args[0]);
+  if (r != static_cast<long>(c.args[0])) safe::fetch_add(&g_home.mirror_failed, 1);
+  return r;
+}
+
+// Context: exec
+long home_exit_group(HomeCall& c) {
+  sys(kNr_exit_group, c.args[0]);
+  return 0;
+}
+// The gate makes threads and ends them by Calls of their own (kNrCloneTwin, kNrExitTwin).
+// Context: exec
+long home_clone(HomeCall&) { return -k::kENOSYS; }
+// Context: exec
+long home_exit(HomeCall&) { return -k::kENOSYS; }
+
+}  // namespace om::stub

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The home half: a parked thread of the original process serves the Calls of its body thread. Runs on the
+// slot's stack inside the program's own process, beside nothing of the program (all of it is away), with the
+// program's own signal mask, so that the kernel treats the thread as it always did.
+//
+// Fenced code: no libc, no TLS, no program memory except where a transplanted call or the copy of a Return
+// needs it (stub/memory.cc). Context tags: `exec` = executor on its slot stack, `catch` = signal handler.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libom/abi/session.h"
+#include "libom/abi/syscall_desc.h"
+#include "libom/safe/rpc_encode.h"
+
+namespace om::stub {
+
+extern HomeState g_home;  // written by the deputy while every thread is stopped
+
+// A received Call while it is being executed.
+struct HomeCall {
+  HomeThread* thread;
+  HomeExec* exec;             // in the slot: survives moves
+  const SyscallDesc* desc;    // row, with a command's arguments put in; nullptr for wire-only calls
+  SyscallDesc command_desc;   // storage for that
+  uint64_t args[6];           // as the program passed them, normalised
+  const uint8_t* ins;         // input memory of the Call
+  uint64_t ins_bytes;
+  uint64_t ins_used;
+  uint32_t wire_flags;
+  uint32_t extra_flags;       // Return flags that the handler wants
+};
+
+inline HomeThread* thread_of(const void* stack_address) {
+  return reinterpret_cast<HomeThread*>((reinterpret_cast<uintptr_t>(stack_address) & ~(kSlotSize - 1)) + kSlotBlock);
+}
+inline HomeThread* thread_at(uint32_t slot) {
+  return reinterpret_cast<HomeThread*>(slot_address(g_home.arena, slot) + kSlotBlock);
+}
+inline uint8_t* slot_base(const HomeThread* t) {
+  return reinterpret_cast<uint8_t*>(reinterpret_cast<uintptr_t>(t) - kSlotBlock);
+}
+
+inline uint64_t address_of_stack(const HomeThread* t) {
+  return reinterpret_cast<uint64_t>(t) - kSlotBlock + kSlotStack + kSlotStackSize - 64;
+}
+
+// execute.cc ------------------------------------------------------------------------------------------
+
+// Executes c and leaves the result in c.exec and the outputs packed (pack()).
+// Context: exec
+void execute(HomeCall& c);
+// Runs exec_nr/exec_args inside the cancellable window, with what stops of ours need (repetition, rest).
+// Context: exec
+long run_window(HomeThread* t, const SyscallDesc* desc);
+// The window or the transplant has returned `r`: repeats, continues, classifies. Final result.
+// Context: exec
+long after_window(HomeThread* t, const SyscallDesc* desc, long r);
+// Finds the row of exec.nr with its command's arguments put in. nullptr when there is none.
+// Context: exec
+const SyscallDesc* row_of(HomeThread* t, SyscallDesc& storage);
+
+// marshal.cc ------------------------------------------------------------------------------------------
+
+// Takes `bytes` of input memory (padded to 8); nullptr when the Call has fewer.
+// Context: exec
+const uint8_t* take_ins(HomeCall& c, uint64_t bytes);
+// exec_args from args, ins and fresh bounce memory. 0 or -errno (malformed Call: -EPROTO).
+// Context: exec
+long unpack(HomeCall& c);
+// Bounce memory of the slot for outputs, zero-filled up to `bytes`; larger than the slot's is mapped.
+// nullptr when memory is short.
+// Context: exec
+uint8_t* bounce(HomeThread* t, uint64_t bytes);
+// Packs the outputs of the finished call behind each other at t->outs_address.
+// Context: exec
+void pack(HomeThread* t, const SyscallDesc& desc);
+// Copies from the program's memory at home (transplanted calls) or from our own; false when not readable.
+// Context: exec
+bool read_memory(HomeThread* t, void* to, uint64_t from, uint64_t bytes);
+bool read_program(void* to, uint64_t from, uint64_t bytes);
+bool write_program(uint64_t to, const void* from, uint64_t bytes);
+void release_bounce(HomeThread* t);
+
+// executor.cc -----------------------------------------------------------------------------------------
+
+// Takes messages from the channel for ever.
+// Context: exec
+[[noreturn]] void serve(HomeThread* t);
+// Sends the kept Return of t->exec.
+// Context: exec
+void send_return(HomeThread* t);
+// A finished call waits here while the deputy holds the process.
+// Context: exec
+void wait_while_held(HomeThread* t);
+
+// session.cc ------------------------------------------------------------------------------------------
+
+void tell_deputy(uint32_t type, uint32_t slot, uint64_t a);
+// The channel is broken: gets a new one from the deputy. Returns when channel_fd is connected.
+// Context: exec
+void fetch_channel(HomeThread* t);
+// Is this descriptor number libom's own.
+inline bool is_ours(uint64_t fd) {
+  const auto n = static_cast<int32_t>(fd);
+  return g_home.phase == kHomeAway && n >= g_home.fd_base && n <= g_home.fd_base + static_cast<int32_t>(g_home.nslots);
+}
+
+// messages.cc -----------------------------------------------------------------------------------------
+
+bool is_message_call(uint32_t nr);
+// Packs the outputs of a transplanted message call.
+// Context: exec
+void pack_messages(HomeThread* t);
+// The outputs of a message call go into the program's memory at home (the thread came home while it waited).
+// Context: exec
+long apply_messages(HomeThread* t);
+
+// remote.cc -------------------------------------------------------------------------------------------
+
+// The process is home and this thread's call has ended: back to the program.
+// Context: exec
+[[noreturn]] void finish_late(HomeThread* t);
+
+// signal.cc -------------------------------------------------------------------------------------------
+
+inline uint32_t noted(const HomeThread* t) { return t->noted_head - t->noted_tail; }
+// Copies the noted signals [tail, head) out, at most `room`; their count.
+// Context: exec
+uint32_t copy_noted(const HomeThread* t, SignalRecord* to, uint32_t room);
+// The gate has the first `count` of them.
+// Context: exec
+void drop_noted(HomeThread* t, uint32_t count);
+// Installs the native disposition that stands for the program's `action` of `sig`.
+// Context: exec
+long install(uint32_t sig, const KernelSigaction& action);
+
+// drop.cc ---------------------------------------------------------------------------------------------
+
+// The call blocks on memory of the program at home: it must stay (until program_memory is empty again).
+// Context: exec
+void use_program_memory(HomeExec& e, uint64_t address, uint64_t bytes);
+// Gives the program's memory back, once.
+// Context: exec
+void drop_memory();
+
+}  // namespace om::stub
