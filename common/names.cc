@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/names.h"
+
+#include <fmt/core.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <array>
+#include <vector>
+
+namespace om {
+namespace {
+
+std::string environment(const char* name) {
+  const char* value = ::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::string own_directory() {
+  std::array<char, PATH_MAX> buffer{};
+  ssize_t size = ::readlink("/proc/self/exe", buffer.data(), buffer.size() - 1);
+  std::string path(buffer.data(), size > 0 ? static_cast<size_t>(size) : 0);
+  return path.substr(0, path.rfind('/'));
+}
+
+// Without "..", links resolved; the path itself if that fails.
+std::string canonical(const std::string& path) {
+  char* resolved = ::realpath(path.c_str(), nullptr);
+  if (resolved == nullptr) return path;
+  std::string result = resolved;
+  ::free(resolved);
+  return result;
+}
+
+}  // namespace
+
+bool valid_node_name(std::string_view name) {
+  if (name.empty() || name.size() > kMaxNodeName || name == "home") return false;
+  if (name.front() == '-' || name.back() == '-') return false;
+  return name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == name.npos;
+}
+
+std::string default_control_path(uid_t uid) {
+  if (uid == 0) return std::string(kSystemControlPath);
+  std::string runtime = environment("XDG_RUNTIME_DIR");
+  if (!runtime.empty() && runtime.front() == '/') return runtime + "/om/control.sock";
+  return fmt::format("/tmp/om-{}/control.sock", uid);
+}
+
+std::string client_control_path() {
+  std::string named = environment("OM_CONTROL");
+  if (!named.empty()) return named;
+  std::string own = default_control_path(::geteuid());
+  return ::access(own.c_str(), F_OK) == 0 ? own : std::string(kSystemControlPath);
+}
+
+Result<std::string> find_program(std::string_view name) {
+  std::vector<std::string> places;
+  std::string libexec = environment("OM_LIBEXEC");
+  if (!libexec.empty()) places.push_back(libexec);
+  std::string own = own_directory();
+  // In a build directory every program lies in the folder of its sources, one or two levels down.
+  for (const char* sub : {"", "/../migrator", "/../deputy", "/../migrator/guest", "/../cli", "/guest",
+                          "/../../deputy", "/../../migrator", "/../../cli", "/../libexec/om"}) {
+    places.push_back(own + sub);
+  }
+  std::string path = environment("PATH");
+  for (size_t at = 0; at < path.size();) {
+    size_t end = std::min(path.find(':', at), path.size());
+    if (end > at && path[at] == '/') places.push_back(path.substr(at, end - at));
+    at = end + 1;
+  }
+  for (const std::string& place : places) {
+    std::string candidate = fmt::format("{}/{}", place, name);
+    if (::access(candidate.c_str(), X_OK) == 0) return canonical(candidate);
+  }
+  return Error{ENOENT, fmt::format("find {}", name)};
+}
+
+Result<std::string> find_preload_library() {
+  std::string named = environment("OM_PRELOAD");
+  if (!named.empty()) {
+    if (::access(named.c_str(), R_OK) != 0) return errno_error("OM_PRELOAD=" + named);
+    return canonical(named);
+  }
+  std::string own = own_directory();
+  for (const char* place : {"/../libom/libom.so", "/../../libom/libom.so",
+                            "/../lib/x86_64-linux-gnu/om/libom.so", "/../lib/om/libom.so",
+                            "/../lib64/om/libom.so"}) {
+    std::string candidate = own + place;
+    if (::access(candidate.c_str(), R_OK) == 0) return canonical(candidate);
+  }
+  return Error{ENOENT, "find libom.so (set OM_PRELOAD to its absolute path)"};
+}
+
+std::string shell_quoted(std::string_view text) {
+  std::string out = "'";
+  for (char c : text) {
+    if (c == '\'') {
+      out += "'\\''";
+    } else {
+      out += c;
+    }
+  }
+  return out + "'";
+}
+
+}  // namespace om

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Names and places that several programs have to agree on: node names, the control socket, where the other
+// programs and libom.so lie. Environment: OM_CONTROL, OM_PRELOAD, OM_LIBEXEC, XDG_RUNTIME_DIR.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <string_view>
+
+#include "common/result.h"
+
+namespace om {
+
+constexpr size_t kMaxNodeName = 63;
+constexpr size_t kMaxControlPath = 107;  // sun_path without its NUL
+
+// [a-z0-9-]{1,63}, not "home" (a word of `om migrate`), no '-' at either end.
+bool valid_node_name(std::string_view name);
+
+// Where a daemon of this user listens if nobody says otherwise: root /run/om/control.sock, others
+// $XDG_RUNTIME_DIR/om/control.sock, without that variable /tmp/om-UID/control.sock.
+std::string default_control_path(uid_t uid);
+inline constexpr std::string_view kSystemControlPath = "/run/om/control.sock";
+
+// The socket that a client uses: OM_CONTROL; else the default of this user if it exists; else the
+// system's.
+std::string client_control_path();
+
+// The path of one of our programs ("om-deputy"): $OM_LIBEXEC, the directory of this program, the layout of
+// a build directory, $PATH. ENOENT if it is nowhere.
+Result<std::string> find_program(std::string_view name);
+
+// The absolute path of libom.so: $OM_PRELOAD, the layout of a build directory, the installed place
+// ($prefix/lib/x86_64-linux-gnu/om). ENOENT if it is nowhere.
+Result<std::string> find_preload_library();
+
+// A single argument for sh(1): in single quotes.
+std::string shell_quoted(std::string_view text);
+
+}  // namespace om

@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/preflight.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "common/proc/sharers.h"
+
+namespace om {
+namespace {
+
+using proc::MapKind;
+using proc::Mapping;
+using proc::SmapsEntry;
+using proc::Status;
+using enum ReasonCode;
+
+constexpr uint64_t kAsanShadow = 0x7fff8000;  // where GCC's and Clang's runtime map it on x86-64
+constexpr int kCapDacOverride = 1;
+
+// Findings by code; several details of one code become one reason.
+class Findings {
+ public:
+  void add(ReasonCode code, std::string detail = {}) {
+    std::vector<std::string>& details = details_[code];
+    if (!detail.empty() && std::find(details.begin(), details.end(), detail) == details.end()) {
+      details.push_back(std::move(detail));
+    }
+  }
+  bool has(ReasonCode code) const { return details_.count(code) != 0; }
+
+  std::vector<Reason> reasons() const {
+    constexpr size_t kShown = 3;
+    std::vector<Reason> out;
+    for (const auto& [code, details] : details_) {
+      std::string text;
+      for (size_t i = 0; i < details.size() && i < kShown; ++i)
+        text += (i == 0 ? "" : ", ") + details[i];
+      if (details.size() > kShown)
+        text += " and " + std::to_string(details.size() - kShown) + " more";
+      out.push_back(Reason{code, std::move(text)});
+    }
+    return out;
+  }
+
+ private:
+  std::map<ReasonCode, std::vector<std::string>> details_;
+};
+
+std::string name_of(const Mapping& map) {
+  std::string name = map.path.empty() ? std::string(to_string(map.kind)) : map.path;
+  return map.deleted ? name + " (deleted)" : name;
+}
+
+bool is_own_memory_object(const Mapping& map) {
+  return map.kind == MapKind::kAnonShared || map.kind == MapKind::kMemFd ||
+         map.kind == MapKind::kSysvShm;
+}
+
+bool is_kernel_page(const Mapping& map) {
+  return map.kind == MapKind::kVvar || map.kind == MapKind::kVdso || map.kind == MapKind::kVsyscall;
+}
+
+// ------------------------------------------------------------------------------ without system
+// calls
+
+void check_threads(const ProcessView& view, Findings& found) {
+  for (const Status& thread : view.threads) {
+    std::string who = thread.pid == view.leader.pid ? "" : "thread " + std::to_string(thread.pid);
+    if (thread.tracer_pid != 0) {
+      found.add(kTraced, "by process " + std::to_string(thread.tracer_pid));
+    } else if (thread.state == 'T') {
+      found.add(kStopped, who);
+    }
+    if (thread.seccomp != 0) found.add(kSeccomp, who);
+    if (thread.shadow_stack) found.add(kCet, who);
+    auto [uid_low, uid_high] = std::minmax_element(thread.uid.begin(), thread.uid.end());
+    auto [gid_low, gid_high] = std::minmax_element(thread.gid.begin(), thread.gid.end());
+    if (*uid_low != *uid_high) found.add(kSetuid, "its user ids differ");
+    if (*gid_low != *gid_high) found.add(kSetuid, "its group ids differ");
+    if (thread.uid != view.leader.uid || thread.gid != view.leader.gid)
+      found.add(kSetuid, "its threads differ");
+  }
+  if (view.secure_exec) found.add(kSetuid, "started from a privileged file");
+}
+
+void check_mapping(const SmapsEntry& entry, Findings& found) {
+  const Mapping& map = entry.map;
+  if (is_kernel_page(map)) return;
+  if (entry.protection_key != 0) found.add(kPkeys, name_of(map));
+  if (map.kind == MapKind::kHugetlb || entry.flags.has("ht"))
+    return found.add(kHugetlb, name_of(map));
+  if (entry.flags.has("um") || entry.flags.has("uw") || entry.flags.has("ui"))
+    found.add(kUffd, name_of(map));
+  if (map.path == "anon_inode:[io_uring]") return found.add(kIoUring, "a mapped ring");
+  if (map.path == "/[aio]") return found.add(kAio);
+  if (map.kind == MapKind::kDevice || map.path == "[uprobes]" || entry.flags.has("io") ||
+      entry.flags.has("pf")) {
+    return found.add(kDeviceMapped, name_of(map));
+  }
+  if (map.kind == MapKind::kFile && map.shared && (map.prot & PROT_WRITE) != 0) {
+    found.add(kSharedWritable, name_of(map));
+  }
+  std::string_view runtime = sanitizer_runtime(map.basename());
+  if (!runtime.empty()) found.add(kSanitizer, std::string(runtime));
+  if (map.start == kAsanShadow && map.kind == MapKind::kAnon)
+    found.add(kSanitizer, "address sanitizer");
+}
+
+void check_program(const ProcessView& view, Findings& found) {
+  bool preloaded = std::any_of(view.maps.begin(), view.maps.end(), [](const SmapsEntry& entry) {
+    return entry.map.kind == MapKind::kFile && entry.map.basename() == "libom.so";
+  });
+  if (view.program && !view.program->sanitizer.empty())
+    found.add(kSanitizer, view.program->sanitizer);
+  if (preloaded) return;
+  if (view.program && !view.program->is_64bit)
+    return found.add(kNotPreloaded, "it is a 32-bit program");
+  if (view.program && view.program->is_static) return found.add(kStaticBinary);
+  found.add(kNotPreloaded);
+}
+
+// Numbers for `needed` descriptors: above the soft limit if the hard one leaves room, or in one
+// piece at the top below it.
+void check_descriptors(const ProcessView& view, Findings& found) {
+  for (const proc::FdEntry& fd : view.fds) {
+    if (fd.target == "anon_inode:[io_uring]")
+      found.add(kIoUring, "descriptor " + std::to_string(fd.fd));
+    if (fd.target == "anon_inode:[userfaultfd]")
+      found.add(kUffd, "descriptor " + std::to_string(fd.fd));
+  }
+  if (!view.nofile) return;
+  uint64_t needed = view.threads.size() + kFdReserve;
+  uint64_t soft = view.nofile->rlim_cur;
+  uint64_t hard = view.nofile->rlim_max;
+  uint64_t above = hard > soft ? hard - soft : 0;
+  uint64_t top = soft;  // free numbers at the top: soft - 1 down to the highest open one
+  for (const proc::FdEntry& fd : view.fds) {
+    uint64_t number = static_cast<uint64_t>(fd.fd);
+    if (number >= soft && number < hard) --above;
+    if (number < soft) top = std::min(top, soft - 1 - number);
+  }
+  if (above >= needed || top >= needed) return;
+  found.add(kFdLimit, std::to_string(needed) + " numbers needed, " +
+                          std::to_string(std::max(above, top)) + " free");
+}
+
+void check_view_into(const ProcessView& view, Findings& found) {
+  check_threads(view, found);
+  check_program(view, found);
+  for (const SmapsEntry& entry : view.maps) check_mapping(entry, found);
+  check_descriptors(view, found);
+}
+
+// -------------------------------------------------------------------------------- with system
+// calls
+
+Result<ProcessView> read_view(pid_t pid, const Status& leader, Findings& found) {
+  ProcessView view;
+  view.leader = leader;
+  for (pid_t tid : OM_TRY(proc::list_tasks(pid))) {
+    Result<Status> thread = proc::read_status(tid);
+    if (!thread && thread.error().err != ESRCH) return thread.error();
+    if (thread && thread->state != 'Z' && thread->state != 'X')
+      view.threads.push_back(std::move(*thread));
+  }
+  if (view.threads.empty()) return Error{ESRCH, "it has ended"};
+  // A main thread that has called pthread_exit shows no memory; any other thread does.
+  pid_t alive = view.threads.front().pid;
+  struct stat owner;
+  if (::stat(proc::proc_path(alive, "maps").c_str(), &owner) == 0 &&
+      owner.st_uid != view.threads.front().uid[1]) {
+    found.add(kNotDumpable);
+  }
+  view.maps = OM_TRY(proc::read_smaps(alive));
+  view.fds = OM_TRY(proc::list_fds(alive));
+  Result<rlimit> nofile = proc::read_limit(pid, RLIMIT_NOFILE);
+  if (nofile) {
+    uint64_t most = nofile->rlim_max;
+    Result<std::string> nr_open = proc::read_text("/proc/sys/fs/nr_open");
+    if (nr_open && proc::parse_number(nr_open->substr(0, nr_open->find('\n')), most)) {
+      nofile->rlim_max = std::min<rlim_t>(nofile->rlim_max, most);
+    }
+    view.nofile = *nofile;
+  }
+  Result<ElfFile> program = read_elf_file(proc::proc_path(alive, "exe"), ElfSearch::kDynamicOnly);
+  if (program) view.program = std::move(*program);
+  Result<proc::Auxv> auxv = proc::read_auxv(alive);
+  // A 32-bit program has a vector of 32-bit pairs.
+  bool wide = !view.program || view.program->is_64bit;
+  if (auxv && wide) view.secure_exec = auxv->find(AT_SECURE).value_or(0) != 0;
+  return view;
+}
+
+bool below_system_directory(std::string_view path) {
+  for (std::string_view directory :
+       {"/usr/", "/lib/", "/lib32/", "/lib64/", "/libx32/", "/bin/", "/sbin/"}) {
+    if (path.substr(0, directory.size()) == directory) return true;
+  }
+  return false;
+}
+
+// The file behind a mapping. By its path in the process's root if that is still the same file, else
+// through map_files, which needs CAP_CHECKPOINT_RESTORE to follow.
+bool stat_mapping(pid_t pid, const Mapping& map, std::string& path, struct stat& info) {
+  path = proc::proc_path(pid, "root") + map.path;
+  if (::stat(path.c_str(), &info) == 0 && info.st_ino == map.inode) {
+    // btrfs and overlayfs give stat() another device number than maps, both of major 0.
+    bool same = major(info.st_dev) == map.dev_major && minor(info.st_dev) == map.dev_minor;
+    if (same || (major(info.st_dev) == 0 && map.dev_major == 0)) return true;
+  }
+  char range[64];
+  snprintf(range, sizeof range, "map_files/%lx-%lx", map.start, map.end);
+  path = proc::proc_path(pid, range);
+  return ::stat(path.c_str(), &info) == 0;
+}
+
+// Whether a thread with these ids may write to the file, now or after a chmod of its own.
+bool may_change(const Status& who, const std::string& path, const struct stat& info) {
+  if ((who.cap_effective >> kCapDacOverride & 1) != 0) return true;
+  if (std::find(who.uid.begin(), who.uid.end(), info.st_uid) != who.uid.end()) return true;
+  if ((info.st_mode & S_IWOTH) != 0) return true;
+  if ((info.st_mode & S_IWGRP) == 0) return false;
+  bool member = std::find(who.gid.begin(), who.gid.end(), info.st_gid) != who.gid.end() ||
+                std::find(who.groups.begin(), who.groups.end(), info.st_gid) != who.groups.end();
+  // With an access list the group bits are its mask: somebody named in it may write.
+  return member || ::getxattr(path.c_str(), "system.posix_acl_access", nullptr, 0) > 0;
+}
+
+bool open_for_writing(pid_t pid, const ProcessView& view, const struct stat& file) {
+  for (const proc::FdEntry& fd : view.fds) {
+    if (fd.target.empty() || fd.target[0] != '/') continue;
+    struct stat info;
+    if (::stat(proc::proc_path(pid, "fd/" + std::to_string(fd.fd)).c_str(), &info) != 0) continue;
+    if (info.st_ino != file.st_ino || info.st_dev != file.st_dev) continue;
+    Result<proc::FdInfo> state = proc::read_fdinfo(pid, fd.fd);
+    if (state && (state->flags & O_ACCMODE) != O_RDONLY) return true;
+  }
+  return false;
+}
+
+// A shared mapping that the process itself cannot write through.
+void check_shared_file(pid_t pid, const ProcessView& view, const SmapsEntry& entry,
+                       Findings& found) {
+  const Mapping& map = entry.map;
+  if (entry.flags.has("mw")) return found.add(kSharedFile, name_of(map) + ", opened for writing");
+  std::string path;
+  struct stat info;
+  bool system = below_system_directory(map.path);
+  if (!stat_mapping(pid, map, path, info)) {
+    if (!system) found.add(kSharedFile, name_of(map));
+    return;
+  }
+  if (open_for_writing(pid, view, info))
+    return found.add(kSharedFile, name_of(map) + ", opened for writing");
+  struct statvfs mount;
+  bool read_only = ::statvfs(path.c_str(), &mount) == 0 && (mount.f_flag & ST_RDONLY) != 0;
+  if (!system && !read_only && may_change(view.threads.front(), path, info))
+    found.add(kSharedFile, name_of(map));
+}
+
+// Mappings of segments that are not this process's own: shmctl counts all, maps shows ours.
+bool attached_elsewhere(pid_t pid, const ProcessView& view, const Mapping& map) {
+  Result<std::string> ours = proc::read_link("/proc/self/ns/ipc");
+  Result<std::string> theirs = proc::read_link(proc::proc_path(pid, "ns/ipc"));
+  if (!ours || !theirs || *ours != *theirs) return false;
+  Result<uint64_t> attached = proc::sysv_attachments(map.inode);
+  auto own = std::count_if(view.maps.begin(), view.maps.end(), [&](const SmapsEntry& entry) {
+    return entry.map.kind == MapKind::kSysvShm && entry.map.inode == map.inode;
+  });
+  return attached && *attached > static_cast<uint64_t>(own);
+}
+
+void check_sharing(pid_t pid, const ProcessView& view, Findings& found,
+                   std::vector<Mapping>& lone_shared) {
+  std::set<proc::ObjectId> objects;
+  for (const SmapsEntry& entry : view.maps) {
+    const Mapping& map = entry.map;
+    if (!map.shared || entry.flags.has("ht")) continue;
+    if (is_own_memory_object(map)) objects.insert(proc::object_of(map));
+    if (map.kind == MapKind::kFile && (map.prot & PROT_WRITE) == 0)
+      check_shared_file(pid, view, entry, found);
+  }
+  if (objects.empty()) return;
+  Result<std::vector<proc::Sharer>> sharers =
+      proc::find_sharers(pid, {objects.begin(), objects.end()});
+  for (const SmapsEntry& entry : view.maps) {
+    const Mapping& map = entry.map;
+    if (!map.shared || !is_own_memory_object(map) || entry.flags.has("ht")) continue;
+    if (!sharers) {
+      found.add(kSharedWritable, name_of(map));
+      continue;
+    }
+    auto other = std::find_if(sharers->begin(), sharers->end(), [&](const proc::Sharer& sharer) {
+      return sharer.object == proc::object_of(map);
+    });
+    if (other != sharers->end()) {
+      std::string verb = other->fd < 0 ? ", mapped by process " : ", open in process ";
+      found.add(kSharedWritable,
+                std::string(to_string(map.kind)) + verb + std::to_string(other->pid));
+    } else if (map.kind == MapKind::kSysvShm && attached_elsewhere(pid, view, map)) {
+      found.add(kSharedWritable,
+                std::string(to_string(map.kind)) + ", attached by another process");
+    } else {
+      lone_shared.push_back(map);
+    }
+  }
+}
+
+void check_address_space(pid_t pid, Findings& found) {
+  // Where kcmp is missing or forbidden, the stop finds out: the parent of a vfork does not stop.
+  Result<std::vector<pid_t>> sharers = proc::find_address_space_sharers(pid);
+  if (!sharers) return;
+  for (pid_t other : *sharers) found.add(kSharedMm, "process " + std::to_string(other));
+}
+
+void add_read_error(const Error& error, Findings& found) {
+  if (error.err == ESRCH || error.err == ENOENT) {
+    found.add(kNoSuchProcess, "it has ended");
+  } else if (error.err != EACCES && error.err != EPERM) {
+    found.add(kInternal, error.text());
+  } else if (!found.has(kSetuid)) {
+    found.add(kNotDumpable);
+  }
+}
+
+void inspect(pid_t pid, Findings& found, std::vector<Mapping>& lone_shared) {
+  Result<Status> leader = proc::read_status(pid);
+  if (!leader && leader.error().err != ESRCH && leader.error().err != ENOENT) {
+    return found.add(kInternal, leader.error().text());
+  }
+  if (!leader) return found.add(kNoSuchProcess, std::to_string(pid));
+  if (leader->tgid != pid) {
+    return found.add(kNoSuchProcess,
+                     std::to_string(pid) + " is a thread of " + std::to_string(leader->tgid));
+  }
+  if (leader->kernel_thread) return found.add(kNotPreloaded, "it is a kernel thread");
+  if (::kill(pid, 0) != 0 && errno == EPERM) return found.add(kPermission);
+
+  Result<ProcessView> view = read_view(pid, *leader, found);
+  if (!view) {
+    // What /proc hides is hidden by one of these; say which.
+    ProcessView ids;
+    ids.leader = *leader;
+    ids.threads.push_back(*leader);
+    check_threads(ids, found);
+    return add_read_error(view.error(), found);
+  }
+  check_view_into(*view, found);
+  pid_t alive = view->threads.front().pid;
+  check_sharing(alive, *view, found, lone_shared);
+  check_address_space(alive, found);
+}
+
+// Whether exec of the file would set AT_SECURE for the caller, so that LD_PRELOAD is ignored.
+bool raises_privileges(const ElfFile& elf) {
+  return (elf.setuid && elf.owner != ::geteuid()) || (elf.setgid && elf.group != ::getegid()) ||
+         (elf.file_capabilities && ::geteuid() != 0);
+}
+
+}  // namespace
+
+std::vector<Reason> check_view(const ProcessView& view) {
+  Findings found;
+  check_view_into(view, found);
+  return found.reasons();
+}
+
+ProcessReport inspect_process(pid_t pid) {
+  Findings found;
+  ProcessReport report;
+  inspect(pid, found, report.lone_shared);
+  report.reasons = found.reasons();
+  return report;
+}
+
+std::vector<Reason> preflight_process(pid_t pid) { return inspect_process(pid).reasons; }
+
+Result<CommandReport> preflight_command(std::span<const std::string> argv,
+                                        std::string_view path_env) {
+  if (argv.empty()) return Error{EINVAL, "no command"};
+  ResolvedProgram program = OM_TRY(resolve_program(argv[0], path_env));
+  Findings found;
+  if (!program.readable) {
+    found.add(kNotDumpable, program.path + " may be executed but not read");
+  } else if (!program.elf.is_64bit || program.elf.machine != EM_X86_64) {
+    found.add(kNotPreloaded, program.path + (program.elf.is_64bit ? " is for another CPU"
+                                                                  : " is a 32-bit program"));
+  } else {
+    if (program.elf.is_static) found.add(kStaticBinary, program.path);
+    if (raises_privileges(program.elf)) found.add(kSetuid, program.path);
+    if (!program.elf.sanitizer.empty()) found.add(kSanitizer, program.elf.sanitizer);
+  }
+  return CommandReport{std::move(program.path), std::move(program.scripts), found.reasons()};
+}
+
+}  // namespace om

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What can be known about a process before anything is stopped: the reasons of common/reasons.h
+// that FoundBy::kPreflight marks. Reads /proc and makes harmless calls only (kcmp, prlimit, kill
+// with signal 0); the process notices nothing and may change right after, so the deputy checks
+// again what matters when the threads stand. A process may have several reasons, all are returned.
+//
+// Used by om-migrator (`om migrate`, `om why`) and the command line (`om check`).
+#pragma once
+
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/elf_file.h"
+#include "common/proc/process.h"
+#include "common/proc/smaps.h"
+#include "common/proc/status.h"
+#include "common/reasons.h"
+
+namespace om {
+
+struct ProcessReport {
+  std::vector<Reason> reasons;  // at most one for a code, in the order of the table
+  // Shared mappings of memory (kAnonShared, kMemFd, kSysvShm) that nobody else was seen to hold:
+  // they may move, but the mover has to copy them whole (see common/proc/pagemap.h).
+  std::vector<proc::Mapping> lone_shared;
+};
+
+// All of it. An empty list of reasons: nothing speaks against a move so far.
+ProcessReport inspect_process(pid_t pid);
+
+std::vector<Reason> preflight_process(pid_t pid);
+
+// What was read about a process, for the checks that need nothing else.
+struct ProcessView {
+  proc::Status leader;
+  std::vector<proc::Status> threads;  // living ones, the leader among them
+  std::vector<proc::SmapsEntry> maps;
+  std::vector<proc::FdEntry> fds;
+  std::optional<rlimit> nofile;    // hard limit already cut to fs.nr_open
+  std::optional<ElfFile> program;  // of /proc/PID/exe
+  bool secure_exec = false;        // AT_SECURE
+};
+
+// The checks without system calls: everything but sharing, NOT_DUMPABLE, SHARED_MM and the
+// request's codes.
+std::vector<Reason> check_view(const ProcessView& view);
+
+// Descriptor numbers that libom takes for a process: one a thread, and some for the session.
+constexpr uint64_t kFdReserve = 16;
+
+struct CommandReport {
+  std::string path;                  // the ELF program that will run
+  std::vector<std::string> scripts;  // scripts it runs, outermost first
+  std::vector<Reason> reasons;
+};
+
+// For `om check -- argv`: what is known before the program starts. Error: ENOENT not found, EACCES
+// not executable, ENOEXEC or EBADMSG not a program, EINVAL empty argv.
+Result<CommandReport> preflight_command(std::span<const std::string> argv,
+                                        std::string_view path_env);
+
+}  // namespace om

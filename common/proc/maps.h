@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// /proc/PID/maps: the mappings of a process and what kind of memory each one is. Used by preflight,
+// the deputy (description of the address space) and the keeper (its own fresh body).
+//
+// Two things the text cannot tell, and readers of `path` have to allow for: the kernel escapes
+// newlines only, so a name that really contains the four characters \012 looks the same; and a file
+// whose name ends in " (deleted)" looks like a removed one. Whoever opens a path compares device
+// and inode.
+#pragma once
+
+#include <stdint.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/proc/text.h"
+
+namespace om::proc {
+
+enum class MapKind : uint8_t {
+  kAnon,  // private anonymous, [anon:NAME], private /dev/zero
+  kFile,  // a file, private or shared; POSIX shared memory is a file below /dev/shm
+  kHeap,
+  kStack,
+  kVvar,  // [vvar], [vvar_vclock]
+  kVdso,
+  kVsyscall,
+  kSpecialOther,  // any other name in brackets, for example [uprobes]
+  kSysvShm,       // inode is the shmid
+  kAnonShared,    // MAP_SHARED | MAP_ANONYMOUS, shared /dev/zero, [anon_shmem:NAME]
+  kMemFd,
+  kHugetlb,  // known by name only: smaps' `ht` flag knows all
+  kDevice,   // device nodes, io_uring and AIO rings, packet and perf rings, secret memory
+};
+
+std::string_view to_string(MapKind kind);
+
+struct Mapping {
+  uint64_t start = 0;  // [start, end), page aligned
+  uint64_t end = 0;
+  int prot = 0;  // PROT_*
+  bool shared = false;
+  bool deleted = false;  // the kernel appended " (deleted)"; it is not part of `path`
+  MapKind kind = MapKind::kAnon;
+  uint64_t offset = 0;  // bytes
+  uint32_t dev_major = 0;
+  uint32_t dev_minor = 0;
+  uint64_t inode = 0;
+  std::string
+      path;  // unescaped; also "[heap]", "anon_inode:[io_uring]", ...; empty for plain memory
+
+  uint64_t size() const { return end - start; }
+  // Only for named files: "libom.so" of "/usr/lib/libom.so".
+  std::string_view basename() const;
+};
+
+// One line, without newline. EBADMSG for anything that is not a maps line.
+Result<Mapping> parse_maps_line(std::string_view line);
+
+// Whole text; additionally the mappings must ascend and not overlap.
+Result<std::vector<Mapping>> parse_maps(std::string_view text);
+
+// A kernel thread and a thread whose main thread has exited give an empty list. The kernel reads a
+// page of text at a time: of a running process the list is a set of moments, each line true at its
+// own.
+Result<std::vector<Mapping>> read_maps(pid_t pid);
+
+// The mapping that contains `address`, or nullptr. `maps` ascends, as all lists here do.
+const Mapping* find_mapping(const std::vector<Mapping>& maps, uint64_t address);
+
+}  // namespace om::proc

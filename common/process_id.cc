@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/process_id.h"
+
+#include <fmt/core.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/proc/stat.h"
+
+namespace om {
+
+Result<ProcessId> ProcessId::of(pid_t pid) {
+  proc::Stat stat = OM_TRY(proc::read_stat(pid));
+  return ProcessId{pid, stat.starttime};
+}
+
+bool ProcessId::alive() const {
+  auto stat = proc::read_stat(pid);
+  return stat && stat->starttime == start_ticks && stat->state != 'Z' && stat->state != 'X';
+}
+
+Result<UniqueFd> ProcessId::open() const {
+  UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!fd) return errno_error(fmt::format("open process {}", pid));
+  // The pidfd holds the pid; looking after opening excludes that it was used again in between.
+  if (!alive()) return Error{ESRCH, fmt::format("open process {}", pid)};
+  return fd;
+}
+
+}  // namespace om

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Why a process does not move: the stable codes that `om migrate`, `om why`, `om check` and the
+// messages between the daemons use. One table holds the code, the sentence, the remedy and who
+// finds out; the documentation (docs/REASONS.md) is printed from it. Codes are never renamed or
+// given another meaning.
+#pragma once
+
+#include <stdint.h>
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace om {
+
+enum class ReasonCode : uint8_t {
+  kNotPreloaded,
+  kStaticBinary,
+  kSharedWritable,
+  kSharedFile,
+  kDeviceMapped,
+  kIoUring,
+  kAio,
+  kTraced,
+  kSeccomp,
+  kSetuid,
+  kNotDumpable,
+  kSharedMm,
+  kStopped,
+  kPkeys,
+  kCet,
+  kHugetlb,
+  kUffd,
+  kFdLimit,
+  kSanitizer,
+  kUninterruptible,
+  kGsBase,
+  kCpuFeature,
+  kCpuCount,
+  kNoMemory,
+  kVersion,
+  kBlocked,
+  kNoSuchProcess,
+  kPermission,
+  kAlreadyThere,
+  kLocked,
+  kTargetUnreachable,
+  kHomeMemory,
+  kIoBound,
+  kTimeout,
+  kInternal,
+  kCount
+};
+
+enum class FoundBy : uint8_t {
+  kRequest,    // om-migrator at home, when it is asked
+  kPreflight,  // om-migrator at home, by looking at /proc, before anything is stopped
+  kStop,       // om-deputy, when the threads stand
+  kTarget,     // the target node, when it is asked to admit the process
+  kAway,       // om-deputy, while the process is away
+  kAnyone,
+};
+
+struct ReasonInfo {
+  ReasonCode code;
+  std::string_view name;      // "SHARED_WRITABLE"
+  std::string_view sentence;  // one, with its full stop
+  std::string_view remedy;    // what the user can do, one or two sentences
+  FoundBy found_by;
+};
+
+// In the order of the enum.
+std::span<const ReasonInfo> reason_table();
+const ReasonInfo& reason_info(ReasonCode code);
+
+// A peer's or another program's word for a code.
+std::optional<ReasonCode> reason_from_name(std::string_view name);
+
+// One finding about one process.
+struct Reason {
+  ReasonCode code = ReasonCode::kInternal;
+  std::string detail;  // what exactly: a path, a number; may be empty. May come from the program.
+
+  std::string_view name() const { return reason_info(code).name; }
+  std::string_view remedy() const { return reason_info(code).remedy; }
+  // The sentence, with the detail after a colon. One line: control characters of the detail become
+  // '?'.
+  std::string message() const;
+};
+
+std::string_view to_string(FoundBy found_by);
+
+// docs/REASONS.md.
+std::string reasons_markdown();
+
+}  // namespace om

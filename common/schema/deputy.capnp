@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The wire between one thread of a body and its executor at home: standard two-party Cap'n Proto RPC on a
+# TCP connection of its own (the "channel"). The gate and the executor speak it from templates without
+# libcapnp; a stock Cap'n Proto client or server interoperates (test/unit/libom/rpc_interop_test.cc).
+#
+# Rules for both sides:
+#  - every number that comes from the peer must be checked before use; nothing is asserted on;
+#  - fields are only ever added at the end; the meaning of a field never changes;
+#  - what one call's arguments mean stands in libom/abi/syscalls.tbl, not here.
+
+@0xbd1f6a9c0e3c4a11;
+
+interface Executor @0xb1f6c0de00000001 {
+  # The bootstrap capability of a channel. Served by the parked home thread.
+
+  forward @0 (nr :UInt32, flags :UInt32, epoch :UInt32, thread :UInt32, sequence :UInt64,
+              ticket :UInt64, a0 :UInt64, a1 :UInt64, a2 :UInt64, a3 :UInt64, a4 :UInt64,
+              a5 :UInt64, ins :Data)
+      -> (result :Int64, flags :UInt32, signalCount :UInt32, sequence :UInt64, aux :UInt64,
+          signals :Data, outs :Data);
+  # Execute one system call of the program.
+  #
+  # nr        x86-64 system call number, or a number >= 0x10000 of libom/abi/wire.h (kNrResume, ...).
+  # flags     bit 0 WAITED: the program waits for the Return.
+  #           bit 1 TICKETED: this Call took ticket number `ticket` itself.
+  #           bit 2 SIGNALS: the Return may carry signals; with one pending, home answers RESTART at once.
+  # epoch     must equal the epoch of the last COMMIT, else the Call is answered REVOKED, unexecuted.
+  # thread    slot number of the calling thread; must be the slot this channel belongs to.
+  # sequence  1, 2, 3, ... per thread and epoch. Home executes each sequence once: a repeated one is
+  #           answered from the kept Return, a gap is a protocol error.
+  # ticket    home executes this Call only after every ticketed Call with a smaller number (TICKETED)
+  #           or up to this number (not TICKETED) has been executed.
+  # a0..a5    the arguments. Pointers are not meaningful at home; the table says which they are.
+  # ins       the memory that the table says the call reads: per argument in order, each padded to
+  #           8 bytes; an iovec is preceded by one 64-bit byte count.
+  #
+  # result    the system call's own result, -errno included. An errno is data, never an exception.
+  # flags     bit 0 RESTART: not executed or to be restarted; the program's syscall instruction runs again.
+  #           bit 1 EINTR: a handler interrupts the call (result is -EINTR).
+  #           bit 2 REVOKED: the epoch is over, this body must end.
+  #           bit 3 HOME: home wants the process back; park.
+  #           bit 4 MORE: a regular file transfer was cut to the piece size, continue it.
+  # signals   signalCount records of libom/abi/wire.h SignalRecord, in order of delivery.
+  # outs      the memory that the call wrote, laid out as `ins`.
+  # aux       call specific (tid and slot of a new thread, ...).
+}

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Between the om-migrator daemons of a cluster: two-party Cap'n Proto RPC over TCP. Everything a peer says
+# is checked at the point of use (lengths, ranges, names).
+
+@0xc2a9d1f04b7e6a35;
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("om::wire");
+
+interface Node @0xc2a9d1f04b7e6a36 {
+  hello @0 (self :NodeInfo) -> (peer :NodeInfo);
+  # Who are you. Called at connect and every few seconds; `peer` is fresh each time.
+
+  admit @1 (offer :Offer) -> (verdict :Verdict);
+  # May this process come, and if so, start a keeper for it now.
+}
+
+struct NodeInfo {
+  name @0 :Text;            # [a-z0-9-]{1,63}
+  protocol @1 :UInt32;      # kProtocol of common/version.h; peers with another major refuse (VERSION)
+  build @2 :Text;
+  cpus @3 :UInt32;          # CPUs that guests may run on
+  cpuFeatures @4 :List(Text);  # /proc/cpuinfo flag names
+  memoryBytes @5 :UInt64;   # total
+  freeBytes @6 :UInt64;     # MemAvailable
+  loadCentis @7 :UInt32;    # 1-minute load average * 100
+  guests @8 :UInt32;
+  kernel @9 :Text;
+  bootId @10 :Text;
+  keeperGateAbi @11 :UInt32;
+}
+
+struct Offer {
+  homeNode @0 :Text;        # must be a peer of the target
+  homeAddress @1 :Text;     # numeric address of the deputy's listener, as the target must dial it; must be
+                            # the address under which the target knows homeNode
+  homePort @2 :UInt16;
+  session @3 :Data;         # 16 random bytes: names the migration
+  token @4 :Data;           # 16 random bytes: proves the keeper to the deputy
+  keeperGateAbi @5 :UInt32;
+  pid @6 :Int32;            # at home, for display
+  uid @7 :UInt32;
+  command @8 :Text;
+  memoryBytes @9 :UInt64;
+  threads @10 :UInt32;
+  cpus @11 :UInt32;         # highest CPU id of home + 1
+  cpuFeatures @12 :List(Text);  # what the process may use: must be a subset of the target's
+}
+
+struct Verdict {
+  union {
+    accepted @0 :Void;
+    refused :group {
+      code @1 :Text;        # a reason code of docs/REASONS.md
+      message @2 :Text;
+    }
+  }
+}
