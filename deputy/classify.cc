@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "deputy/classify.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include <algorithm>
+
+#include "common/proc/process.h"
+#include "common/proc/status.h"
+#include "gen/syscalls_desc.h"
+#include "gen/syscalls_names.h"
+
+namespace om::deputy {
+namespace {
+
+// Kernel-internal results of an interrupted call (include/linux/errno.h).
+constexpr int64_t kErestartsys = -512, kErestartnointr = -513, kErestartnohand = -514, kErestartBlock = -516;
+constexpr uint64_t kRestartSyscall = 219;
+constexpr int kMaxSteps = 20000;
+constexpr uint64_t kTrap = uint64_t{1} << (SIGTRAP - 1);
+constexpr int64_t kNsPerMs = 1000000;
+
+bool is_restart(int64_t rax) {
+  return rax == kErestartsys || rax == kErestartnointr || rax == kErestartnohand || rax == kErestartBlock;
+}
+
+void get_args(const user_regs_struct& r, uint64_t args[6]) {
+  args[0] = r.rdi;
+  args[1] = r.rsi;
+  args[2] = r.rdx;
+  args[3] = r.r10;
+  args[4] = r.r8;
+  args[5] = r.r9;
+}
+
+void put_regs(const user_regs_struct& r, ThreadState& s) {
+  const uint64_t in_order[] = {r.r8,  r.r9,  r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rdi,
+                               r.rsi, r.rbp, r.rbx, r.rdx, r.rax, r.rcx, r.rsp, r.rip, r.eflags};
+  static_assert(sizeof in_order == sizeof s.regs);
+  memcpy(s.regs, in_order, sizeof in_order);
+  s.fs_base = r.fs_base;
+}
+
+std::string call_name(uint64_t nr) {
+  const char* name = syscall_name(nr);
+  return name != nullptr ? name : fmt::format("system call {}", nr);
+}
+
+// The number of the call that a restarted call (restart_syscall) was, by the instruction before it. The kernel
+// does not tell; the calls that restart this way are few.
+uint64_t original_call(const Target& target, const user_regs_struct& r) {
+  unsigned char code[7];
+  if (!target.memory.read(r.rip - sizeof code, std::as_writable_bytes(std::span(code)))) return kRestartSyscall;
+  if (code[0] == 0xb8 && code[5] == 0x0f && code[6] == 0x05) {
+    uint32_t nr;
+    memcpy(&nr, code + 1, sizeof nr);
+    if (nr == SYS_nanosleep || nr == SYS_clock_nanosleep || nr == SYS_poll || nr == SYS_futex) return nr;
+  }
+  // Told apart by what their arguments can be: poll has a small count second and a timeout third, the clock of
+  // clock_nanosleep comes first, futex has an operation second.
+  const bool pointer1 = r.rdi > 0xffff, pointer2 = r.rsi > 0xffff, pointer3 = r.rdx > 0xffff;
+  if (!pointer1 && !pointer2 && pointer3) return SYS_clock_nanosleep;
+  if (pointer1 && !pointer2 && (r.rsi & 127) <= 13 && (r.rsi & 128)) return SYS_futex;
+  if (pointer1 && (pointer2 || r.rsi == 0) && !pointer3) return r.rsi == 0 && static_cast<int32_t>(r.rdx) > 0 ? SYS_poll : SYS_nanosleep;
+  if (pointer1 && !pointer2) return SYS_poll;
+  return kRestartSyscall;
+}
+
+bool is_stream(pid_t pid, uint64_t fd) {
+  auto link = proc::read_link(fmt::format("/proc/{}/fd/{}", pid, static_cast<int>(fd)));
+  return link && (link->starts_with("pipe:") || link->starts_with("socket:") || link->starts_with("/dev/pts/") ||
+                  link->starts_with("/dev/tty"));
+}
+
+// A transfer that our stop may have cut short: bytes asked for, 0 if it is none.
+uint64_t cut_transfer(const Target& target, const user_regs_struct& r) {
+  constexpr uint64_t kWaitall = 0x100;
+  const auto done = static_cast<int64_t>(r.rax);
+  const bool writes = r.orig_rax == SYS_write || r.orig_rax == SYS_sendto;
+  const bool all = r.orig_rax == SYS_recvfrom && (r.r10 & kWaitall);
+  if (done <= 0 || !(writes || all) || static_cast<uint64_t>(done) >= r.rdx) return 0;
+  return is_stream(target.pid, r.rdi) ? r.rdx : 0;
+}
+
+int64_t now_ns() {
+  timespec ts{};
+  clock_gettime(CLOCK_MONOTONIC, &ts);
+  return ts.tv_sec * int64_t{1000000000} + ts.tv_nsec;
+}
+
+// When a call that loses its remaining time has to end: its timeout minus the time it has been in the call.
+uint64_t deadline(const Target& target, uint64_t nr, const uint64_t args[6], double blocked_ms) {
+  int64_t timeout_ns = -1;
+  auto from_timespec = [&](uint64_t address) {
+    timespec ts{};
+    if (address == 0 || !target.memory.read(address, std::as_writable_bytes(std::span(&ts, 1)))) return;
+    if (ts.tv_sec < 0 || ts.tv_sec > 1000000000 || ts.tv_nsec < 0) return;
+    timeout_ns = ts.tv_sec * int64_t{1000000000} + ts.tv_nsec;
+  };
+  switch (nr) {
+    case SYS_epoll_wait:
+    case SYS_epoll_pwait:
+      if (static_cast<int32_t>(args[3]) > 0) timeout_ns = static_cast<int32_t>(args[3]) * kNsPerMs;
+      break;
+    case SYS_epoll_pwait2:
+    case SYS_semtimedop:
+      from_timespec(args[3]);
+      break;
+    case SYS_rt_sigtimedwait:
+      from_timespec(args[2]);
+      break;
+    default:
+      break;
+  }
+  if (timeout_ns < 0) return 0;
+  const auto waited = static_cast<int64_t>(blocked_ms * kNsPerMs);
+  return static_cast<uint64_t>(std::max<int64_t>(now_ns() + timeout_ns - waited, 1));
+}
+
+void rewind(user_regs_struct& r, uint64_t nr) {
+  r.rip -= 2;
+  r.rax = nr;
+}
+
+bool timed_relative_futex(const user_regs_struct& r) {
+  constexpr uint64_t kCommand = 127, kWait = 0;
+  return (r.rsi & kCommand) == kWait && r.r10 != 0;
+}
+
+}  // namespace
+
+Step settle_position(StoppedProcess& process, const Target& target) {
+  const proc::Mapping* vdso = nullptr;
+  for (const auto& m : target.maps) {
+    if (m.kind == proc::MapKind::kVdso) vdso = &m;
+  }
+  for (auto& t : process.threads()) {
+    auto in_vdso = [&] { return vdso != nullptr && t.regs.rip >= vdso->start && t.regs.rip < vdso->end; };
+    if (in_vdso()) {
+      // The step's SIGTRAP must neither be blocked nor ignored, or the kernel would reset its disposition.
+      const auto status = OM_MUST(proc::read_status(t.tid));
+      if (status.sig_ignored & kTrap) return refuse(ReasonCode::kUninterruptible, "SIGTRAP is ignored");
+      OM_MUST_VOID(t.tracee.set_signal_mask(~kTrap));
+      const uint64_t mask = t.sigmask;
+      const Deadline limit = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+      for (int steps = 0; in_vdso(); steps++) {
+        if (steps > kMaxSteps) return refuse(ReasonCode::kUninterruptible, "thread {} does not leave the vDSO", t.tid);
+        OM_MUST_VOID(t.tracee.single_step(limit));
+        t.regs = OM_MUST(t.tracee.regs());
+      }
+      // Back into an event stop, which is where registers can be set for good.
+      t.tracee.interrupt();
+      t.xstate = OM_MUST(t.tracee.xstate());
+      OM_MUST_VOID(t.tracee.set_signal_mask(mask));
+      t.regs.orig_rax = ~0ull;
+      t.changed = true;
+    }
+    if (!t.in_call() && t.rseq.address != 0) {
+      struct {
+        uint32_t version, flags;
+        uint64_t start_ip, post_commit_offset, abort_ip;
+      } cs{};
+      constexpr uint64_t kRseqCsOffset = 8;
+      auto pointer = target.memory.get<uint64_t>(t.rseq.address + kRseqCsOffset);
+      if (pointer && *pointer != 0 &&
+          target.memory.read(*pointer, std::as_writable_bytes(std::span(&cs, 1))) &&
+          t.regs.rip - cs.start_ip < cs.post_commit_offset) {
+        t.regs.rip = cs.abort_ip;
+        t.changed = true;
+      }
+    }
+  }
+  return Done{};
+}
+
+Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& t) {
+  ThreadPlan plan;
+  ThreadState& s = plan.state;
+  user_regs_struct r = t.regs;
+  s.tid = t.inner_tid;
+  s.kind = kThreadUser;
+  s.sigmask = t.sigmask;
+  s.robust_head = t.robust_head;
+  s.robust_size = t.robust_size;
+  s.rseq_address = t.rseq.address;
+  s.rseq_size = t.rseq.size;
+  s.rseq_signature = t.rseq.signature;
+  plan.resume = r;
+  plan.resume.orig_rax = ~0ull;
+  const auto rax = static_cast<int64_t>(r.rax);
+  if (!t.in_call() || (!is_restart(rax) && rax != -EINTR && cut_transfer(target, r) == 0)) {
+    put_regs(r, s);
+    return plan;
+  }
+
+  uint64_t nr = r.orig_rax;
+  if (nr == kRestartSyscall) nr = original_call(target, r);
+  const SyscallDesc& desc = syscall_desc(nr);
+  uint64_t args[6];
+  get_args(r, args);
+  if (rax == -EINTR && desc.restart != Restart::kEintr && !(desc.effects & kEffBlock)) {
+    put_regs(r, s);  // the call's own answer
+    return plan;
+  }
+  if (nr == SYS_futex) {
+    if (is_restart(rax)) {
+      if (timed_relative_futex(r)) {
+        r.rax = 0;
+      } else {
+        rewind(r, nr);
+      }
+    }
+    plan.resume = r;
+    plan.resume.orig_rax = ~0ull;
+    put_regs(r, s);
+    return plan;
+  }
+  if (rax == kErestartnointr) {
+    // The kernel repeats it in any case, and it has done nothing yet.
+    rewind(r, nr);
+    plan.resume = r;
+    plan.resume.orig_rax = ~0ull;
+    put_regs(r, s);
+    return plan;
+  }
+  const bool carried = desc.route == Route::kFwd || desc.route == Route::kSplit || nr == SYS_nanosleep ||
+                       nr == SYS_clock_nanosleep;
+  if (!carried) return refuse(ReasonCode::kBlocked, "thread {} is inside {}, which has to end at home", t.tid, call_name(nr));
+  if (desc.sub != 0) {
+    const CommandDesc* command = find_command(desc, args);
+    const Route route = command != nullptr ? command->route : unlisted_route(desc.sub);
+    if (route != Route::kFwd) {
+      return refuse(ReasonCode::kBlocked, "thread {} is inside {}, which has to end at home", t.tid, call_name(nr));
+    }
+  }
+  s.kind = kThreadWaiting;
+  s.nr = static_cast<uint32_t>(nr);
+  memcpy(s.args, args, sizeof args);
+  s.seq = 1;
+  if (is_restart(rax)) {
+    plan.at_home = AtHome::kRestart;
+    rewind(plan.resume, nr);
+  } else if (rax == -EINTR) {
+    plan.at_home = AtHome::kReissue;
+    plan.deadline_ns = deadline(target, nr, args, t.blocked_ms);
+    rewind(plan.resume, nr);
+  } else {
+    plan.at_home = AtHome::kContinue;
+  }
+  put_regs(r, s);
+  return plan;
+}
+
+}  // namespace om::deputy

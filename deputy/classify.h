@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a stopped thread is doing, and how it goes on in both halves: the body's (ThreadState) and home's (an
+// executor that waits for Calls, or the blocked call itself, which goes on at home as if nothing had
+// happened).
+//
+//   in program code           user: runs on in the body; executor idle
+//   in a local call (futex)   user: rewound to its system call instruction, or a spurious wake-up
+//   in any other blocked call waiting: the call stays at home; the kernel restarts it in libom's gate
+//   partly done transfer      waiting: the executor transfers the rest, the sum is the result
+#pragma once
+
+#include <stdint.h>
+
+#include <vector>
+
+#include "deputy/stopped.h"
+#include "deputy/target.h"
+#include "deputy/verdict.h"
+#include "libom/abi/session.h"
+
+namespace om::deputy {
+
+enum class AtHome : uint8_t {
+  kIdle,      // executor receives
+  kRestart,   // transplant: the kernel restarts the call (orig_rax and rax stay the kernel's)
+  kReissue,   // EINTR has lost the call: the executor issues it again with the remaining time
+  kContinue,  // the executor transfers the rest
+};
+
+struct ThreadPlan {
+  ThreadState state{};       // slot and altstack, ctid are filled in later
+  AtHome at_home = AtHome::kIdle;
+  uint64_t deadline_ns = 0;  // CLOCK_MONOTONIC end of a reissued call, 0 none
+  user_regs_struct resume{};  // registers that resume the program natively without kernel restart state
+};
+
+// Moves threads out of places that mean nothing elsewhere: the vDSO (by single steps), restartable sequences.
+Step settle_position(StoppedProcess& process, const Target& target);
+
+// BLOCKED for a call that only home can finish and that cannot be carried over.
+Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& thread);
+
+// Memory of the program that the blocked calls of `plans` still read or write: must stay at home as it is.
+std::vector<Range> pinned_ranges(const Target& target, const std::vector<ThreadPlan>& plans);
+
+}  // namespace om::deputy

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// JSON lines with om-migrator on descriptor 3 (docs/ARCHITECTURE.md, "om-migrator and om-deputy"). The daemon
+// may go away (restart): then nothing is asked any more, and what is said goes nowhere.
+#pragma once
+
+#include <kj/async-io.h>
+#include <kj/io.h>
+
+#include <deque>
+#include <map>
+#include <optional>
+
+#include "common/json_line.h"
+#include "common/reasons.h"
+
+namespace om::deputy {
+
+class Control {
+ public:
+  Control(kj::AsyncIoContext& io, int fd);
+
+  // A command that has not been taken yet (not answers to need_guest).
+  std::optional<Json> next();
+  // Resolves when next() may have something, or the daemon is gone.
+  kj::Promise<void> arrived();
+  bool ended() const { return ended_; }
+
+  void send(const Json& line);
+  // Everything sent has been written.
+  kj::Promise<void> flushed();
+  // The answer to need_guest number `id`; a reason if the target refused.
+  kj::Promise<std::optional<Reason>> guest_answer(int64_t id);
+
+ private:
+  kj::Promise<void> read_loop();
+  void take(std::string_view line);
+
+  class Errors final : public kj::TaskSet::ErrorHandler {
+   public:
+    void taskFailed(kj::Exception&& exception) override;
+  };
+
+  kj::Own<kj::AsyncIoStream> stream_;
+  kj::Array<char> buffer_ = kj::heapArray<char>(8192);
+  LineSplitter lines_{kMaxRequestBytes};
+  std::deque<Json> commands_;
+  std::map<int64_t, kj::Own<kj::PromiseFulfiller<std::optional<Reason>>>> answers_;
+  kj::Maybe<kj::Own<kj::PromiseFulfiller<void>>> arrived_;
+  kj::Promise<void> writing_ = kj::READY_NOW;
+  bool ended_ = false;
+  Errors errors_;
+  kj::TaskSet tasks_{errors_};
+};
+
+}  // namespace om::deputy

@@ -1,0 +1,540 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Departure. Until the last step every failure means: put back what was changed and let the threads run.
+//
+//   ask, prepare the keeper           the program runs
+//   stop, look, describe, ship        stopped, nothing changed but libom's own memory
+//   connect, catchers                 stopped, can be undone (undo_home)
+//   registers, commit flag, detach    home becomes the deputy
+//   COMMIT to the keeper              the body runs
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+
+#include "common/cpu_features.h"
+#include "common/log.h"
+#include "common/preflight.h"
+#include "common/proc/process.h"
+#include "common/proc/smaps.h"
+#include "common/proc/stat.h"
+#include "common/proc/status.h"
+#include "deputy/host.h"
+#include "deputy/mover.h"
+#include "deputy/text.h"
+#include "gen/syscalls_desc.h"
+
+namespace om::deputy {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kKeeperArrives = 20 * kj::SECONDS;
+constexpr auto kKeeperAnswers = 60 * kj::SECONDS;
+constexpr uint64_t kStackTop = kSlotStack + kSlotStackSize - 64;
+constexpr int kFdHuge = 65536;
+
+template <class T>
+std::span<const std::byte> bytes_of(const T& value) {
+  return std::as_bytes(std::span(&value, 1));
+}
+
+// A free place for the arena, aligned to the slot size: high up, where libraries go, below the lowest of them.
+Verdict<uint64_t> find_place(const Target& target, uint64_t bytes) {
+  uint64_t top = target.image_lo() & ~(kSlotSize - 1);
+  for (auto it = target.maps.rbegin(); it != target.maps.rend(); ++it) {
+    if (it->start >= top) continue;
+    if (it->end <= top && top - it->end >= bytes + kSlotSize) return (top - bytes) & ~(kSlotSize - 1);
+    top = it->start & ~(kSlotSize - 1);
+  }
+  return refuse(ReasonCode::kInternal, "no room for libom's own memory in the address space");
+}
+
+uint32_t slots_for(size_t threads, uint64_t as_limit) {
+  uint32_t slots = kDefaultSlots;
+  while (slots < threads * 2) slots *= 2;
+  if (as_limit != RLIM_INFINITY) slots = std::max<uint32_t>(kMinSlots, static_cast<uint32_t>(threads) + 16);
+  return std::min(slots, kMaxSlots);
+}
+
+Reason from_peer(schema::Outcome::Reader outcome) {
+  const std::string code = outcome.getCode().cStr();
+  auto known = reason_from_name(code);
+  return Reason{known.value_or(ReasonCode::kInternal), outcome.getMessage().cStr()};
+}
+
+}  // namespace
+
+Step check(schema::Outcome::Reader outcome) {
+  if (outcome.getOk()) return Done{};
+  return from_peer(outcome);
+}
+
+MoveRecord Mover::depart(const std::string& to) {
+  MoveRecord record;
+  record.pid = pid_;
+  record.from = at_;
+  record.to = to;
+  const auto start = Clock::now();
+  around_.state(at_, "moving");
+  Step done = Done{};
+  KJ_IF_MAYBE(exception, kj::runCatchingExceptions([&] { done = depart_steps(to, record); })) {
+    done = refuse(ReasonCode::kTargetUnreachable, "{}", one_line(exception->getDescription()));
+  }
+  record.total_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+  if (done.ok()) {
+    record.result = "moved";
+    at_ = to;
+    around_.state(at_, "away");
+  } else {
+    const ReasonCode code = done.reason().code;
+    record.result = code == ReasonCode::kInternal || code == ReasonCode::kTimeout ? "failed" : "refused";
+    record.code = done.reason().name();
+    record.message = done.reason().message();
+    disconnect();
+    finished_ = !away_;
+    around_.state(at_, away_ ? "away" : "home");
+  }
+  return record;
+}
+
+Step Mover::depart_steps(const std::string& to, MoveRecord& record) {
+  auto report = inspect_process(pid_);
+  if (!report.reasons.empty()) return report.reasons.front();
+  target_ = OM_STEP(open_target(pid_));
+  home_ = OM_MUST(target_->home());
+  if (home_.phase != kHomeNative) return refuse(ReasonCode::kInternal, "the process is still bound to another deputy");
+  OM_STEP(prepare_keeper(to));
+  StoppedProcess stop = OM_STEP(StoppedProcess::stop(pid_, {}));
+  const auto frozen = stop.since();
+  record.threads = stop.threads().size();
+  Step shipped = ship_frozen(stop, record);
+  if (!shipped) {
+    stop.release();
+    return shipped.reason();
+  }
+  Step left = connect_home(stop);
+  if (left.ok()) left = send_home_away(stop);
+  if (!left) {
+    undo_home(stop);
+    stop.release();
+    return left.reason();
+  }
+  away_ = true;
+  // From here on home has decided. If the keeper does not get the word, home takes the process back.
+  KJ_IF_MAYBE(keeper, keeper_) {
+    auto request = keeper->commitRequest();
+    request.setEpoch(home_.epoch);
+    request.setHomeMonoNs(static_cast<int64_t>(now_ns(CLOCK_MONOTONIC)));
+    request.setHomeRealNs(static_cast<int64_t>(now_ns(CLOCK_REALTIME)));
+    Step committed = Done{};
+    KJ_IF_MAYBE(exception, kj::runCatchingExceptions([&] {
+      auto answer = io_.provider->getTimer().timeoutAfter(kKeeperAnswers, request.send()).wait(io_.waitScope);
+      committed = check(answer.getVerdict());
+    })) {
+      committed = refuse(ReasonCode::kTargetUnreachable, "{}", one_line(exception->getDescription()));
+    }
+    if (!committed) {
+      OM_STEP(roll_back("the target did not take over"));
+      return committed.reason();
+    }
+  }
+  record.freeze_ms = std::chrono::duration<double, std::milli>(Clock::now() - frozen).count();
+  keeper_heard_ = Clock::now();
+  start_tasks();
+  return Done{};
+}
+
+Step Mover::prepare_keeper(const std::string& to) {
+  auto maps = OM_MUST(proc::read_smaps(pid_));
+  auto status = OM_MUST(proc::read_status(pid_));
+  auto cmdline = proc::read_cmdline(pid_);
+  const auto features = local_cpu_features();
+  const uint32_t threads = std::max<uint32_t>(status.threads, 1);
+
+  nlohmann::json offer;
+  offer["abi"] = target_->anchor.keeper_gate_abi;
+  offer["pid"] = pid_;
+  offer["uid"] = status.uid[0];
+  offer["command"] = cmdline && !cmdline->empty() ? cmdline->front() : status.name;
+  offer["memory_bytes"] = status.vm_rss_bytes;
+  offer["threads"] = threads;
+  offer["cpus"] = possible_cpus();
+  offer["cpu_features"] = features ? *features : std::vector<std::string>();
+
+  keys_ = SessionKeys::random();
+  link_.expect(keys_);
+  auto verdict = around_.need_guest(to, keys_, link_.port(), offer).wait(io_.waitScope);
+  if (verdict) return *verdict;
+  session_stream_ = io_.provider->getTimer().timeoutAfter(kKeeperArrives, link_.session()).wait(io_.waitScope);
+  client_ = kj::heap<capnp::TwoPartyClient>(*session_stream_);
+  keeper_ = client_->bootstrap().castAs<schema::Keeper>();
+
+  // Where libom's own memory lies: as before, or a place that is free now (taken for good at the stop).
+  auto as_limit = OM_MUST(proc::read_limit(pid_, RLIMIT_AS));
+  if (home_.arena == 0) {
+    home_.nslots = slots_for(threads, as_limit.rlim_cur);
+    arena_ = OM_STEP(find_place(*target_, arena_bytes(home_.nslots)));
+  } else {
+    arena_ = home_.arena;
+  }
+  auto nofile = OM_MUST(proc::read_limit(pid_, RLIMIT_NOFILE));
+  const auto soft = static_cast<int64_t>(nofile.rlim_cur), hard = static_cast<int64_t>(nofile.rlim_max);
+  const int64_t need = home_.nslots + 1;
+  fd_base_ = static_cast<int>(hard >= soft + need && soft < kFdHuge ? soft : std::min<int64_t>(soft, kFdHuge) - need);
+  if (fd_base_ < 64) return refuse(ReasonCode::kFdLimit, "the limit of {} descriptors leaves no room", soft);
+
+  xstate_layout_ = OM_MUST(local_layout());
+  std::vector<std::byte> image(target_->image_hi() - target_->image_lo());
+  OM_MUST_VOID(target_->memory.read(target_->image_lo(), image));
+
+  KJ_IF_MAYBE(keeper, keeper_) {
+    auto request = keeper->prepareRequest();
+    auto spec = request.initSpec();
+    const Anchor& a = target_->anchor;
+    spec.setKeeperGateAbi(a.keeper_gate_abi);
+    spec.setImageLo(target_->image_lo());
+    spec.setImageHi(target_->image_hi());
+    spec.setGateLo(a.gate_lo);
+    spec.setGateHi(a.gate_hi);
+    spec.setBodyEntry(a.body_entry);
+    spec.setBodyState(a.body_state);
+    spec.setArena(arena_);
+    spec.setSlots(home_.nslots);
+    spec.setImage(kj::arrayPtr(reinterpret_cast<const kj::byte*>(image.data()), image.size()));
+    std::vector<proc::Mapping> segments;
+    for (proc::Mapping m : target_->maps) {
+      // The end of libom's bss may share a mapping with memory of the program.
+      m.start = std::max(m.start, target_->image_lo());
+      m.end = std::min(m.end, target_->image_hi());
+      if (m.start < m.end) segments.push_back(std::move(m));
+    }
+    auto out = spec.initSegments(static_cast<unsigned>(segments.size()));
+    for (unsigned i = 0; i < segments.size(); i++) {
+      out[i].setLo(segments[i].start);
+      out[i].setHi(segments[i].end);
+      out[i].setProt(static_cast<uint32_t>(segments[i].prot));
+    }
+    spec.setCommand(status.name.c_str());
+    spec.setThreads(threads);
+    spec.setCpus(possible_cpus());
+    const int inherited[] = {RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_MEMLOCK};
+    auto limits = spec.initLimits(std::size(inherited));
+    for (unsigned i = 0; i < std::size(inherited); i++) {
+      auto limit = OM_MUST(proc::read_limit(pid_, inherited[i]));
+      limits[i].setResource(static_cast<uint32_t>(inherited[i]));
+      limits[i].setSoft(limit.rlim_cur);
+      limits[i].setHard(limit.rlim_max);
+    }
+    auto answer = io_.provider->getTimer().timeoutAfter(kKeeperAnswers, request.send()).wait(io_.waitScope);
+    OM_STEP(check(answer.getVerdict()));
+  }
+  bulk_ = io_.provider->getTimer().timeoutAfter(kKeeperArrives, link_.bulk()).wait(io_.waitScope);
+  return Done{};
+}
+
+Step Mover::ship_frozen(StoppedProcess& stop, MoveRecord& record) {
+  OM_MUST_VOID(target_->reread_maps());
+  OM_STEP(settle_position(stop, *target_));
+  plans_.clear();
+  xsaves_.clear();
+  for (auto& t : stop.threads()) {
+    if (t.regs.gs_base != 0) return refuse(ReasonCode::kGsBase, "thread {}", t.tid);
+    plans_.push_back(OM_STEP(classify(*target_, t)));
+    plans_.back().state.slot = static_cast<uint32_t>(plans_.size() - 1);
+    xsaves_.push_back(t.xstate);
+  }
+  if (plans_.size() > home_.nslots) return refuse(ReasonCode::kInternal, "more threads than were prepared for, try again");
+  OM_MUST_VOID(stop.block_signals());
+  OM_STEP(set_up_arena(stop));
+  OM_STEP(ask_threads(stop));
+  OM_STEP(describe_memory());
+  home_.epoch++;
+
+  KJ_IF_MAYBE(keeper, keeper_) {
+    auto request = keeper->buildRequest();
+    describe(request.initImage());
+    auto answer = io_.provider->getTimer().timeoutAfter(kKeeperAnswers, request.send()).wait(io_.waitScope);
+    OM_STEP(check(answer.getVerdict()));
+    const Shipped shipped = OM_STEP(ship_pages());
+    record.pages = shipped.pages;
+    record.bytes_raw = shipped.bytes;
+    record.bytes_wire = shipped.wire;
+    auto filled = keeper->filledRequest();
+    filled.setPages(shipped.pages);
+    auto ready = io_.provider->getTimer().timeoutAfter(kKeeperAnswers, filled.send()).wait(io_.waitScope);
+    OM_STEP(check(ready.getVerdict()));
+  }
+  io_.provider->getTimer()
+      .timeoutAfter(kKeeperArrives, link_.channels(static_cast<uint32_t>(plans_.size())))
+      .wait(io_.waitScope);
+  return Done{};
+}
+
+// libom's memory in the process: reserved once, slots made accessible as they are needed.
+Step Mover::set_up_arena(StoppedProcess& stop) {
+  StoppedThread& t = stop.threads().front();
+  auto must = [](Result<int64_t> r, const char* what) -> Step {
+    if (!r) return internal(r.error());
+    if (*r < 0 && *r > -4096) return internal(Error{static_cast<int>(-*r), what});
+    return Done{};
+  };
+  const auto count = static_cast<uint32_t>(plans_.size());
+  if (home_.arena == 0) {
+    // There is no stack of ours yet: a bare call needs none. (Between its stops the thread runs one
+    // instruction of libom's and nothing of the program.)
+    auto r = stop.call(t, *target_, t.regs.rsp - 512, SYS_mmap,
+                       {arena_, arena_bytes(home_.nslots), PROT_NONE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, ~0ull, 0});
+    OM_STEP(must(r, "reserve libom's memory"));
+    if (static_cast<uint64_t>(*r) != arena_) return refuse(ReasonCode::kInternal, "the place for libom's memory was taken");
+    home_.arena = arena_;
+    home_.slots_ready = 0;
+    OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, arena), arena_));
+    OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, nslots), home_.nslots));
+    OM_STEP(must(stop.call(t, *target_, t.regs.rsp - 512, SYS_mprotect,
+                           {arena_ + kControlPlan, kControlPlanSize, PROT_READ | PROT_WRITE}), "mprotect"));
+  }
+  while (home_.slots_ready < count) {
+    OM_STEP(must(stop.call(t, *target_, t.regs.rsp - 512, SYS_mprotect,
+                           {slot_address(arena_, home_.slots_ready) + kSlotGuard, kSlotSize - kSlotGuard,
+                            PROT_READ | PROT_WRITE}), "mprotect"));
+    home_.slots_ready++;
+  }
+  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, slots_ready), home_.slots_ready));
+  return Done{};
+}
+
+// What only a thread itself can tell: alternate stack, clear_child_tid. Also writes the slots.
+Step Mover::ask_threads(StoppedProcess& stop) {
+  const auto leader = proc::read_status(pid_);
+  inner_pid_ = leader && !leader->ns_pids.empty() ? leader->ns_pids.back() : pid_;
+  for (uint32_t i = 0; i < plans_.size(); i++) {
+    StoppedThread& t = stop.threads()[i];
+    ThreadPlan& plan = plans_[i];
+    const uint64_t slot = slot_address(arena_, i), scratch = slot + kSlotSend, stack = slot + kStackTop;
+
+    // First the frame, so that the thread finds its way should we die between two steps.
+    HomeThread h{};
+    h.state = kSlotUsed;
+    h.slot = i;
+    h.tid = plan.state.tid;
+    h.channel_fd = -1;
+    h.rseq_address = plan.state.rseq_address;
+    h.rseq_size = plan.state.rseq_size;
+    h.rseq_signature = plan.state.rseq_signature;
+    ResumeFrame frame{};
+    const ThreadPlan& p = plan;
+    const uint64_t in_order[] = {p.resume.r8,  p.resume.r9,  p.resume.r10, p.resume.r11, p.resume.r12, p.resume.r13,
+                                 p.resume.r14, p.resume.r15, p.resume.rdi, p.resume.rsi, p.resume.rbp, p.resume.rbx,
+                                 p.resume.rdx, p.resume.rax, p.resume.rcx, p.resume.rsp, p.resume.rip, p.resume.eflags};
+    std::copy(std::begin(in_order), std::end(in_order), frame.gpr);
+    frame.sigmask = plan.state.sigmask;
+    OM_MUST_VOID(target_->put_thread(arena_, i, h));
+    OM_MUST_VOID(target_->memory.put(slot + kSlotFrame, frame));
+    OM_MUST_VOID(target_->memory.write(slot + kSlotFrame + kFrameXsave, t.xstate));
+
+    struct {
+      uint64_t sp;
+      int32_t flags, pad;
+      uint64_t size;
+      uint64_t ctid;
+    } answer{};
+    auto got = OM_MUST(stop.call(t, *target_, stack, SYS_sigaltstack, {0, scratch}));
+    if (got != 0) return refuse(ReasonCode::kInternal, "sigaltstack in thread {}: {}", t.tid, got);
+    got = OM_MUST(stop.call(t, *target_, stack, SYS_prctl, {PR_GET_TID_ADDRESS, scratch + 24, 0, 0, 0}));
+    OM_MUST_VOID(target_->memory.read(scratch, std::as_writable_bytes(std::span(&answer, 1))));
+    plan.state.ctid = got == 0 ? answer.ctid : 0;
+    if (i == 0) brk_now_ = static_cast<uint64_t>(OM_MUST(stop.call(t, *target_, stack, SYS_brk, {0})));
+    constexpr int32_t kDisable = 2, kAutodisarm = static_cast<int32_t>(1u << 31);
+    if (!(answer.flags & kDisable)) {
+      plan.state.altstack[0] = answer.sp;
+      plan.state.altstack[1] = static_cast<uint32_t>(answer.flags & kAutodisarm);
+      plan.state.altstack[2] = answer.size;
+    }
+    h.altstack[0] = plan.state.altstack[0];
+    h.altstack[1] = plan.state.altstack[2] != 0 ? plan.state.altstack[1] : kDisable;
+    h.altstack[2] = plan.state.altstack[2];
+    h.frame_valid = 1;
+    OM_MUST_VOID(target_->put_thread(arena_, i, h));
+  }
+  return Done{};
+}
+
+// Session socket, channels, catchers: the process becomes able to be a deputy.
+Step Mover::connect_home(StoppedProcess& stop) {
+  socket_ = OM_MUST(HomeSocket::open(pid_, keys_.session, [this](uint32_t slot) { return link_.take_channel(slot); }));
+  if (socket_->path().size() >= sizeof home_.deputy_path) return refuse(ReasonCode::kInternal, "socket path too long");
+  std::copy_n(socket_->path().c_str(), socket_->path().size() + 1, home_.deputy_path);
+  std::copy(std::begin(keys_.session), std::end(keys_.session), home_.session_id);
+  home_.phase = kHomeCaptured;
+  home_.fd_base = fd_base_;
+  home_.session_fd = -1;
+  home_.hold = home_.effectful = home_.dropped = 0;
+  home_.ticket_word = home_.ticket_waiters = 0;
+  home_.tickets_done = 0;
+  home_.mirror_failed = 0;
+  home_.arena = arena_;
+
+  // What may be given back once the body has done something: private memory, but for what blocked calls use.
+  const auto pins = pinned_ranges(*target_, plans_);
+  std::vector<Range> drops;
+  const auto stat = OM_MUST(proc::read_stat(pid_));
+  for (const auto& r : regions_) {
+    if (r.shared || (r.file && !(r.prot & PROT_WRITE))) continue;
+    uint64_t lo = r.lo;
+    uint64_t hi = r.hi;
+    if (r.kind == 1) hi = std::min(hi, stat.startstack & ~(kPageSize - 1));  // arguments and environment stay
+    for (const Range& pin : pins) {
+      const uint64_t pin_lo = pin.lo & ~(kPageSize - 1), pin_hi = (pin.hi + kPageSize - 1) & ~(kPageSize - 1);
+      if (pin_hi <= lo || pin_lo >= hi) continue;
+      if (pin_lo > lo) drops.push_back({lo, pin_lo});
+      lo = pin_hi;
+      if (lo >= hi) break;
+    }
+    if (lo < hi) drops.push_back({lo, hi});
+  }
+  const size_t room = kControlPlanSize / sizeof(Range);
+  if (drops.size() > room) drops.resize(room);
+  home_.drop_count = drops.size();
+  OM_MUST_VOID(target_->memory.write(arena_ + kControlPlan, std::as_bytes(std::span(drops))));
+  OM_MUST_VOID(target_->put_home(home_));
+
+  // Descriptors above the soft limit: it is lifted while they are placed.
+  auto nofile = OM_MUST(proc::read_limit(pid_, RLIMIT_NOFILE));
+  rlimit lifted = nofile;
+  lifted.rlim_cur = std::max<rlim_t>(nofile.rlim_cur, static_cast<rlim_t>(fd_base_) + home_.nslots + 1);
+  const bool lift = lifted.rlim_cur != nofile.rlim_cur;
+  if (lift && ::prlimit(pid_, RLIMIT_NOFILE, &lifted, nullptr) != 0) return internal(errno_error("lift RLIMIT_NOFILE"));
+
+  StoppedThread& t = stop.threads().front();
+  const uint64_t stack = slot_address(arena_, 0) + kStackTop;
+  auto run = [&](uint64_t function) -> Step {
+    int64_t result = -EIO;
+    auto ran = stop.run(t, *target_, stack, function, 0, [&]() -> Result<bool> {
+      socket_->pump();
+      while (auto m = socket_->next()) {
+        if (m->type != kHomeRemoteDone) continue;
+        result = static_cast<int64_t>(m->a);
+        return true;
+      }
+      if (socket_->session_ended()) return plain_error("libom closed the session");
+      return false;
+    });
+    if (!ran) return internal(ran.error());
+    if (result != 0) return internal(Error{static_cast<int>(-result), "libom's preparation"});
+    return Done{};
+  };
+  Step done = run(kRemoteConnect);
+  if (done.ok()) {
+    std::vector<std::pair<uint32_t, UniqueFd>> channels;
+    for (uint32_t i = 0; i < plans_.size(); i++) channels.emplace_back(i, link_.take_channel(i));
+    auto sent = socket_->send_channels(channels);
+    done = sent ? run(kRemoteTake) : Step(internal(sent.error()));
+  }
+  if (lift) ::prlimit(pid_, RLIMIT_NOFILE, &nofile, nullptr);
+  if (!done) return done.reason();
+  home_ = OM_MUST(target_->home());
+  return Done{};
+}
+
+// The point of no return at home: every thread gets its executor.
+Step Mover::send_home_away(StoppedProcess& stop) {
+  const Anchor& a = target_->anchor;
+  struct {
+    uint64_t sp;
+    uint32_t flags, pad;
+    uint64_t size;
+  } off{0, 2, 0, 0};
+  for (uint32_t i = 0; i < plans_.size(); i++) {
+    StoppedThread& t = stop.threads()[i];
+    ThreadPlan& plan = plans_[i];
+    if (plan.at_home == AtHome::kIdle) continue;
+    const uint64_t slot = slot_address(arena_, i);
+    // An executor switches the program's alternate stack off when it starts; a carried-over call cannot.
+    OM_MUST_VOID(target_->memory.put(slot + kSlotSend, off));
+    auto r = OM_MUST(stop.call(t, *target_, slot + kStackTop, SYS_sigaltstack, {slot + kSlotSend, 0}));
+    if (r != 0) return refuse(ReasonCode::kInternal, "sigaltstack in thread {}: {}", t.tid, r);
+    HomeThread h = OM_MUST(target_->thread(arena_, i));
+    h.phase = kExecCall;
+    h.interrupted = plan.at_home == AtHome::kRestart ? 0 : 1;
+    h.seq_started = 1;
+    HomeExec& e = h.call;
+    e.seq = 1;
+    e.nr = e.exec_nr = plan.state.nr;
+    e.wire_flags = kCallWaited | kCallSignals;
+    std::copy(std::begin(plan.state.args), std::end(plan.state.args), e.program_args);
+    std::copy(std::begin(plan.state.args), std::end(plan.state.args), e.exec_args);
+    e.transplanted = 1;
+    e.deadline_ns = plan.deadline_ns;
+    const SyscallDesc& desc = syscall_desc(e.nr);
+    for (unsigned n = 0; n < desc.nargs; n++) {
+      const ArgDesc& arg = arg_desc(desc, find_command(desc, e.program_args), n);
+      if (arg.kind != ArgKind::kBuf || arg.len != LenKind::kDeref || e.program_args[arg.len_arg] == 0) continue;
+      if (auto word = target_->memory.get<uint32_t>(e.program_args[arg.len_arg])) e.deref_cap[n] = *word;
+    }
+    OM_MUST_VOID(target_->put_thread(arena_, i, h));
+  }
+  for (uint32_t i = 0; i < plans_.size(); i++) {
+    StoppedThread& t = stop.threads()[i];
+    const ThreadPlan& plan = plans_[i];
+    user_regs_struct r = t.regs;
+    r.rsp = slot_address(arena_, i) + kStackTop;
+    r.eflags &= ~0x400ull;
+    t.changed = true;
+    switch (plan.at_home) {
+      case AtHome::kIdle:
+        r.rip = a.executor_entry;
+        r.orig_rax = ~0ull;
+        break;
+      case AtHome::kRestart:
+        r.rip = a.transplant_end;  // the kernel goes back by the length of a syscall instruction
+        break;
+      case AtHome::kReissue:
+      case AtHome::kContinue:
+        r.rip = a.transplant_end;
+        r.orig_rax = ~0ull;
+        break;
+    }
+    OM_MUST_VOID(t.tracee.set_regs(r));
+    OM_MUST_VOID(t.tracee.set_signal_mask(plan.state.sigmask));
+  }
+  home_.phase = kHomeAway;
+  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, phase), home_.phase));
+  stop.detach();
+  return Done{};
+}
+
+// After a failure in connect_home or send_home_away: dispositions and descriptors as they were.
+void Mover::undo_home(StoppedProcess& stop) {
+  if (!socket_ || socket_->session() < 0) return;
+  StoppedThread& t = stop.threads().front();
+  const uint64_t stack = slot_address(arena_, 0) + kStackTop;
+  (void)stop.run(t, *target_, stack, kRemoteRestore, 0, [&]() -> Result<bool> {
+    socket_->pump();
+    while (auto m = socket_->next()) {
+      if (m->type == kHomeRemoteDone) return true;
+    }
+    if (socket_->session_ended()) return plain_error("libom closed the session");
+    return false;
+  });
+  (void)stop.call(t, *target_, stack, SYS_close, {static_cast<uint64_t>(home_.fd_base)});
+  for (uint32_t i = 0; i < plans_.size() && i < stop.threads().size(); i++) {
+    const ThreadState& s = plans_[i].state;
+    struct {
+      uint64_t sp;
+      uint32_t flags, pad;
+      uint64_t size;
+    } back{s.altstack[0], s.altstack[2] != 0 ? static_cast<uint32_t>(s.altstack[1]) : 2u, 0, s.altstack[2]};
+    const uint64_t slot = slot_address(arena_, i);
+    if (target_->memory.put(slot + kSlotSend, back)) {
+      (void)stop.call(stop.threads()[i], *target_, slot + kStackTop, SYS_sigaltstack, {slot + kSlotSend, 0});
+    }
+  }
+  home_.phase = kHomeNative;
+  (void)target_->put_home_field(offsetof(HomeState, phase), home_.phase);
+}
+
+}  // namespace om::deputy

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The description of the stopped process: kilobytes that tell the keeper what to build.
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "common/log.h"
+#include "common/proc/process.h"
+#include "common/proc/stat.h"
+#include "common/proc/status.h"
+#include "common/vdso.h"
+#include "deputy/host.h"
+#include "deputy/mover.h"
+
+namespace om::deputy {
+namespace {
+
+constexpr uint64_t kStackGap = 2u << 20;            // kept free below the stack, as the kernel does
+constexpr uint64_t kMaxStack = uint64_t{256} << 20;  // of an unlimited one
+constexpr uint32_t kKindMemory = 0, kKindStack = 1, kKindReserve = 2;
+
+VdsoFunction function_of(std::string_view name) {
+  if (name.starts_with("__vdso_")) name.remove_prefix(7);
+  if (name == "clock_gettime") return kVdsoClockGettime;
+  if (name == "gettimeofday") return kVdsoGettimeofday;
+  if (name == "time") return kVdsoTime;
+  if (name == "getcpu") return kVdsoGetcpu;
+  if (name == "clock_getres") return kVdsoClockGetres;
+  if (name == "getrandom") return kVdsoGetrandom;
+  return kVdsoOther;
+}
+
+// Jumps to libom's functions at every symbol: ff 25 00000000, then the address.
+Result<void> patch_vdso(std::vector<std::byte>& image, const Anchor& anchor) {
+  const Vdso vdso = OM_TRY(parse_vdso(image));
+  for (const auto& symbol : vdso.symbols) {
+    uint8_t jump[14] = {0xff, 0x25, 0, 0, 0, 0};
+    const uint64_t to = anchor.vdso_functions[function_of(symbol.name)];
+    memcpy(jump + 6, &to, sizeof to);
+    if (symbol.offset > image.size() || image.size() - symbol.offset < sizeof jump) {
+      return plain_error("a symbol of the vDSO lies outside it");
+    }
+    memcpy(image.data() + symbol.offset, jump, sizeof jump);
+  }
+  return {};
+}
+
+// `ranges` without [lo, hi).
+std::vector<Range> without(const std::vector<Range>& ranges, uint64_t lo, uint64_t hi) {
+  std::vector<Range> left;
+  for (const Range& r : ranges) {
+    if (r.lo < std::min(r.hi, lo)) left.push_back({r.lo, std::min(r.hi, lo)});
+    if (std::max(r.lo, hi) < r.hi) left.push_back({std::max(r.lo, hi), r.hi});
+  }
+  return left;
+}
+
+}  // namespace
+
+Step Mover::describe_memory() {
+  regions_.clear();
+  file_ranges_.clear();
+  vdso_lo_ = vdso_hi_ = 0;
+  uint64_t vdso_start = 0;
+  uint64_t below = 0;  // end of the mapping before
+  const uint64_t arena_end = arena_ + arena_bytes(home_.nslots);
+  const auto stack_limit = OM_MUST(proc::read_limit(pid_, RLIMIT_STACK));
+  const uint64_t most = std::min<uint64_t>(stack_limit.rlim_cur, kMaxStack);
+  for (const auto& m : target_->maps) {
+    const uint64_t previous = below;
+    below = m.end;
+    switch (m.kind) {
+      case proc::MapKind::kVsyscall:
+        continue;
+      case proc::MapKind::kVvar:
+      case proc::MapKind::kVdso:
+        if (vdso_lo_ == 0) vdso_lo_ = m.start;
+        if (m.kind == proc::MapKind::kVdso) vdso_start = m.start;
+        vdso_hi_ = m.end;
+        continue;
+      case proc::MapKind::kStack: {
+        // The body gets it grown already, as far as it may grow: nothing else can be put in its way.
+        uint64_t lo = m.end > most ? (m.end - most) & ~(kPageSize - 1) : m.start;
+        if (lo < previous + kStackGap) lo = previous + kStackGap;
+        if (lo > m.start) lo = m.start;
+        regions_.push_back({lo, m.end, m.prot, kKindStack, false, false});
+        if (lo >= previous + kStackGap) regions_.push_back({lo - kStackGap, lo, 0, kKindReserve, false, false});
+        continue;
+      }
+      case proc::MapKind::kAnon:
+      case proc::MapKind::kHeap:
+      case proc::MapKind::kFile:
+      case proc::MapKind::kAnonShared:
+      case proc::MapKind::kMemFd:
+      case proc::MapKind::kSysvShm:
+      case proc::MapKind::kSpecialOther:
+      case proc::MapKind::kHugetlb:
+      case proc::MapKind::kDevice:
+        break;
+    }
+    const bool file = m.kind == proc::MapKind::kFile;
+    // libom's own memory does not travel; its bss may share a mapping with memory of the program beside it.
+    for (const Range& part : without(without({{m.start, m.end}}, target_->image_lo(), target_->image_hi()), arena_, arena_end)) {
+      regions_.push_back({part.lo, part.hi, m.prot, kKindMemory, file, m.shared});
+      if (file) file_ranges_.push_back(part);
+    }
+  }
+  vdso_image_.clear();
+  if (vdso_start != 0) {
+    vdso_image_.resize(vdso_hi_ - vdso_start);
+    OM_MUST_VOID(target_->memory.read(vdso_start, vdso_image_));
+    OM_MUST_VOID(patch_vdso(vdso_image_, target_->anchor));
+  }
+  return Done{};
+}
+
+void Mover::describe(schema::Image::Builder image) {
+  image.setEpoch(home_.epoch);
+  const bool vdso = !vdso_image_.empty();
+  const uint64_t vdso_start = vdso_hi_ - vdso_image_.size();
+  const bool vvar = vdso_lo_ != 0 && vdso_lo_ < vdso_start;
+  auto mappings = image.initMappings(static_cast<unsigned>(regions_.size()) + (vdso ? 1 : 0) + (vvar ? 1 : 0));
+  unsigned n = 0;
+  auto add = [&](uint64_t lo, uint64_t hi, int prot, uint32_t kind) {
+    mappings[n].setLo(lo);
+    mappings[n].setHi(hi);
+    mappings[n].setProt(static_cast<uint32_t>(prot));
+    mappings[n].setKind(kind);
+    n++;
+  };
+  for (const auto& r : regions_) add(r.lo, r.hi, r.prot, r.kind);
+  if (vvar) add(vdso_lo_, vdso_start, PROT_NONE, kKindReserve);
+  if (vdso) add(vdso_start, vdso_hi_, PROT_READ | PROT_EXEC, kKindMemory);
+
+  auto threads = image.initThreads(static_cast<unsigned>(plans_.size()));
+  for (unsigned i = 0; i < plans_.size(); i++) {
+    plans_[i].state.xstate_bytes = xsaves_[i].size();
+    threads[i].setState(kj::arrayPtr(reinterpret_cast<const kj::byte*>(&plans_[i].state), sizeof(ThreadState)));
+    threads[i].setXsave(kj::arrayPtr(reinterpret_cast<const kj::byte*>(xsaves_[i].data()), xsaves_[i].size()));
+  }
+  auto xstate = image.initXstate();
+  xstate.setSize(xstate_layout_.size);
+  xstate.setMxcsrMask(xstate_layout_.mxcsr_mask);
+  xstate.setXcr0(xstate_layout_.xcr0);
+  auto offsets = xstate.initOffsets(kXstateComponents);
+  auto sizes = xstate.initSizes(kXstateComponents);
+  for (unsigned i = 0; i < kXstateComponents; i++) {
+    offsets.set(i, xstate_layout_.comp[i].offset);
+    sizes.set(i, xstate_layout_.comp[i].size);
+  }
+  image.setPid(plans_.empty() ? pid_ : inner_pid_);
+  const auto status = proc::read_status(pid_);
+  auto ids = image.initIds(8);
+  if (status) {
+    image.setPpid(status->ppid);
+    for (unsigned i = 0; i < 4; i++) ids.set(i, status->uid[i]);
+    for (unsigned i = 0; i < 4; i++) ids.set(4 + i, status->gid[i]);
+    // Signals whose handler is the program's own.
+    image.setCaught(status->sig_caught);
+  }
+  const auto stat = proc::read_stat(pid_);
+  if (stat) image.setBrkStart(stat->start_brk);
+  image.setBrkNow(brk_now_);
+  const auto data = proc::read_limit(pid_, RLIMIT_DATA);
+  image.setBrkLimit(data ? data->rlim_cur : RLIM_INFINITY);
+  utsname uts{};
+  ::uname(&uts);
+  image.setUts(kj::arrayPtr(reinterpret_cast<const kj::byte*>(&uts), sizeof uts));
+  image.setVdsoLo(vdso_lo_);
+  image.setVdsoHi(vdso_hi_);
+  auto files = image.initFileRanges(static_cast<unsigned>(file_ranges_.size()));
+  for (unsigned i = 0; i < file_ranges_.size(); i++) {
+    files[i].setLo(file_ranges_[i].lo);
+    files[i].setHi(file_ranges_[i].hi);
+  }
+  image.setAwayCpuNs(home_.away_cpu_ns);
+  image.setHomeMonoNs(static_cast<int64_t>(now_ns(CLOCK_MONOTONIC)));
+  image.setHomeRealNs(static_cast<int64_t>(now_ns(CLOCK_REALTIME)));
+  image.setFdSize(fd_size(pid_));
+}
+
+}  // namespace om::deputy

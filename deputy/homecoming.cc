@@ -1,0 +1,572 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The way home, and the rollback of a departure, which ends the same way. Every thread leaves libom: one that
+// computes gets its registers, one whose call is finished gets the result, one whose call still blocks gets
+// the call itself back (the kernel restarts it at the program's own instruction). Afterwards nothing of ours
+// is active in the process.
+//
+// Until restore_threads() has begun a failure means: the body goes on.
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "common/bulk.h"
+#include "common/log.h"
+#include "common/proc/process.h"
+#include "common/proc/stat.h"
+#include "deputy/host.h"
+#include "deputy/mover.h"
+#include "deputy/text.h"
+#include "gen/syscalls_desc.h"
+
+namespace om::deputy {
+
+Step check(schema::Outcome::Reader outcome);  // depart.cc
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kKeeperAnswers = 30 * kj::SECONDS;
+constexpr auto kCallsArrive = std::chrono::seconds(2);
+constexpr auto kSettleLimit = std::chrono::seconds(5);
+constexpr auto kNap = std::chrono::microseconds(100);
+constexpr uint64_t kStackTop = kSlotStack + kSlotStackSize - 64;
+constexpr int64_t kErestartsys = -512, kErestartnointr = -513, kErestartnohand = -514, kErestartBlock = -516;
+
+bool is_restart(int64_t rax) {
+  return rax == kErestartsys || rax == kErestartnointr || rax == kErestartnohand || rax == kErestartBlock;
+}
+
+void load_regs(const ThreadState& s, user_regs_struct& r) {
+  unsigned long long* const in_order[] = {&r.r8,  &r.r9,  &r.r10, &r.r11, &r.r12, &r.r13, &r.r14, &r.r15, &r.rdi,
+                                          &r.rsi, &r.rbp, &r.rbx, &r.rdx, &r.rax, &r.rcx, &r.rsp, &r.rip, &r.eflags};
+  for (size_t i = 0; i < std::size(in_order); i++) *in_order[i] = s.regs[i];
+  r.eflags |= 0x202;
+  r.fs_base = s.fs_base;
+  r.cs = 0x33;
+  r.ss = 0x2b;
+  r.ds = r.es = r.fs = r.gs = 0;
+  r.gs_base = 0;
+}
+
+// Calls that replace the signal mask while they wait: natively restarted when a signal is pending, they call
+// its handler and answer EINTR by themselves.
+bool has_own_mask(uint32_t nr) {
+  return nr == SYS_rt_sigsuspend || nr == SYS_ppoll || nr == SYS_pselect6 || nr == SYS_epoll_pwait ||
+         nr == SYS_epoll_pwait2;
+}
+
+// The remaining time of a reissued call goes where its timeout argument is.
+void shorten(user_regs_struct& r, uint32_t nr, uint64_t deadline_ns, uint64_t timespec_address, const ProcessMemory& memory) {
+  if (deadline_ns == 0) return;
+  const auto now = static_cast<int64_t>(now_ns(CLOCK_MONOTONIC));
+  const int64_t left = std::max<int64_t>(static_cast<int64_t>(deadline_ns) - now, 0);
+  if (nr == SYS_epoll_wait || nr == SYS_epoll_pwait) {
+    r.r10 = static_cast<uint64_t>((left + 999999) / 1000000);
+    return;
+  }
+  const int64_t ts[2] = {left / 1000000000, left % 1000000000};
+  if (!memory.put(timespec_address, ts)) return;
+  if (nr == SYS_rt_sigtimedwait) r.rdx = timespec_address;
+  if (nr == SYS_epoll_pwait2 || nr == SYS_semtimedop) r.r10 = timespec_address;
+}
+
+}  // namespace
+
+MoveRecord Mover::come_home() {
+  MoveRecord record;
+  record.pid = pid_;
+  record.from = at_;
+  record.to = home_node_;
+  const auto start = Clock::now();
+  around_.state(at_, "moving");
+  Step done = Done{};
+  KJ_IF_MAYBE(exception, kj::runCatchingExceptions([&] { done = come_home_steps(record); })) {
+    done = refuse(ReasonCode::kTargetUnreachable, "{}", one_line(exception->getDescription()));
+  }
+  record.total_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+  if (done.ok()) {
+    record.result = "moved";
+    at_ = home_node_;
+    around_.state(at_, "home");
+  } else {
+    const ReasonCode code = done.reason().code;
+    record.result = code == ReasonCode::kInternal || code == ReasonCode::kTimeout ? "failed" : "refused";
+    record.code = done.reason().name();
+    record.message = done.reason().message();
+    around_.state(at_, away_ ? "away" : "home");
+  }
+  return record;
+}
+
+Step Mover::come_home_steps(MoveRecord& record) {
+  if (!away_) return refuse(ReasonCode::kAlreadyThere, "{}", home_node_);
+  KJ_IF_MAYBE(keeper, keeper_) {
+    auto& timer = io_.provider->getTimer();
+    const auto frozen = Clock::now();
+    auto stop_request = keeper->stopRequest();
+    stop_request.setGeneration(++generation_);
+    auto body = timer.timeoutAfter(kKeeperAnswers, stop_request.send()).wait(io_.waitScope);
+    auto resume_body = [&] {
+      kj::runCatchingExceptions([&] {
+        timer.timeoutAfter(kKeeperAnswers, keeper->resumeRequest().send()).wait(io_.waitScope);
+      });
+    };
+    Step step = check(body.getVerdict());
+    if (!step) return step.reason();
+    auto state = body.getState();
+    record.threads = state.getThreads().size();
+
+    step = wait_for_calls(state);
+    if (!step) {
+      resume_body();
+      return step.reason();
+    }
+    const uint32_t hold = 1;
+    (void)target_->put_home_field(offsetof(HomeState, hold), hold);
+    auto stopped = StoppedProcess::stop(pid_, {.settle_signals = false});
+    if (!stopped) {
+      const uint32_t off = 0;
+      (void)target_->put_home_field(offsetof(HomeState, hold), off);
+      resume_body();
+      return stopped.reason();
+    }
+    StoppedProcess& stop = *stopped;
+    step = settle_executors(stop);
+    if (step.ok()) step = restore_memory(stop, state, record);
+    if (!step) {
+      const uint32_t off = 0;
+      (void)target_->put_home_field(offsetof(HomeState, hold), off);
+      stop.release();
+      resume_body();
+      return step.reason();
+    }
+    std::vector<ThreadState> states;
+    std::vector<std::vector<std::byte>> xsaves;
+    for (auto t : state.getThreads()) {
+      ThreadState s{};
+      memcpy(&s, t.getState().begin(), sizeof s);  // size checked in wait_for_calls
+      states.push_back(s);
+      auto x = t.getXsave();
+      xsaves.emplace_back(reinterpret_cast<const std::byte*>(x.begin()), reinterpret_cast<const std::byte*>(x.end()));
+    }
+    // Home's clock must have reached what the body has shown.
+    const int64_t ahead = state.getMonoNs() - static_cast<int64_t>(now_ns(CLOCK_MONOTONIC));
+    if (ahead > 0 && ahead < 1000000000) std::this_thread::sleep_for(std::chrono::nanoseconds(ahead));
+    home_.away_cpu_ns += state.getCpuNs();
+    OM_STEP(restore_threads(stop, states, xsaves));
+    record.freeze_ms = std::chrono::duration<double, std::milli>(Clock::now() - frozen).count();
+  }
+  away_ = false;
+  disconnect();
+  finished_ = true;
+  return Done{};
+}
+
+// Every Call that the body has sent must have reached home; it is then executing, or executed.
+Step Mover::wait_for_calls(schema::BodyImage::Reader body) {
+  const Deadline deadline = Clock::now() + kCallsArrive;
+  home_ = OM_MUST(target_->home());
+  std::vector<bool> seen(home_.nslots, false);
+  for (auto t : body.getThreads()) {
+    if (t.getState().size() != sizeof(ThreadState)) return refuse(ReasonCode::kInternal, "the keeper's answer is malformed");
+    ThreadState s{};
+    memcpy(&s, t.getState().begin(), sizeof s);
+    if (s.slot >= home_.slots_ready || seen[s.slot]) return refuse(ReasonCode::kInternal, "the keeper's answer is malformed");
+    seen[s.slot] = true;
+    for (;;) {
+      const HomeThread h = OM_MUST(target_->thread(arena_, s.slot));
+      if (h.state != kSlotUsed) return refuse(ReasonCode::kInternal, "thread slot {} has no twin at home", s.slot);
+      if (h.seq_started >= s.seq) break;
+      if (Clock::now() > deadline) return refuse(ReasonCode::kTargetUnreachable, "a call of thread {} is still on its way", h.tid);
+      io_.provider->getTimer().afterDelay(1 * kj::MILLISECONDS).wait(io_.waitScope);
+    }
+  }
+  if (home_.mirror_failed != 0) {
+    return refuse(ReasonCode::kHomeMemory, "{} changes of the address space failed at home", home_.mirror_failed);
+  }
+  return Done{};
+}
+
+// Lets executors run until each is idle, blocked in the kernel, or parked with a finished call.
+Step Mover::settle_executors(StoppedProcess& stop) {
+  const Deadline deadline = Clock::now() + kSettleLimit;
+  const Anchor& a = target_->anchor;
+  for (;;) {
+    bool moving = false;
+    for (auto& t : stop.threads()) {
+      if (t.tracee.gone()) continue;
+      t.regs = OM_MUST(t.tracee.regs());
+      const uint64_t lo = arena_ + kControlSize, hi = arena_ + arena_bytes(home_.nslots);
+      if (t.regs.rsp < lo || t.regs.rsp >= hi) return refuse(ReasonCode::kInternal, "thread {} has left libom", t.tid);
+      const auto slot = static_cast<uint32_t>((t.regs.rsp - lo) / kSlotSize);
+      const HomeThread h = OM_MUST(target_->thread(arena_, slot));
+      const auto rax = static_cast<int64_t>(t.regs.rax);
+      bool stable = h.phase == kExecIdle || h.phase == kExecHeld || h.phase == kExecFetch;
+      if (h.phase == kExecCall) {
+        const bool there = t.regs.rip == a.window_end || t.regs.rip == a.transplant_end;
+        stable = there && t.in_call() && (is_restart(rax) || rax == -EINTR);
+        // Nothing but our stop interrupts it: should it have to go on by itself, it must know.
+        const uint32_t one = 1;
+        OM_MUST_VOID(target_->memory.put(target_->thread_address(arena_, slot) + offsetof(HomeThread, interrupted), one));
+      }
+      if (stable) continue;
+      moving = true;
+      t.tracee.resume();
+    }
+    if (!moving) break;
+    if (Clock::now() > deadline) return refuse(ReasonCode::kUninterruptible, "an executor does not come to rest");
+    std::this_thread::sleep_for(kNap);
+    for (auto& t : stop.threads()) {
+      if (t.tracee.stopped() || t.tracee.gone()) continue;
+      t.tracee.interrupt();
+      if (!t.tracee.wait_stop(deadline)) return refuse(ReasonCode::kUninterruptible, "thread {}", t.tid);
+    }
+  }
+  std::erase_if(stop.threads(), [](const StoppedThread& t) { return t.tracee.gone(); });
+  return Done{};
+}
+
+Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body, MoveRecord& record) {
+  OM_MUST_VOID(stop.block_signals());
+  OM_MUST_VOID(target_->reread_maps());
+  home_ = OM_MUST(target_->home());
+  OM_STEP(describe_memory());
+  StoppedThread& t = stop.threads().front();
+  const uint64_t own = slot_address(arena_, slot_of(t)) + kStackTop;
+  auto remote = [&](uint64_t function, uint64_t argument) -> Verdict<int64_t> { return run_remote(stop, t, own, function, argument); };
+
+  // What the body may have changed, and with it everything that must not show old contents.
+  struct Part {
+    uint64_t lo, hi;
+    bool drop, file;
+  };
+  std::vector<Part> parts;
+  auto touched = [&](uint64_t lo, uint64_t hi) {
+    if (body.getTouchedAll()) return true;
+    for (auto r : body.getTouched()) {
+      if (r.getLo() < hi && r.getHi() > lo) return true;
+    }
+    return false;
+  };
+  uint64_t stack_lo = 0, stack_hi = 0;
+  const auto stat = OM_MUST(proc::read_stat(pid_));
+  for (const auto& r : regions_) {
+    if (r.kind == 2) continue;
+    if (r.kind == 1) {
+      stack_hi = r.hi;
+      stack_lo = std::min(stack_start(r.hi), std::max(body.getStackLow(), r.lo));
+      parts.push_back({stack_lo, r.hi, true, false});
+      continue;
+    }
+    if (r.file && !(r.prot & PROT_WRITE) && !touched(r.lo, r.hi)) continue;
+    if (r.shared && !(r.prot & PROT_WRITE)) continue;
+    parts.push_back({r.lo, r.hi, !r.shared, r.file || r.shared});
+  }
+  if (stack_lo != 0 && stack_lo < stack_start(stack_hi)) OM_STEP(remote(kRemoteTouch, stack_lo));
+  std::vector<Range> drops;
+  for (const auto& p : parts) {
+    if (!p.drop) continue;
+    Range r{p.lo, p.hi};
+    // Arguments and environment are rewritten by what the body sends; all of the stack's pages are.
+    if (r.hi == stack_hi && stack_hi != 0) r.hi = std::max(r.lo, stat.startstack & ~(kPageSize - 1));
+    if (r.lo < r.hi) drops.push_back(r);
+  }
+  if (drops.size() > kControlPlanSize / sizeof(Range)) return refuse(ReasonCode::kInternal, "too many mappings");
+  OM_MUST_VOID(target_->memory.write(arena_ + kControlPlan, std::as_bytes(std::span(drops))));
+  home_.drop_count = drops.size();
+  home_.dropped = 0;
+  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, drop_count), home_.drop_count));
+  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, dropped), home_.dropped));
+  OM_STEP(remote(kRemoteDrop, 1));
+
+  KJ_IF_MAYBE(keeper, keeper_) {
+    auto request = keeper->collectRequest();
+    auto ranges = request.initRanges(static_cast<unsigned>(parts.size()));
+    for (unsigned i = 0; i < parts.size(); i++) {
+      ranges[i].setLo(parts[i].lo);
+      ranges[i].setHi(parts[i].hi);
+      ranges[i].setFile(parts[i].file);
+    }
+    auto answer = request.send();
+    // Frames until the end mark; the answer comes behind it.
+    std::vector<std::byte> buffer(kBulkMaxBytes);
+    uint64_t frames = 0;
+    for (;;) {
+      BulkHeader h{};
+      io_.provider->getTimer().timeoutAfter(kKeeperAnswers, bulk_->read(&h, sizeof h)).wait(io_.waitScope);
+      record.bytes_wire += sizeof h;
+      if (h.kind == kBulkEnd) {
+        if (h.address != frames) return refuse(ReasonCode::kInternal, "pages are missing");
+        break;
+      }
+      const bool expected = std::any_of(parts.begin(), parts.end(), [&](const Part& p) {
+        return h.address >= p.lo && h.address < p.hi && h.bytes <= p.hi - h.address;
+      });
+      if ((h.kind != kBulkData && h.kind != kBulkZero) || h.bytes == 0 || h.bytes > buffer.size() || h.bytes % kPageSize != 0 || !expected) {
+        return refuse(ReasonCode::kInternal, "the keeper sent a page that was not asked for");
+      }
+      frames++;
+      if (h.kind == kBulkZero) {
+        // Zeros in place of what the file has. Beyond its end there is nothing to write to.
+        std::fill_n(buffer.begin(), h.bytes, std::byte{0});
+        for (uint64_t at = 0; at < h.bytes; at += kPageSize) {
+          if (!target_->memory.write(h.address + at, std::span(buffer).first(kPageSize))) break;
+        }
+        continue;
+      }
+      io_.provider->getTimer().timeoutAfter(kKeeperAnswers, bulk_->read(buffer.data(), h.bytes)).wait(io_.waitScope);
+      OM_MUST_VOID(target_->memory.write(h.address, std::span(buffer).first(h.bytes)));
+      record.pages += h.bytes / kPageSize;
+      record.bytes_raw += h.bytes;
+      record.bytes_wire += h.bytes;
+    }
+    auto collected = io_.provider->getTimer().timeoutAfter(kKeeperAnswers, kj::mv(answer)).wait(io_.waitScope);
+    OM_STEP(check(collected.getVerdict()));
+  }
+  return Done{};
+}
+
+uint32_t Mover::slot_of(const StoppedThread& t) const {
+  return static_cast<uint32_t>((t.regs.rsp - arena_ - kControlSize) / kSlotSize);
+}
+
+Verdict<int64_t> Mover::run_remote(StoppedProcess& stop, StoppedThread& t, uint64_t stack, uint64_t function,
+                                   uint64_t argument) {
+  int64_t result = -EIO;
+  auto ran = stop.run(t, *target_, stack, function, argument, [&]() -> Result<bool> {
+    socket_->pump();
+    while (auto m = socket_->next()) {
+      if (m->type != kHomeRemoteDone) continue;
+      result = static_cast<int64_t>(m->a);
+      return true;
+    }
+    if (socket_->session_ended()) return plain_error("libom closed the session");
+    return false;
+  });
+  if (!ran) return internal(ran.error());
+  return result;
+}
+
+// One thread's return: what its registers have to be for the program to go on.
+struct Mover::Return {
+  user_regs_struct regs{};
+  uint64_t sigmask = 0;
+  std::vector<SignalRecord> signals;  // caught, not yet delivered: raised again natively
+  bool apply = false;                 // outputs of the kept Return go to memory first
+  bool late = false;                  // stays in libom until its transfer is complete
+};
+
+Verdict<Mover::Return> Mover::plan_return(const StoppedThread& t, const HomeThread& h, const ThreadState& s) {
+  Return r;
+  r.regs = t.regs;
+  const auto rax = static_cast<int64_t>(t.regs.rax);
+  load_regs(s, r.regs);
+  r.regs.orig_rax = ~0ull;
+  r.sigmask = s.sigmask;
+  // Signals that the body has not been told about, or whose Return it has not got.
+  uint32_t from = h.noted_tail;
+  if (h.call.seq != 0 && s.returned >= h.call.seq) from += h.noted_sent;
+  for (uint32_t i = from; i != h.noted_head && r.signals.size() < kMaxNoted; i++) {
+    r.signals.push_back(h.noted[i % kMaxNoted]);
+  }
+  if (!r.signals.empty()) r.sigmask = r.signals.front().frame_mask;
+
+  const bool waiting = s.kind == kThreadWaiting && s.nr < kNrResume;
+  if (!waiting) return r;
+  const HomeExec& e = h.call;
+  const uint32_t nr = s.nr;
+  auto rewind = [&] {
+    r.regs.rip -= 2;
+    r.regs.rax = nr;
+  };
+  if (e.seq != s.seq) return refuse(ReasonCode::kInternal, "thread {} waits for a call that home does not know", h.tid);
+  const bool blocked = h.phase == kExecCall;
+  if (!blocked) {
+    if (!e.finished) return refuse(ReasonCode::kInternal, "thread {} waits for a call that is not finished", h.tid);
+    if (e.ret_flags & kRetRestart) {
+      rewind();
+    } else if (e.ret_flags & kRetEintr) {
+      if (has_own_mask(nr)) {
+        rewind();
+      } else {
+        r.regs.rax = static_cast<uint64_t>(-EINTR);
+      }
+    } else {
+      r.regs.rax = static_cast<uint64_t>(e.result);
+      r.apply = true;
+    }
+    return r;
+  }
+  if (e.done > 0) {
+    r.late = true;
+    return r;
+  }
+  if (rax == -EINTR) {
+    // The kernel has forgotten how long it had waited: it is issued again with what remains.
+    rewind();
+    shorten(r.regs, nr, e.deadline_ns, target_->thread_address(arena_, h.slot) + offsetof(HomeThread, timespec),
+            target_->memory);
+    return r;
+  }
+  // Restarted by the kernel at the program's own instruction, with the program's own arguments.
+  r.regs.orig_rax = nr;
+  r.regs.rax = static_cast<uint64_t>(rax);
+  if (rax != kErestartBlock && !e.transplanted) {
+    // select and ppoll keep their remaining time in memory that the program has, too.
+    copy_back_times(h, nr);
+  }
+  return r;
+}
+
+// The kernel writes the remaining time of an interrupted select or ppoll to its argument: ours, for a call
+// that the body has made.
+void Mover::copy_back_times(const HomeThread& h, uint32_t nr) {
+  size_t arg = 0;
+  if (nr == SYS_select || nr == SYS_pselect6) arg = 4;
+  if (nr == SYS_ppoll) arg = 2;
+  if (arg == 0 || h.call.program_args[arg] == 0 || h.call.exec_args[arg] == 0) return;
+  std::byte time[16];
+  if (target_->memory.read(h.call.exec_args[arg], time)) {
+    (void)target_->memory.write(h.call.program_args[arg], time);
+  }
+}
+
+Step Mover::restore_threads(StoppedProcess& stop, const std::vector<ThreadState>& states,
+                            const std::vector<std::vector<std::byte>>& xsaves) {
+  struct Item {
+    StoppedThread* thread;
+    const ThreadState* state;
+    const std::vector<std::byte>* xsave;
+    HomeThread home;
+    Return plan;
+    uint64_t stack;
+  };
+  std::vector<Item> items;
+  for (auto& t : stop.threads()) {
+    const uint32_t slot = slot_of(t);
+    const HomeThread h = OM_MUST(target_->thread(arena_, slot));
+    if (h.phase == kExecGone) continue;
+    auto it = std::find_if(states.begin(), states.end(), [&](const ThreadState& s) { return s.slot == slot; });
+    if (it == states.end()) {
+      if (h.phase == kExecIdle || h.phase == kExecBusy) continue;  // its body thread has ended: it is exiting
+      return refuse(ReasonCode::kInternal, "thread {} has no state", t.tid);
+    }
+    const auto index = static_cast<size_t>(it - states.begin());
+    Item item{&t, &states[index], &xsaves[index], h, {}, slot_address(arena_, slot) + kStackTop};
+    item.plan = OM_STEP(plan_return(t, h, *it));
+    items.push_back(std::move(item));
+  }
+  if (items.size() != states.size()) return refuse(ReasonCode::kInternal, "threads of home and body do not match");
+
+  // The program's own dispositions and no descriptor of ours, while nothing can run.
+  StoppedThread& first = *items.front().thread;
+  for (Item& item : items) {
+    if (!item.plan.apply) continue;
+    const int64_t fault = OM_STEP(run_remote(stop, first, items.front().stack, kRemoteApply, item.home.slot));
+    if (fault < 0) item.plan.regs.rax = static_cast<uint64_t>(fault);
+  }
+  OM_STEP(run_remote(stop, first, items.front().stack, kRemoteRestore, 0));
+  for (Item& item : items) {
+    const ThreadState& s = *item.state;
+    StoppedThread& t = *item.thread;
+    const uint64_t scratch = slot_address(arena_, item.home.slot) + kSlotSend;
+    struct {
+      uint64_t sp;
+      uint32_t flags, pad;
+      uint64_t size;
+    } altstack{s.altstack[0], s.altstack[2] != 0 ? static_cast<uint32_t>(s.altstack[1]) : 2u, 0, s.altstack[2]};
+    OM_MUST_VOID(target_->memory.put(scratch, altstack));
+    OM_MUST(stop.call(t, *target_, item.stack, SYS_sigaltstack, {scratch, 0}));
+    OM_MUST(stop.call(t, *target_, item.stack, SYS_set_tid_address, {s.ctid}));
+    if (s.robust_size != 0) {
+      OM_MUST(stop.call(t, *target_, item.stack, SYS_set_robust_list, {s.robust_head, s.robust_size}));
+    }
+    if (s.rseq_address != item.home.rseq_address) {
+      if (item.home.rseq_address != 0) {
+        OM_MUST(stop.call(t, *target_, item.stack, SYS_rseq,
+                          {item.home.rseq_address, item.home.rseq_size, 1, item.home.rseq_signature}));
+      }
+      if (s.rseq_address != 0) {
+        OM_MUST(stop.call(t, *target_, item.stack, SYS_rseq, {s.rseq_address, s.rseq_size, 0, s.rseq_signature}));
+      }
+    }
+    for (const SignalRecord& signal : item.plan.signals) {
+      OM_MUST_VOID(target_->memory.write(scratch, std::as_bytes(std::span(signal.info))));
+      OM_MUST(stop.call(t, *target_, item.stack, SYS_rt_tgsigqueueinfo,
+                        {static_cast<uint64_t>(inner_pid_), static_cast<uint64_t>(item.home.tid), signal.number, scratch}));
+    }
+  }
+  OM_MUST(stop.call(first, *target_, items.front().stack, SYS_close, {static_cast<uint64_t>(home_.fd_base)}));
+
+  home_.phase = kHomeNative;
+  home_.hold = 0;
+  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, away_cpu_ns), home_.away_cpu_ns));
+  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, phase), home_.phase));
+  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, hold), home_.hold));
+  for (Item& item : items) {
+    StoppedThread& t = *item.thread;
+    HomeThread h = item.home;
+    if (item.plan.late) {
+      // Still inside its transfer: the executor ends it and resumes the program by this frame.
+      OM_STEP(leave_late(t, h, item.plan.regs, item.plan.sigmask, *item.xsave));
+      continue;
+    }
+    h.state = kSlotFree;
+    h.frame_valid = 0;
+    OM_MUST_VOID(target_->put_thread(arena_, h.slot, h));
+    // The kernel insists on its own size of the area.
+    std::vector<std::byte> area(t.xstate.size());
+    std::copy_n(item.xsave->begin(), std::min(area.size(), item.xsave->size()), area.begin());
+    OM_MUST_VOID(t.tracee.set_xstate(area));
+    OM_MUST_VOID(t.tracee.set_regs(item.plan.regs));
+    OM_MUST_VOID(t.tracee.set_signal_mask(item.plan.sigmask));
+  }
+  stop.detach();
+  return Done{};
+}
+
+Step Mover::leave_late(StoppedThread& t, HomeThread h, const user_regs_struct& regs, uint64_t sigmask,
+                       const std::vector<std::byte>& xsave) {
+  const uint64_t slot = slot_address(arena_, h.slot);
+  ResumeFrame frame{};
+  const user_regs_struct& r = regs;
+  const uint64_t in_order[] = {r.r8,  r.r9,  r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rdi,
+                               r.rsi, r.rbp, r.rbx, r.rdx, r.rax, r.rcx, r.rsp, r.rip, r.eflags};
+  std::copy(std::begin(in_order), std::end(in_order), frame.gpr);
+  frame.sigmask = sigmask;
+  OM_MUST_VOID(target_->memory.put(slot + kSlotFrame, frame));
+  OM_MUST_VOID(target_->memory.write(slot + kSlotFrame + kFrameXsave, xsave));
+  h.late = 1;
+  OM_MUST_VOID(target_->put_thread(arena_, h.slot, h));
+  OM_MUST_VOID(t.tracee.set_regs(t.regs));
+  OM_MUST_VOID(t.tracee.set_signal_mask(sigmask));
+  return Done{};
+}
+
+// The body never ran, or did nothing that anybody has seen: home goes on from what it still holds.
+Step Mover::roll_back(const std::string& why) {
+  log_warn("mover", "process {}: {}; it goes on at home", pid_, why);
+  const uint32_t hold = 1;
+  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, hold), hold));
+  StoppedProcess stop = OM_STEP(StoppedProcess::stop(pid_, {.settle_signals = false}));
+  home_ = OM_MUST(target_->home());
+  if (home_.effectful != 0) return refuse(ReasonCode::kInternal, "the body has acted already");
+  OM_STEP(settle_executors(stop));
+  OM_MUST_VOID(stop.block_signals());
+  std::vector<ThreadState> states;
+  for (const auto& plan : plans_) states.push_back(plan.state);
+  OM_STEP(restore_threads(stop, states, xsaves_));
+  away_ = false;
+  disconnect();
+  finished_ = true;
+  at_ = home_node_;
+  return Done{};
+}
+
+}  // namespace om::deputy

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "deputy/link.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+
+#include <kj/debug.h>
+
+#include "common/json_line.h"
+#include "common/log.h"
+#include "libom/abi/layout.h"
+
+namespace om::deputy {
+namespace {
+
+constexpr auto kGreetLimit = 5 * kj::SECONDS;
+constexpr size_t kMaxGreeting = 64;
+
+std::string hex(const uint8_t (&bytes)[16]) {
+  return to_hex(std::string_view(reinterpret_cast<const char*>(bytes), sizeof bytes));
+}
+
+// Constant time: the token is a secret.
+bool same(const uint8_t (&a)[16], const uint8_t (&b)[16]) {
+  uint8_t difference = 0;
+  for (size_t i = 0; i < sizeof a; i++) difference |= static_cast<uint8_t>(a[i] ^ b[i]);
+  return difference == 0;
+}
+
+UniqueFd duplicate(kj::AsyncIoStream& stream) {
+  int from = -1;
+  KJ_IF_MAYBE(fd, stream.getFd()) { from = *fd; }
+  int fd = -1;
+  KJ_SYSCALL(fd = ::fcntl(from, F_DUPFD_CLOEXEC, 3));
+  return UniqueFd(fd);
+}
+
+void set_nodelay(kj::AsyncIoStream& stream) {
+  const int one = 1;
+  stream.setsockopt(IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+}
+
+}  // namespace
+
+SessionKeys SessionKeys::random() {
+  SessionKeys keys;
+  KJ_SYSCALL(::getrandom(&keys, sizeof keys, 0));
+  return keys;
+}
+
+std::string SessionKeys::session_hex() const { return hex(session); }
+std::string SessionKeys::token_hex() const { return hex(token); }
+
+Link::Link(kj::AsyncIoContext& io, const Address& address) : io_(io), tasks_(errors_) {
+  int fd = -1;
+  KJ_SYSCALL(fd = ::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  kj::AutoCloseFd socket(fd);
+  KJ_SYSCALL(::bind(fd, address.raw(), address.raw_size()), address.text().c_str());
+  KJ_SYSCALL(::listen(fd, 256));
+  sockaddr_storage bound{};
+  socklen_t size = sizeof bound;
+  KJ_SYSCALL(::getsockname(fd, reinterpret_cast<sockaddr*>(&bound), &size));
+  auto own = Address::from_sockaddr(bound);
+  KJ_REQUIRE(own.ok(), "listener has no internet address");
+  port_ = own->port();
+  receiver_ = io_.lowLevelProvider->wrapListenSocketFd(kj::mv(socket));
+  tasks_.add(accept_loop());
+}
+
+void Link::expect(const SessionKeys& keys) {
+  close_all();
+  keys_ = keys;
+  expecting_ = true;
+}
+
+void Link::close_all() {
+  expecting_ = false;
+  cut_channels();
+  channels_.clear();
+  session_ = Waiting();
+  bulk_ = Waiting();
+  channels_done_ = nullptr;
+}
+
+kj::Promise<kj::Own<kj::AsyncIoStream>> Link::session() { return next(session_); }
+kj::Promise<kj::Own<kj::AsyncIoStream>> Link::bulk() { return next(bulk_); }
+
+kj::Promise<kj::Own<kj::AsyncIoStream>> Link::next(Waiting& waiting) {
+  if (waiting.early.get() != nullptr) return kj::mv(waiting.early);
+  auto paf = kj::newPromiseAndFulfiller<kj::Own<kj::AsyncIoStream>>();
+  waiting.fulfiller = kj::mv(paf.fulfiller);
+  return kj::mv(paf.promise);
+}
+
+void Link::arrived(Waiting& waiting, kj::Own<kj::AsyncIoStream> stream) {
+  if (waiting.fulfiller.get() != nullptr && waiting.fulfiller->isWaiting()) {
+    waiting.fulfiller->fulfill(kj::mv(stream));
+    waiting.fulfiller = nullptr;
+  } else {
+    waiting.early = kj::mv(stream);
+  }
+}
+
+kj::Promise<void> Link::channels(uint32_t count) {
+  auto paf = kj::newPromiseAndFulfiller<void>();
+  wanted_channels_ = count;
+  channels_done_ = kj::mv(paf.fulfiller);
+  check_channels();
+  return kj::mv(paf.promise);
+}
+
+void Link::check_channels() {
+  for (uint32_t slot = 0; slot < wanted_channels_; slot++) {
+    auto it = channels_.find(slot);
+    if (it == channels_.end() || !it->second.fresh.valid()) return;
+  }
+  KJ_IF_MAYBE(done, channels_done_) {
+    (*done)->fulfill();
+    channels_done_ = nullptr;
+  }
+}
+
+UniqueFd Link::take_channel(uint32_t slot) {
+  auto it = channels_.find(slot);
+  return it == channels_.end() ? UniqueFd() : std::move(it->second.fresh);
+}
+
+void Link::cut_channels() {
+  for (auto& [slot, channel] : channels_) {
+    if (channel.control.valid()) ::shutdown(channel.control.get(), SHUT_RDWR);
+    channel.fresh.reset();
+  }
+}
+
+kj::Promise<void> Link::accept_loop() {
+  return receiver_->accept().then([this](kj::Own<kj::AsyncIoStream>&& stream) {
+    tasks_.add(io_.provider->getTimer().timeoutAfter(kGreetLimit, greet(kj::mv(stream))));
+    return accept_loop();
+  });
+}
+
+kj::Promise<void> Link::greet(kj::Own<kj::AsyncIoStream> stream) {
+  auto preamble = kj::heap<Preamble>();
+  auto& p = *preamble;
+  auto& s = *stream;
+  static_assert(sizeof(Preamble) <= kMaxGreeting);
+  return s.tryRead(&p, sizeof p, sizeof p)
+      .then([this, preamble = kj::mv(preamble), stream = kj::mv(stream)](size_t n) mutable {
+        const Preamble& q = *preamble;
+        if (n != sizeof q || q.magic != kPreambleMagic || !expecting_ || !same(q.session, keys_.session) ||
+            !same(q.token, keys_.token)) {
+          log_warn("link", "a connection without a valid preamble was dropped");
+          return;
+        }
+        set_nodelay(*stream);
+        file(q, kj::mv(stream));
+      });
+}
+
+void Link::file(const Preamble& preamble, kj::Own<kj::AsyncIoStream> stream) {
+  switch (preamble.kind) {
+    case kPreambleSession:
+      arrived(session_, kj::mv(stream));
+      break;
+    case kPreambleBulk:
+      arrived(bulk_, kj::mv(stream));
+      break;
+    case kPreambleChannel:
+      if (preamble.slot < kMaxSlots) file_channel(preamble.slot, kj::mv(stream));
+      break;
+    default:
+      log_warn("link", "a connection of unknown kind {} was dropped", preamble.kind);
+      break;
+  }
+}
+
+void Link::file_channel(uint32_t slot, kj::Own<kj::AsyncIoStream> stream) {
+  UniqueFd fresh = duplicate(*stream);
+  UniqueFd control = duplicate(*stream);
+  stream = nullptr;
+  // The executor reads and writes it blocking; KJ is done with it.
+  int flags = 0;
+  KJ_SYSCALL(flags = ::fcntl(fresh.get(), F_GETFL));
+  KJ_SYSCALL(::fcntl(fresh.get(), F_SETFL, flags & ~O_NONBLOCK));
+  Channel& channel = channels_[slot];
+  // The executor of this slot may still sit in a read of the connection that this one replaces.
+  if (channel.control.valid()) ::shutdown(channel.control.get(), SHUT_RDWR);
+  channel.fresh = std::move(fresh);
+  channel.control = std::move(control);
+  check_channels();
+}
+
+void Link::Errors::taskFailed(kj::Exception&& exception) {
+  log_warn("link", "{}", exception.getDescription().cStr());
+}
+
+}  // namespace om::deputy

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Connections that the keeper makes to us: one TCP listener per deputy, a preamble on each connection that
+// says what it is (common/preamble.h). A connection that does not prove itself within a time is dropped.
+//
+// KJ event loop. Channels are not used here: their sockets are handed to the home process; a duplicate is
+// kept to shut a connection down.
+#pragma once
+
+#include <kj/async-io.h>
+#include <kj/async-unix.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/address.h"
+#include "common/preamble.h"
+#include "common/unique_fd.h"
+
+namespace om::deputy {
+
+struct SessionKeys {
+  uint8_t session[16];
+  uint8_t token[16];
+
+  static SessionKeys random();
+  std::string session_hex() const;
+  std::string token_hex() const;
+};
+
+class Link {
+ public:
+  // Listens on `address` (port 0: any). KJ exception if it cannot.
+  Link(kj::AsyncIoContext& io, const Address& address);
+
+  uint16_t port() const { return port_; }
+
+  // From now on connections with these keys are for us; what was there before is dropped.
+  void expect(const SessionKeys& keys);
+  // No connection is accepted any more and all are closed.
+  void close_all();
+
+  // The SESSION or BULK connection, when it is there (again).
+  kj::Promise<kj::Own<kj::AsyncIoStream>> session();
+  kj::Promise<kj::Own<kj::AsyncIoStream>> bulk();
+  // Resolves when `count` channels for slots [0, count) have arrived.
+  kj::Promise<void> channels(uint32_t count);
+
+  // A channel that has not been handed out yet. Invalid if there is none.
+  UniqueFd take_channel(uint32_t slot);
+  // Shuts down every channel (both directions): executors and gates notice.
+  void cut_channels();
+
+ private:
+  struct Channel {
+    UniqueFd fresh;    // to be handed to the home process
+    UniqueFd control;  // duplicate, for shutdown
+  };
+  struct Waiting {
+    kj::Own<kj::PromiseFulfiller<kj::Own<kj::AsyncIoStream>>> fulfiller;
+    kj::Own<kj::AsyncIoStream> early;  // arrived before anybody asked
+  };
+
+  kj::Promise<void> accept_loop();
+  kj::Promise<void> greet(kj::Own<kj::AsyncIoStream> stream);
+  void file(const Preamble& preamble, kj::Own<kj::AsyncIoStream> stream);
+  void file_channel(uint32_t slot, kj::Own<kj::AsyncIoStream> stream);
+  kj::Promise<kj::Own<kj::AsyncIoStream>> next(Waiting& waiting);
+  static void arrived(Waiting& waiting, kj::Own<kj::AsyncIoStream> stream);
+  void check_channels();
+
+  class Errors final : public kj::TaskSet::ErrorHandler {
+   public:
+    void taskFailed(kj::Exception&& exception) override;
+  };
+
+  kj::AsyncIoContext& io_;
+  kj::Own<kj::ConnectionReceiver> receiver_;
+  uint16_t port_ = 0;
+  bool expecting_ = false;
+  SessionKeys keys_{};
+  Waiting session_, bulk_;
+  std::map<uint32_t, Channel> channels_;
+  uint32_t wanted_channels_ = 0;
+  kj::Maybe<kj::Own<kj::PromiseFulfiller<void>>> channels_done_;
+  Errors errors_;
+  kj::TaskSet tasks_;
+};
+
+}  // namespace om::deputy

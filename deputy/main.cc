@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// om-deputy: moves one process and looks after it while it is away. Started by om-migrator as the owner of the
+// process, with a socket to the daemon as descriptor 3. Exits 0 when the process is home and native, or has
+// ended.
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/log.h"
+#include "common/proc/text.h"
+#include "common/version.h"
+#include "deputy/control.h"
+#include "deputy/mover.h"
+#include "deputy/text.h"
+
+namespace om::deputy {
+namespace {
+
+constexpr int kControlFd = 3;
+constexpr int kUsage = 2;
+
+struct Options {
+  pid_t pid = 0;
+  std::string node;
+  Address listen;
+};
+
+constexpr const char* kHelp =
+    "usage: om-deputy --pid PID --node NAME --listen ADDRESS\n"
+    "Moves process PID of this node and looks after it while it is away. Started by om-migrator, which talks\n"
+    "to it on descriptor 3; not meant to be run by hand.\n";
+
+Result<Options> parse(int argc, char** argv) {
+  Options o;
+  auto listen = Address::parse("127.0.0.1", 0);
+  if (!listen) return listen.error();
+  o.listen = *listen;
+  for (int i = 1; i < argc; i++) {
+    const std::string_view name = argv[i];
+    if (i + 1 >= argc) return plain_error(fmt::format("{} needs a value", om::escaped(name)));
+    const std::string value = argv[++i];
+    if (name == "--pid") {
+      if (!proc::parse_number(value, o.pid) || o.pid <= 0) return plain_error("--pid needs a process number");
+    } else if (name == "--node") {
+      o.node = value;
+    } else if (name == "--listen") {
+      o.listen = OM_TRY(Address::parse(value, 0));
+    } else {
+      return plain_error(fmt::format("unknown option {}", om::escaped(name)));
+    }
+  }
+  if (o.pid == 0 || o.node.empty()) return plain_error("--pid and --node are needed");
+  return o;
+}
+
+class Deputy {
+ public:
+  Deputy(kj::AsyncIoContext& io, const Options& options)
+      : io_(io), options_(options), control_(io, kControlFd), mover_(io, options.pid, options.node, options.listen, surroundings()) {}
+
+  void run() {
+    do {
+      if (auto command = control_.next()) {
+        obey(*command);
+      } else if (mover_.away()) {
+        control_.arrived().exclusiveJoin(mover_.something_happened()).wait(io_.waitScope);
+      } else if (control_.ended()) {
+        break;
+      } else {
+        control_.arrived().wait(io_.waitScope);
+      }
+      mover_.attend();
+    } while (!mover_.finished());
+    kj::runCatchingExceptions([&] { control_.flushed().wait(io_.waitScope); });
+  }
+
+ private:
+  void obey(const Json& command) {
+    const auto verb = json_string_or(command, "verb", 64, "").value_or("");
+    id_ = json_int_or(command, "id", 0, INT64_MAX, 0).value_or(0);
+    if (verb == "depart") {
+      auto to = json_string(command, "to", 64);
+      if (!to) return refuse_command(to.error().text());
+      // To another node: through home. The body is brought back first, then leaves again.
+      if (mover_.away()) {
+        const MoveRecord back = mover_.come_home();
+        if (back.result != "moved") return answer(back);
+        mover_.start_over();
+      }
+      answer(mover_.depart(*to));
+    } else if (verb == "home") {
+      answer(mover_.come_home());
+    } else if (verb == "debug") {
+      mover_.cut(json_string_or(command, "what", 64, "all").value_or("all"));
+      control_.send({{"event", "result"}, {"id", id_}, {"data", {{"result", "cut"}}}});
+    } else {
+      refuse_command("unknown verb " + om::escaped(verb));
+    }
+  }
+
+  void answer(const MoveRecord& record) {
+    control_.send({{"event", "result"}, {"id", id_}, {"data", record.to_json()}});
+  }
+  void refuse_command(const std::string& why) {
+    log_warn("control", "{}, ignoring", why);
+    control_.send({{"event", "result"}, {"id", id_}, {"data", {{"result", "failed"}, {"code", "INTERNAL"}, {"message", why}}}});
+  }
+
+  Surroundings surroundings() {
+    Surroundings s;
+    s.need_guest = [this](const std::string& to, const SessionKeys& keys, uint16_t port, Json offer) {
+      control_.send({{"event", "need_guest"},
+                     {"id", id_},
+                     {"to", to},
+                     {"port", port},
+                     {"session", keys.session_hex()},
+                     {"token", keys.token_hex()},
+                     {"offer", std::move(offer)}});
+      return control_.guest_answer(id_);
+    };
+    s.state = [this](const std::string& at, const std::string& state) {
+      control_.send({{"event", "state"}, {"at", at}, {"state", state}, {"pid", options_.pid}});
+    };
+    s.note = [this](const std::string& code, const std::string& message) {
+      control_.send({{"event", "note"}, {"code", code}, {"message", message}});
+    };
+    s.stats = [this](Json stats) {
+      stats["event"] = "stats";
+      control_.send(stats);
+    };
+    return s;
+  }
+
+  kj::AsyncIoContext& io_;
+  Options options_;
+  Control control_;
+  int64_t id_ = 0;
+  Mover mover_;
+};
+
+}  // namespace
+}  // namespace om::deputy
+
+int main(int argc, char** argv) {
+  using namespace om::deputy;
+  om::log_init("om-deputy");
+  if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+    fputs(kHelp, stdout);
+    return 0;
+  }
+  if (argc == 2 && !strcmp(argv[1], "--version")) {
+    printf("om-deputy %s\n", om::build_version());
+    return 0;
+  }
+  auto options = parse(argc, argv);
+  if (!options) {
+    fprintf(stderr, "om-deputy: %s\n", options.error().text().c_str());
+    return kUsage;
+  }
+  signal(SIGPIPE, SIG_IGN);
+  kj::Maybe<kj::Exception> failed = kj::runCatchingExceptions([&] {
+    kj::UnixEventPort::setReservedSignal(SIGUSR2);
+    auto io = kj::setupAsyncIo();
+    Deputy deputy(io, *options);
+    deputy.run();
+  });
+  KJ_IF_MAYBE(exception, failed) {
+    om::log_error("main", "{}", one_line(exception->getDescription()));
+    return 1;
+  }
+  return 0;
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Moves one process: away (depart), home again (come_home), and whatever happens in between. The state of a
+// migration lives here; the steps are in depart.cc, describe.cc, ship.cc, homecoming.cc and watch.cc.
+//
+// Runs on the KJ loop's top level: steps wait for the keeper with promise.wait(), while tasks (kicks from
+// home, accepted connections, job control) go on. Everything between stop and detach of the home process is
+// synchronous but for the keeper's answers.
+#pragma once
+
+#include <capnp/rpc-twoparty.h>
+#include <kj/async-io.h>
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "common/schema/session.capnp.h"
+#include "common/xstate.h"
+#include "deputy/classify.h"
+#include "deputy/home_socket.h"
+#include "deputy/link.h"
+#include "deputy/stopped.h"
+#include "deputy/target.h"
+#include "deputy/verdict.h"
+
+namespace om::deputy {
+
+namespace schema = ::om::wire;
+
+// What `om migrate --json` prints.
+struct MoveRecord {
+  pid_t pid = 0;
+  std::string from, to;
+  std::string mode = "eager";
+  double freeze_ms = 0, total_ms = 0;
+  uint64_t bytes_raw = 0, bytes_wire = 0, pages = 0, threads = 0;
+  std::string result = "failed";  // moved, refused, failed
+  std::string code, message;
+
+  nlohmann::json to_json() const;
+};
+
+// What the deputy asks of its surroundings (om-migrator, by main.cc).
+struct Surroundings {
+  // Asks the target to admit and start a keeper. Resolves to nullptr when it did, else to the reason.
+  std::function<kj::Promise<std::optional<Reason>>(const std::string& to, const SessionKeys& keys, uint16_t port,
+                                                   nlohmann::json offer)>
+      need_guest;
+  // Where the process is now: for `om ps`.
+  std::function<void(const std::string& at, const std::string& state)> state;
+  // Something for `om events`.
+  std::function<void(const std::string& code, const std::string& message)> note;
+  std::function<void(nlohmann::json stats)> stats;
+};
+
+class Mover {
+ public:
+  Mover(kj::AsyncIoContext& io, pid_t pid, std::string home_node, const Address& listen, Surroundings around);
+  ~Mover() noexcept(false);
+
+  // Preconditions for all three: called on the top level, one at a time.
+  MoveRecord depart(const std::string& to);
+  MoveRecord come_home();
+  // Looks after what tasks have noticed: requests to come home, a lost keeper, the end of the process.
+  void attend();
+
+  // After a return: the mover can be used for another departure.
+  void start_over() { finished_ = false; }
+
+  bool away() const { return away_; }
+  // The process has ended, or is home and native: nothing is left to do.
+  bool finished() const { return finished_; }
+  // Resolves when attend() should be called.
+  kj::Promise<void> something_happened();
+  void cut(const std::string& what);
+
+ private:
+  friend class Departure;
+  friend class Homecoming;
+
+  // depart.cc
+  Step depart_steps(const std::string& to, MoveRecord& record);
+  Step prepare_keeper(const std::string& to);
+  Step ship_frozen(StoppedProcess& stop, MoveRecord& record);
+  Step set_up_arena(StoppedProcess& stop);
+  Step ask_threads(StoppedProcess& stop);
+  Step connect_home(StoppedProcess& stop);
+  Step send_home_away(StoppedProcess& stop);
+  void undo_home(StoppedProcess& stop);
+
+  // describe.cc
+  struct Region {
+    uint64_t lo, hi;
+    int prot;
+    uint32_t kind;       // session.capnp Mapping.kind
+    bool file;           // contents come from a file: send all of it
+    bool shared;
+  };
+  Step describe_memory();
+  void describe(schema::Image::Builder image);
+
+  // ship.cc
+  struct Shipped {
+    uint64_t frames = 0, pages = 0, bytes = 0, wire = 0;
+  };
+  Verdict<Shipped> ship_pages();
+  uint64_t stack_start(uint64_t hi) const;
+
+  // homecoming.cc
+  Step come_home_steps(MoveRecord& record);
+  Step wait_for_calls(schema::BodyImage::Reader body);
+  Step settle_executors(StoppedProcess& stop);
+  Step restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body, MoveRecord& record);
+  Step restore_threads(StoppedProcess& stop, const std::vector<ThreadState>& states,
+                       const std::vector<std::vector<std::byte>>& xsaves);
+  Step roll_back(const std::string& why);
+  struct Return;
+  Verdict<Return> plan_return(const StoppedThread& t, const HomeThread& h, const ThreadState& s);
+  void copy_back_times(const HomeThread& h, uint32_t nr);
+  Step leave_late(StoppedThread& t, HomeThread h, const user_regs_struct& regs, uint64_t sigmask,
+                  const std::vector<std::byte>& xsave);
+  uint32_t slot_of(const StoppedThread& t) const;
+  Verdict<int64_t> run_remote(StoppedProcess& stop, StoppedThread& t, uint64_t stack, uint64_t function,
+                              uint64_t argument);
+
+  // watch.cc
+  void start_tasks();
+  kj::Promise<void> watch_fd(int fd);
+  kj::Promise<void> watch_process();
+  kj::Promise<void> watch_session();
+  kj::Promise<void> reconnect();
+  kj::Promise<void> tick();
+  void follow_job_control();
+  void exchange_clocks();
+  void read_home_messages();
+  void kick(const std::vector<uint32_t>& slots);
+  void happened();
+  void end_body();
+  void keeper_is_lost();
+  void disconnect();
+
+  kj::AsyncIoContext& io_;
+  pid_t pid_;
+  std::string home_node_;
+  Surroundings around_;
+  Link link_;
+  SessionKeys keys_{};
+
+  // of the current session
+  std::optional<Target> target_;
+  std::optional<HomeSocket> socket_;
+  kj::Maybe<schema::Keeper::Client> keeper_;
+  kj::Own<kj::AsyncIoStream> session_stream_, bulk_;
+  HomeState home_{};          // as we wrote it last
+  uint64_t arena_ = 0;
+  int fd_base_ = 0;
+  std::vector<Region> regions_;
+  std::vector<Range> file_ranges_;
+  std::vector<ThreadPlan> plans_;
+  std::vector<std::vector<std::byte>> xsaves_;
+  uint64_t vdso_lo_ = 0, vdso_hi_ = 0;
+  std::vector<std::byte> vdso_image_;
+  XstateLayout xstate_layout_{};
+  uint64_t brk_now_ = 0;
+  pid_t inner_pid_ = 0;       // pid as the program sees it
+  uint32_t generation_ = 0;
+
+  std::string at_;
+  bool away_ = false;
+  bool paused_ = false;
+  bool finished_ = false;
+  bool want_home_ = false;
+  bool process_gone_ = false;
+  bool exec_ = false;         // the session socket ended while the process lives
+  bool keeper_lost_ = false;
+  uint64_t ticks_ = 0;
+  std::chrono::steady_clock::time_point keeper_heard_{};
+  kj::Own<capnp::TwoPartyClient> client_;
+  UniqueFd pidfd_;
+
+  class Errors final : public kj::TaskSet::ErrorHandler {
+   public:
+    explicit Errors(Mover& mover) : mover_(mover) {}
+    void taskFailed(kj::Exception&& exception) override;
+
+   private:
+    Mover& mover_;
+  };
+  Errors errors_{*this};
+  kj::Maybe<kj::Own<kj::PromiseFulfiller<void>>> happened_;
+  bool happened_before_ = false;
+  kj::Own<kj::TaskSet> tasks_;
+};
+
+}  // namespace om::deputy

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// pinned_ranges() of classify.h: walks the rows of the calls that stay at home over the program's memory.
+#include <algorithm>
+
+#include "deputy/classify.h"
+#include "gen/syscalls_desc.h"
+
+namespace om::deputy {
+namespace {
+
+constexpr uint64_t kMaxIov = 1024;
+
+class Collector {
+ public:
+  explicit Collector(const Target& target) : target_(target) {}
+
+  void add(uint64_t address, uint64_t bytes) {
+    if (address != 0 && bytes != 0 && bytes < (uint64_t{1} << 40)) ranges_.push_back({address, address + bytes});
+  }
+  template <class T>
+  T get(uint64_t address) {
+    auto value = target_.memory.get<T>(address);
+    return value ? *value : T{};
+  }
+  void add_iov(uint64_t address, uint64_t count) {
+    struct Iovec {
+      uint64_t base, len;
+    };
+    if (count > kMaxIov) return;
+    add(address, count * sizeof(Iovec));
+    for (uint64_t i = 0; i < count; i++) {
+      const auto v = get<Iovec>(address + i * sizeof(Iovec));
+      add(v.base, v.len);
+    }
+  }
+  void add_message(uint64_t address) {
+    struct Msghdr {
+      uint64_t name, namelen, iov, iovlen, control, controllen, flags;
+    };
+    add(address, sizeof(Msghdr));
+    const auto h = get<Msghdr>(address);
+    add(h.name, h.namelen & 0xffffffff);
+    add_iov(h.iov, h.iovlen);
+    add(h.control, h.controllen);
+  }
+
+  std::vector<Range> take() { return std::move(ranges_); }
+
+ private:
+  const Target& target_;
+  std::vector<Range> ranges_;
+};
+
+uint64_t buffer_bytes(Collector& c, const ArgDesc& a, const uint64_t* args) {
+  switch (a.len) {
+    case LenKind::kConst:
+      return a.elem;
+    case LenKind::kArg:
+    case LenKind::kRet:
+      return std::min<uint64_t>(args[a.len_arg], uint64_t{1} << 31) * a.elem + a.plus;
+    case LenKind::kDeref:
+    case LenKind::kDerefIn:
+      return args[a.len_arg] != 0 ? c.get<uint32_t>(args[a.len_arg]) : 0;
+    case LenKind::kFdSet:
+      return (uint64_t{static_cast<uint32_t>(args[0])} + 63) / 64 * 8;
+    case LenKind::kIov:
+    case LenKind::kIovRet:
+      break;
+  }
+  return 0;
+}
+
+void add_call(Collector& c, const ThreadState& s) {
+  const uint64_t* args = s.args;
+  switch (s.nr) {
+    case kNr_sendmsg:
+    case kNr_recvmsg:
+      c.add_message(args[1]);
+      return;
+    case kNr_sendmmsg:
+    case kNr_recvmmsg:
+      for (uint64_t i = 0; i < std::min<uint64_t>(args[2], kMaxIov); i++) c.add_message(args[1] + i * 64);
+      c.add(args[1], std::min<uint64_t>(args[2], kMaxIov) * 64);
+      c.add(args[4], 16);
+      return;
+    case kNr_pselect6:
+      if (args[5] != 0) c.add(c.get<uint64_t>(args[5]), 8);
+      break;
+    default:
+      break;
+  }
+  const SyscallDesc& desc = syscall_desc(s.nr);
+  const CommandDesc* command = find_command(desc, args);
+  for (unsigned i = 0; i < desc.nargs; i++) {
+    const ArgDesc& a = arg_desc(desc, command, i);
+    if (a.kind == ArgKind::kStr) c.add(args[i], a.elem);
+    if (a.kind != ArgKind::kBuf || args[i] == 0) continue;
+    if (a.len == LenKind::kIov || a.len == LenKind::kIovRet) {
+      c.add_iov(args[i], args[a.len_arg]);
+    } else {
+      c.add(args[i], buffer_bytes(c, a, args));
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<Range> pinned_ranges(const Target& target, const std::vector<ThreadPlan>& plans) {
+  Collector c(target);
+  for (const auto& plan : plans) {
+    if (plan.state.kind == kThreadWaiting) add_call(c, plan.state);
+  }
+  auto ranges = c.take();
+  std::sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) { return a.lo < b.lo; });
+  return ranges;
+}
+
+}  // namespace om::deputy

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "deputy/stopped.h"
+
+#include <errno.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "common/proc/process.h"
+#include "common/proc/stat.h"
+#include "common/proc/status.h"
+
+namespace om::deputy {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kSettleTries = 400;
+constexpr auto kCallLimit = std::chrono::seconds(2);
+constexpr auto kNap = std::chrono::microseconds(50);
+
+// Signals that stop a process are not "pending" for us: they belong to job control.
+uint64_t bit(int sig) { return uint64_t{1} << (sig - 1); }
+
+bool known(const std::vector<StoppedThread>& threads, pid_t tid) {
+  return std::any_of(threads.begin(), threads.end(), [&](const StoppedThread& t) { return t.tid == tid; });
+}
+
+}  // namespace
+
+StoppedProcess::~StoppedProcess() {
+  if (active_ && !threads_.empty()) release();
+}
+
+Step StoppedProcess::seize_all(Deadline deadline) {
+  // Until no new thread appears: a thread that is not stopped yet may still make others.
+  for (bool found = true; found;) {
+    found = false;
+    auto tids = proc::list_tasks(pid_);
+    if (!tids) {
+      if (tids.error().err == ESRCH) return refuse(ReasonCode::kNoSuchProcess, "{}", pid_);
+      return internal(tids.error());
+    }
+    const auto own = proc::read_sched_exec_start(::getpid());
+    for (pid_t tid : *tids) {
+      if (known(threads_, tid)) continue;
+      StoppedThread t(tid);
+      if (auto start = proc::read_sched_exec_start(tid); start && own) t.blocked_ms = std::max(0.0, *own - *start);
+      auto seized = t.tracee.seize();
+      if (!seized) {
+        if (seized.error().err == ESRCH) continue;
+        auto status = proc::read_status(tid);
+        if (status && status->tracer_pid != 0) return refuse(ReasonCode::kTraced, "by process {}", status->tracer_pid);
+        if (status && (status->state == 'Z' || status->state == 'X')) continue;
+        return refuse(ReasonCode::kPermission, "{}", seized.error().text());
+      }
+      t.tracee.interrupt();
+      threads_.push_back(std::move(t));
+      found = true;
+    }
+    for (auto& t : threads_) {
+      auto stopped = t.tracee.wait_stop(deadline);
+      if (!stopped) {
+        auto status = proc::read_status(t.tid);
+        return refuse(ReasonCode::kUninterruptible, "thread {} (state {})", t.tid, status ? status->state : '?');
+      }
+    }
+    std::erase_if(threads_, [](const StoppedThread& t) { return t.tracee.gone(); });
+  }
+  if (threads_.empty()) return refuse(ReasonCode::kNoSuchProcess, "{}", pid_);
+  return Done{};
+}
+
+Step StoppedProcess::settle(Deadline deadline) {
+  for (int tries = 0;; tries++) {
+    bool pending = false;
+    for (auto& t : threads_) {
+      if (t.tracee.group_stopped()) return refuse(ReasonCode::kStopped, "thread {}", t.tid);
+      auto status = proc::read_status(t.tid);
+      if (!status) continue;
+      const uint64_t waiting = (status->sig_pending | status->sig_pending_shared) & ~status->sig_blocked & ~bit(SIGKILL);
+      if (waiting == 0) continue;
+      // It is delivered natively: the handler runs, or the default action.
+      pending = true;
+      t.tracee.interrupt();
+      t.tracee.resume();
+      if (!t.tracee.wait_stop(deadline)) return refuse(ReasonCode::kUninterruptible, "thread {}", t.tid);
+    }
+    std::erase_if(threads_, [](const StoppedThread& t) { return t.tracee.gone(); });
+    if (threads_.empty()) return refuse(ReasonCode::kNoSuchProcess, "{}", pid_);
+    if (!pending) return Done{};
+    if (tries > kSettleTries || Clock::now() > deadline) {
+      return refuse(ReasonCode::kUninterruptible, "signals arrive faster than they are handled");
+    }
+    // What was let go may have made threads.
+    OM_STEP(seize_all(deadline));
+  }
+}
+
+Step StoppedProcess::read_all() {
+  for (auto& t : threads_) {
+    t.regs = OM_MUST(t.tracee.regs());
+    t.xstate = OM_MUST(t.tracee.xstate());
+    t.sigmask = OM_MUST(t.tracee.signal_mask());
+    if (auto rseq = t.tracee.rseq()) t.rseq = *rseq;  // kernels before 5.13 do not tell; glibc there has none
+    if (auto robust = t.tracee.robust_list()) {
+      t.robust_head = robust->first;
+      t.robust_size = robust->second;
+    }
+    auto status = OM_MUST(proc::read_status(t.tid));
+    t.inner_tid = status.ns_pids.empty() ? t.tid : status.ns_pids.back();
+  }
+  // The main thread first: it becomes the body's first.
+  std::stable_sort(threads_.begin(), threads_.end(),
+                   [this](const StoppedThread& a, const StoppedThread& b) { return (a.tid == pid_) > (b.tid == pid_); });
+  return Done{};
+}
+
+Verdict<StoppedProcess> StoppedProcess::stop(pid_t pid, const Options& options) {
+  StoppedProcess p(pid);
+  p.since_ = Clock::now();
+  const Deadline deadline = p.since_ + options.limit;
+  OM_STEP(p.seize_all(deadline));
+  if (options.settle_signals) OM_STEP(p.settle(deadline));
+  OM_STEP(p.read_all());
+  return p;
+}
+
+Result<void> StoppedProcess::block_signals() {
+  for (auto& t : threads_) {
+    t.changed = true;
+    if (auto r = t.tracee.set_signal_mask(~uint64_t{0}); !r) return r.error();
+  }
+  return {};
+}
+
+Result<int64_t> StoppedProcess::call(StoppedThread& t, const Target& target, uint64_t stack, uint64_t nr,
+                                     std::initializer_list<uint64_t> args) {
+  t.changed = true;
+  return t.tracee.inject(t.regs, target.anchor.inject, stack, nr, std::span(args.begin(), args.size()),
+                         Clock::now() + kCallLimit);
+}
+
+Result<void> StoppedProcess::run(StoppedThread& t, const Target& target, uint64_t stack, uint64_t function,
+                                 uint64_t argument, const std::function<Result<bool>()>& done) {
+  t.changed = true;
+  user_regs_struct r = t.regs;
+  r.rip = target.anchor.remote_entry;
+  r.rsp = stack;
+  r.rdi = function;
+  r.rsi = argument;
+  r.orig_rax = ~0ull;
+  r.eflags &= ~0x400ull;
+  if (auto set = t.tracee.set_regs(r); !set) return set.error();
+  t.tracee.resume();
+  const Deadline deadline = Clock::now() + kCallLimit;
+  for (;;) {
+    const bool finished = OM_TRY(done());
+    if (finished) break;
+    if (Clock::now() > deadline) return Error{ETIMEDOUT, "run libom's function"};
+    std::this_thread::sleep_for(kNap);
+  }
+  t.tracee.interrupt();
+  if (auto stop = t.tracee.wait_stop(deadline); !stop) return stop.error();
+  if (t.tracee.gone()) return Error{ESRCH, "the thread ended"};
+  return {};
+}
+
+void StoppedProcess::release() {
+  for (auto& t : threads_) {
+    if (t.tracee.gone() || !t.changed) continue;
+    // Best effort for each: a thread that was killed meanwhile is not ours to mend.
+    (void)t.tracee.set_regs(t.regs);
+    (void)t.tracee.set_xstate(t.xstate);
+    (void)t.tracee.set_signal_mask(t.sigmask);
+  }
+  detach();
+}
+
+void StoppedProcess::detach() {
+  for (auto& t : threads_) {
+    if (!t.tracee.gone() && !t.tracee.stopped()) {
+      t.tracee.interrupt();
+      (void)t.tracee.wait_stop(Clock::now() + std::chrono::seconds(1));
+    }
+    t.tracee.detach();
+  }
+  active_ = false;
+}
+
+}  // namespace om::deputy

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// All threads of a process, standing still under ptrace. Nothing of the process has been changed when stop()
+// returns; whatever is changed afterwards is put back by release() unless commit() says otherwise. Should this
+// process die, the kernel lets every thread go.
+#pragma once
+
+#include <stdint.h>
+
+#include <chrono>
+#include <functional>
+#include <initializer_list>
+#include <vector>
+
+#include "deputy/tracee.h"
+#include "deputy/target.h"
+#include "deputy/verdict.h"
+
+namespace om::deputy {
+
+struct StoppedThread {
+  Tracee tracee;
+  pid_t tid = 0;
+  pid_t inner_tid = 0;        // as the program sees it (pid namespaces)
+  user_regs_struct regs{};    // at the stop
+  std::vector<std::byte> xstate;
+  uint64_t sigmask = 0;
+  RseqArea rseq;
+  uint64_t robust_head = 0, robust_size = 0;
+  double blocked_ms = 0;      // how long it had not run when the stop was asked for
+  bool changed = false;       // registers, mask or vector state are no longer the program's
+
+  explicit StoppedThread(pid_t id) : tracee(id), tid(id) {}
+  // In a system call, interrupted by our stop (or by a signal that is not there any more).
+  bool in_call() const { return static_cast<int64_t>(regs.orig_rax) >= 0; }
+};
+
+class StoppedProcess {
+ public:
+  struct Options {
+    // No thread may stand with an unblocked signal pending: such threads are let go and stopped again.
+    bool settle_signals = true;
+    std::chrono::milliseconds limit{1000};
+  };
+
+  StoppedProcess(StoppedProcess&&) = default;
+  StoppedProcess& operator=(StoppedProcess&&) = delete;
+  ~StoppedProcess();
+
+  // STOPPED, TRACED, UNINTERRUPTIBLE, NO_SUCH_PROCESS, PERMISSION.
+  static Verdict<StoppedProcess> stop(pid_t pid, const Options& options);
+
+  std::vector<StoppedThread>& threads() { return threads_; }
+  pid_t pid() const { return pid_; }
+  std::chrono::steady_clock::time_point since() const { return since_; }
+
+  // Blocks every signal in all threads, so that nothing of the program can run while we use them.
+  Result<void> block_signals();
+  // One system call in one thread, on `stack` (any writable memory of libom's).
+  Result<int64_t> call(StoppedThread& t, const Target& target, uint64_t stack, uint64_t nr,
+                       std::initializer_list<uint64_t> args);
+  // Runs libom's remote function on the slot of the thread and waits until `done` says so (it reports on the
+  // session socket). The thread stands again afterwards.
+  Result<void> run(StoppedThread& t, const Target& target, uint64_t stack, uint64_t function, uint64_t argument,
+                   const std::function<Result<bool>()>& done);
+
+  // Puts back what was changed and lets all threads run.
+  void release();
+  // The threads have their new registers for good: lets them run and lets go.
+  void detach();
+
+ private:
+  explicit StoppedProcess(pid_t pid) : pid_(pid) {}
+  Step seize_all(Deadline deadline);
+  Step settle(Deadline deadline);
+  Step read_all();
+
+  pid_t pid_;
+  std::vector<StoppedThread> threads_;
+  std::chrono::steady_clock::time_point since_;
+  bool active_ = true;
+};
+
+}  // namespace om::deputy

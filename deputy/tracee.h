@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One stopped thread under ptrace: registers, vector state, signal mask, and system calls made on its behalf.
+// No signal is ever sent; stops are PTRACE_INTERRUPT's. Must be used from one OS thread (ptrace is tied to
+// the tracer's). If this process dies, the kernel lets every tracee run from whatever registers it has:
+// every state that is left standing here is one from which libom finds its way (see inject()).
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/user.h>
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "common/result.h"
+
+namespace om::deputy {
+
+using Deadline = std::chrono::steady_clock::time_point;
+
+struct RseqArea {
+  uint64_t address = 0;  // 0: not registered
+  uint32_t size = 0, signature = 0;
+};
+
+class Tracee {
+ public:
+  explicit Tracee(pid_t tid) : tid_(tid) {}
+
+  pid_t tid() const { return tid_; }
+  bool stopped() const { return stopped_; }
+  bool gone() const { return gone_; }
+
+  // SEIZE. ESRCH if the thread has ended, EPERM.
+  Result<void> seize();
+  // Asks for a stop; poll() or wait_stop() sees it.
+  void interrupt();
+  // What has happened, without waiting. True when the thread now stands in an event stop (or is gone).
+  bool poll();
+  // The same within a time. ETIMEDOUT.
+  Result<void> wait_stop(Deadline deadline);
+  // A stop found it in a group stop (SIGSTOP, Ctrl-Z).
+  bool group_stopped() const { return group_stop_; }
+  // Lets it run; it stays seized.
+  void resume();
+  // Lets it run and lets go.
+  void detach();
+
+  Result<user_regs_struct> regs() const;
+  Result<void> set_regs(const user_regs_struct& regs) const;
+  Result<std::vector<std::byte>> xstate() const;
+  Result<void> set_xstate(std::span<const std::byte> area) const;
+  Result<uint64_t> signal_mask() const;
+  Result<void> set_signal_mask(uint64_t mask) const;
+  Result<RseqArea> rseq() const;
+  // Robust list head and size.
+  Result<std::pair<uint64_t, uint64_t>> robust_list() const;
+
+  // Makes the thread execute one system call with the registers of `base` changed: rip = `site` (a syscall
+  // instruction), rsp = `stack`, and the call's own. Leaves it in an event stop with arbitrary registers; the
+  // caller sets final ones. Result: what the kernel answered (-errno included). Error: the thread is gone, or
+  // did not come back within the deadline.
+  Result<int64_t> inject(const user_regs_struct& base, uint64_t site, uint64_t stack, uint64_t nr,
+                         std::span<const uint64_t> args, Deadline deadline);
+  // One instruction. True when the thread stands again.
+  Result<void> single_step(Deadline deadline);
+
+ private:
+  Result<int> wait_any(Deadline deadline);
+
+  pid_t tid_;
+  bool stopped_ = false;
+  bool gone_ = false;
+  bool group_stop_ = false;
+};
+
+}  // namespace om::deputy

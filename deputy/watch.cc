@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// While the process is away: relays kicks, follows job control, keeps the clocks, notices what ends.
+//
+//   what is noticed                      what follows
+//   a call that only home can run        the process comes home
+//   the session with the keeper is lost  wait for the keeper to connect again; then roll back, or, if the body
+//                                        has already acted, end the process: never executed twice, never silent
+//   the process ends, or calls execve    the body ends
+#include <errno.h>
+#include <kj/async-unix.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/proc/stat.h"
+#include "deputy/host.h"
+#include "deputy/mover.h"
+#include "deputy/text.h"
+
+namespace om::deputy {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kTick = 100 * kj::MILLISECONDS;
+constexpr uint64_t kTicksPerPing = 10;
+constexpr auto kSilence = std::chrono::seconds(10);  // of the keeper, then the connection counts as broken
+constexpr auto kHomeRetry = 200 * kj::MILLISECONDS;
+constexpr auto kEndLimit = 5 * kj::SECONDS;
+
+// How long a keeper may be unreachable.
+kj::Duration patience() {
+  const char* text = ::getenv("OM_SESSION_TIMEOUT_S");
+  const long seconds = text != nullptr ? ::strtol(text, nullptr, 10) : 0;
+  return (seconds > 0 && seconds < 86400 ? seconds : 30) * kj::SECONDS;
+}
+
+}  // namespace
+
+nlohmann::json MoveRecord::to_json() const {
+  return {{"pid", pid},
+          {"from", from},
+          {"to", to},
+          {"mode", mode},
+          {"freeze_ms", freeze_ms},
+          {"total_ms", total_ms},
+          {"bytes_raw", bytes_raw},
+          {"bytes_wire", bytes_wire},
+          {"pages", pages},
+          {"threads", threads},
+          {"result", result},
+          {"code", code},
+          {"message", message}};
+}
+
+Mover::Mover(kj::AsyncIoContext& io, pid_t pid, std::string home_node, const Address& listen, Surroundings around)
+    : io_(io),
+      pid_(pid),
+      home_node_(std::move(home_node)),
+      around_(std::move(around)),
+      link_(io, listen),
+      at_(home_node_),
+      tasks_(kj::heap<kj::TaskSet>(errors_)) {
+  pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
+}
+
+Mover::~Mover() noexcept(false) = default;
+
+void Mover::Errors::taskFailed(kj::Exception&& exception) {
+  log_warn("watch", "{}", one_line(exception.getDescription()));
+  mover_.happened();
+}
+
+kj::Promise<void> Mover::something_happened() {
+  if (happened_before_) {
+    happened_before_ = false;
+    return kj::READY_NOW;
+  }
+  auto paf = kj::newPromiseAndFulfiller<void>();
+  happened_ = kj::mv(paf.fulfiller);
+  return kj::mv(paf.promise);
+}
+
+void Mover::happened() {
+  KJ_IF_MAYBE(fulfiller, happened_) {
+    if ((*fulfiller)->isWaiting()) {
+      (*fulfiller)->fulfill();
+      happened_ = nullptr;
+      return;
+    }
+  }
+  happened_before_ = true;
+}
+
+void Mover::start_tasks() {
+  want_home_ = exec_ = process_gone_ = keeper_lost_ = paused_ = false;
+  ticks_ = 0;
+  tasks_ = kj::heap<kj::TaskSet>(errors_);
+  tasks_->add(watch_fd(socket_->listener()));
+  tasks_->add(watch_fd(socket_->session()));
+  tasks_->add(watch_process());
+  tasks_->add(watch_session());
+  tasks_->add(tick());
+  read_home_messages();
+}
+
+kj::Promise<void> Mover::watch_fd(int fd) {
+  if (fd < 0) return kj::READY_NOW;
+  auto observer = kj::heap<kj::UnixEventPort::FdObserver>(io_.unixEventPort, fd,
+                                                          kj::UnixEventPort::FdObserver::OBSERVE_READ);
+  auto& o = *observer;
+  // One observer for the life of the descriptor: epoll registers it once.
+  struct Loop {
+    static kj::Promise<void> run(Mover& mover, kj::UnixEventPort::FdObserver& observer) {
+      return observer.whenBecomesReadable().then([&mover, &observer]() -> kj::Promise<void> {
+        mover.read_home_messages();
+        if (mover.exec_ || !mover.socket_) return kj::READY_NOW;
+        return run(mover, observer);
+      });
+    }
+  };
+  return Loop::run(*this, o).attach(kj::mv(observer));
+}
+
+kj::Promise<void> Mover::watch_process() {
+  if (!pidfd_.valid()) return kj::READY_NOW;
+  auto observer = kj::heap<kj::UnixEventPort::FdObserver>(io_.unixEventPort, pidfd_.get(),
+                                                          kj::UnixEventPort::FdObserver::OBSERVE_READ);
+  return observer->whenBecomesReadable()
+      .then([this] {
+        process_gone_ = true;
+        happened();
+      })
+      .attach(kj::mv(observer));
+}
+
+kj::Promise<void> Mover::watch_session() {
+  KJ_IF_MAYBE(keeper, keeper_) {
+    tasks_->add(keeper->bodyEndsRequest().send().then(
+        [this](capnp::Response<schema::Keeper::BodyEndsResults>&& answer) {
+          log_error("watch", "process {}: its body at {} was {}", pid_, at_, one_line(answer.getHow()));
+          keeper_lost_ = true;
+          happened();
+        },
+        [](kj::Exception&&) {}));  // the session: noticed below
+  }
+  return client_->onDisconnect().then([this]() -> kj::Promise<void> {
+    if (!away_) return kj::READY_NOW;
+    return reconnect();
+  });
+}
+
+// The keeper makes connections, we wait for it.
+kj::Promise<void> Mover::reconnect() {
+  log_info("watch", "process {}: the keeper at {} is out of reach", pid_, at_);
+  keeper_ = nullptr;
+  link_.cut_channels();
+  return io_.provider->getTimer()
+      .timeoutAfter(patience(), link_.session())
+      .then(
+          [this](kj::Own<kj::AsyncIoStream>&& stream) -> kj::Promise<void> {
+            client_ = nullptr;
+            session_stream_ = kj::mv(stream);
+            client_ = kj::heap<capnp::TwoPartyClient>(*session_stream_);
+            keeper_ = client_->bootstrap().castAs<schema::Keeper>();
+            keeper_heard_ = Clock::now();
+            log_info("watch", "process {}: the keeper at {} is back", pid_, at_);
+            // Kicks that got lost, and the state of job control.
+            paused_ = false;
+            std::vector<uint32_t> all;
+            for (uint32_t i = 0; i < home_.slots_ready; i++) all.push_back(i);
+            kick(all);
+            return watch_session();
+          },
+          [this](kj::Exception&&) -> kj::Promise<void> {
+            keeper_lost_ = true;
+            happened();
+            return kj::READY_NOW;
+          });
+}
+
+kj::Promise<void> Mover::tick() {
+  return io_.provider->getTimer().afterDelay(kTick).then([this]() -> kj::Promise<void> {
+    if (!away_) return kj::READY_NOW;
+    follow_job_control();
+    if (ticks_++ % kTicksPerPing == 0) exchange_clocks();
+    if (keeper_ != nullptr && Clock::now() - keeper_heard_ > kSilence && session_stream_.get() != nullptr) {
+      session_stream_->abortRead();
+      session_stream_->shutdownWrite();
+      keeper_heard_ = Clock::now();
+    }
+    if (want_home_) happened();
+    return tick();
+  });
+}
+
+void Mover::follow_job_control() {
+  const auto stat = proc::read_stat(pid_);
+  if (!stat) return;
+  const bool stopped = stat->state == 'T' || stat->state == 't';
+  if (stopped == paused_) return;
+  KJ_IF_MAYBE(keeper, keeper_) {
+    paused_ = stopped;
+    auto request = keeper->pauseRequest();
+    request.setOn(stopped);
+    tasks_->add(request.send().ignoreResult());
+  }
+}
+
+void Mover::exchange_clocks() {
+  KJ_IF_MAYBE(keeper, keeper_) {
+    auto request = keeper->pingRequest();
+    request.setHomeMonoNs(static_cast<int64_t>(now_ns(CLOCK_MONOTONIC)));
+    request.setHomeRealNs(static_cast<int64_t>(now_ns(CLOCK_REALTIME)));
+    tasks_->add(request.send().then([this](capnp::Response<schema::Keeper::PingResults>&& answer) {
+      keeper_heard_ = Clock::now();
+      uint64_t calls = 0;
+      if (target_) {
+        if (auto home = target_->home()) calls = home->calls;
+      }
+      around_.stats({{"cpu_ms", answer.getCpuNs() / 1000000},
+                     {"rss_bytes", answer.getRssBytes()},
+                     {"threads", answer.getThreads()},
+                     {"calls", calls}});
+    }));
+  }
+}
+
+void Mover::read_home_messages() {
+  if (!socket_) return;
+  socket_->pump();
+  std::vector<uint32_t> kicks;
+  while (auto m = socket_->next()) {
+    switch (m->type) {
+      case kHomeKick:
+        kicks.push_back(m->slot);
+        break;
+      case kHomeWantHome:
+        want_home_ = true;
+        happened();
+        break;
+      default:
+        break;  // progress notes
+    }
+  }
+  if (!kicks.empty()) kick(kicks);
+  if (socket_->session_ended() && !exec_) {
+    exec_ = true;
+    happened();
+  }
+}
+
+void Mover::kick(const std::vector<uint32_t>& slots) {
+  KJ_IF_MAYBE(keeper, keeper_) {
+    auto request = keeper->kickRequest();
+    auto list = request.initSlots(static_cast<unsigned>(slots.size()));
+    for (unsigned i = 0; i < slots.size(); i++) list.set(i, slots[i]);
+    tasks_->add(request.send().ignoreResult());
+  }
+}
+
+void Mover::attend() {
+  if (!away_) return;
+  if (process_gone_ || exec_) {
+    // Ended, or another program now: natively started at home.
+    end_body();
+    away_ = false;
+    disconnect();
+    finished_ = true;
+    at_ = home_node_;
+    around_.state(at_, "home");
+  } else if (keeper_lost_) {
+    keeper_is_lost();
+  } else if (want_home_) {
+    const MoveRecord record = come_home();
+    if (record.result == "moved") {
+      around_.note("CAME_HOME", fmt::format("process {} came home for a call that only home can run", pid_));
+    } else if (away_) {
+      log_warn("watch", "process {} has to come home and cannot yet: {}", pid_, record.message);
+      io_.provider->getTimer().afterDelay(kHomeRetry).wait(io_.waitScope);
+    }
+  }
+}
+
+void Mover::keeper_is_lost() {
+  const auto home = target_->home();
+  if (home && home->effectful == 0) {
+    Step back = roll_back("the node " + at_ + " was lost before it had done anything");
+    if (back.ok()) {
+      around_.note("NODE_LOST", fmt::format("process {} goes on at home: node {} was lost", pid_, at_));
+      around_.state(at_, "home");
+      return;
+    }
+    log_error("watch", "process {}: {}", pid_, back.reason().message());
+  }
+  const std::string why = fmt::format("process {} was lost with node {}: its state was there", pid_, at_);
+  log_error("watch", "{}", why);
+  around_.note("NODE_LOST", why);
+  if (pidfd_.valid()) ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
+  away_ = false;
+  disconnect();
+  finished_ = true;
+}
+
+void Mover::end_body() {
+  KJ_IF_MAYBE(keeper, keeper_) {
+    kj::runCatchingExceptions([&] {
+      io_.provider->getTimer().timeoutAfter(kEndLimit, keeper->endRequest().send()).wait(io_.waitScope);
+    });
+  }
+}
+
+// Ends the session with the keeper, which ends the body.
+void Mover::disconnect() {
+  end_body();
+  tasks_ = kj::heap<kj::TaskSet>(errors_);
+  keeper_ = nullptr;
+  client_ = nullptr;
+  bulk_ = nullptr;
+  session_stream_ = nullptr;
+  link_.close_all();
+  socket_.reset();
+}
+
+void Mover::cut(const std::string& what) {
+  if (what == "channels" || what == "all") link_.cut_channels();
+  if ((what == "session" || what == "all") && session_stream_.get() != nullptr) {
+    session_stream_->abortRead();
+    session_stream_->shutdownWrite();
+  }
+}
+
+}  // namespace om::deputy
