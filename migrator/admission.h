@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// May this process come? Pure: everything it looks at is an argument. Called by the node service for every
+// admit of a peer, before anything is started. Codes are those of docs/REASONS.md.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "migrator/offer.h"
+
+namespace om::migrator {
+
+struct Refusal {
+  std::string code;
+  std::string message;  // names what is missing, one sentence
+};
+
+// This node, as the guest would find it.
+struct Host {
+  std::string name;
+  bool accepts = true;             // false: configured to take nobody
+  uint32_t keeper_gate_abi = 0;
+  std::vector<std::string> cpu_features;
+  std::vector<uint32_t> cpus;      // ids that a guest may be pinned to, ascending
+  uint64_t free_bytes = 0;         // MemAvailable
+  uint64_t reserved_bytes = 0;     // promised to guests that have just been admitted
+  uint64_t headroom_bytes = 0;     // left to the host
+};
+
+// nullopt: welcome.
+std::optional<Refusal> refuse_offer(const Offer& offer, const Host& host);
+
+// May the two nodes speak to each other at all? `peer` is what the other one says in hello.
+std::optional<Refusal> refuse_protocol(uint32_t own, uint32_t peer);
+
+}  // namespace om::migrator

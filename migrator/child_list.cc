@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "migrator/child_list.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/json_line.h"
+#include "common/log.h"
+#include "common/names.h"
+#include "common/proc/text.h"
+
+namespace om::migrator {
+namespace {
+
+Result<std::pair<ProcessId, ChildList::Entry>> parse_entry(std::string_view line) {
+  Json value = OM_TRY(parse_json_line(line));
+  ProcessId process;
+  process.pid = static_cast<pid_t>(OM_TRY(json_int(value, "pid", 1, INT32_MAX)));
+  process.start_ticks = static_cast<uint64_t>(OM_TRY(json_int(value, "start", 0, INT64_MAX)));
+  ChildList::Entry entry;
+  entry.role = OM_TRY(json_string(value, "role", 16));
+  entry.about = static_cast<pid_t>(OM_TRY(json_int(value, "about", 0, INT32_MAX)));
+  entry.at = OM_TRY(json_string_or(value, "at", kMaxNodeName, ""));
+  return std::pair{process, entry};
+}
+
+}  // namespace
+
+ChildList::ChildList(std::string path) : path_(std::move(path)) {
+  auto text = proc::read_text(path_);
+  if (!text) return;  // the first start here
+  std::string_view rest = *text;
+  while (!rest.empty()) {
+    auto entry = parse_entry(proc::take_line(rest));
+    if (!entry) {
+      log_warn("state", "{}: {}, ignoring", path_, entry.error().text());
+    } else if (entry->first.alive()) {
+      entries_.insert(*entry);
+    }
+  }
+  save();
+}
+
+void ChildList::add(const ProcessId& process, Entry entry) {
+  entries_[process] = std::move(entry);
+  save();
+}
+
+void ChildList::remove(const ProcessId& process) {
+  if (entries_.erase(process) != 0) save();
+}
+
+void ChildList::prune() {
+  if (std::erase_if(entries_, [](auto& item) { return !item.first.alive(); }) != 0) save();
+}
+
+void ChildList::set_at(const ProcessId& process, const std::string& at) {
+  auto it = entries_.find(process);
+  if (it == entries_.end() || it->second.at == at) return;
+  it->second.at = at;
+  save();
+}
+
+const std::pair<const ProcessId, ChildList::Entry>* ChildList::deputy_of(pid_t about) const {
+  for (auto& item : entries_) {
+    if (item.second.role == "deputy" && item.second.about == about && item.first.alive()) return &item;
+  }
+  return nullptr;
+}
+
+void ChildList::save() {
+  std::string text;
+  for (auto& [process, entry] : entries_) {
+    text += to_json_line({{"role", entry.role},
+                          {"pid", process.pid},
+                          {"start", process.start_ticks},
+                          {"about", entry.about},
+                          {"at", entry.at}});
+  }
+  std::string draft = path_ + ".new";
+  UniqueFd file(::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  bool written = file.valid() && ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  if (!written || ::rename(draft.c_str(), path_.c_str()) != 0) {
+    log_error("state", "{}", errno_error("write " + path_).text());
+  }
+}
+
+}  // namespace om::migrator

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The file in the state directory that names the deputies and keepers of this node, one JSON line each:
+// {"role":"deputy","pid":..,"start":..,"about":..,"at":..}. They outlive the daemon on purpose; the file lets a
+// restarted daemon count them and lets `om cluster dev stop` end them. Rewritten as a whole (write, rename)
+// at every change, so that a reader never sees half of it.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "common/process_id.h"
+
+namespace om::migrator {
+
+class ChildList {
+ public:
+  struct Entry {
+    std::string role;  // "deputy" or "keeper"
+    pid_t about = 0;   // the process, at its home
+    std::string at;    // deputy: where the process was last; empty: at home
+  };
+
+  // Reads what an earlier daemon left, without those that have ended.
+  explicit ChildList(std::string path);
+
+  void add(const ProcessId& process, Entry entry);
+  void remove(const ProcessId& process);
+  // Forgets those that have ended unseen: children of an earlier daemon.
+  void prune();
+  void set_at(const ProcessId& process, const std::string& at);
+  // The living deputy of the process `about`; nullptr if there is none.
+  const std::pair<const ProcessId, Entry>* deputy_of(pid_t about) const;
+  const std::map<ProcessId, Entry>& entries() const { return entries_; }
+
+ private:
+  void save();
+
+  std::string path_;
+  std::map<ProcessId, Entry> entries_;
+};
+
+}  // namespace om::migrator

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The TOML half of migrator/options.h, apart because toml++ is slow to compile and, as packaged, throws.
+#include <fmt/core.h>
+
+#include <toml++/toml.h>
+
+#include "common/log.h"
+#include "migrator/options.h"
+
+namespace om::migrator {
+namespace {
+
+Error at_line(const std::string& file, const toml::source_region& where, std::string_view what) {
+  return plain_error(fmt::format("{}:{}: {}", file, where.begin.line, what));
+}
+
+template <class T>
+Result<T> typed(const std::string& file, const toml::key& key, const toml::node& node, const char* expected) {
+  auto value = node.value_exact<T>();
+  if (value) return *value;
+  return at_line(file, node.source(), fmt::format("{} must be {}", std::string_view(key), expected));
+}
+
+}  // namespace
+
+Result<void> apply_config(Options& options, const std::string& text, const std::string& file_name) {
+  toml::table parsed;
+  try {
+    parsed = toml::parse(text, file_name);
+  } catch (const toml::parse_error& error) {
+    return at_line(file_name, error.source(), error.description());
+  }
+  for (auto&& [key, node] : parsed) {
+    std::string_view name = key;
+    if (name == "insecure") {
+      options.insecure = OM_TRY(typed<bool>(file_name, key, node, "true or false"));
+      continue;
+    }
+    if (name == "memory_headroom_mib") {
+      int64_t mib = OM_TRY(typed<int64_t>(file_name, key, node, "a number"));
+      if (mib < 0 || mib > 1 << 30) return at_line(file_name, node.source(), "memory_headroom_mib is out of range");
+      options.headroom_bytes = static_cast<uint64_t>(mib) << 20;
+      continue;
+    }
+    std::string* target = name == "name"         ? &options.name
+                          : name == "control"    ? &options.control
+                          : name == "peers"      ? &options.peers_file
+                          : name == "state"      ? &options.state_dir
+                          : name == "guest_user" ? &options.guest_user
+                                                 : nullptr;
+    if (target == nullptr && name != "listen" && name != "accept") {
+      return at_line(file_name, node.source(), "unknown key " + escaped(name, 60));
+    }
+    std::string value = OM_TRY(typed<std::string>(file_name, key, node, "a string"));
+    if (name == "listen") {
+      auto address = Address::parse(value);
+      if (!address) return at_line(file_name, node.source(), address.error().text());
+      options.listen = *address;
+    } else if (name == "accept") {
+      if (value != "always" && value != "never") {
+        return at_line(file_name, node.source(), "accept must be \"always\" or \"never\"");
+      }
+      options.accept = value == "always";
+    } else {
+      *target = value;
+    }
+  }
+  return {};
+}
+
+}  // namespace om::migrator

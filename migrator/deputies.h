@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The deputies of this node's processes: starts one om-deputy per process on demand, as the owner of the
+// process; reaps it; takes back those that outlived an earlier daemon (deputy.attach). A deputy that ends
+// while its process is away leaves an entry without link, so that `om ps` and `om why` can say so.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "common/loop.h"
+#include "common/process_id.h"
+#include "migrator/child_list.h"
+#include "migrator/deputy_link.h"
+#include "migrator/events.h"
+#include "migrator/process_table.h"
+
+namespace om::migrator {
+
+class Deputies {
+ public:
+  struct Settings {
+    std::string node;          // own name
+    std::string listen_host;   // where deputies listen for their keepers
+    std::string control_path;  // for deputies that have to find a restarted daemon
+    bool change_user = false;  // this daemon is root
+  };
+  struct Handlers {
+    std::function<void(pid_t pid, int64_t id, const std::string& to, Offer offer)> on_need_guest;
+    // No deputy for this process any more. clean: it ended as it should.
+    std::function<void(pid_t pid, bool clean)> on_gone;
+  };
+
+  Deputies(Loop& loop, Settings settings, ChildList& children, Events& events);
+
+  void set_handlers(Handlers handlers) { handlers_ = std::move(handlers); }
+
+  // nullptr if there is none that listens.
+  DeputyLink* find(pid_t pid);
+  // The running one or a new one.
+  Result<DeputyLink*> ensure(const ProcessInfo& process);
+  // A deputy of the process `pid` has come by itself. False: there is one already, or no such process.
+  bool adopt(const ProcessInfo& process, pid_t deputy_pid, std::unique_ptr<JsonStream>& stream);
+
+  // Where the process is: own node name if there is no deputy.
+  std::string at(const ProcessId& process) const;
+  DeputyLink::State state(const ProcessId& process) const;
+  std::optional<DeputyStats> stats(const ProcessId& process) const;
+  // An earlier daemon's deputy still looks after the process and has not come back to us (yet).
+  bool detached(const ProcessId& process) const;
+  // Processes that have a deputy or had one that was lost; ascending.
+  std::vector<ProcessId> processes() const;
+  // Drops entries of processes that have ended and have no deputy any more.
+  void prune();
+
+ private:
+  struct Entry {
+    ProcessId process;
+    ProcessId deputy;
+    std::unique_ptr<Child> child;      // null: adopted
+    std::unique_ptr<DeputyLink> link;
+    bool closed = false;               // the link's socket has ended
+    std::string exit_text;             // child: how it ended, empty while it runs
+    bool exit_clean = false;
+    std::unique_ptr<Timer> patience;   // between the end of the child and the end of its socket
+    DeputyLink::State last_state = DeputyLink::State::kHome;
+  };
+
+  DeputyLink::Handlers link_handlers(pid_t pid);
+  Entry* entry_of(const ProcessId& process);
+  const Entry* entry_of(const ProcessId& process) const;
+  void on_closed(pid_t pid, std::optional<Error> error);
+  void on_exit(pid_t pid, int64_t code, int signal);
+  void gone(pid_t pid, bool clean, std::string how);
+
+  Loop& loop_;
+  Settings settings_;
+  ChildList& children_;
+  Events& events_;
+  Handlers handlers_;
+  std::map<pid_t, Entry> entries_;
+};
+
+// Environment for deputies and keepers: what they need and nothing that the daemon was started with.
+std::vector<std::string> child_environment(const std::vector<std::string>& more);
+
+}  // namespace om::migrator

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "migrator/guest/body.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <kj/debug.h>
+
+#include <algorithm>
+#include <array>
+
+#include "common/log.h"
+#include "common/proc/process.h"
+
+namespace om::guest {
+namespace {
+
+constexpr int kBodyFd = 3;
+constexpr int kSetupFailed = 72;
+constexpr const char* kOomScore = "500";  // above the host's own processes
+
+// Affinity: CPU ids that home has too, among those this process may use. False if there is none.
+bool choose_cpus(uint32_t cpus, cpu_set_t& chosen) {
+  cpu_set_t allowed;
+  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return false;
+  CPU_ZERO(&chosen);
+  for (uint32_t i = 0; i < cpus && i < CPU_SETSIZE; i++) {
+    if (CPU_ISSET(i, &allowed)) CPU_SET(i, &chosen);
+  }
+  return CPU_COUNT(&chosen) > 0;
+}
+
+void write_file(const char* path, const char* text) {
+  const int fd = ::open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  // Best effort: without it the kernel chooses its victim by size.
+  (void)!::write(fd, text, strlen(text));
+}
+
+// After fork, before exec: only async-signal-safe calls.
+[[noreturn]] void become_body(const char* launcher, const char* name, int socket, const BodyPlan& plan,
+                              const cpu_set_t& cpus, pid_t parent) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(kSetupFailed);  // it died before the line above
+  ::setsid();
+  for (const auto& l : plan.limits) {
+    const rlimit wanted{l.soft, l.hard};
+    rlimit now{};
+    ::getrlimit(static_cast<__rlimit_resource_t>(l.resource), &now);
+    // A hard limit can only be lowered; a soft one goes as far as that.
+    rlimit set{std::min(wanted.rlim_cur, now.rlim_max), std::min(wanted.rlim_max, now.rlim_max)};
+    ::setrlimit(static_cast<__rlimit_resource_t>(l.resource), &set);
+  }
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+  ::sched_setaffinity(0, sizeof cpus, &cpus);
+  write_file("/proc/self/oom_score_adj", kOomScore);
+  sigset_t all;
+  sigfillset(&all);
+  ::sigprocmask(SIG_BLOCK, &all, nullptr);
+  if (::dup2(socket, kBodyFd) != kBodyFd) ::_exit(kSetupFailed);
+  ::syscall(SYS_close_range, 0, kBodyFd - 1, 0);
+  ::syscall(SYS_close_range, kBodyFd + 1, ~0u, 0);
+  char* const argv[] = {const_cast<char*>(name), nullptr};
+  char* const envp[] = {nullptr};
+  ::execve(launcher, argv, envp);
+  ::_exit(kSetupFailed);
+}
+
+}  // namespace
+
+Body::Body(kj::AsyncIoContext& io, std::function<void(uint32_t)> on_need_channel)
+    : io_(io), on_need_channel_(std::move(on_need_channel)), tasks_(kj::heap<kj::TaskSet>(errors_)) {}
+
+Body::~Body() noexcept(false) { kill(); }
+
+Result<void> Body::start(const std::string& launcher, const BodyPlan& plan) {
+  cpu_set_t cpus;
+  if (!choose_cpus(plan.cpus, cpus)) return Error{ERANGE, "no CPU that home has too"};
+  int pair[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return errno_error("socket for the body");
+  UniqueFd ours(pair[0]), theirs(pair[1]);
+  const std::string name = fmt::format("om-body: {}", plan.command);
+  const pid_t parent = ::getpid();
+  const pid_t child = ::fork();
+  if (child < 0) return errno_error("fork the body");
+  if (child == 0) become_body(launcher.c_str(), name.c_str(), theirs.get(), plan, cpus, parent);
+  pid_ = child;
+  ended_ = false;
+  socket_ = std::move(ours);
+  if (::fcntl(socket_.get(), F_SETFL, O_NONBLOCK) != 0) return errno_error("socket for the body");
+  pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
+  if (!pidfd_.valid()) return errno_error("pidfd of the body");
+  observer_ = kj::heap<kj::UnixEventPort::FdObserver>(io_.unixEventPort, socket_.get(),
+                                                      kj::UnixEventPort::FdObserver::OBSERVE_READ);
+  end_observer_ = kj::heap<kj::UnixEventPort::FdObserver>(io_.unixEventPort, pidfd_.get(),
+                                                          kj::UnixEventPort::FdObserver::OBSERVE_READ);
+  tasks_->add(read_loop());
+  tasks_->add(watch_end());
+  return {};
+}
+
+Result<void> Body::open_memory() {
+  memory_ = OM_TRY(ProcessMemory::open(pid_));
+  return {};
+}
+
+void Body::kill() {
+  if (pid_ > 0 && !ended_) {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  ended_ = true;
+  tasks_ = kj::heap<kj::TaskSet>(errors_);
+  observer_ = nullptr;
+  end_observer_ = nullptr;
+  memory_.reset();
+  socket_.reset();
+  pidfd_.reset();
+  messages_.clear();
+}
+
+Result<void> Body::send(const BodyMessage& message, const void* more, size_t more_bytes, int fd) {
+  iovec iov[2] = {{const_cast<BodyMessage*>(&message), sizeof message}, {const_cast<void*>(more), more_bytes}};
+  msghdr h{};
+  h.msg_iov = iov;
+  h.msg_iovlen = more_bytes > 0 ? 2 : 1;
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  if (fd >= 0) {
+    h.msg_control = control;
+    h.msg_controllen = sizeof control;
+    cmsghdr* c = CMSG_FIRSTHDR(&h);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(c), &fd, sizeof fd);
+  }
+  if (::sendmsg(socket_.get(), &h, MSG_NOSIGNAL) < 0) return errno_error("talk to the body");
+  return {};
+}
+
+kj::Promise<void> Body::read_loop() {
+  return observer_->whenBecomesReadable().then([this]() -> kj::Promise<void> {
+    read_messages();
+    return read_loop();
+  });
+}
+
+void Body::read_messages() {
+  for (;;) {
+    BodyMessage m{};
+    const ssize_t n = ::recv(socket_.get(), &m, sizeof m, 0);
+    if (n == sizeof m) {
+      file(m);
+    } else if (n <= 0) {
+      return;
+    }
+  }
+}
+
+void Body::file(const BodyMessage& m) {
+  if (m.type == kBodyNeedChannel) {
+    on_need_channel_(m.slot);
+    return;
+  }
+  if (m.type == kBodyPanic) {
+    std::array<char, sizeof(BodyMessage) - offsetof(BodyMessage, b)> text{};
+    memcpy(text.data(), &m.b, text.size());
+    panic_ = escaped(std::string_view(text.data(), strnlen(text.data(), text.size())));
+    log_error("body", "{} ({:#x})", panic_, m.a);
+    return;
+  }
+  if (m.type == kBodyIsParked) return;  // the keeper looks at the threads itself
+  KJ_IF_MAYBE(fulfiller, waiting_) {
+    (*fulfiller)->fulfill(kj::cp(m));
+    waiting_ = nullptr;
+    return;
+  }
+  constexpr size_t kMaxQueued = 64;  // a body that babbles is not listened to
+  if (messages_.size() < kMaxQueued) messages_.push_back(m);
+}
+
+kj::Promise<BodyMessage> Body::receive() {
+  if (!messages_.empty()) {
+    const BodyMessage m = messages_.front();
+    messages_.pop_front();
+    return kj::cp(m);
+  }
+  auto paf = kj::newPromiseAndFulfiller<BodyMessage>();
+  if (ended_) {
+    paf.fulfiller->reject(KJ_EXCEPTION(DISCONNECTED, "the body has ended"));
+  } else {
+    waiting_ = kj::mv(paf.fulfiller);
+  }
+  return kj::mv(paf.promise);
+}
+
+kj::Promise<void> Body::watch_end() {
+  return end_observer_->whenBecomesReadable().then([this] {
+    int status = 0;
+    if (::waitpid(pid_, &status, WNOHANG) != pid_) return;
+    ended_ = true;
+    how_ = WIFSIGNALED(status) ? fmt::format("killed by signal {}", WTERMSIG(status))
+                               : fmt::format("ended with status {}", WEXITSTATUS(status));
+    if (!panic_.empty()) how_ += ": " + panic_;
+    KJ_IF_MAYBE(fulfiller, waiting_) {
+      (*fulfiller)->reject(KJ_EXCEPTION(DISCONNECTED, "the body has ended", how_.c_str()));
+      waiting_ = nullptr;
+    }
+    for (auto& waiter : end_waiters_) waiter->fulfill(kj::cp(how_));
+    end_waiters_.clear();
+  });
+}
+
+kj::Promise<std::string> Body::ended() {
+  if (ended_) return kj::cp(how_);
+  auto paf = kj::newPromiseAndFulfiller<std::string>();
+  end_waiters_.add(kj::mv(paf.fulfiller));
+  return kj::mv(paf.promise);
+}
+
+void Body::Errors::taskFailed(kj::Exception&& exception) {
+  log_warn("body", "{}", exception.getDescription().cStr());
+}
+
+void Body::signal_thread(pid_t tid, int sig) const {
+  if (running() && tid > 0) ::syscall(SYS_tgkill, pid_, tid, sig);
+}
+
+void Body::signal_all(int sig) const {
+  if (!running()) return;
+  auto tids = proc::list_tasks(pid_);
+  if (!tids) return;
+  for (pid_t tid : *tids) signal_thread(tid, sig);
+}
+
+}  // namespace om::guest

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The body process as its keeper sees it: started through om-body, talked to over one unix socket (its
+// descriptor 3), its memory written and read from outside. What it says is a guest's word and is checked.
+//
+// KJ event loop. The keeper is the parent; the body dies with it (PDEATHSIG).
+#pragma once
+
+#include <kj/async-io.h>
+#include <kj/async-unix.h>
+
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/process_memory.h"
+#include "common/result.h"
+#include "common/unique_fd.h"
+#include "libom/abi/session.h"
+
+namespace om::guest {
+
+struct ResourceLimit {
+  uint32_t resource;
+  uint64_t soft, hard;
+};
+
+struct BodyPlan {
+  std::string command;
+  std::vector<ResourceLimit> limits;
+  uint32_t cpus = 0;  // it may run on CPU ids below this
+};
+
+class Body {
+ public:
+  // `on_need_channel(slot)`: the body has lost a channel or needs one for a new thread.
+  Body(kj::AsyncIoContext& io, std::function<void(uint32_t)> on_need_channel);
+  ~Body() noexcept(false);
+
+  // Starts a fresh process. CPU_COUNT as an Error with errno ERANGE if it has no CPU to run on.
+  Result<void> start(const std::string& launcher, const BodyPlan& plan);
+  void kill();
+  // Once the process has executed the launcher.
+  Result<void> open_memory();
+
+  pid_t pid() const { return pid_; }
+  const ProcessMemory& memory() const { return *memory_; }
+  bool running() const { return pid_ > 0 && !ended_; }
+
+  Result<void> send(const BodyMessage& message, const void* more = nullptr, size_t more_bytes = 0, int fd = -1);
+  // The next message that is not a request for a channel.
+  kj::Promise<BodyMessage> receive();
+  // How the process ended, when it has.
+  kj::Promise<std::string> ended();
+  const std::string& panic_text() const { return panic_; }
+
+  void signal_thread(pid_t tid, int sig) const;
+  void signal_all(int sig) const;
+
+ private:
+  kj::Promise<void> read_loop();
+  kj::Promise<void> watch_end();
+  void read_messages();
+  void file(const BodyMessage& message);
+
+  class Errors final : public kj::TaskSet::ErrorHandler {
+   public:
+    void taskFailed(kj::Exception&& exception) override;
+  };
+
+  kj::AsyncIoContext& io_;
+  std::function<void(uint32_t)> on_need_channel_;
+  pid_t pid_ = 0;
+  bool ended_ = false;
+  std::string how_, panic_;
+  UniqueFd socket_, pidfd_;
+  std::optional<ProcessMemory> memory_;
+  kj::Own<kj::UnixEventPort::FdObserver> observer_, end_observer_;
+  std::deque<BodyMessage> messages_;
+  kj::Maybe<kj::Own<kj::PromiseFulfiller<BodyMessage>>> waiting_;
+  kj::Vector<kj::Own<kj::PromiseFulfiller<std::string>>> end_waiters_;
+  Errors errors_;
+  kj::Own<kj::TaskSet> tasks_;
+};
+
+}  // namespace om::guest

@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Keeper::build to commit: from home's description to a running body. Everything that home says is checked
+// against the address space first; what is then written into the body concerns the guest only.
+#include <errno.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/bulk.h"
+#include "common/log.h"
+#include "common/proc/maps.h"
+#include "common/vdso.h"
+#include "migrator/guest/keeper.h"
+
+namespace om::guest {
+namespace {
+
+constexpr uint64_t kTop = uint64_t{1} << 47;
+constexpr uint32_t kKindMemory = 0, kKindStack = 1, kKindReserve = 2;
+constexpr auto kBodyAnswers = 20 * kj::SECONDS;
+constexpr auto kChannelLimit = 10 * kj::SECONDS;
+
+int64_t now_ns(clockid_t clock) {
+  timespec ts{};
+  ::clock_gettime(clock, &ts);
+  return ts.tv_sec * int64_t{1000000000} + ts.tv_nsec;
+}
+
+bool is_page(uint64_t address) { return address % kPageSize == 0; }
+
+Result<XstateLayout> read_layout(schema::Xstate::Reader in) {
+  XstateLayout layout;
+  layout.size = in.getSize();
+  layout.mxcsr_mask = in.getMxcsrMask();
+  layout.xcr0 = in.getXcr0();
+  auto offsets = in.getOffsets();
+  auto sizes = in.getSizes();
+  if (offsets.size() != kXstateComponents || sizes.size() != kXstateComponents) {
+    return plain_error("home's XSAVE layout is incomplete");
+  }
+  for (unsigned i = 0; i < kXstateComponents; i++) layout.comp[i] = {offsets[i], sizes[i]};
+  if (auto valid = validate(layout); !valid) return valid.error();
+  return layout;
+}
+
+XstateTable to_table(const XstateLayout& layout) {
+  XstateTable t{};
+  t.size = layout.size;
+  t.count = std::size(t.component);
+  t.xcr0 = layout.xcr0;
+  for (size_t i = 0; i < std::size(t.component); i++) t.component[i] = {layout.comp[i].offset, layout.comp[i].size};
+  return t;
+}
+
+struct LocalVdso {
+  uint64_t lo = 0, hi = 0;        // group of vvar and vdso in the fresh body
+  uint64_t text = 0;              // start of the vdso mapping
+};
+
+}  // namespace
+
+bool Keeper::inside_libom(uint64_t lo, uint64_t hi) const {
+  return (lo < image_hi_ && hi > image_lo_) || (lo < arena_ + arena_bytes(slots_) && hi > arena_);
+}
+
+Outcome Keeper::check_image(schema::Image::Reader image) const {
+  std::vector<Place> sorted;
+  for (auto m : image.getMappings()) {
+    const uint64_t lo = m.getLo(), hi = m.getHi();
+    if (!is_page(lo) || !is_page(hi) || lo >= hi || hi > kTop || lo < kPageSize || inside_libom(lo, hi) ||
+        m.getKind() > kKindReserve) {
+      return fail("INTERNAL", fmt::format("mapping {:#x}-{:#x} makes no sense", lo, hi));
+    }
+    sorted.push_back({lo, hi});
+  }
+  std::sort(sorted.begin(), sorted.end(), [](const Place& a, const Place& b) { return a.lo < b.lo; });
+  for (size_t i = 1; i < sorted.size(); i++) {
+    if (sorted[i].lo < sorted[i - 1].hi) return fail("INTERNAL", "mappings overlap");
+  }
+  const size_t threads = image.getThreads().size();
+  if (threads == 0 || threads > launched_slots_) {
+    return fail("INTERNAL", fmt::format("{} threads, prepared for {}; try again", threads, launched_slots_));
+  }
+  if (image.getUts().size() != sizeof(BodyState::uts) || image.getIds().size() != 8) {
+    return fail("INTERNAL", "home's description is incomplete");
+  }
+  return {};
+}
+
+Outcome Keeper::build(schema::Image::Reader image) {
+  if (!body_.running()) return fail("INTERNAL", "the body has ended");
+  if (Outcome o = check_image(image); !o.ok()) return o;
+  auto layout = read_layout(image.getXstate());
+  if (!layout) return fail(layout.error());
+  home_xstate_ = *layout;
+  epoch_ = image.getEpoch();
+  const int64_t mono = now_ns(CLOCK_MONOTONIC), real = now_ns(CLOCK_REALTIME);
+  clocks_.start(image.getHomeMonoNs(), image.getHomeRealNs(), mono, real);
+
+  if (Outcome o = write_state(image); !o.ok()) return o;
+  if (Outcome o = write_plan(image); !o.ok()) return o;
+  if (Outcome o = write_threads(image); !o.ok()) return o;
+
+  BodyMessage enter{};
+  enter.type = kBodyEnter;
+  enter.a = body_entry_;
+  enter.b = slot_address(arena_, 0);
+  enter.c = segments_.size();
+  if (auto sent = body_.send(enter, segments_.data(), segments_.size() * sizeof segments_[0]); !sent) {
+    return fail(sent.error());
+  }
+  if (Outcome o = expect(kBodyRestored, "rebuild the address space"); !o.ok()) return o;
+
+  places_.clear();
+  for (auto m : image.getMappings()) {
+    if (m.getKind() != kKindReserve) places_.push_back({m.getLo(), m.getHi()});
+    if (m.getKind() == kKindStack) {
+      stack_lo_ = m.getLo();
+      stack_hi_ = m.getHi();
+    }
+  }
+  std::sort(places_.begin(), places_.end(), [](const Place& a, const Place& b) { return a.lo < b.lo; });
+  filled_pages_ = 0;
+  fill_failed_.reset();
+  filling_ = fill().eagerlyEvaluate([this](kj::Exception&& e) {
+    if (!fill_failed_) fill_failed_ = fail("TARGET_UNREACHABLE", e.getDescription().cStr());
+  });
+  return open_channels(image.getThreads().size());
+}
+
+// Waits for one message of the body and its result.
+Outcome Keeper::expect(uint32_t type, const char* what) {
+  const BodyMessage m = io_.provider->getTimer().timeoutAfter(kBodyAnswers, body_.receive()).wait(io_.waitScope);
+  if (m.type != type) return fail("INTERNAL", fmt::format("the body does not follow the protocol ({})", what));
+  const auto result = static_cast<int64_t>(m.a);
+  if (result == -ENOMEM) return fail("NO_MEMORY", fmt::format("the body could not {}", what));
+  if (result != 0) {
+    return fail("INTERNAL", fmt::format("the body could not {} at {:#x}: {}", what, m.b, ::strerror(static_cast<int>(-result))));
+  }
+  return {};
+}
+
+Outcome Keeper::write_plan(schema::Image::Reader image) {
+  auto maps = proc::read_maps(body_.pid());
+  if (!maps) return fail(maps.error());
+  LocalVdso vdso;
+  std::vector<PlanEntry> before, after;
+  for (const auto& m : *maps) {
+    if (m.kind == proc::MapKind::kVsyscall || inside_libom(m.start, m.end)) continue;
+    if (m.kind == proc::MapKind::kVvar || m.kind == proc::MapKind::kVdso) {
+      if (vdso.lo == 0) vdso.lo = m.start;
+      vdso.hi = m.end;
+      if (m.kind == proc::MapKind::kVdso) vdso.text = m.start;
+      before.push_back({m.start, m.end, kPlanMoveVdso, 0, arena_ + kControlVdso + (m.start - vdso.lo)});
+      continue;
+    }
+    before.push_back({m.start, m.end, kPlanUnmap, 0, 0});
+  }
+  if (vdso.hi - vdso.lo > kControlVdsoSize) return fail("INTERNAL", "this kernel's vDSO is too large");
+  for (auto m : image.getMappings()) {
+    const bool reserve = m.getKind() == kKindReserve;
+    before.push_back({m.getLo(), m.getHi(), reserve ? kPlanReserve : kPlanMap, 0, 0});
+    const uint32_t prot = m.getProt() & 7;
+    if (!reserve && prot != (PROT_READ | PROT_WRITE)) after.push_back({m.getLo(), m.getHi(), kPlanProtect, prot, 0});
+  }
+  if (before.size() + after.size() > kMaxPlanEntries) return fail("NO_MEMORY", "too many mappings");
+  RestorePlan head{kPlanMagic, static_cast<uint32_t>(before.size()), static_cast<uint32_t>(after.size())};
+  uint64_t at = arena_ + kControlPlan;
+  auto put = [&](const void* data, size_t bytes) -> Result<void> {
+    auto r = body_.memory().write(at, std::span(static_cast<const std::byte*>(data), bytes));
+    at += bytes;
+    return r;
+  };
+  if (auto r = put(&head, sizeof head); !r) return fail(r.error());
+  if (auto r = put(before.data(), before.size() * sizeof(PlanEntry)); !r) return fail(r.error());
+  if (auto r = put(after.data(), after.size() * sizeof(PlanEntry)); !r) return fail(r.error());
+
+  // The local vDSO's functions, where they will be.
+  uint64_t functions[8] = {};
+  if (vdso.text != 0) {
+    std::vector<std::byte> code(vdso.hi - vdso.text);
+    if (auto r = body_.memory().read(vdso.text, code); !r) return fail(r.error());
+    auto parsed = parse_vdso(code);
+    if (!parsed) return fail(parsed.error());
+    const uint64_t moved = arena_ + kControlVdso + (vdso.text - vdso.lo);
+    const std::pair<VdsoFunction, const char*> wanted[] = {{kVdsoClockGettime, "__vdso_clock_gettime"},
+                                                           {kVdsoGettimeofday, "__vdso_gettimeofday"},
+                                                           {kVdsoTime, "__vdso_time"},
+                                                           {kVdsoGetcpu, "__vdso_getcpu"},
+                                                           {kVdsoClockGetres, "__vdso_clock_getres"}};
+    for (const auto& [function, name] : wanted) {
+      if (const VdsoSymbol* symbol = parsed->find(name)) functions[function] = moved + symbol->offset;
+    }
+  }
+  const uint64_t lo = arena_ + kControlVdso, hi = lo + (vdso.hi - vdso.lo);
+  if (auto r = body_.memory().write(body_state_ + offsetof(BodyState, local_vdso), std::as_bytes(std::span(functions))); !r) return fail(r.error());
+  if (auto r = put_state(offsetof(BodyState, local_vdso_lo), lo); !r) return fail(r.error());
+  if (auto r = put_state(offsetof(BodyState, local_vdso_hi), hi); !r) return fail(r.error());
+  return {};
+}
+
+Outcome Keeper::write_state(schema::Image::Reader image) {
+  auto state = std::make_unique<BodyState>();
+  BodyState& s = *state;
+  s.epoch = epoch_;
+  s.nslots = slots_;
+  s.arena = arena_;
+  s.nthreads = image.getThreads().size();
+  s.slots_ready = s.nthreads;
+  s.home_pid = image.getPid();
+  s.home_ppid_hint = image.getPpid();
+  auto ids = image.getIds();
+  for (unsigned i = 0; i < 8; i++) s.ids[i] = ids[i];
+  s.brk_start = image.getBrkStart();
+  s.brk_now = image.getBrkNow();
+  s.brk_limit = image.getBrkLimit();
+  s.away_cpu_ns = image.getAwayCpuNs();
+  s.caught = image.getCaught();
+  s.fd_size = image.getFdSize();
+  s.home_xstate = to_table(home_xstate_);
+  s.local_xstate = to_table(local_xstate_);
+  s.home_vdso_lo = image.getVdsoLo();
+  s.home_vdso_hi = image.getVdsoHi();
+  s.clock = clocks_.page(now_ns(CLOCK_MONOTONIC));
+  auto files = image.getFileRanges();
+  s.file_range_count = files.size() <= kMaxFileRanges ? files.size() : kMaxFileRanges + 1;
+  for (unsigned i = 0; i < files.size() && i < kMaxFileRanges; i++) s.file_ranges[i] = {files[i].getLo(), files[i].getHi()};
+  memcpy(s.uts, image.getUts().begin(), sizeof s.uts);
+  auto r = body_.memory().put(body_state_, s);
+  return r ? Outcome{} : fail(r.error());
+}
+
+Outcome Keeper::write_threads(schema::Image::Reader image) {
+  uint32_t slot = 0;
+  for (auto t : image.getThreads()) {
+    ThreadState s{};
+    if (t.getState().size() != sizeof s) return fail("INTERNAL", "a thread's state is incomplete");
+    memcpy(&s, t.getState().begin(), sizeof s);
+    if (s.slot != slot) return fail("INTERNAL", "threads are out of order");
+    std::vector<std::byte> area(home_xstate_.size);
+    const auto x = t.getXsave();
+    memcpy(area.data(), x.begin(), std::min<size_t>(area.size(), x.size()));
+    std::vector<std::byte> local(local_xstate_.size);
+    if (auto r = convert(home_xstate_, area, local_xstate_, local); !r) {
+      return r.error().err == ENOTSUP ? fail("CPU_FEATURE", r.error().what) : fail(r.error());
+    }
+    BodyThread b{};
+    const uint64_t base = slot_address(arena_, slot);
+    b.self = base + kSlotBlock;
+    b.gate_sp = base + kSlotStack + kSlotStackSize - 64;
+    b.slot = slot;
+    b.home_tid = s.tid;
+    b.channel_fd = -1;
+    b.busy = 1;
+    b.kind = s.kind;
+    memcpy(b.regs, s.regs, sizeof b.regs);
+    b.seq = s.seq;
+    b.call_nr = s.nr;
+    memcpy(b.call_args, s.args, sizeof b.call_args);
+    b.call_seq = s.seq;
+    b.call_sent = s.kind == kThreadWaiting ? 1 : 0;
+    b.sigmask = s.sigmask;
+    memcpy(b.altstack, s.altstack, sizeof b.altstack);
+    b.ctid = s.ctid;
+    b.robust_head = s.robust_head;
+    b.robust_size = s.robust_size;
+    b.rseq_address = s.rseq_address;
+    b.rseq_size = s.rseq_size;
+    b.rseq_signature = s.rseq_signature;
+    b.fs_base = s.fs_base;
+    if (auto r = body_.memory().put(thread_address(slot), b); !r) return fail(r.error());
+    if (auto r = body_.memory().write(base + kSlotFrame + kFrameXsave, local); !r) return fail(r.error());
+    slot++;
+  }
+  return {};
+}
+
+Outcome Keeper::open_channels(uint32_t count) {
+  for (uint32_t slot = 0; slot < count; slot++) {
+    UniqueFd fd = io_.provider->getTimer().timeoutAfter(kChannelLimit, link_.channel(slot, epoch_)).wait(io_.waitScope);
+    BodyMessage m{};
+    m.type = kBodyChannel;
+    m.slot = slot;
+    if (auto r = body_.send(m, nullptr, 0, fd.get()); !r) return fail(r.error());
+  }
+  return {};
+}
+
+bool Keeper::is_place(const BulkHeader& frame) const {
+  if (frame.bytes == 0 || frame.bytes > kBulkMaxBytes || frame.bytes % kPageSize != 0) return false;
+  auto it = std::upper_bound(places_.begin(), places_.end(), frame.address,
+                             [](uint64_t address, const Place& p) { return address < p.lo; });
+  if (it == places_.begin()) return false;
+  --it;
+  // Neighbouring mappings may be filled by one frame.
+  uint64_t at = frame.address;
+  const uint64_t end = frame.address + frame.bytes;
+  while (at < end && it != places_.end() && it->lo <= at && at < it->hi) at = (it++)->hi;
+  return at >= end;
+}
+
+// Reads frames into the body until the end mark.
+kj::Promise<void> Keeper::fill() {
+  return bulk_->read(&frame_, sizeof frame_).then([this]() -> kj::Promise<void> {
+    if (frame_.kind == kBulkEnd) return kj::READY_NOW;
+    if (frame_.kind != kBulkData || !is_place(frame_)) {
+      fill_failed_ = fail("INTERNAL", "home sent a page for a place that it did not describe");
+      return kj::READY_NOW;
+    }
+    return bulk_->read(frame_data_.begin(), frame_.bytes).then([this]() -> kj::Promise<void> {
+      const auto data = std::as_bytes(std::span(frame_data_.begin(), frame_.bytes));
+      if (auto r = body_.memory().write(frame_.address, data); !r) {
+        fill_failed_ = body_.running() ? fail(r.error()) : fail("NO_MEMORY", "the body was killed while it was filled");
+        return kj::READY_NOW;
+      }
+      filled_pages_ += frame_.bytes / kPageSize;
+      return fill();
+    });
+  });
+}
+
+Outcome Keeper::filled(uint64_t pages) {
+  kj::mv(filling_).wait(io_.waitScope);
+  filling_ = nullptr;
+  if (fill_failed_) return *fill_failed_;
+  if (filled_pages_ != pages) {
+    return fail("INTERNAL", fmt::format("{} pages arrived of {}", filled_pages_, pages));
+  }
+  BodyMessage m{};
+  m.type = kBodyFilled;
+  if (auto sent = body_.send(m); !sent) return fail(sent.error());
+  return expect(kBodyReady, "make its threads");
+}
+
+Outcome Keeper::commit(uint32_t epoch, int64_t home_mono, int64_t home_real) {
+  if (epoch != epoch_ || running_) return fail("INTERNAL", "COMMIT for another epoch");
+  clocks_.sample(home_mono, home_real, now_ns(CLOCK_MONOTONIC), now_ns(CLOCK_REALTIME));
+  write_clock();
+  BodyMessage m{};
+  m.type = kBodyCommit;
+  if (auto sent = body_.send(m); !sent) return fail(sent.error());
+  running_ = true;
+  return {};
+}
+
+void Keeper::write_clock() {
+  ClockPage page = clocks_.page(now_ns(CLOCK_MONOTONIC));
+  const uint64_t at = body_state_ + offsetof(BodyState, clock);
+  auto sequence = body_.memory().get<uint32_t>(at);
+  if (!sequence) return;
+  // Odd while the values change, as a reader expects of a sequence lock.
+  const uint32_t odd = *sequence | 1, even = odd + 1;
+  page.sequence = odd;
+  if (!body_.memory().put(at, odd) || !body_.memory().put(at, page) || !body_.memory().put(at, even)) {
+    log_warn("clock", "the body's clock page cannot be written, ignoring");
+  }
+}
+
+}  // namespace om::guest

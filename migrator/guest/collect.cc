@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Keeper::stop and what follows: the body stands still, is described and sent home; or goes on.
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/bulk.h"
+#include "common/proc/pagemap.h"
+#include "migrator/guest/keeper.h"
+
+namespace om::guest {
+namespace {
+
+constexpr int kKickSignal = SIGURG;
+constexpr auto kParkLimit = std::chrono::seconds(5);
+constexpr auto kKickAgain = std::chrono::milliseconds(5);
+constexpr auto kLook = 100 * kj::MICROSECONDS;
+
+int64_t now_ns(clockid_t clock) {
+  timespec ts{};
+  ::clock_gettime(clock, &ts);
+  return ts.tv_sec * int64_t{1000000000} + ts.tv_nsec;
+}
+
+bool is_zero(const std::byte* page) {
+  static constexpr std::byte kZeros[kPageSize] = {};
+  return memcmp(page, kZeros, kPageSize) == 0;
+}
+
+}  // namespace
+
+Outcome Keeper::stop(uint32_t generation, schema::BodyImage::Builder state) {
+  if (!running_ || !body_.running()) return fail("INTERNAL", "the body has ended");
+  if (paused_) return fail("STOPPED", "the process is stopped by job control");
+  if (generation == 0) return fail("INTERNAL", "generation 0");
+  if (auto r = put_state(offsetof(BodyState, stop), generation); !r) return fail(r.error());
+  Outcome parked = wait_parked(generation);
+  if (!parked.ok()) {
+    resume();
+    return parked;
+  }
+  auto body = body_.memory().get<BodyState>(body_state_);
+  if (!body) return fail(body.error());
+  std::vector<std::pair<uint32_t, BodyThread>> threads;
+  for (uint32_t slot = 0; slot < std::min(body->slots_ready, slots_); slot++) {
+    auto t = thread(slot);
+    if (!t) return fail(t.error());
+    if (t->busy) threads.emplace_back(slot, *t);
+  }
+  auto list = state.initThreads(static_cast<unsigned>(threads.size()));
+  for (unsigned i = 0; i < threads.size(); i++) {
+    if (Outcome o = describe_thread(threads[i].first, threads[i].second, list[i]); !o.ok()) return o;
+  }
+  const bool all = body->touched_count > kMaxTouched;
+  state.setTouchedAll(all);
+  auto touched = state.initTouched(all ? 0 : static_cast<unsigned>(body->touched_count));
+  for (unsigned i = 0; i < touched.size(); i++) {
+    touched[i].setLo(body->touched[i].lo);
+    touched[i].setHi(body->touched[i].hi);
+  }
+  state.setBrkNow(body->brk_now);
+  state.setCalls(body->calls);
+  clockid_t cpu;
+  if (::clock_getcpuclockid(body_.pid(), &cpu) == 0) state.setCpuNs(static_cast<uint64_t>(now_ns(cpu)));
+  const int64_t mono = now_ns(CLOCK_MONOTONIC);
+  state.setMonoNs(clocks_.body_mono(mono));
+  state.setRealNs(clocks_.body_real(mono, now_ns(CLOCK_REALTIME)));
+  // How far the stack has been used.
+  uint64_t low = stack_hi_;
+  if (auto pagemap = proc::Pagemap::open(body_.pid())) {
+    if (auto runs = pagemap->runs(stack_lo_, stack_hi_); runs && !runs->empty()) low = runs->front().start;
+  }
+  state.setStackLow(low);
+  return {};
+}
+
+Outcome Keeper::wait_parked(uint32_t generation) {
+  const auto start = std::chrono::steady_clock::now();
+  auto kicked = start - kKickAgain;
+  for (;;) {
+    if (!body_.running()) return fail("INTERNAL", "the body has ended");
+    auto ready = body_.memory().get<uint32_t>(body_state_ + offsetof(BodyState, slots_ready));
+    if (!ready) return fail(ready.error());
+    bool all = true;
+    std::vector<pid_t> late;
+    for (uint32_t slot = 0; slot < std::min(*ready, slots_); slot++) {
+      auto t = thread(slot);
+      if (!t) return fail(t.error());
+      if (!t->busy) continue;
+      if (t->phase == kBodyParked && t->park_seen == generation) continue;
+      all = false;
+      late.push_back(t->body_tid);
+    }
+    if (all) return {};
+    const auto now = std::chrono::steady_clock::now();
+    if (now - start > kParkLimit) {
+      return fail("UNINTERRUPTIBLE", fmt::format("{} threads of the body do not stand still", late.size()));
+    }
+    if (now - kicked >= kKickAgain) {
+      for (pid_t tid : late) body_.signal_thread(tid, kKickSignal);
+      kicked = now;
+    }
+    io_.provider->getTimer().afterDelay(kLook).wait(io_.waitScope);
+  }
+}
+
+Outcome Keeper::describe_thread(uint32_t slot, const BodyThread& t, schema::Thread::Builder to) {
+  ThreadState s{};
+  s.slot = slot;
+  s.tid = t.home_tid;
+  s.kind = t.kind;
+  s.nr = t.call_nr;
+  memcpy(s.args, t.call_args, sizeof s.args);
+  s.seq = t.seq;
+  s.returned = t.returned;
+  memcpy(s.regs, t.regs, sizeof s.regs);
+  s.fs_base = t.fs_base;
+  s.sigmask = t.sigmask;
+  memcpy(s.altstack, t.altstack, sizeof s.altstack);
+  s.ctid = t.ctid;
+  s.robust_head = t.robust_head;
+  s.robust_size = t.robust_size;
+  s.rseq_address = t.rseq_address;
+  s.rseq_size = t.rseq_size;
+  s.rseq_signature = t.rseq_signature;
+  s.xstate_bytes = home_xstate_.size;
+  std::vector<std::byte> local(local_xstate_.size), home(home_xstate_.size);
+  if (auto r = body_.memory().read(slot_address(arena_, slot) + kSlotFrame + kFrameXsave, local); !r) return fail(r.error());
+  if (auto r = convert(local_xstate_, local, home_xstate_, home); !r) return fail(r.error());
+  to.setState(kj::arrayPtr(reinterpret_cast<const kj::byte*>(&s), sizeof s));
+  to.setXsave(kj::arrayPtr(reinterpret_cast<const kj::byte*>(home.data()), home.size()));
+  return {};
+}
+
+Outcome Keeper::collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pages, uint64_t& bytes) {
+  auto pagemap = proc::Pagemap::open(body_.pid());
+  if (!pagemap) return fail(pagemap.error());
+  uint64_t frames = 0;
+  std::vector<std::byte> buffer(kBulkMaxBytes);
+  auto write = [&](const BulkHeader& h, const std::byte* data) {
+    const kj::ArrayPtr<const kj::byte> parts[] = {
+        kj::arrayPtr(reinterpret_cast<const kj::byte*>(&h), sizeof h),
+        kj::arrayPtr(reinterpret_cast<const kj::byte*>(data), data != nullptr ? h.bytes : 0)};
+    bulk_->write(kj::arrayPtr(parts, data != nullptr ? 2 : 1)).wait(io_.waitScope);
+    if (h.kind != kBulkEnd) frames++;
+  };
+  auto zeros = [&](uint64_t lo, uint64_t hi) {
+    while (lo < hi) {
+      const auto n = static_cast<uint32_t>(std::min<uint64_t>(hi - lo, kBulkMaxBytes));
+      write({kBulkZero, n, lo}, nullptr);
+      lo += n;
+    }
+  };
+  // Runs of contents within what has been read; zero pages between them matter only where home has a file.
+  auto contents = [&](uint64_t at, const std::byte* data, size_t n, bool file) {
+    size_t i = 0;
+    while (i < n) {
+      size_t end = i + kPageSize;
+      const bool zero = is_zero(data + i);
+      while (end < n && is_zero(data + end) == zero) end += kPageSize;
+      if (!zero) {
+        write({kBulkData, static_cast<uint32_t>(end - i), at + i}, data + i);
+        pages += (end - i) / kPageSize;
+        bytes += end - i;
+      } else if (file) {
+        zeros(at + i, at + end);
+      }
+      i = end;
+    }
+  };
+  for (auto range : ranges) {
+    const uint64_t lo = range.getLo(), hi = range.getHi();
+    auto runs = pagemap->runs(lo, hi);
+    if (!runs) return fail(runs.error());
+    uint64_t done = lo;
+    for (const auto& run : *runs) {
+      if (range.getFile()) zeros(done, run.start);
+      for (uint64_t at = run.start; at < run.end;) {
+        const size_t want = std::min<uint64_t>(run.end - at, buffer.size());
+        const size_t got = body_.memory().read_some(at, std::span(buffer).first(want)) & ~(kPageSize - 1);
+        if (got == 0) return fail("INTERNAL", fmt::format("the body's memory at {:#x} cannot be read", at));
+        contents(at, buffer.data(), got, range.getFile());
+        at += got;
+      }
+      done = run.end;
+    }
+    if (range.getFile()) zeros(done, hi);
+  }
+  write({kBulkEnd, 0, frames}, nullptr);
+  return {};
+}
+
+Outcome Keeper::resume() {
+  const uint32_t none = 0;
+  if (auto r = put_state(offsetof(BodyState, stop), none); !r) return fail(r.error());
+  body_.signal_all(kKickSignal);
+  return {};
+}
+
+void Keeper::kick(capnp::List<uint32_t>::Reader slots) {
+  for (uint32_t slot : slots) {
+    if (slot >= slots_ || !running_) continue;
+    auto t = thread(slot);
+    if (t && t->busy) body_.signal_thread(t->body_tid, kKickSignal);
+  }
+}
+
+void Keeper::pause(bool on) {
+  if (!body_.running() || on == paused_) return;
+  paused_ = on;
+  body_.signal_thread(body_.pid(), on ? SIGSTOP : SIGCONT);
+}
+
+}  // namespace om::guest

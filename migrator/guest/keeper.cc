@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "migrator/guest/keeper.h"
+
+#include <capnp/rpc-twoparty.h>
+#include <stdlib.h>
+
+#include <fmt/format.h>
+#include <kj/debug.h>
+
+#include "common/log.h"
+#include "migrator/guest/service.h"
+
+namespace om::guest {
+namespace {
+
+constexpr auto kRetry = 100 * kj::MILLISECONDS;
+constexpr int kPatienceSeconds = 60;
+
+// How long home may be out of reach before the guest is given up. Longer than the deputy's own patience, so
+// that home decides.
+std::chrono::seconds patience() {
+  const char* text = ::getenv("OM_SESSION_TIMEOUT_S");
+  const long seconds = text != nullptr ? ::strtol(text, nullptr, 10) : 0;
+  return std::chrono::seconds(seconds > 0 && seconds < 86400 ? seconds * 2 : kPatienceSeconds);
+}
+
+}  // namespace
+
+Outcome fail(std::string code, std::string message) { return {std::move(code), std::move(message)}; }
+Outcome fail(const Error& error) { return {error.err == ENOMEM ? "NO_MEMORY" : "INTERNAL", error.text()}; }
+
+void write_outcome(schema::Outcome::Builder to, const Outcome& from) {
+  to.setOk(from.ok());
+  to.setCode(from.code.c_str());
+  to.setMessage(from.message.c_str());
+}
+
+Keeper::Keeper(kj::AsyncIoContext& io, const Address& home, const uint8_t (&session)[16], const uint8_t (&token)[16],
+               std::string launcher)
+    : io_(io),
+      link_(io, home, session, token),
+      launcher_(std::move(launcher)),
+      body_(io, [this](uint32_t slot) { send_channel(slot); }) {}
+
+kj::Promise<void> Keeper::queue(std::function<void()> job) {
+  auto paf = kj::newPromiseAndFulfiller<void>();
+  jobs_.emplace_back(std::move(job), kj::mv(paf.fulfiller));
+  KJ_IF_MAYBE(fulfiller, job_arrived_) {
+    (*fulfiller)->fulfill();
+    job_arrived_ = nullptr;
+  }
+  return kj::mv(paf.promise);
+}
+
+void Keeper::run() {
+  auto session = serve_session().eagerlyEvaluate([this](kj::Exception&& e) {
+    log_error("keeper", "{}", e.getDescription().cStr());
+    ending_ = true;
+    KJ_IF_MAYBE(fulfiller, job_arrived_) {
+      (*fulfiller)->fulfill();
+      job_arrived_ = nullptr;
+    }
+  });
+  while (!ending_) {
+    if (jobs_.empty()) {
+      auto paf = kj::newPromiseAndFulfiller<void>();
+      job_arrived_ = kj::mv(paf.fulfiller);
+      paf.promise.wait(io_.waitScope);
+      continue;
+    }
+    auto [job, fulfiller] = kj::mv(jobs_.front());
+    jobs_.pop_front();
+    KJ_IF_MAYBE(exception, kj::runCatchingExceptions([&, &job = job] { job(); })) {
+      fulfiller->reject(kj::mv(*exception));
+    } else {
+      fulfiller->fulfill();
+    }
+  }
+  // Let the answer to end() leave.
+  kj::runCatchingExceptions([&] { io_.provider->getTimer().afterDelay(20 * kj::MILLISECONDS).wait(io_.waitScope); });
+  body_.kill();
+}
+
+// Serves one session connection after the other. A lost one is made again until home has been out of reach for
+// too long; meanwhile gates find their channels closed and wait for new ones.
+kj::Promise<void> Keeper::serve_session() {
+  struct Session {
+    kj::Own<kj::AsyncIoStream> stream;
+    capnp::TwoPartyVatNetwork network;
+    capnp::RpcSystem<capnp::rpc::twoparty::VatId> rpc;
+    Session(kj::Own<kj::AsyncIoStream> s, Keeper& keeper)
+        : stream(kj::mv(s)),
+          network(*stream, capnp::rpc::twoparty::Side::SERVER),
+          rpc(capnp::makeRpcServer(network, schema::Keeper::Client(kj::heap<KeeperService>(keeper)))) {}
+  };
+  struct Connect {
+    static kj::Promise<kj::Own<kj::AsyncIoStream>> again(Keeper& keeper, std::chrono::steady_clock::time_point until) {
+      return keeper.link_.connect(kPreambleSession)
+          .catch_([&keeper, until](kj::Exception&& e) -> kj::Promise<kj::Own<kj::AsyncIoStream>> {
+            if (std::chrono::steady_clock::now() > until) return kj::mv(e);
+            return keeper.io_.provider->getTimer().afterDelay(kRetry).then([&keeper, until] { return again(keeper, until); });
+          });
+    }
+  };
+  return Connect::again(*this, std::chrono::steady_clock::now() + patience())
+      .then([this](kj::Own<kj::AsyncIoStream>&& stream) {
+        auto session = kj::heap<Session>(kj::mv(stream), *this);
+        auto gone = session->network.onDisconnect();
+        return gone.attach(kj::mv(session));
+      })
+      .then([this]() -> kj::Promise<void> {
+        // Before the body runs there is nothing to keep: home goes on by itself.
+        if (!running_ || ending_) return KJ_EXCEPTION(DISCONNECTED, "the session has ended");
+        log_info("keeper", "home is out of reach");
+        link_.cut_channels();
+        return io_.provider->getTimer().afterDelay(kRetry).then([this] { return serve_session(); });
+      });
+}
+
+// The body asked for a channel (again).
+void Keeper::send_channel(uint32_t slot) {
+  if (slot >= slots_) return;
+  tasks_.add(link_.channel(slot, epoch_)
+                 .then([this, slot](UniqueFd&& fd) {
+                   BodyMessage m{};
+                   m.type = kBodyChannel;
+                   m.slot = slot;
+                   if (auto r = body_.send(m, nullptr, 0, fd.get()); !r) log_warn("keeper", "{}", r.error().text());
+                 })
+                 .catch_([this, slot](kj::Exception&&) {
+                   // Home is out of reach at the moment: the body waits, so do we.
+                   return io_.provider->getTimer().afterDelay(kRetry).then([this, slot] {
+                     if (body_.running() && !ending_) send_channel(slot);
+                   });
+                 }));
+}
+
+void Keeper::shut(const std::string& what) {
+  if (what == "channels" || what == "all") link_.cut_channels();
+}
+
+void Keeper::Errors::taskFailed(kj::Exception&& exception) {
+  log_warn("keeper", "{}", exception.getDescription().cStr());
+}
+
+}  // namespace om::guest

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The keeper of one guest: does what the deputy asks over the SESSION connection (session.capnp) with the body
+// on this node. Long steps (build, fill, stop, collect) are queued and run one after the other on the top
+// level, where they may wait; kicks, pings and job control are served at once.
+#pragma once
+
+#include <kj/async-io.h>
+
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/bulk.h"
+#include "common/schema/session.capnp.h"
+#include "common/xstate.h"
+#include "migrator/guest/body.h"
+#include "migrator/guest/clocks.h"
+#include "migrator/guest/home_link.h"
+
+namespace om::guest {
+
+namespace schema = ::om::wire;
+
+// Why a step did not succeed: a reason code and a message. Empty code: it did.
+struct Outcome {
+  std::string code, message;
+  bool ok() const { return code.empty(); }
+};
+Outcome fail(std::string code, std::string message);
+Outcome fail(const Error& error);
+void write_outcome(schema::Outcome::Builder to, const Outcome& from);
+
+class Keeper {
+ public:
+  Keeper(kj::AsyncIoContext& io, const Address& home, const uint8_t (&session)[16], const uint8_t (&token)[16],
+         std::string launcher);
+
+  // Until the session has ended. Top level.
+  void run();
+
+ private:
+  friend class KeeperService;
+
+  // Runs `job` on the top level; the promise resolves when it has returned.
+  kj::Promise<void> queue(std::function<void()> job);
+
+  // launch.cc
+  Outcome prepare(schema::BodySpec::Reader spec);
+  Outcome launch(schema::BodySpec::Reader spec);
+  // build.cc
+  Outcome build(schema::Image::Reader image);
+  Outcome check_image(schema::Image::Reader image) const;
+  Outcome write_plan(schema::Image::Reader image);
+  Outcome write_state(schema::Image::Reader image);
+  Outcome write_threads(schema::Image::Reader image);
+  Outcome filled(uint64_t pages);
+  Outcome commit(uint32_t epoch, int64_t home_mono, int64_t home_real);
+  kj::Promise<void> fill();
+  bool is_place(const BulkHeader& frame) const;
+  Outcome expect(uint32_t type, const char* what);
+  Outcome open_channels(uint32_t count);
+  // collect.cc
+  Outcome stop(uint32_t generation, schema::BodyImage::Builder state);
+  Outcome wait_parked(uint32_t generation);
+  Outcome describe_thread(uint32_t slot, const BodyThread& t, schema::Thread::Builder to);
+  Outcome collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pages, uint64_t& bytes);
+  Outcome resume();
+  // keeper.cc
+  void kick(capnp::List<uint32_t>::Reader slots);
+  void pause(bool on);
+  void write_clock();
+  void send_channel(uint32_t slot);
+  kj::Promise<void> serve_session();
+  void shut(const std::string& what);
+
+  uint64_t thread_address(uint32_t slot) const { return slot_address(arena_, slot) + kSlotBlock; }
+  Result<BodyThread> thread(uint32_t slot) const { return body_.memory().get<BodyThread>(thread_address(slot)); }
+  template <class T>
+  Result<void> put_state(size_t offset, const T& value) const {
+    return body_.memory().put(body_state_ + offset, value);
+  }
+  bool inside_libom(uint64_t lo, uint64_t hi) const;
+
+  class Errors final : public kj::TaskSet::ErrorHandler {
+   public:
+    void taskFailed(kj::Exception&& exception) override;
+  };
+
+  kj::AsyncIoContext& io_;
+  HomeLink link_;
+  std::string launcher_;
+  Body body_;
+  kj::Own<kj::AsyncIoStream> session_, bulk_;
+
+  // of the body
+  uint64_t image_lo_ = 0, image_hi_ = 0, arena_ = 0, body_state_ = 0, body_entry_ = 0, gate_lo_ = 0, gate_hi_ = 0;
+  uint32_t slots_ = 0, launched_slots_ = 0, epoch_ = 0;
+  std::vector<LaunchSegment> segments_;
+  XstateLayout home_xstate_{}, local_xstate_{};
+  Clocks clocks_;
+  bool running_ = false, paused_ = false, ending_ = false;
+  uint64_t stack_lo_ = 0, stack_hi_ = 0;
+  struct Place {
+    uint64_t lo, hi;
+  };
+  std::vector<Place> places_;       // where pages may go
+  BulkHeader frame_{};
+  kj::Array<kj::byte> frame_data_ = kj::heapArray<kj::byte>(kBulkMaxBytes);
+  uint64_t filled_pages_ = 0;
+  kj::Promise<void> filling_ = nullptr;
+  std::optional<Outcome> fill_failed_;
+
+  std::deque<std::pair<std::function<void()>, kj::Own<kj::PromiseFulfiller<void>>>> jobs_;
+  kj::Maybe<kj::Own<kj::PromiseFulfiller<void>>> job_arrived_;
+  Errors errors_;
+  kj::TaskSet tasks_{errors_};
+};
+
+}  // namespace om::guest

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// om-guest: the keeper of one guest on this node. Started by om-migrator with the session's keys as one JSON
+// line on stdin. Exits when the guest has gone home, has ended, or its home is lost.
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/json_line.h"
+#include "common/log.h"
+#include "common/proc/text.h"
+#include "common/version.h"
+#include "migrator/guest/keeper.h"
+
+namespace om::guest {
+namespace {
+
+constexpr int kUsage = 2;
+constexpr const char* kHelp =
+    "usage: om-guest --home ADDRESS:PORT --node NAME\n"
+    "Keeps one guest process on this node. Started by om-migrator, with the keys of the session as one JSON\n"
+    "line on standard input; not meant to be run by hand.\n";
+
+struct Keys {
+  uint8_t session[16], token[16];
+};
+
+Result<Keys> read_keys() {
+  LineSplitter lines(kMaxRequestBytes);
+  char buffer[4096];
+  while (!lines.has_line()) {
+    const ssize_t n = ::read(STDIN_FILENO, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return plain_error("no keys on standard input");
+    if (auto r = lines.push(std::string_view(buffer, static_cast<size_t>(n))); !r) return r.error();
+  }
+  const Json line = OM_TRY(parse_json_line(lines.pop()));
+  Keys keys;
+  const std::pair<const char*, uint8_t*> fields[] = {{"session", keys.session}, {"token", keys.token}};
+  for (const auto& [name, to] : fields) {
+    const std::string text = OM_TRY(json_string(line, name, 64));
+    const std::string bytes = OM_TRY(from_hex(text, 16));
+    memcpy(to, bytes.data(), 16);
+  }
+  return keys;
+}
+
+struct Options {
+  Address home;
+  std::string node;
+};
+
+Result<Options> parse(int argc, char** argv) {
+  Options o;
+  bool home = false;
+  for (int i = 1; i < argc; i++) {
+    const std::string_view name = argv[i];
+    if (i + 1 >= argc) return plain_error(fmt::format("{} needs a value", escaped(name)));
+    const std::string value = argv[++i];
+    if (name == "--home") {
+      o.home = OM_TRY(Address::parse(value, 0));
+      home = o.home.port() != 0;
+    } else if (name == "--node") {
+      o.node = value;
+    } else {
+      return plain_error(fmt::format("unknown option {}", escaped(name)));
+    }
+  }
+  if (!home || o.node.empty()) return plain_error("--home ADDRESS:PORT and --node are needed");
+  return o;
+}
+
+// The launcher lies beside this program, or in the build tree's libom folder.
+Result<std::string> find_launcher() {
+  const std::string self = OM_TRY(proc::read_link("/proc/self/exe"));
+  const std::string dir = self.substr(0, self.rfind('/'));
+  for (const std::string& path : {dir + "/om-body", dir + "/../../libom/om-body"}) {
+    if (::access(path.c_str(), X_OK) == 0) return path;
+  }
+  return plain_error("om-body is not beside " + self);
+}
+
+}  // namespace
+}  // namespace om::guest
+
+int main(int argc, char** argv) {
+  using namespace om::guest;
+  om::log_init("om-guest");
+  if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+    fputs(kHelp, stdout);
+    return 0;
+  }
+  if (argc == 2 && !strcmp(argv[1], "--version")) {
+    printf("om-guest %s\n", om::build_version());
+    return 0;
+  }
+  auto options = parse(argc, argv);
+  if (!options) {
+    fprintf(stderr, "om-guest: %s\n", options.error().text().c_str());
+    return kUsage;
+  }
+  auto keys = read_keys();
+  auto launcher = find_launcher();
+  if (!keys || !launcher) {
+    om::log_error("main", "{}", keys ? launcher.error().text() : keys.error().text());
+    return 1;
+  }
+  signal(SIGPIPE, SIG_IGN);
+  kj::Maybe<kj::Exception> failed = kj::runCatchingExceptions([&] {
+    kj::UnixEventPort::setReservedSignal(SIGUSR2);
+    auto io = kj::setupAsyncIo();
+    Keeper keeper(io, options->home, keys->session, keys->token, *launcher);
+    keeper.run();
+  });
+  KJ_IF_MAYBE(exception, failed) {
+    om::log_error("main", "{}", exception->getDescription().cStr());
+    return 1;
+  }
+  return 0;
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "migrator/guest/service.h"
+
+#include <time.h>
+
+#include "common/proc/status.h"
+
+namespace om::guest {
+namespace {
+
+int64_t now_ns(clockid_t clock) {
+  timespec ts{};
+  ::clock_gettime(clock, &ts);
+  return ts.tv_sec * int64_t{1000000000} + ts.tv_nsec;
+}
+
+uint64_t cpu_ns(pid_t pid) {
+  clockid_t clock;
+  return pid > 0 && ::clock_getcpuclockid(pid, &clock) == 0 ? static_cast<uint64_t>(now_ns(clock)) : 0;
+}
+
+}  // namespace
+
+kj::Promise<void> KeeperService::prepare(PrepareContext context) {
+  return keeper_.queue([this, context]() mutable {
+    const Outcome outcome = keeper_.prepare(context.getParams().getSpec());
+    auto results = context.getResults();
+    write_outcome(results.initVerdict(), outcome);
+    results.initHost().setPid(keeper_.body_.pid());
+  });
+}
+
+kj::Promise<void> KeeperService::build(BuildContext context) {
+  return keeper_.queue([this, context]() mutable {
+    const Outcome outcome = keeper_.build(context.getParams().getImage());
+    write_outcome(context.getResults().initVerdict(), outcome);
+  });
+}
+
+kj::Promise<void> KeeperService::filled(FilledContext context) {
+  return keeper_.queue([this, context]() mutable {
+    const Outcome outcome = keeper_.filled(context.getParams().getPages());
+    write_outcome(context.getResults().initVerdict(), outcome);
+  });
+}
+
+kj::Promise<void> KeeperService::commit(CommitContext context) {
+  // Not queued: it is short, and home waits with its process frozen.
+  auto p = context.getParams();
+  const Outcome outcome = keeper_.commit(p.getEpoch(), p.getHomeMonoNs(), p.getHomeRealNs());
+  write_outcome(context.getResults().initVerdict(), outcome);
+  return kj::READY_NOW;
+}
+
+kj::Promise<void> KeeperService::kick(KickContext context) {
+  keeper_.kick(context.getParams().getSlots());
+  return kj::READY_NOW;
+}
+
+kj::Promise<void> KeeperService::stop(StopContext context) {
+  return keeper_.queue([this, context]() mutable {
+    auto results = context.getResults();
+    const Outcome outcome = keeper_.stop(context.getParams().getGeneration(), results.initState());
+    write_outcome(results.initVerdict(), outcome);
+  });
+}
+
+kj::Promise<void> KeeperService::collect(CollectContext context) {
+  return keeper_.queue([this, context]() mutable {
+    uint64_t pages = 0, bytes = 0;
+    const Outcome outcome = keeper_.collect(context.getParams().getRanges(), pages, bytes);
+    auto results = context.getResults();
+    write_outcome(results.initVerdict(), outcome);
+    results.setPages(pages);
+    results.setBytes(bytes);
+  });
+}
+
+kj::Promise<void> KeeperService::resume(ResumeContext context) {
+  return keeper_.queue([this, context]() mutable {
+    write_outcome(context.getResults().initVerdict(), keeper_.resume());
+  });
+}
+
+kj::Promise<void> KeeperService::pause(PauseContext context) {
+  keeper_.pause(context.getParams().getOn());
+  return kj::READY_NOW;
+}
+
+kj::Promise<void> KeeperService::end(EndContext) {
+  return keeper_.queue([this] {
+    keeper_.ending_ = true;
+    keeper_.body_.kill();
+  });
+}
+
+kj::Promise<void> KeeperService::ping(PingContext context) {
+  auto p = context.getParams();
+  const int64_t mono = now_ns(CLOCK_MONOTONIC), real = now_ns(CLOCK_REALTIME);
+  keeper_.clocks_.sample(p.getHomeMonoNs(), p.getHomeRealNs(), mono, real);
+  if (keeper_.running_) keeper_.write_clock();
+  for (uint32_t slot : keeper_.link_.broken_channels()) {
+    if (auto t = keeper_.thread(slot)) keeper_.body_.signal_thread(t->body_tid, SIGURG);
+  }
+  auto results = context.getResults();
+  results.setCpuNs(cpu_ns(keeper_.body_.pid()));
+  if (auto status = proc::read_status(keeper_.body_.pid())) {
+    results.setRssBytes(status->vm_rss_bytes);
+    results.setThreads(status->threads);
+  }
+  results.setBodyMonoNs(keeper_.clocks_.body_mono(mono));
+  return kj::READY_NOW;
+}
+
+kj::Promise<void> KeeperService::cut(CutContext context) {
+  keeper_.shut(context.getParams().getWhat().cStr());
+  return kj::READY_NOW;
+}
+
+kj::Promise<void> KeeperService::bodyEnds(BodyEndsContext context) {
+  return keeper_.body_.ended().then([context](std::string how) mutable { context.getResults().setHow(how.c_str()); });
+}
+
+}  // namespace om::guest

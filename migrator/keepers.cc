@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "migrator/keepers.h"
+
+#include <fcntl.h>
+
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "common/log.h"
+#include "common/names.h"
+#include "migrator/deputies.h"
+
+namespace om::migrator {
+
+Keepers::Keepers(Loop& loop, const Clock& clock, std::string node,
+                 std::optional<std::pair<uid_t, gid_t>> owner, ChildList& children, Events& events)
+    : loop_(loop),
+      clock_(clock),
+      node_(std::move(node)),
+      owner_(owner),
+      children_(children),
+      events_(events) {}
+
+Result<void> Keepers::start(const Offer& offer) {
+  ChildSpec spec;
+  spec.program = OM_TRY(find_program("om-guest"));
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return errno_error("pipe");
+  UniqueFd read_end(ends[0]);
+  UniqueFd write_end(ends[1]);
+  // The line must fit into the pipe, as nobody reads yet.
+  std::string line = to_json_line(keeper_input(offer));
+  int capacity = ::fcntl(write_end.get(), F_SETPIPE_SZ, 128 << 10);
+  if (capacity < 0) capacity = ::fcntl(write_end.get(), F_GETPIPE_SZ);
+  if (capacity < 0 || line.size() > static_cast<size_t>(capacity)) {
+    return plain_error(fmt::format("the offer is {} bytes long", line.size()));
+  }
+  if (::write(write_end.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
+    return errno_error("write the offer");
+  }
+  write_end.reset();
+  spec.arguments = {"--home", offer.home.text(), "--node", node_};
+  spec.environment = child_environment({});
+  spec.descriptors = {read_end.get(), 2, 2};
+  spec.owner = owner_;
+  uint64_t number = ++last_number_;
+  Keeper keeper;
+  keeper.child = OM_TRY(Child::spawn(loop_, spec, [this, number](int64_t code, int signal) {
+    on_exit(number, code, signal);
+  }));
+  keeper.id = ProcessId::of(keeper.child->pid()).value_or(ProcessId{keeper.child->pid(), 0});
+  keeper.guest = offer.pid;
+  keeper.home = offer.home_node;
+  keeper.memory_bytes = offer.memory_bytes;
+  keeper.started = clock_.now();
+  children_.add(keeper.id, {"keeper", offer.pid, ""});
+  keepers_.emplace(number, std::move(keeper));
+  return {};
+}
+
+void Keepers::on_exit(uint64_t number, int64_t code, int signal) {
+  auto it = keepers_.find(number);
+  Keeper& keeper = it->second;
+  bool clean = code == 0 && signal == 0;
+  std::string how = signal != 0 ? fmt::format("killed by signal {}", signal) : fmt::format("status {}", code);
+  events_.add({"guest_end", keeper.guest, keeper.home, clean ? "" : "KEEPER_FAILED",
+               "keeper of a guest ended: " + how});
+  children_.remove(keeper.id);
+  keepers_.erase(it);
+}
+
+uint32_t Keepers::count() const {
+  uint32_t count = 0;
+  for (auto& [process, entry] : children_.entries()) {
+    if (entry.role == "keeper" && process.alive()) ++count;
+  }
+  return count;
+}
+
+uint64_t Keepers::reserved_bytes() const {
+  uint64_t bytes = 0;
+  for (auto& [number, keeper] : keepers_) {
+    if (clock_.now() - keeper.started < kReservation) bytes += keeper.memory_bytes;
+  }
+  return bytes;
+}
+
+}  // namespace om::migrator

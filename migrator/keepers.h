@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The keepers of the guests on this node: starts one om-guest for every offer that admission has let in,
+// counts them, reaps them. Session and token go in through the keeper's stdin, where no other user sees
+// them. A keeper is in a session of its own and outlives this daemon.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "common/clock.h"
+#include "common/loop.h"
+#include "common/result.h"
+#include "migrator/child_list.h"
+#include "migrator/events.h"
+#include "migrator/offer.h"
+
+namespace om::migrator {
+
+class Keepers {
+ public:
+  // For as long as this the memory of a new guest counts as taken even though it is still free.
+  static constexpr Milliseconds kReservation{10000};
+
+  // owner: whom keepers run as, if this daemon is root.
+  Keepers(Loop& loop, const Clock& clock, std::string node, std::optional<std::pair<uid_t, gid_t>> owner,
+          ChildList& children, Events& events);
+
+  Result<void> start(const Offer& offer);
+  uint32_t count() const;
+  uint64_t reserved_bytes() const;
+
+ private:
+  struct Keeper {
+    std::unique_ptr<Child> child;
+    ProcessId id;
+    pid_t guest = 0;  // pid at its home
+    std::string home;
+    uint64_t memory_bytes = 0;
+    MonotonicTime started;
+  };
+  void on_exit(uint64_t number, int64_t code, int signal);
+
+  Loop& loop_;
+  const Clock& clock_;
+  std::string node_;
+  std::optional<std::pair<uid_t, gid_t>> owner_;
+  ChildList& children_;
+  Events& events_;
+  uint64_t last_number_ = 0;
+  std::map<uint64_t, Keeper> keepers_;
+};
+
+}  // namespace om::migrator

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// om-migrator: parses its arguments, builds the Node, says that it is ready, runs. Exit status 0 after
+// SIGTERM or SIGINT, 1 if something could not be opened, 2 for a wrong command line.
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "common/json_line.h"
+#include "common/log.h"
+#include "migrator/node.h"
+
+#include <nlohmann/json.hpp>
+
+namespace om::migrator {
+namespace {
+
+Result<void> announce(const Options& options, const Node& node) {
+  std::string line = to_json_line(node.ready_line());
+  if (options.ready_fd >= 0) {
+    UniqueFd fd(options.ready_fd);
+    if (::write(fd.get(), line.data(), line.size()) < 0) return errno_error("write to --ready-fd");
+  }
+  if (!options.ready_file.empty()) {
+    // Whoever waits for the file finds it complete.
+    std::string draft = options.ready_file + ".new";
+    UniqueFd fd(::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+    if (!fd || ::write(fd.get(), line.data(), line.size()) < 0 ||
+        ::rename(draft.c_str(), options.ready_file.c_str()) != 0) {
+      return errno_error("write " + options.ready_file);
+    }
+  }
+  return {};
+}
+
+int run(const std::vector<std::string>& arguments) {
+  log_init("om-migrator");
+  auto options = parse_options(arguments);
+  if (!options) {
+    ::fprintf(stderr, "om-migrator: %s\n", options.error().text().c_str());
+    return 2;
+  }
+  if (options->help) {
+    ::fputs(kUsage, stdout);
+    return 0;
+  }
+  log_init("om-migrator[" + options->name + "]");
+  // A peer, a client or a log reader that goes away is an errno, not an end.
+  ::signal(SIGPIPE, SIG_IGN);
+  auto node = Node::create(*options);
+  if (!node) {
+    log_error("main", "{}", node.error().text());
+    return 1;
+  }
+  auto announced = announce(*options, **node);
+  if (!announced) {
+    log_error("main", "{}", announced.error().text());
+    return 1;
+  }
+  log_info("main", "ready: {}", to_json_text((*node)->ready_line()));
+  (*node)->run();
+  log_info("main", "ending; what is away stays away");
+  return 0;
+}
+
+}  // namespace
+}  // namespace om::migrator
+
+int main(int argc, char** argv) {
+  return om::migrator::run(std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
+}

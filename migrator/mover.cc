@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "migrator/mover.h"
+
+#include <nlohmann/json.hpp>
+
+#include "common/log.h"
+
+namespace om::migrator {
+namespace {
+
+constexpr Milliseconds kRetryPause{100};
+constexpr const char* kDetached = "the daemon has been restarted and the deputy has not come back to it";
+
+}  // namespace
+
+struct Mover::Job {
+  ProcessId process;
+  std::string to;
+  int64_t id = 0;
+  Answerer answer;           // empty once the client has been answered
+  std::unique_ptr<Timer> timer;
+  std::unique_ptr<Timer> retry;
+  MonotonicTime started;
+  std::string from;          // where the process was when the job's turn came
+  bool running = false;      // its turn has come
+  bool commanded = false;    // the deputy has been told
+  int attempts = 0;
+};
+
+Mover::Mover(Loop& loop, const Clock& clock, std::string node, ProcessTable& processes, Deputies& deputies,
+             Events& events, Preflight preflight, TargetCheck target_check)
+    : loop_(loop),
+      clock_(clock),
+      node_(std::move(node)),
+      processes_(processes),
+      deputies_(deputies),
+      events_(events),
+      preflight_(std::move(preflight)),
+      target_check_(std::move(target_check)),
+      alive_(std::make_shared<bool>(true)) {}
+
+Mover::~Mover() { *alive_ = false; }
+
+void Mover::request(const ProcessId& process, const std::string& to, Milliseconds limit, Answerer answer) {
+  auto job = std::make_shared<Job>();
+  job->process = process;
+  job->to = to;
+  job->id = ++last_id_;
+  job->answer = std::move(answer);
+  job->from = deputies_.at(process);
+  job->started = clock_.now();
+  job->timer = std::make_unique<Timer>(loop_);
+  job->timer->start(limit, [this, weak = std::weak_ptr<Job>(job)] {
+    if (auto late = weak.lock()) expire(late);
+  });
+  Queue& queue = queues_[process.pid];
+  queue.push_back(job);
+  if (queue.size() == 1) start(job);
+}
+
+Move Mover::describe(const Job& job) const {
+  auto elapsed = std::chrono::duration_cast<Milliseconds>(clock_.now() - job.started).count();
+  return Move{job.process.pid, job.from, job.to, static_cast<uint64_t>(elapsed)};
+}
+
+void Mover::start(const std::shared_ptr<Job>& job) {
+  job->running = true;
+  ++job->attempts;
+  if (job->attempts == 1) job->started = clock_.now();
+  pid_t pid = job->process.pid;
+  auto process = read_process(pid);
+  if (!process || !(process->id == job->process)) {
+    return finish(job, unmoved_record(describe(*job), "failed", "NO_SUCH_PROCESS", "the process has ended"));
+  }
+  job->from = deputies_.at(job->process);
+  if (deputies_.detached(job->process)) {
+    // After a restart of the daemon the deputy comes back by itself; as long as the client waits, so do we.
+    if (!job->answer) return finish(job, unmoved_record(describe(*job), "failed", "DEPUTY_LOST", kDetached));
+    --job->attempts;
+    job->retry = std::make_unique<Timer>(loop_);
+    return job->retry->start(kRetryPause, [this, weak = std::weak_ptr<Job>(job)] {
+      if (auto again = weak.lock()) start(again);
+    });
+  }
+  DeputyLink::State state = deputies_.state(job->process);
+  if (state == DeputyLink::State::kLost) {
+    return finish(job, unmoved_record(describe(*job), "failed", "DEPUTY_LOST",
+                                      "its deputy has gone while it was at " + job->from));
+  }
+  if (job->from == job->to && state != DeputyLink::State::kMoving) {
+    return finish(job, already_there_record(describe(*job)));
+  }
+  if (job->to != node_) {
+    auto refusal = target_check_(job->to);
+    if (refusal) return finish(job, unmoved_record(describe(*job), "refused", refusal->code, refusal->message));
+  }
+  if (deputies_.find(pid) != nullptr) return command(job, *process);
+
+  // At home and native: look before anything is stopped. Off the loop, as it reads a lot of /proc.
+  auto reasons = std::make_shared<std::vector<Refusal>>();
+  run_in_pool(
+      loop_, [reasons, pid, preflight = preflight_] { *reasons = preflight(pid); },
+      [this, alive = alive_, job, reasons, process = *process] {
+        if (!*alive) return;
+        if (reasons->empty()) return command(job, process);
+        finish(job, unmoved_record(describe(*job), "refused", reasons->front().code, reasons->front().message));
+      });
+}
+
+void Mover::command(const std::shared_ptr<Job>& job, const ProcessInfo& process) {
+  if (!job->answer) {
+    // Its time was over before anything was begun.
+    return finish(job, unmoved_record(describe(*job), "failed", "TIMEOUT", "not begun in time"));
+  }
+  auto deputy = deputies_.ensure(process);
+  if (!deputy) {
+    return finish(job, unmoved_record(describe(*job), "failed", "INTERNAL", deputy.error().text()));
+  }
+  bool home = job->to == node_;
+  Json line{{"verb", home ? "home" : "depart"}};
+  if (!home) line["to"] = job->to;
+  job->commanded = true;
+  (*deputy)->command(std::move(line), job->id, [this, job](const Json& data) {
+    finish(job, checked_record(describe(*job), data));
+  });
+}
+
+void Mover::finish(const std::shared_ptr<Job>& job, Json record) {
+  bool noop = record["code"] == "ALREADY_THERE";
+  if (!noop) {
+    std::string message = record["message"];
+    if (record["result"] == "moved") {
+      message = fmt::format("{} -> {} in {} ms, frozen {} ms", job->from, job->to, record["total_ms"].dump(),
+                            record["freeze_ms"].dump());
+    }
+    events_.add({record["result"], job->process.pid, job->to, record["code"], message});
+  }
+  if (job->answer) std::exchange(job->answer, nullptr)(answer_of(record));
+  job->timer.reset();
+  job->retry.reset();
+  pid_t pid = job->process.pid;
+  Queue& queue = queues_.at(pid);
+  queue.pop_front();
+  if (queue.empty()) {
+    queues_.erase(pid);
+  } else {
+    start(std::shared_ptr<Job>(queue.front()));
+  }
+}
+
+void Mover::expire(const std::shared_ptr<Job>& job) {
+  std::string message = job->running ? "the migration is not finished yet and goes on; see om where"
+                                     : "an earlier migration of this process is not finished yet";
+  Json record = unmoved_record(describe(*job), "failed", "TIMEOUT", message);
+  std::exchange(job->answer, nullptr)(answer_of(record));
+  if (job->running) return;  // it stays the first of its queue until the deputy is done with it
+  Queue& queue = queues_.at(job->process.pid);
+  std::erase(queue, job);
+}
+
+void Mover::on_deputy_gone(pid_t pid, bool clean) {
+  auto it = queues_.find(pid);
+  if (it == queues_.end()) return;
+  std::shared_ptr<Job> job = it->second.front();
+  if (!job->commanded) return;
+  job->commanded = false;
+  // A deputy that has just brought its process home ends, and the next command may have come too late for it.
+  if (clean && job->attempts < 3 && job->process.alive()) return start(job);
+  bool ended = !job->process.alive();
+  finish(job, unmoved_record(describe(*job), "failed", ended ? "NO_SUCH_PROCESS" : "DEPUTY_LOST",
+                             ended ? "the process has ended" : "the deputy ended without a result"));
+}
+
+}  // namespace om::migrator

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "migrator/node.h"
+
+#include <pwd.h>
+#include <signal.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "common/cpu_baseline.h"
+#include "common/log.h"
+#include "common/names.h"
+#include "common/preflight.h"
+#include "common/proc/process.h"
+#include "migrator/verbs.h"
+
+namespace om::migrator {
+namespace {
+
+constexpr Milliseconds kSamplePeriod{2000};
+
+// The reason that says most comes first: not being preloaded follows from some of the others.
+std::vector<Refusal> preflight(pid_t pid) {
+  std::vector<Refusal> refusals;
+  for (const Reason& reason : preflight_process(pid)) {
+    Refusal refusal{std::string(reason.name()), reason.message()};
+    bool cause = reason.code == ReasonCode::kStaticBinary || reason.code == ReasonCode::kSanitizer;
+    refusals.insert(cause ? refusals.begin() : refusals.end(), std::move(refusal));
+  }
+  return refusals;
+}
+
+// A process started by `om run --cpu` keeps to its baseline.
+std::vector<std::string> used_features(pid_t pid, const std::vector<std::string>& features) {
+  const std::string prefix = std::string(kCpuBaselineVariable) + "=";
+  for (const std::string& entry : proc::read_environ(pid).value_or({})) {
+    if (entry.compare(0, prefix.size(), prefix) != 0) continue;
+    const CpuBaseline* baseline = find_cpu_baseline(std::string_view(entry).substr(prefix.size()));
+    return baseline == nullptr ? features : restrict_features(features, *baseline);
+  }
+  return features;
+}
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"  // KJ owns through the type made
+class TaskErrors final : public kj::TaskSet::ErrorHandler {
+ public:
+  void taskFailed(kj::Exception&& exception) override {
+    log_error("node", "{}", exception.getDescription().cStr());
+  }
+};
+#pragma GCC diagnostic pop
+
+Result<std::optional<std::pair<uid_t, gid_t>>> guest_owner(const Options& options) {
+  std::optional<std::pair<uid_t, gid_t>> owner;
+  if (::geteuid() != 0) return owner;
+  errno = 0;
+  const passwd* entry = ::getpwnam(options.guest_user.c_str());
+  if (entry == nullptr) return plain_error("there is no user " + escaped(options.guest_user, 40) + " for guests");
+  if (entry->pw_uid == 0) return plain_error("guests may not run as root");
+  owner = {entry->pw_uid, entry->pw_gid};
+  return owner;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Node>> Node::create(const Options& options) {
+  OM_TRY(check_listen(options, in_private_network_namespace()));
+  if (!options.listen.is_loopback() && options.insecure) {
+    log_warn("node", "listening on {} without authentication: whoever reaches it can run code here",
+             options.listen.host());
+  }
+  auto owner = OM_TRY(guest_owner(options));
+  NodeFacts facts = OM_TRY(read_fixed_facts(options.name));
+  std::error_code error;
+  std::filesystem::create_directories(options.state_dir, error);
+  if (error) return Error{error.value(), "create " + options.state_dir};
+  Options bound = options;
+  UniqueFd listener = OM_TRY(listen_tcp(bound.listen));
+  std::unique_ptr<Node> node(new Node(bound, std::move(listener), std::move(facts), owner));
+  OM_TRY(node->reload_peers());
+  // Last: who can connect finds everything in place.
+  mode_t mode = ::geteuid() == 0 ? 0666 : 0600;
+  node->control_ = OM_TRY(ControlServer::listen(node->loop_, options.control, mode));
+  node->verbs_ = std::make_unique<Verbs>(*node);
+  node->control_->serve(
+      [verbs = node->verbs_.get()](const Caller& caller, const Json& request, Verbs::Answerer answer) {
+        verbs->handle(caller, request, std::move(answer));
+      },
+      [verbs = node->verbs_.get()](const Caller& caller, const Json& request,
+                                   std::unique_ptr<JsonStream>& stream) {
+        return verbs->adopt(caller, request, stream);
+      });
+  return node;
+}
+
+Node::Node(const Options& options, UniqueFd listener, NodeFacts fixed_facts,
+           std::optional<std::pair<uid_t, gid_t>> guest_owner)
+    : options_(options),
+      fixed_facts_(std::move(fixed_facts)),
+      kj_(loop_),
+      children_(options_.state_dir + "/children"),
+      events_(clock_),
+      processes_(clock_, options_.control, options_.control == default_control_path(::geteuid())),
+      keepers_(loop_, clock_, options_.name, guest_owner, children_, events_),
+      deputies_(loop_,
+                Deputies::Settings{options_.name, options_.listen.host(), options_.control, ::geteuid() == 0},
+                children_, events_),
+      mover_(loop_, clock_, options_.name, processes_, deputies_, events_, preflight,
+             [this](const std::string& name) { return check_target(name); }),
+      peers_(kj_, peer_local()),
+      service_(kj_, std::move(listener), service_local()),
+      task_errors_(kj::heap<TaskErrors>()),
+      tasks_(kj::heap<kj::TaskSet>(*task_errors_)),
+      sampler_(loop_) {
+  deputies_.set_handlers(
+      {[this](pid_t pid, int64_t id, const std::string& to, Offer offer) { need_guest(pid, id, to, std::move(offer)); },
+       [this](pid_t pid, bool clean) {
+         mover_.on_deputy_gone(pid, clean);
+         if (verbs_) verbs_->on_deputy_gone(pid);
+       }});
+  sampler_.start_repeating(kSamplePeriod, [this] {
+    deputies_.prune();
+    children_.prune();
+    std::vector<pid_t> away;
+    for (const ProcessId& process : deputies_.processes()) away.push_back(process.pid);
+    processes_.sample(away);
+  });
+  hangup_ = std::make_unique<SignalWatcher>(loop_, SIGHUP, [this] {
+    auto reloaded = reload_peers();
+    if (!reloaded) log_error("node", "{}, keeping the peers as they were", reloaded.error().text());
+  });
+  terminate_ = std::make_unique<SignalWatcher>(loop_, SIGTERM, [this] { loop_.stop(); });
+  interrupt_ = std::make_unique<SignalWatcher>(loop_, SIGINT, [this] { loop_.stop(); });
+}
+
+Node::~Node() = default;
+
+void Node::run() { loop_.run(); }
+
+Json Node::ready_line() const {
+  return Json{{"name", options_.name},
+              {"address", options_.listen.host()},
+              {"port", options_.listen.port()},
+              {"control", options_.control},
+              {"pid", ::getpid()}};
+}
+
+NodeFacts Node::facts() {
+  NodeFacts facts = fixed_facts_;
+  refresh_facts(facts);
+  facts.guests = keepers_.count();
+  return facts;
+}
+
+Result<void> Node::reload_peers() {
+  if (options_.peers_file.empty()) return {};
+  peers_.set(OM_TRY(read_peers_file(options_.peers_file, options_.name)));
+  return {};
+}
+
+std::optional<Refusal> Node::admit(const Offer& offer) {
+  Host host;
+  host.name = options_.name;
+  host.accepts = options_.accept;
+  host.keeper_gate_abi = fixed_facts_.keeper_gate_abi;
+  host.cpu_features = fixed_facts_.cpu_features;
+  host.cpus = allowed_cpus().value_or({});
+  host.free_bytes = facts().free_bytes;
+  host.reserved_bytes = keepers_.reserved_bytes();
+  host.headroom_bytes = options_.headroom_bytes;
+  std::optional<Refusal> refusal = refuse_offer(offer, host);
+  if (!refusal) {
+    auto started = keepers_.start(offer);
+    if (!started) refusal = Refusal{"INTERNAL", "node " + options_.name + ": " + started.error().text()};
+  }
+  events_.add({refusal ? "rejected" : "admitted", offer.pid, offer.home_node, refusal ? refusal->code : "",
+               refusal ? refusal->message : "a guest comes"});
+  return refusal;
+}
+
+std::optional<Refusal> Node::check_target(const std::string& name) {
+  const PeerLink* link = peers_.find(name);
+  if (link != nullptr && link->up()) return std::nullopt;
+  Reason reason{ReasonCode::kTargetUnreachable, name + (link == nullptr ? " is no peer" : ", " + link->reason())};
+  return Refusal{std::string(reason.name()), reason.message()};
+}
+
+void Node::need_guest(pid_t pid, int64_t id, const std::string& to, Offer offer) {
+  auto answer = [this, pid, id](const std::optional<Refusal>& refusal) {
+    DeputyLink* link = deputies_.find(pid);
+    if (link == nullptr) return;
+    link->answer_guest(id, refusal ? refusal->code : "", refusal ? refusal->message : "");
+  };
+  PeerLink* link = peers_.find(to);
+  auto process = read_process(pid);
+  if (link == nullptr || !process) return answer(check_target(to));
+  // The deputy belongs to the user: what identifies the process comes from us.
+  offer.pid = pid;
+  offer.uid = process->uid;
+  offer.cpu_features = used_features(pid, offer.cpu_features);
+  offer.home_node = options_.name;
+  uint16_t port = offer.home.port();
+  offer.home = options_.listen;
+  offer.home.set_port(port);
+  // Moved: KJ keeps a reference to a callable that is given by name.
+  tasks_->add(link->admit(offer).then(kj::mv(answer)));
+}
+
+PeerLink::Local Node::peer_local() {
+  PeerLink::Local local;
+  local.from = options_.listen;
+  local.facts = [this] { return facts(); };
+  local.on_change = [this](const std::string& peer, bool up, const std::string& reason) {
+    events_.add({up ? "peer_up" : "peer_down", 0, peer, "", up ? "is up" : reason});
+  };
+  return local;
+}
+
+NodeService::Local Node::service_local() {
+  NodeService::Local local;
+  local.facts = [this] { return facts(); };
+  local.address_of = [this](const std::string& name) { return peers_.address_of(name); };
+  local.on_hello = [this](const std::string& name) {
+    if (PeerLink* link = peers_.find(name)) link->nudge();
+  };
+  local.admit = [this](const Offer& offer) { return admit(offer); };
+  return local;
+}
+
+}  // namespace om::migrator

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Composition root of om-migrator: makes every part, hands each what it depends on, and holds them in the
+// order in which they must go. The parts do not know this class, except the verbs of the control socket.
+#pragma once
+
+#include <memory>
+
+#include "common/clock.h"
+#include "common/loop.h"
+#include "common/uvkj.h"
+#include "migrator/child_list.h"
+#include "migrator/control_server.h"
+#include "migrator/deputies.h"
+#include "migrator/events.h"
+#include "migrator/keepers.h"
+#include "migrator/mover.h"
+#include "migrator/node_service.h"
+#include "migrator/options.h"
+#include "migrator/peer_table.h"
+#include "migrator/process_table.h"
+
+namespace om::migrator {
+
+class Node {
+ public:
+  // Opens everything; the Error says what could not be.
+  static Result<std::unique_ptr<Node>> create(const Options& options);
+  ~Node();
+
+  // Until SIGTERM or SIGINT.
+  void run();
+
+  // {name, address, port, control, pid}: what --ready-fd gets.
+  Json ready_line() const;
+
+ private:
+  friend class Verbs;
+
+  Node(const Options& options, UniqueFd listener, NodeFacts fixed_facts,
+       std::optional<std::pair<uid_t, gid_t>> guest_owner);
+
+  NodeFacts facts();
+  Result<void> reload_peers();
+  std::optional<Refusal> admit(const Offer& offer);
+  std::optional<Refusal> check_target(const std::string& name);
+  void need_guest(pid_t pid, int64_t id, const std::string& to, Offer offer);
+  PeerLink::Local peer_local();
+  NodeService::Local service_local();
+
+  Options options_;
+  NodeFacts fixed_facts_;
+  SystemClock clock_;
+  Loop loop_;
+  UvKj kj_;
+  ChildList children_;
+  Events events_;
+  ProcessTable processes_;
+  Keepers keepers_;
+  Deputies deputies_;
+  Mover mover_;
+  PeerTable peers_;
+  NodeService service_;
+  kj::Own<kj::TaskSet::ErrorHandler> task_errors_;
+  kj::Own<kj::TaskSet> tasks_;  // admissions under way
+  std::unique_ptr<class Verbs> verbs_;
+  std::unique_ptr<ControlServer> control_;
+  Timer sampler_;
+  std::unique_ptr<SignalWatcher> hangup_;
+  std::unique_ptr<SignalWatcher> terminate_;
+  std::unique_ptr<SignalWatcher> interrupt_;
+};
+
+}  // namespace om::migrator

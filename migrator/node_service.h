@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What this node serves to its peers: wire::Node (common/schema/node.capnp) on a TCP listener. Every
+// connection has a service of its own, which knows the address it came from. Nothing a peer says is trusted:
+// an offer is taken only if its home node is a peer of ours and both the connection and the deputy's
+// listener have that peer's address.
+#pragma once
+
+#include <capnp/message.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "common/uvkj.h"
+#include "migrator/admission.h"
+#include "migrator/facts.h"
+
+namespace om::migrator {
+
+// For every connection between nodes: a hello or an offer is some tens of KiB.
+inline capnp::ReaderOptions peer_reader_options() {
+  capnp::ReaderOptions options;
+  options.traversalLimitInWords = 1 << 17;  // 1 MiB
+  options.nestingLimit = 16;
+  return options;
+}
+
+// A bound, listening TCP socket; port 0 becomes the one that the kernel chose. The address is updated.
+Result<UniqueFd> listen_tcp(Address& address);
+
+class NodeService {
+ public:
+  static constexpr size_t kMaxConnections = 1024;
+
+  struct Local {
+    std::function<NodeFacts()> facts;
+    // The configured address of a peer; nullopt for a stranger.
+    std::function<std::optional<Address>(const std::string& name)> address_of;
+    std::function<void(const std::string& peer)> on_hello;
+    // Admission and start of the keeper; nullopt: started.
+    std::function<std::optional<Refusal>(const Offer&)> admit;
+  };
+
+  NodeService(UvKj& kj, UniqueFd listener, Local local);
+  ~NodeService() noexcept(false);
+
+ private:
+  struct Connection;
+  class Server;
+  class TaskErrors;
+  void accept_some();
+
+  UvKj& kj_;
+  UniqueFd listener_;
+  Local local_;
+  Poller poller_;
+  size_t connections_ = 0;
+  std::unique_ptr<TaskErrors> errors_;
+  kj::Own<kj::TaskSet> tasks_;
+};
+
+}  // namespace om::migrator

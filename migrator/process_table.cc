@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "migrator/process_table.h"
+
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+
+#include "common/proc/maps.h"
+#include "common/proc/process.h"
+#include "common/proc/stat.h"
+#include "common/proc/status.h"
+
+namespace om::migrator {
+namespace {
+
+uint64_t ticks_to_ms(uint64_t ticks) {
+  static const auto per_second = static_cast<uint64_t>(::sysconf(_SC_CLK_TCK));
+  return ticks * 1000 / per_second;
+}
+
+uint64_t boot_time_ms() {
+  timespec now{};
+  ::clock_gettime(CLOCK_BOOTTIME, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1000000;
+}
+
+std::string program_name(pid_t pid) {
+  auto link = proc::read_link(proc::proc_path(pid, "exe"));
+  if (!link) return "";
+  return link->substr(link->rfind('/') + 1);
+}
+
+// Ours may be started from an environment that preloads everything.
+bool own_program(pid_t pid) {
+  static const std::set<std::string> kOwn{"om",        "openmosix", "om-migrator",
+                                          "om-deputy", "om-guest",  "om-body"};
+  return kOwn.count(program_name(pid)) != 0;
+}
+
+bool is_body(pid_t pid) {
+  auto stat = proc::read_stat(pid);
+  if (!stat) return false;
+  auto parent = proc::read_stat(stat->ppid);
+  return parent && parent->comm == "om-guest";
+}
+
+bool same_file(const std::string& a, const std::string& b) {
+  struct stat sa{};
+  struct stat sb{};
+  return ::stat(a.c_str(), &sa) == 0 && ::stat(b.c_str(), &sb) == 0 && sa.st_dev == sb.st_dev &&
+         sa.st_ino == sb.st_ino;
+}
+
+}  // namespace
+
+Result<ProcessInfo> read_process(pid_t pid) {
+  proc::Stat stat = OM_TRY(proc::read_stat(pid));
+  proc::Status status = OM_TRY(proc::read_status(pid));
+  ProcessInfo info;
+  info.id = ProcessId{pid, stat.starttime};
+  if (stat.state == 'Z' || stat.state == 'X') return Error{ESRCH, "read process " + std::to_string(pid)};
+  info.uid = status.uid[0];
+  info.gid = status.gid[0];
+  info.threads = static_cast<uint32_t>(std::max<int64_t>(stat.num_threads, 0));
+  info.rss_bytes = status.vm_rss_bytes;
+  info.cpu_ms = ticks_to_ms(stat.utime + stat.stime);
+  uint64_t now = boot_time_ms();
+  uint64_t start = ticks_to_ms(stat.starttime);
+  info.age_ms = now > start ? now - start : 0;
+  info.state = stat.state;
+  auto arguments = proc::read_cmdline(pid);
+  if (arguments) {
+    for (const std::string& argument : *arguments) {
+      info.command += (info.command.empty() ? "" : " ") + argument;
+    }
+  }
+  if (info.command.empty()) info.command = "[" + stat.comm + "]";
+  return info;
+}
+
+ProcessTable::ProcessTable(const Clock& clock, std::string control_path, bool default_node)
+    : clock_(clock), control_path_(std::move(control_path)), default_node_(default_node) {}
+
+bool ProcessTable::names_this_node(const std::vector<std::string>& environment) const {
+  constexpr std::string_view kName = "OM_CONTROL=";
+  for (const std::string& entry : environment) {
+    if (entry.compare(0, kName.size(), kName) != 0) continue;
+    std::string path = entry.substr(kName.size());
+    // getenv() finds the first one; an empty one counts as none, as in om.
+    if (path.empty()) return default_node_;
+    return path == control_path_ || same_file(path, control_path_);
+  }
+  return default_node_;
+}
+
+ProcessTable::Membership ProcessTable::membership(pid_t pid) const {
+  auto maps = proc::read_maps(pid);
+  if (!maps) {
+    bool denied = maps.error().err == EACCES || maps.error().err == EPERM;
+    return denied ? Membership::kUnreadable : Membership::kGone;
+  }
+  bool loaded = std::any_of(maps->begin(), maps->end(), [](const proc::Mapping& mapping) {
+    return mapping.basename() == "libom.so";
+  });
+  if (!loaded || own_program(pid) || is_body(pid)) return Membership::kNotLoaded;
+  auto environment = proc::read_environ(pid);
+  if (!environment) return Membership::kUnreadable;
+  return names_this_node(*environment) ? Membership::kMember : Membership::kOtherNode;
+}
+
+std::vector<ProcessInfo> ProcessTable::scan() {
+  std::vector<ProcessInfo> found;
+  auto pids = proc::list_processes();
+  if (!pids) return found;
+  for (pid_t pid : *pids) {
+    if (membership(pid) != Membership::kMember) continue;
+    auto info = read_process(pid);
+    if (!info) continue;
+    samples_.try_emplace(info->id, Sample{clock_.now(), info->cpu_ms, 0, false});
+    found.push_back(std::move(*info));
+  }
+  return found;
+}
+
+void ProcessTable::sample(const std::vector<pid_t>& others) {
+  for (pid_t pid : others) {
+    auto info = read_process(pid);
+    if (info) samples_.try_emplace(info->id, Sample{clock_.now(), info->cpu_ms, 0, false});
+  }
+  for (auto it = samples_.begin(); it != samples_.end();) {
+    auto info = read_process(it->first.pid);
+    if (!info || !(info->id == it->first)) {
+      it = samples_.erase(it);
+      continue;
+    }
+    Sample& sample = it->second;
+    MonotonicTime now = clock_.now();
+    double elapsed_ms = std::chrono::duration<double, std::milli>(now - sample.time).count();
+    if (elapsed_ms > 0) {
+      uint64_t used = info->cpu_ms > sample.cpu_ms ? info->cpu_ms - sample.cpu_ms : 0;
+      sample = Sample{now, info->cpu_ms, 100.0 * static_cast<double>(used) / elapsed_ms, true};
+    }
+    ++it;
+  }
+}
+
+double ProcessTable::cpu_percent(const ProcessInfo& process) const {
+  auto it = samples_.find(process.id);
+  if (it != samples_.end() && it->second.measured) return it->second.percent;
+  if (process.age_ms == 0) return 0;
+  return 100.0 * static_cast<double>(process.cpu_ms) / static_cast<double>(process.age_ms);
+}
+
+pid_t ProcessTable::resolve(pid_t pid) const {
+  std::string name = program_name(pid);
+  if (name != "om" && name != "openmosix") return pid;
+  auto children = proc::list_children(pid);
+  return children && children->size() == 1 ? children->front() : pid;
+}
+
+}  // namespace om::migrator

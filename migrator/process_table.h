@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The preloaded processes of this node, found in /proc: nobody registers. A process belongs to the node
+// whose control socket its environment names in OM_CONTROL, and without that variable to the default node
+// of its user. Bodies of guests and our own programs are left out. CPU use is measured over the time between
+// two calls of sample().
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/process_id.h"
+#include "common/result.h"
+
+namespace om::migrator {
+
+struct ProcessInfo {
+  ProcessId id;
+  uid_t uid = 0;  // real, effective and saved when dumpable; the real one
+  gid_t gid = 0;
+  uint32_t threads = 0;
+  uint64_t rss_bytes = 0;
+  uint64_t cpu_ms = 0;   // user + system, ever
+  uint64_t age_ms = 0;   // since its start
+  char state = '?';      // as in /proc/PID/stat
+  std::string command;   // arguments joined by blanks; the name in brackets if there are none
+};
+
+// ESRCH if there is no such process.
+Result<ProcessInfo> read_process(pid_t pid);
+
+class ProcessTable {
+ public:
+  enum class Membership {
+    kMember,      // preloaded and ours
+    kOtherNode,   // preloaded, but its OM_CONTROL names another socket
+    kNotLoaded,   // libom.so is not in it
+    kUnreadable,  // another user's
+    kGone,
+  };
+
+  // control_path: this node's socket. default_node: processes without OM_CONTROL are ours.
+  ProcessTable(const Clock& clock, std::string control_path, bool default_node);
+
+  Membership membership(pid_t pid) const;
+
+  // All members, ascending by pid.
+  std::vector<ProcessInfo> scan();
+
+  // Call every few seconds: measures the members found by the last scan() and those given.
+  void sample(const std::vector<pid_t>& others);
+
+  // 100 is one whole CPU; since the process started if there are no two samples yet.
+  double cpu_percent(const ProcessInfo& process) const;
+
+  // The process that the user means by this pid: for `om run` the job that it watches, else the pid itself.
+  pid_t resolve(pid_t pid) const;
+
+ private:
+  struct Sample {
+    MonotonicTime time;
+    uint64_t cpu_ms = 0;
+    double percent = 0;
+    bool measured = false;
+  };
+
+  bool names_this_node(const std::vector<std::string>& environment) const;
+
+  const Clock& clock_;
+  std::string control_path_;
+  bool default_node_;
+  std::map<ProcessId, Sample> samples_;
+};
+
+}  // namespace om::migrator
