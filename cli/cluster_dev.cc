@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// om cluster dev start | stop | env: a cluster of several nodes on this machine, for demonstrations, tests
+// and benchmarks. start returns when all nodes are up and see each other; stop leaves nothing behind.
+#include <errno.h>
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "cli/client.h"
+#include "cli/cluster_daemons.h"
+#include "cli/cluster_netns.h"
+#include "cli/cluster_state.h"
+#include "cli/output.h"
+#include "cli/verbs.h"
+#include "common/names.h"
+
+namespace om::cli {
+namespace {
+
+constexpr int kMaxNodes = 64;
+constexpr Milliseconds kMeetLimit{20000};
+constexpr Milliseconds kRecallLimit{15000};
+constexpr Milliseconds kEndPatience{5000};
+
+int fail(const Error& error) { return report({ExitCode::kFailure, "", error.text()}); }
+
+Result<void> make_directory(const std::string& path) {
+  if (::mkdir(path.c_str(), 0755) != 0) return errno_error("create " + path);
+  return {};
+}
+
+Result<void> write_peers(const ClusterState& state) {
+  std::string text;
+  for (const ClusterNode& node : state.nodes) text += fmt::format("{} {}\n", node.name, node.address);
+  std::string path = state.dir + "/peers";
+  UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (!file || ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+    return errno_error("write " + path);
+  }
+  return {};
+}
+
+// How many nodes this one sees, itself included.
+size_t nodes_up(const ClusterNode& node) {
+  Answer answer = request(node.control, {{"verb", "nodes"}}, Milliseconds(5000));
+  if (!answer.ok || !answer.data.is_array()) return 0;
+  size_t up = 0;
+  for (const Json& item : answer.data) {
+    if (json_string_or(item, "state", 16, "").value_or("") == "up") ++up;
+  }
+  return up;
+}
+
+Result<void> wait_until_all_meet(const ClusterState& state) {
+  MonotonicTime deadline = std::chrono::steady_clock::now() + kMeetLimit;
+  for (const ClusterNode& node : state.nodes) {
+    while (nodes_up(node) < state.nodes.size()) {
+      if (std::chrono::steady_clock::now() > deadline) {
+        return plain_error(fmt::format("node {} does not see all others after {} s; see {}/log", node.name,
+                                       kMeetLimit.count() / 1000, node_dir(state, node.name)));
+      }
+      // Asked again, as there is nothing to wait on: the peers dial each other within a second.
+      std::this_thread::sleep_for(Milliseconds(20));
+    }
+  }
+  return {};
+}
+
+// Start is not to be cut in two between making something and noting it.
+class SignalsHeld {
+ public:
+  SignalsHeld() {
+    sigset_t set = held();
+    ::sigprocmask(SIG_BLOCK, &set, &before_);
+  }
+  ~SignalsHeld() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
+  const sigset_t& before() const { return before_; }
+  Result<void> check() const {
+    sigset_t pending;
+    ::sigpending(&pending);
+    for (int signal : {SIGINT, SIGTERM, SIGHUP}) {
+      if (sigismember(&pending, signal) == 1) return Error{EINTR, "start"};
+    }
+    return {};
+  }
+
+ private:
+  static sigset_t held() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
+    return set;
+  }
+  sigset_t before_;
+};
+
+Result<void> build(ClusterState& state, const ClusterArguments& arguments, const SignalsHeld& signals) {
+  std::string program = OM_TRY(find_program("om-migrator"));
+  std::string tag = cluster_tag(state.dir);
+  if (arguments.netns) state.switch_namespace = namespace_name(tag, "sw");
+  for (int number = 1; number <= arguments.nodes; ++number) {
+    ClusterNode node;
+    node.name = fmt::format("n{}", number);
+    node.address = arguments.netns ? namespace_address(number) : fmt::format("127.0.0.{}", number);
+    node.control = control_path_in(state, node.name);
+    if (arguments.netns) node.namespace_name = namespace_name(tag, node.name);
+    state.nodes.push_back(std::move(node));
+  }
+  OM_TRY(save_cluster(state));
+  if (!state.socket_dir.empty()) {
+    if (::mkdir(state.socket_dir.c_str(), 0755) != 0) return errno_error("create " + state.socket_dir);
+  }
+  if (arguments.netns) OM_TRY(make_switch(state.switch_namespace));
+  // Nobody knows anybody until all ports are known.
+  ClusterState empty;
+  empty.dir = state.dir;
+  OM_TRY(write_peers(empty));
+  int number = 0;
+  for (ClusterNode& node : state.nodes) {
+    OM_TRY(signals.check());
+    OM_TRY(make_directory(node_dir(state, node.name)));
+    if (arguments.netns) OM_TRY(make_node_namespace(node.namespace_name, state.switch_namespace, ++number));
+    auto ready = start_daemon(state, node, program, signals.before());
+    if (!ready) return plain_error(fmt::format("node {}: {}", node.name, ready.error().text()));
+    node.address = ready->address;
+    OM_TRY(save_cluster(state));
+  }
+  OM_TRY(write_peers(state));
+  for (const ClusterNode& node : state.nodes) {
+    Answer answer = request(node.control, {{"verb", "peers.reload"}}, Milliseconds(5000));
+    if (!answer.ok) return plain_error(fmt::format("node {}: {}", node.name, answer.failure.message));
+  }
+  OM_TRY(signals.check());
+  return wait_until_all_meet(state);
+}
+
+// Brings home what is away; a process whose keeper ends under it would be lost.
+void recall_all(const ClusterState& state) {
+  for (const ClusterNode& node : state.nodes) {
+    if (!node.daemon || !node.daemon->alive()) continue;
+    Answer answer = request(node.control, {{"verb", "recall"}, {"timeout_ms", kRecallLimit.count()}},
+                            kRecallLimit + Milliseconds(2000));
+    if (!answer.ok || !answer.data.contains("failed")) continue;
+    for (const Json& item : answer.data["failed"]) {
+      if (json_string_or(item, "code", 64, "").value_or("") == "NO_SUCH_PROCESS") continue;  // it has ended
+      complain(fmt::format("process {} could not be brought home: {}", json_int_or(item, "pid", 0, INT32_MAX, 0).value_or(0),
+                           json_string_or(item, "message", 4096, "").value_or("")));
+    }
+  }
+}
+
+// Everything that start has made. Goes on after a failure; the last Error is returned.
+Result<void> tear_down(const ClusterState& state) {
+  Result<void> result;
+  recall_all(state);
+  std::vector<ProcessId> daemons;
+  for (const ClusterNode& node : state.nodes) {
+    if (node.daemon) daemons.push_back(*node.daemon);
+  }
+  std::vector<ProcessId> left = end_processes(daemons, kEndPatience);
+  // After the daemons, which could start more.
+  for (const ProcessId& process : end_processes(cluster_children(state), kEndPatience)) left.push_back(process);
+  for (const ProcessId& process : left) result = plain_error(fmt::format("process {} does not end", process.pid));
+  for (const ClusterNode& node : state.nodes) {
+    if (node.namespace_name.empty()) continue;
+    auto removed = remove_namespace(node.namespace_name);
+    if (!removed) result = removed.error();
+  }
+  if (!state.switch_namespace.empty()) {
+    auto removed = remove_namespace(state.switch_namespace);
+    if (!removed) result = removed.error();
+  }
+  std::error_code error;
+  for (const ClusterNode& node : state.nodes) std::filesystem::remove_all(node_dir(state, node.name), error);
+  if (!state.socket_dir.empty()) std::filesystem::remove_all(state.socket_dir, error);
+  std::filesystem::remove(state.dir + "/peers", error);
+  // Last: as long as it is there, stop can be tried again.
+  if (result) std::filesystem::remove(state_file(state.dir), error);
+  if (result && state.made_dir) std::filesystem::remove(state.dir, error);
+  return result;
+}
+
+}  // namespace
+
+int cluster_dev_start(const ClusterArguments& arguments) {
+  if (arguments.nodes < 1 || arguments.nodes > kMaxNodes) {
+    return report({ExitCode::kUsage, "", fmt::format("--nodes: 1 to {}", kMaxNodes)});
+  }
+  if (arguments.netns && ::geteuid() != 0) {
+    return report({ExitCode::kPermission, "PERMISSION", "--netns needs root"});
+  }
+  auto dir = absolute_path(arguments.dir);
+  if (!dir) return fail(dir.error());
+  SignalsHeld signals;
+  ClusterState state;
+  state.dir = *dir;
+  if (::mkdir(dir->c_str(), 0755) == 0) {
+    state.made_dir = true;
+  } else if (errno != EEXIST) {
+    return fail(errno_error("create " + *dir));
+  }
+  auto lock = lock_cluster(*dir);
+  if (!lock) return fail(lock.error());
+  for (const auto& name : {std::string("cluster.json"), std::string("n1")}) {
+    if (::access((*dir + "/" + name).c_str(), F_OK) == 0) {
+      return fail(plain_error(fmt::format("{} holds a cluster already (or what is left of one): om cluster dev "
+                                          "stop --dir {}", *dir, shell_quoted(*dir))));
+    }
+  }
+  auto built = build(state, arguments, signals);
+  if (!built) {
+    complain(built.error().text());
+    auto cleared = tear_down(state);
+    if (!cleared) complain(cleared.error().text());
+    return static_cast<int>(ExitCode::kFailure);
+  }
+  std::string text;
+  for (const ClusterNode& node : state.nodes) text += fmt::format("{} {}\n", node.name, node.address);
+  return print_text(text);
+}
+
+int cluster_dev_stop(const ClusterArguments& arguments) {
+  auto dir = absolute_path(arguments.dir);
+  if (!dir) return fail(dir.error());
+  if (::access(state_file(*dir).c_str(), F_OK) != 0) {
+    // To stop twice is no mistake.
+    complain("there is no cluster in " + *dir);
+    return 0;
+  }
+  auto lock = lock_cluster(*dir);
+  if (!lock) return fail(lock.error());
+  auto state = load_cluster(*dir);
+  if (!state) return fail(state.error());
+  auto done = tear_down(*state);
+  return done ? 0 : fail(done.error());
+}
+
+int cluster_dev_env(const ClusterArguments& arguments) {
+  auto dir = absolute_path(arguments.dir);
+  if (!dir) return fail(dir.error());
+  auto state = load_cluster(*dir);
+  if (!state) return fail(state.error().err == ENOENT ? plain_error(state.error().what) : state.error());
+  auto library = find_preload_library();
+  if (!library) return fail(library.error());
+  for (const ClusterNode& node : state->nodes) {
+    if (node.name != arguments.node) continue;
+    return print_text(fmt::format("export OM_CONTROL={}\nexport OM_PRELOAD={}\nexport OM_NODE={}\n",
+                                  shell_quoted(node.control), shell_quoted(*library), shell_quoted(node.name)));
+  }
+  return report({ExitCode::kNotFound, "NO_SUCH_NODE",
+                 fmt::format("there is no node {} in {}", arguments.node, *dir)});
+}
+
+}  // namespace om::cli

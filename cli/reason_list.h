@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The answer of om why and om check: can it move, and if not, each reason with its remedy.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/json_line.h"
+#include "common/reasons.h"
+
+namespace om::cli {
+
+struct ReasonText {
+  std::string code;
+  std::string message;
+  std::string remedy;
+};
+
+// What a cause explains comes after the cause: NOT_PRELOADED after STATIC_BINARY and SANITIZER.
+std::vector<ReasonText> reason_texts(const std::vector<Reason>& reasons);
+
+// A code that another program named; the remedy comes from the table if the code is in it.
+ReasonText reason_text(const std::string& code, const std::string& message);
+
+// {"can_move":..., "reasons":[{"code","message","remedy"}]}
+Json reasons_json(const std::vector<ReasonText>& reasons);
+
+// For a human: a line with code and sentence, an indented one with the remedy, for each.
+std::string reasons_human(const std::vector<ReasonText>& reasons);
+
+}  // namespace om::cli

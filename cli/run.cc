@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// om run [--] COMMAND: starts a program so that it can be moved, and stays around to say why if it is lost
+// while it is away. Exit status: the job's own, 128+n if a signal ended it, 125 if om itself fails, 126 if
+// the program cannot be executed, 127 if there is none, as env(1).
+#include <errno.h>
+#include <fmt/core.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/client.h"
+#include "cli/job.h"
+#include "cli/output.h"
+#include "cli/run_environment.h"
+#include "cli/verbs.h"
+#include "common/names.h"
+#include "common/preflight.h"
+
+namespace om::cli {
+namespace {
+
+constexpr int kOmFailed = 125;
+constexpr int kNotExecutable = 126;
+constexpr int kNotFound = 127;
+
+// With these the loader would refuse, ignore or choke on libom.so: the program runs without it.
+bool cannot_preload(ReasonCode code) {
+  return code == ReasonCode::kSanitizer || code == ReasonCode::kStaticBinary || code == ReasonCode::kSetuid ||
+         code == ReasonCode::kNotPreloaded;
+}
+
+// Why it is started without libom.so; empty if it is started with it.
+std::string reason_against_preload(const std::vector<std::string>& command) {
+  const char* path = ::getenv("PATH");
+  auto report = preflight_command(command, path == nullptr ? "" : path);
+  if (!report) return "";  // exec says it better
+  for (const Reason& reason : report->reasons) {
+    if (cannot_preload(reason.code)) return fmt::format("{}: {}", reason.name(), reason.message());
+  }
+  return "";
+}
+
+// A job that ended by SIGKILL may have been lost with a remote node: what the daemon knows of it.
+void tell_loss(pid_t pid) {
+  Answer answer = request({{"verb", "epitaph"}, {"pid", pid}, {"wait_ms", 2000}}, Milliseconds(4000));
+  if (!answer.ok || !answer.data.is_array()) return;
+  for (const Json& event : answer.data) {
+    std::string kind = json_string_or(event, "kind", 32, "").value_or("");
+    if (kind != "lost" && kind != "note") continue;
+    complain(fmt::format("process {}: {}: {}", pid, json_string_or(event, "code", 64, "").value_or(""),
+                         json_string_or(event, "message", 1 << 16, "").value_or("")));
+  }
+}
+
+}  // namespace
+
+int run(const RunArguments& arguments) {
+  Environment environment = current_environment();
+  std::string against = reason_against_preload(arguments.command);
+  if (!against.empty()) {
+    complain(fmt::format("{} runs at home only: {}", arguments.command.front(), against));
+  } else {
+    auto library = find_preload_library();
+    auto added = library ? add_preload(environment, *library) : Result<void>(library.error());
+    if (!added) {
+      complain(added.error().text());
+      return kOmFailed;
+    }
+    // A job without OM_CONTROL belongs to whichever node turns out to be the default one.
+    std::string control = client_control_path();
+    if (::access(control.c_str(), F_OK) == 0) environment["OM_CONTROL"] = control;
+  }
+  if (!arguments.cpu.empty() && arguments.cpu != "host") {
+    const CpuBaseline* baseline = find_cpu_baseline(arguments.cpu);
+    if (baseline == nullptr) {
+      complain(fmt::format("--cpu {}: one of {}, host", arguments.cpu, cpu_baseline_names()));
+      return kOmFailed;
+    }
+    add_baseline(environment, *baseline);
+  }
+  std::vector<std::string> variables;
+  for (auto& [name, value] : environment) variables.push_back(name + "=" + value);
+
+  JobEnd end = run_job(arguments.command, variables);
+  if (end.exec_errno != 0) {
+    complain(fmt::format("{}: {}", arguments.command.front(), ::strerror(end.exec_errno)));
+    if (end.pid == 0) return kOmFailed;
+    return end.exec_errno == ENOENT ? kNotFound : kNotExecutable;
+  }
+  if (!end.signalled) return end.number;
+  if (end.number == SIGKILL && against.empty()) tell_loss(end.pid);
+  return 128 + end.number;
+}
+
+}  // namespace om::cli

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The environment in which `om run` starts a program. Pure, for the tests.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "common/cpu_baseline.h"
+#include "common/result.h"
+
+namespace om::cli {
+
+using Environment = std::map<std::string, std::string>;
+
+Environment current_environment();
+
+// Puts `library` behind what is in LD_PRELOAD already (a sanitizer's runtime has to stay first), once.
+// Error if its path holds a character at which the loader splits the list.
+Result<void> add_preload(Environment& environment, const std::string& library);
+
+// Appends the tunable to those that are set; sets the rest.
+void add_baseline(Environment& environment, const CpuBaseline& baseline);
+
+}  // namespace om::cli

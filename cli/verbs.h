@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The verbs of om: one function and one file each. main.cc fills the arguments from the command line; a
+// function returns the exit status (common/control.h).
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace om::cli {
+
+struct MigrateArguments {
+  int pid = 0;
+  std::string to;
+  double timeout_s = 60;
+  bool json = false;
+};
+int migrate(const MigrateArguments& arguments);
+
+int ps(bool json);
+int where(int pid, bool json);
+int why(int pid, bool json);
+int nodes(bool json);
+int doctor(bool json);
+int version(bool json);
+int events(int pid, bool json);
+
+struct CheckArguments {
+  std::vector<std::string> command;
+  bool json = false;
+};
+int check(const CheckArguments& arguments);
+
+struct RunArguments {
+  std::vector<std::string> command;
+  std::string cpu;  // empty or "host": no restriction
+};
+int run(const RunArguments& arguments);
+
+struct ClusterArguments {
+  std::string dir;
+  int nodes = 3;
+  bool netns = false;
+  std::string node;  // env: whose; start: unused
+};
+int cluster_dev_start(const ClusterArguments& arguments);
+int cluster_dev_stop(const ClusterArguments& arguments);
+int cluster_dev_env(const ClusterArguments& arguments);
+
+struct DebugArguments {
+  std::string what;
+  int pid = 0;  // 0: about the daemon
+};
+int debug(const DebugArguments& arguments);
+
+}  // namespace om::cli
