@@ -304,6 +304,13 @@ Step Mover::set_up_arena(StoppedProcess& stop) {
     home_.slots_ready++;
   }
   OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, slots_ready), home_.slots_ready));
+  // Slots of threads to come count their calls anew, as the body does.
+  for (uint32_t i = count; i < home_.slots_ready; i++) {
+    HomeThread h{};
+    h.slot = i;
+    h.channel_fd = -1;
+    OM_MUST_VOID(target_->put_thread(arena_, i, h));
+  }
   return Done{};
 }
 

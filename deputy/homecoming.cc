@@ -208,6 +208,8 @@ Step Mover::settle_executors(StoppedProcess& stop) {
       const HomeThread h = OM_MUST(target_->thread(arena_, slot));
       const auto rax = static_cast<int64_t>(t.regs.rax);
       bool stable = h.phase == kExecIdle || h.phase == kExecHeld || h.phase == kExecFetch;
+      // A twin whose body thread has ended: its slot is free when it is gone, not before.
+      if (h.call.nr == kNrExitTwin && h.call.finished && h.phase != kExecHeld) stable = false;
       if (h.phase == kExecCall) {
         const bool there = t.regs.rip == a.window_end || t.regs.rip == a.transplant_end;
         stable = there && t.in_call() && (is_restart(rax) || rax == -EINTR);
@@ -451,10 +453,8 @@ Step Mover::restore_threads(StoppedProcess& stop, const std::vector<ThreadState>
   for (auto& t : stop.threads()) {
     const uint32_t slot = slot_of(t);
     const HomeThread h = OM_MUST(target_->thread(arena_, slot));
-    if (h.phase == kExecGone) continue;
     auto it = std::find_if(states.begin(), states.end(), [&](const ThreadState& s) { return s.slot == slot; });
     if (it == states.end()) {
-      if (h.phase == kExecIdle || h.phase == kExecBusy) continue;  // its body thread has ended: it is exiting
       return refuse(ReasonCode::kInternal, "thread {} has no state", t.tid);
     }
     const auto index = static_cast<size_t>(it - states.begin());

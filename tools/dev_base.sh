@@ -4,6 +4,10 @@
 # What the verbs of ./dev have in common: messages, the build directory, configuring and compiling it.
 # Sourced by ./dev with OM_ROOT and OM_BUILD set. Messages go to stderr, results to stdout.
 
+# Debian's, whatever else the PATH has: drivers that root starts run it as another user.
+PYTHON=/usr/bin/python3
+if [[ ! -x $PYTHON ]]; then PYTHON=python3; fi
+
 say() { echo "dev: $*" >&2; }
 
 die() {

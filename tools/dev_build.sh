@@ -36,13 +36,13 @@ verb_demo() {
   need_packages build test
   configure "$OM_BUILD"
   say "build the programs (the first time takes some minutes)"
-  compile "$OM_BUILD" "${PROGRAMS[@]}"
-  exec python3 "$OM_ROOT/tools/dev_demo.py" --build "$OM_BUILD"
+  compile "$OM_BUILD" "${PROGRAMS[@]}" examples/primes
+  exec "$PYTHON" "$OM_ROOT/tools/dev_demo.py" --build "$OM_BUILD"
 }
 
 verb_bench() {
   need_packages build bench
   configure "$OM_BUILD"
-  compile "$OM_BUILD" "${PROGRAMS[@]}" bench/all
-  exec python3 "$OM_ROOT/bench/run.py" --build "$OM_BUILD" "$@"
+  compile "$OM_BUILD" "${PROGRAMS[@]}" benches
+  exec "$PYTHON" "$OM_ROOT/bench/run.py" --build "$OM_BUILD" "$@"
 }

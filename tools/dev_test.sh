@@ -94,7 +94,7 @@ verb_cover() {
   # Tests started by root run as another user, who writes the counts beside the objects.
   if ((EUID == 0)); then find "$directory" -name '*.p' -type d -exec chmod a+rwX {} +; fi
   run_tests "$directory" quick --suite unit --suite fuzz --suite cluster "$@" || status=$?
-  python3 "$OM_ROOT/tools/dev_cover.py" --root "$OM_ROOT" --build "$directory"
+  "$PYTHON" "$OM_ROOT/tools/dev_cover.py" --root "$OM_ROOT" --build "$directory"
   return "$status"
 }
 

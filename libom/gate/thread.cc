@@ -219,6 +219,13 @@ long gate_exit(GateCall& c) {
   call_home(c, kNrExitTwin, args, true);
   if (t->rseq_address != 0) sys(kNr_rseq, t->rseq_address, t->rseq_size, 1, t->rseq_signature);
   block_kicks();
+  // What the kernel does at the very end (mm_release) has to be in the program's memory before the thread
+  // stops counting: it may be sent home at once. The stack under us is the slot's.
+  sys(kNr_set_tid_address, 0);
+  const uint32_t zero = 0;
+  if (t->ctid != 0 && om_copy(reinterpret_cast<void*>(t->ctid), &zero, 4) == 0) {
+    sys(kNr_futex, t->ctid, k::kFutexWake, 1);
+  }
   t->phase = kBodyGone;
   om_exit_thread(&t->busy, static_cast<long>(c.args[0]));
 }

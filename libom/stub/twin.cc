@@ -65,6 +65,7 @@ long wire_clone_twin(HomeCall& c) {
   wait_for_exit(t);
   t->state = kSlotUsed;
   t->ctid_word = 1;
+  t->call.nr = t->call.finished = 0;
   t->phase = kExecIdle;
   t->cancel = t->interrupted = 0;
   t->noted_tail = t->noted_head;
@@ -94,9 +95,10 @@ long wire_exit_twin(HomeCall& c) {
   safe::store_release(&t->call.finished, 1u);
   safe::store_release(&t->seq_done, t->call.seq);
   wait_while_held(t);
+  // The next thread of the slot may come as soon as the body has the Return; it waits for ctid_word.
+  t->state = kSlotFree;
   send_return(t);
   t->phase = kExecGone;
-  t->state = kSlotFree;
   uint32_t unused;
   om_exit_thread(&unused, status);
 }

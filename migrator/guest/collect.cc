@@ -83,6 +83,8 @@ Outcome Keeper::stop(uint32_t generation, schema::BodyImage::Builder state) {
 Outcome Keeper::wait_parked(uint32_t generation) {
   const auto start = std::chrono::steady_clock::now();
   auto kicked = start - kKickAgain;
+  // Looked at twice: a thread that was not parked at the first look may have made another behind our back.
+  bool all_before = false;
   for (;;) {
     if (!body_.running()) return fail("INTERNAL", "the body has ended");
     auto ready = body_.memory().get<uint32_t>(body_state_ + offsetof(BodyState, slots_ready));
@@ -97,7 +99,9 @@ Outcome Keeper::wait_parked(uint32_t generation) {
       all = false;
       late.push_back(t->body_tid);
     }
-    if (all) return {};
+    if (all && all_before) return {};
+    all_before = all;
+    if (all) continue;
     const auto now = std::chrono::steady_clock::now();
     if (now - start > kParkLimit) {
       return fail("UNINTERRUPTIBLE", fmt::format("{} threads of the body do not stand still", late.size()));
