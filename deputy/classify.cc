@@ -76,14 +76,59 @@ bool is_stream(pid_t pid, uint64_t fd) {
                   link->starts_with("/dev/tty"));
 }
 
-// A transfer that our stop may have cut short: bytes asked for, 0 if it is none.
-uint64_t cut_transfer(const Target& target, const user_regs_struct& r) {
+// Bytes in an iovec array of the program.
+uint64_t vector_bytes(const Target& target, uint64_t address, uint64_t count) {
+  constexpr uint64_t kMaxVector = 1024;
+  struct {
+    uint64_t base, len;
+  } v{};
+  uint64_t total = 0;
+  for (uint64_t i = 0; i < count && count <= kMaxVector; i++) {
+    if (!target.memory.read(address + i * sizeof v, std::as_writable_bytes(std::span(&v, 1)))) return 0;
+    total += v.len;
+  }
+  return total;
+}
+
+// Bytes that a transfer was asked for which comes back short only when it is interrupted; 0 for other calls.
+// The same calls as in libom/stub/transfer.cc.
+uint64_t wanted_bytes(const Target& target, const user_regs_struct& r) {
   constexpr uint64_t kWaitall = 0x100;
+  auto message = [&] {
+    struct {
+      uint64_t name, namelen, iov, iovlen, control, controllen, flags;
+    } h{};
+    if (!target.memory.read(r.rsi, std::as_writable_bytes(std::span(&h, 1)))) return uint64_t{0};
+    return vector_bytes(target, h.iov, h.iovlen);
+  };
+  switch (r.orig_rax) {
+    case SYS_write:
+    case SYS_sendto:
+      return r.rdx;
+    case SYS_recvfrom:
+      return (r.r10 & kWaitall) ? r.rdx : 0;
+    case SYS_writev:
+    case SYS_vmsplice:
+      return vector_bytes(target, r.rsi, r.rdx);
+    case SYS_sendmsg:
+      return message();
+    case SYS_recvmsg:
+      return (r.rdx & kWaitall) ? message() : 0;
+    case SYS_sendfile:
+      return r.r10;
+    case SYS_splice:
+      return r.r8;
+    default:
+      return 0;
+  }
+}
+
+// Has our stop cut a transfer short: an answer smaller than what was asked for, on something that blocks.
+bool cut_transfer(const Target& target, const user_regs_struct& r) {
   const auto done = static_cast<int64_t>(r.rax);
-  const bool writes = r.orig_rax == SYS_write || r.orig_rax == SYS_sendto;
-  const bool all = r.orig_rax == SYS_recvfrom && (r.r10 & kWaitall);
-  if (done <= 0 || !(writes || all) || static_cast<uint64_t>(done) >= r.rdx) return 0;
-  return is_stream(target.pid, r.rdi) ? r.rdx : 0;
+  if (done <= 0 || static_cast<uint64_t>(done) >= wanted_bytes(target, r)) return false;
+  const bool to_second = r.orig_rax == SYS_splice;
+  return is_stream(target.pid, r.rdi) || (to_second && is_stream(target.pid, r.rdx));
 }
 
 int64_t now_ns() {
@@ -192,7 +237,7 @@ Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& t) {
   plan.resume = r;
   plan.resume.orig_rax = ~0ull;
   const auto rax = static_cast<int64_t>(r.rax);
-  if (!t.in_call() || (!is_restart(rax) && rax != -EINTR && cut_transfer(target, r) == 0)) {
+  if (!t.in_call() || (!is_restart(rax) && rax != -EINTR && !cut_transfer(target, r))) {
     put_regs(r, s);
     return plan;
   }

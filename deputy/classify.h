@@ -26,6 +26,7 @@ enum class AtHome : uint8_t {
   kRestart,   // transplant: the kernel restarts the call (orig_rax and rax stay the kernel's)
   kReissue,   // EINTR has lost the call: the executor issues it again with the remaining time
   kContinue,  // the executor transfers the rest
+  kLate,      // as kContinue, and it has been doing so since the process was away before
 };
 
 struct ThreadPlan {

@@ -34,6 +34,9 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kKeeperArrives = 20 * kj::SECONDS;
 constexpr auto kKeeperAnswers = 60 * kj::SECONDS;
 constexpr uint64_t kStackTop = kSlotStack + kSlotStackSize - 64;
+// For answers of injected calls: the end of the slot's block, where no struct reaches.
+constexpr uint64_t kScratch = kSlotBlock + kSlotBlockSize - 256;
+static_assert(sizeof(HomeThread) <= kSlotBlockSize - 256);
 constexpr int kFdHuge = 65536;
 
 template <class T>
@@ -41,13 +44,19 @@ std::span<const std::byte> bytes_of(const T& value) {
   return std::as_bytes(std::span(&value, 1));
 }
 
-// A free place for the arena, aligned to the slot size: high up, where libraries go, below the lowest of them.
+// A free place for the arena, aligned to the slot size: below the libraries, and a good way below, because
+// right below them is where the kernel puts what the program maps until it is stopped.
 Verdict<uint64_t> find_place(const Target& target, uint64_t bytes) {
-  uint64_t top = target.image_lo() & ~(kSlotSize - 1);
-  for (auto it = target.maps.rbegin(); it != target.maps.rend(); ++it) {
-    if (it->start >= top) continue;
-    if (it->end <= top && top - it->end >= bytes + kSlotSize) return (top - bytes) & ~(kSlotSize - 1);
-    top = it->start & ~(kSlotSize - 1);
+  constexpr uint64_t kGrowth = uint64_t{64} << 30;
+  for (const uint64_t away : {kGrowth, uint64_t{0}}) {
+    uint64_t top = target.image_lo() & ~(kSlotSize - 1);
+    for (auto it = target.maps.rbegin(); it != target.maps.rend(); ++it) {
+      if (it->start >= top) continue;
+      if (it->end <= top && top - it->end >= bytes + kSlotSize + 2 * away) {
+        return (top - away - bytes) & ~(kSlotSize - 1);
+      }
+      top = it->start & ~(kSlotSize - 1);
+    }
   }
   return refuse(ReasonCode::kInternal, "no room for libom's own memory in the address space");
 }
@@ -240,11 +249,20 @@ Step Mover::ship_frozen(StoppedProcess& stop, MoveRecord& record) {
   OM_STEP(settle_position(stop, *target_));
   plans_.clear();
   xsaves_.clear();
+  OM_STEP(place_threads(stop));
   for (auto& t : stop.threads()) {
     if (t.regs.gs_base != 0) return refuse(ReasonCode::kGsBase, "thread {}", t.tid);
-    plans_.push_back(OM_STEP(classify(*target_, t)));
-    plans_.back().state.slot = static_cast<uint32_t>(plans_.size() - 1);
-    xsaves_.push_back(t.xstate);
+    const auto slot = static_cast<uint32_t>(plans_.size());
+    if (is_in_arena(t)) {
+      plans_.push_back(OM_STEP(plan_late(t, OM_MUST(target_->thread(arena_, slot)))));
+      std::vector<std::byte> area(t.xstate.size());
+      OM_MUST_VOID(target_->memory.read(slot_address(arena_, slot) + kSlotFrame + kFrameXsave, area));
+      xsaves_.push_back(std::move(area));
+    } else {
+      plans_.push_back(OM_STEP(classify(*target_, t)));
+      xsaves_.push_back(t.xstate);
+    }
+    plans_.back().state.slot = slot;
   }
   if (plans_.size() > home_.nslots) return refuse(ReasonCode::kInternal, "more threads than were prepared for, try again");
   OM_MUST_VOID(stop.block_signals());
@@ -271,6 +289,54 @@ Step Mover::ship_frozen(StoppedProcess& stop, MoveRecord& record) {
       .timeoutAfter(kKeeperArrives, link_.channels(static_cast<uint32_t>(plans_.size())))
       .wait(io_.waitScope);
   return Done{};
+}
+
+bool Mover::is_in_arena(const StoppedThread& t) const {
+  return home_.arena != 0 && t.regs.rsp >= home_.arena && t.regs.rsp < home_.arena + arena_bytes(home_.nslots);
+}
+
+// A thread that still completes a transfer which it began away keeps its slot, where its executor runs; the
+// others go around it. Slots are numbered without gaps.
+Step Mover::place_threads(StoppedProcess& stop) {
+  auto& threads = stop.threads();
+  for (size_t i = 0; i < threads.size(); i++) {
+    if (!is_in_arena(threads[i])) continue;
+    const uint32_t slot = slot_of(threads[i]);
+    if (slot == i) continue;
+    const bool free = slot < threads.size() && !(is_in_arena(threads[slot]) && slot_of(threads[slot]) == slot);
+    if (!free) return refuse(ReasonCode::kBlocked, "thread {} completes a transfer that it began away", threads[i].tid);
+    std::swap(threads[i], threads[slot]);
+    i = static_cast<size_t>(-1);  // what was swapped here may have to go elsewhere, too
+  }
+  return Done{};
+}
+
+// The program's state of such a thread is in its frame, its call in its slot.
+Verdict<ThreadPlan> Mover::plan_late(const StoppedThread& t, const HomeThread& h) {
+  const auto rax = static_cast<int64_t>(t.regs.rax);
+  const bool waits = t.in_call() && t.regs.rip >= target_->image_lo() && t.regs.rip < target_->image_hi() &&
+                     (rax == -EINTR || (rax <= -512 && rax >= -516));
+  if (h.late == 0 || h.phase != kExecCall || !waits) {
+    return refuse(ReasonCode::kBlocked, "thread {} completes a transfer that it began away", t.tid);
+  }
+  const ResumeFrame frame = OM_MUST(target_->memory.get<ResumeFrame>(slot_address(arena_, slot_of(t)) + kSlotFrame));
+  ThreadPlan plan;
+  ThreadState& s = plan.state;
+  s.tid = t.inner_tid;
+  s.kind = kThreadWaiting;
+  s.nr = h.call.nr;
+  std::copy(std::begin(h.call.program_args), std::end(h.call.program_args), s.args);
+  s.seq = 1;
+  std::copy(std::begin(frame.gpr), std::end(frame.gpr), s.regs);
+  s.fs_base = t.regs.fs_base;
+  s.sigmask = frame.sigmask;
+  s.robust_head = t.robust_head;
+  s.robust_size = t.robust_size;
+  s.rseq_address = t.rseq.address;
+  s.rseq_size = t.rseq.size;
+  s.rseq_signature = t.rseq.signature;
+  plan.at_home = AtHome::kLate;
+  return plan;
 }
 
 // libom's memory in the process: reserved once, slots made accessible as they are needed.
@@ -321,10 +387,12 @@ Step Mover::ask_threads(StoppedProcess& stop) {
   for (uint32_t i = 0; i < plans_.size(); i++) {
     StoppedThread& t = stop.threads()[i];
     ThreadPlan& plan = plans_[i];
-    const uint64_t slot = slot_address(arena_, i), scratch = slot + kSlotSend, stack = slot + kStackTop;
+    const uint64_t slot = slot_address(arena_, i), scratch = slot + kScratch, stack = stack_of(t, i);
 
     // First the frame, so that the thread finds its way should we die between two steps.
+    const bool late = plan.at_home == AtHome::kLate;
     HomeThread h{};
+    if (late) h = OM_MUST(target_->thread(arena_, i));
     h.state = kSlotUsed;
     h.slot = i;
     h.tid = plan.state.tid;
@@ -340,8 +408,10 @@ Step Mover::ask_threads(StoppedProcess& stop) {
     std::copy(std::begin(in_order), std::end(in_order), frame.gpr);
     frame.sigmask = plan.state.sigmask;
     OM_MUST_VOID(target_->put_thread(arena_, i, h));
-    OM_MUST_VOID(target_->memory.put(slot + kSlotFrame, frame));
-    OM_MUST_VOID(target_->memory.write(slot + kSlotFrame + kFrameXsave, t.xstate));
+    if (!late) {
+      OM_MUST_VOID(target_->memory.put(slot + kSlotFrame, frame));
+      OM_MUST_VOID(target_->memory.write(slot + kSlotFrame + kFrameXsave, t.xstate));
+    }
 
     struct {
       uint64_t sp;
@@ -364,7 +434,8 @@ Step Mover::ask_threads(StoppedProcess& stop) {
     h.altstack[0] = plan.state.altstack[0];
     h.altstack[1] = plan.state.altstack[2] != 0 ? plan.state.altstack[1] : kDisable;
     h.altstack[2] = plan.state.altstack[2];
-    h.frame_valid = 1;
+    // A late thread finds its own way: its executor goes on.
+    h.frame_valid = late ? 0 : 1;
     OM_MUST_VOID(target_->put_thread(arena_, i, h));
   }
   return Done{};
@@ -417,7 +488,7 @@ Step Mover::connect_home(StoppedProcess& stop) {
   if (lift && ::prlimit(pid_, RLIMIT_NOFILE, &lifted, nullptr) != 0) return internal(errno_error("lift RLIMIT_NOFILE"));
 
   StoppedThread& t = stop.threads().front();
-  const uint64_t stack = slot_address(arena_, 0) + kStackTop;
+  const uint64_t stack = stack_of(t, 0);
   auto run = [&](uint64_t function) -> Step {
     int64_t result = -EIO;
     auto ran = stop.run(t, *target_, stack, function, 0, [&]() -> Result<bool> {
@@ -461,10 +532,19 @@ Step Mover::send_home_away(StoppedProcess& stop) {
     if (plan.at_home == AtHome::kIdle) continue;
     const uint64_t slot = slot_address(arena_, i);
     // An executor switches the program's alternate stack off when it starts; a carried-over call cannot.
-    OM_MUST_VOID(target_->memory.put(slot + kSlotSend, off));
-    auto r = OM_MUST(stop.call(t, *target_, slot + kStackTop, SYS_sigaltstack, {slot + kSlotSend, 0}));
+    OM_MUST_VOID(target_->memory.put(slot + kScratch, off));
+    auto r = OM_MUST(stop.call(t, *target_, stack_of(t, i), SYS_sigaltstack, {slot + kScratch, 0}));
     if (r != 0) return refuse(ReasonCode::kInternal, "sigaltstack in thread {}: {}", t.tid, r);
     HomeThread h = OM_MUST(target_->thread(arena_, i));
+    if (plan.at_home == AtHome::kLate) {
+      h.late = 0;
+      h.interrupted = 1;
+      h.seq_started = 1;
+      h.call.seq = 1;
+      h.call.wire_flags = kCallWaited | kCallSignals;
+      OM_MUST_VOID(target_->put_thread(arena_, i, h));
+      continue;
+    }
     h.phase = kExecCall;
     h.interrupted = plan.at_home == AtHome::kRestart ? 0 : 1;
     h.seq_started = 1;
@@ -488,10 +568,12 @@ Step Mover::send_home_away(StoppedProcess& stop) {
     StoppedThread& t = stop.threads()[i];
     const ThreadPlan& plan = plans_[i];
     user_regs_struct r = t.regs;
-    r.rsp = slot_address(arena_, i) + kStackTop;
+    if (plan.at_home != AtHome::kLate) r.rsp = slot_address(arena_, i) + kStackTop;
     r.eflags &= ~0x400ull;
     t.changed = true;
     switch (plan.at_home) {
+      case AtHome::kLate:
+        break;
       case AtHome::kIdle:
         r.rip = a.executor_entry;
         r.orig_rax = ~0ull;
@@ -518,7 +600,7 @@ Step Mover::send_home_away(StoppedProcess& stop) {
 void Mover::undo_home(StoppedProcess& stop) {
   if (!socket_ || socket_->session() < 0) return;
   StoppedThread& t = stop.threads().front();
-  const uint64_t stack = slot_address(arena_, 0) + kStackTop;
+  const uint64_t stack = stack_of(t, 0);
   (void)stop.run(t, *target_, stack, kRemoteRestore, 0, [&]() -> Result<bool> {
     socket_->pump();
     while (auto m = socket_->next()) {
@@ -535,9 +617,10 @@ void Mover::undo_home(StoppedProcess& stop) {
       uint32_t flags, pad;
       uint64_t size;
     } back{s.altstack[0], s.altstack[2] != 0 ? static_cast<uint32_t>(s.altstack[1]) : 2u, 0, s.altstack[2]};
-    const uint64_t slot = slot_address(arena_, i);
-    if (target_->memory.put(slot + kSlotSend, back)) {
-      (void)stop.call(stop.threads()[i], *target_, slot + kStackTop, SYS_sigaltstack, {slot + kSlotSend, 0});
+    const uint64_t scratch = slot_address(arena_, i) + kScratch;
+    if (target_->memory.put(scratch, back)) {
+      StoppedThread& thread = stop.threads()[i];
+      (void)stop.call(thread, *target_, stack_of(thread, i), SYS_sigaltstack, {scratch, 0});
     }
   }
   home_.phase = kHomeNative;

@@ -178,7 +178,6 @@ void Mover::describe(schema::Image::Builder image) {
     files[i].setLo(file_ranges_[i].lo);
     files[i].setHi(file_ranges_[i].hi);
   }
-  image.setAwayCpuNs(home_.away_cpu_ns);
   image.setHomeMonoNs(static_cast<int64_t>(now_ns(CLOCK_MONOTONIC)));
   image.setHomeRealNs(static_cast<int64_t>(now_ns(CLOCK_REALTIME)));
   image.setFdSize(fd_size(pid_));

@@ -21,6 +21,7 @@
 #include "deputy/host.h"
 #include "deputy/mover.h"
 #include "deputy/text.h"
+#include "libom/abi/away_cpu.h"
 #include "gen/syscalls_desc.h"
 
 namespace om::deputy {
@@ -35,7 +36,7 @@ constexpr auto kKeeperAnswers = 30 * kj::SECONDS;
 constexpr auto kCallsArrive = std::chrono::seconds(2);
 constexpr auto kSettleLimit = std::chrono::seconds(5);
 constexpr auto kNap = std::chrono::microseconds(100);
-constexpr uint64_t kStackTop = kSlotStack + kSlotStackSize - 64;
+constexpr uint64_t kScratch = kSlotBlock + kSlotBlockSize - 256;  // as in depart.cc
 constexpr int64_t kErestartsys = -512, kErestartnointr = -513, kErestartnohand = -514, kErestartBlock = -516;
 
 bool is_restart(int64_t rax) {
@@ -158,7 +159,7 @@ Step Mover::come_home_steps(MoveRecord& record) {
     // Home's clock must have reached what the body has shown.
     const int64_t ahead = state.getMonoNs() - static_cast<int64_t>(now_ns(CLOCK_MONOTONIC));
     if (ahead > 0 && ahead < 1000000000) std::this_thread::sleep_for(std::chrono::nanoseconds(ahead));
-    home_.away_cpu_ns += state.getCpuNs();
+    OM_STEP(add_cpu_time(state.getCpuNs(), states));
     OM_STEP(restore_threads(stop, states, xsaves));
     record.freeze_ms = std::chrono::duration<double, std::milli>(Clock::now() - frozen).count();
   }
@@ -240,7 +241,7 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
   home_ = OM_MUST(target_->home());
   OM_STEP(describe_memory());
   StoppedThread& t = stop.threads().front();
-  const uint64_t own = slot_address(arena_, slot_of(t)) + kStackTop;
+  const uint64_t own = stack_of(t, slot_of(t));
   auto remote = [&](uint64_t function, uint64_t argument) -> Verdict<int64_t> { return run_remote(stop, t, own, function, argument); };
 
   // What the body may have changed, and with it everything that must not show old contents.
@@ -331,6 +332,30 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
     auto collected = io_.provider->getTimer().timeoutAfter(kKeeperAnswers, kj::mv(answer)).wait(io_.waitScope);
     OM_STEP(check(collected.getVerdict()));
   }
+  return Done{};
+}
+
+// A stack for code of ours that the stopped thread is to run: the slot's, below what its executor uses.
+uint64_t Mover::stack_of(const StoppedThread& t, uint32_t slot) const {
+  const uint64_t lo = slot_address(arena_, slot) + kSlotStack, top = lo + kSlotStackSize - 64;
+  const bool used = t.regs.rsp > lo && t.regs.rsp <= top;
+  return used ? (t.regs.rsp - 1024) & ~uint64_t{15} : top;
+}
+
+// What the body has used is added to what libom's clocks say at home.
+Step Mover::add_cpu_time(uint64_t total_ns, const std::vector<ThreadState>& states) {
+  AwayCpu away = OM_MUST(target_->memory.get<AwayCpu>(target_->anchor.away_cpu));
+  AwayCpu now{};
+  now.total_ns = away.total_ns + total_ns;
+  for (const ThreadState& s : states) {
+    if (now.count == kMaxAwayThreads) break;
+    uint64_t ns = s.cpu_ns;
+    for (uint32_t i = 0; i < std::min(away.count, kMaxAwayThreads); i++) {
+      if (away.thread[i].tid == s.tid) ns += away.thread[i].ns;
+    }
+    now.thread[now.count++] = {s.tid, 0, ns};
+  }
+  OM_MUST_VOID(target_->memory.put(target_->anchor.away_cpu, now));
   return Done{};
 }
 
@@ -458,7 +483,7 @@ Step Mover::restore_threads(StoppedProcess& stop, const std::vector<ThreadState>
       return refuse(ReasonCode::kInternal, "thread {} has no state", t.tid);
     }
     const auto index = static_cast<size_t>(it - states.begin());
-    Item item{&t, &states[index], &xsaves[index], h, {}, slot_address(arena_, slot) + kStackTop};
+    Item item{&t, &states[index], &xsaves[index], h, {}, stack_of(t, slot)};
     item.plan = OM_STEP(plan_return(t, h, *it));
     items.push_back(std::move(item));
   }
@@ -475,7 +500,7 @@ Step Mover::restore_threads(StoppedProcess& stop, const std::vector<ThreadState>
   for (Item& item : items) {
     const ThreadState& s = *item.state;
     StoppedThread& t = *item.thread;
-    const uint64_t scratch = slot_address(arena_, item.home.slot) + kSlotSend;
+    const uint64_t scratch = slot_address(arena_, item.home.slot) + kScratch;
     struct {
       uint64_t sp;
       uint32_t flags, pad;
@@ -506,7 +531,6 @@ Step Mover::restore_threads(StoppedProcess& stop, const std::vector<ThreadState>
 
   home_.phase = kHomeNative;
   home_.hold = 0;
-  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, away_cpu_ns), home_.away_cpu_ns));
   OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, phase), home_.phase));
   OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, hold), home_.hold));
   for (Item& item : items) {
@@ -544,7 +568,10 @@ Step Mover::leave_late(StoppedThread& t, HomeThread h, const user_regs_struct& r
   OM_MUST_VOID(target_->memory.write(slot + kSlotFrame + kFrameXsave, xsave));
   h.late = 1;
   OM_MUST_VOID(target_->put_thread(arena_, h.slot, h));
-  OM_MUST_VOID(t.tracee.set_regs(t.regs));
+  // The program's handlers may run on top of the executor until the transfer is complete.
+  user_regs_struct there = t.regs;
+  there.fs_base = regs.fs_base;
+  OM_MUST_VOID(t.tracee.set_regs(there));
   OM_MUST_VOID(t.tracee.set_signal_mask(sigmask));
   return Done{};
 }

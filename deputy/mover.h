@@ -89,6 +89,10 @@ class Mover {
   Step depart_steps(const std::string& to, MoveRecord& record);
   Step prepare_keeper(const std::string& to);
   Step ship_frozen(StoppedProcess& stop, MoveRecord& record);
+  bool is_in_arena(const StoppedThread& t) const;
+  uint64_t stack_of(const StoppedThread& t, uint32_t slot) const;
+  Step place_threads(StoppedProcess& stop);
+  Verdict<ThreadPlan> plan_late(const StoppedThread& t, const HomeThread& h);
   Step set_up_arena(StoppedProcess& stop);
   Step ask_threads(StoppedProcess& stop);
   Step connect_home(StoppedProcess& stop);
@@ -126,6 +130,7 @@ class Mover {
   void copy_back_times(const HomeThread& h, uint32_t nr);
   Step leave_late(StoppedThread& t, HomeThread h, const user_regs_struct& regs, uint64_t sigmask,
                   const std::vector<std::byte>& xsave);
+  Step add_cpu_time(uint64_t total_ns, const std::vector<ThreadState>& states);
   uint32_t slot_of(const StoppedThread& t) const;
   Verdict<int64_t> run_remote(StoppedProcess& stop, StoppedThread& t, uint64_t stack, uint64_t function,
                               uint64_t argument);

@@ -42,11 +42,10 @@ Step StoppedProcess::seize_all(Deadline deadline) {
       if (tids.error().err == ESRCH) return refuse(ReasonCode::kNoSuchProcess, "{}", pid_);
       return internal(tids.error());
     }
-    const auto own = proc::read_sched_exec_start(::getpid());
     for (pid_t tid : *tids) {
       if (known(threads_, tid)) continue;
       StoppedThread t(tid);
-      if (auto start = proc::read_sched_exec_start(tid); start && own) t.blocked_ms = std::max(0.0, *own - *start);
+      if (auto idle = proc::read_milliseconds_since_run(tid)) t.blocked_ms = std::max(0.0, *idle);
       auto seized = t.tracee.seize();
       if (!seized) {
         if (seized.error().err == ESRCH) continue;

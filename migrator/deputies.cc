@@ -162,6 +162,11 @@ void Deputies::gone(pid_t pid, bool clean, std::string how) {
   handlers_.on_gone(pid, clean);
 }
 
+bool Deputies::ending(const ProcessId& process) const {
+  const Entry* entry = entry_of(process);
+  return entry != nullptr && entry->closed && entry->child != nullptr;
+}
+
 bool Deputies::detached(const ProcessId& process) const {
   return entry_of(process) == nullptr && children_.deputy_of(process.pid) != nullptr;
 }

@@ -48,6 +48,8 @@ class Deputies {
   std::string at(const ProcessId& process) const;
   DeputyLink::State state(const ProcessId& process) const;
   std::optional<DeputyStats> stats(const ProcessId& process) const;
+  // The process's deputy has closed its socket and is about to exit; on_gone follows.
+  bool ending(const ProcessId& process) const;
   // An earlier daemon's deputy still looks after the process and has not come back to us (yet).
   bool detached(const ProcessId& process) const;
   // Processes that have a deputy or had one that was lost; ascending.

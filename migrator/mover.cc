@@ -3,6 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <utility>
+
 #include "common/log.h"
 
 namespace om::migrator {
@@ -24,6 +26,7 @@ struct Mover::Job {
   std::string from;          // where the process was when the job's turn came
   bool running = false;      // its turn has come
   bool commanded = false;    // the deputy has been told
+  bool waiting = false;      // for the end of the last deputy; on_deputy_gone() starts it again
   int attempts = 0;
 };
 
@@ -81,6 +84,11 @@ void Mover::start(const std::shared_ptr<Job>& job) {
     return job->retry->start(kRetryPause, [this, weak = std::weak_ptr<Job>(job)] {
       if (auto again = weak.lock()) start(again);
     });
+  }
+  if (deputies_.ending(job->process)) {
+    --job->attempts;
+    job->waiting = true;
+    return;
   }
   DeputyLink::State state = deputies_.state(job->process);
   if (state == DeputyLink::State::kLost) {
@@ -162,6 +170,7 @@ void Mover::on_deputy_gone(pid_t pid, bool clean) {
   auto it = queues_.find(pid);
   if (it == queues_.end()) return;
   std::shared_ptr<Job> job = it->second.front();
+  if (std::exchange(job->waiting, false)) return start(job);
   if (!job->commanded) return;
   job->commanded = false;
   // A deputy that has just brought its process home ends, and the next command may have come too late for it.

@@ -43,5 +43,6 @@ interface Executor @0xb1f6c0de00000001 {
   #           bit 4 MORE: a regular file transfer was cut to the piece size, continue it.
   # signals   signalCount records of libom/abi/wire.h SignalRecord, in order of delivery.
   # outs      the memory that the call wrote, laid out as `ins`.
-  # aux       call specific (tid and slot of a new thread, ...).
+  # aux       home's CLOCK_MONOTONIC in ns when this was sent, 0: not said. Said with calls that may have
+  #           waited and with signals: the body's clocks must not show less.
 }

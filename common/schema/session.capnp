@@ -132,7 +132,7 @@ struct Image {
   vdsoHi @12 :UInt64;
   fileRanges @13 :List(Range);  # private mappings of files
   caught @14 :UInt64;       # signals with a handler
-  awayCpuNs @15 :UInt64;    # used by earlier bodies
+  reserved15 @15 :UInt64;   # not used any more
   homeMonoNs @16 :Int64;
   homeRealNs @17 :Int64;
   fdSize @18 :UInt32;       # size of the descriptor table (FDSize of /proc/PID/status)

@@ -39,7 +39,9 @@ struct Anchor {
   uint64_t home_state;              // HomeState
   uint64_t body_state;              // BodyState
   uint64_t vdso_functions[8];       // replacements, by VdsoFunction
-  uint64_t reserved[8];
+  uint64_t away_cpu;                // AwayCpu (abi/away_cpu.h)
+  uint64_t exports_lo, exports_hi;  // code of libom's that is the program's: stopped and moved like it
+  uint64_t reserved[5];
 };
 static_assert(sizeof(Anchor) == 16 + 8 * 33);
 
@@ -86,7 +88,7 @@ struct HomeState {
   uint64_t drop_count;     // D: number of Range at arena + kControlPlan to give back after the first effect
   uint64_t calls;          // H: Calls executed, for `om ps` and the fence against a silent loss
   uint64_t mirror_failed;  // H: address-space calls that home could not repeat
-  uint64_t away_cpu_ns;    // D: CPU time the bodies have used, added by the exported clocks
+  uint64_t pad1;
   uint64_t unknown_calls;  // H: Calls with a number that is in no table row
   KernelSigaction actions[65];  // D at capture, H while away: the program's own dispositions
   char deputy_path[108];   // D: where an executor fetches a new channel
@@ -126,7 +128,7 @@ struct HomeExec {
   uint64_t aux;
   uint64_t deref_cap[6];     // H (D for a transplanted call): room of value-result buffers
   uint32_t no_answer;        // H: the deputy acts on it, no Return is sent
-  uint32_t pad;
+  uint32_t timed;            // H: the call may have waited: its Return says home's time
   Range program_memory;      // H: what of the program's memory at home the call uses while it blocks; a drop
                              // leaves it alone
   uint64_t done;             // H: bytes of a transfer that stops of ours have cut into pieces
@@ -248,7 +250,8 @@ struct ThreadState {
   uint32_t rseq_size, rseq_signature;
   uint64_t xstate_bytes;  // of the xsave area that follows in home's layout
   uint64_t returned;      // B: last Return processed
-  uint64_t reserved[5];
+  uint64_t cpu_ns;        // B: CPU time used in this body
+  uint64_t reserved[4];
 };
 static_assert(sizeof(ThreadState) == 352);
 
@@ -303,7 +306,7 @@ struct BodyThread {
   uint32_t asked_channel; // B: the keeper owes this slot a channel
   uint32_t never;         // always 0: the cancel word of waits that cannot be called off
   uint64_t xsave_bytes;   // B: valid bytes of the slot's xsave area while parked
-  uint64_t cpu_base_ns;
+  uint64_t cpu_ns;        // B: CPU time of this body's thread when it parked
   uint32_t want_home;     // B: 1 while the thread asks to go home
   uint32_t stepping;      // B: being single-stepped out of the clock functions
   uint64_t reserved[8];
@@ -331,6 +334,8 @@ struct ClockPage {
   int64_t base_ns;        // K: local CLOCK_MONOTONIC
   int64_t slew_ppb;       // K: change of both offsets per second of local time, until limit_ns
   int64_t limit_ns;       // K: local CLOCK_MONOTONIC, slewing ends here
+  int64_t mono_floor_ns;  // B: the offsets are at least these: home said what time it was when it answered a
+  int64_t real_floor_ns;  //    call that had waited (the keeper does not write them after the start)
 };
 
 constexpr uint32_t kMaxTouched = 512;
@@ -348,7 +353,7 @@ struct BodyState {
   uint32_t ids[8];        // K: uid euid suid fsuid gid egid sgid fsgid of the process
   uint64_t brk_start, brk_now;  // K at start, B
   uint64_t brk_limit;     // K: bytes, from RLIMIT_DATA
-  uint64_t away_cpu_ns;   // K: CPU time of earlier bodies of this process
+  uint64_t pad0;
   uint64_t caught;        // K at start, B: signals that have a handler of the program
   uint64_t tickets;       // B: last ticket taken
   uint32_t mm_lock, clone_lock, keeper_lock;  // B
@@ -370,7 +375,7 @@ struct BodyState {
   uint32_t pad1;
   char uts[6][65];        // K: uname fields of home
   uint8_t pad2[2];
-  int64_t mono_handed_out;  // B: not maintained; the keeper computes it at the stop
+  uint64_t pad3;
   uint64_t reserved[8];
 };
 

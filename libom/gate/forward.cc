@@ -9,6 +9,7 @@
 // sequence number is taken; after that only a Return ends it.
 #include "libom/abi/kernel.h"
 #include "libom/gate/channel.h"
+#include "libom/gate/vdso.h"
 #include "libom/safe/atomic.h"
 #include "libom/safe/lock.h"
 #include "libom/safe/marshal.h"
@@ -311,6 +312,7 @@ long accept_answer(GateCall& c, const SyscallDesc* desc, const Answer& answer) {
   c.signal_count = signals;
   c.restart = (res.flags & kRetRestart) != 0;
   c.aux = res.aux;
+  if (res.aux != 0) home_time_was(static_cast<int64_t>(res.aux));
   return result;
 }
 
@@ -351,6 +353,12 @@ long transact(GateCall& c, const SyscallDesc* desc, const Ins* ins, bool hold) {
       }
     }
     if (r == 0) r = read_answer(t, t->call_seq, !hold, answer);
+    if (r == kKicked && !t->call_sent) {
+      // Not sent, because the answer to Resume is awaited first: the number is used again.
+      t->seq--;
+      t->phase = kBodyGate;
+      return kPark;
+    }
     if (r == kKicked) {
       kicked_while_waiting(t, hold);
       continue;

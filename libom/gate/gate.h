@@ -87,6 +87,12 @@ void want_home(BodyThread* t, uint32_t nr);
 
 constexpr int kKeeperFd = 3;
 
+// time.cc ---------------------------------------------------------------------------------------------
+
+// CPU time (ns) of the calling thread, or of all threads, in this body.
+// Context: gate
+int64_t body_cpu_ns(bool thread);
+
 // park.cc ---------------------------------------------------------------------------------------------
 
 // Stands still until the keeper lets go. regs, kind and call_* describe the thread.

@@ -36,7 +36,10 @@ bool in_clock_code(uint64_t rip) {
          (rip >= g_body.home_vdso_lo && rip < g_body.home_vdso_hi);
 }
 
-bool in_libom(uint64_t rip) { return inside(rip, __ehdr_start, _end); }
+// The exports are the program's code, wherever they lie.
+bool in_libom(uint64_t rip) {
+  return inside(rip, __ehdr_start, _end) && !inside(rip, __start_om_exports, __stop_om_exports);
+}
 
 BodyThread* self() {
   BodyThread* t;

@@ -20,6 +20,7 @@ void park(BodyThread* t, ThreadKind kind) {
   if (kind == kThreadUser) drain(t);
   t->kind = kind;
   t->xsave_bytes = park_vector_state(t);
+  t->cpu_ns = static_cast<uint64_t>(body_cpu_ns(true));
   for (;;) {
     const uint32_t generation = safe::load_acquire(&g_body.stop);
     if (generation == 0) break;

@@ -58,7 +58,7 @@ long sleep_for(GateCall& c, uint64_t request, bool relative) {
 
 // Context: gate
 int64_t body_cpu_ns(bool thread) {
-  return cpu_ns(thread ? k::kClockThreadCpu : k::kClockProcessCpu) + (thread ? 0 : static_cast<int64_t>(g_body.away_cpu_ns));
+  return cpu_ns(thread ? k::kClockThreadCpu : k::kClockProcessCpu);
 }
 
 // Context: gate
@@ -121,10 +121,6 @@ long gate_getrusage(GateCall& c) {
   int64_t mine[18], total[4];
   sys(kNr_getrusage, who, mine);
   if (om_copy(total, reinterpret_cast<void*>(c.args[1]), sizeof total) != 0) return -k::kEFAULT;
-  if (who == kSelf) {
-    mine[0] += static_cast<int64_t>(g_body.away_cpu_ns) / kNsPerSec;
-    mine[1] += static_cast<int64_t>(g_body.away_cpu_ns) % kNsPerSec / 1000;
-  }
   for (int i = 0; i < 4; i += 2) {
     total[i] += mine[i];
     total[i + 1] += mine[i + 1];
@@ -142,7 +138,7 @@ long gate_times(GateCall& c) {
   int64_t mine[18], ticks[2];
   sys(kNr_getrusage, 0, mine);
   if (om_copy(ticks, reinterpret_cast<void*>(c.args[0]), sizeof ticks) != 0) return -k::kEFAULT;
-  ticks[0] += (mine[0] * kNsPerSec + mine[1] * 1000 + static_cast<int64_t>(g_body.away_cpu_ns)) / kTickNs;
+  ticks[0] += (mine[0] * kNsPerSec + mine[1] * 1000) / kTickNs;
   ticks[1] += (mine[2] * kNsPerSec + mine[3] * 1000) / kTickNs;
   return om_copy(reinterpret_cast<void*>(c.args[0]), ticks, sizeof ticks) == 0 ? r : -k::kEFAULT;
 }

@@ -10,6 +10,7 @@
 
 #include "libom/abi/kernel.h"
 #include "libom/gate/gate.h"
+#include "libom/safe/atomic.h"
 #include "libom/safe/numbers.h"
 
 #define OM_VFN __attribute__((section("om_vfn"), noinline, used, visibility("hidden")))
@@ -47,13 +48,19 @@ OM_INLINE void add_ns(k::Timespec& ts, int64_t ns) {
 }
 
 // Offset to home at local monotonic time `now`.
-OM_INLINE int64_t offset_at(int64_t base_offset, const ClockPage& c, int64_t now) {
+OM_INLINE int64_t slewed(int64_t base_offset, const ClockPage& c, int64_t now) {
   if (c.slew_ppb == 0) return base_offset;
   int64_t until = now < c.limit_ns ? now : c.limit_ns;
   int64_t elapsed = until - c.base_ns;
   if (elapsed < 0) elapsed = 0;
   if (elapsed > kMaxSlewNs) elapsed = kMaxSlewNs;  // also keeps the product below 2^63
   return base_offset + elapsed * c.slew_ppb / kNsPerSec;
+}
+
+OM_INLINE int64_t offset_at(bool real, const ClockPage& c, int64_t now) {
+  const int64_t offset = slewed(real ? c.real_offset_ns : c.mono_offset_ns, c, now);
+  const int64_t floor = real ? c.real_floor_ns : c.mono_floor_ns;
+  return offset > floor ? offset : floor;
 }
 
 OM_INLINE bool read_clock_page(ClockPage& out) {
@@ -66,6 +73,8 @@ OM_INLINE bool read_clock_page(ClockPage& out) {
     out.base_ns = p.base_ns;
     out.slew_ppb = p.slew_ppb;
     out.limit_ns = p.limit_ns;
+    out.mono_floor_ns = p.mono_floor_ns;
+    out.real_floor_ns = p.real_floor_ns;
     asm volatile("" : : : "memory");
     if ((before & 1) == 0 && before == p.sequence) return true;
     asm volatile("pause");
@@ -89,7 +98,7 @@ OM_INLINE long virtual_clock(uint32_t clock, k::Timespec* out) {
     local(static_cast<int>(k::kClockMonotonic), &m);
     now = m.sec * kNsPerSec + m.nsec;
   }
-  add_ns(ts, offset_at(mono ? page.mono_offset_ns : page.real_offset_ns, page, now));
+  add_ns(ts, offset_at(!mono, page, now));
   *out = ts;
   return 0;
 }
@@ -152,16 +161,40 @@ OM_VFN long vdso_other(void) { return -k::kENOSYS; }
 // Context: gate
 long home_time(uint32_t clock, k::Timespec* out) { return virtual_clock(clock, out); }
 
+namespace {
+
+int64_t local_mono() {
+  k::Timespec m{};
+  const auto local = reinterpret_cast<ClockGettime>(g_body.local_vdso[kVdsoClockGettime]);
+  if (local != nullptr) local(static_cast<int>(k::kClockMonotonic), &m);
+  return m.sec * kNsPerSec + m.nsec;
+}
+
+void raise(volatile int64_t* floor, int64_t to) {
+  int64_t now = safe::load_acquire(floor);
+  while (now < to && !safe::compare_exchange(floor, now, to)) now = safe::load_acquire(floor);
+}
+
+}  // namespace
+
 // Context: gate
 int64_t home_offset_ns(bool realtime) {
   ClockPage page;
   read_clock_page(page);
-  k::Timespec m{};
-  if (page.slew_ppb != 0) {
-    const auto local = reinterpret_cast<ClockGettime>(g_body.local_vdso[kVdsoClockGettime]);
-    if (local != nullptr) local(static_cast<int>(k::kClockMonotonic), &m);
-  }
-  return offset_at(realtime ? page.real_offset_ns : page.mono_offset_ns, page, m.sec * kNsPerSec + m.nsec);
+  return offset_at(realtime, page, page.slew_ppb != 0 ? local_mono() : 0);
+}
+
+// Context: gate
+void home_time_was(int64_t home_mono_ns) {
+  const int64_t now = local_mono();
+  if (now == 0) return;
+  ClockPage page;
+  read_clock_page(page);
+  const int64_t behind = home_mono_ns - now - offset_at(false, page, now);
+  constexpr int64_t kMaxBehind = 5 * kNsPerSec;  // more is no delay of the network
+  if (behind <= 0 || behind > kMaxBehind) return;
+  raise(&g_body.clock.mono_floor_ns, offset_at(false, page, now) + behind);
+  raise(&g_body.clock.real_floor_ns, offset_at(true, page, now) + behind);
 }
 
 }  // namespace om::gate

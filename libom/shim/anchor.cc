@@ -7,6 +7,7 @@
 #include "libom/gate/vdso.h"
 #include "libom/safe/image.h"
 #include "libom/safe/syscall.h"
+#include "libom/shim/shim.h"
 #include "libom/stub/stub.h"
 
 extern "C" {
@@ -52,5 +53,8 @@ const om::Anchor om_anchor = {
     {OM_ADDRESS(om::gate::vdso_clock_gettime), OM_ADDRESS(om::gate::vdso_gettimeofday),
      OM_ADDRESS(om::gate::vdso_time), OM_ADDRESS(om::gate::vdso_getcpu), OM_ADDRESS(om::gate::vdso_clock_getres),
      OM_ADDRESS(om::gate::vdso_other), OM_ADDRESS(om::gate::vdso_other), kUnknown},
+    OM_ADDRESS(&om::shim::g_away_cpu),
+    OM_ADDRESS(__start_om_exports),
+    OM_ADDRESS(__stop_om_exports),
     {},
 };

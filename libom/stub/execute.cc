@@ -84,50 +84,6 @@ void shorten(HomeThread* t) {
   }
 }
 
-// Transfers that end early only because the thread was stopped: whole or nothing for the program.
-bool is_stream_write(uint32_t nr) {
-  return nr == kNr_write || nr == kNr_sendto;
-}
-
-bool wants_all(const HomeExec& e) {
-  return is_stream_write(e.exec_nr) || (e.exec_nr == kNr_recvfrom && (e.exec_args[3] & k::kMsgWaitall));
-}
-
-long window(HomeThread* t) {
-  HomeExec& e = t->call;
-  const uint32_t before = t->noted_head;
-  t->cancel = 0;
-  asm volatile("" : : : "memory");
-  t->phase = kExecCall;
-  asm volatile("" : : : "memory");
-  // A signal that came before the phase was set has not called the window off.
-  if (t->noted_head != before && (e.wire_flags & kCallSignals)) t->cancel = 1;
-  const long r = om_window(&t->cancel, e.exec_nr, e.exec_args);
-  t->phase = kExecBusy;
-  return r;
-}
-
-// The rest of a transfer that a stop cut short after `done` bytes.
-long continue_transfer(HomeThread* t, long done) {
-  HomeExec& e = t->call;
-  const auto count = static_cast<long>(e.exec_args[2]);
-  const uint64_t buffer = e.exec_args[1];
-  while (done < count && noted(t) == t->noted_sent) {
-    t->interrupted = 0;
-    e.done = static_cast<uint64_t>(done);
-    e.exec_args[1] = buffer + static_cast<uint64_t>(done);
-    e.exec_args[2] = static_cast<uint64_t>(count - done);
-    const long r = window(t);
-    if (r <= 0) break;
-    done += r;
-    if (done < count && safe::load_acquire(&t->interrupted) == 0) break;
-  }
-  e.done = 0;
-  e.exec_args[1] = buffer;
-  e.exec_args[2] = static_cast<uint64_t>(count);
-  return done;
-}
-
 bool is_pure(const SyscallDesc* desc) { return desc != nullptr && (desc->effects & kEffPure) != 0; }
 
 void note_effect() {
@@ -175,6 +131,21 @@ long execute_wire(HomeCall& c) {
 }  // namespace
 
 // Context: exec
+long window(HomeThread* t) {
+  HomeExec& e = t->call;
+  const uint32_t before = t->noted_head;
+  t->cancel = 0;
+  asm volatile("" : : : "memory");
+  t->phase = kExecCall;
+  asm volatile("" : : : "memory");
+  // A signal that came before the phase was set has not called the window off.
+  if (t->noted_head != before && (e.wire_flags & kCallSignals)) t->cancel = 1;
+  const long r = om_window(&t->cancel, e.exec_nr, e.exec_args);
+  t->phase = kExecBusy;
+  return r;
+}
+
+// Context: exec
 const SyscallDesc* row_of(HomeThread* t, SyscallDesc& storage) {
   const SyscallDesc& desc = syscall_desc(t->call.nr);
   if (desc.route == Route::kUnknown) return nullptr;
@@ -199,8 +170,7 @@ long after_window(HomeThread* t, const SyscallDesc* desc, long r) {
       r = window(t);
       continue;
     }
-    if (r > 0 && wants_all(e) && r < static_cast<long>(e.exec_args[2]) && !signalled &&
-        safe::load_acquire(&t->interrupted) != 0) {
+    if (r > 0 && !signalled && safe::load_acquire(&t->interrupted) != 0 && is_cut_short(t, r)) {
       r = continue_transfer(t, r);
     }
     safe::store_release(&t->interrupted, 0u);
@@ -212,6 +182,7 @@ long after_window(HomeThread* t, const SyscallDesc* desc, long r) {
 long run_window(HomeThread* t, const SyscallDesc* desc) {
   HomeExec& e = t->call;
   e.deadline_ns = deadline_of(t);
+  e.timed = desc != nullptr && (desc->effects & kEffBlock) != 0;
   return after_window(t, desc, window(t));
 }
 

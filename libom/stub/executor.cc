@@ -100,7 +100,7 @@ long receive(HomeThread* t, Message& m) {
     const size_t need = length > 0 ? static_cast<size_t>(length) : have + 1;
     if (need > kSlotRecvSize) {
       const uint64_t room = (need + kPageSize - 1) & ~(kPageSize - 1);
-      const long p = sys(kNr_mmap, 0, room, k::kProtRead | k::kProtWrite, k::kMapPrivate | k::kMapAnonymous, -1, 0);
+      const long p = map_private(t, 1, room);
       if (p < 0 && p > -4096) return kBroken;
       m.mapped = reinterpret_cast<uint8_t*>(p);
       m.bytes = m.mapped;
@@ -164,7 +164,11 @@ long send_kept(HomeThread* t) {
   res.flags = e.ret_flags;
   res.signal_count = count;
   res.sequence = e.seq;
-  res.aux = e.aux;
+  if (e.timed || count > 0) {
+    k::Timespec now{};
+    sys(kNr_clock_gettime, k::kClockMonotonic, &now);
+    res.aux = static_cast<uint64_t>(now.sec * 1000000000 + now.nsec);
+  }
   const long n = safe::encode_return(send_buffer(t), kHeadRoom, question_of(e.seq), res, signals,
                                      count * sizeof(SignalRecord), t->outs_bytes);
   if (n < 0) return kBroken;
@@ -347,6 +351,7 @@ void om_executor_transplanted(void* stack, long result) {
   SyscallDesc storage;
   const SyscallDesc* desc = row_of(t, storage);
   HomeExec& e = t->call;
+  e.timed = 1;
   e.result = after_window(t, desc, result);
   t->phase = kExecBusy;
   if (is_message_call(e.nr)) {

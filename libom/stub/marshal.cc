@@ -106,12 +106,26 @@ const uint8_t* take_ins(HomeCall& c, uint64_t bytes) {
 }
 
 // Context: exec
+long map_private(const HomeThread* t, uint32_t which, uint64_t bytes) {
+  constexpr uint64_t kDistance = uint64_t{1} << 40, kEach = uint64_t{1} << 29;
+  constexpr long kHow = k::kProtRead | k::kProtWrite;
+  constexpr long kWhat = k::kMapPrivate | k::kMapAnonymous;
+  const uint64_t below = kDistance + (uint64_t{t->slot} * 2 + which + 1) * kEach;
+  if (bytes <= kEach && g_home.arena > below) {
+    const long r = sys(kNr_mmap, g_home.arena - below, bytes, kHow, kWhat | k::kMapFixedNoreplace, -1, 0);
+    if (r == static_cast<long>(g_home.arena - below)) return r;
+    if (r > 0) sys(kNr_munmap, r, bytes);  // kernels before 4.17 take the address for a hint
+  }
+  return sys(kNr_mmap, 0, bytes, kHow, kWhat, -1, 0);
+}
+
+// Context: exec
 uint8_t* bounce(HomeThread* t, uint64_t bytes) {
   uint8_t* p = slot_base(t) + kSlotSend + kBounceOffset;
   if (bytes > kSlotBounce) {
     if (bytes > kMaxBounce) return nullptr;
     const uint64_t room = (bytes + kPageSize - 1) & ~(kPageSize - 1);
-    const long r = sys(kNr_mmap, 0, room, k::kProtRead | k::kProtWrite, k::kMapPrivate | k::kMapAnonymous, -1, 0);
+    const long r = map_private(t, 0, room);
     if (r < 0 && r > -4096) return nullptr;
     t->bounce_address = static_cast<uint64_t>(r);
     t->bounce_bytes = room;

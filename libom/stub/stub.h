@@ -58,9 +58,21 @@ long run_window(HomeThread* t, const SyscallDesc* desc);
 // The window or the transplant has returned `r`: repeats, continues, classifies. Final result.
 // Context: exec
 long after_window(HomeThread* t, const SyscallDesc* desc, long r);
+// The call itself: exec_nr with exec_args, called off (kAborted) by a signal that comes before it blocks.
+// Context: exec
+long window(HomeThread* t);
 // Finds the row of exec.nr with its command's arguments put in. nullptr when there is none.
 // Context: exec
 const SyscallDesc* row_of(HomeThread* t, SyscallDesc& storage);
+
+// transfer.cc -----------------------------------------------------------------------------------------
+
+// Did the call end after `done` bytes although more were asked for, for no reason that the program knows.
+// Context: exec
+bool is_cut_short(HomeThread* t, long done);
+// Transfers the rest; the sum. While it blocks, exec.done is what has been transferred.
+// Context: exec
+long continue_transfer(HomeThread* t, long done);
 
 // marshal.cc ------------------------------------------------------------------------------------------
 
@@ -83,6 +95,10 @@ bool read_memory(HomeThread* t, void* to, uint64_t from, uint64_t bytes);
 bool read_program(void* to, uint64_t from, uint64_t bytes);
 bool write_program(uint64_t to, const void* from, uint64_t bytes);
 void release_bounce(HomeThread* t);
+// Memory of ours of a size that no slot has room for, far from where kernels put new mappings by themselves:
+// what the body maps is mapped here at the same addresses. `which` 0 or 1 of a slot. Address or -errno.
+// Context: exec
+long map_private(const HomeThread* t, uint32_t which, uint64_t bytes);
 
 // executor.cc -----------------------------------------------------------------------------------------
 

@@ -221,7 +221,6 @@ Outcome Keeper::write_state(schema::Image::Reader image) {
   s.brk_start = image.getBrkStart();
   s.brk_now = image.getBrkNow();
   s.brk_limit = image.getBrkLimit();
-  s.away_cpu_ns = image.getAwayCpuNs();
   s.caught = image.getCaught();
   s.fd_size = image.getFdSize();
   s.home_xstate = to_table(home_xstate_);
@@ -229,6 +228,7 @@ Outcome Keeper::write_state(schema::Image::Reader image) {
   s.home_vdso_lo = image.getVdsoLo();
   s.home_vdso_hi = image.getVdsoHi();
   s.clock = clocks_.page(now_ns(CLOCK_MONOTONIC));
+  s.clock.mono_floor_ns = s.clock.real_floor_ns = INT64_MIN;
   auto files = image.getFileRanges();
   s.file_range_count = files.size() <= kMaxFileRanges ? files.size() : kMaxFileRanges + 1;
   for (unsigned i = 0; i < files.size() && i < kMaxFileRanges; i++) s.file_ranges[i] = {files[i].getLo(), files[i].getHi()};
@@ -341,7 +341,9 @@ Outcome Keeper::filled(uint64_t pages) {
 
 Outcome Keeper::commit(uint32_t epoch, int64_t home_mono, int64_t home_real) {
   if (epoch != epoch_ || running_) return fail("INTERNAL", "COMMIT for another epoch");
-  clocks_.sample(home_mono, home_real, now_ns(CLOCK_MONOTONIC), now_ns(CLOCK_REALTIME));
+  const int64_t local_mono = now_ns(CLOCK_MONOTONIC);
+  clocks_.sample(home_mono, home_real, local_mono, now_ns(CLOCK_REALTIME));
+  clocks_.jump(local_mono);
   write_clock();
   BodyMessage m{};
   m.type = kBodyCommit;
@@ -358,7 +360,8 @@ void Keeper::write_clock() {
   // Odd while the values change, as a reader expects of a sequence lock.
   const uint32_t odd = *sequence | 1, even = odd + 1;
   page.sequence = odd;
-  if (!body_.memory().put(at, odd) || !body_.memory().put(at, page) || !body_.memory().put(at, even)) {
+  const auto ours = std::as_bytes(std::span(&page, 1)).first(offsetof(ClockPage, mono_floor_ns));
+  if (!body_.memory().put(at, odd) || !body_.memory().write(at, ours) || !body_.memory().put(at, even)) {
     log_warn("clock", "the body's clock page cannot be written, ignoring");
   }
 }

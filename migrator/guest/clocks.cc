@@ -56,6 +56,14 @@ void Clocks::sample(int64_t home_mono, int64_t home_real, int64_t local_mono, in
   limit_ = local_mono + kSlewNs;
 }
 
+void Clocks::jump(int64_t local_mono) {
+  settle(local_mono);
+  for (const Bound& b : bounds_) {
+    mono_ = std::max(mono_, b.mono);
+    real_ = std::max(real_, b.real);
+  }
+}
+
 ClockPage Clocks::page(int64_t local_mono) const {
   ClockPage p{};
   p.mono_offset_ns = offset_at(mono_, local_mono);

@@ -21,6 +21,8 @@ class Clocks {
  public:
   // First sample, before the body runs: the offset is taken as it is.
   void start(int64_t home_mono, int64_t home_real, int64_t local_mono, int64_t local_real);
+  // Takes the best estimate at once: the body has not run yet, so nobody has seen its clocks.
+  void jump(int64_t local_mono);
   // A later one. Nanoseconds.
   void sample(int64_t home_mono, int64_t home_real, int64_t local_mono, int64_t local_real);
 

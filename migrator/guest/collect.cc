@@ -69,8 +69,12 @@ Outcome Keeper::stop(uint32_t generation, schema::BodyImage::Builder state) {
   clockid_t cpu;
   if (::clock_getcpuclockid(body_.pid(), &cpu) == 0) state.setCpuNs(static_cast<uint64_t>(now_ns(cpu)));
   const int64_t mono = now_ns(CLOCK_MONOTONIC);
-  state.setMonoNs(clocks_.body_mono(mono));
-  state.setRealNs(clocks_.body_real(mono, now_ns(CLOCK_REALTIME)));
+  auto shown = [&](int64_t by_page, int64_t floor, int64_t local) {
+    return floor == INT64_MIN ? by_page : std::max(by_page, local + floor);
+  };
+  const int64_t real = now_ns(CLOCK_REALTIME);
+  state.setMonoNs(shown(clocks_.body_mono(mono), body->clock.mono_floor_ns, mono));
+  state.setRealNs(shown(clocks_.body_real(mono, real), body->clock.real_floor_ns, real));
   // How far the stack has been used.
   uint64_t low = stack_hi_;
   if (auto pagemap = proc::Pagemap::open(body_.pid())) {
@@ -134,6 +138,7 @@ Outcome Keeper::describe_thread(uint32_t slot, const BodyThread& t, schema::Thre
   s.rseq_size = t.rseq_size;
   s.rseq_signature = t.rseq_signature;
   s.xstate_bytes = home_xstate_.size;
+  s.cpu_ns = t.cpu_ns;
   std::vector<std::byte> local(local_xstate_.size), home(home_xstate_.size);
   if (auto r = body_.memory().read(slot_address(arena_, slot) + kSlotFrame + kFrameXsave, local); !r) return fail(r.error());
   if (auto r = convert(local_xstate_, local, home_xstate_, home); !r) return fail(r.error());

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Measures itself, at home and away: for every line "KIND COUNT" on stdin it does COUNT operations
+// and prints nanoseconds per operation, by its own wall clock. It knows nothing of openMosix; who
+// moves it is bench/run.py.
+//
+//   empty    getppid as a raw system call: forwarded while away, the kernel's own at home
+//   getpid   answered by the gate from a known value while away
+//   yield    sched_yield: runs where the program runs
+//   clock    clock_gettime(CLOCK_MONOTONIC) of the C library
+//   cpu      integer and floating point arithmetic on 256 KiB
+//   fill     COUNT MiB of bytes that do not compress are made (once)
+//   check    those bytes are read and compared, COUNT times
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <vector>
+
+namespace {
+
+int64_t now_ns() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * int64_t{1000000000} + now.tv_nsec;
+}
+
+std::vector<uint64_t> g_block;
+
+uint64_t next(uint64_t x) {
+  x ^= x << 13;
+  x ^= x >> 7;
+  return x ^ (x << 17);
+}
+
+void fill(long mib) {
+  g_block.resize(static_cast<size_t>(mib) << 17);
+  uint64_t x = 88172645463325252;
+  for (uint64_t& word : g_block) word = x = next(x);
+}
+
+bool check() {
+  uint64_t x = 88172645463325252;
+  for (uint64_t word : g_block) {
+    x = next(x);
+    if (word != x) return false;
+  }
+  return !g_block.empty();
+}
+
+// Touches all of the second-level cache, no system call.
+double compute(long rounds) {
+  static double field[32768];
+  uint64_t x = 1;
+  for (long round = 0; round < rounds; ++round) {
+    for (double& value : field) {
+      x = next(x + 1);
+      value = value * 0.999 + static_cast<double>(x >> 40);
+    }
+  }
+  return field[x % 32768];
+}
+
+bool run(const char* kind, long count) {
+  if (strcmp(kind, "empty") == 0) {
+    for (long i = 0; i < count; ++i) syscall(SYS_getppid);
+  } else if (strcmp(kind, "getpid") == 0) {
+    for (long i = 0; i < count; ++i) syscall(SYS_getpid);
+  } else if (strcmp(kind, "yield") == 0) {
+    for (long i = 0; i < count; ++i) syscall(SYS_sched_yield);
+  } else if (strcmp(kind, "clock") == 0) {
+    timespec now;
+    for (long i = 0; i < count; ++i) clock_gettime(CLOCK_MONOTONIC, &now);
+  } else if (strcmp(kind, "cpu") == 0) {
+    volatile double sink = compute(count);
+    static_cast<void>(sink);
+  } else if (strcmp(kind, "fill") == 0) {
+    fill(count);
+  } else if (strcmp(kind, "check") == 0) {
+    for (long i = 0; i < count; ++i) {
+      if (!check()) return false;
+    }
+  } else {
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+int main() {
+  char kind[16];
+  long count;
+  while (scanf("%15s %ld", kind, &count) == 2 && count > 0) {
+    const int64_t start = now_ns();
+    if (!run(kind, count)) {
+      fprintf(stderr, "probe: %s %ld failed\n", kind, count);
+      return 1;
+    }
+    printf("%.3f\n", static_cast<double>(now_ns() - start) / static_cast<double>(count));
+    fflush(stdout);
+  }
+  return 0;
+}

@@ -1,0 +1,319 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The command line's contract on a real cluster: what each verb prints, JSON fields and their types,
+exit status, and that results go to stdout and diagnostics to stderr. Processes really move here;
+migrator_protocol_test.py tests the same daemon with stand-ins for what moves them."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import unittest
+
+from harness import ClusterCase, main
+from om_cluster import MIGRATE_FIELDS
+
+NUMBER = (int, float)
+PS_FIELDS = {'pid': int, 'home': str, 'at': str, 'threads': int, 'rss_bytes': int,
+             'cpu_percent': NUMBER, 'state': str, 'command': str}
+NODE_FIELDS = {'name': str, 'state': str, 'address': str, 'self': bool, 'reason': str, 'cpus': int,
+               'load': NUMBER, 'memory_bytes': int, 'free_bytes': int, 'guests': int, 'kernel': str,
+               'version': str, 'rtt_us': NUMBER}
+EVENT_FIELDS = {'number': int, 'time': str, 'kind': str, 'pid': int, 'node': str, 'code': str,
+                'message': str}
+REASON_FIELDS = {'code': str, 'message': str, 'remedy': str}
+NO_PID = 4194304 - 1  # above any pid_max that is in use
+
+
+class Commands(ClusterCase):
+    def sleeper(self, node='n1'):
+        """A process that waits until the test ends, sure to be past its start."""
+        job = self.start('/bin/sh', '-c', 'echo up; exec sleep 1000', node=node)
+        self.assertEqual(b'up\n', job.stdout.readline())
+        self.wait_until(lambda: self.name_of(job.pid) == 'sleep', 'exec')
+        self.wait_until(lambda: self.om('where', job.pid, node=node, expect=None).returncode == 0,
+                        'libom')
+        return job
+
+    @staticmethod
+    def name_of(pid):
+        with open(f'/proc/{pid}/comm', encoding='ascii') as file:
+            return file.read().strip()
+
+    def check_fields(self, item, fields):
+        for name, kind in fields.items():
+            self.assertIn(name, item)
+            self.assertIsInstance(item[name], kind, name)
+
+    def row(self, pid):
+        return next((row for row in self.om_json('ps') if row['pid'] == pid), None)
+
+    # Moving.
+
+    def test_there_on_and_back(self):
+        job = self.sleeper()
+        self.assertEqual('n1', self.where(job))
+        place = 'n1'
+        for to, at in (('n2', 'n2'), ('n3', 'n3'), ('home', 'n1'), ('n3', 'n3'), ('n1', 'n1')):
+            record = self.om_json('migrate', job.pid, to)
+            self.check_fields(record, MIGRATE_FIELDS)
+            self.assertEqual((job.pid, place, at, 'moved', ''),
+                             tuple(record[k] for k in ('pid', 'from', 'to', 'result', 'code')))
+            self.assertEqual(1, record['threads'])
+            if at != 'n1':
+                self.assertGreater(record['pages'], 0)
+                self.assertGreaterEqual(record['bytes_raw'], record['pages'] * 4096)
+                self.assertGreater(record['bytes_wire'], 0)
+            self.assertLessEqual(record['freeze_ms'], record['total_ms'] + 1)
+            self.assertEqual(at, self.where(job))
+            self.assertEqual({'pid': job.pid, 'home': 'n1', 'at': at,
+                              'state': 'home' if at == 'n1' else 'away'},
+                             self.om_json('where', job.pid))
+            place = at
+        self.assertIsNone(job.poll())
+
+    def test_human_output_of_migrate(self):
+        job = self.sleeper()
+        done = self.om('migrate', job.pid, 'n2')
+        self.assertRegex(done.stdout, rf'^{job.pid}: n1 -> n2 in \d+ ms \(frozen [\d.]+ ms, .* sent\)\n$')
+        self.assertEqual('', done.stderr)
+        done = self.om('migrate', job.pid, 'n2')
+        self.assertEqual('', done.stdout)
+        self.assertIn('already', done.stderr)
+        record = self.om_json('migrate', job.pid, 'n2')
+        self.assertEqual(('moved', 'ALREADY_THERE', False),
+                         (record['result'], record['code'], record['moved']))
+
+    def test_openmosix_is_the_same_program(self):
+        link = os.path.join(os.path.dirname(self.product.om), 'openmosix')
+        self.assertTrue(os.path.samefile(link, self.product.om) or
+                        subprocess.run(['cmp', link, self.product.om], check=False).returncode == 0)
+        done = subprocess.run([link, 'nodes', '--json'], env=self.cluster.environment(), check=False,
+                              capture_output=True, text=True, timeout=30)
+        self.assertEqual(['n1', 'n2', 'n3'], [node['name'] for node in json.loads(done.stdout)])
+
+    # Looking.
+
+    def test_ps(self):
+        job = self.sleeper()
+        other = self.sleeper(node='n2')
+        self.move(job, 'n2')
+        row = self.wait_until(lambda: self.row(job.pid), 'a row in om ps')
+        self.check_fields(row, PS_FIELDS)
+        self.assertEqual(('n1', 'n2', 'away', 1, 'sleep 1000'),
+                         tuple(row[k] for k in ('home', 'at', 'state', 'threads', 'command')))
+        self.assertGreater(row['rss_bytes'], 0)
+        self.assertIsNone(self.row(other.pid), 'a process of another node')
+        text = self.om('ps').stdout
+        self.assertRegex(text, r'(?m)^ *PID +HOME +AT ')
+        self.assertRegex(text, rf'(?m)^ *{job.pid} +n1 +n2 +away ')
+        self.assertNotIn('\x1b', text)
+        self.move(job, 'home')
+        self.assertEqual(('n1', 'home'), (self.row(job.pid)['at'], self.row(job.pid)['state']))
+        os.kill(job.pid, signal.SIGKILL)
+        job.wait()
+        self.assertIsNone(self.row(job.pid))
+
+    def test_cpu_percent_is_told_wherever_it_runs(self):
+        job = self.start('/bin/sh', '-c', 'while :; do :; done')
+        busy = lambda: (self.row(job.pid) or {}).get('cpu_percent', 0) > 10
+        self.wait_until(busy, 'cpu_percent at home')
+        self.move(job, 'n3')
+        self.wait_until(busy, 'cpu_percent away')
+
+    def test_nodes(self):
+        nodes = self.wait_until(
+            lambda: all(node['state'] == 'up' for node in self.om_json('nodes')) and
+            self.om_json('nodes'), 'all nodes up')
+        for node in nodes:
+            self.check_fields(node, NODE_FIELDS)
+        self.assertEqual(['n1', 'n2', 'n3'], sorted(node['name'] for node in nodes))
+        self.assertEqual(['n1'], [node['name'] for node in nodes if node['self']])
+        self.assertEqual(os.sysconf('SC_NPROCESSORS_ONLN'), nodes[0]['cpus'])
+        guests = lambda: {n['name']: n['guests'] for n in self.om_json('nodes', node='n2')}['n2']
+        self.wait_until(lambda: guests() == 0, 'no guest at n2')
+        job = self.sleeper()
+        self.move(job, 'n2')
+        self.wait_until(lambda: guests() == 1, 'a guest at n2')
+        self.move(job, 'n3')
+        self.wait_until(lambda: guests() == 0, 'no guest at n2')
+        self.assertRegex(self.om('nodes').stdout, r'(?m)^n1\* +up ')
+
+    def test_events(self):
+        job = self.sleeper()
+        self.move(job, 'n2')
+        self.move(job, 'home')
+        events = self.om_json('events', job.pid)
+        for event in events:
+            self.check_fields(event, EVENT_FIELDS)
+            self.assertRegex(event['time'], r'^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d.*Z$')
+            self.assertEqual(job.pid, event['pid'])
+        self.assertEqual(['n2', 'n1'], [e['node'] for e in events if e['kind'] == 'moved'])
+        self.assertIn(str(job.pid), self.om('events').stdout)
+
+    def test_why_and_check(self):
+        job = self.sleeper()
+        why = self.om_json('why', job.pid)
+        self.assertEqual((True, [], job.pid), (why['can_move'], why['reasons'], why['pid']))
+        self.assertEqual(f'process {job.pid} can move\n', self.om('why', job.pid).stdout)
+        os.kill(job.pid, signal.SIGSTOP)
+        why = self.wait_until(lambda: (lambda w: not w['can_move'] and w)(self.om_json('why', job.pid)),
+                              'STOPPED')
+        self.check_fields(why['reasons'][0], REASON_FIELDS)
+        self.assertEqual('STOPPED', why['reasons'][0]['code'])
+        self.assertTrue(why['reasons'][0]['message'] and why['reasons'][0]['remedy'])
+        self.assertIn('STOPPED', self.om('why', job.pid).stdout)
+        os.kill(job.pid, signal.SIGCONT)
+        self.wait_until(lambda: self.om_json('why', job.pid)['can_move'], 'the reason gone')
+        self.assertEqual(0, self.om('check', '--', 'sleep', '1').returncode)
+        check = json.loads(self.om('check', '--json', '--', 'sleep', '1').stdout)
+        self.assertEqual((True, []), (check['can_move'], check['reasons']))
+        self.assertTrue(check['program'].endswith('/sleep'))
+
+    def test_doctor_and_version(self):
+        doctor = self.om_json('doctor', expect=None)
+        self.assertIsInstance(doctor['ok'], bool)
+        for check in doctor['checks']:
+            self.check_fields(check, {'check': str, 'status': str, 'detail': str, 'remedy': str})
+            self.assertIn(check['status'], ('ok', 'warn', 'fail'))
+        self.assertEqual(0 if doctor['ok'] else 1, self.om('doctor', expect=None).returncode)
+        self.assertTrue(doctor['ok'], doctor)
+        version = self.om_json('version')
+        self.assertEqual(version['version'], version['daemon']['version'])
+        self.assertIn(version['version'], self.om('version').stdout)
+
+    # Exit status.
+
+    def fails(self, status, *arguments, code='', env=None, limit=60):
+        """om must end with `status`, print nothing on stdout, and say why on stderr."""
+        done = self.cluster.run(*map(str, arguments), limit=limit,
+                                env=env or self.cluster.environment())
+        self.assertEqual((status, ''), (done.returncode, done.stdout), (arguments, done.stderr))
+        self.assertTrue(done.stderr.startswith('om: '), done.stderr)
+        self.assertIn(code, done.stderr)
+        self.assertNotIn('\x1b', done.stderr)
+        return done.stderr
+
+    def test_status_2_wrong_command_line(self):
+        for words in (('migrate',), ('migrate', '1'), ('migrate', 'x', 'n2'), ('migrate', '-5', 'n2'),
+                      ('nonsense',), ('ps', '--nonsense'), ('where',), ('check',),
+                      ('cluster', 'dev', 'start')):
+            with self.subTest(words=words):
+                self.fails(2, *words)
+
+    def test_status_3_no_daemon(self):
+        env = {**self.cluster.environment(), 'OM_CONTROL': str(self.folder / 'no.sock')}
+        for words in (('ps',), ('nodes',), ('where', '1'), ('migrate', os.getpid(), 'n2'), ('events',)):
+            with self.subTest(words=words):
+                self.assertIn(str(self.folder / 'no.sock'), self.fails(3, *words, env=env))
+        # A socket on which nobody answers any more, as after a crash.
+        dead = socket.socket(socket.AF_UNIX)
+        dead.bind(str(self.folder / 'dead.sock'))
+        dead.close()
+        self.fails(3, 'ps', env={**env, 'OM_CONTROL': str(self.folder / 'dead.sock')})
+        done = self.cluster.run('why', str(os.getpid()), '--json', env=env)
+        self.assertEqual(3, done.returncode)
+        self.assertIn('NO_DAEMON', [r['code'] for r in json.loads(done.stdout)['reasons']])
+
+    def test_status_4_no_such_process_or_node(self):
+        job = self.sleeper()
+        self.fails(4, 'migrate', NO_PID, 'n2')
+        self.fails(4, 'where', NO_PID)
+        self.fails(4, 'why', NO_PID)
+        self.assertIn('n7', self.fails(4, 'migrate', job.pid, 'n7'))
+        ended = subprocess.Popen(['/bin/true'])
+        ended.wait()
+        self.fails(4, 'migrate', ended.pid, 'n2')
+        done = self.om('migrate', NO_PID, 'n2', '--json', expect=4)
+        self.assertEqual(('failed', 'NO_SUCH_PROCESS'),
+                         tuple(json.loads(done.stdout)[k] for k in ('result', 'code')))
+
+    @unittest.skipIf(os.geteuid() == 0, 'root may move any process')
+    def test_status_5_permission(self):
+        other = next(int(pid) for pid in os.listdir('/proc') if pid.isdigit() and
+                     os.stat(f'/proc/{pid}').st_uid != os.geteuid())
+        self.fails(5, 'migrate', other, 'n2', code='PERMISSION')
+
+    def test_status_6_refused(self):
+        bare = self.start('/bin/sleep', '1000', preload=False)
+        self.wait_until(lambda: self.name_of(bare.pid) == 'sleep', 'exec')
+        self.fails(6, 'migrate', bare.pid, 'n2', code='NOT_PRELOADED')
+        job = self.sleeper()
+        os.kill(job.pid, signal.SIGSTOP)
+        self.wait_until(lambda: not self.om_json('why', job.pid)['can_move'], 'STOPPED')
+        self.fails(6, 'migrate', job.pid, 'n2', code='STOPPED')
+        record = json.loads(self.om('migrate', job.pid, 'n2', '--json', expect=6).stdout)
+        self.check_fields(record, MIGRATE_FIELDS)
+        self.assertEqual(('refused', 'STOPPED', 'n1', 'n2'),
+                         tuple(record[k] for k in ('result', 'code', 'from', 'to')))
+
+    def test_status_7_timeout(self):
+        job = self.sleeper()
+        self.fails(7, 'migrate', job.pid, 'n2', '--timeout', '0.001', code='TIMEOUT')
+        # It goes on, or was never begun: either way the process is soon somewhere and moves again.
+        self.wait_until(lambda: self.om_json('where', job.pid)['state'] in ('home', 'away'), 'an end')
+        self.move(job, 'n3')
+
+    def test_help_is_for_every_verb(self):
+        for verb in ('run', 'migrate', 'ps', 'where', 'why', 'check', 'nodes', 'events', 'doctor',
+                     'version', 'cluster'):
+            done = self.om(verb, '--help')
+            self.assertIn(f'om {verb}', done.stdout)
+            self.assertEqual('', done.stderr)
+
+    def test_no_colour_unless_on_a_terminal(self):
+        job = self.sleeper()
+        self.move(job, 'n2')
+        plain = {key: value for key, value in self.cluster.environment().items() if key != 'NO_COLOR'}
+        plain['TERM'] = 'xterm-256color'
+
+        def on_a_terminal(env):
+            done = subprocess.run(['script', '-qec', f'{self.product.om} ps', '/dev/null'], env=env,
+                                  stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=True)
+            return done.stdout
+        self.assertIn(b'\x1b[', on_a_terminal(plain))
+        self.assertNotIn(b'\x1b[', on_a_terminal({**plain, 'NO_COLOR': '1'}))
+        self.assertNotIn('\x1b', self.cluster.run('ps', env=plain).stdout)
+
+
+class Preloaded(ClusterCase):
+    """Programs with LD_PRELOAD alone, with and without a daemon."""
+    nodes = 2
+
+    SCRIPT = ('import os, signal, sys, threading\n'
+              'print(sorted(os.listdir("/proc/self/fd")))\n'
+              'print(open("/proc/self/comm").read(), end="")\n'
+              'print([signal.getsignal(n) for n in (signal.SIGSYS, signal.SIGURG, signal.SIGUSR1)])\n'
+              'print([l for l in open("/proc/self/status") if l.startswith(("Seccomp:", "SigCgt", "SigBlk"))])\n'
+              'print(threading.active_count(), len(os.listdir("/proc/self/task")))\n'
+              'print("to stderr", file=sys.stderr)\n'
+              'sys.exit(7)\n')
+
+    def outcome(self, **settings):
+        env = {key: value for key, value in self.cluster.environment().items()
+               if not key.startswith('OM_')}
+        done = subprocess.run(['/usr/bin/python3', '-S', '-E', '-c', self.SCRIPT], env={**env, **settings},
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    def test_native_without_a_daemon(self):
+        want = self.outcome()
+        self.assertEqual(7, want[0])
+        library = self.product.preload
+        self.assertEqual(want, self.outcome(LD_PRELOAD=library))
+        self.assertEqual(want, self.outcome(LD_PRELOAD=library, OM_CONTROL='/nowhere/control.sock'))
+        self.assertEqual(want, self.outcome(LD_PRELOAD=library,
+                                            OM_CONTROL=self.cluster.environment()['OM_CONTROL']))
+
+    def test_a_command_of_another_node_does_not_see_it(self):
+        job = self.start('/bin/sleep', '1000', node='n2')
+        self.wait_until(lambda: self.om('where', job.pid, node='n2', expect=None).returncode == 0, 'libom')
+        self.assertEqual('n2\n', self.om('where', job.pid, node='n2').stdout)
+        self.om('where', job.pid, node='n1', expect=4)
+        self.om('migrate', job.pid, 'n1', node='n2')
+        self.assertEqual('n1\n', self.om('where', job.pid, node='n2').stdout)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Fuzz target: the configuration file of om-migrator (migrator/options.h), and its command line.
+#include <vector>
+
+#include "migrator/options.h"
+#include "test/fuzz/fuzz.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const std::string text(om::fuzz::text_of(data, size));
+  om::migrator::Options options;
+  auto applied = om::migrator::apply_config(options, text, "config");
+  if (!applied) om::fuzz::require(applied.error().text().starts_with("config:"));
+  static_cast<void>(om::migrator::check_listen(options, false));
+  om::fuzz::require(om::migrator::node_name_from_host(text).size() <= 63);
+  return 0;
+}

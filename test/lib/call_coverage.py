@@ -1,0 +1,91 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes down which behaviour programs make which system calls, as seen by strace in native runs.
+
+  call_coverage.py --build build > test/behaviour/calls.txt
+
+A call counts from the program's first point on, when it may be away. One line a call: its name and
+up to five programs, chosen from those that make the fewest calls. The table of system calls is held
+against it: a call without a line has no test. For the developer; needs strace, which no test does.
+"""
+
+import argparse
+import collections
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+from om_behaviour import all_behaviours
+from om_product import BrokenSetup, Product
+
+SHOWN = 5
+LINE = re.compile(r'^\d+\s+(?:<\.\.\. (\w+) resumed|(\w+)\()')
+FIRST_POINT = '/ready.1"'
+HEAD = '''\
+# Which behaviour programs make which system calls after their first point, written by
+# test/lib/call_coverage.py. Do not edit.
+'''
+
+
+def trace_all(product, behaviours, folder):
+    """Runs every program natively under strace; gives {name: trace file}."""
+    traces = {}
+    programs = folder / 'test' / 'behaviour'
+    programs.mkdir(parents=True)
+    for behaviour in behaviours:
+        traces[behaviour.name] = folder / f'{behaviour.name}.trace'
+        script = programs / behaviour.name
+        script.write_text(f'#!/bin/sh\nexec strace -f -qq -o {traces[behaviour.name]} '
+                          f'{behaviour.binary(product)}\n', encoding='utf-8')
+        script.chmod(0o755)
+    suite = pathlib.Path(__file__).with_name('run_suite.py')
+    # A few programs fail or skip because they are traced; what they did until then still counts.
+    subprocess.run([sys.executable, suite, '--build', folder, '--modes', 'native', '--suite',
+                    'full'], stdout=sys.stderr, check=False)
+    return traces
+
+
+def plain_name(name):
+    """"nr451" for a call that this strace does not know by name."""
+    return f'nr{int(name[8:], 16)}' if name.startswith('syscall_0x') else name
+
+
+def calls_of(trace):
+    """The system calls in a trace from the first point on."""
+    found, started = set(), False
+    for line in trace.read_text(encoding='utf-8', errors='replace').splitlines():
+        match = LINE.match(line)
+        started = started or (FIRST_POINT in line and 'rename' in line)
+        if started and match:
+            found.add(plain_name(match.group(1) or match.group(2)))
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description='Which behaviour makes which system call.')
+    parser.add_argument('--build')
+    options = parser.parse_args()
+    product = Product(options.build)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = pathlib.Path(temporary)
+        folder.chmod(0o777)
+        traces = trace_all(product, all_behaviours(), folder)
+        calls = {name: calls_of(path) for name, path in traces.items() if path.exists()}
+    users = collections.defaultdict(list)
+    for name in sorted(calls, key=lambda name: (len(calls[name]), name)):
+        for call in calls[name]:
+            users[call].append(name)
+    print(HEAD, end='')
+    for call in sorted(users):
+        print(' '.join([call, *sorted(users[call][:SHOWN])]))
+    return 0
+
+
+if __name__ == '__main__':
+    try:
+        sys.exit(main())
+    except BrokenSetup as setup:
+        print(f'broken set-up: {setup}', file=sys.stderr)
+        sys.exit(99)

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes of one test case: what they wait in, which are left, and ending exactly those.
+
+The process that runs a case is a subreaper (become_subreaper), so everything that the program under
+test leaves behind stays its descendant and can be named by id.
+"""
+
+import ctypes
+import os
+import pathlib
+import signal
+import time
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def prctl(option, value):
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f'prctl({option})')
+
+
+def become_subreaper():
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def follow_parent(number):
+    """This process gets signal `number` when its parent ends."""
+    prctl(PR_SET_PDEATHSIG, number)
+
+
+def read_proc(pid, name):
+    try:
+        return pathlib.Path('/proc', str(pid), name).read_text(encoding='utf-8', errors='replace')
+    except OSError:
+        return ''
+
+
+def stat_fields(pid):
+    """The fields of /proc/PID/stat behind the name: [state, ppid, ...]; [] if it is gone."""
+    return read_proc(pid, 'stat').rpartition(')')[2].split()
+
+
+def current_syscall(pid, tid):
+    """Number of the system call that the thread waits in; -1 while it runs; None if it is gone."""
+    text = read_proc(pid, f'task/{tid}/syscall')
+    if not text:
+        return None
+    first = text.split()[0]
+    return int(first) if first.lstrip('-').isdigit() else -1
+
+
+def children(pid):
+    found = []
+    try:
+        tasks = os.listdir(f'/proc/{pid}/task')
+    except OSError:
+        return found
+    for tid in tasks:
+        found += [int(child) for child in read_proc(pid, f'task/{tid}/children').split()]
+    return found
+
+
+def descendants(pid):
+    """All processes below `pid`, parents before children; zombies included."""
+    found = []
+    todo = children(pid)
+    while todo:
+        one = todo.pop()
+        if one not in found:
+            found.append(one)
+            todo += children(one)
+    return found
+
+
+def alive(pid):
+    fields = stat_fields(pid)
+    return bool(fields) and fields[0] not in 'ZX'
+
+
+def reap():
+    """Takes the exit status of every child that has ended; for what a subreaper inherits."""
+    while True:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+
+
+def reap_others(known=()):
+    """Takes the exit status of inherited processes that have ended, but not of those in `known`."""
+    for pid in children(os.getpid()):
+        if pid not in known and stat_fields(pid)[:1] == ['Z']:
+            os.waitpid(pid, os.WNOHANG)
+
+
+def end_descendants(grace=0.0):
+    """Ends what is still below this process after `grace` seconds; names it, [] if nothing is left.
+
+    Call it only when no Popen object still waits for a child.
+    """
+    until = time.monotonic() + grace
+    while True:
+        reap()
+        left = [pid for pid in descendants(os.getpid()) if alive(pid)]
+        if not left or time.monotonic() >= until:
+            break
+        time.sleep(0.02)
+    names = [f'{pid} {read_proc(pid, "comm").strip()}' for pid in left]
+    until = time.monotonic() + 5
+    while left and time.monotonic() < until:
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        time.sleep(0.01)
+        reap()
+        left = [pid for pid in descendants(os.getpid()) if alive(pid)]
+    return names
+
+
+def kill_group(pid):
+    """Ends the process group that `pid` leads."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the built programs are, who runs them, and the environment they get.
+
+Used by every Python part of the tests. Nothing here starts a process. The tests run as an ordinary
+user without capabilities: started as root they become another user first (drop_privileges), because
+a test that only works as root proves nothing for the users of the program.
+"""
+
+import os
+import pathlib
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAMS = ('om', 'om-migrator', 'om-deputy', 'om-guest', 'om-body')
+PRELOAD = 'libom.so'
+DEFAULT_UID = 65534
+SOFT_FILES = 1024  # as on an ordinary system: libom keeps its descriptors above the soft limit
+
+EXIT_OK, EXIT_FAILED, EXIT_SKIP, EXIT_BROKEN = 0, 1, 77, 99
+
+
+class BrokenSetup(Exception):
+    """The test cannot be judged: something around it is missing or wrong."""
+
+
+class Product:
+    """Paths of one build directory."""
+
+    def __init__(self, build=None):
+        build = build or os.environ.get('OM_TEST_BUILD') or ROOT / 'build'
+        self.build = pathlib.Path(build).resolve()
+        if not self.build.is_dir():
+            raise BrokenSetup(f'no build directory {self.build} (--build DIR or $OM_TEST_BUILD)')
+        self.found = {}
+        for folder, folders, files in os.walk(self.build):
+            depth = len(pathlib.Path(folder).relative_to(self.build).parts)
+            folders[:] = sorted(f for f in folders if depth < 3 and not f.startswith('meson-') and
+                                not f.endswith('.p'))
+            for name in PROGRAMS + (PRELOAD,):
+                path = pathlib.Path(folder, name)
+                if name in files and (name == PRELOAD or os.access(path, os.X_OK)):
+                    self.found.setdefault(name, path)
+
+    def missing(self):
+        """Names of the parts that are not built yet."""
+        return [name for name in PROGRAMS + (PRELOAD,) if name not in self.found]
+
+    def require(self, *names):
+        for name in names or PROGRAMS + (PRELOAD,):
+            if name not in self.found:
+                raise BrokenSetup(f'{name} is not built in {self.build}')
+
+    @property
+    def om(self):
+        self.require('om')
+        return str(self.found['om'])
+
+    @property
+    def preload(self):
+        self.require(PRELOAD)
+        return str(self.found[PRELOAD])
+
+    def path(self):
+        """PATH with the built programs first."""
+        folders = dict.fromkeys(str(self.found[n].parent) for n in PROGRAMS if n in self.found)
+        return ':'.join([*folders, '/usr/local/bin', '/usr/bin', '/bin', '/usr/sbin', '/sbin'])
+
+    def environment(self, home):
+        """The small, fixed environment of clusters and of programs under test."""
+        result = {'PATH': self.path(), 'HOME': str(home), 'TMPDIR': str(home), 'LANG': 'C',
+                  'LC_ALL': 'C', 'TERM': 'dumb', 'NO_COLOR': '1', 'TZ': 'UTC'}
+        if 'OM_LOG' in os.environ:
+            result['OM_LOG'] = os.environ['OM_LOG']
+        return result
+
+    def check_readable(self):
+        """The unprivileged user must be able to run what root built."""
+        for path in self.found.values():
+            if not os.access(path, os.R_OK | os.X_OK):
+                raise BrokenSetup(f'uid {os.geteuid()} cannot read {path}; '
+                                  'use a build directory that other users can read')
+
+
+def set_process_defaults():
+    """What an ordinary login gives to a program, whatever started the tests.
+
+    Soft limit of open files, no core files (some programs must die), the usual umask, no ignored
+    or blocked signals: all of it is inherited by the programs under test.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGCHLD,
+                   signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    soft = SOFT_FILES if hard == resource.RLIM_INFINITY else min(SOFT_FILES, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    os.umask(0o022)
+
+
+def drop_privileges(*writable):
+    """As root: gives the named paths to uid $OM_TEST_UID (65534), becomes it, starts itself again.
+
+    Does nothing for an ordinary user, or with OM_TEST_AS_ROOT=1 (for tests that need root). The new
+    start makes the process dumpable again, which /proc and ptrace of its children need.
+    """
+    if os.geteuid() != 0 or os.environ.get('OM_TEST_AS_ROOT') == '1':
+        set_process_defaults()
+        return
+    uid = int(os.environ.get('OM_TEST_UID', DEFAULT_UID))
+    if uid == 0:
+        raise BrokenSetup('OM_TEST_UID must not be 0 (OM_TEST_AS_ROOT=1 keeps root)')
+    for path in writable:
+        if path is None:
+            continue
+        path = pathlib.Path(path)
+        if not path.exists():
+            if path.suffix:
+                path.touch()
+            else:
+                path.mkdir(parents=True)
+        os.chown(path, uid, uid)
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    if not os.access(__file__, os.R_OK):
+        raise BrokenSetup(f'uid {uid} cannot read {__file__}; check out where other users can read')
+    os.environ['HOME'] = tempfile.gettempdir()
+    os.environ['USER'] = os.environ['LOGNAME'] = 'nobody'
+    os.environ['PYTHONDONTWRITEBYTECODE'] = '1'
+    os.execv(sys.executable, [sys.executable, *sys.argv])
+
+
+def work_directory(given, name):
+    """A new directory for one run, in `given` or the system's place. Short, as socket paths are."""
+    if given:
+        os.makedirs(given, exist_ok=True)
+        given = os.path.abspath(given)
+    return pathlib.Path(tempfile.mkdtemp(prefix=f'om-{name}-', dir=given))
+
+
+def remove_work(path):
+    """Removes the directory of a run, unless OM_TEST_KEEP=1."""
+    if os.environ.get('OM_TEST_KEEP') == '1':
+        print(f'kept {path}', file=sys.stderr)
+    else:
+        remove_tree(path)
+
+
+def remove_tree(path):
+    """Removes a directory; what a test made unreadable is made readable first."""
+    def again(function, failed, _):
+        os.chmod(os.path.dirname(failed), 0o700)
+        if os.path.isdir(failed) and not os.path.islink(failed):
+            os.chmod(failed, 0o700)
+            shutil.rmtree(failed, ignore_errors=True)
+        else:
+            function(failed)
+    shutil.rmtree(path, onerror=again)

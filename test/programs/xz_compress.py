@@ -1,0 +1,24 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""xz with two threads compresses a file: big buffers, worker threads, read and write of regular
+files."""
+
+from moving import MovingProgram, main
+
+
+class XzCompress(MovingProgram):
+    name = 'xz_compress'
+    needs = ('xz',)
+    first_work = 24  # MiB
+
+    def make_input(self, folder, rng):
+        letters = bytes(rng.choice(b'etaoin shrdlucmfwyp,.\n') for _ in range(256))
+        text = rng.randbytes(self.work << 20).translate(letters)
+        (folder / 'input').write_bytes(text)
+
+    def command(self, work):
+        return ['xz', '--keep', '-9', '--extreme', '--threads=2', '--block-size=1MiB', 'input']
+
+
+if __name__ == '__main__':
+    main(XzCompress)

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The pure parts of om: splitting the command line, the job's environment, cluster names and state, tables,
+// reasons, and the doctor's judgements.
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "cli/cluster_daemons.h"
+#include "cli/cluster_netns.h"
+#include "cli/cluster_state.h"
+#include "cli/command_line.h"
+#include "cli/doctor_checks.h"
+#include "cli/output.h"
+#include "cli/reason_list.h"
+#include "cli/run_environment.h"
+#include "common/names.h"
+
+namespace om::cli {
+namespace {
+
+using Words = std::vector<std::string>;
+
+TEST_CASE("the job's arguments are the job's") {
+  struct Case {
+    Words given, own, command;
+  };
+  for (const Case& c : {
+           Case{{"run", "./job", "--json"}, {"run"}, {"./job", "--json"}},
+           Case{{"run", "--", "-x", "--"}, {"run"}, {"-x", "--"}},
+           Case{{"run", "--cpu", "x86-64-v3", "a", "--cpu", "b"}, {"run", "--cpu", "x86-64-v3"}, {"a", "--cpu", "b"}},
+           Case{{"run", "--cpu=host", "--", "a"}, {"run", "--cpu=host"}, {"a"}},
+           Case{{"run", "--help"}, {"run", "--help"}, {}},
+           Case{{"run"}, {"run"}, {}},
+           Case{{"run", "--cpu"}, {"run", "--cpu"}, {}},
+           Case{{"run", "-"}, {"run"}, {"-"}},
+           Case{{"check", "--json", "ls", "-l"}, {"check", "--json"}, {"ls", "-l"}},
+           Case{{"migrate", "5", "--", "n2"}, {"migrate", "5", "--", "n2"}, {}},
+           Case{{}, {}, {}},
+       }) {
+    SplitArguments split = split_arguments(c.given);
+    CHECK(split.own == c.own);
+    CHECK(split.command == c.command);
+  }
+}
+
+TEST_CASE("libom goes behind what is preloaded already, once") {
+  Environment environment;
+  REQUIRE(add_preload(environment, "/x/libom.so").ok());
+  CHECK(environment["LD_PRELOAD"] == "/x/libom.so");
+  REQUIRE(add_preload(environment, "/x/libom.so").ok());
+  CHECK(environment["LD_PRELOAD"] == "/x/libom.so");
+  environment["LD_PRELOAD"] = "/lib/a.so /lib/b.so";
+  REQUIRE(add_preload(environment, "/x/libom.so").ok());
+  CHECK(environment["LD_PRELOAD"] == "/lib/a.so /lib/b.so:/x/libom.so");
+  REQUIRE(add_preload(environment, "/x/libom.so").ok());
+  CHECK(environment["LD_PRELOAD"] == "/lib/a.so /lib/b.so:/x/libom.so");
+  CHECK_FALSE(add_preload(environment, "/with blank/libom.so").ok());
+  CHECK_FALSE(add_preload(environment, "/a:b/libom.so").ok());
+}
+
+TEST_CASE("a baseline joins the tunables that are set") {
+  Environment environment{{"GLIBC_TUNABLES", "glibc.malloc.check=3"}, {"LD_BIND_NOW", ""}};
+  add_baseline(environment, *find_cpu_baseline("x86-64-v4"));
+  CHECK(environment["GLIBC_TUNABLES"] == "glibc.malloc.check=3:glibc.cpu.hwcaps=-RTM");
+  CHECK(environment["LD_BIND_NOW"] == "1");
+  CHECK(environment[kCpuBaselineVariable] == "x86-64-v4");
+}
+
+TEST_CASE("names of namespaces come from the directory and fit") {
+  std::string one = cluster_tag("/tmp/a");
+  std::string two = cluster_tag("/tmp/b");
+  CHECK(one != two);
+  CHECK(one == cluster_tag("/tmp/a"));
+  CHECK(one.size() == 8);
+  CHECK(namespace_name(one, "n1") == "om-" + one + "-n1");
+  CHECK(namespace_address(64) == "10.77.0.64");
+}
+
+TEST_CASE("a control socket moves out of a directory with a long name") {
+  ClusterState state;
+  state.dir = "/tmp/c";
+  CHECK(control_path_in(state, "n1") == "/tmp/c/n1/control.sock");
+  CHECK(state.socket_dir.empty());
+  state.dir = "/tmp/" + std::string(120, 'x');
+  std::string path = control_path_in(state, "n1");
+  CHECK(path.size() <= kMaxControlPath);
+  CHECK(path == state.socket_dir + "/n1.sock");
+}
+
+struct Directory {
+  std::string path = "/tmp/om-test-XXXXXX";
+  Directory() { REQUIRE(::mkdtemp(path.data()) != nullptr); }
+  ~Directory() { std::filesystem::remove_all(path); }
+};
+
+TEST_CASE("the state of a cluster is saved and loaded") {
+  Directory directory;
+  CHECK(load_cluster(directory.path).error().err == ENOENT);
+  ClusterState state;
+  state.dir = directory.path;
+  state.made_dir = true;
+  state.switch_namespace = "om-x-sw";
+  state.nodes = {{"n1", "127.0.0.1:5", "/c/1", "om-x-n1", ProcessId{5, 77}}, {"n2", "", "/c/2", "", std::nullopt}};
+  REQUIRE(save_cluster(state).ok());
+  auto back = load_cluster(directory.path);
+  REQUIRE(back.ok());
+  CHECK(back->made_dir);
+  CHECK(back->switch_namespace == "om-x-sw");
+  REQUIRE(back->nodes.size() == 2);
+  CHECK(back->nodes[0].daemon == ProcessId{5, 77});
+  CHECK_FALSE(back->nodes[1].daemon);
+  for (const char* text : {"", "{}", "[]", "{\"made_dir\":true,\"socket_dir\":\"\",\"switch_namespace\":\"\"}"}) {
+    std::ofstream(state_file(directory.path)) << text << "\n";
+    CHECK_FALSE(load_cluster(directory.path).ok());
+  }
+}
+
+TEST_CASE("only one works on a cluster at a time") {
+  Directory directory;
+  auto first = lock_cluster(directory.path);
+  REQUIRE(first.ok());
+  CHECK_FALSE(lock_cluster(directory.path).ok());
+  first->reset();
+  CHECK(lock_cluster(directory.path).ok());
+}
+
+pid_t start_sleeper(bool stubborn) {
+  std::array<int, 2> ends{};
+  REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+  UniqueFd read_end(ends[0]);
+  UniqueFd write_end(ends[1]);
+  pid_t pid = ::fork();
+  if (pid == 0) {
+    if (stubborn) ::signal(SIGTERM, SIG_IGN);
+    ssize_t ignored = ::write(write_end.get(), "x", 1);
+    static_cast<void>(ignored);
+    for (;;) ::pause();
+  }
+  char ready = 0;
+  REQUIRE(::read(read_end.get(), &ready, 1) == 1);
+  return pid;
+}
+
+TEST_CASE("exactly the named processes are ended, stubborn ones by force") {
+  pid_t mild = start_sleeper(false);
+  pid_t stubborn = start_sleeper(true);
+  pid_t bystander = start_sleeper(false);
+  ProcessId recycled = *ProcessId::of(bystander);
+  recycled.start_ticks += 1;
+  auto left = end_processes({*ProcessId::of(mild), *ProcessId::of(stubborn), recycled}, Milliseconds(100));
+  CHECK(left.empty());
+  CHECK(::kill(mild, 0) != 0);
+  CHECK(::kill(stubborn, 0) != 0);
+  CHECK(::kill(bystander, 0) == 0);
+  ::kill(bystander, SIGKILL);
+  ::waitpid(bystander, nullptr, 0);
+}
+
+TEST_CASE("tools report what they say on stderr") {
+  CHECK(run_tool({"true"}).ok());
+  CHECK(run_tool({"sh", "-c", "echo first >&2; echo second >&2; exit 3"}).error().text() ==
+        "sh -c echo first >&2; echo second >&2; exit 3: first");
+  CHECK(run_tool({"om-no-such-tool"}).error().err == ENOENT);
+}
+
+TEST_CASE("tables are aligned, cut and harmless") {
+  std::vector<std::vector<std::string>> rows{{">N", "NAME"}, {"5", "abc"}, {"100", "d"}};
+  CHECK(format_table(rows, 0, false) == "  N  NAME\n  5  abc\n100  d\n");
+  CHECK(format_table(rows, 6, false) == "  N  N\n  5  a\n100  d\n");
+  CHECK(format_table({{"A"}}, 0, true) == "\x1b[1mA\x1b[0m\n");
+  CHECK(harmless("a\x1b[31m\nb\x7f") == "a?[31m?b?");
+  CHECK(human_bytes(1023) == "1023B");
+  CHECK(human_bytes(3 << 20) == "3.0M");
+}
+
+TEST_CASE("the cause comes before what follows from it") {
+  auto texts = reason_texts({Reason{ReasonCode::kNotPreloaded, ""}, Reason{ReasonCode::kStaticBinary, ""}});
+  REQUIRE(texts.size() == 2);
+  CHECK(texts[0].code == "STATIC_BINARY");
+  Json json = reasons_json(texts);
+  CHECK(json["can_move"] == false);
+  CHECK(json["reasons"][1]["code"] == "NOT_PRELOADED");
+  CHECK_FALSE(json["reasons"][0]["remedy"].get<std::string>().empty());
+  CHECK(reasons_json({})["can_move"] == true);
+  CHECK(reason_text("IO_BOUND", "x").remedy != "");
+  CHECK(reason_text("SOMETHING", "x").remedy == "");
+}
+
+TEST_CASE("the doctor's judgements") {
+  CHECK(judge_kernel("6.18.44-x").health == Health::kOk);
+  CHECK(judge_kernel("6.1.0-13-amd64").health == Health::kOk);
+  CHECK(judge_kernel("5.15.0").health == Health::kWarn);
+  CHECK(judge_kernel("5.4.0").health == Health::kFail);
+  CHECK(judge_kernel("strange").health == Health::kFail);
+  CHECK(judge_yama("", false).health == Health::kOk);
+  CHECK(judge_yama("1", false).health == Health::kOk);
+  CHECK(judge_yama("2", false).health == Health::kFail);
+  CHECK(judge_yama("2", true).health == Health::kWarn);
+  CHECK(judge_yama("3", true).health == Health::kFail);
+  CHECK(judge_seccomp("kill_process kill_thread trap errno").health == Health::kOk);
+  CHECK(judge_seccomp("errno trapped").health == Health::kFail);
+  CHECK(judge_seccomp("").health == Health::kFail);
+  CHECK(judge_glibc("2.36").health == Health::kOk);
+  CHECK(judge_glibc("2.31").health == Health::kWarn);
+}
+
+TEST_CASE("every machine check gives a sentence and, unless all is well, a remedy") {
+  for (const Finding& finding : check_machine()) {
+    CAPTURE(finding.check);
+    CHECK_FALSE(finding.detail.empty());
+    CHECK((finding.health == Health::kOk) == finding.remedy.empty());
+  }
+}
+
+}  // namespace
+}  // namespace om::cli

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// migrator/admission.h and migrator/offer.h: who may come, and what of a foreign offer is believed.
+#include "migrator/admission.h"
+
+#include <capnp/message.h>
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "common/version.h"
+
+namespace om::migrator {
+namespace {
+
+constexpr uint64_t kMiB = 1 << 20;
+
+Offer offer_of(uint64_t memory_mib) {
+  Offer offer;
+  offer.home_node = "n1";
+  offer.home = *Address::parse("127.0.0.1:4000");
+  offer.session = std::string(kSecretBytes, 's');
+  offer.token = std::string(kSecretBytes, 't');
+  offer.keeper_gate_abi = kKeeperGateAbi;
+  offer.pid = 77;
+  offer.uid = 1000;
+  offer.command = "./job -x";
+  offer.memory_bytes = memory_mib * kMiB;
+  offer.threads = 3;
+  offer.cpus = 2;
+  offer.cpu_features = {"fpu", "sse2", "avx2"};
+  return offer;
+}
+
+Host host_with(uint64_t free_mib) {
+  Host host;
+  host.name = "n2";
+  host.keeper_gate_abi = kKeeperGateAbi;
+  host.cpu_features = {"avx2", "fpu", "sse2", "avx512f"};
+  host.cpus = {0, 1, 2, 3};
+  host.free_bytes = free_mib * kMiB;
+  host.headroom_bytes = 64 * kMiB;
+  return host;
+}
+
+std::string code_of(const std::optional<Refusal>& refusal) { return refusal ? refusal->code : ""; }
+
+TEST_CASE("a process that fits is welcome") { CHECK_FALSE(refuse_offer(offer_of(100), host_with(1000))); }
+
+TEST_CASE("memory: what is free, less headroom, less what has been promised") {
+  CHECK_FALSE(refuse_offer(offer_of(100), host_with(164)));
+  CHECK(code_of(refuse_offer(offer_of(101), host_with(164))) == "NO_MEMORY");
+  Host host = host_with(300);
+  host.reserved_bytes = 137 * kMiB;
+  CHECK(code_of(refuse_offer(offer_of(100), host)) == "NO_MEMORY");
+  host.reserved_bytes = 136 * kMiB;
+  CHECK_FALSE(refuse_offer(offer_of(100), host));
+  // Nothing free, or nothing known of it: nobody comes, and nothing wraps around.
+  CHECK(code_of(refuse_offer(offer_of(1), host_with(0))) == "NO_MEMORY");
+}
+
+TEST_CASE("CPU features: the first missing ones are named, kernel inventions are not compared") {
+  Offer offer = offer_of(1);
+  offer.cpu_features = {"fpu", "avx512vl", "constant_tsc", "sha_ni"};
+  auto refusal = refuse_offer(offer, host_with(1000));
+  CHECK(code_of(refusal) == "CPU_FEATURE");
+  CHECK(refusal->message.find("avx512vl") != std::string::npos);
+  CHECK(refusal->message.find("sha_ni") != std::string::npos);
+  CHECK(refusal->message.find("constant_tsc") == std::string::npos);
+  offer.cpu_features = {"a1", "a2", "a3", "a4", "a5", "a6", "a7"};
+  refusal = refuse_offer(offer, host_with(1000));
+  CHECK(refusal->message.find("and 2 more") != std::string::npos);
+  offer.cpu_features = {"\x1b[2J"};
+  CHECK(refuse_offer(offer, host_with(1000))->message.find('\x1b') == std::string::npos);
+}
+
+TEST_CASE("CPU numbers: one below home's count must exist here") {
+  Host host = host_with(1000);
+  host.cpus = {2, 3};
+  CHECK(code_of(refuse_offer(offer_of(1), host)) == "CPU_COUNT");
+  Offer wide = offer_of(1);
+  wide.cpus = 3;
+  CHECK_FALSE(refuse_offer(wide, host));
+  host.cpus = {};
+  CHECK(code_of(refuse_offer(wide, host)) == "CPU_COUNT");
+}
+
+TEST_CASE("policy and versions come before everything else") {
+  Host host = host_with(0);
+  host.accepts = false;
+  CHECK(code_of(refuse_offer(offer_of(100), host)) == "BLOCKED");
+  host = host_with(1000);
+  host.keeper_gate_abi = 5;
+  Offer offer = offer_of(1);
+  for (auto [abi, welcome] : {std::pair{3u, false}, {4u, true}, {5u, true}, {6u, false}, {0u, false}}) {
+    CAPTURE(abi);
+    offer.keeper_gate_abi = abi;
+    CHECK(code_of(refuse_offer(offer, host)) == (welcome ? "" : "VERSION"));
+  }
+}
+
+TEST_CASE("protocols: the same major speaks, any minor") {
+  CHECK_FALSE(refuse_protocol(1 << 16 | 4, 1 << 16));
+  CHECK(code_of(refuse_protocol(1 << 16, 2 << 16)) == "VERSION");
+}
+
+Json event_of() {
+  return {{"event", "need_guest"}, {"id", 1}, {"to", "n2"}, {"port", 4000},
+          {"session", std::string(32, 'a')}, {"token", std::string(32, 'b')},
+          {"offer", {{"abi", 1}, {"pid", 7}, {"uid", 8}, {"command", "x"}, {"memory_bytes", 9}, {"threads", 1},
+                     {"cpus", 2}, {"cpu_features", {"fpu"}}}}};
+}
+
+TEST_CASE("a deputy's event becomes an offer, and the keeper's input") {
+  auto offer = offer_from_event(event_of());
+  REQUIRE(offer.ok());
+  CHECK(offer->home.port() == 4000);
+  CHECK(offer->token == std::string(16, '\xbb'));
+  Json input = keeper_input(*offer);
+  CHECK(input["session"] == std::string(32, 'a'));
+  CHECK(input["offer"] == event_of()["offer"]);
+}
+
+TEST_CASE("every part of an event is checked") {
+  for (const char* key : {"port", "session", "token", "offer"}) {
+    CAPTURE(key);
+    Json event = event_of();
+    event.erase(key);
+    CHECK_FALSE(offer_from_event(event).ok());
+    event[key] = "x";
+    CHECK_FALSE(offer_from_event(event).ok());
+  }
+  for (const char* key : {"abi", "pid", "uid", "command", "memory_bytes", "threads", "cpus", "cpu_features"}) {
+    CAPTURE(key);
+    for (const Json& bad : {Json(), Json(-1), Json(1e300), Json(Json::array({1}))}) {
+      Json event = event_of();
+      event["offer"][key] = bad;
+      CHECK_FALSE(offer_from_event(event).ok());
+    }
+  }
+}
+
+TEST_CASE("an offer goes over the wire and back") {
+  capnp::MallocMessageBuilder message;
+  Offer offer = offer_of(5);
+  write_offer(offer, message.initRoot<wire::Offer>());
+  auto back = read_offer(message.getRoot<wire::Offer>().asReader());
+  REQUIRE(back.ok());
+  CHECK(back->home.text() == "127.0.0.1:4000");
+  CHECK(keeper_input(*back) == keeper_input(offer));
+  CHECK(back->home_node == "n1");
+}
+
+TEST_CASE("what a peer sends is checked") {
+  auto spoilt = [](auto spoil) {
+    capnp::MallocMessageBuilder message;
+    auto wire = message.initRoot<wire::Offer>();
+    write_offer(offer_of(5), wire);
+    spoil(wire);
+    return read_offer(wire.asReader()).ok();
+  };
+  using Wire = wire::Offer::Builder;
+  CHECK(spoilt([](Wire) {}));
+  CHECK_FALSE(spoilt([](Wire wire) { wire.setHomeNode("../n1"); }));
+  CHECK_FALSE(spoilt([](Wire wire) { wire.setHomeAddress("localhost"); }));
+  CHECK_FALSE(spoilt([](Wire wire) { wire.setHomePort(0); }));
+  CHECK_FALSE(spoilt([](Wire wire) { wire.initToken(15); }));
+  CHECK_FALSE(spoilt([](Wire wire) { wire.initSession(17); }));
+  CHECK_FALSE(spoilt([](Wire wire) { wire.setCommand(std::string(5000, 'x').c_str()); }));
+  CHECK_FALSE(spoilt([](Wire wire) { wire.setPid(-5); }));
+  CHECK_FALSE(spoilt([](Wire wire) { wire.setMemoryBytes(UINT64_MAX); }));
+  CHECK_FALSE(spoilt([](Wire wire) { wire.setThreads(0); }));
+  CHECK_FALSE(spoilt([](Wire wire) { wire.setCpus(0); }));
+  CHECK_FALSE(spoilt([](Wire wire) { wire.initCpuFeatures(kMaxCpuFeatures + 1); }));
+}
+
+}  // namespace
+}  // namespace om::migrator

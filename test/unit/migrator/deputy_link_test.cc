@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// migrator/deputy_link.h and migrator/control_server.h over real sockets: what a deputy or a client may say.
+#include "migrator/deputy_link.h"
+
+#include <doctest/doctest.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "migrator/control_server.h"
+
+namespace om::migrator {
+namespace {
+
+void write_line(int fd, const std::string& text) {
+  std::string line = text + "\n";
+  REQUIRE(::send(fd, line.data(), line.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(line.size()));
+}
+
+Json read_line(Loop& loop, int fd) {
+  std::string text;
+  while (text.find('\n') == text.npos) {
+    char c = 0;
+    ssize_t n = ::recv(fd, &c, 1, MSG_DONTWAIT);
+    if (n == 1) {
+      text += c;
+    } else if (n == 0) {
+      return Json();
+    } else {
+      loop.run_once();
+    }
+  }
+  return Json::parse(text);
+}
+
+struct Deputy {
+  Loop loop;
+  UniqueFd far;
+  int states = 0;
+  bool closed = false;
+  std::vector<std::string> notes;
+  std::vector<Offer> offers;
+  std::unique_ptr<DeputyLink> link;
+
+  Deputy() {
+    std::array<int, 2> pair{};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) == 0);
+    far = UniqueFd(pair[1]);
+    DeputyLink::Handlers handlers;
+    handlers.on_need_guest = [this](int64_t, const std::string&, Offer offer) { offers.push_back(std::move(offer)); };
+    handlers.on_state = [this] { ++states; };
+    handlers.on_note = [this](const std::string& code, const std::string&) { notes.push_back(code); };
+    handlers.on_closed = [this](std::optional<Error>) { closed = true; };
+    link = std::make_unique<DeputyLink>(loop, UniqueFd(pair[0]), "n1", std::move(handlers));
+  }
+  // A note says when everything before it has been read.
+  void say(const std::string& text) {
+    write_line(far.get(), text);
+    write_line(far.get(), R"({"event":"note","code":"READ","message":""})");
+    size_t before = notes.size();
+    while (notes.size() == before) loop.run_once();
+    notes.pop_back();
+  }
+};
+
+TEST_CASE("states are node names") {
+  Deputy deputy;
+  CHECK(deputy.link->at() == "n1");
+  deputy.say(R"({"event":"state","at":"n2","state":"away","pid":5})");
+  CHECK(deputy.link->at() == "n2");
+  CHECK(deputy.link->state() == DeputyLink::State::kAway);
+  deputy.say(R"({"event":"state","at":"home","state":"home","pid":5})");
+  CHECK(deputy.link->at() == "n1");
+  CHECK(deputy.link->state() == DeputyLink::State::kHome);
+  CHECK(deputy.states == 2);
+}
+
+TEST_CASE("a result goes to who asked, once") {
+  Deputy deputy;
+  std::vector<Json> results;
+  deputy.link->command({{"verb", "depart"}, {"to", "n2"}}, 7, [&](const Json& data) { results.push_back(data); });
+  Json command = read_line(deputy.loop, deputy.far.get());
+  CHECK(command == Json{{"verb", "depart"}, {"to", "n2"}, {"id", 7}});
+  deputy.say(R"({"event":"result","id":8,"data":{}})");
+  CHECK(results.empty());
+  deputy.say(R"({"event":"result","id":7,"data":{"result":"moved"}})");
+  deputy.say(R"({"event":"result","id":7,"data":{"result":"moved"}})");
+  REQUIRE(results.size() == 1);
+  CHECK(results[0]["result"] == "moved");
+}
+
+TEST_CASE("lines that make no sense are skipped, the session goes on") {
+  Deputy deputy;
+  for (const char* line :
+       {"{}", R"({"event":1})", R"({"event":"dance"})", R"({"event":"state","at":"../x","state":"away"})",
+        R"({"event":"state","at":"n2","state":"gone"})", R"({"event":"stats","cpu_ms":-1})", R"({"event":"note"})",
+        R"({"event":"result","id":"x"})", R"({"event":"need_guest","id":1})"}) {
+    CAPTURE(line);
+    deputy.say(line);
+  }
+  CHECK(deputy.states == 0);
+  CHECK(deputy.offers.empty());
+  CHECK_FALSE(deputy.closed);
+}
+
+TEST_CASE("a need_guest that cannot be used is answered with a refusal") {
+  Deputy deputy;
+  deputy.say(R"({"event":"need_guest","id":3,"to":"n2","port":0})");
+  Json answer = read_line(deputy.loop, deputy.far.get());
+  CHECK(answer["verb"] == "guest");
+  CHECK(answer["id"] == 3);
+  CHECK(answer["ok"] == false);
+  CHECK(answer["code"] == "INTERNAL");
+}
+
+TEST_CASE("stats give the use of the CPU between two of them") {
+  Deputy deputy;
+  deputy.say(R"({"event":"stats","cpu_ms":100,"rss_bytes":4096,"threads":3,"calls":9})");
+  REQUIRE(deputy.link->stats());
+  CHECK(deputy.link->stats()->cpu_percent == 0);
+  CHECK(deputy.link->stats()->threads == 3);
+  std::this_thread::sleep_for(Milliseconds(2));
+  deputy.say(R"({"event":"stats","cpu_ms":101})");
+  CHECK(deputy.link->stats()->cpu_percent > 0);
+  deputy.say(R"({"event":"stats","cpu_ms":50})");  // a new body counts from 0
+  CHECK(deputy.link->stats()->cpu_percent == 0);
+}
+
+TEST_CASE("the end of the deputy's socket is reported") {
+  Deputy deputy;
+  deputy.far.reset();
+  while (!deputy.closed) deputy.loop.run_once();
+  CHECK(deputy.closed);
+}
+
+struct Server {
+  std::string directory = "/tmp/om-test-XXXXXX";
+  Loop loop;
+  std::unique_ptr<ControlServer> server;
+  std::vector<ControlServer::Answerer> waiting;
+  std::unique_ptr<JsonStream> adopted;
+
+  Server() {
+    REQUIRE(::mkdtemp(directory.data()) != nullptr);
+    server = std::move(ControlServer::listen(loop, path(), 0600)).value();
+    server->serve(
+        [this](const Caller& caller, const Json& request, ControlServer::Answerer answer) {
+          if (request.value("verb", "") == "later") {
+            waiting.push_back(std::move(answer));
+          } else {
+            answer(ok_answer({{"uid", caller.uid}}));
+            answer(ok_answer("again"));
+          }
+        },
+        [this](const Caller&, const Json& request, std::unique_ptr<JsonStream>& stream) {
+          if (request.value("verb", "") != "take") return false;
+          adopted = std::move(stream);
+          adopted->send({{"taken", true}});
+          return true;
+        });
+  }
+  ~Server() {
+    adopted.reset();
+    server.reset();
+    std::filesystem::remove_all(directory);
+  }
+  std::string path() const { return directory + "/deep/control.sock"; }
+  UniqueFd connect() {
+    UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path().copy(address.sun_path, sizeof address.sun_path - 1);
+    REQUIRE(::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    return socket;
+  }
+};
+
+TEST_CASE("a client is known by its uid and answered once") {
+  Server server;
+  UniqueFd client = server.connect();
+  write_line(client.get(), R"({"verb":"now"})");
+  write_line(client.get(), R"({"verb":"now"})");
+  Json answer = read_line(server.loop, client.get());
+  CHECK(answer["data"]["uid"] == ::getuid());
+  CHECK(read_line(server.loop, client.get())["data"]["uid"] == ::getuid());
+}
+
+TEST_CASE("an answer reaches a client that has shut down its sending side, then the connection ends") {
+  Server server;
+  UniqueFd client = server.connect();
+  write_line(client.get(), R"({"verb":"later"})");
+  ::shutdown(client.get(), SHUT_WR);
+  while (server.waiting.empty()) server.loop.run_once();
+  server.loop.run_once();
+  server.waiting[0](ok_answer(5));
+  CHECK(read_line(server.loop, client.get())["data"] == 5);
+  CHECK(read_line(server.loop, client.get()).is_null());
+}
+
+TEST_CASE("an answer for a client that has gone is dropped") {
+  Server server;
+  {
+    UniqueFd client = server.connect();
+    write_line(client.get(), R"({"verb":"later"})");
+    while (server.waiting.empty()) server.loop.run_once();
+  }
+  server.waiting[0](ok_answer(5));
+  UniqueFd client = server.connect();
+  write_line(client.get(), R"({"verb":"now"})");
+  CHECK(read_line(server.loop, client.get())["ok"] == true);
+  server.server.reset();
+  server.waiting[0](ok_answer(6));  // after the server too
+}
+
+TEST_CASE("a mistake is answered and ends the connection") {
+  Server server;
+  for (const std::string& mistake : {std::string("hello"), std::string(100000, 'x')}) {
+    UniqueFd client = server.connect();
+    ::send(client.get(), mistake.data(), mistake.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    ::send(client.get(), "\n", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    Json answer = read_line(server.loop, client.get());
+    CHECK(answer["exit"] == 2);
+    CHECK(answer["code"] == "BAD_REQUEST");
+  }
+}
+
+TEST_CASE("a connection can be taken over") {
+  Server server;
+  UniqueFd client = server.connect();
+  write_line(client.get(), R"({"verb":"take"})");
+  CHECK(read_line(server.loop, client.get())["taken"] == true);
+  CHECK(server.adopted != nullptr);
+}
+
+TEST_CASE("one daemon per socket, and only in a directory that others cannot write") {
+  Server server;
+  auto second = ControlServer::listen(server.loop, server.path(), 0600);
+  REQUIRE_FALSE(second.ok());
+  CHECK(second.error().err == EADDRINUSE);
+  struct stat info{};
+  REQUIRE(::stat(server.path().c_str(), &info) == 0);
+  CHECK((info.st_mode & 0777) == 0600);
+  std::string open_directory = server.directory + "/open";
+  REQUIRE(::mkdir(open_directory.c_str(), 0777) == 0);
+  REQUIRE(::chmod(open_directory.c_str(), 0777) == 0);
+  CHECK(ControlServer::listen(server.loop, open_directory + "/c", 0600).error().err == EPERM);
+  CHECK(ControlServer::listen(server.loop, std::string(200, 'x'), 0600).error().err == ENAMETOOLONG);
+}
+
+}  // namespace
+}  // namespace om::migrator

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// migrator/options.h and migrator/peers_file.h.
+#include "migrator/options.h"
+
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "migrator/peers_file.h"
+
+namespace om::migrator {
+namespace {
+
+std::vector<std::string> good() { return {"--name", "n1", "--control", "/tmp/x/c"}; }
+
+Result<Options> parse_with(std::vector<std::string> more) {
+  auto arguments = good();
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return parse_options(arguments);
+}
+
+TEST_CASE("defaults") {
+  auto options = parse_options(good());
+  REQUIRE(options.ok());
+  CHECK(options->listen.text() == "127.0.0.1:0");
+  CHECK(options->state_dir == "/tmp/x");
+  CHECK(options->accept);
+  CHECK_FALSE(options->insecure);
+  CHECK(options->headroom_bytes == 64u << 20);
+}
+
+TEST_CASE("both forms of a value, the last one counts") {
+  auto options = parse_with({"--listen=127.0.0.2:77", "--accept", "never", "--name=n9"});
+  REQUIRE(options.ok());
+  CHECK(options->listen.port() == 77);
+  CHECK_FALSE(options->accept);
+  CHECK(options->name == "n9");
+}
+
+TEST_CASE("mistakes are named") {
+  for (const std::vector<std::string>& more : std::vector<std::vector<std::string>>{
+           {"--nane", "x"}, {"x"}, {"--listen"}, {"--listen", "localhost"}, {"--name", "N1"}, {"--name", "home"},
+           {"--accept", "maybe"}, {"--ready-fd", "x"}, {"--ready-fd", "-1"}, {"--insecure=1"},
+           {"--netns-private", "10.0.0.1"}, {"--config", "/nowhere/om.toml"}}) {
+    CAPTURE(more.front());
+    CHECK_FALSE(parse_with(more).ok());
+  }
+}
+
+TEST_CASE("the configuration file") {
+  Options options;
+  const char* text =
+      "name = \"rack1\"\nlisten = \"127.0.0.3:5\"\naccept = \"never\"\nmemory_headroom_mib = 9\n"
+      "insecure = true\nguest_user = \"games\"\npeers = \"/etc/om/peers\"\n";
+  REQUIRE(apply_config(options, text, "f").ok());
+  CHECK(options.name == "rack1");
+  CHECK(options.listen.text() == "127.0.0.3:5");
+  CHECK_FALSE(options.accept);
+  CHECK(options.insecure);
+  CHECK(options.headroom_bytes == 9u << 20);
+  CHECK(options.guest_user == "games");
+  CHECK(options.peers_file == "/etc/om/peers");
+}
+
+TEST_CASE("mistakes in the configuration file are named with their line") {
+  struct Case {
+    const char* text;
+    const char* expected;
+  };
+  for (const Case& c : {Case{"name = \"a\"\ncolour = 1\n", "f:2: unknown key \"colour\""},
+                        Case{"\naccept = true\n", "f:2: accept must be a string"},
+                        Case{"accept = \"x\"\n", "f:1: accept must be \"always\" or \"never\""},
+                        Case{"insecure = \"no\"\n", "f:1: insecure must be true or false"},
+                        Case{"memory_headroom_mib = -1\n", "f:1: memory_headroom_mib is out of range"}}) {
+    Options options;
+    auto applied = apply_config(options, c.text, "f");
+    REQUIRE_FALSE(applied.ok());
+    CHECK(applied.error().text() == c.expected);
+  }
+  Options options;
+  CHECK(apply_config(options, "name = \n", "f").error().text().compare(0, 4, "f:1:") == 0);
+}
+
+TEST_CASE("where a daemon may listen") {
+  Options options;
+  auto allowed = [&options](const char* address, bool in_namespace) {
+    options.listen = *Address::parse(address);
+    return check_listen(options, in_namespace).ok();
+  };
+  CHECK(allowed("127.0.0.1", false));
+  CHECK(allowed("::1", false));
+  CHECK_FALSE(allowed("192.168.1.1", false));
+  CHECK_FALSE(allowed("0.0.0.0", false));
+  options.private_subnet = *Subnet::parse("10.77.0.0/24");
+  CHECK(allowed("10.77.0.1", true));
+  CHECK_FALSE(allowed("10.77.0.1", false));
+  CHECK_FALSE(allowed("10.78.0.1", true));
+  options.insecure = true;
+  CHECK(allowed("192.168.1.1", false));
+  CHECK_FALSE(allowed("::", false));
+}
+
+TEST_CASE("node names from host names") {
+  CHECK(node_name_from_host("Lab-7.example.org") == "lab-7");
+  CHECK(node_name_from_host("my_host") == "my-host");
+  CHECK(node_name_from_host("-x-") == "x");
+  CHECK(node_name_from_host("") == "node");
+  CHECK(node_name_from_host("home") == "node");
+}
+
+TEST_CASE("the peers file") {
+  auto peers = parse_peers("# all\n\nn1 127.0.0.1:1\n  n2\t127.0.0.2:2  # two\nn3 [::1]:3", "n1");
+  REQUIRE(peers.ok());
+  REQUIRE(peers->size() == 2);
+  CHECK(peers->at(0).name == "n2");
+  CHECK(peers->at(0).address.text() == "127.0.0.2:2");
+  CHECK(peers->at(1).address.text() == "[::1]:3");
+  CHECK(parse_peers("", "n1")->empty());
+}
+
+TEST_CASE("mistakes in the peers file are named with their line") {
+  for (const char* line : {"n2", "n2 127.0.0.2:2 extra", "N2 127.0.0.2:2", "n2 host:2", "n2 127.0.0.2", "home 127.0.0.2:2",
+                           "n2 0.0.0.0:2", "n3 127.0.0.9:9"}) {
+    CAPTURE(line);
+    auto peers = parse_peers(std::string("n3 127.0.0.3:3\n") + line + "\n", "n1");
+    REQUIRE_FALSE(peers.ok());
+    CHECK(peers.error().text().compare(0, 7, "line 2:") == 0);
+  }
+}
+
+TEST_CASE("peers from the control socket are checked alike") {
+  CHECK(peers_from_json(Json::parse(R"([{"name":"n2","address":"127.0.0.2:2"}])"), "n1")->size() == 1);
+  CHECK(peers_from_json(Json::parse(R"([{"name":"n1","address":"127.0.0.2:2"}])"), "n1")->empty());
+  for (const char* text : {"{}", "null", "[1]", R"([{"name":"n2"}])", R"([{"name":"n2","address":"x"}])"}) {
+    CAPTURE(text);
+    CHECK_FALSE(peers_from_json(Json::parse(text), "n1").ok());
+  }
+}
+
+}  // namespace
+}  // namespace om::migrator

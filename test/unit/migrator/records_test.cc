@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// migrator/move_record.h, migrator/events.h, migrator/facts.h, migrator/child_list.h and the pause between
+// attempts to reach a peer.
+#include <capnp/message.h>
+#include <doctest/doctest.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+
+#include "migrator/child_list.h"
+#include "migrator/events.h"
+#include "migrator/facts.h"
+#include "migrator/move_record.h"
+#include "migrator/peer_link.h"
+
+namespace om::migrator {
+namespace {
+
+const Move kMove{5, "n1", "n2", 12};
+
+std::set<std::string> keys_of(const Json& record) {
+  std::set<std::string> keys;
+  for (auto& [key, value] : record.items()) keys.insert(key);
+  return keys;
+}
+
+const std::set<std::string> kKeys{"pid", "from", "to", "mode", "freeze_ms", "total_ms", "bytes_raw", "bytes_wire",
+                                  "pages", "threads", "result", "code", "message", "moved"};
+
+TEST_CASE("a record is complete, whoever made it") {
+  CHECK(keys_of(unmoved_record(kMove, "refused", "TRACED", "x")) == kKeys);
+  CHECK(keys_of(already_there_record(kMove)) == kKeys);
+  CHECK(keys_of(checked_record(kMove, Json::object())) == kKeys);
+  CHECK(keys_of(checked_record(kMove, {{"result", "moved"}, {"extra", 1}})) == kKeys);
+}
+
+TEST_CASE("a deputy's figures are taken if they are sound") {
+  Json record = checked_record(kMove, {{"result", "moved"}, {"freeze_ms", 1.5}, {"pages", -1}, {"threads", 2.5},
+                                       {"bytes_raw", 4096}, {"mode", "full"}, {"pid", 99}, {"to", "n9"}});
+  CHECK(record["freeze_ms"] == 1.5);
+  CHECK(record["bytes_raw"] == 4096);
+  CHECK(record["pages"] == 0);
+  CHECK(record["threads"] == 0);
+  CHECK(record["total_ms"] == 12);
+  CHECK(record["pid"] == 5);
+  CHECK(record["to"] == "n2");
+  CHECK(record["mode"] == "full");
+  CHECK(record["moved"] == true);
+}
+
+TEST_CASE("a deputy that says nothing sensible has failed") {
+  for (const Json& data : {Json::object(), Json{{"result", "ok"}}, Json{{"result", 1}}}) {
+    Json record = checked_record(kMove, data);
+    CHECK(record["result"] == "failed");
+    CHECK(record["code"] == "INTERNAL");
+  }
+  CHECK(checked_record(kMove, {{"result", "refused"}})["code"] == "INTERNAL");
+}
+
+TEST_CASE("records become answers with the right exit status") {
+  CHECK(answer_of(checked_record(kMove, {{"result", "moved"}}))["ok"] == true);
+  CHECK(answer_of(already_there_record(kMove))["ok"] == true);
+  CHECK(answer_of(unmoved_record(kMove, "refused", "TRACED", "x"))["exit"] == 6);
+  CHECK(answer_of(unmoved_record(kMove, "failed", "INTERNAL", "x"))["exit"] == 1);
+  Json late = answer_of(unmoved_record(kMove, "failed", "TIMEOUT", "x"));
+  CHECK(late["exit"] == 7);
+  CHECK(late["data"]["code"] == "TIMEOUT");
+}
+
+TEST_CASE("the ring of events keeps the last ones, numbered") {
+  FakeClock clock;
+  Events events(clock);
+  for (pid_t pid = 1; pid <= 1003; ++pid) events.add({"note", pid % 2 + 1, "n2", "IO_BOUND", std::to_string(pid)});
+  Json list = events.list(0);
+  CHECK(list.size() == Events::kCapacity);
+  CHECK(list.front()["number"] == 4);
+  CHECK(list.back()["message"] == "1003");
+  CHECK(events.list(2).size() == 500);
+  CHECK(events.list(9).empty());
+}
+
+TEST_CASE("times are RFC 3339") {
+  CHECK(rfc3339(WallTime(Milliseconds(0))) == "1970-01-01T00:00:00.000Z");
+  CHECK(rfc3339(WallTime(Milliseconds(1767225599999))) == "2025-12-31T23:59:59.999Z");
+}
+
+TEST_CASE("meminfo and loadavg") {
+  auto memory = parse_meminfo("MemTotal:       1024 kB\nMemFree: 1 kB\nMemAvailable:    512 kB\n");
+  REQUIRE(memory.ok());
+  CHECK(memory->total_bytes == 1 << 20);
+  CHECK(memory->available_bytes == 1 << 19);
+  CHECK_FALSE(parse_meminfo("").ok());
+  CHECK_FALSE(parse_meminfo("MemTotal: x kB\n").ok());
+  CHECK_FALSE(parse_meminfo("MemTotal: 18446744073709551615 kB\n").ok());
+  CHECK(*parse_loadavg("0.25 1.00 2.00 1/5 7") == 25);
+  CHECK_FALSE(parse_loadavg("").ok());
+  CHECK_FALSE(parse_loadavg("nan 1 1").ok());
+  CHECK_FALSE(parse_loadavg("-1 1 1").ok());
+}
+
+TEST_CASE("this machine's facts go over the wire and back") {
+  auto facts = read_fixed_facts("n1");
+  REQUIRE(facts.ok());
+  refresh_facts(*facts);
+  CHECK(facts->free_bytes > 0);
+  CHECK(facts->cpus == allowed_cpus()->size());
+  capnp::MallocMessageBuilder message;
+  auto wire = message.initRoot<wire::NodeInfo>();
+  write_info(*facts, wire);
+  auto back = read_info(wire.asReader());
+  REQUIRE(back.ok());
+  CHECK(back->cpu_features == facts->cpu_features);
+  CHECK(back->boot_id == facts->boot_id);
+  CHECK(back->boot_id.size() == 36);
+  wire.setName("no name");
+  CHECK_FALSE(read_info(wire.asReader()).ok());
+}
+
+TEST_CASE("the list of children survives a restart, the dead do not") {
+  std::string directory = "/tmp/om-test-XXXXXX";
+  REQUIRE(::mkdtemp(directory.data()) != nullptr);
+  std::string path = directory + "/children";
+  ProcessId own = *ProcessId::of(::getpid());
+  ProcessId recycled = own;
+  recycled.start_ticks += 1;
+  {
+    ChildList list(path);
+    CHECK(list.entries().empty());
+    list.add(own, {"deputy", 7, ""});
+    list.set_at(own, "n2");
+    list.add(recycled, {"deputy", 8, ""});
+  }
+  {
+    ChildList list(path);
+    REQUIRE(list.entries().size() == 1);
+    REQUIRE(list.deputy_of(7) != nullptr);
+    CHECK(list.deputy_of(7)->first == own);
+    CHECK(list.deputy_of(7)->second.at == "n2");
+    CHECK(list.deputy_of(8) == nullptr);
+    list.remove(own);
+  }
+  std::ofstream(path) << "nonsense\n{\"pid\":1}\n";
+  CHECK(ChildList(path).entries().empty());
+  std::filesystem::remove_all(directory);
+}
+
+TEST_CASE("pauses between attempts grow to a bound and are spread") {
+  CHECK(reconnect_pause(1, 0.5) == Milliseconds(100));
+  CHECK(reconnect_pause(2, 0.5) == Milliseconds(200));
+  CHECK(reconnect_pause(1000000, 0.5) == Milliseconds(5000));
+  CHECK(reconnect_pause(3, 0) == Milliseconds(300));
+  CHECK(reconnect_pause(3, 1) == Milliseconds(500));
+}
+
+}  // namespace
+}  // namespace om::migrator

@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of check_docs.py: documents that are behind the tree are reported."""
+
+import pathlib
+import shutil
+import tempfile
+import unittest
+
+import check_docs
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+REASONS = '''constexpr ReasonInfo kTable[] = {
+    {kAio, "AIO", "One.", "Two.", kPreflight},
+    {kIoUring, "IO_URING",
+     "One.", "Two.", kPreflight},
+'''
+HELP = '''start
+Usage: om cluster dev start [OPTIONS]
+
+Options:
+  -h,--help                   Print this help message and exit
+  --dir TEXT REQUIRED         directory
+  --netns                     one network namespace per node
+
+Examples:
+  om cluster dev start --other
+'''
+
+
+class Docs(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix='om-docs-')
+        self.addCleanup(folder.cleanup)
+        self.root = pathlib.Path(folder.name)
+        for name in ('docs', 'common', 'test'):
+            (self.root / name).mkdir()
+
+    def write(self, name, text):
+        path = self.root / name
+        path.write_text(text, encoding='utf-8')
+        return path
+
+    def test_links(self):
+        self.write('docs/b.md', '# One two\n\n## Of `om run`, 3\n')
+        path = self.write('docs/a.md', '[x](b.md) [y](b.md#one-two) [z](b.md#of-om-run-3)\n'
+                                       '[w](https://example.org/) [here](#a-heading)\n# A heading\n')
+        self.assertEqual([], list(check_docs.check_links(self.root, path)))
+        path = self.write('docs/a.md', 'x\n[x](c.md)\n[y](b.md#three)\n')
+        self.assertEqual(['docs/a.md:2: no file c.md', 'docs/a.md:3: no heading b.md#three'],
+                         list(check_docs.check_links(self.root, path)))
+
+    def test_named_files(self):
+        self.write('common/log.h', '')
+        path = self.write('docs/a.md', '`common/log.h` `common/log` `other/none.h` `a/b`\n')
+        self.assertEqual([], list(check_docs.check_named_files(self.root, path)))
+        path = self.write('docs/a.md', '`common/none.h`\n')
+        self.assertEqual(['docs/a.md:1: no file common/none.h'],
+                         list(check_docs.check_named_files(self.root, path)))
+
+    def test_reasons(self):
+        self.write('common/reasons.cc', REASONS)
+        self.write('docs/REASONS.md', '| AIO | x |\n| IO_URING | x |\n')
+        self.assertEqual([], list(check_docs.check_reasons(self.root)))
+        self.write('docs/REASONS.md', '| AIO | x |\n| CET | x |\n')
+        self.assertEqual(['docs/REASONS.md:1: no row for IO_URING',
+                          'docs/REASONS.md:1: CET is no code'],
+                         list(check_docs.check_reasons(self.root)))
+
+    def test_options(self):
+        self.assertEqual((['--help', '--dir', '--netns'], []), check_docs.parsed_help(HELP))
+        options = {'--dir': 'om x', '--netns': 'om x', '--help': 'om x', 'om ps': 'om'}
+        self.write('docs/CLI.md', '`om ps`, --netns\n')
+        self.assertEqual(['docs/CLI.md:1: --dir of "om x --help" is not described'],
+                         list(check_docs.check_command_line(self.root, options)))
+        self.write('docs/CLI.md', '`om ps`, --netns-x, --dir D\n')
+        self.assertEqual(['docs/CLI.md:1: --netns of "om x --help" is not described'],
+                         list(check_docs.check_command_line(self.root, options)))
+
+    def test_verbs(self):
+        self.assertEqual(([], ['migrate', 'ps']), check_docs.parsed_help(
+            'x\n\nSubcommands:\n  migrate    move\n  ps         list\n\nExit status: 0\n'))
+
+    def test_table_of_calls(self):
+        (self.root / 'tools').mkdir()
+        shutil.copy(ROOT / 'tools/gen_syscalls.py', self.root / 'tools')
+        shutil.copytree(ROOT / 'libom/abi', self.root / 'libom/abi')
+        self.write('docs/syscalls.md', 'old\n')
+        found = list(check_docs.check_syscalls(self.root))
+        self.assertEqual(1, len(found), found)
+        self.assertIn('not up to date', found[0])
+
+
+if __name__ == '__main__':
+    unittest.main()

@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Checks who may include whom (docs/ARCHITECTURE.md, "Folders and layers").
+
+    check_layers.py [--root DIR] [--build DIR]
+
+Includes of our own files are in quotes and root-relative, or of a generated header. A file under a
+folder of LAYERS may include what that folder's row names; the longest matching folder counts. Headers
+begin with #pragma once; x.cc includes x.h before any other of ours. Exit status 0, or 1 with one
+"file:line: reason" per mistake. --build is accepted as all checks are called alike.
+"""
+
+import argparse
+import pathlib
+import re
+import sys
+
+# Folder: folders that it may include from, besides itself. None: anything.
+LAYERS = {
+    'libom/abi': (),
+    'libom/safe': ('libom/abi',),
+    # The anchor is the table of what the others are entered by.
+    'libom/shim': ('libom/abi', 'libom/safe', 'libom/gate', 'libom/stub'),
+    'libom/stub': ('libom/abi', 'libom/safe'),
+    'libom/gate': ('libom/abi', 'libom/safe'),
+    # It makes the threads whose state the gate defines.
+    'libom/restore': ('libom/abi', 'libom/safe', 'libom/gate'),
+    'common': ('libom/abi',),
+    'migrator': ('common', 'libom/abi'),
+    'migrator/guest': ('common', 'libom/abi'),
+    'deputy': ('common', 'libom/abi'),
+    'cli': ('common', 'libom/abi'),
+    'examples': (),
+    'bench': ('common', 'libom/abi'),
+    # Moved programs are programs of any user: they know nothing of ours but the three calls.
+    'test/behaviour': ('test/lib',),
+    'test/programs': ('test/lib',),
+    'test/lib': (),
+    'test': None,
+}
+# Generated headers, by the folder whose content they are.
+GENERATED = (
+    (re.compile(r'(libom/abi/)?gen/syscalls_\w+\.(h|inc)$'), 'libom/abi'),
+    (re.compile(r'common/schema/\w+\.capnp\.h$'), 'common'),
+)
+# All that fenced code may include from outside: what every freestanding compiler has.
+FREESTANDING = frozenset(('stddef.h', 'stdint.h'))
+SOURCES = ('.h', '.cc', '.S')
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
+
+
+def within(path, folder):
+    return path.startswith(folder + '/')
+
+
+def layer_of(path):
+    """The row of LAYERS that a file belongs to."""
+    found = [folder for folder in LAYERS if within(path, folder)]
+    return max(found, key=len) if found else None
+
+
+def owner_of(root, name):
+    """The folder that an included file belongs to, or None if there is no such file."""
+    for pattern, folder in GENERATED:
+        if pattern.match(name):
+            return folder
+    if not (root / name).is_file():
+        return None
+    return layer_of(name) or str(pathlib.PurePosixPath(name).parent)
+
+
+def check_include(root, path, name):
+    """What is wrong with `#include "name"` in `path`, or None."""
+    layer = layer_of(path)
+    owner = owner_of(root, name)
+    if owner is None:
+        return f'"{name}" is no file, seen from the root'
+    allowed = LAYERS[layer]
+    if allowed is None or owner == layer or owner in allowed:
+        return None
+    return f'{layer} may not include {owner} ("{name}")'
+
+
+def check_file(root, path):
+    problems = []
+    text = (root / path).read_text(encoding='utf-8')
+    lines = text.splitlines()
+    own = path.removesuffix('.cc') + '.h' if path.endswith('.cc') else None
+    first = True
+    for number, line in enumerate(lines, 1):
+        match = INCLUDE.match(line)
+        if match is None:
+            continue
+        kind, name = match.groups()
+        problem = None
+        if kind == '"':
+            problem = check_include(root, path, name)
+            if first and own and name != own and (root / own).is_file():
+                problem = problem or f'"{own}" is to be the first of our includes'
+            first = False
+        elif within(path, 'libom') and name not in FREESTANDING:
+            problem = f'fenced code may not include <{name}>'
+        if problem:
+            problems.append(f'{path}:{number}: {problem}')
+    if path.endswith('.h') and '#pragma once' not in lines:
+        problems.append(f'{path}:1: no #pragma once')
+    return problems
+
+
+def check_tree(root):
+    problems = []
+    for folder in sorted({name.split('/')[0] for name in LAYERS}):
+        for path in sorted((root / folder).rglob('*')):
+            name = path.relative_to(root).as_posix()
+            if path.suffix in SOURCES and layer_of(name):
+                problems += check_file(root, name)
+    return problems
+
+
+def main():
+    parser = argparse.ArgumentParser(description='who may include whom')
+    parser.add_argument('--root', type=pathlib.Path,
+                        default=pathlib.Path(__file__).resolve().parents[1])
+    parser.add_argument('--build')
+    problems = check_tree(parser.parse_args().root)
+    for problem in problems:
+        print(problem)
+    return 1 if problems else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
