@@ -123,7 +123,7 @@ def measure(product, rounds):
     cpu = max(os.sched_getaffinity(0))
     figures = {'home.pinning': f'every process to CPU {cpu}', 'home.rounds': rounds}
     load = str(product.build / 'bench' / 'bench_load')
-    for kind in ('syscall', 'malloc', 'thread'):
+    for kind in ('syscall', 'malloc', 'thread', 'clock'):
         figures.update(ratio(kind, sized([load, kind], cpu), product, cpu, rounds))
     figures.update(starts(str(product.build / 'bench' / 'bench_starts'), product, cpu, rounds))
     figures.update(same_calls(product))

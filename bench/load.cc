@@ -3,13 +3,14 @@
 // What `bench home` runs natively and preloaded: nothing but one kind of work, so that any cost of a
 // library that is only loaded shows. The caller takes user and system CPU time from wait4.
 //
-//   load syscall|malloc|thread COUNT
+//   load syscall|malloc|thread|clock COUNT
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 namespace {
@@ -45,6 +46,11 @@ void start_threads(long count) {
   }
 }
 
+void read_clock(long count) {
+  timespec now;
+  for (long i = 0; i < count; ++i) clock_gettime(CLOCK_MONOTONIC, &now);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -56,8 +62,10 @@ int main(int argc, char** argv) {
     allocate(count);
   } else if (count > 0 && strcmp(kind, "thread") == 0) {
     start_threads(count);
+  } else if (count > 0 && strcmp(kind, "clock") == 0) {
+    read_clock(count);
   } else {
-    fprintf(stderr, "usage: load syscall|malloc|thread COUNT\n");
+    fprintf(stderr, "usage: load syscall|malloc|thread|clock COUNT\n");
     return 2;
   }
   return 0;

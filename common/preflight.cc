@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/preflight.h"
 
+#include <functional>
 #include <elf.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -16,10 +17,14 @@
 #include <map>
 #include <set>
 
+#include "libom/abi/layout.h"
 #include "common/proc/sharers.h"
 
 namespace om {
 namespace {
+
+constexpr uint64_t kFdMost = 65536;  // the kernel's table grows with the number
+constexpr int64_t kFdLow = 64;       // below are the program's in any case
 
 using proc::MapKind;
 using proc::Mapping;
@@ -132,8 +137,6 @@ void check_program(const ProcessView& view, Findings& found) {
   found.add(kNotPreloaded);
 }
 
-// Numbers for `needed` descriptors: above the soft limit if the hard one leaves room, or in one
-// piece at the top below it.
 void check_descriptors(const ProcessView& view, Findings& found) {
   for (const proc::FdEntry& fd : view.fds) {
     if (fd.target == "anon_inode:[io_uring]")
@@ -142,19 +145,11 @@ void check_descriptors(const ProcessView& view, Findings& found) {
       found.add(kUffd, "descriptor " + std::to_string(fd.fd));
   }
   if (!view.nofile) return;
-  uint64_t needed = view.threads.size() + kFdReserve;
-  uint64_t soft = view.nofile->rlim_cur;
-  uint64_t hard = view.nofile->rlim_max;
-  uint64_t above = hard > soft ? hard - soft : 0;
-  uint64_t top = soft;  // free numbers at the top: soft - 1 down to the highest open one
-  for (const proc::FdEntry& fd : view.fds) {
-    uint64_t number = static_cast<uint64_t>(fd.fd);
-    if (number >= soft && number < hard) --above;
-    if (number < soft) top = std::min(top, soft - 1 - number);
-  }
-  if (above >= needed || top >= needed) return;
-  found.add(kFdLimit, std::to_string(needed) + " numbers needed, " +
-                          std::to_string(std::max(above, top)) + " free");
+  const uint64_t hard = view.nofile->rlim_max;
+  const uint32_t needed = thread_slots(view.threads.size(), RLIM_INFINITY, hard) + 1;
+  if (find_descriptors(view.fds, hard, needed)) return;
+  found.add(kFdLimit, std::to_string(needed) + " numbers in a row are needed below " +
+                          std::to_string(std::min(hard, kFdMost)));
 }
 
 void check_view_into(const ProcessView& view, Findings& found) {
@@ -404,6 +399,29 @@ Result<CommandReport> preflight_command(std::span<const std::string> argv,
     if (!program.elf.sanitizer.empty()) found.add(kSanitizer, program.elf.sanitizer);
   }
   return CommandReport{std::move(program.path), std::move(program.scripts), found.reasons()};
+}
+
+uint32_t thread_slots(size_t threads, uint64_t as_limit, uint64_t fd_limit) {
+  uint32_t slots = kDefaultSlots;
+  while (slots > kMinSlots && uint64_t{slots} * 4 > fd_limit) slots /= 2;
+  while (slots < threads * 2 && slots < kMaxSlots) slots *= 2;
+  if (as_limit != RLIM_INFINITY) slots = std::max<uint32_t>(kMinSlots, static_cast<uint32_t>(threads) + 16);
+  return std::min(slots, kMaxSlots);
+}
+
+std::optional<int> find_descriptors(std::span<const proc::FdEntry> open, uint64_t fd_limit, uint32_t need) {
+  std::vector<int> taken;
+  for (const proc::FdEntry& entry : open) taken.push_back(entry.fd);
+  std::sort(taken.begin(), taken.end(), std::greater<int>());
+  int64_t top = static_cast<int64_t>(std::min(fd_limit, kFdMost));
+  for (const int fd : taken) {
+    if (fd >= top) continue;
+    if (top - fd - 1 >= need) break;
+    top = fd;
+  }
+  const int64_t first = top - need;
+  if (first < kFdLow) return std::nullopt;
+  return static_cast<int>(first);
 }
 
 }  // namespace om

@@ -52,8 +52,13 @@ struct ProcessView {
 // request's codes.
 std::vector<Reason> check_view(const ProcessView& view);
 
-// Descriptor numbers that libom takes for a process: one a thread, and some for the session.
-constexpr uint64_t kFdReserve = 16;
+// Thread slots that libom prepares for a process with `threads` threads: each needs address space (scarce
+// under RLIMIT_AS) and a descriptor number below the hard limit of RLIMIT_NOFILE.
+uint32_t thread_slots(size_t threads, uint64_t as_limit, uint64_t fd_limit);
+
+// First of `need` successive descriptor numbers for libom: as high as possible below `fd_limit` (hard limit of
+// RLIMIT_NOFILE), none of them open. nullopt if there are not so many.
+std::optional<int> find_descriptors(std::span<const proc::FdEntry> open, uint64_t fd_limit, uint32_t need);
 
 struct CommandReport {
   std::string path;                  // the ELF program that will run

@@ -37,6 +37,8 @@ enum class ReasonCode : uint8_t {
   kSanitizer,
   kUninterruptible,
   kGsBase,
+  kInCall,
+  kCpuTimer,
   kCpuFeature,
   kCpuCount,
   kNoMemory,

@@ -189,8 +189,12 @@ Step settle_position(StoppedProcess& process, const Target& target) {
       // The step's SIGTRAP must neither be blocked nor ignored, or the kernel would reset its disposition.
       const auto status = OM_MUST(proc::read_status(t.tid));
       if (status.sig_ignored & kTrap) return refuse(ReasonCode::kUninterruptible, "SIGTRAP is ignored");
+      // Should we die meanwhile, another deputy puts its own mask back.
+      const uint64_t mask = t.sigmask, aid = target.anchor.first_aid;
+      OM_MUST_VOID(target.memory.put(aid + offsetof(FirstAid, stepped_mask), mask));
+      OM_MUST_VOID(target.memory.put(aid + offsetof(FirstAid, stepped_tid), static_cast<int32_t>(t.tid)));
+      t.changed = true;
       OM_MUST_VOID(t.tracee.set_signal_mask(~kTrap));
-      const uint64_t mask = t.sigmask;
       const Deadline limit = std::chrono::steady_clock::now() + std::chrono::seconds(1);
       for (int steps = 0; in_vdso(); steps++) {
         if (steps > kMaxSteps) return refuse(ReasonCode::kUninterruptible, "thread {} does not leave the vDSO", t.tid);
@@ -201,6 +205,7 @@ Step settle_position(StoppedProcess& process, const Target& target) {
       t.tracee.interrupt();
       t.xstate = OM_MUST(t.tracee.xstate());
       OM_MUST_VOID(t.tracee.set_signal_mask(mask));
+      OM_MUST_VOID(target.memory.put(aid + offsetof(FirstAid, stepped_tid), int32_t{0}));
       t.regs.orig_rax = ~0ull;
       t.changed = true;
     }
@@ -274,12 +279,12 @@ Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& t) {
   }
   const bool carried = desc.route == Route::kFwd || desc.route == Route::kSplit || nr == SYS_nanosleep ||
                        nr == SYS_clock_nanosleep;
-  if (!carried) return refuse(ReasonCode::kBlocked, "thread {} is inside {}, which has to end at home", t.tid, call_name(nr));
+  if (!carried) return refuse(ReasonCode::kInCall, "thread {} is inside {}, which has to end at home", t.tid, call_name(nr));
   if (desc.sub != 0) {
     const CommandDesc* command = find_command(desc, args);
     const Route route = command != nullptr ? command->route : unlisted_route(desc.sub);
     if (route != Route::kFwd) {
-      return refuse(ReasonCode::kBlocked, "thread {} is inside {}, which has to end at home", t.tid, call_name(nr));
+      return refuse(ReasonCode::kInCall, "thread {} is inside {}, which has to end at home", t.tid, call_name(nr));
     }
   }
   s.kind = kThreadWaiting;

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // JSON lines with om-migrator on descriptor 3 (docs/ARCHITECTURE.md, "om-migrator and om-deputy"). The daemon
-// may go away (restart): then nothing is asked any more, and what is said goes nowhere.
+// may go away (restart): then what is said goes nowhere, until its successor answers at the control socket.
 #pragma once
 
 #include <kj/async-io.h>
 #include <kj/io.h>
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
+#include <string>
+
+#include <nlohmann/json.hpp>
 
 #include "common/json_line.h"
 #include "common/reasons.h"
@@ -18,7 +22,13 @@ namespace om::deputy {
 
 class Control {
  public:
-  Control(kj::AsyncIoContext& io, int fd);
+  struct Attaching {
+    std::string path;                // of the control socket; empty: never
+    Json request;                    // what is said there first
+    std::function<bool()> wanted;    // asked before each attempt
+    std::function<void()> attached;  // a daemon has accepted us
+  };
+  Control(kj::AsyncIoContext& io, int fd, Attaching attaching);
 
   // A command that has not been taken yet (not answers to need_guest).
   std::optional<Json> next();
@@ -34,6 +44,10 @@ class Control {
 
  private:
   kj::Promise<void> read_loop();
+  void lose();
+  void wake();
+  kj::Promise<void> attach_again();
+  kj::Promise<void> attach();
   void take(std::string_view line);
 
   class Errors final : public kj::TaskSet::ErrorHandler {
@@ -41,6 +55,8 @@ class Control {
     void taskFailed(kj::Exception&& exception) override;
   };
 
+  kj::AsyncIoContext& io_;
+  Attaching attaching_;
   kj::Own<kj::AsyncIoStream> stream_;
   kj::Array<char> buffer_ = kj::heapArray<char>(8192);
   LineSplitter lines_{kMaxRequestBytes};

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
@@ -21,6 +22,7 @@
 #include "common/proc/smaps.h"
 #include "common/proc/stat.h"
 #include "common/proc/status.h"
+#include "deputy/frames.h"
 #include "deputy/host.h"
 #include "deputy/mover.h"
 #include "deputy/text.h"
@@ -37,7 +39,6 @@ constexpr uint64_t kStackTop = kSlotStack + kSlotStackSize - 64;
 // For answers of injected calls: the end of the slot's block, where no struct reaches.
 constexpr uint64_t kScratch = kSlotBlock + kSlotBlockSize - 256;
 static_assert(sizeof(HomeThread) <= kSlotBlockSize - 256);
-constexpr int kFdHuge = 65536;
 
 template <class T>
 std::span<const std::byte> bytes_of(const T& value) {
@@ -59,13 +60,6 @@ Verdict<uint64_t> find_place(const Target& target, uint64_t bytes) {
     }
   }
   return refuse(ReasonCode::kInternal, "no room for libom's own memory in the address space");
-}
-
-uint32_t slots_for(size_t threads, uint64_t as_limit) {
-  uint32_t slots = kDefaultSlots;
-  while (slots < threads * 2) slots *= 2;
-  if (as_limit != RLIM_INFINITY) slots = std::max<uint32_t>(kMinSlots, static_cast<uint32_t>(threads) + 16);
-  return std::min(slots, kMaxSlots);
 }
 
 Reason from_peer(schema::Outcome::Reader outcome) {
@@ -114,6 +108,8 @@ Step Mover::depart_steps(const std::string& to, MoveRecord& record) {
   if (!report.reasons.empty()) return report.reasons.front();
   target_ = OM_STEP(open_target(pid_));
   home_ = OM_MUST(target_->home());
+  // A departure whose deputy died has been undone by the threads themselves (libom/stub/remote.cc).
+  if (home_.phase == kHomeCaptured && home_.undone == 2) home_.phase = kHomeNative;
   if (home_.phase != kHomeNative) return refuse(ReasonCode::kInternal, "the process is still bound to another deputy");
   OM_STEP(prepare_keeper(to));
   StoppedProcess stop = OM_STEP(StoppedProcess::stop(pid_, {}));
@@ -183,18 +179,13 @@ Step Mover::prepare_keeper(const std::string& to) {
 
   // Where libom's own memory lies: as before, or a place that is free now (taken for good at the stop).
   auto as_limit = OM_MUST(proc::read_limit(pid_, RLIMIT_AS));
+  auto nofile = OM_MUST(proc::read_limit(pid_, RLIMIT_NOFILE));
   if (home_.arena == 0) {
-    home_.nslots = slots_for(threads, as_limit.rlim_cur);
+    home_.nslots = thread_slots(threads, as_limit.rlim_cur, nofile.rlim_max);
     arena_ = OM_STEP(find_place(*target_, arena_bytes(home_.nslots)));
   } else {
     arena_ = home_.arena;
   }
-  auto nofile = OM_MUST(proc::read_limit(pid_, RLIMIT_NOFILE));
-  const auto soft = static_cast<int64_t>(nofile.rlim_cur), hard = static_cast<int64_t>(nofile.rlim_max);
-  const int64_t need = home_.nslots + 1;
-  fd_base_ = static_cast<int>(hard >= soft + need && soft < kFdHuge ? soft : std::min<int64_t>(soft, kFdHuge) - need);
-  if (fd_base_ < 64) return refuse(ReasonCode::kFdLimit, "the limit of {} descriptors leaves no room", soft);
-
   xstate_layout_ = OM_MUST(local_layout());
   std::vector<std::byte> image(target_->image_hi() - target_->image_lo());
   OM_MUST_VOID(target_->memory.read(target_->image_lo(), image));
@@ -265,9 +256,9 @@ Step Mover::ship_frozen(StoppedProcess& stop, MoveRecord& record) {
     plans_.back().state.slot = slot;
   }
   if (plans_.size() > home_.nslots) return refuse(ReasonCode::kInternal, "more threads than were prepared for, try again");
-  OM_MUST_VOID(stop.block_signals());
   OM_STEP(set_up_arena(stop));
   OM_STEP(ask_threads(stop));
+  OM_STEP(choose_descriptors());
   OM_STEP(describe_memory());
   home_.epoch++;
 
@@ -304,7 +295,7 @@ Step Mover::place_threads(StoppedProcess& stop) {
     const uint32_t slot = slot_of(threads[i]);
     if (slot == i) continue;
     const bool free = slot < threads.size() && !(is_in_arena(threads[slot]) && slot_of(threads[slot]) == slot);
-    if (!free) return refuse(ReasonCode::kBlocked, "thread {} completes a transfer that it began away", threads[i].tid);
+    if (!free) return refuse(ReasonCode::kInCall, "thread {} completes a transfer that it began away", threads[i].tid);
     std::swap(threads[i], threads[slot]);
     i = static_cast<size_t>(-1);  // what was swapped here may have to go elsewhere, too
   }
@@ -317,7 +308,7 @@ Verdict<ThreadPlan> Mover::plan_late(const StoppedThread& t, const HomeThread& h
   const bool waits = t.in_call() && t.regs.rip >= target_->image_lo() && t.regs.rip < target_->image_hi() &&
                      (rax == -EINTR || (rax <= -512 && rax >= -516));
   if (h.late == 0 || h.phase != kExecCall || !waits) {
-    return refuse(ReasonCode::kBlocked, "thread {} completes a transfer that it began away", t.tid);
+    return refuse(ReasonCode::kInCall, "thread {} completes a transfer that it began away", t.tid);
   }
   const ResumeFrame frame = OM_MUST(target_->memory.get<ResumeFrame>(slot_address(arena_, slot_of(t)) + kSlotFrame));
   ThreadPlan plan;
@@ -342,6 +333,9 @@ Verdict<ThreadPlan> Mover::plan_late(const StoppedThread& t, const HomeThread& h
 // libom's memory in the process: reserved once, slots made accessible as they are needed.
 Step Mover::set_up_arena(StoppedProcess& stop) {
   StoppedThread& t = stop.threads().front();
+  const bool late = plans_.front().at_home == AtHome::kLate;
+  const ResumeFrame aid = late ? executor_frame(t) : frame_of(plans_.front().resume, t.sigmask);
+  OM_MUST_VOID(target_->memory.put(target_->anchor.first_aid + offsetof(FirstAid, frame), aid));
   auto must = [](Result<int64_t> r, const char* what) -> Step {
     if (!r) return internal(r.error());
     if (*r < 0 && *r > -4096) return internal(Error{static_cast<int>(-*r), what});
@@ -349,22 +343,21 @@ Step Mover::set_up_arena(StoppedProcess& stop) {
   };
   const auto count = static_cast<uint32_t>(plans_.size());
   if (home_.arena == 0) {
-    // There is no stack of ours yet: a bare call needs none. (Between its stops the thread runs one
-    // instruction of libom's and nothing of the program.)
-    auto r = stop.call(t, *target_, t.regs.rsp - 512, SYS_mmap,
-                       {arena_, arena_bytes(home_.nslots), PROT_NONE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, ~0ull, 0});
+    // There is no stack of ours yet: a bare call needs none.
+    auto r = stop.first_call(t, *target_, SYS_mmap,
+                             {arena_, arena_bytes(home_.nslots), PROT_NONE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, ~0ull, 0});
     OM_STEP(must(r, "reserve libom's memory"));
     if (static_cast<uint64_t>(*r) != arena_) return refuse(ReasonCode::kInternal, "the place for libom's memory was taken");
     home_.arena = arena_;
     home_.slots_ready = 0;
     OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, arena), arena_));
     OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, nslots), home_.nslots));
-    OM_STEP(must(stop.call(t, *target_, t.regs.rsp - 512, SYS_mprotect,
-                           {arena_ + kControlPlan, kControlPlanSize, PROT_READ | PROT_WRITE}), "mprotect"));
+    OM_STEP(must(stop.first_call(t, *target_, SYS_mprotect,
+                                 {arena_ + kControlPlan, kControlPlanSize, PROT_READ | PROT_WRITE}), "mprotect"));
   }
   while (home_.slots_ready < count) {
-    OM_STEP(must(stop.call(t, *target_, t.regs.rsp - 512, SYS_mprotect,
+    OM_STEP(must(stop.first_call(t, *target_, SYS_mprotect,
                            {slot_address(arena_, home_.slots_ready) + kSlotGuard, kSlotSize - kSlotGuard,
                             PROT_READ | PROT_WRITE}), "mprotect"));
     home_.slots_ready++;
@@ -377,6 +370,33 @@ Step Mover::set_up_arena(StoppedProcess& stop) {
     h.channel_fd = -1;
     OM_MUST_VOID(target_->put_thread(arena_, i, h));
   }
+  return Done{};
+}
+
+// Timers that count CPU time would count the twins' only, which use next to none.
+Step Mover::ask_cpu_timers(StoppedProcess& stop, StoppedThread& t, uint64_t stack, uint64_t scratch) {
+  for (const int which : {ITIMER_VIRTUAL, ITIMER_PROF}) {
+    itimerval left{};
+    const auto got = OM_MUST(stop.call(t, *target_, stack, SYS_getitimer, {static_cast<uint64_t>(which), scratch}));
+    OM_MUST_VOID(target_->memory.read(scratch, std::as_writable_bytes(std::span(&left, 1))));
+    if (got == 0 && (left.it_value.tv_sec != 0 || left.it_value.tv_usec != 0)) {
+      return refuse(ReasonCode::kCpuTimer, "{}", which == ITIMER_PROF ? "ITIMER_PROF" : "ITIMER_VIRTUAL");
+    }
+  }
+  // Not there without CONFIG_CHECKPOINT_RESTORE.
+  if (auto timers = proc::read_cpu_timers(pid_); timers && *timers > 0) {
+    return refuse(ReasonCode::kCpuTimer, "timer_create");
+  }
+  return Done{};
+}
+
+// Descriptor numbers for libom: together, as high as the hard limit allows, none of them the program's.
+Step Mover::choose_descriptors() {
+  auto nofile = OM_MUST(proc::read_limit(pid_, RLIMIT_NOFILE));
+  const auto fds = OM_MUST(proc::list_fds(pid_));
+  const auto first = find_descriptors(fds, nofile.rlim_max, home_.nslots + 1);
+  if (!first) return refuse(ReasonCode::kFdLimit, "{} numbers in a row are needed", home_.nslots + 1);
+  fd_base_ = *first;
   return Done{};
 }
 
@@ -400,18 +420,20 @@ Step Mover::ask_threads(StoppedProcess& stop) {
     h.rseq_address = plan.state.rseq_address;
     h.rseq_size = plan.state.rseq_size;
     h.rseq_signature = plan.state.rseq_signature;
-    ResumeFrame frame{};
-    const ThreadPlan& p = plan;
-    const uint64_t in_order[] = {p.resume.r8,  p.resume.r9,  p.resume.r10, p.resume.r11, p.resume.r12, p.resume.r13,
-                                 p.resume.r14, p.resume.r15, p.resume.rdi, p.resume.rsi, p.resume.rbp, p.resume.rbx,
-                                 p.resume.rdx, p.resume.rax, p.resume.rcx, p.resume.rsp, p.resume.rip, p.resume.eflags};
-    std::copy(std::begin(in_order), std::end(in_order), frame.gpr);
-    frame.sigmask = plan.state.sigmask;
-    OM_MUST_VOID(target_->put_thread(arena_, i, h));
-    if (!late) {
+    // (A late thread's executor goes on: it resumes the program itself.)
+    h.frame_valid = late ? kFrameExecutor : kFrameProgram;
+    if (late) {
+      OM_MUST_VOID(target_->memory.put(slot + kSlotExecFrame, executor_frame(t)));
+    } else {
+      ResumeFrame frame = frame_of(plan.resume, plan.state.sigmask);
+      frame.pad[kFrameRewound] = plan.at_home == AtHome::kRestart || plan.at_home == AtHome::kReissue;
+      frame.pad[kFrameWaits] = plan.state.kind == kThreadWaiting;
+      frame.pad[kFrameNr] = plan.state.nr;
+      std::copy(std::begin(plan.state.args), std::end(plan.state.args), frame.pad + kFrameArgs);
       OM_MUST_VOID(target_->memory.put(slot + kSlotFrame, frame));
       OM_MUST_VOID(target_->memory.write(slot + kSlotFrame + kFrameXsave, t.xstate));
     }
+    OM_MUST_VOID(target_->put_thread(arena_, i, h));
 
     struct {
       uint64_t sp;
@@ -424,6 +446,11 @@ Step Mover::ask_threads(StoppedProcess& stop) {
     got = OM_MUST(stop.call(t, *target_, stack, SYS_prctl, {PR_GET_TID_ADDRESS, scratch + 24, 0, 0, 0}));
     OM_MUST_VOID(target_->memory.read(scratch, std::as_writable_bytes(std::span(&answer, 1))));
     plan.state.ctid = got == 0 ? answer.ctid : 0;
+    if (!late) {
+      OM_MUST_VOID(target_->memory.put(slot + kSlotFrame + offsetof(ResumeFrame, pad) + kFrameCtid * sizeof(uint64_t),
+                                       plan.state.ctid));
+    }
+    if (i == 0) OM_STEP(ask_cpu_timers(stop, t, stack, scratch));
     if (i == 0) brk_now_ = static_cast<uint64_t>(OM_MUST(stop.call(t, *target_, stack, SYS_brk, {0})));
     constexpr int32_t kDisable = 2, kAutodisarm = static_cast<int32_t>(1u << 31);
     if (!(answer.flags & kDisable)) {
@@ -434,8 +461,6 @@ Step Mover::ask_threads(StoppedProcess& stop) {
     h.altstack[0] = plan.state.altstack[0];
     h.altstack[1] = plan.state.altstack[2] != 0 ? plan.state.altstack[1] : kDisable;
     h.altstack[2] = plan.state.altstack[2];
-    // A late thread finds its own way: its executor goes on.
-    h.frame_valid = late ? 0 : 1;
     OM_MUST_VOID(target_->put_thread(arena_, i, h));
   }
   return Done{};
@@ -451,6 +476,7 @@ Step Mover::connect_home(StoppedProcess& stop) {
   home_.fd_base = fd_base_;
   home_.session_fd = -1;
   home_.hold = home_.effectful = home_.dropped = 0;
+  home_.undone = home_.session_lock = 0;
   home_.ticket_word = home_.ticket_waiters = 0;
   home_.tickets_done = 0;
   home_.mirror_failed = 0;
@@ -587,8 +613,9 @@ Step Mover::send_home_away(StoppedProcess& stop) {
         r.orig_rax = ~0ull;
         break;
     }
-    OM_MUST_VOID(t.tracee.set_regs(r));
+    // The mask first: the registers before are libom's, with a frame. Until the phase says so no executor serves.
     OM_MUST_VOID(t.tracee.set_signal_mask(plan.state.sigmask));
+    OM_MUST_VOID(t.tracee.set_regs(r));
   }
   home_.phase = kHomeAway;
   OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, phase), home_.phase));

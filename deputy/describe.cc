@@ -62,6 +62,23 @@ std::vector<Range> without(const std::vector<Range>& ranges, uint64_t lo, uint64
 
 }  // namespace
 
+// Where the pages of a file mapping end: at its end, or at the file's.
+uint64_t Mover::readable_end(const Range& part) const {
+  std::byte byte;
+  auto readable = [&](uint64_t page) { return target_->memory.read(page, std::span(&byte, 1)).ok(); };
+  if (readable(part.hi - kPageSize)) return part.hi;
+  uint64_t lo = 0, hi = (part.hi - part.lo) / kPageSize - 1;  // pages; hi is not readable
+  while (lo < hi) {
+    const uint64_t middle = lo + (hi - lo) / 2;
+    if (readable(part.lo + middle * kPageSize)) {
+      lo = middle + 1;
+    } else {
+      hi = middle;
+    }
+  }
+  return part.lo + lo * kPageSize;
+}
+
 Step Mover::describe_memory() {
   regions_.clear();
   file_ranges_.clear();
@@ -69,6 +86,9 @@ Step Mover::describe_memory() {
   uint64_t vdso_start = 0;
   uint64_t below = 0;  // end of the mapping before
   const uint64_t arena_end = arena_ + arena_bytes(home_.nslots);
+  const bool has_window = has_private(arena_, home_.nslots);
+  const uint64_t private_lo = has_window ? private_address(arena_, home_.nslots, 0) : 0;
+  const uint64_t private_hi = has_window ? arena_ - kPrivateDistance : 0;
   const auto stack_limit = OM_MUST(proc::read_limit(pid_, RLIMIT_STACK));
   const uint64_t most = std::min<uint64_t>(stack_limit.rlim_cur, kMaxStack);
   for (const auto& m : target_->maps) {
@@ -103,10 +123,15 @@ Step Mover::describe_memory() {
       case proc::MapKind::kDevice:
         break;
     }
+    if (m.start >= private_lo && m.start < private_hi) continue;
     const bool file = m.kind == proc::MapKind::kFile;
     // libom's own memory does not travel; its bss may share a mapping with memory of the program beside it.
     for (const Range& part : without(without({{m.start, m.end}}, target_->image_lo(), target_->image_hi()), arena_, arena_end)) {
-      regions_.push_back({part.lo, part.hi, m.prot, kKindMemory, file, m.shared});
+      const uint64_t end = file && (m.prot & PROT_READ) ? readable_end(part) : part.hi;
+      if (part.lo < end) regions_.push_back({part.lo, end, m.prot, kKindMemory, file, m.shared});
+      // Behind the end of its file a mapping has no pages: the body must not have any there either. What
+      // touches them comes home, where the kernel raises SIGBUS.
+      if (end < part.hi) regions_.push_back({end, part.hi, PROT_NONE, kKindMemory, false, m.shared});
       if (file) file_ranges_.push_back(part);
     }
   }

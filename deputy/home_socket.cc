@@ -18,6 +18,15 @@ namespace {
 
 constexpr size_t kMaxGreetings = 256;
 
+Result<void> check_directory(const std::string& dir) {
+  struct stat st {};
+  if (::lstat(dir.c_str(), &st) != 0) return errno_error("look at " + dir);
+  if (!S_ISDIR(st.st_mode) || st.st_uid != ::getuid() || (st.st_mode & 022) != 0) {
+    return plain_error(dir + " is not a directory of this user's own");
+  }
+  return {};
+}
+
 // A directory of this user's own for sockets: $XDG_RUNTIME_DIR/om, or /tmp/om-UID.
 Result<std::string> socket_directory() {
   const char* runtime = ::getenv("XDG_RUNTIME_DIR");
@@ -25,11 +34,7 @@ Result<std::string> socket_directory() {
                               ? fmt::format("{}/om", runtime)
                               : fmt::format("/tmp/om-{}", ::getuid());
   if (::mkdir(dir.c_str(), 0700) != 0 && errno != EEXIST) return errno_error("create " + dir);
-  struct stat st {};
-  if (::lstat(dir.c_str(), &st) != 0) return errno_error("look at " + dir);
-  if (!S_ISDIR(st.st_mode) || st.st_uid != ::getuid() || (st.st_mode & 022) != 0) {
-    return plain_error(dir + " is not a directory of this user's own");
-  }
+  OM_TRY(check_directory(dir));
   return dir;
 }
 
@@ -69,18 +74,39 @@ Result<HomeSocket> HomeSocket::open(pid_t pid, const uint8_t (&session)[16], Cha
   HomeSocket s(pid, std::move(channels));
   memcpy(s.session_id_, session, sizeof s.session_id_);
   const std::string dir = OM_TRY(socket_directory());
-  s.path_ = fmt::format("{}/d{}-{}", dir, pid, random_name());
+  OM_TRY(s.listen_at(fmt::format("{}/d{}-{}", dir, pid, random_name())));
+  return s;
+}
+
+Result<HomeSocket> HomeSocket::take_over(pid_t pid, const uint8_t (&session)[16], const std::string& path,
+                                         Channels channels) {
+  HomeSocket s(pid, std::move(channels));
+  memcpy(s.session_id_, session, sizeof s.session_id_);
+  // The path comes out of the process: only what open() could have made is removed.
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos || slash == 0 ||
+      !std::string_view(path).substr(slash + 1).starts_with(fmt::format("d{}-", pid))) {
+    return plain_error("the socket of the last deputy has no name of ours");
+  }
+  OM_TRY(check_directory(path.substr(0, slash)));
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return errno_error("remove " + path);
+  OM_TRY(s.listen_at(path));
+  return s;
+}
+
+Result<void> HomeSocket::listen_at(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (s.path_.size() >= sizeof address.sun_path) return plain_error(s.path_ + " is too long for a socket");
-  memcpy(address.sun_path, s.path_.data(), s.path_.size());
-  s.listener_.reset(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!s.listener_) return errno_error("socket");
-  if (::bind(s.listener_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
-      ::listen(s.listener_.get(), 128) != 0) {
-    return errno_error("listen on " + s.path_);
+  if (path.size() >= sizeof address.sun_path) return plain_error(path + " is too long for a socket");
+  memcpy(address.sun_path, path.data(), path.size());
+  UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) return errno_error("socket");
+  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || ::listen(fd.get(), 128) != 0) {
+    return errno_error("listen on " + path);
   }
-  return s;
+  path_ = path;
+  listener_ = std::move(fd);
+  return {};
 }
 
 HomeSocket::~HomeSocket() {
@@ -105,6 +131,8 @@ void HomeSocket::serve(UniqueFd connection) {
   }
   if (n != sizeof q || q.magic != kFetchMagic || memcmp(q.session_id, session_id_, sizeof session_id_) != 0) return;
   if (q.slot == kFetchSession) {
+    // One for our whole life: libom makes another only when the deputy has changed.
+    if (session_.valid()) return;
     session_ = std::move(connection);
     ended_ = false;
     return;

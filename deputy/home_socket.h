@@ -28,6 +28,9 @@ class HomeSocket {
   using Channels = std::function<UniqueFd(uint32_t slot)>;
 
   static Result<HomeSocket> open(pid_t pid, const uint8_t (&session)[16], Channels channels);
+  // Listens at `path` in place of a deputy that has died.
+  static Result<HomeSocket> take_over(pid_t pid, const uint8_t (&session)[16], const std::string& path,
+                                      Channels channels);
   HomeSocket(HomeSocket&&) = default;
   HomeSocket& operator=(HomeSocket&&) = default;
   ~HomeSocket();
@@ -40,6 +43,8 @@ class HomeSocket {
 
   // Accepts, answers, reads.
   void pump();
+  // An executor has connected and not said yet what it wants: pump() has to be called again soon.
+  bool greeting() const { return !greeting_.empty(); }
   // The oldest message that has arrived.
   std::optional<HomeMessage> next();
   // Sends channels with their slots over the session connection (libom's setup takes them).
@@ -49,6 +54,7 @@ class HomeSocket {
 
  private:
   HomeSocket(pid_t pid, Channels channels) : pid_(pid), channels_(std::move(channels)) {}
+  Result<void> listen_at(const std::string& path);
   void accept_all();
   void serve(UniqueFd connection);
   void read_session();

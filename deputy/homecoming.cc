@@ -5,11 +5,16 @@
 // the call itself back (the kernel restarts it at the program's own instruction). Afterwards nothing of ours
 // is active in the process.
 //
-// Until restore_threads() has begun a failure means: the body goes on.
+// Until restore_threads() has decided (kHomeReturning) a failure means: the body goes on. Should this process die
+// before, the executors go on, too, by their frames, and another deputy adopts the process (adopt.cc); after it, that
+// one completes the return from what is in the slots.
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <unistd.h>
+
+#include <kj/common.h>
 
 #include <algorithm>
 #include <thread>
@@ -18,6 +23,7 @@
 #include "common/log.h"
 #include "common/proc/process.h"
 #include "common/proc/stat.h"
+#include "deputy/frames.h"
 #include "deputy/host.h"
 #include "deputy/mover.h"
 #include "deputy/text.h"
@@ -89,6 +95,9 @@ MoveRecord Mover::come_home() {
   Step done = Done{};
   KJ_IF_MAYBE(exception, kj::runCatchingExceptions([&] { done = come_home_steps(record); })) {
     done = refuse(ReasonCode::kTargetUnreachable, "{}", one_line(exception->getDescription()));
+    // If it was the connection: when the keeper is back it is told to let the body go on (watch.cc).
+    bulk_stale_ = true;
+    KJ_IF_MAYBE(keeper, keeper_) tasks_->add(keeper->resumeRequest().send().ignoreResult());
   }
   record.total_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   if (done.ok()) {
@@ -107,13 +116,19 @@ MoveRecord Mover::come_home() {
 
 Step Mover::come_home_steps(MoveRecord& record) {
   if (!away_) return refuse(ReasonCode::kAlreadyThere, "{}", home_node_);
-  KJ_IF_MAYBE(keeper, keeper_) {
+  OM_STEP(wait_for_keeper());
+  KJ_IF_MAYBE(present, keeper_) {
+    schema::Keeper::Client held = *present;  // keeper_ changes when the session is lost
+    schema::Keeper::Client* keeper = &held;
     auto& timer = io_.provider->getTimer();
     const auto frozen = Clock::now();
     auto stop_request = keeper->stopRequest();
-    stop_request.setGeneration(++generation_);
+    if (++generation_ == 0) ++generation_;
+    stop_request.setGeneration(generation_);
     auto body = timer.timeoutAfter(kKeeperAnswers, stop_request.send()).wait(io_.waitScope);
     auto resume_body = [&] {
+      // What is still under way on the page connection is of no use any more: the keeper makes another one.
+      bulk_stale_ = true;
       kj::runCatchingExceptions([&] {
         timer.timeoutAfter(kKeeperAnswers, keeper->resumeRequest().send()).wait(io_.waitScope);
       });
@@ -129,20 +144,26 @@ Step Mover::come_home_steps(MoveRecord& record) {
       return step.reason();
     }
     const uint32_t hold = 1;
+    const uint32_t session = sessions_;
     (void)target_->put_home_field(offsetof(HomeState, hold), hold);
     auto stopped = StoppedProcess::stop(pid_, {.settle_signals = false});
-    if (!stopped) {
+    auto let_go = [this] {
       const uint32_t off = 0;
-      (void)target_->put_home_field(offsetof(HomeState, hold), off);
+      if (target_ && home_.phase == kHomeAway) (void)target_->put_home_field(offsetof(HomeState, hold), off);
+    };
+    if (!stopped) {
+      let_go();
       resume_body();
       return stopped.reason();
     }
     StoppedProcess& stop = *stopped;
+    KJ_DEFER(let_go());  // before the threads run on, also after an exception
     step = settle_executors(stop);
     if (step.ok()) step = restore_memory(stop, state, record);
+    // Another session meanwhile: the body has been told to go on.
+    if (step.ok() && (keeper_ == nullptr || session != sessions_)) step = refuse(ReasonCode::kTargetUnreachable, "{}", at_);
     if (!step) {
-      const uint32_t off = 0;
-      (void)target_->put_home_field(offsetof(HomeState, hold), off);
+      let_go();
       stop.release();
       resume_body();
       return step.reason();
@@ -159,8 +180,13 @@ Step Mover::come_home_steps(MoveRecord& record) {
     // Home's clock must have reached what the body has shown.
     const int64_t ahead = state.getMonoNs() - static_cast<int64_t>(now_ns(CLOCK_MONOTONIC));
     if (ahead > 0 && ahead < 1000000000) std::this_thread::sleep_for(std::chrono::nanoseconds(ahead));
-    OM_STEP(add_cpu_time(state.getCpuNs(), states));
-    OM_STEP(restore_threads(stop, states, xsaves));
+    step = restore_threads(stop, states, xsaves, state.getCpuNs());
+    if (!step) {
+      let_go();
+      stop.release();
+      resume_body();
+      return step.reason();
+    }
     record.freeze_ms = std::chrono::duration<double, std::milli>(Clock::now() - frozen).count();
   }
   away_ = false;
@@ -235,8 +261,20 @@ Step Mover::settle_executors(StoppedProcess& stop) {
   return Done{};
 }
 
+// Where each executor goes on if we die while it runs code for us.
+Step Mover::guard_executors(StoppedProcess& stop) {
+  for (auto& t : stop.threads()) {
+    const uint64_t slot = slot_address(arena_, slot_of(t));
+    t.sigmask = OM_MUST(t.tracee.signal_mask());  // some have run since they were stopped first
+    OM_MUST_VOID(target_->memory.put(slot + kSlotExecFrame, executor_frame(t)));
+    const uint32_t kind = kFrameExecutor;
+    OM_MUST_VOID(target_->memory.put(slot + kSlotBlock + offsetof(HomeThread, frame_valid), kind));
+  }
+  return Done{};
+}
+
 Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body, MoveRecord& record) {
-  OM_MUST_VOID(stop.block_signals());
+  OM_STEP(guard_executors(stop));
   OM_MUST_VOID(target_->reread_maps());
   home_ = OM_MUST(target_->home());
   OM_STEP(describe_memory());
@@ -286,8 +324,14 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
   home_.dropped = 0;
   OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, drop_count), home_.drop_count));
   OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, dropped), home_.dropped));
+  const uint64_t none = 0;
+  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, drop_failed), none));
   OM_STEP(remote(kRemoteDrop, 1));
+  // Pages that still have old contents would show where the body has zeros.
+  const HomeState after = OM_MUST(target_->home());
+  if (after.drop_failed != 0 || after.dropped != 2) return refuse(ReasonCode::kHomeMemory, "memory cannot be given back");
 
+  if (keeper_ == nullptr) return refuse(ReasonCode::kTargetUnreachable, "{}", at_);
   KJ_IF_MAYBE(keeper, keeper_) {
     auto request = keeper->collectRequest();
     auto ranges = request.initRanges(static_cast<unsigned>(parts.size()));
@@ -389,6 +433,15 @@ struct Mover::Return {
   bool late = false;                  // stays in libom until its transfer is complete
 };
 
+struct Mover::Item {
+  StoppedThread* thread;
+  const ThreadState* state;
+  const std::vector<std::byte>* xsave;
+  HomeThread home;
+  Return plan;
+  uint64_t stack;
+};
+
 Verdict<Mover::Return> Mover::plan_return(const StoppedThread& t, const HomeThread& h, const ThreadState& s) {
   Return r;
   r.regs = t.regs;
@@ -465,15 +518,7 @@ void Mover::copy_back_times(const HomeThread& h, uint32_t nr) {
 }
 
 Step Mover::restore_threads(StoppedProcess& stop, const std::vector<ThreadState>& states,
-                            const std::vector<std::vector<std::byte>>& xsaves) {
-  struct Item {
-    StoppedThread* thread;
-    const ThreadState* state;
-    const std::vector<std::byte>* xsave;
-    HomeThread home;
-    Return plan;
-    uint64_t stack;
-  };
+                            const std::vector<std::vector<std::byte>>& xsaves, uint64_t cpu_ns) {
   std::vector<Item> items;
   for (auto& t : stop.threads()) {
     const uint32_t slot = slot_of(t);
@@ -489,13 +534,31 @@ Step Mover::restore_threads(StoppedProcess& stop, const std::vector<ThreadState>
   }
   if (items.size() != states.size()) return refuse(ReasonCode::kInternal, "threads of home and body do not match");
 
-  // The program's own dispositions and no descriptor of ours, while nothing can run.
   StoppedThread& first = *items.front().thread;
   for (Item& item : items) {
     if (!item.plan.apply) continue;
     const int64_t fault = OM_STEP(run_remote(stop, first, items.front().stack, kRemoteApply, item.home.slot));
     if (fault < 0) item.plan.regs.rax = static_cast<uint64_t>(fault);
   }
+  for (const Item& item : items) {
+    const uint64_t slot = slot_address(arena_, item.home.slot);
+    OM_MUST_VOID(target_->memory.put(slot + kSlotReturn, *item.state));
+    OM_MUST_VOID(target_->memory.write(slot + kSlotFrame + kFrameXsave, *item.xsave));
+  }
+  if (home_.phase != kHomeReturning) OM_STEP(add_cpu_time(cpu_ns, states));
+  // From here on there is no way back: what fails now is completed by another deputy.
+  home_.phase = kHomeReturning;
+  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, phase), home_.phase));
+  if (Step left = leave_libom(stop, items); !left) {
+    log_error("mover", "process {}: the return has to be completed by another deputy: {}", pid_, left.reason().message());
+    ::_exit(1);
+  }
+  return Done{};
+}
+
+// The program's own dispositions, no descriptor of ours, its signals and registers, while nothing can run.
+Step Mover::leave_libom(StoppedProcess& stop, std::vector<Item>& items) {
+  StoppedThread& first = *items.front().thread;
   OM_STEP(run_remote(stop, first, items.front().stack, kRemoteRestore, 0));
   for (Item& item : items) {
     const ThreadState& s = *item.state;
@@ -526,13 +589,14 @@ Step Mover::restore_threads(StoppedProcess& stop, const std::vector<ThreadState>
       OM_MUST(stop.call(t, *target_, item.stack, SYS_rt_tgsigqueueinfo,
                         {static_cast<uint64_t>(inner_pid_), static_cast<uint64_t>(item.home.tid), signal.number, scratch}));
     }
+    if (!item.plan.signals.empty()) {
+      item.home.noted_tail = item.home.noted_head;
+      item.home.noted_sent = 0;
+      OM_MUST_VOID(target_->put_thread(arena_, item.home.slot, item.home));
+    }
   }
   OM_MUST(stop.call(first, *target_, items.front().stack, SYS_close, {static_cast<uint64_t>(home_.fd_base)}));
 
-  home_.phase = kHomeNative;
-  home_.hold = 0;
-  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, phase), home_.phase));
-  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, hold), home_.hold));
   for (Item& item : items) {
     StoppedThread& t = *item.thread;
     HomeThread h = item.home;
@@ -541,16 +605,21 @@ Step Mover::restore_threads(StoppedProcess& stop, const std::vector<ThreadState>
       OM_STEP(leave_late(t, h, item.plan.regs, item.plan.sigmask, *item.xsave));
       continue;
     }
-    h.state = kSlotFree;
-    h.frame_valid = 0;
-    OM_MUST_VOID(target_->put_thread(arena_, h.slot, h));
     // The kernel insists on its own size of the area.
     std::vector<std::byte> area(t.xstate.size());
     std::copy_n(item.xsave->begin(), std::min(area.size(), item.xsave->size()), area.begin());
     OM_MUST_VOID(t.tracee.set_xstate(area));
-    OM_MUST_VOID(t.tracee.set_regs(item.plan.regs));
+    // The registers last: those before are libom's, with a frame.
     OM_MUST_VOID(t.tracee.set_signal_mask(item.plan.sigmask));
+    OM_MUST_VOID(t.tracee.set_regs(item.plan.regs));
+    h.state = kSlotFree;
+    h.frame_valid = kFrameNone;
+    OM_MUST_VOID(target_->put_thread(arena_, h.slot, h));
   }
+  home_.phase = kHomeNative;
+  home_.hold = 0;
+  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, phase), home_.phase));
+  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, hold), home_.hold));
   stop.detach();
   return Done{};
 }
@@ -558,21 +627,15 @@ Step Mover::restore_threads(StoppedProcess& stop, const std::vector<ThreadState>
 Step Mover::leave_late(StoppedThread& t, HomeThread h, const user_regs_struct& regs, uint64_t sigmask,
                        const std::vector<std::byte>& xsave) {
   const uint64_t slot = slot_address(arena_, h.slot);
-  ResumeFrame frame{};
-  const user_regs_struct& r = regs;
-  const uint64_t in_order[] = {r.r8,  r.r9,  r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rdi,
-                               r.rsi, r.rbp, r.rbx, r.rdx, r.rax, r.rcx, r.rsp, r.rip, r.eflags};
-  std::copy(std::begin(in_order), std::end(in_order), frame.gpr);
-  frame.sigmask = sigmask;
-  OM_MUST_VOID(target_->memory.put(slot + kSlotFrame, frame));
+  OM_MUST_VOID(target_->memory.put(slot + kSlotFrame, frame_of(regs, sigmask)));
   OM_MUST_VOID(target_->memory.write(slot + kSlotFrame + kFrameXsave, xsave));
   h.late = 1;
   OM_MUST_VOID(target_->put_thread(arena_, h.slot, h));
   // The program's handlers may run on top of the executor until the transfer is complete.
   user_regs_struct there = t.regs;
   there.fs_base = regs.fs_base;
-  OM_MUST_VOID(t.tracee.set_regs(there));
   OM_MUST_VOID(t.tracee.set_signal_mask(sigmask));
+  OM_MUST_VOID(t.tracee.set_regs(there));
   return Done{};
 }
 
@@ -584,11 +647,13 @@ Step Mover::roll_back(const std::string& why) {
   StoppedProcess stop = OM_STEP(StoppedProcess::stop(pid_, {.settle_signals = false}));
   home_ = OM_MUST(target_->home());
   if (home_.effectful != 0) return refuse(ReasonCode::kInternal, "the body has acted already");
+  if (home_.dropped != 0) return refuse(ReasonCode::kInternal, "home's memory has been given back");
   OM_STEP(settle_executors(stop));
-  OM_MUST_VOID(stop.block_signals());
+  OM_STEP(guard_executors(stop));
+  if (plans_.empty()) OM_STEP(recall_plans(stop));
   std::vector<ThreadState> states;
   for (const auto& plan : plans_) states.push_back(plan.state);
-  OM_STEP(restore_threads(stop, states, xsaves_));
+  OM_STEP(restore_threads(stop, states, xsaves_, 0));
   away_ = false;
   disconnect();
   finished_ = true;

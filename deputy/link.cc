@@ -59,6 +59,9 @@ Link::Link(kj::AsyncIoContext& io, const Address& address) : io_(io), tasks_(err
   int fd = -1;
   KJ_SYSCALL(fd = ::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
   kj::AutoCloseFd socket(fd);
+  // A deputy that takes over from one that has died needs its port, on which connections may still be open.
+  const int one = 1;
+  KJ_SYSCALL(::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one));
   KJ_SYSCALL(::bind(fd, address.raw(), address.raw_size()), address.text().c_str());
   KJ_SYSCALL(::listen(fd, 256));
   sockaddr_storage bound{};

@@ -5,8 +5,11 @@
 // ended.
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <kj/debug.h>
 
 #include <nlohmann/json.hpp>
 
@@ -32,7 +35,7 @@ struct Options {
 constexpr const char* kHelp =
     "usage: om-deputy --pid PID --node NAME --listen ADDRESS\n"
     "Moves process PID of this node and looks after it while it is away. Started by om-migrator, which talks\n"
-    "to it on descriptor 3; not meant to be run by hand.\n";
+    "to it on descriptor 3; not meant to be run by hand. $OM_CONTROL is where a restarted om-migrator is found.\n";
 
 Result<Options> parse(int argc, char** argv) {
   Options o;
@@ -60,7 +63,7 @@ Result<Options> parse(int argc, char** argv) {
 class Deputy {
  public:
   Deputy(kj::AsyncIoContext& io, const Options& options)
-      : io_(io), options_(options), control_(io, kControlFd), mover_(io, options.pid, options.node, options.listen, surroundings()) {}
+      : io_(io), options_(options), control_(io, kControlFd, attaching()), mover_(io, options.pid, options.node, options.listen, surroundings()) {}
 
   void run() {
     do {
@@ -94,6 +97,8 @@ class Deputy {
       answer(mover_.depart(*to));
     } else if (verb == "home") {
       answer(mover_.come_home());
+    } else if (verb == "adopt") {
+      adopt(command);
     } else if (verb == "debug") {
       mover_.cut(json_string_or(command, "what", 64, "all").value_or("all"));
       control_.send({{"event", "result"}, {"id", id_}, {"data", {{"result", "cut"}}}});
@@ -102,12 +107,34 @@ class Deputy {
     }
   }
 
+  void adopt(const Json& command) {
+    SessionKeys keys;
+    const auto at = json_string(command, "at", 64);
+    const auto session = from_hex(json_string_or(command, "session", 64, "").value_or(""), sizeof keys.session);
+    const auto token = from_hex(json_string_or(command, "token", 64, "").value_or(""), sizeof keys.token);
+    KJ_REQUIRE(at.ok() && session.ok() && token.ok(), "adopt needs at, session and token");
+    memcpy(keys.session, session->data(), sizeof keys.session);
+    memcpy(keys.token, token->data(), sizeof keys.token);
+    mover_.adopt(*at, keys, json_bool_or(command, "moving", false).value_or(false));
+  }
+
   void answer(const MoveRecord& record) {
     control_.send({{"event", "result"}, {"id", id_}, {"data", record.to_json()}});
   }
   void refuse_command(const std::string& why) {
     log_warn("control", "{}, ignoring", why);
     control_.send({{"event", "result"}, {"id", id_}, {"data", {{"result", "failed"}, {"code", "INTERNAL"}, {"message", why}}}});
+  }
+
+  // A restarted om-migrator is looked for where the one was that has started us.
+  Control::Attaching attaching() {
+    Control::Attaching a;
+    const char* path = ::getenv("OM_CONTROL");
+    a.path = path != nullptr ? path : "";
+    a.request = {{"verb", "deputy.attach"}, {"pid", options_.pid}};
+    a.wanted = [this] { return mover_.away(); };
+    a.attached = [this] { mover_.report(); };
+    return a;
   }
 
   Surroundings surroundings() {
@@ -127,6 +154,13 @@ class Deputy {
     };
     s.note = [this](const std::string& code, const std::string& message) {
       control_.send({{"event", "note"}, {"code", code}, {"message", message}});
+    };
+    s.session = [this](const std::string& at, const SessionKeys& keys, uint16_t port) {
+      control_.send({{"event", "session"},
+                     {"at", at},
+                     {"port", port},
+                     {"session", keys.session_hex()},
+                     {"token", keys.token_hex()}});
     };
     s.stats = [this](Json stats) {
       stats["event"] = "stats";

@@ -55,6 +55,8 @@ struct Surroundings {
       need_guest;
   // Where the process is now: for `om ps`.
   std::function<void(const std::string& at, const std::string& state)> state;
+  // What a further deputy would need.
+  std::function<void(const std::string& at, const SessionKeys& keys, uint16_t port)> session;
   // Something for `om events`.
   std::function<void(const std::string& code, const std::string& message)> note;
   std::function<void(nlohmann::json stats)> stats;
@@ -68,6 +70,11 @@ class Mover {
   // Preconditions for all three: called on the top level, one at a time.
   MoveRecord depart(const std::string& to);
   MoveRecord come_home();
+  // An earlier deputy died and left the process at `at`, or (moving) on its way. KJ exception if it cannot be
+  // taken over now.
+  void adopt(const std::string& at, const SessionKeys& keys, bool moving);
+  // For another daemon: where the process is, and what it needs to let the process be adopted.
+  void report() const;
   // Looks after what tasks have noticed: requests to come home, a lost keeper, the end of the process.
   void attend();
 
@@ -95,6 +102,8 @@ class Mover {
   Verdict<ThreadPlan> plan_late(const StoppedThread& t, const HomeThread& h);
   Step set_up_arena(StoppedProcess& stop);
   Step ask_threads(StoppedProcess& stop);
+  Step ask_cpu_timers(StoppedProcess& stop, StoppedThread& t, uint64_t stack, uint64_t scratch);
+  Step choose_descriptors();
   Step connect_home(StoppedProcess& stop);
   Step send_home_away(StoppedProcess& stop);
   void undo_home(StoppedProcess& stop);
@@ -107,6 +116,7 @@ class Mover {
     bool file;           // contents come from a file: send all of it
     bool shared;
   };
+  uint64_t readable_end(const Range& part) const;
   Step describe_memory();
   void describe(schema::Image::Builder image);
 
@@ -123,9 +133,12 @@ class Mover {
   Step settle_executors(StoppedProcess& stop);
   Step restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body, MoveRecord& record);
   Step restore_threads(StoppedProcess& stop, const std::vector<ThreadState>& states,
-                       const std::vector<std::vector<std::byte>>& xsaves);
+                       const std::vector<std::vector<std::byte>>& xsaves, uint64_t cpu_ns);
   Step roll_back(const std::string& why);
   struct Return;
+  struct Item;
+  Step guard_executors(StoppedProcess& stop);
+  Step leave_libom(StoppedProcess& stop, std::vector<Item>& items);
   Verdict<Return> plan_return(const StoppedThread& t, const HomeThread& h, const ThreadState& s);
   void copy_back_times(const HomeThread& h, uint32_t nr);
   Step leave_late(StoppedThread& t, HomeThread h, const user_regs_struct& regs, uint64_t sigmask,
@@ -135,7 +148,19 @@ class Mover {
   Verdict<int64_t> run_remote(StoppedProcess& stop, StoppedThread& t, uint64_t stack, uint64_t function,
                               uint64_t argument);
 
+  // adopt.cc
+  Step adopt_steps(const std::string& at, bool moving);
+  Step let_executors_go();
+  Step complete_return();
+  Step recall_plans(StoppedProcess& stop);
+  Step put_stepped_mask_back();
+  void end_parked_body();
+
   // watch.cc
+  Step wait_for_keeper();
+  void greet_keeper();
+  void look_for_exec();
+  void kick_all();
   void start_tasks();
   kj::Promise<void> watch_fd(int fd);
   kj::Promise<void> watch_process();
@@ -178,6 +203,8 @@ class Mover {
   uint32_t generation_ = 0;
 
   std::string at_;
+  int watched_session_ = -1;  // descriptor of the home session that a task watches
+  kj::Duration patience_;     // for a keeper out of reach
   bool away_ = false;
   bool paused_ = false;
   bool finished_ = false;
@@ -185,6 +212,8 @@ class Mover {
   bool process_gone_ = false;
   bool exec_ = false;         // the session socket ended while the process lives
   bool keeper_lost_ = false;
+  bool bulk_stale_ = false;   // the keeper has made, or makes, another page connection
+  uint32_t sessions_ = 0;     // connections with the keeper so far
   uint64_t ticks_ = 0;
   std::chrono::steady_clock::time_point keeper_heard_{};
   kj::Own<capnp::TwoPartyClient> client_;

@@ -126,18 +126,19 @@ Verdict<StoppedProcess> StoppedProcess::stop(pid_t pid, const Options& options) 
   return p;
 }
 
-Result<void> StoppedProcess::block_signals() {
-  for (auto& t : threads_) {
-    t.changed = true;
-    if (auto r = t.tracee.set_signal_mask(~uint64_t{0}); !r) return r.error();
-  }
-  return {};
-}
-
 Result<int64_t> StoppedProcess::call(StoppedThread& t, const Target& target, uint64_t stack, uint64_t nr,
                                      std::initializer_list<uint64_t> args) {
   t.changed = true;
   return t.tracee.inject(t.regs, target.anchor.inject, stack, nr, std::span(args.begin(), args.size()),
+                         Clock::now() + kCallLimit);
+}
+
+Result<int64_t> StoppedProcess::first_call(StoppedThread& t, const Target& target, uint64_t nr,
+                                           std::initializer_list<uint64_t> args) {
+  // Our code does not use this stack; the place below the program's red zone is its own.
+  constexpr uint64_t kBelow = 512;
+  t.changed = true;
+  return t.tracee.inject(t.regs, target.anchor.first_inject, t.regs.rsp - kBelow, nr, std::span(args.begin(), args.size()),
                          Clock::now() + kCallLimit);
 }
 
@@ -152,6 +153,7 @@ Result<void> StoppedProcess::run(StoppedThread& t, const Target& target, uint64_
   r.orig_rax = ~0ull;
   r.eflags &= ~0x400ull;
   if (auto set = t.tracee.set_regs(r); !set) return set.error();
+  if (auto set = t.tracee.set_signal_mask(~uint64_t{0}); !set) return set.error();
   t.tracee.resume();
   const Deadline deadline = Clock::now() + kCallLimit;
   for (;;) {
@@ -170,9 +172,10 @@ void StoppedProcess::release() {
   for (auto& t : threads_) {
     if (t.tracee.gone() || !t.changed) continue;
     // Best effort for each: a thread that was killed meanwhile is not ours to mend.
-    (void)t.tracee.set_regs(t.regs);
+    // The registers last: as long as they are libom's, its frame says where the thread goes on.
     (void)t.tracee.set_xstate(t.xstate);
     (void)t.tracee.set_signal_mask(t.sigmask);
+    (void)t.tracee.set_regs(t.regs);
   }
   detach();
 }

@@ -54,11 +54,14 @@ class StoppedProcess {
   pid_t pid() const { return pid_; }
   std::chrono::steady_clock::time_point since() const { return since_; }
 
-  // Blocks every signal in all threads, so that nothing of the program can run while we use them.
-  Result<void> block_signals();
+  // A thread that runs code of ours has all signals blocked, and only such a thread: should this process die, it
+  // goes on where its frame says (libom/stub/remote.cc), with its own mask. The caller has written the frame.
+  //
   // One system call in one thread, on `stack` (any writable memory of libom's).
   Result<int64_t> call(StoppedThread& t, const Target& target, uint64_t stack, uint64_t nr,
                        std::initializer_list<uint64_t> args);
+  // The same for a thread without a slot: FirstAid has the frame.
+  Result<int64_t> first_call(StoppedThread& t, const Target& target, uint64_t nr, std::initializer_list<uint64_t> args);
   // Runs libom's remote function on the slot of the thread and waits until `done` says so (it reports on the
   // session socket). The thread stands again afterwards.
   Result<void> run(StoppedThread& t, const Target& target, uint64_t stack, uint64_t function, uint64_t argument,

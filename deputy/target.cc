@@ -54,13 +54,14 @@ bool inside(const Anchor& a, uint64_t address) { return address >= a.image_lo &&
 bool plausible(const Anchor& a, uint64_t base) {
   const uint64_t code[] = {a.inject, a.transplant, a.transplant_end, a.window_lo, a.window_end, a.executor_entry,
                            a.orphan_entry, a.remote_entry, a.catcher, a.restorer, a.body_entry, a.home_state,
-                           a.body_state};
+                           a.body_state, a.first_inject, a.first_aid};
   if (a.image_lo != base || a.image_hi <= a.image_lo || a.image_hi - a.image_lo > (64u << 20)) return false;
   if (a.gate_lo < a.image_lo || a.gate_hi > a.image_hi || a.gate_lo >= a.gate_hi) return false;
   if ((a.gate_lo >> 32) != ((a.gate_hi - 1) >> 32)) return false;
   for (uint64_t address : code) {
     if (!inside(a, address)) return false;
   }
+  if (a.first_aid + sizeof(FirstAid) > a.image_hi) return false;
   return a.home_state + sizeof(HomeState) <= a.image_hi && a.body_state + sizeof(BodyState) <= a.image_hi;
 }
 

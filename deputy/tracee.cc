@@ -163,6 +163,7 @@ Result<int64_t> Tracee::inject(const user_regs_struct& base, uint64_t site, uint
   unsigned long long* const where[] = {&r.rdi, &r.rsi, &r.rdx, &r.r10, &r.r8, &r.r9};
   for (size_t i = 0; i < 6; i++) *where[i] = i < args.size() ? args[i] : 0;
   if (auto set = set_regs(r); !set) return set.error();
+  if (auto set = set_signal_mask(~uint64_t{0}); !set) return set.error();
   // Entry stop, exit stop, and then an event stop: the kernel looks at orig_rax again only there.
   for (int stops = 0; stops < 2;) {
     if (do_ptrace(PTRACE_SYSCALL, tid_, 0, nullptr) != 0) return failed("inject into", tid_);

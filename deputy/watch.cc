@@ -30,6 +30,8 @@ constexpr uint64_t kTicksPerPing = 10;
 constexpr auto kSilence = std::chrono::seconds(10);  // of the keeper, then the connection counts as broken
 constexpr auto kHomeRetry = 200 * kj::MILLISECONDS;
 constexpr auto kEndLimit = 5 * kj::SECONDS;
+constexpr auto kKeeperWait = std::chrono::seconds(10);
+constexpr auto kBulkWait = 10 * kj::SECONDS;
 
 // How long a keeper may be unreachable.
 kj::Duration patience() {
@@ -62,7 +64,10 @@ Mover::Mover(kj::AsyncIoContext& io, pid_t pid, std::string home_node, const Add
       home_node_(std::move(home_node)),
       around_(std::move(around)),
       link_(io, listen),
+      // Never a number that the keeper has seen from another deputy: it goes by the clock.
+      generation_(static_cast<uint32_t>(now_ns(CLOCK_REALTIME) / 1000000)),
       at_(home_node_),
+      patience_(patience()),
       tasks_(kj::heap<kj::TaskSet>(errors_)) {
   pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
 }
@@ -98,11 +103,12 @@ void Mover::happened() {
 void Mover::start_tasks() {
   want_home_ = exec_ = process_gone_ = keeper_lost_ = paused_ = false;
   ticks_ = 0;
+  watched_session_ = socket_->session();
   tasks_ = kj::heap<kj::TaskSet>(errors_);
   tasks_->add(watch_fd(socket_->listener()));
   tasks_->add(watch_fd(socket_->session()));
   tasks_->add(watch_process());
-  tasks_->add(watch_session());
+  tasks_->add(client_.get() != nullptr ? watch_session() : reconnect());
   tasks_->add(tick());
   read_home_messages();
 }
@@ -159,7 +165,7 @@ kj::Promise<void> Mover::reconnect() {
   keeper_ = nullptr;
   link_.cut_channels();
   return io_.provider->getTimer()
-      .timeoutAfter(patience(), link_.session())
+      .timeoutAfter(patience_, link_.session())
       .then(
           [this](kj::Own<kj::AsyncIoStream>&& stream) -> kj::Promise<void> {
             client_ = nullptr;
@@ -167,12 +173,11 @@ kj::Promise<void> Mover::reconnect() {
             client_ = kj::heap<capnp::TwoPartyClient>(*session_stream_);
             keeper_ = client_->bootstrap().castAs<schema::Keeper>();
             keeper_heard_ = Clock::now();
+            patience_ = patience();
+            bulk_stale_ = true;
+            sessions_++;
             log_info("watch", "process {}: the keeper at {} is back", pid_, at_);
-            // Kicks that got lost, and the state of job control.
-            paused_ = false;
-            std::vector<uint32_t> all;
-            for (uint32_t i = 0; i < home_.slots_ready; i++) all.push_back(i);
-            kick(all);
+            greet_keeper();
             return watch_session();
           },
           [this](kj::Exception&&) -> kj::Promise<void> {
@@ -182,11 +187,53 @@ kj::Promise<void> Mover::reconnect() {
           });
 }
 
+// A keeper that has come (back): what it may have missed, or was told by somebody who cannot go on with it.
+void Mover::greet_keeper() {
+  KJ_IF_MAYBE(keeper, keeper_) {
+    const auto stat = proc::read_stat(pid_);
+    paused_ = stat && (stat->state == 'T' || stat->state == 't');
+    auto request = keeper->pauseRequest();
+    request.setOn(paused_);
+    tasks_->add(request.send().ignoreResult());
+    // A body that was stopped for a homecoming goes on.
+    tasks_->add(keeper->resumeRequest().send().ignoreResult());
+  }
+  kick_all();
+}
+
+void Mover::kick_all() {
+  if (auto home = target_->home()) home_.slots_ready = std::min(home->slots_ready, home_.nslots);
+  std::vector<uint32_t> all;
+  for (uint32_t i = 0; i < home_.slots_ready; i++) all.push_back(i);
+  kick(all);
+}
+
+// Out of reach for a moment: the steps of a homecoming wait for the keeper.
+Step Mover::wait_for_keeper() {
+  auto& timer = io_.provider->getTimer();
+  const auto limit = Clock::now() + kKeeperWait;
+  while (keeper_ == nullptr || bulk_stale_) {
+    if (keeper_lost_ || process_gone_ || exec_ || Clock::now() > limit) {
+      return refuse(ReasonCode::kTargetUnreachable, "{} is out of reach", at_);
+    }
+    if (keeper_ != nullptr) {
+      bulk_ = timer.timeoutAfter(kBulkWait, link_.bulk()).wait(io_.waitScope);
+      bulk_stale_ = false;
+    } else {
+      timer.afterDelay(kTick / 5).wait(io_.waitScope);
+    }
+  }
+  return Done{};
+}
+
 kj::Promise<void> Mover::tick() {
   return io_.provider->getTimer().afterDelay(kTick).then([this]() -> kj::Promise<void> {
     if (!away_) return kj::READY_NOW;
     follow_job_control();
-    if (ticks_++ % kTicksPerPing == 0) exchange_clocks();
+    if (ticks_++ % kTicksPerPing == 0) {
+      exchange_clocks();
+      look_for_exec();
+    }
     if (keeper_ != nullptr && Clock::now() - keeper_heard_ > kSilence && session_stream_.get() != nullptr) {
       session_stream_->abortRead();
       session_stream_->shutdownWrite();
@@ -208,6 +255,17 @@ void Mover::follow_job_control() {
     request.setOn(stopped);
     tasks_->add(request.send().ignoreResult());
   }
+}
+
+// As long as libom has not made its session connection again (adopt.cc), its end cannot tell of an execve.
+void Mover::look_for_exec() {
+  if (!socket_ || socket_->session() >= 0 || exec_) return;
+  const auto home = target_->home();
+  if (home && home->phase != kHomeNative && std::equal(std::begin(home->session_id), std::end(home->session_id), keys_.session)) {
+    return;
+  }
+  exec_ = true;
+  happened();
 }
 
 void Mover::exchange_clocks() {
@@ -247,6 +305,15 @@ void Mover::read_home_messages() {
     }
   }
   if (!kicks.empty()) kick(kicks);
+  if (socket_->session() != watched_session_) {
+    // Made again for us: kicks before it have reached nobody.
+    watched_session_ = socket_->session();
+    tasks_->add(watch_fd(watched_session_));
+    kick_all();
+  }
+  if (socket_->greeting()) {
+    tasks_->add(io_.provider->getTimer().afterDelay(1 * kj::MILLISECONDS).then([this] { read_home_messages(); }));
+  }
   if (socket_->session_ended() && !exec_) {
     exec_ = true;
     happened();
@@ -287,7 +354,7 @@ void Mover::attend() {
 
 void Mover::keeper_is_lost() {
   const auto home = target_->home();
-  if (home && home->effectful == 0) {
+  if (home && home->effectful == 0 && home->dropped == 0) {
     Step back = roll_back("the node " + at_ + " was lost before it had done anything");
     if (back.ok()) {
       around_.note("NODE_LOST", fmt::format("process {} goes on at home: node {} was lost", pid_, at_));

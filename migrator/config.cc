@@ -43,6 +43,14 @@ Result<void> apply_config(Options& options, const std::string& text, const std::
       options.headroom_bytes = static_cast<uint64_t>(mib) << 20;
       continue;
     }
+    if (name == "hide_cpu_features") {
+      const toml::array* list = node.as_array();
+      if (list == nullptr || !list->is_homogeneous<std::string>()) {
+        return at_line(file_name, node.source(), "hide_cpu_features must be a list of strings");
+      }
+      for (const toml::node& item : *list) options.hidden_cpu_features.push_back(item.value_or(std::string()));
+      continue;
+    }
     std::string* target = name == "name"         ? &options.name
                           : name == "control"    ? &options.control
                           : name == "peers"      ? &options.peers_file

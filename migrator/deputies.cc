@@ -5,16 +5,25 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <nlohmann/json.hpp>
 
+#include "common/address.h"
+#include "common/json_line.h"
 #include "common/log.h"
 #include "common/names.h"
 
 namespace om::migrator {
+namespace {
+
+constexpr int kMaxAdoptions = 7;
+constexpr Milliseconds kAdoptionPause{30};  // before the first attempt; doubled for each further one
+
+}  // namespace
 
 std::vector<std::string> child_environment(const std::vector<std::string>& more) {
   std::vector<std::string> result = more;
   for (const char* name : {"PATH", "HOME", "LANG", "TMPDIR", "XDG_RUNTIME_DIR", "OM_LOG", "OM_FAULT",
-                           "OM_STOP_AT", "OM_LIBEXEC", "OM_PRELOAD"}) {
+                           "OM_STOP_AT", "OM_LIBEXEC", "OM_PRELOAD", "OM_SESSION_TIMEOUT_S"}) {
     const char* value = ::getenv(name);
     if (value != nullptr) result.push_back(std::string(name) + "=" + value);
   }
@@ -42,12 +51,14 @@ DeputyLink* Deputies::find(pid_t pid) {
 DeputyLink::Handlers Deputies::link_handlers(pid_t pid) {
   DeputyLink::Handlers handlers;
   handlers.on_need_guest = [this, pid](int64_t id, const std::string& to, Offer offer) {
+    entries_.at(pid).session = DeputySession{to, offer.session, offer.token, offer.home.port()};
     handlers_.on_need_guest(pid, id, to, std::move(offer));
   };
   handlers.on_state = [this, pid] {
     Entry& entry = entries_.at(pid);
     DeputyLink::State state = entry.link->state();
     bool arrived = state != DeputyLink::State::kMoving && state != entry.last_state;
+    entry.adoptions = 0;
     entry.last_state = state;
     if (arrived) children_.set_at(entry.deputy, state == DeputyLink::State::kAway ? entry.link->at() : "");
     log_debug("deputy", "process {} is {} at {}", pid, state_name(state), entry.link->at());
@@ -58,6 +69,7 @@ DeputyLink::Handlers Deputies::link_handlers(pid_t pid) {
   handlers.on_note = [this, pid](const std::string& code, const std::string& message) {
     events_.add({"note", pid, entries_.at(pid).link->at(), code, message});
   };
+  handlers.on_session = [this, pid](DeputySession session) { entries_.at(pid).session = std::move(session); };
   handlers.on_closed = [this, pid](std::optional<Error> error) { on_closed(pid, std::move(error)); };
   return handlers;
 }
@@ -66,9 +78,19 @@ Result<DeputyLink*> Deputies::ensure(const ProcessInfo& process) {
   pid_t pid = process.id.pid;
   Entry* present = entry_of(process.id);
   if (present != nullptr && !present->closed) return present->link.get();
-  if (present != nullptr && present->child) {
+  if (present != nullptr && (present->child || present->again)) {
     return Error{EAGAIN, fmt::format("the last deputy of process {} has not ended yet", pid)};
   }
+  Entry entry;
+  entry.process = process.id;
+  OM_TRY(spawn(entry, process, settings_.listen_host));
+  DeputyLink* link = entry.link.get();
+  entries_.insert_or_assign(pid, std::move(entry));
+  return link;
+}
+
+Result<void> Deputies::spawn(Entry& entry, const ProcessInfo& process, const std::string& listen) {
+  pid_t pid = process.id.pid;
   std::array<int, 2> pair{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0) {
     return errno_error("socketpair");
@@ -77,23 +99,21 @@ Result<DeputyLink*> Deputies::ensure(const ProcessInfo& process) {
   UniqueFd theirs(pair[1]);
   ChildSpec spec;
   spec.program = OM_TRY(find_program("om-deputy"));
-  spec.arguments = {"--pid", std::to_string(pid), "--node", settings_.node, "--listen", settings_.listen_host};
+  spec.arguments = {"--pid", std::to_string(pid), "--node", settings_.node, "--listen", listen};
   spec.environment = child_environment({"OM_CONTROL=" + settings_.control_path});
   spec.descriptors = {-1, 2, 2, theirs.get()};
   if (settings_.change_user) spec.owner = {process.uid, process.gid};
   auto child = OM_TRY(Child::spawn(
       loop_, spec, [this, pid](int64_t code, int signal) { on_exit(pid, code, signal); }));
   theirs.reset();
-  Entry entry;
-  entry.process = process.id;
   // The child cannot have been reaped yet, so its pid is still its own.
   entry.deputy = ProcessId::of(child->pid()).value_or(ProcessId{child->pid(), 0});
   entry.child = std::move(child);
   entry.link = std::make_unique<DeputyLink>(loop_, std::move(ours), settings_.node, link_handlers(pid));
   children_.add(entry.deputy, {"deputy", pid, ""});
-  DeputyLink* link = entry.link.get();
-  entries_.insert_or_assign(pid, std::move(entry));
-  return link;
+  entry.closed = false;
+  entry.exit_text.clear();
+  return {};
 }
 
 bool Deputies::adopt(const ProcessInfo& process, pid_t deputy_pid, std::unique_ptr<JsonStream>& stream) {
@@ -150,6 +170,12 @@ void Deputies::gone(pid_t pid, bool clean, std::string how) {
   entry.patience.reset();
   entry.closed = true;
   bool was_home = entry.last_state == DeputyLink::State::kHome;
+  if (!clean && !was_home && entry.session && entry.adoptions < kMaxAdoptions && entry.process.alive()) {
+    events_.add({"note", pid, entry.session->at, "DEPUTY_LOST",
+                 fmt::format("the deputy of process {} has gone ({}), another one takes over", pid, how)});
+    adopt_later(pid);
+    return handlers_.on_gone(pid, clean);
+  }
   if (clean || was_home) {
     if (!clean) events_.add({"failed", pid, "", "DEPUTY_LOST", "the deputy failed at home: " + how});
     entries_.erase(pid);
@@ -162,13 +188,49 @@ void Deputies::gone(pid_t pid, bool clean, std::string how) {
   handlers_.on_gone(pid, clean);
 }
 
+// Sooner or later, according to how often it has failed.
+void Deputies::adopt_later(pid_t pid) {
+  Entry& entry = entries_.at(pid);
+  entry.again = std::make_unique<Timer>(loop_);
+  entry.again->start(kAdoptionPause * (1 << entry.adoptions), [this, pid] { start_adoption(pid); });
+}
+
+void Deputies::start_adoption(pid_t pid) {
+  Entry& entry = entries_.at(pid);
+  std::unique_ptr<Timer> done = std::move(entry.again);
+  ++entry.adoptions;
+  if (!entry.process.alive()) return gone(pid, true, "");
+  // A deputy of an earlier daemon whose connection has ended may still be there: it comes back, or it ends.
+  if (entry.deputy.alive()) {
+    if (entry.adoptions < kMaxAdoptions) return adopt_later(pid);
+    return gone(pid, false, "it does not talk to us any more");
+  }
+  auto process = read_process(pid);
+  auto listen = Address::parse(settings_.listen_host);
+  Result<void> started = !process ? Result<void>(process.error()) : !listen ? Result<void>(listen.error()) : Result<void>();
+  const DeputyLink::State state = entry.link->state();
+  if (started) {
+    listen->set_port(entry.session->port);
+    started = spawn(entry, *process, listen->text());
+  }
+  if (!started) return gone(pid, false, started.error().text());
+  const DeputySession& session = *entry.session;
+  entry.link->set_place(session.at, DeputyLink::State::kAway);
+  entry.link->send({{"verb", "adopt"},
+                    {"at", session.at},
+                    {"session", to_hex(session.session)},
+                    {"token", to_hex(session.token)},
+                    {"moving", state == DeputyLink::State::kMoving}});
+}
+
 bool Deputies::ending(const ProcessId& process) const {
   const Entry* entry = entry_of(process);
   return entry != nullptr && entry->closed && entry->child != nullptr;
 }
 
 bool Deputies::detached(const ProcessId& process) const {
-  return entry_of(process) == nullptr && children_.deputy_of(process.pid) != nullptr;
+  const Entry* entry = entry_of(process);
+  return entry != nullptr ? entry->again != nullptr : children_.deputy_of(process.pid) != nullptr;
 }
 
 std::string Deputies::at(const ProcessId& process) const {
@@ -195,7 +257,7 @@ std::vector<ProcessId> Deputies::processes() const {
 
 void Deputies::prune() {
   for (auto it = entries_.begin(); it != entries_.end();) {
-    bool over = it->second.closed && !it->second.child && !it->second.process.alive();
+    bool over = it->second.closed && !it->second.child && !it->second.again && !it->second.process.alive();
     it = over ? entries_.erase(it) : std::next(it);
   }
 }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The deputies of this node's processes: starts one om-deputy per process on demand, as the owner of the
-// process; reaps it; takes back those that outlived an earlier daemon (deputy.attach). A deputy that ends
-// while its process is away leaves an entry without link, so that `om ps` and `om why` can say so.
+// process; reaps it; takes back those that outlived an earlier daemon (deputy.attach). If one dies while its
+// process is away or on its way, another one adopts the process. When that fails several times the entry stays
+// without link, so that `om ps` and `om why` can say so.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "common/loop.h"
@@ -50,7 +52,8 @@ class Deputies {
   std::optional<DeputyStats> stats(const ProcessId& process) const;
   // The process's deputy has closed its socket and is about to exit; on_gone follows.
   bool ending(const ProcessId& process) const;
-  // An earlier daemon's deputy still looks after the process and has not come back to us (yet).
+  // Its deputy is not there at the moment and is expected: an earlier daemon's that has not come back to us (yet),
+  // or one that is about to adopt the process.
   bool detached(const ProcessId& process) const;
   // Processes that have a deputy or had one that was lost; ascending.
   std::vector<ProcessId> processes() const;
@@ -68,6 +71,9 @@ class Deputies {
     bool exit_clean = false;
     std::unique_ptr<Timer> patience;   // between the end of the child and the end of its socket
     DeputyLink::State last_state = DeputyLink::State::kHome;
+    std::optional<DeputySession> session;
+    int adoptions = 0;                 // since a deputy has last said where the process is
+    std::unique_ptr<Timer> again;      // until the next one
   };
 
   DeputyLink::Handlers link_handlers(pid_t pid);
@@ -76,6 +82,10 @@ class Deputies {
   void on_closed(pid_t pid, std::optional<Error> error);
   void on_exit(pid_t pid, int64_t code, int signal);
   void gone(pid_t pid, bool clean, std::string how);
+  // A deputy for entry.process, with entry.child, .deputy and .link.
+  Result<void> spawn(Entry& entry, const ProcessInfo& process, const std::string& listen);
+  void adopt_later(pid_t pid);
+  void start_adoption(pid_t pid);
 
   Loop& loop_;
   Settings settings_;

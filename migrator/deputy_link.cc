@@ -86,6 +86,14 @@ Result<void> DeputyLink::handle(const Json& line) {
     std::string code = OM_TRY(json_string(line, "code", 64));
     std::string message = OM_TRY(json_string(line, "message", 4096));
     handlers_.on_note(code, message);
+  } else if (event == "session") {
+    DeputySession session;
+    session.at = OM_TRY(json_string(line, "at", kMaxNodeName));
+    session.session = OM_TRY(from_hex(OM_TRY(json_string(line, "session", 64)), kSecretBytes));
+    session.token = OM_TRY(from_hex(OM_TRY(json_string(line, "token", 64)), kSecretBytes));
+    session.port = static_cast<uint16_t>(OM_TRY(json_int(line, "port", 1, 65535)));
+    if (!valid_node_name(session.at)) return plain_error("\"at\" must be a node name");
+    handlers_.on_session(std::move(session));
   } else if (event == "stats") {
     DeputyStats stats;
     stats.cpu_ms = static_cast<uint64_t>(OM_TRY(json_int_or(line, "cpu_ms", 0, kMaxNumber, 0)));

@@ -30,6 +30,14 @@ struct DeputyStats {
   MonotonicTime received;
 };
 
+// Where a process is and by what its keeper proves itself: lets another deputy adopt it.
+struct DeputySession {
+  std::string at;       // node
+  std::string session;  // kSecretBytes each
+  std::string token;
+  uint16_t port = 0;    // on which the keeper finds the deputy
+};
+
 class DeputyLink {
  public:
   enum class State { kHome, kMoving, kAway, kLost };
@@ -41,6 +49,8 @@ class DeputyLink {
     // at() or state() changed.
     std::function<void()> on_state;
     std::function<void(const std::string& code, const std::string& message)> on_note;
+    // What another deputy would need to take the process over, should this one die.
+    std::function<void(DeputySession session)> on_session;
     // The socket has ended: the deputy is gone or talks nonsense (Error). Commands get no answer any more.
     std::function<void(std::optional<Error>)> on_closed;
   };
@@ -60,6 +70,11 @@ class DeputyLink {
   const std::string& at() const { return at_; }  // a node name; home's own name at home
   State state() const { return state_; }
   void set_lost() { state_ = State::kLost; }
+  // What is known of a process that the deputy is to take over.
+  void set_place(const std::string& at, State state) {
+    at_ = at;
+    state_ = state;
+  }
   const std::optional<DeputyStats>& stats() const { return stats_; }
 
  private:

@@ -26,6 +26,7 @@ struct Options {
   std::optional<Subnet> private_subnet;  // --netns-private
   std::string guest_user = "nobody";     // whom guests run as, if the daemon is root
   uint64_t headroom_bytes = 64 << 20;    // memory that guests never get
+  std::vector<std::string> hidden_cpu_features;  // what guests must not count on, by their names in /proc/cpuinfo
   bool help = false;
 };
 

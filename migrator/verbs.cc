@@ -79,6 +79,7 @@ std::optional<Verbs::Subject> Verbs::subject(const Caller& caller, const Json& r
                        fmt::format("this node's daemon runs as another user than process {}", pid)));
         return std::nullopt;
       }
+      subject.readable = false;
       break;
     case ProcessTable::Membership::kNotLoaded:
     case ProcessTable::Membership::kGone:
@@ -159,6 +160,10 @@ void Verbs::where(const Caller& caller, const Json& request, Answerer answer) {
   auto about = subject(caller, request, false, answer);
   if (!about) return;
   pid_t pid = about->process.id.pid;
+  if (!about->readable) {
+    Reason reason{ReasonCode::kNotDumpable, ""};
+    return answer(failure(ExitCode::kFailure, std::string(reason.name()), reason.message()));
+  }
   if (!about->member) {
     return answer(failure(ExitCode::kNotFound, "NOT_PRELOADED",
                           fmt::format("process {} is not one of openMosix: libom.so is not loaded in it", pid)));

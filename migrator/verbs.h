@@ -34,6 +34,7 @@ class Verbs {
   struct Subject {
     ProcessInfo process;
     bool member = false;  // preloaded and of this node, or has a deputy
+    bool readable = true;  // false: the kernel does not let us look (not dumpable)
   };
   // Somebody who waits until a process has no deputy any more.
   struct Mourner {

@@ -64,6 +64,16 @@ class Library(unittest.TestCase):
         self.reported('shows the symbol f',
                       'extern "C" __attribute__((visibility("default"))) int f() { return 1; }')
 
+    def test_what_is_shown_on_purpose_passes(self):
+        self.assertEqual([], self.problems(
+            'extern "C" int* __errno_location() noexcept;'
+            'extern "C" __attribute__((visibility("default"))) long clock() {'
+            ' *__errno_location() = 22; return -1; }', compile_more=['-fno-plt']))
+
+    def test_relocation(self):
+        self.reported('has a relocation R_X86_64_', 'extern "C" int free(void*);' + KEPT +
+                      'static int (*f())(void*) { return free; }')
+
     def test_thread_local(self):
         self.reported('thread-local storage', 'static thread_local int g_own;' + KEPT +
                       'static int* f() { return &g_own; }',

@@ -43,8 +43,8 @@ GENERATED = (
     (re.compile(r'(libom/abi/)?gen/syscalls_\w+\.(h|inc)$'), 'libom/abi'),
     (re.compile(r'common/schema/\w+\.capnp\.h$'), 'common'),
 )
-# All that fenced code may include from outside: what every freestanding compiler has.
-FREESTANDING = frozenset(('stddef.h', 'stdint.h'))
+# All that fenced code may include from outside: types and constants, no functions.
+FREESTANDING = frozenset(('elf.h', 'stddef.h', 'stdint.h'))
 SOURCES = ('.h', '.cc', '.S')
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')

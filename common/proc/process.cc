@@ -82,6 +82,21 @@ Result<std::vector<FdEntry>> list_fds(pid_t pid) {
   return entries;
 }
 
+Result<int> parse_cpu_timers(std::string_view text) {
+  constexpr int kProcessCpu = 2, kThreadCpu = 3;
+  int count = 0;
+  while (!text.empty()) {
+    std::string_view line = take_line(text);
+    if (!line.starts_with("ClockID:")) continue;
+    int clock = 0;
+    if (!parse_number(trim(line.substr(8)), clock)) return bad_text("timers", line);
+    if (clock == kProcessCpu || clock == kThreadCpu || (clock < 0 && (clock & 3) != 3)) count++;
+  }
+  return count;
+}
+
+Result<int> read_cpu_timers(pid_t pid) { return parse_cpu_timers(OM_TRY(read_proc(pid, "timers"))); }
+
 Result<FdInfo> parse_fdinfo(std::string_view text) {
   FdInfo info;
   bool flags_seen = false;

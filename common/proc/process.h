@@ -36,6 +36,11 @@ struct FdEntry {
 // Open descriptors, ascending. EACCES without ptrace-read rights.
 Result<std::vector<FdEntry>> list_fds(pid_t pid);
 
+// How many of the timers in the text of /proc/PID/timers count CPU time. EBADMSG if it is something else.
+Result<int> parse_cpu_timers(std::string_view text);
+// ENOENT where the kernel has no such file.
+Result<int> read_cpu_timers(pid_t pid);
+
 struct FdInfo {
   uint64_t pos = 0;
   uint32_t flags = 0;  // O_*; O_CLOEXEC is the descriptor's own

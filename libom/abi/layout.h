@@ -32,6 +32,9 @@ constexpr uint64_t kSlotBlock = 0x1000;               // BodyThread or HomeThrea
 constexpr uint64_t kSlotBlockSize = 0x3000;
 constexpr uint64_t kSlotFrame = 0x4000;               // ResumeFrame, 64-aligned xsave area inside
 constexpr uint64_t kSlotFrameSize = 0x4000;
+// At the end of the frame's place, behind its vector state:
+constexpr uint64_t kSlotReturn = 0x7a00;              // home: ThreadState with which a thread leaves (kHomeReturning)
+constexpr uint64_t kSlotExecFrame = 0x7f00;           // home: ResumeFrame of the executor itself
 constexpr uint64_t kSlotLanding = 0x8000;             // body: alternate signal stack, a landing place only
 constexpr uint64_t kSlotLandingSize = 0x8000;
 constexpr uint64_t kSlotStack = 0x10000;              // gate stack or executor stack
@@ -46,6 +49,15 @@ constexpr uint32_t kMinSlots = 64;
 constexpr uint32_t kDefaultSlots = 1024;
 constexpr uint32_t kMaxSlots = 16384;
 
+// Temporary mappings of executors (large calls) at home: two places a slot, far below the arena, where no
+// kernel puts a new mapping by itself. They are libom's: no body has them, no homecoming touches them.
+constexpr uint64_t kPrivateDistance = uint64_t{1} << 40, kPrivateEach = uint64_t{1} << 29;
+constexpr uint64_t private_address(uint64_t arena, uint32_t slot, uint32_t which) {
+  return arena - kPrivateDistance - (uint64_t{slot} * 2 + which + 1) * kPrivateEach;
+}
+constexpr bool has_private(uint64_t arena, uint32_t slots) {
+  return arena > kPrivateDistance + (uint64_t{slots} * 2 + 1) * kPrivateEach;
+}
 constexpr uint64_t arena_bytes(uint32_t slots) { return kControlSize + uint64_t{slots} * kSlotSize; }
 constexpr uint64_t slot_address(uint64_t arena, uint32_t slot) {
   return arena + kControlSize + uint64_t{slot} * kSlotSize;
@@ -70,5 +82,13 @@ struct ResumeFrame {
 };
 static_assert(sizeof(ResumeFrame) == 256);
 constexpr uint64_t kFrameXsave = 256;
+// Uses of ResumeFrame.pad at home: what a deputy that adopts the process needs for a rollback.
+enum FramePad : uint32_t {
+  kFrameRewound = 0,  // rip stands on the instruction of the call that stayed at home, not behind it
+  kFrameWaits = 1,    // 1: the thread was in the call that follows
+  kFrameNr = 2,
+  kFrameArgs = 3,     // six
+  kFrameCtid = 9,
+};
 
 }  // namespace om

@@ -27,5 +27,6 @@ static_assert(sizeof(WireMsg) == 40);
 constexpr uint64_t kMaxName = 4096;        // a longer name or control block is refused by the kernel anyway
 constexpr uint64_t kMaxControl = 65536;
 constexpr uint32_t kMaxMessages = 1024;    // UIO_MAXIOV
+constexpr uint32_t kMessagesPerCall = 64;  // more travel in several Calls
 
 }  // namespace om

@@ -41,7 +41,9 @@ struct Anchor {
   uint64_t vdso_functions[8];       // replacements, by VdsoFunction
   uint64_t away_cpu;                // AwayCpu (abi/away_cpu.h)
   uint64_t exports_lo, exports_hi;  // code of libom's that is the program's: stopped and moved like it
-  uint64_t reserved[5];
+  uint64_t first_inject;            // a bare syscall instruction for threads that have no slot yet
+  uint64_t first_aid;               // FirstAid
+  uint64_t reserved[3];
 };
 static_assert(sizeof(Anchor) == 16 + 8 * 33);
 
@@ -64,6 +66,7 @@ enum HomePhase : uint32_t {
   kHomeNative = 0,   // nothing of ours is active
   kHomeCaptured = 1, // D: stopped, prepared, not committed
   kHomeAway = 2,     // D: committed
+  kHomeReturning = 3, // D: memory is home; what each thread needs to leave is in its slot (kSlotReturn)
 };
 
 struct Range {
@@ -78,7 +81,7 @@ struct HomeState {
   uint32_t dropped;        // H: 0 no, 1 in progress, 2 the memory of the program has been given back
   uint32_t nslots;         // D
   uint32_t slots_ready;    // D, H: slots [0, slots_ready) have memory
-  uint32_t pad0;
+  uint32_t session_lock;   // H: a thread is making the session connection anew
   uint64_t arena;          // D: 0 = never captured
   int32_t session_fd;      // D: unix seqpacket socket to the deputy, above the program's descriptors
   int32_t fd_base;         // D: descriptors [fd_base, fd_base + nslots] are ours
@@ -88,12 +91,13 @@ struct HomeState {
   uint64_t drop_count;     // D: number of Range at arena + kControlPlan to give back after the first effect
   uint64_t calls;          // H: Calls executed, for `om ps` and the fence against a silent loss
   uint64_t mirror_failed;  // H: address-space calls that home could not repeat
-  uint64_t pad1;
+  uint64_t drop_failed;    // H: ranges that could not be given back; D zeroes it
   uint64_t unknown_calls;  // H: Calls with a number that is in no table row
   KernelSigaction actions[65];  // D at capture, H while away: the program's own dispositions
   char deputy_path[108];   // D: where an executor fetches a new channel
   uint8_t session_id[16];  // D
-  uint8_t pad[4];
+  uint32_t undone;         // H: dispositions and descriptors are being (1) or have been (2) put back by threads
+                           // whose deputy died during a departure; D zeroes it
 };
 
 enum HomeThreadState : uint32_t {
@@ -134,6 +138,13 @@ struct HomeExec {
   uint64_t done;             // H: bytes of a transfer that stops of ours have cut into pieces
 };
 
+// Where a thread goes on that runs code of ours for a deputy that dies.
+enum FrameKind : uint32_t {
+  kFrameNone = 0,
+  kFrameProgram = 1,   // the program, by the ResumeFrame at kSlotFrame
+  kFrameExecutor = 2,  // the executor, by the ResumeFrame at kSlotExecFrame (without vector state)
+};
+
 struct HomeThread {
   uint32_t state;         // HomeThreadState, D or H
   uint32_t slot;          // D or H
@@ -160,7 +171,7 @@ struct HomeThread {
   uint64_t altstack[3];   // D: the program's alternate stack at capture: sp, flags, size
   uint64_t rseq_address;  // D: as registered with home's kernel, 0 none
   uint32_t rseq_size, rseq_signature;
-  uint32_t frame_valid;   // D: the slot's ResumeFrame describes the thread (until commit)
+  uint32_t frame_valid;   // D: FrameKind
   uint32_t late;          // D: the process is home; when the call ends the thread resumes by its frame
   uint64_t call_mask;     // H: signal mask to put back when the ring is no longer choked
   SignalRecord noted[kMaxNoted];   // H
@@ -168,6 +179,14 @@ struct HomeThread {
 static_assert(sizeof(HomeThread) <= kSlotBlockSize);
 static_assert(offsetof(HomeThread, phase) == 16);
 static_assert(offsetof(HomeThread, cancel) == 20);
+
+// For the moments of a departure in which the process has no arena yet, or a thread is stepped out of the vDSO.
+struct FirstAid {
+  ResumeFrame frame;      // D: of the thread that maps the arena; without vector state
+  int32_t stepped_tid;    // D: thread (as the deputy sees it) whose mask is not its own, 0 none
+  uint32_t pad;
+  uint64_t stepped_mask;  // D: its own
+};
 
 // Messages on the session socket between libom at home and the deputy (unix seqpacket).
 enum HomeMessageType : uint32_t {
@@ -254,6 +273,8 @@ struct ThreadState {
   uint64_t reserved[4];
 };
 static_assert(sizeof(ThreadState) == 352);
+static_assert(kSlotReturn + sizeof(ThreadState) <= kSlotExecFrame);
+static_assert(kSlotExecFrame + sizeof(ResumeFrame) == kSlotFrame + kSlotFrameSize);
 
 // One unanswered Call that the program did not wait for; kept for a reconnect. 128 bytes.
 struct PendingCall {

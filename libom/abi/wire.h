@@ -15,12 +15,14 @@ constexpr uint16_t kMethodForward = 0;
 constexpr uint32_t kCallWaited = 1u << 0;
 constexpr uint32_t kCallTicketed = 1u << 1;
 constexpr uint32_t kCallSignals = 1u << 2;  // the Return may carry signals, or say RESTART because of one
+constexpr uint32_t kCallBad = 1u << 8;      // << i: argument i points to memory that cannot be touched; nothing
+                                            // of it travels, and the kernel at home gets an address as bad
 
 // Return.flags
 constexpr uint32_t kRetRestart = 1u << 0;
 constexpr uint32_t kRetEintr = 1u << 1;
 constexpr uint32_t kRetRevoked = 1u << 2;
-constexpr uint32_t kRetHome = 1u << 3;
+constexpr uint32_t kRetHome = 1u << 3;      // with RESTART: not executed, the process has to come home for it
 constexpr uint32_t kRetMore = 1u << 4;
 
 // Call numbers that are not system calls.
@@ -33,6 +35,11 @@ constexpr uint32_t kNrFault = 0x10004;       // a0 = signal, ins = siginfo: resu
 constexpr uint32_t kNrSetMask = 0x10005;     // a0 = signal mask from now on
 constexpr uint32_t kNrCloneTwin = 0x10006;   // a0 = slot: home makes the twin; result its tid
 constexpr uint32_t kNrExitTwin = 0x10007;    // a0 = status: answered, then the twin exits
+constexpr uint32_t kNrTransfer = 0x10008;    // a0 = descriptor, a1 = system call number, a2 = message flags: how a
+                                             // transfer that is too long for one Call is done; result kTransfer...
+constexpr long kTransferHome = 0;            // in one call, at home
+constexpr long kTransferOne = 1;             // never more than a Call has room for: the first piece is all
+constexpr long kTransferPieces = 2;          // piece by piece while each is done in full
 
 // Sizes. A thread may have kWindowCalls unanswered Calls of together kWindowBytes.
 constexpr uint32_t kWindowCalls = 64;

@@ -34,6 +34,8 @@ struct GateCall {
   uint64_t args[6];
   uint32_t no_result;      // not a call of the program: registers stay as they are
   uint32_t hold;           // the call waits without standing still for a stop
+  uint32_t bad;            // bit i: argument i points to memory that cannot be touched (kCallBad)
+  uint32_t go_home;        // of the last Return: not executed, the process is to come home first
   uint64_t aux;            // of the last Return
   // Who takes the outputs of the Return: the row (apply_outs) unless one of these is set.
   void* raw_out;           // gate memory
@@ -61,6 +63,9 @@ struct Ins;
 // Context: gate
 long call_home_with(GateCall& c, uint32_t nr, const uint64_t args[6], const Ins& ins, const SyscallDesc* desc,
                     bool hold = false);
+// What a transfer of more bytes than a Call may have is to do (kTransferHome, ...); message flags of the call.
+// Context: gate
+long transfer_kind(GateCall& c, uint64_t message_flags);
 // A plain Call that nobody waits for; takes a ticket. The caller holds mm_lock when order matters.
 // Context: gate
 void post_home(BodyThread* t, uint32_t nr, const uint64_t args[6]);

@@ -16,12 +16,11 @@ namespace om::gate {
 namespace {
 
 constexpr uint64_t kZero = 0;
-constexpr uint64_t kMaxData = 16u << 20;
-constexpr uint32_t kInlineMessages = 16;  // more in one call: served in rounds
+constexpr uint64_t kMaxData = 16u << 20;  // of one Call, with names and control data
 
 struct MsgPlan {
   uint64_t count;
-  WireMsg wire[kInlineMessages];
+  WireMsg wire[kMessagesPerCall];
 };
 
 void add(Ins& ins, uint64_t address, uint64_t bytes) {
@@ -41,7 +40,10 @@ void add_raw(Ins& ins, uint64_t address, uint64_t bytes) {
   ins.bytes += bytes;
 }
 
-long plan_message(uint64_t header, bool sending, WireMsg& w, Ins& ins) {
+// A message whose data is longer than `room`: shortened if `cut`, else kLongMessage.
+constexpr long kLongMessage = -5010;
+
+long plan_message(uint64_t header, bool sending, uint64_t room, bool cut, WireMsg& w, Ins& ins) {
   k::Msghdr h;
   if (om_copy(&h, reinterpret_cast<void*>(header), sizeof h) != 0) return -k::kEFAULT;
   if (h.iovlen > safe::kMaxIov) return -k::kEMSGSIZE;
@@ -60,7 +62,10 @@ long plan_message(uint64_t header, bool sending, WireMsg& w, Ins& ins) {
     k::Iovec v;
     if (om_copy(&v, reinterpret_cast<void*>(h.iov + i * sizeof v), sizeof v) != 0) return -k::kEFAULT;
     if (static_cast<int64_t>(v.len) < 0) return -k::kEINVAL;
-    if (v.len > kMaxData - w.data) v.len = kMaxData - w.data;
+    if (v.len > room - w.data) {
+      if (!cut) return kLongMessage;
+      v.len = room - w.data;
+    }
     if (sending) {
       if (ins.count + 8 >= kMaxInsPieces) return -k::kEMSGSIZE;
       add_raw(ins, v.base, v.len);
@@ -150,32 +155,80 @@ long apply_messages(GateCall& c, long result, uint64_t outs_bytes) {
   return fault != 0 ? fault : result;
 }
 
-long messages(GateCall& c, uint64_t count, bool sending, uint64_t timeout) {
-  constexpr uint64_t kMsgZerocopy = 0x4000000;
-  if (sending && (c.args[c.nr == kNr_sendmsg ? 2 : 3] & kMsgZerocopy)) return come_home(c);
-  if (c.thread->kick) return kPark;
+// What of the call has no room in one Call, or cannot be read, only the kernel at home can judge.
+constexpr long kOnlyHome = -5011;
+
+// The first messages of the call, as many as there is room for: their number in `planned`. `more`: messages
+// before these have been served, so that nothing may be waited for. Result, kPark, kLongMessage or kOnlyHome.
+[[gnu::noinline]] long round(GateCall& c, uint64_t count, bool sending, uint64_t timeout, bool cut, bool more,
+                             uint64_t& planned) {
+  const bool vector = c.nr == kNr_sendmmsg || c.nr == kNr_recvmmsg;
+  if (c.thread->kick && !more) return kPark;
   Ins ins;
   MsgPlan plan;
   ins.count = 0;
   ins.bytes = 0;
-  plan.count = count < kInlineMessages ? count : kInlineMessages;
+  plan.count = count < kMessagesPerCall ? count : kMessagesPerCall;
   add(ins, reinterpret_cast<uint64_t>(&plan.count), 8);
+  uint64_t room = kMaxData;
   for (uint64_t i = 0; i < plan.count; i++) {
-    const bool vector = c.nr == kNr_sendmmsg || c.nr == kNr_recvmmsg;
-    const long r = plan_message(c.args[1] + (vector ? i * 64 : 0), sending, plan.wire[i], ins);
-    if (r == 0) continue;
-    if (i == 0) return r;
-    // As the kernel: what comes before a bad entry is transferred.
+    const uint32_t pieces = ins.count;
+    const uint64_t bytes = ins.bytes;
+    WireMsg& w = plan.wire[i];
+    long r = plan_message(c.args[1] + (vector ? i * 64 : 0), sending, room, cut && i == 0, w, ins);
+    const uint64_t used = safe::round8(w.namelen) + safe::round8(w.controllen) + safe::round8(w.data);
+    if (r == 0 && i > 0 && used > room) r = kLongMessage;
+    if (r == 0) {
+      room -= used < room ? used : room;
+      continue;
+    }
+    if (i == 0) return r == kLongMessage ? r : kOnlyHome;
+    // As the kernel: what comes before a bad entry is transferred. What follows a long one has its own turn.
+    ins.count = pieces;
+    ins.bytes = bytes;
     plan.count = i;
     break;
   }
+  planned = plan.count;
+  // Each message is waited for: only home can do that in one call.
+  constexpr uint64_t kWaitForOne = 0x10000;
+  const bool all = c.nr == kNr_recvmmsg && !(c.args[3] & (kWaitForOne | k::kMsgDontwait));
+  if (all && planned < count) return kOnlyHome;
   k::Timespec limit{};
   if (timeout != 0) {
-    if (om_copy(&limit, reinterpret_cast<void*>(timeout), sizeof limit) != 0) return -k::kEFAULT;
+    if (om_copy(&limit, reinterpret_cast<void*>(timeout), sizeof limit) != 0) return kOnlyHome;
     add(ins, reinterpret_cast<uint64_t>(&limit), sizeof limit);
   }
   c.apply = apply_messages;
-  return call_home_with(c, c.nr, c.args, ins, c.desc);
+  return call_home_with(c, c.nr, c.args, ins, c.desc, more);
+}
+
+long messages(GateCall& c, uint64_t count, bool sending, uint64_t timeout) {
+  constexpr uint64_t kMsgZerocopy = 0x4000000;
+  const bool vector = c.nr == kNr_sendmmsg || c.nr == kNr_recvmmsg;
+  uint64_t& flags = c.args[vector ? 3 : 2];
+  if (sending && (flags & kMsgZerocopy)) return come_home(c);
+  uint64_t done = 0, planned = 0;
+  bool cut = false;
+  for (;;) {
+    const long r = round(c, count - done, sending, timeout, cut, done > 0, planned);
+    if (done > 0 && r <= 0) break;  // what has been transferred is the result
+    if (r == kLongMessage) {
+      if (cut || transfer_kind(c, flags) != kTransferOne) return come_home(c);
+      cut = true;
+      continue;
+    }
+    if (r == kOnlyHome) return come_home(c);
+    if (!vector || r <= 0 || c.restart) return r;
+    done += static_cast<uint64_t>(r);
+    // More than one Call has room for: the next ones, without waiting.
+    if (static_cast<uint64_t>(r) < planned || done >= count || c.signal_count > 0) break;
+    cut = false;
+    flags |= k::kMsgDontwait;
+    c.args[1] += planned * 64;
+    c.args[2] = count - done;
+  }
+  return static_cast<long>(done);
 }
 
 }  // namespace
@@ -187,15 +240,12 @@ long gate_recvmsg(GateCall& c) { return messages(c, 1, false, 0); }
 // Context: gate
 long gate_sendmmsg(GateCall& c) {
   const auto n = static_cast<uint32_t>(c.args[2]);
-  return messages(c, n, true, 0);
+  return messages(c, n < kMaxMessages ? n : kMaxMessages, true, 0);
 }
 // Context: gate
 long gate_recvmmsg(GateCall& c) {
   const auto n = static_cast<uint32_t>(c.args[2]);
-  // More messages than travel at once, each of them waited for: only home can do that in one call.
-  constexpr uint32_t kWaitForOne = 0x10000;
-  if (n > kInlineMessages && !(c.args[3] & (kWaitForOne | k::kMsgDontwait))) return come_home(c);
-  return messages(c, n, false, c.args[4]);
+  return messages(c, n < kMaxMessages ? n : kMaxMessages, false, c.args[4]);
 }
 
 // The outputs of a message call of a thread that was moved while it waited.

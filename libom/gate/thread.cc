@@ -78,6 +78,20 @@ void copy_thread(BodyThread* child, const BodyThread* parent, const CloneArgs& a
   child->fs_base = (a.flags & k::kCloneSettls) ? a.tls : parent->fs_base;
 }
 
+// Ends the twin of a slot that got no thread, in that slot's name and by its channel; nothing else uses them.
+// Preconditions: clone_lock is held.
+void end_twin(BodyThread* child) {
+  SignalRecord signals[kMaxSignals];
+  GateCall c;
+  safe::set_bytes(&c, 0, sizeof c);
+  c.thread = child;
+  c.signals = signals;
+  const uint64_t args[6] = {};
+  call_home(c, kNrExitTwin, args, true);
+  child->phase = kBodyGone;
+  safe::store_release(&child->busy, 0u);
+}
+
 long start_thread(GateCall& c, const CloneArgs& a) {
   BodyThread* t = c.thread;
   if (t->kick) return kPark;
@@ -99,18 +113,23 @@ long start_thread(GateCall& c, const CloneArgs& a) {
   }
   copy_thread(child, t, a, static_cast<int>(tid));
   const auto tid32 = static_cast<int32_t>(tid);
+  int32_t parent_word = 0, child_word = 0;
+  if (a.flags & k::kCloneParentSettid) om_copy(&parent_word, reinterpret_cast<void*>(a.parent_tid), 4);
+  if (a.flags & k::kCloneChildSettid) om_copy(&child_word, reinterpret_cast<void*>(a.child_tid), 4);
   if (a.flags & k::kCloneParentSettid) om_copy(reinterpret_cast<void*>(a.parent_tid), &tid32, 4);
   if (a.flags & k::kCloneChildSettid) om_copy(reinterpret_cast<void*>(a.child_tid), &tid32, 4);
   block_kicks();
   const long made = om_clone(kThreadFlags, reinterpret_cast<void*>(child->gate_sp), nullptr, nullptr, child_main, child);
   allow_kicks();
-  safe::unlock(&g_body.clone_lock);
   if (made < 0) {
-    // The twin exists and the thread does not: the process can only go on at home, where the call is
-    // complete. The keeper's limits forbid the thread, so home takes everything over.
-    panic("no thread for a twin", static_cast<uint64_t>(-made));
+    // This node's limits forbid the thread: its twin goes, and the program is told so. What the thread would
+    // have found in its memory is put back.
+    end_twin(child);
+    if (a.flags & k::kCloneChildSettid) om_copy(reinterpret_cast<void*>(a.child_tid), &child_word, 4);
+    if (a.flags & k::kCloneParentSettid) om_copy(reinterpret_cast<void*>(a.parent_tid), &parent_word, 4);
   }
-  return tid;
+  safe::unlock(&g_body.clone_lock);
+  return made < 0 ? -k::kEAGAIN : tid;
 }
 
 }  // namespace

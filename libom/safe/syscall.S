@@ -115,6 +115,14 @@ om_inject:
         syscall
         jmp     om_orphan_entry
 
+/* The same for a thread that has no slot yet: it finds its way by FirstAid. */
+        .balign 16
+        .globl om_inject_first
+        .hidden om_inject_first
+om_inject_first:
+        syscall
+        jmp     om_first_entry
+
 /* A blocked call of the program goes on here: the deputy sets rip to om_transplant_end, rsp to the slot's
  * stack and leaves rax, orig_rax and the arguments alone; the kernel restarts the very same call. */
         .balign 16

@@ -28,7 +28,7 @@ long om_clone(uint64_t flags, void* stack, void* ptid, void* ctid, void (*entry)
 // Context: any
 [[noreturn]] void om_exit_thread(volatile uint32_t* busy, long code);
 
-extern char om_inject[], om_transplant[], om_transplant_end[], om_transplant_abort[], om_restorer[];
+extern char om_inject[], om_inject_first[], om_transplant[], om_transplant_end[], om_transplant_abort[], om_restorer[];
 extern char om_gate_lo[], om_gate_hi[];
 }
 #pragma GCC visibility pop

@@ -56,5 +56,7 @@ const om::Anchor om_anchor = {
     OM_ADDRESS(&om::shim::g_away_cpu),
     OM_ADDRESS(__start_om_exports),
     OM_ADDRESS(__stop_om_exports),
+    OM_ADDRESS(om_inject_first),
+    OM_ADDRESS(&om::stub::g_first_aid),
     {},
 };

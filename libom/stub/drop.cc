@@ -30,6 +30,17 @@ uint32_t used_ranges(Keep* keep, uint32_t room) {
   return n;
 }
 
+// Locked memory refuses the plain way; kernels before 5.18 know no other than to unlock it meanwhile.
+void discard(uint64_t at, uint64_t bytes) {
+  constexpr long kDontneedLocked = 24;
+  constexpr uint64_t kOnfault = 1;
+  if (safe::sys(kNr_madvise, at, bytes, k::kMadvDontneed) == 0) return;
+  if (safe::sys(kNr_madvise, at, bytes, kDontneedLocked) == 0) return;
+  const bool unlocked = safe::sys(kNr_munlock, at, bytes) == 0;
+  if (safe::sys(kNr_madvise, at, bytes, k::kMadvDontneed) != 0) safe::fetch_add(&g_home.drop_failed, 1);
+  if (unlocked) safe::sys(kNr_mlock2, at, bytes, kOnfault);
+}
+
 void give_back(uint64_t lo, uint64_t hi, const Keep* keep, uint32_t count) {
   while (lo < hi) {
     uint64_t end = hi, next = hi;
@@ -46,7 +57,7 @@ void give_back(uint64_t lo, uint64_t hi, const Keep* keep, uint32_t count) {
         next = keep[i].hi;
       }
     }
-    if (end > lo) safe::sys(kNr_madvise, lo, end - lo, k::kMadvDontneed);
+    if (end > lo) discard(lo, end - lo);
     lo = next;
   }
 }

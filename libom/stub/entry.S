@@ -4,8 +4,8 @@
  * is found by masking it.
  */
         .text
-        .globl om_executor_entry, om_orphan_entry, om_remote_entry
-        .hidden om_executor_entry, om_orphan_entry, om_remote_entry
+        .globl om_executor_entry, om_orphan_entry, om_remote_entry, om_first_entry
+        .hidden om_executor_entry, om_orphan_entry, om_remote_entry, om_first_entry
         .type om_executor_entry, @function
 om_executor_entry:
         mov     %rsp, %rdi
@@ -21,6 +21,13 @@ om_orphan_entry:
         and     $-16, %rsp
         cld
         call    om_orphan_main
+        hlt
+        .type om_first_entry, @function
+om_first_entry:
+        lea     om_first_stack + 4096(%rip), %rsp
+        xor     %ebp, %ebp
+        cld
+        call    om_first_main
         hlt
         .type om_remote_entry, @function
 om_remote_entry:                        /* rdi = function, rsi = argument */
@@ -40,6 +47,11 @@ om_resume_user:
         mov     $-1, %eax
         mov     $-1, %edx
         xrstor64 256(%rdi)
+/* void om_resume_registers(const ResumeFrame* frame): the same without vector state. */
+        .globl om_resume_registers
+        .hidden om_resume_registers
+        .type om_resume_registers, @function
+om_resume_registers:
         pushq   $0x2b
         pushq   (8 * 15)(%rdi)          /* rsp */
         pushq   (8 * 17)(%rdi)          /* flags */
@@ -61,4 +73,7 @@ om_resume_user:
         mov     (8 * 14)(%rdi), %rcx
         mov     (8 * 8)(%rdi), %rdi
         iretq
+
+        .local om_first_stack
+        .comm om_first_stack, 4096, 16
         .section .note.GNU-stack, "", @progbits

@@ -55,6 +55,7 @@ TimeoutAt timeout_of(uint32_t nr) {
 uint64_t deadline_of(HomeThread* t) {
   const HomeExec& e = t->call;
   const TimeoutAt at = timeout_of(e.exec_nr);
+  if (is_bad(e, at.arg)) return 0;
   if (at.kind == Timeout::kMillis) {
     const auto ms = static_cast<int32_t>(e.exec_args[at.arg]);
     return ms > 0 ? static_cast<uint64_t>(now_ns() + int64_t{ms} * 1000000) : 0;
@@ -120,6 +121,8 @@ long execute_wire(HomeCall& c) {
     case kNrCloneTwin:
       note_effect();
       return wire_clone_twin(c);
+    case kNrTransfer:
+      return wire_transfer(c);
     case kNrExitTwin:
       note_effect();
       return wire_exit_twin(c);
@@ -193,6 +196,7 @@ long generic(HomeCall& c) {
   const long r = unpack(c);
   if (r != 0) return e.result = r;
   e.result = run_window(c.thread, c.desc);
+  if (e.result == -k::kEINVAL) again_aligned(c);
   pack(c.thread, *c.desc);
   return e.result;
 }
@@ -218,6 +222,11 @@ void execute(HomeCall& c) {
   c.desc = row_of(t, c.command_desc);
   if (!is_pure(c.desc)) note_effect();
   if (row.home_fn != 0) {
+    // These look at the memory themselves; a gate comes home when it is bad.
+    if (c.wire_flags / kCallBad != 0) {
+      e.result = -k::kEPROTO;
+      return;
+    }
     e.result = dispatch_home(row.home_fn, c);
     e.ret_flags |= c.extra_flags;
     return;

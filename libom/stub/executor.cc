@@ -19,11 +19,13 @@
 extern "C" {
 [[noreturn]] void om_executor_main(void* stack);
 [[noreturn]] void om_executor_transplanted(void* stack, long result);
+[[noreturn]] void om_orphan_main(void* stack);
 }
 
 namespace om::stub {
 
 constinit HomeState g_home{};
+constinit FirstAid g_first_aid{};
 
 namespace {
 
@@ -255,7 +257,7 @@ long handle_forward(HomeThread* t, uint32_t question, const safe::ForwardParams&
   if (ticketed) ticket_done(p.ticket);
   if (e.no_answer) return 0;
   wait_while_held(t);
-  if (safe::load_acquire(&t->late) != 0) finish_late(t);
+  leave_if_home(t);
   return send_kept(t);
 }
 
@@ -340,6 +342,8 @@ using namespace om::stub;
 
 // Context: exec
 void om_executor_main(void* stack) {
+  // The deputy died before home had decided to be away.
+  if (safe::load_acquire(&g_home.phase) == kHomeCaptured) om_orphan_main(stack);
   disable_altstack();
   serve(thread_of(stack));
 }
@@ -363,7 +367,7 @@ void om_executor_transplanted(void* stack, long result) {
   safe::store_release(&e.finished, 1u);
   safe::store_release(&t->seq_done, e.seq);
   wait_while_held(t);
-  if (safe::load_acquire(&t->late) != 0) finish_late(t);
+  leave_if_home(t);
   if (t->channel_fd >= 0) send_return(t);
   serve(t);
 }

@@ -14,6 +14,18 @@ long wire_fault(HomeCall& c);
 long wire_set_mask(HomeCall& c);
 long wire_clone_twin(HomeCall& c);
 long wire_exit_twin(HomeCall& c);
+long wire_transfer(HomeCall& c);
+
+// descriptor.cc: what /proc/self/fd says of a descriptor, with a NUL; its length or -errno.
+// Context: exec
+long link_of(uint64_t fd, char* to, uint64_t room);
+// A decimal number and nothing else.
+// Context: exec
+bool parse_number(const char* s, uint64_t& value);
+// The kernel has refused a transfer with EINVAL: unbuffered ones are tried again with memory of the program's own
+// alignment.
+// Context: exec
+void again_aligned(HomeCall& c);
 
 // The generic way, for a home function that only had to look at the arguments first.
 long generic(HomeCall& c);

@@ -52,6 +52,10 @@ long unpack_ins(HomeCall& c, Deref& deref) {
   for (uint32_t i = 0; i < c.desc->nargs; i++) {
     const ArgDesc& a = c.desc->args[i];
     e.exec_args[i] = safe::is_idle_length(*c.desc, c.args, i) ? 0 : c.args[i];
+    if (a.kind != ArgKind::kVal && a.kind != ArgKind::kNone && is_bad(e, i)) {
+      e.exec_args[i] = kBadPointer;
+      continue;
+    }
     if (e.exec_args[i] == 0) {
       if (!safe::is_iov(a)) continue;
     }
@@ -107,13 +111,12 @@ const uint8_t* take_ins(HomeCall& c, uint64_t bytes) {
 
 // Context: exec
 long map_private(const HomeThread* t, uint32_t which, uint64_t bytes) {
-  constexpr uint64_t kDistance = uint64_t{1} << 40, kEach = uint64_t{1} << 29;
   constexpr long kHow = k::kProtRead | k::kProtWrite;
   constexpr long kWhat = k::kMapPrivate | k::kMapAnonymous;
-  const uint64_t below = kDistance + (uint64_t{t->slot} * 2 + which + 1) * kEach;
-  if (bytes <= kEach && g_home.arena > below) {
-    const long r = sys(kNr_mmap, g_home.arena - below, bytes, kHow, kWhat | k::kMapFixedNoreplace, -1, 0);
-    if (r == static_cast<long>(g_home.arena - below)) return r;
+  if (bytes <= kPrivateEach && has_private(g_home.arena, g_home.nslots)) {
+    const uint64_t at = private_address(g_home.arena, t->slot, which);
+    const long r = sys(kNr_mmap, at, bytes, kHow, kWhat | k::kMapFixedNoreplace, -1, 0);
+    if (r == static_cast<long>(at)) return r;
     if (r > 0) sys(kNr_munmap, r, bytes);  // kernels before 4.17 take the address for a hint
   }
   return sys(kNr_mmap, 0, bytes, kHow, kWhat, -1, 0);
@@ -152,7 +155,7 @@ long unpack(HomeCall& c) {
   uint64_t cap[6] = {};
   for (uint32_t i = 0; i < c.desc->nargs; i++) {
     const ArgDesc& a = c.desc->args[i];
-    if (a.kind != ArgKind::kBuf || c.args[i] == 0) continue;
+    if (a.kind != ArgKind::kBuf || c.args[i] == 0 || is_bad(e, i)) continue;
     if (safe::is_iov(a)) {
       cap[i] = a.len == LenKind::kIovRet ? deref.value[i] : 0;
       room += sizeof(k::Iovec) + round8(cap[i]) + 8;
@@ -162,7 +165,8 @@ long unpack(HomeCall& c) {
     uint64_t length = deref.value[i];
     if (safe::needs_deref(a) && !safe::goes_in(a)) {
       const uint64_t word = e.exec_args[a.len_arg];
-      length = c.args[a.len_arg] != 0 ? safe::load<uint32_t>(reinterpret_cast<void*>(word)) : 0;
+      const bool known = c.args[a.len_arg] != 0 && !is_bad(e, a.len_arg);
+      length = known ? safe::load<uint32_t>(reinterpret_cast<void*>(word)) : 0;
     }
     cap[i] = out_room(c, i, length);
     room += round8(cap[i]) + 8;
@@ -172,7 +176,7 @@ long unpack(HomeCall& c) {
   if (p == nullptr) return -k::kENOMEM;
   for (uint32_t i = 0; i < c.desc->nargs; i++) {
     const ArgDesc& a = c.desc->args[i];
-    if (a.kind != ArgKind::kBuf || c.args[i] == 0) continue;
+    if (a.kind != ArgKind::kBuf || c.args[i] == 0 || is_bad(e, i)) continue;
     if (safe::is_iov(a)) {
       auto* iov = reinterpret_cast<k::Iovec*>(p);
       p += sizeof *iov;
@@ -200,6 +204,7 @@ long unpack(HomeCall& c) {
   for (uint32_t i = 0; i < c.desc->nargs; i++) {
     const ArgDesc& a = c.desc->args[i];
     if (a.kind != ArgKind::kBuf || c.args[i] == 0 || !safe::needs_deref(a) || c.args[a.len_arg] == 0) continue;
+    if (is_bad(e, i) || is_bad(e, a.len_arg)) continue;
     e.deref_cap[i] = cap[i];
     auto* word = reinterpret_cast<void*>(e.exec_args[a.len_arg]);
     if (safe::load<uint32_t>(word) > cap[i]) safe::store(word, static_cast<uint32_t>(cap[i]));
@@ -250,11 +255,11 @@ bool read_iov(HomeThread* t, uint8_t* to, uint64_t iov, uint64_t count, uint64_t
 bool out_length(HomeThread* t, const SyscallDesc& desc, uint32_t i, uint64_t& n) {
   const HomeExec& e = t->call;
   const ArgDesc& a = desc.args[i];
-  if (a.kind != ArgKind::kBuf || e.program_args[i] == 0 || !safe::comes_out(a)) return false;
+  if (a.kind != ArgKind::kBuf || e.program_args[i] == 0 || !safe::comes_out(a) || is_bad(e, i)) return false;
   if (!safe::copied_out(a, e.result) || safe::is_idle_length(desc, e.program_args, i)) return false;
   if (safe::needs_deref(a)) {
     uint32_t word = 0;
-    if (e.exec_args[a.len_arg] != 0) read_memory(t, &word, e.exec_args[a.len_arg], 4);
+    if (e.exec_args[a.len_arg] != 0 && !is_bad(e, a.len_arg)) read_memory(t, &word, e.exec_args[a.len_arg], 4);
     n = word < e.deref_cap[i] ? word : e.deref_cap[i];
   } else {
     n = safe::used_bytes(a, e.exec_args, e.result);

@@ -28,10 +28,10 @@ uint64_t address(const void* p) { return reinterpret_cast<uint64_t>(p); }
 
 struct Parsed {
   uint64_t count;
-  WireMsg wire[kMaxMessages / 64];  // the gate sends at most 16
-  const uint8_t* name[kMaxMessages / 64];
-  const uint8_t* control[kMaxMessages / 64];
-  const uint8_t* data[kMaxMessages / 64];
+  WireMsg wire[kMessagesPerCall];
+  const uint8_t* name[kMessagesPerCall];
+  const uint8_t* control[kMessagesPerCall];
+  const uint8_t* data[kMessagesPerCall];
   k::Timespec timeout;
   bool timed;
 };
@@ -40,7 +40,7 @@ long parse(HomeCall& c, bool sending, Parsed& p) {
   const uint8_t* count = take_ins(c, 8);
   if (count == nullptr) return -k::kEPROTO;
   p.count = safe::load<uint64_t>(count);
-  if (p.count > kMaxMessages / 64) return -k::kEPROTO;
+  if (p.count > kMessagesPerCall) return -k::kEPROTO;
   uint64_t total = 0;
   for (uint64_t i = 0; i < p.count; i++) {
     const uint8_t* w = take_ins(c, sizeof(WireMsg));

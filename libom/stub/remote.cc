@@ -1,7 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Code that the deputy makes a stopped thread run: small functions on the slot's stack, and the way back for
-// a thread whose deputy died in the middle (`orphan`): the slot's ResumeFrame says where the program was.
+// a thread whose deputy died in the middle (`orphan`): a ResumeFrame says where the program or the executor was.
+//
+// What a deputy that dies leaves behind (the kernel lets every thread run from the registers it has then):
+//
+//   the thread was                        during a departure          during a homecoming
+//   untouched                             program                     executor
+//   in an injected call, a function       back by kFrameProgram       back by kFrameExecutor
+//   at executor_entry                     back by kFrameProgram       -
+//   in a transplanted call                when the call ends          -
+//   already given its program registers   -                           program
+//
+// A departure is decided by HomeState.phase = kHomeAway, which the deputy writes when every thread has its
+// executor's registers: before, every thread goes back to the program; after, every one is an executor and
+// waits for another deputy. A homecoming is decided by kHomeReturning: before, the executors go on; after,
+// another deputy completes it. A thread has a signal mask that is not its own only while it runs code of ours.
 #include "libom/abi/kernel.h"
 #include "libom/safe/atomic.h"
 #include "libom/safe/marshal.h"
@@ -13,8 +27,11 @@
 
 extern "C" {
 [[noreturn]] void om_orphan_main(void* stack);
+[[noreturn]] void om_first_main();
 [[noreturn]] void om_remote_main(uint64_t function, uint64_t argument, void* stack);
 [[noreturn]] void om_resume_user(const om::ResumeFrame* frame);
+[[noreturn]] void om_resume_registers(const om::ResumeFrame* frame);
+void om_catcher(int sig, om::k::Siginfo* info, om::k::Ucontext* uc);
 }
 
 namespace om::stub {
@@ -142,6 +159,10 @@ long take_channels() {
   }
 }
 
+bool is_catcher(const KernelSigaction& action) {
+  return action.handler == reinterpret_cast<uint64_t>(reinterpret_cast<const void*>(om_catcher));
+}
+
 long take_over() {
   const long r = take_channels();
   if (r != 0) return r;
@@ -149,6 +170,7 @@ long take_over() {
     if (sig == k::kSIGKILL || sig == k::kSIGSTOP) continue;
     KernelSigaction action{};
     sys(kNr_rt_sigaction, sig, 0, &action, 8);
+    if (is_catcher(action)) continue;
     g_home.actions[sig] = action;
     if (action.handler > k::kSigIgn) {
       const long installed = install(sig, action);
@@ -162,7 +184,10 @@ long give_back() {
   for (uint32_t sig = 1; sig <= 64; sig++) {
     if (sig == k::kSIGKILL || sig == k::kSIGSTOP) continue;
     const KernelSigaction& action = g_home.actions[sig];
-    if (action.handler > k::kSigIgn) sys(kNr_rt_sigaction, sig, &action, 0, 8);
+    if (action.handler <= k::kSigIgn) continue;
+    KernelSigaction now{};
+    sys(kNr_rt_sigaction, sig, 0, &now, 8);
+    if (is_catcher(now)) sys(kNr_rt_sigaction, sig, &action, 0, 8);
   }
   for (uint32_t i = 0; i < g_home.slots_ready; i++) {
     HomeThread* t = thread_at(i);
@@ -184,7 +209,55 @@ long give_back() {
   om_resume_user(frame);
 }
 
+// The departure has not been decided: dispositions and descriptors are the program's again. Once for all threads.
+void undo_capture() {
+  if (safe::load_acquire(&g_home.phase) != kHomeCaptured) return;
+  if (safe::compare_exchange(&g_home.undone, 0u, 1u)) {
+    give_back();
+    if (g_home.session_fd >= 0) sys(kNr_close, g_home.session_fd);
+    g_home.session_fd = -1;
+    safe::store_release(&g_home.undone, 2u);
+  }
+  while (safe::load_acquire(&g_home.undone) != 2) sys(kNr_sched_yield);
+}
+
+// A call of the program that the kernel carried on in libom has ended, and the process has not left. What the
+// call wrote is in the program's memory.
+[[noreturn]] void finish_captured(HomeThread* t) {
+  const HomeExec& e = t->call;
+  auto* frame = reinterpret_cast<ResumeFrame*>(slot_base(t) + kSlotFrame);
+  if (!(e.ret_flags & kRetRestart)) {
+    if (frame->pad[kFrameRewound] != 0) frame->gpr[kRip] += 2;
+    frame->gpr[kRax] = static_cast<uint64_t>((e.ret_flags & kRetEintr) ? -k::kEINTR : e.result);
+  }
+  // What was caught meanwhile is delivered natively when the mask is the program's again.
+  uint64_t all = ~uint64_t{0};
+  sys(kNr_rt_sigprocmask, k::kSigSetmask, &all, 0, 8);
+  undo_capture();
+  const long pid = sys(kNr_getpid), tid = sys(kNr_gettid);
+  for (uint32_t i = t->noted_tail; i != t->noted_head; i++) {
+    const SignalRecord& s = t->noted[i % kMaxNoted];
+    sys(kNr_rt_tgsigqueueinfo, pid, tid, s.number, s.info);
+  }
+  t->noted_tail = t->noted_head;
+  t->phase = kExecIdle;
+  t->state = kSlotFree;
+  resume_by_frame(t);
+}
+
 }  // namespace
+
+// Context: exec
+void leave_if_home(HomeThread* t) {
+  if (safe::load_acquire(&t->late) != 0) finish_late(t);
+  const uint32_t phase = safe::load_acquire(&g_home.phase);
+  if (phase != kHomeCaptured && phase != kHomeNative) return;
+  if (!t->call.transplanted) {
+    undo_capture();
+    finish_late(t);
+  }
+  finish_captured(t);
+}
 
 // Context: exec
 void finish_late(HomeThread* t) {
@@ -211,10 +284,23 @@ using namespace om::stub;
 // Context: exec
 void om_orphan_main(void* stack) {
   HomeThread* t = thread_of(stack);
-  if (!t->frame_valid) {
+  if (t->frame_valid == kFrameExecutor) {
+    const auto* frame = reinterpret_cast<const ResumeFrame*>(slot_base(t) + kSlotExecFrame);
+    sys(kNr_rt_sigprocmask, k::kSigSetmask, &frame->sigmask, 0, 8);
+    om_resume_registers(frame);
+  }
+  if (t->frame_valid != kFrameProgram) {
     for (;;) sys(kNr_exit_group, 134);
   }
+  undo_capture();
   resume_by_frame(t);
+}
+
+// Context: exec
+void om_first_main() {
+  const ResumeFrame& frame = g_first_aid.frame;
+  sys(kNr_rt_sigprocmask, k::kSigSetmask, &frame.sigmask, 0, 8);
+  om_resume_registers(&frame);
 }
 
 // Context: exec

@@ -4,6 +4,7 @@
 // needs no deputy that remembers anything: the executor connects to the path in HomeState, also when it is
 // another deputy process that listens there by now.
 #include "libom/abi/kernel.h"
+#include "libom/safe/atomic.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"
@@ -27,12 +28,64 @@ void pause_a_moment() {
   sys(kNr_nanosleep, &ts, 0);
 }
 
+// Moves a descriptor to a number of ours, above what the program can see.
+long place_at(int want, long fd) {
+  if (fd < 0) return fd;
+  // The number may lie above the soft limit: raise it for the moment, as the deputy did at capture.
+  constexpr long kNofile = 7;
+  uint64_t limit[2], raised[2];
+  sys(kNr_prlimit64, 0, kNofile, 0, limit);
+  raised[0] = limit[0] > static_cast<uint64_t>(want) ? limit[0] : static_cast<uint64_t>(want) + 1;
+  raised[1] = limit[1];
+  if (raised[0] != limit[0]) sys(kNr_prlimit64, 0, kNofile, raised, 0);
+  const long r = sys(kNr_dup3, fd, want, static_cast<long>(k::kOCloexec));
+  if (raised[0] != limit[0]) sys(kNr_prlimit64, 0, kNofile, limit, 0);
+  sys(kNr_close, fd);
+  return r;
+}
+
+long place(HomeThread* t, long fd) { return place_at(g_home.fd_base + 1 + static_cast<int>(t->slot), fd); }
+
+// Is there nobody at the other end of the session connection (any more).
+bool session_is_dead() {
+  uint8_t byte;
+  const long r = sys(kNr_recvfrom, g_home.session_fd, &byte, 1, k::kMsgPeek | k::kMsgDontwait, 0, 0);
+  return r == 0 || (r < 0 && r != -k::kEAGAIN && r != -k::kEINTR);
+}
+
+// Another deputy listens at the same path: the session connection is made again, by one thread for all. Under
+// its old number; the program sees nothing of it. 0 or -errno (-EAGAIN: another thread is about to).
+long renew_session() {
+  if (!safe::compare_exchange(&g_home.session_lock, 0u, 1u)) return -k::kEAGAIN;
+  long r = 0;
+  if (session_is_dead()) {
+    SockaddrUn to{};
+    to.family = static_cast<uint16_t>(kAfUnix);
+    safe::copy_bytes(to.path, g_home.deputy_path, sizeof to.path);
+    const long s = place_at(g_home.fd_base, sys(kNr_socket, kAfUnix, kSockSeqpacket | kSockCloexec, 0));
+    r = s < 0 ? s : sys(kNr_connect, s, &to, sizeof to);
+    if (r == 0) {
+      g_home.session_fd = static_cast<int32_t>(s);
+      FetchRequest q{};
+      q.magic = kFetchMagic;
+      safe::copy_bytes(q.session_id, g_home.session_id, sizeof q.session_id);
+      q.slot = kFetchSession;
+      q.epoch = g_home.epoch;
+      r = sys(kNr_sendto, s, &q, sizeof q, k::kMsgNosignal, 0, 0);
+      if (r > 0) r = 0;
+    }
+  }
+  safe::store_release(&g_home.session_lock, 0u);
+  return r;
+}
+
 // One request to the deputy. Descriptor of the new channel, or -errno.
 long ask(HomeThread* t) {
   SockaddrUn to{};
   to.family = static_cast<uint16_t>(kAfUnix);
   safe::copy_bytes(to.path, g_home.deputy_path, sizeof to.path);
-  const long s = sys(kNr_socket, kAfUnix, kSockSeqpacket | kSockCloexec, 0);
+  // The connection has the channel's number while it waits: low numbers are the program's.
+  const long s = place(t, sys(kNr_socket, kAfUnix, kSockSeqpacket | kSockCloexec, 0));
   if (s < 0) return s;
   long r = sys(kNr_connect, s, &to, sizeof to);
   if (r == 0) {
@@ -66,28 +119,19 @@ long ask(HomeThread* t) {
   return r;
 }
 
-// Moves a descriptor to the slot's own number, above what the program can see.
-long place(HomeThread* t, long fd) {
-  const int want = g_home.fd_base + 1 + static_cast<int>(t->slot);
-  // The number may lie above the soft limit: raise it for the moment, as the deputy did at capture.
-  constexpr long kNofile = 7;
-  uint64_t limit[2], raised[2];
-  sys(kNr_prlimit64, 0, kNofile, 0, limit);
-  raised[0] = limit[0] > static_cast<uint64_t>(want) ? limit[0] : static_cast<uint64_t>(want) + 1;
-  raised[1] = limit[1];
-  if (raised[0] != limit[0]) sys(kNr_prlimit64, 0, kNofile, raised, 0);
-  const long r = sys(kNr_dup3, fd, want, static_cast<long>(k::kOCloexec));
-  if (raised[0] != limit[0]) sys(kNr_prlimit64, 0, kNofile, limit, 0);
-  sys(kNr_close, fd);
-  return r;
-}
-
 }  // namespace
 
 // Context: exec, catch
 void tell_deputy(uint32_t type, uint32_t slot, uint64_t a) {
   const HomeMessage m{type, slot, a};
-  sys(kNr_sendto, g_home.session_fd, &m, sizeof m, k::kMsgNosignal, 0, 0);
+  for (;;) {
+    const long r = sys(kNr_sendto, g_home.session_fd, &m, sizeof m, k::kMsgNosignal, 0, 0);
+    if (r != -k::kEPIPE && r != -k::kECONNRESET && r != -k::kENOTCONN) return;
+    // The deputy has died. The next one kicks every thread; what else it must be told waits for it.
+    if (renew_session() == 0) continue;
+    if (type != kHomeWantHome) return;
+    pause_a_moment();
+  }
 }
 
 // Context: exec
@@ -103,6 +147,10 @@ void fetch_channel(HomeThread* t) {
       const long r = place(t, fd);
       if (r >= 0) {
         t->channel_fd = static_cast<int32_t>(r);
+        // No call of the program's runs without a session connection: its end is how execve is noticed.
+        while (session_is_dead()) {
+          if (renew_session() != 0) pause_a_moment();
+        }
         break;
       }
     }

@@ -39,31 +39,11 @@ long mirror(HomeCall& c, uint64_t at, uint64_t len) {
 
 // Does descriptor `fd` show /proc/PID/fd or fdinfo of this process.
 bool is_fd_directory(uint64_t fd) {
-  char link[40] = "/proc/self/fd/";
   char target[64];
-  uint32_t n = 14;
-  char digits[12];
-  uint32_t d = 0;
-  auto v = static_cast<uint32_t>(fd);
-  do {
-    digits[d++] = static_cast<char>('0' + v % 10);
-  } while ((v /= 10) != 0);
-  while (d > 0) link[n++] = digits[--d];
-  link[n] = 0;
-  const long r = sys(kNr_readlink, link, target, sizeof target);
-  if (r < 9 || r >= static_cast<long>(sizeof target)) return false;
+  const long r = link_of(fd, target, sizeof target);
+  if (r < 9) return false;
   const bool proc = memcmp(target, "/proc/", 6) == 0;
   return proc && (memcmp(target + r - 3, "/fd", 3) == 0 || (r > 7 && memcmp(target + r - 7, "/fdinfo", 7) == 0));
-}
-
-bool parse_number(const char* s, uint64_t& value) {
-  value = 0;
-  if (*s == 0) return false;
-  for (; *s != 0; s++) {
-    if (*s < '0' || *s > '9' || value > 1000000000) return false;
-    value = value * 10 + static_cast<uint64_t>(*s - '0');
-  }
-  return true;
 }
 
 // Removes entries that name our descriptors. Bytes left.

@@ -18,6 +18,7 @@
 namespace om::stub {
 
 extern HomeState g_home;  // written by the deputy while every thread is stopped
+extern FirstAid g_first_aid;  // the same
 
 // A received Call while it is being executed.
 struct HomeCall {
@@ -32,6 +33,10 @@ struct HomeCall {
   uint32_t wire_flags;
   uint32_t extra_flags;       // Return flags that the handler wants
 };
+
+// The gate could not touch what argument `i` points to: the kernel gets kBadPointer.
+inline bool is_bad(const HomeExec& e, uint32_t i) { return (e.wire_flags & kCallBad << i) != 0; }
+constexpr uint64_t kBadPointer = ~uint64_t{0xfff};
 
 inline HomeThread* thread_of(const void* stack_address) {
   return reinterpret_cast<HomeThread*>((reinterpret_cast<uintptr_t>(stack_address) & ~(kSlotSize - 1)) + kSlotBlock);
@@ -114,6 +119,7 @@ void wait_while_held(HomeThread* t);
 
 // session.cc ------------------------------------------------------------------------------------------
 
+// Context: exec, catch
 void tell_deputy(uint32_t type, uint32_t slot, uint64_t a);
 // The channel is broken: gets a new one from the deputy. Returns when channel_fd is connected.
 // Context: exec
@@ -139,6 +145,9 @@ long apply_messages(HomeThread* t);
 // The process is home and this thread's call has ended: back to the program.
 // Context: exec
 [[noreturn]] void finish_late(HomeThread* t);
+// The same for a departure whose deputy died before home had decided; returns if this is not so.
+// Context: exec
+void leave_if_home(HomeThread* t);
 
 // signal.cc -------------------------------------------------------------------------------------------
 

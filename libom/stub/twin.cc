@@ -114,6 +114,17 @@ long wire_set_mask(HomeCall& c) {
   return 0;
 }
 
+// A page that the body may not touch and that home cannot read either, though it is mapped: no page at all, or
+// one behind the end of a file, where the signal is another. Only the instruction itself, run here, can tell.
+static bool home_must_decide(const uint8_t* siginfo) {
+  constexpr int32_t kSegvAccerr = 2;
+  const auto info = safe::load<k::Siginfo>(siginfo);
+  if (info.signo != static_cast<int32_t>(k::kSIGSEGV) || info.code != kSegvAccerr) return false;
+  const uint64_t page = safe::load<uint64_t>(siginfo + 16) & ~(kPageSize - 1);
+  uint8_t byte, in_core;
+  return !read_program(&byte, page, 1) && sys(kNr_mincore, page, kPageSize, &in_core) == 0;
+}
+
 // A synchronous fault of the program in the body. 1: a record is noted, with the mask changed as the kernel
 // would have; 0: the kernel at home has to decide (no handler, or blocked).
 // Context: exec
@@ -122,6 +133,7 @@ long wire_fault(HomeCall& c) {
   const auto sig = static_cast<uint32_t>(c.args[0]);
   const uint8_t* info = take_ins(c, sizeof(k::Siginfo));
   if (info == nullptr || sig < 1 || sig > 64) return -k::kEPROTO;
+  if (home_must_decide(info)) return 0;
   const uint64_t mask = swap_mask(~uint64_t{0});
   KernelSigaction& action = g_home.actions[sig];
   if (action.handler <= k::kSigIgn || (mask & k::sig_bit(sig)) || noted(t) >= kMaxNoted - 1) {

@@ -11,6 +11,7 @@
 #include <algorithm>
 
 #include "common/bulk.h"
+#include "common/log.h"
 #include "common/proc/pagemap.h"
 #include "migrator/guest/keeper.h"
 
@@ -210,6 +211,13 @@ Outcome Keeper::resume() {
   if (auto r = put_state(offsetof(BodyState, stop), none); !r) return fail(r.error());
   body_.signal_all(kKickSignal);
   return {};
+}
+
+// Another page connection, for the next homecoming.
+void Keeper::renew_bulk() {
+  KJ_IF_MAYBE(exception, kj::runCatchingExceptions([&] { bulk_ = link_.connect(kPreambleBulk).wait(io_.waitScope); })) {
+    log_warn("keeper", "{}, no connection for pages", exception->getDescription().cStr());
+  }
 }
 
 void Keeper::kick(capnp::List<uint32_t>::Reader slots) {

@@ -69,6 +69,7 @@ class Keeper {
   Outcome describe_thread(uint32_t slot, const BodyThread& t, schema::Thread::Builder to);
   Outcome collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pages, uint64_t& bytes);
   Outcome resume();
+  void renew_bulk();
   // keeper.cc
   void kick(capnp::List<uint32_t>::Reader slots);
   void pause(bool on);

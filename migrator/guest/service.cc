@@ -78,7 +78,9 @@ kj::Promise<void> KeeperService::collect(CollectContext context) {
 
 kj::Promise<void> KeeperService::resume(ResumeContext context) {
   return keeper_.queue([this, context]() mutable {
-    write_outcome(context.getResults().initVerdict(), keeper_.resume());
+    const Outcome outcome = keeper_.resume();
+    keeper_.renew_bulk();  // home may have given up in the middle of the pages
+    write_outcome(context.getResults().initVerdict(), outcome);
   });
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ITIMER_VIRTUAL counts the CPU time of the program, wherever it is used: SIGVTALRM comes while
-// computing and not before the time has been used.
+// computing and not before the time has been used. While it is armed the process stays at home.
+// om-expect: refused CPU_TIMER
 #include "test/lib/om_test.h"
 
 #include <signal.h>

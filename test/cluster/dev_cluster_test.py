@@ -6,7 +6,6 @@ nodes in network namespaces. The class that needs root runs under OM_TEST_AS_ROO
 import json
 import os
 import pathlib
-import signal
 import subprocess
 import unittest
 
@@ -100,31 +99,21 @@ class Clusters(ClusterCase):
             done.communicate(timeout=WAIT_LIMIT)
             self.assertNotEqual(0, done.returncode)
 
-    def test_restarted_daemon_finds_its_processes(self):
-        """A daemon that dies and comes back: what is away stays there and comes home at its word."""
-        other = self.other_cluster('z').start()
-        self.addCleanup(other.stop)
-        env = {**other.environment(), 'LD_PRELOAD': self.product.preload}
-        job = subprocess.Popen(['/bin/sh', '-c', 'echo up; read x; echo "$x"'], env=env, cwd=self.folder,
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
-        self.addCleanup(self.end, job)
+    def test_restarted_daemons_find_their_processes(self):
+        """What is away when the daemons die stays there, and comes home at the word of new ones."""
+        job = self.start('/bin/sh', '-c', 'echo up; read x; echo "$x"', stdin=subprocess.PIPE)
         self.assertEqual(b'up\n', job.stdout.readline())
-        self.assertEqual('moved', other.migrate(job.pid, 'n2').result)
-        state = json.loads(pathlib.Path(other.directory, 'cluster.json').read_text(encoding='utf-8'))
-        for node in state['nodes']:
-            command = om_process.read_proc(node['pid'], 'cmdline').split('\0')[:-1]
-            at = command.index('--ready-fd')
-            command[at:at + 2] = ['--ready-file', str(self.folder / 'ready')]
-            settings = dict(item.split('=', 1) for item in
-                            om_process.read_proc(node['pid'], 'environ').split('\0') if '=' in item)
-            os.kill(node['pid'], signal.SIGKILL)
-            self.wait_until(lambda pid=node['pid']: not om_process.alive(pid), 'the end of the daemon')
-            daemon = subprocess.Popen(command, env=settings, stdin=subprocess.DEVNULL,
-                                      start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            self.addCleanup(self.end, daemon)
-        answer = lambda: other.run('where', str(job.pid), env=other.environment())
-        self.wait_until(lambda: answer().stdout == 'n2\n', 'the deputy back at the new daemon')
-        self.assertEqual('moved', other.migrate(job.pid, 'home').result)
+        self.move(job, 'n2')
+        for node in ('n1', 'n2'):
+            killed = self.kill_daemon(node)
+            if node == 'n1':
+                self.om('where', job.pid, expect=3)
+            self.restart_daemon(killed)
+        self.wait_until(lambda: self.om('where', job.pid, expect=None).stdout == 'n2\n',
+                        'the deputy back at the new daemon')
+        self.move(job, 'home')
+        self.wait_until(lambda: self.cluster.migrate_once(job.pid, 'n2', 60).result == 'moved',
+                        'the nodes to meet again')
         out, _ = job.communicate(b'right\n', timeout=WAIT_LIMIT)
         self.assertEqual((0, b'right\n'), (job.returncode, out))
 

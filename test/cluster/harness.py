@@ -20,6 +20,7 @@ import argparse
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -52,11 +53,14 @@ class ClusterCase(unittest.TestCase):
         cls.cluster = Cluster(cls.product, cls.base / 'c', cls.nodes,
                               ('--netns',) if cls.netns else ())
         cls.cluster.start()
+        cls.daemons = []
 
     @classmethod
     def tearDownClass(cls):
         cls.cluster.save_logs(cls.base)
         problem = cls.cluster.stop()
+        for daemon in cls.daemons:
+            daemon.wait(WAIT_LIMIT)
         left = om_process.end_descendants(grace=5)
         files = [str(path) for path in (cls.base / 'c').rglob('*')]
         if problem or left or files:
@@ -124,6 +128,47 @@ class ClusterCase(unittest.TestCase):
 
     def where(self, process):
         return self.om('where', process.pid).stdout.strip()
+
+    # Daemons.
+
+    def state_file(self):
+        return pathlib.Path(self.cluster.directory, 'cluster.json')
+
+    def daemon_pid(self, node):
+        state = json.loads(self.state_file().read_text(encoding='utf-8'))
+        return next(entry['pid'] for entry in state['nodes'] if entry['name'] == node)
+
+    def kill_daemon(self, node):
+        """Ends the node's om-migrator without a warning; gives what restart_daemon() needs."""
+        pid = self.daemon_pid(node)
+        command = om_process.read_proc(pid, 'cmdline').split('\0')[:-1]
+        settings = dict(item.split('=', 1) for item in om_process.read_proc(pid, 'environ').split('\0')
+                        if '=' in item)
+        os.kill(pid, signal.SIGKILL)
+        self.wait_until(lambda: not om_process.alive(pid), 'the end of the daemon')
+        return node, command, settings
+
+    def restart_daemon(self, killed):
+        """What a service manager does then. The cluster's own files name the new one afterwards."""
+        node, command, settings = killed
+        ready = self.folder / f'ready-{node}'
+        ready.unlink(missing_ok=True)
+        for option in ('--ready-fd', '--ready-file'):
+            if option in command:
+                at = command.index(option)
+                command[at:at + 2] = ['--ready-file', str(ready)]
+        state = json.loads(self.state_file().read_text(encoding='utf-8'))
+        entry = next(entry for entry in state['nodes'] if entry['name'] == node)
+        command[command.index('--listen') + 1] = entry['address']  # the port that the others know
+        log = pathlib.Path(self.cluster.directory, node, 'log')
+        with open(log, 'ab') as out:
+            daemon = subprocess.Popen(command, env=settings, stdin=subprocess.DEVNULL, stdout=out,
+                                      stderr=out, start_new_session=True)
+        self.daemons.append(daemon)  # reaped by it
+        self.wait_until(ready.exists, 'the new daemon')
+        entry['pid'] = daemon.pid
+        entry['start'] = int(om_process.stat_fields(daemon.pid)[19])
+        self.state_file().write_text(json.dumps(state), encoding='utf-8')
 
     # Waiting.
 

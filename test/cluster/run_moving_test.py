@@ -11,6 +11,7 @@ import subprocess
 import time
 
 from harness import WAIT_LIMIT, ClusterCase, main
+from om_cluster import TRANSIENT
 
 CTRL_C = b'\x03'
 
@@ -111,6 +112,32 @@ class RunMoving(ClusterCase):
                             preload=False, environment={'OM_CONTROL': '/nowhere/control.sock'})
         out, err = self.finish(runner, 6)
         self.assertEqual((b'right\n', b''), (out, err))
+
+    def test_moves_while_it_starts(self):
+        """Asked at any moment of its start: it moves, or is refused for now; it does right."""
+        script = ('import threading\n'
+                  'barrier = threading.Barrier(4)\n'
+                  'def work():\n'
+                  '    data = bytearray(5 << 20)\n'
+                  '    barrier.wait()\n'
+                  '    done.append(sum(data[::4096]))\n'
+                  'done = []\n'
+                  'threads = [threading.Thread(target=work) for _ in range(4)]\n'
+                  'for thread in threads: thread.start()\n'
+                  'for thread in threads: thread.join()\n'
+                  'input()\n'
+                  'print(done)\n')
+        moved = 0
+        for number in range(20):
+            job = self.start('/usr/bin/python3', '-c', script, stdin=subprocess.PIPE)
+            time.sleep(number * 0.005)
+            move = self.cluster.migrate_once(job.pid, 'n2', 60)
+            self.assertTrue(move.result == 'moved' or (move.result == 'refused' and move.code in
+                                                       TRANSIENT | {'NOT_PRELOADED'}), move)
+            moved += move.result == 'moved'
+            out, err = job.communicate(b'\n', timeout=WAIT_LIMIT)
+            self.assertEqual((0, b'[0, 0, 0, 0]\n', b''), (job.returncode, out, err))
+        self.assertGreater(moved, 0)
 
     def test_a_chain_of_programs_stays_movable(self):
         runner = self.job('read x; exec /bin/sh -c "read y; exit 12"')

@@ -3,7 +3,7 @@
 // Fuzz target: XSAVE areas and their layouts as a peer describes them (common/xstate.h). The input is
 // two layouts (each: components, then offset and size of each) and an area. An area that is valid
 // converts to one that is valid there, or is refused; converted to and fro no live component appears
-// but PKRU.
+// but PKRU and SSE.
 #include "common/xstate.h"
 
 #include <vector>
@@ -39,7 +39,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   uint64_t live = om::live_components(from, area);
   require((live & ~from.xcr0) == 0);
   static_cast<void>(om::component_names(live));
-  live |= om::xstate_bit(om::kXstatePkru);  // the only one that a conversion may add
+  // What a conversion may add: the kernel's default, and what makes a changed MXCSR count.
+  live |= om::xstate_bit(om::kXstatePkru) | om::xstate_bit(om::kXstateSse);
   std::vector<std::byte> there(to.size), back(from.size);
   if (!om::convert(from, area, to, there)) return 0;
   require(static_cast<bool>(om::validate(to, there)));

@@ -73,8 +73,9 @@ class Product:
         """The small, fixed environment of clusters and of programs under test."""
         result = {'PATH': self.path(), 'HOME': str(home), 'TMPDIR': str(home), 'LANG': 'C',
                   'LC_ALL': 'C', 'TERM': 'dumb', 'NO_COLOR': '1', 'TZ': 'UTC'}
-        if 'OM_LOG' in os.environ:
-            result['OM_LOG'] = os.environ['OM_LOG']
+        for name in ('OM_LOG', 'OM_SESSION_TIMEOUT_S'):
+            if name in os.environ:
+                result[name] = os.environ[name]
         return result
 
     def check_readable(self):

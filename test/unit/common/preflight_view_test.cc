@@ -93,33 +93,31 @@ TEST_CASE("made-up views") {
         *proc::parse_maps_line("1000-2000 r-xp 0 fe:01 5 /usr/lib/libom.so (deleted)");
     CHECK(names_of(check_view(view)).empty());
   }
-  SUBCASE("descriptors above the soft limit") {
-    uint64_t needed = view.threads.size() + kFdReserve;
-    view.nofile = rlimit{1024, 1024 + needed};
-    view.fds = {{1023, "/x"}};
+  SUBCASE("descriptor numbers in a row below the hard limit") {
+    constexpr uint64_t kHard = 130;
+    const uint32_t needed = thread_slots(view.threads.size(), RLIM_INFINITY, kHard) + 1;
+    REQUIRE(needed == 65);
+    view.nofile = rlimit{10, kHard};
+    view.fds = {{3, "/x"}, {64, "/y"}};
     CHECK(names_of(check_view(view)).empty());
-    view.fds = {{1023, "/x"}, {1030, "/y"}};
+    view.fds = {{3, "/x"}, {65, "/y"}};
     CHECK(names_of(check_view(view)) == Codes{"FD_LIMIT"});
-    view.fds = {{1023, "/x"}, {2000, "/y"}};
+    view.fds = {{129, "/y"}};
     CHECK(names_of(check_view(view)).empty());
-    view.fds = {{1023, "/x"}};
-    view.threads.push_back(view.leader);
+    view.fds = {{128, "/y"}};
     CHECK(names_of(check_view(view)) == Codes{"FD_LIMIT"});
-  }
-  SUBCASE("descriptors at the top below it") {
-    int needed = static_cast<int>(view.threads.size() + kFdReserve);
-    view.nofile = rlimit{1024, 1024};
-    view.fds = {{3, "/x"}, {1023 - needed, "/y"}};
-    CHECK(names_of(check_view(view)).empty());
-    view.fds = {{3, "/x"}, {1024 - needed, "/y"}};
-    CHECK(names_of(check_view(view)) == Codes{"FD_LIMIT"});
-    view.nofile = rlimit{5, 1024};  // lowered below what is open
-    view.fds = {{3, "/x"}, {700, "/y"}};
+    view.nofile = rlimit{5, 1024};
     CHECK(names_of(check_view(view)).empty());
     view.nofile = rlimit{5, 5};
     CHECK(names_of(check_view(view)) == Codes{"FD_LIMIT"});
     view.nofile.reset();
     CHECK(names_of(check_view(view)).empty());
+  }
+  SUBCASE("more threads need more numbers, a small limit means fewer") {
+    CHECK(thread_slots(1, RLIM_INFINITY, 1 << 20) == 1024);
+    CHECK(thread_slots(1, RLIM_INFINITY, 1024) == 256);
+    CHECK(thread_slots(1000, RLIM_INFINITY, 1 << 20) == 2048);
+    CHECK(thread_slots(1, 1 << 30, 1 << 20) == 64);
   }
 }
 

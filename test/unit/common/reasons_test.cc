@@ -46,6 +46,8 @@ TEST_CASE("the codes that the design and the daemons use exist, and no others") 
                                        "UNINTERRUPTIBLE",
                                        "PKEYS",
                                        "GS_BASE",
+                                       "IN_CALL",
+                                       "CPU_TIMER",
                                        "CET",
                                        "HUGETLB",
                                        "UFFD",

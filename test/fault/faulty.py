@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The base of the fault tests: a private cluster and a job whose every step is numbered (numbered.cc),
+so that what is lost or done twice shows."""
+
+import os
+import pathlib
+import random
+import signal
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'cluster'))
+
+from harness import POLL, WAIT_LIMIT, ClusterCase, main  # noqa: E402, F401
+import om_process  # noqa: E402, F401
+
+RIGHT_END = 7     # how numbered ends if nothing is wrong
+ROUNDS = int(os.environ.get('OM_TEST_ROUNDS', '4'))
+SESSION_TIMEOUT = 2  # seconds that a deputy waits for a keeper that is out of reach
+
+
+class NumberedJob:
+    """`numbered` under `om run`: counts and checks the lines while they come."""
+
+    def __init__(self, case, lines=50, pause_us=2000):
+        self.case = case
+        folder = case.folder / f'job-{len(list(case.folder.iterdir()))}'
+        folder.mkdir()
+        self.folder = folder
+        program = case.product.build / 'test' / 'fault' / 'numbered'
+        self.runner = case.start(case.product.om, 'run', '--', program, lines, pause_us, preload=False,
+                                 cwd=folder)
+        self.lines = 0
+        self.problem = ''
+        self.sound = False
+        self.said = b''
+        self.readers = [threading.Thread(target=self.read_lines, daemon=True),
+                        threading.Thread(target=self.read_errors, daemon=True)]
+        for reader in self.readers:
+            reader.start()
+        self.wait_progress(3)
+        self.pid = case.om_json('where', self.runner.pid)['pid']
+
+    def read_lines(self):
+        for line in self.runner.stdout:
+            if line == b'sound\n':
+                self.sound = True
+            elif line == b'%d\n' % self.lines and not self.sound:
+                self.lines += 1
+            else:
+                self.problem = self.problem or f'line {line!r} behind {self.lines} lines'
+
+    def read_errors(self):
+        for line in self.runner.stderr:
+            self.said += line
+
+    def ended(self):
+        return self.runner.poll() is not None
+
+    def progress(self, more):
+        """True if there were `more` new lines, False if the job ended before, None if it hangs."""
+        want = self.lines + more
+        until = time.monotonic() + WAIT_LIMIT
+        while self.lines < want:
+            if self.ended():
+                return False
+            if time.monotonic() > until:
+                return None
+            time.sleep(POLL)
+        return True
+
+    def wait_progress(self, more):
+        if not self.progress(more):
+            self.case.fail(f'no {more} lines more after {self.lines}: status {self.runner.poll()}, '
+                           f'{self.problem or self.said!r}; {self.case.om("ps").stdout}')
+
+    def move(self, to):
+        move = self.case.cluster.migrate(self.pid, to)
+        self.case.assertEqual('moved', move.result, move)
+        return move
+
+    def finish(self):
+        """Lets it come to its end, which must be right."""
+        self.wait_progress(5)
+        (self.folder / 'stop').touch()
+        self.runner.wait(WAIT_LIMIT)
+        for reader in self.readers:
+            reader.join(WAIT_LIMIT)
+        self.case.assertEqual((RIGHT_END, True, '', b''),
+                              (self.runner.returncode, self.sound, self.problem, self.said))
+
+    def check_lost(self):
+        """After its end by loss: killed, nothing done twice, and the reason was told."""
+        for reader in self.readers:
+            reader.join(WAIT_LIMIT)
+        self.case.assertEqual((128 + signal.SIGKILL, ''), (self.runner.returncode, self.problem))
+        self.case.assertRegex(self.said.decode(), rf'^om: process {self.pid}: [A-Z_]+: .+\n$')
+        kinds = [(event['kind'], event['code']) for event in self.case.om_json('events', self.pid)]
+        self.case.assertTrue([code for kind, code in kinds if kind in ('lost', 'note') and code], kinds)
+
+
+class FaultCase(ClusterCase):
+    """`self.random` comes from a seed that is printed; OM_TEST_SEED repeats it."""
+
+    @classmethod
+    def setUpClass(cls):
+        os.environ['OM_SESSION_TIMEOUT_S'] = str(SESSION_TIMEOUT)
+        super().setUpClass()
+
+    def setUp(self):
+        super().setUp()
+        seed = os.environ.get('OM_TEST_SEED') or str(random.randrange(1 << 30))
+        print(f'seed {seed}', file=sys.stderr, flush=True)
+        self.random = random.Random(f'{seed} {self.id()}')
+
+    def helpers(self, name):
+        """Processes of the cluster by the name of their program."""
+        return [pid for pid in om_process.descendants(os.getpid())
+                if om_process.alive(pid) and om_process.read_proc(pid, 'comm').strip() == name]
+
+    @staticmethod
+    def kill(pid):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass

@@ -1,0 +1,114 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 of om-deputy, om-guest, om-body and om-migrator at random moments: on the way there, away, on
+the way home. What may follow: the process has arrived, or goes on at home; or, once it had left for
+good, it ends by SIGKILL and the reason is told. It never hangs, never does anything twice, and is
+never lost silently."""
+
+import time
+
+from faulty import ROUNDS, SESSION_TIMEOUT, WAIT_LIMIT, FaultCase, NumberedJob, main
+
+
+class KilledHelpers(FaultCase):
+    def move_and_kill(self, job, to, victims):
+        """Kills `victims()` at a random moment of a move; gives the exit status of om migrate."""
+        mover = self.start(self.product.om, 'migrate', job.pid, to, preload=False)
+        until = time.monotonic() + self.random.uniform(0, 0.15)
+        while time.monotonic() < until and mover.poll() is None:
+            time.sleep(0.001)
+        for pid in victims():
+            self.kill(pid)
+        _, said = mover.communicate(timeout=WAIT_LIMIT)
+        if mover.returncode != 0:
+            self.assertIn(mover.returncode, (1, 3, 4, 6), said)
+            self.assertTrue(said.startswith(b'om: '), said)
+        return mover.returncode
+
+    def settle(self, job):
+        """After a kill: True if the job goes on, False if it is lost, and that as it may be."""
+        # A keeper that is out of reach is waited for before it is given up.
+        until = time.monotonic() + SESSION_TIMEOUT + WAIT_LIMIT
+        while True:
+            more = job.progress(3)
+            if more:
+                return True
+            if more is False:
+                job.check_lost()
+                return False
+            if time.monotonic() > until:
+                self.fail(f'hangs: {self.om("ps").stdout}{self.om("events", job.pid).stdout}')
+
+    def rounds(self, name):
+        job = NumberedJob(self)
+
+        def victims():
+            return self.helpers(name)
+
+        def lost():
+            nonlocal job
+            job = NumberedJob(self)
+        for number in range(ROUNDS):
+            self.move_and_kill(job, 'n2', victims)
+            # Nobody outside can tell whether it had left when its helper died.
+            if not self.settle(job):
+                lost()
+            if number % 2:
+                self.bring(job, 'n2')
+                for pid in victims():
+                    self.kill(pid)
+            else:
+                self.bring(job, 'n3')
+                self.move_and_kill(job, 'home', victims)
+            if not self.settle(job):
+                lost()
+        self.bring(job, 'home')
+        job.finish()
+
+    def bring(self, job, to):
+        """A move without a fault must be possible whatever has happened before."""
+        move = None
+
+        def done():
+            nonlocal move
+            move = self.cluster.migrate(job.pid, to)
+            return move.result == 'moved'
+        until = time.monotonic() + WAIT_LIMIT
+        while not done() and time.monotonic() < until:
+            time.sleep(0.1)
+        self.assertEqual('moved', move.result, move)
+
+    def test_keepers(self):
+        self.rounds('om-guest')
+
+    def test_bodies(self):
+        self.rounds('om-body')
+
+    def test_deputies(self):
+        self.rounds('om-deputy')
+
+    def daemon_rounds(self, node):
+        """Daemons may die at any time: nothing is lost. A service manager starts them again."""
+        job = NumberedJob(self)
+        for to in ('n2', 'home') * ROUNDS:
+            mover = self.start(self.product.om, 'migrate', job.pid, to, preload=False)
+            time.sleep(self.random.uniform(0, 0.15))
+            killed = self.kill_daemon(node)
+            mover.communicate(timeout=WAIT_LIMIT)
+            job.wait_progress(3)
+            self.restart_daemon(killed)
+            job.wait_progress(3)
+            self.bring(job, to)
+            job.wait_progress(3)
+        self.bring(job, 'home')
+        job.finish()
+
+    def test_daemon_at_home(self):
+        self.daemon_rounds('n1')
+
+    def test_daemon_of_the_target(self):
+        self.daemon_rounds('n2')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A program that gives a reason not to be moved, takes it away again, and works all the time. Used by
+// refusals_test.py, which asks om about it in between.
+//
+//   provoke CODE
+//
+//   prints            then waits for a line and
+//   caused            takes the cause away
+//   cured             ends: prints "right", exit 5 (what it did was right all the time)
+//
+// Exit 77: this machine cannot provoke it. A code whose cause cannot be taken away prints no "cured".
+#include <asm/prctl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/aio_abi.h>
+#include <linux/filter.h>
+#include <linux/io_uring.h>
+#include <linux/perf_event.h>
+#include <linux/seccomp.h>
+#include <linux/userfaultfd.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <functional>
+#include <map>
+#include <string>
+
+namespace {
+
+constexpr size_t kBytes = 2 << 20;
+
+[[noreturn]] void die(const char* what) {
+  perror(what);
+  _exit(1);
+}
+
+[[noreturn]] void skip(const char* what) {
+  perror(what);
+  _exit(77);
+}
+
+void* map(size_t bytes, int flags, int fd = -1, int protection = PROT_READ | PROT_WRITE) {
+  void* at = mmap(nullptr, bytes, protection, flags, fd, 0);
+  if (at == MAP_FAILED) skip("mmap");
+  return at;
+}
+
+void unmap(void* at, size_t bytes) {
+  if (munmap(at, bytes) != 0) die("munmap");
+}
+
+void wait_for(pid_t child) {
+  if (waitpid(child, nullptr, 0) != child) die("waitpid");
+}
+
+// A child that lives until the write end of `hold` is closed.
+pid_t child_until_closed(int (&hold)[2]) {
+  if (pipe(hold) != 0) die("pipe");
+  const pid_t child = fork();
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    char c;
+    close(hold[1]);
+    _exit(read(hold[0], &c, 1) == 0 ? 0 : 1);
+  }
+  return child;
+}
+
+using Undo = std::function<void()>;  // empty: there is no cure
+
+Undo shared_writable() {
+  auto* word = static_cast<volatile int*>(map(4096, MAP_SHARED | MAP_ANONYMOUS));
+  static int s_hold[2];
+  const pid_t child = child_until_closed(s_hold);
+  *word = 42;
+  return [word, child] {
+    close(s_hold[1]);
+    wait_for(child);
+    if (*word != 42) die("shared word");
+    unmap(const_cast<int*>(word), 4096);
+  };
+}
+
+Undo shared_file() {
+  const int fd = open("shared", O_RDWR | O_CREAT, 0600);
+  if (fd < 0 || write(fd, "contents", 8) != 8) die("shared");
+  void* at = map(4096, MAP_SHARED, fd, PROT_READ);
+  return [at, fd] {
+    if (memcmp(at, "contents", 8) != 0) die("contents");
+    unmap(at, 4096);
+    close(fd);
+  };
+}
+
+Undo device_mapped() {
+  perf_event_attr attributes{};
+  attributes.size = sizeof attributes;
+  attributes.type = PERF_TYPE_SOFTWARE;
+  attributes.config = PERF_COUNT_SW_TASK_CLOCK;
+  attributes.exclude_kernel = 1;
+  attributes.exclude_hv = 1;
+  const auto event = static_cast<int>(syscall(SYS_perf_event_open, &attributes, 0, -1, -1, 0));
+  if (event < 0) skip("perf_event_open");
+  void* at = map(8192, MAP_SHARED, event);
+  return [at, event] {
+    unmap(at, 8192);
+    close(event);
+  };
+}
+
+Undo io_uring() {
+  io_uring_params parameters{};
+  const auto ring = static_cast<int>(syscall(SYS_io_uring_setup, 4, &parameters));
+  if (ring < 0) skip("io_uring_setup");
+  return [ring] { close(ring); };
+}
+
+Undo aio() {
+  aio_context_t context = 0;
+  if (syscall(SYS_io_setup, 4, &context) != 0) skip("io_setup");
+  return [context] {
+    if (syscall(SYS_io_destroy, context) != 0) die("io_destroy");
+  };
+}
+
+// A child is the tracer; it lets go when the pipe is closed.
+Undo traced() {
+  static int s_hold[2], s_ready[2];
+  if (pipe(s_hold) != 0 || pipe(s_ready) != 0) die("pipe");
+  prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
+  const pid_t parent = getpid(), child = fork();
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close(s_hold[1]);
+    char c = ptrace(PTRACE_SEIZE, parent, nullptr, nullptr) == 0;
+    if (write(s_ready[1], &c, 1) != 1) _exit(1);
+    _exit(read(s_hold[0], &c, 1) == 0 ? 0 : 1);  // its end detaches
+  }
+  char c = 0;
+  if (read(s_ready[0], &c, 1) != 1 || c != 1) skip("ptrace");
+  return [child] {
+    close(s_hold[1]);
+    wait_for(child);
+  };
+}
+
+Undo seccomp() {
+  sock_filter code[] = {{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
+  sock_fprog program{1, code};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) die("no_new_privs");
+  if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) skip("seccomp");
+  return {};
+}
+
+Undo not_dumpable() {
+  if (prctl(PR_SET_DUMPABLE, 0) != 0) die("PR_SET_DUMPABLE");
+  return [] {
+    if (prctl(PR_SET_DUMPABLE, 1) != 0) die("PR_SET_DUMPABLE");
+  };
+}
+
+int hold_on(void*) {
+  for (;;) pause();
+}
+
+Undo shared_mm() {
+  static char s_stack[65536];
+  const pid_t child = clone(hold_on, s_stack + sizeof s_stack, CLONE_VM | SIGCHLD, nullptr);
+  if (child < 0) die("clone");
+  return [child] {
+    kill(child, SIGKILL);
+    wait_for(child);
+  };
+}
+
+Undo pkeys() {
+  const int key = pkey_alloc(0, 0);
+  if (key < 0) skip("pkey_alloc");
+  void* at = map(4096, MAP_PRIVATE | MAP_ANONYMOUS);
+  if (pkey_mprotect(at, 4096, PROT_READ | PROT_WRITE, key) != 0) die("pkey_mprotect");
+  return [at, key] {
+    unmap(at, 4096);
+    pkey_free(key);
+  };
+}
+
+Undo hugetlb() {
+  void* at = map(kBytes, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE);
+  return [at] { unmap(at, kBytes); };
+}
+
+Undo uffd() {
+  const auto fd = static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY));
+  uffdio_api api{UFFD_API, 0, 0};
+  if (fd < 0 || ioctl(fd, UFFDIO_API, &api) != 0) skip("userfaultfd");
+  void* at = map(4096, MAP_PRIVATE | MAP_ANONYMOUS);
+  uffdio_register range{};
+  range.range = {reinterpret_cast<uint64_t>(at), 4096};
+  range.mode = UFFDIO_REGISTER_MODE_MISSING;
+  if (ioctl(fd, UFFDIO_REGISTER, &range) != 0) die("UFFDIO_REGISTER");
+  return [at, fd] {
+    unmap(at, 4096);
+    close(fd);
+  };
+}
+
+Undo fd_limit() {
+  const rlimit few{24, 24};
+  if (setrlimit(RLIMIT_NOFILE, &few) != 0) die("setrlimit");
+  return {};
+}
+
+Undo gs_base() {
+  static uint64_t s_area[16];
+  if (syscall(SYS_arch_prctl, ARCH_SET_GS, s_area) != 0) die("ARCH_SET_GS");
+  return [] {
+    if (syscall(SYS_arch_prctl, ARCH_SET_GS, 0) != 0) die("ARCH_SET_GS");
+  };
+}
+
+Undo cpu_timer() {
+  const itimerval far{{1000, 0}, {1000, 0}}, off{};
+  if (setitimer(ITIMER_VIRTUAL, &far, nullptr) != 0) die("setitimer");
+  return [off] {
+    if (setitimer(ITIMER_VIRTUAL, &off, nullptr) != 0) die("setitimer");
+  };
+}
+
+// The saved id is still root's: the program could take it again.
+Undo setuid() {
+  auto change = [](uid_t saved) {
+    if (setresuid(65534, 65534, saved) != 0) skip("setresuid");
+    if (prctl(PR_SET_DUMPABLE, 1) != 0) die("PR_SET_DUMPABLE");  // which a change of ids may clear
+  };
+  if (setresgid(65534, 65534, 65534) != 0) skip("setresgid");
+  change(0);
+  return [change] { change(65534); };
+}
+
+// Not a cause of its own: something to refuse at the target, or from outside.
+Undo nothing() {
+  return [] {};
+}
+
+void line_from_driver() {
+  char c;
+  do {
+    if (read(STDIN_FILENO, &c, 1) != 1) die("end of the driver");
+  } while (c != '\n');
+}
+
+void say(const char* text) { dprintf(STDOUT_FILENO, "%s\n", text); }
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::map<std::string, Undo (*)()> causes = {
+      {"AIO", aio},           {"CPU_TIMER", cpu_timer},
+      {"DEVICE_MAPPED", device_mapped}, {"FD_LIMIT", fd_limit},
+      {"GS_BASE", gs_base},   {"HUGETLB", hugetlb},
+      {"IO_URING", io_uring}, {"NOT_DUMPABLE", not_dumpable},
+      {"NOTHING", nothing},   {"PKEYS", pkeys},
+      {"SECCOMP", seccomp},   {"SETUID", setuid},
+      {"SHARED_FILE", shared_file},     {"SHARED_MM", shared_mm},
+      {"SHARED_WRITABLE", shared_writable}, {"TRACED", traced},
+      {"UFFD", uffd}};
+  const auto cause = argc == 2 ? causes.find(argv[1]) : causes.end();
+  if (cause == causes.end()) return 2;
+  const Undo undo = cause->second();
+  say("caused");
+  line_from_driver();
+  if (undo) {
+    undo();
+    say("cured");
+    line_from_driver();
+  }
+  say("right");
+  return 5;
+}
