@@ -44,16 +44,20 @@ std::string reason_against_preload(const std::vector<std::string>& command) {
   return "";
 }
 
-// A job that ended by SIGKILL may have been lost with a remote node: what the daemon knows of it.
+// A job that ended by SIGKILL may have been lost with a remote node: what the daemon knows of it. What happened
+// before it last changed its place is no reason for its end.
 void tell_loss(pid_t pid) {
   Answer answer = request({{"verb", "epitaph"}, {"pid", pid}, {"wait_ms", 2000}}, Milliseconds(4000));
   if (!answer.ok || !answer.data.is_array()) return;
+  std::string last;
   for (const Json& event : answer.data) {
     std::string kind = json_string_or(event, "kind", 32, "").value_or("");
-    if (kind != "lost" && kind != "note") continue;
-    complain(fmt::format("process {}: {}: {}", pid, json_string_or(event, "code", 64, "").value_or(""),
-                         json_string_or(event, "message", 1 << 16, "").value_or("")));
+    std::string code = json_string_or(event, "code", 64, "").value_or("");
+    if (kind == "moved" || kind == "home") last.clear();
+    if ((kind != "lost" && kind != "note") || code == "CAME_HOME") continue;
+    last = fmt::format("{}: {}", code, json_string_or(event, "message", 1 << 16, "").value_or(""));
   }
+  if (!last.empty()) complain(fmt::format("process {}: {}", pid, last));
 }
 
 }  // namespace

@@ -18,6 +18,7 @@
 #include <set>
 
 #include "libom/abi/layout.h"
+#include "common/proc/stat.h"
 #include "common/proc/sharers.h"
 
 namespace om {
@@ -172,7 +173,9 @@ Result<ProcessView> read_view(pid_t pid, const Status& leader, Findings& found) 
       view.threads.push_back(std::move(*thread));
   }
   if (view.threads.empty()) return Error{ESRCH, "it has ended"};
-  // A main thread that has called pthread_exit shows no memory; any other thread does.
+  // A main thread that has called pthread_exit shows no memory; any other thread does, as long as it lives. So
+  // the main thread comes first if it is there (numbers wrap around: it need not have the lowest).
+  std::stable_partition(view.threads.begin(), view.threads.end(), [pid](const Status& t) { return t.pid == pid; });
   pid_t alive = view.threads.front().pid;
   struct stat owner;
   if (::stat(proc::proc_path(alive, "maps").c_str(), &owner) == 0 &&
@@ -341,7 +344,18 @@ void inspect(pid_t pid, Findings& found, std::vector<Mapping>& lone_shared) {
     return found.add(kNoSuchProcess,
                      std::to_string(pid) + " is a thread of " + std::to_string(leader->tgid));
   }
-  if (leader->kernel_thread) return found.add(kNotPreloaded, "it is a kernel thread");
+  // A main thread that has called pthread_exit is a zombie until the last other thread has ended.
+  const bool main_gone = leader->state == 'Z' || leader->state == 'X';
+  if (main_gone) {
+    const auto tasks = proc::list_tasks(pid);
+    if (!tasks || tasks->size() <= 1) return found.add(kNoSuchProcess, "it has ended");
+  } else if (leader->kernel_thread) {
+    // A process on its way out has no memory either.
+    constexpr uint64_t kPfKthread = 0x200000;
+    const auto stat = proc::read_stat(pid);
+    if (!stat || !(stat->flags & kPfKthread)) return found.add(kNoSuchProcess, "it has ended");
+    return found.add(kNotPreloaded, "it is a kernel thread");
+  }
   if (::kill(pid, 0) != 0 && errno == EPERM) return found.add(kPermission);
 
   Result<ProcessView> view = read_view(pid, *leader, found);

@@ -256,9 +256,11 @@ Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& t) {
     put_regs(r, s);  // the call's own answer
     return plan;
   }
-  if (nr == SYS_futex) {
+  // Blocked on memory that is the body's from now on. All have absolute timeouts, but for FUTEX_WAIT.
+  constexpr uint64_t kFutexWaitv = 449, kFutexWait2 = 455;
+  if (nr == SYS_futex || nr == kFutexWaitv || nr == kFutexWait2) {
     if (is_restart(rax)) {
-      if (timed_relative_futex(r)) {
+      if (nr == SYS_futex && timed_relative_futex(r)) {
         r.rax = 0;
       } else {
         rewind(r, nr);
@@ -296,6 +298,7 @@ Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& t) {
     rewind(plan.resume, nr);
   } else if (rax == -EINTR) {
     plan.at_home = AtHome::kReissue;
+    plan.started_ns = static_cast<uint64_t>(now_ns() - static_cast<int64_t>(t.blocked_ms * kNsPerMs));
     plan.deadline_ns = deadline(target, nr, args, t.blocked_ms);
     rewind(plan.resume, nr);
   } else {

@@ -104,6 +104,7 @@ MoveRecord Mover::depart(const std::string& to) {
 }
 
 Step Mover::depart_steps(const std::string& to, MoveRecord& record) {
+  OM_STEP(fault("depart.inspect"));
   auto report = inspect_process(pid_);
   if (!report.reasons.empty()) return report.reasons.front();
   target_ = OM_STEP(open_target(pid_));
@@ -134,8 +135,9 @@ Step Mover::depart_steps(const std::string& to, MoveRecord& record) {
     request.setEpoch(home_.epoch);
     request.setHomeMonoNs(static_cast<int64_t>(now_ns(CLOCK_MONOTONIC)));
     request.setHomeRealNs(static_cast<int64_t>(now_ns(CLOCK_REALTIME)));
-    Step committed = Done{};
+    Step committed = fault("depart.detached");
     KJ_IF_MAYBE(exception, kj::runCatchingExceptions([&] {
+      if (!committed) return;
       auto answer = io_.provider->getTimer().timeoutAfter(kKeeperAnswers, request.send()).wait(io_.waitScope);
       committed = check(answer.getVerdict());
     })) {
@@ -146,6 +148,7 @@ Step Mover::depart_steps(const std::string& to, MoveRecord& record) {
       return committed.reason();
     }
   }
+  (void)fault_at("depart.committed");  // too late to fail: it can only be killed here
   record.freeze_ms = std::chrono::duration<double, std::milli>(Clock::now() - frozen).count();
   keeper_heard_ = Clock::now();
   start_tasks();
@@ -173,6 +176,7 @@ Step Mover::prepare_keeper(const std::string& to) {
   link_.expect(keys_);
   auto verdict = around_.need_guest(to, keys_, link_.port(), offer).wait(io_.waitScope);
   if (verdict) return *verdict;
+  OM_STEP(fault("depart.ask"));
   session_stream_ = io_.provider->getTimer().timeoutAfter(kKeeperArrives, link_.session()).wait(io_.waitScope);
   client_ = kj::heap<capnp::TwoPartyClient>(*session_stream_);
   keeper_ = client_->bootstrap().castAs<schema::Keeper>();
@@ -232,10 +236,12 @@ Step Mover::prepare_keeper(const std::string& to) {
     OM_STEP(check(answer.getVerdict()));
   }
   bulk_ = io_.provider->getTimer().timeoutAfter(kKeeperArrives, link_.bulk()).wait(io_.waitScope);
-  return Done{};
+  bulk_stale_ = false;
+  return fault("depart.prepared");
 }
 
 Step Mover::ship_frozen(StoppedProcess& stop, MoveRecord& record) {
+  OM_STEP(fault("depart.stop"));
   OM_MUST_VOID(target_->reread_maps());
   OM_STEP(settle_position(stop, *target_));
   plans_.clear();
@@ -257,9 +263,12 @@ Step Mover::ship_frozen(StoppedProcess& stop, MoveRecord& record) {
   }
   if (plans_.size() > home_.nslots) return refuse(ReasonCode::kInternal, "more threads than were prepared for, try again");
   OM_STEP(set_up_arena(stop));
+  OM_STEP(fault("depart.arena"));
   OM_STEP(ask_threads(stop));
+  OM_STEP(fault("depart.threads"));
   OM_STEP(choose_descriptors());
   OM_STEP(describe_memory());
+  OM_STEP(fault("depart.describe"));
   home_.epoch++;
 
   KJ_IF_MAYBE(keeper, keeper_) {
@@ -267,7 +276,9 @@ Step Mover::ship_frozen(StoppedProcess& stop, MoveRecord& record) {
     describe(request.initImage());
     auto answer = io_.provider->getTimer().timeoutAfter(kKeeperAnswers, request.send()).wait(io_.waitScope);
     OM_STEP(check(answer.getVerdict()));
+    OM_STEP(fault("depart.ship"));
     const Shipped shipped = OM_STEP(ship_pages());
+    OM_STEP(fault("depart.shipped"));
     record.pages = shipped.pages;
     record.bytes_raw = shipped.bytes;
     record.bytes_wire = shipped.wire;
@@ -279,7 +290,7 @@ Step Mover::ship_frozen(StoppedProcess& stop, MoveRecord& record) {
   io_.provider->getTimer()
       .timeoutAfter(kKeeperArrives, link_.channels(static_cast<uint32_t>(plans_.size())))
       .wait(io_.waitScope);
-  return Done{};
+  return fault("depart.channels");
 }
 
 bool Mover::is_in_arena(const StoppedThread& t) const {
@@ -531,7 +542,9 @@ Step Mover::connect_home(StoppedProcess& stop) {
     if (result != 0) return internal(Error{static_cast<int>(-result), "libom's preparation"});
     return Done{};
   };
-  Step done = run(kRemoteConnect);
+  Step done = fault("depart.connect");
+  if (done.ok()) done = run(kRemoteConnect);
+  if (done.ok()) done = fault("depart.take");
   if (done.ok()) {
     std::vector<std::pair<uint32_t, UniqueFd>> channels;
     for (uint32_t i = 0; i < plans_.size(); i++) channels.emplace_back(i, link_.take_channel(i));
@@ -541,7 +554,7 @@ Step Mover::connect_home(StoppedProcess& stop) {
   if (lift) ::prlimit(pid_, RLIMIT_NOFILE, &nofile, nullptr);
   if (!done) return done.reason();
   home_ = OM_MUST(target_->home());
-  return Done{};
+  return fault("depart.taken");
 }
 
 // The point of no return at home: every thread gets its executor.
@@ -582,6 +595,7 @@ Step Mover::send_home_away(StoppedProcess& stop) {
     std::copy(std::begin(plan.state.args), std::end(plan.state.args), e.exec_args);
     e.transplanted = 1;
     e.deadline_ns = plan.deadline_ns;
+    e.started_ns = plan.started_ns;
     const SyscallDesc& desc = syscall_desc(e.nr);
     for (unsigned n = 0; n < desc.nargs; n++) {
       const ArgDesc& arg = arg_desc(desc, find_command(desc, e.program_args), n);
@@ -616,16 +630,22 @@ Step Mover::send_home_away(StoppedProcess& stop) {
     // The mask first: the registers before are libom's, with a frame. Until the phase says so no executor serves.
     OM_MUST_VOID(t.tracee.set_signal_mask(plan.state.sigmask));
     OM_MUST_VOID(t.tracee.set_regs(r));
+    if (i == 0) OM_STEP(fault("depart.registers"));
   }
   home_.phase = kHomeAway;
   OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, phase), home_.phase));
+  OM_STEP(fault("depart.decided"));
   stop.detach();
   return Done{};
 }
 
 // After a failure in connect_home or send_home_away: dispositions and descriptors as they were.
 void Mover::undo_home(StoppedProcess& stop) {
-  if (!socket_ || socket_->session() < 0) return;
+  auto native = [this] {
+    home_.phase = kHomeNative;
+    (void)target_->put_home_field(offsetof(HomeState, phase), home_.phase);
+  };
+  if (!socket_ || socket_->session() < 0) return native();
   StoppedThread& t = stop.threads().front();
   const uint64_t stack = stack_of(t, 0);
   (void)stop.run(t, *target_, stack, kRemoteRestore, 0, [&]() -> Result<bool> {
@@ -650,8 +670,7 @@ void Mover::undo_home(StoppedProcess& stop) {
       (void)stop.call(thread, *target_, stack_of(thread, i), SYS_sigaltstack, {scratch, 0});
     }
   }
-  home_.phase = kHomeNative;
-  (void)target_->put_home_field(offsetof(HomeState, phase), home_.phase);
+  native();
 }
 
 }  // namespace om::deputy

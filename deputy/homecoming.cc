@@ -69,18 +69,17 @@ bool has_own_mask(uint32_t nr) {
 }
 
 // The remaining time of a reissued call goes where its timeout argument is.
-void shorten(user_regs_struct& r, uint32_t nr, uint64_t deadline_ns, uint64_t timespec_address, const ProcessMemory& memory) {
-  if (deadline_ns == 0) return;
+void shorten(user_regs_struct& r, uint32_t nr, uint64_t deadline_ns) {
+  if (deadline_ns == 0 || (nr != SYS_epoll_wait && nr != SYS_epoll_pwait)) return;
   const auto now = static_cast<int64_t>(now_ns(CLOCK_MONOTONIC));
   const int64_t left = std::max<int64_t>(static_cast<int64_t>(deadline_ns) - now, 0);
-  if (nr == SYS_epoll_wait || nr == SYS_epoll_pwait) {
-    r.r10 = static_cast<uint64_t>((left + 999999) / 1000000);
-    return;
-  }
-  const int64_t ts[2] = {left / 1000000000, left % 1000000000};
-  if (!memory.put(timespec_address, ts)) return;
-  if (nr == SYS_rt_sigtimedwait) r.rdx = timespec_address;
-  if (nr == SYS_epoll_pwait2 || nr == SYS_semtimedop) r.r10 = timespec_address;
+  r.r10 = static_cast<uint64_t>((left + 999999) / 1000000);
+}
+
+// A call whose remaining time the program's memory has no place for: libom goes on with it at home.
+bool ends_in_libom(const HomeExec& e, uint32_t nr) {
+  const bool points_at_time = nr == SYS_rt_sigtimedwait || nr == SYS_epoll_pwait2 || nr == SYS_semtimedop;
+  return e.done > 0 || e.exec_nr != e.nr || (points_at_time && e.deadline_ns != 0);
 }
 
 }  // namespace
@@ -117,6 +116,7 @@ MoveRecord Mover::come_home() {
 Step Mover::come_home_steps(MoveRecord& record) {
   if (!away_) return refuse(ReasonCode::kAlreadyThere, "{}", home_node_);
   OM_STEP(wait_for_keeper());
+  OM_STEP(fault("return.begin"));
   KJ_IF_MAYBE(present, keeper_) {
     schema::Keeper::Client held = *present;  // keeper_ changes when the session is lost
     schema::Keeper::Client* keeper = &held;
@@ -134,7 +134,10 @@ Step Mover::come_home_steps(MoveRecord& record) {
       });
     };
     Step step = check(body.getVerdict());
-    if (!step) return step.reason();
+    if (!step) {
+      resume_body();
+      return step.reason();
+    }
     auto state = body.getState();
     record.threads = state.getThreads().size();
 
@@ -146,7 +149,8 @@ Step Mover::come_home_steps(MoveRecord& record) {
     const uint32_t hold = 1;
     const uint32_t session = sessions_;
     (void)target_->put_home_field(offsetof(HomeState, hold), hold);
-    auto stopped = StoppedProcess::stop(pid_, {.settle_signals = false});
+    step = fault("return.hold");
+    auto stopped = step.ok() ? StoppedProcess::stop(pid_, {.settle_signals = false}) : Verdict<StoppedProcess>(step.reason());
     auto let_go = [this] {
       const uint32_t off = 0;
       if (target_ && home_.phase == kHomeAway) (void)target_->put_home_field(offsetof(HomeState, hold), off);
@@ -158,7 +162,9 @@ Step Mover::come_home_steps(MoveRecord& record) {
     }
     StoppedProcess& stop = *stopped;
     KJ_DEFER(let_go());  // before the threads run on, also after an exception
-    step = settle_executors(stop);
+    step = fault("return.stop");
+    if (step.ok()) step = settle_executors(stop);
+    if (step.ok()) step = fault("return.settled");
     if (step.ok()) step = restore_memory(stop, state, record);
     // Another session meanwhile: the body has been told to go on.
     if (step.ok() && (keeper_ == nullptr || session != sessions_)) step = refuse(ReasonCode::kTargetUnreachable, "{}", at_);
@@ -197,6 +203,7 @@ Step Mover::come_home_steps(MoveRecord& record) {
 
 // Every Call that the body has sent must have reached home; it is then executing, or executed.
 Step Mover::wait_for_calls(schema::BodyImage::Reader body) {
+  OM_STEP(fault("return.calls"));
   const Deadline deadline = Clock::now() + kCallsArrive;
   home_ = OM_MUST(target_->home());
   std::vector<bool> seen(home_.nslots, false);
@@ -234,7 +241,12 @@ Step Mover::settle_executors(StoppedProcess& stop) {
       const auto slot = static_cast<uint32_t>((t.regs.rsp - lo) / kSlotSize);
       const HomeThread h = OM_MUST(target_->thread(arena_, slot));
       const auto rax = static_cast<int64_t>(t.regs.rax);
-      bool stable = h.phase == kExecIdle || h.phase == kExecHeld || h.phase == kExecFetch;
+      bool stable = h.phase == kExecIdle || h.phase == kExecHeld;
+      // On the way to a new channel: where it has no descriptor but those with numbers of libom's.
+      if (h.phase == kExecFetch) {
+        stable = t.in_call() && is_restart(rax) &&
+                 (t.regs.orig_rax == SYS_nanosleep || t.regs.orig_rax == SYS_restart_syscall || t.regs.orig_rax == SYS_recvmsg);
+      }
       // A twin whose body thread has ended: its slot is free when it is gone, not before.
       if (h.call.nr == kNrExitTwin && h.call.finished && h.phase != kExecHeld) stable = false;
       if (h.phase == kExecCall) {
@@ -326,6 +338,7 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
   OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, dropped), home_.dropped));
   const uint64_t none = 0;
   OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, drop_failed), none));
+  OM_STEP(fault("return.drop"));
   OM_STEP(remote(kRemoteDrop, 1));
   // Pages that still have old contents would show where the body has zeros.
   const HomeState after = OM_MUST(target_->home());
@@ -344,12 +357,15 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
     // Frames until the end mark; the answer comes behind it.
     std::vector<std::byte> buffer(kBulkMaxBytes);
     uint64_t frames = 0;
+    bool missing = false;
     for (;;) {
       BulkHeader h{};
       io_.provider->getTimer().timeoutAfter(kKeeperAnswers, bulk_->read(&h, sizeof h)).wait(io_.waitScope);
       record.bytes_wire += sizeof h;
+      OM_STEP(fault("return.page"));
       if (h.kind == kBulkEnd) {
-        if (h.address != frames) return refuse(ReasonCode::kInternal, "pages are missing");
+        // The keeper says why in its answer.
+        missing = h.address != frames;
         break;
       }
       const bool expected = std::any_of(parts.begin(), parts.end(), [&](const Part& p) {
@@ -375,8 +391,9 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
     }
     auto collected = io_.provider->getTimer().timeoutAfter(kKeeperAnswers, kj::mv(answer)).wait(io_.waitScope);
     OM_STEP(check(collected.getVerdict()));
+    if (missing) return refuse(ReasonCode::kInternal, "pages are missing");
   }
-  return Done{};
+  return fault("return.memory");
 }
 
 // A stack for code of ours that the stopped thread is to run: the slot's, below what its executor uses.
@@ -483,15 +500,14 @@ Verdict<Mover::Return> Mover::plan_return(const StoppedThread& t, const HomeThre
     }
     return r;
   }
-  if (e.done > 0) {
+  if (ends_in_libom(e, nr)) {
     r.late = true;
     return r;
   }
   if (rax == -EINTR) {
     // The kernel has forgotten how long it had waited: it is issued again with what remains.
     rewind();
-    shorten(r.regs, nr, e.deadline_ns, target_->thread_address(arena_, h.slot) + offsetof(HomeThread, timespec),
-            target_->memory);
+    shorten(r.regs, nr, e.deadline_ns);
     return r;
   }
   // Restarted by the kernel at the program's own instruction, with the program's own arguments.
@@ -533,6 +549,7 @@ Step Mover::restore_threads(StoppedProcess& stop, const std::vector<ThreadState>
     items.push_back(std::move(item));
   }
   if (items.size() != states.size()) return refuse(ReasonCode::kInternal, "threads of home and body do not match");
+  OM_STEP(fault("return.threads"));
 
   StoppedThread& first = *items.front().thread;
   for (Item& item : items) {
@@ -545,11 +562,14 @@ Step Mover::restore_threads(StoppedProcess& stop, const std::vector<ThreadState>
     OM_MUST_VOID(target_->memory.put(slot + kSlotReturn, *item.state));
     OM_MUST_VOID(target_->memory.write(slot + kSlotFrame + kFrameXsave, *item.xsave));
   }
+  OM_STEP(fault("return.applied"));
   if (home_.phase != kHomeReturning) OM_STEP(add_cpu_time(cpu_ns, states));
   // From here on there is no way back: what fails now is completed by another deputy.
   home_.phase = kHomeReturning;
   OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, phase), home_.phase));
-  if (Step left = leave_libom(stop, items); !left) {
+  Step left = fault("return.decided");
+  if (left.ok()) left = leave_libom(stop, items);
+  if (!left) {
     log_error("mover", "process {}: the return has to be completed by another deputy: {}", pid_, left.reason().message());
     ::_exit(1);
   }
@@ -615,7 +635,9 @@ Step Mover::leave_libom(StoppedProcess& stop, std::vector<Item>& items) {
     h.state = kSlotFree;
     h.frame_valid = kFrameNone;
     OM_MUST_VOID(target_->put_thread(arena_, h.slot, h));
+    if (&item == &items.front()) OM_STEP(fault("return.leave"));
   }
+  OM_STEP(fault("return.left"));
   home_.phase = kHomeNative;
   home_.hold = 0;
   OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, phase), home_.phase));

@@ -160,6 +160,7 @@ class Mover {
   Step wait_for_keeper();
   void greet_keeper();
   void look_for_exec();
+  void break_session();
   void kick_all();
   void start_tasks();
   kj::Promise<void> watch_fd(int fd);

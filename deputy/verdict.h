@@ -11,6 +11,7 @@
 #include <utility>
 #include <variant>
 
+#include "common/fault.h"
 #include "common/reasons.h"
 #include "common/result.h"
 
@@ -42,6 +43,11 @@ using Step = Verdict<Done>;
 template <class... Args>
 Reason refuse(ReasonCode code, fmt::format_string<Args...> format, Args&&... args) {
   return Reason{code, fmt::format(format, std::forward<Args>(args)...)};
+}
+// A step that fails on demand (common/fault.h).
+inline Verdict<Done> fault(std::string_view step) {
+  if (!fault_at(step)) return Done{};
+  return Reason{ReasonCode::kInternal, fault_text(step)};
 }
 // Something of ours or of the system failed: what, with errno.
 inline Reason internal(const Error& error) { return Reason{ReasonCode::kInternal, error.text()}; }

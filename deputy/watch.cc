@@ -235,8 +235,7 @@ kj::Promise<void> Mover::tick() {
       look_for_exec();
     }
     if (keeper_ != nullptr && Clock::now() - keeper_heard_ > kSilence && session_stream_.get() != nullptr) {
-      session_stream_->abortRead();
-      session_stream_->shutdownWrite();
+      break_session();
       keeper_heard_ = Clock::now();
     }
     if (want_home_) happened();
@@ -394,10 +393,14 @@ void Mover::disconnect() {
 
 void Mover::cut(const std::string& what) {
   if (what == "channels" || what == "all") link_.cut_channels();
-  if ((what == "session" || what == "all") && session_stream_.get() != nullptr) {
-    session_stream_->abortRead();
-    session_stream_->shutdownWrite();
-  }
+  if (what == "session" || what == "all") break_session();
+}
+
+void Mover::break_session() {
+  if (session_stream_.get() == nullptr || keeper_ == nullptr) return;
+  // The other end may have been faster.
+  kj::runCatchingExceptions([&] { session_stream_->abortRead(); });
+  kj::runCatchingExceptions([&] { session_stream_->shutdownWrite(); });
 }
 
 }  // namespace om::deputy

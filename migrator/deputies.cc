@@ -171,8 +171,8 @@ void Deputies::gone(pid_t pid, bool clean, std::string how) {
   entry.closed = true;
   bool was_home = entry.last_state == DeputyLink::State::kHome;
   if (!clean && !was_home && entry.session && entry.adoptions < kMaxAdoptions && entry.process.alive()) {
-    events_.add({"note", pid, entry.session->at, "DEPUTY_LOST",
-                 fmt::format("the deputy of process {} has gone ({}), another one takes over", pid, how)});
+    events_.add({"adopt", pid, entry.session->at, "",
+                 fmt::format("its deputy has gone ({}), another one takes over", how)});
     adopt_later(pid);
     return handlers_.on_gone(pid, clean);
   }

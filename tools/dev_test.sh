@@ -59,6 +59,15 @@ verb_test() {
   run_tests "$OM_BUILD" "$suite" "${rest[@]}"
 }
 
+# compile_hosted DIRECTORY: all programs but the behaviours, which are most of the work and never instrumented.
+compile_hosted() {
+  local programs
+  mapfile -t programs < <(for rule in c_LINKER cpp_LINKER; do
+    ninja -C "$1" -t targets rule "$rule"
+  done | grep -v '^test/behaviour/')
+  compile "$1" "${programs[@]}" cli/openmosix
+}
+
 # sanitized NAME SANITIZERS SUITES [meson test argument...]: hosted code instrumented, freestanding code and
 # the programs that are moved as ever.
 sanitized() {
@@ -67,7 +76,7 @@ sanitized() {
   readable_by_others || run_in_readable_copy "$name" "$@"
   need_packages build test
   configure "$directory" "-Db_sanitize=$sanitizers" -Db_lundef=false -Dbench=false -Dmode=release
-  compile "$directory"
+  compile_hosted "$directory"
   for suite in $suites; do arguments+=(--suite "$suite"); done
   if (($# > 0)); then arguments=("$@"); fi
   run_tests "$directory" quick "${arguments[@]}" --timeout-multiplier 3
@@ -89,7 +98,7 @@ verb_cover() {
   readable_by_others || run_in_readable_copy cover "$@"
   need_packages build test
   configure "$directory" -Db_coverage=true -Dbench=false -Dmode=release
-  compile "$directory"
+  compile_hosted "$directory"
   find "$directory" -name '*.gcda' -delete
   # Tests started by root run as another user, who writes the counts beside the objects.
   if ((EUID == 0)); then find "$directory" -name '*.p' -type d -exec chmod a+rwX {} +; fi

@@ -3,7 +3,8 @@
 // How sendmsg, recvmsg, sendmmsg and recvmmsg travel (the generic rows cannot describe nested pointers).
 //
 //   ins:   u64 message count, then per message a WireMsg, and for sending: name, control, data
-//   outs:  u64 message count, then per message a WireMsg, and for receiving: name, control, data
+//   outs:  u64 message count, then per message a WireMsg, and for receiving: name, control, data;
+//          of recvmmsg with a timeout what is left of it (struct timespec)
 //
 // Every variable part is padded to 8 bytes. For receiving, the WireMsg of the Call states capacities, the one
 // of the Return what was filled in.

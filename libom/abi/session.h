@@ -135,6 +135,7 @@ struct HomeExec {
   uint32_t timed;            // H: the call may have waited: its Return says home's time
   Range program_memory;      // H: what of the program's memory at home the call uses while it blocks; a drop
                              // leaves it alone
+  uint64_t started_ns;       // CLOCK_MONOTONIC when a socket call began, 0 unknown: H, D for a transplanted call
   uint64_t done;             // H: bytes of a transfer that stops of ours have cut into pieces
 };
 

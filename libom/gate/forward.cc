@@ -9,6 +9,7 @@
 // sequence number is taken; after that only a Return ends it.
 #include "libom/abi/kernel.h"
 #include "libom/gate/channel.h"
+#include "libom/gate/transfer.h"
 #include "libom/gate/vdso.h"
 #include "libom/safe/atomic.h"
 #include "libom/safe/lock.h"
@@ -22,159 +23,9 @@ namespace {
 
 using safe::round8;
 
-constexpr uint64_t kZeroPad[2] = {0, 0};
-constexpr uint64_t kMaxTransfer = 16u << 20;  // one Call's payload; longer transfers: long_transfer()
-
-// Answers of attempt() that are neither a result nor kPark: nothing was sent, no sequence number is used.
-constexpr long kTooLong = -5010;   // more bytes than a Call may have
-constexpr long kOnlyHome = -5011;  // memory that only the kernel at home can judge, next to the program
-
 template <class T>
 T* pointer(uint64_t address) {
   return reinterpret_cast<T*>(address);
-}
-
-// ------------------------------------------------------------------------------------------- sending
-
-void add_piece(Ins& ins, uint64_t address, uint64_t bytes) {
-  if (bytes == 0) return;
-  ins.piece[ins.count++] = {address, bytes};
-  ins.bytes += bytes;
-}
-
-void end_argument(Ins& ins) {
-  const uint64_t pad = round8(ins.bytes) - ins.bytes;
-  add_piece(ins, reinterpret_cast<uint64_t>(kZeroPad), pad);
-}
-
-// Room for the u64 byte counts that precede some payloads.
-struct Scratch {
-  uint64_t totals[6];
-};
-
-// `cut`: of a longer vector the first kMaxTransfer bytes are transferred.
-long add_iov(Ins& ins, Scratch& scratch, uint32_t arg, const uint64_t args[6], const ArgDesc& desc, bool cut,
-             uint32_t& bad) {
-  const uint64_t n = args[desc.len_arg];
-  uint64_t& total = scratch.totals[arg];
-  total = 0;
-  const bool valid = n <= safe::kMaxIov && args[arg] != 0;
-  const InsPiece head{reinterpret_cast<uint64_t>(&total), 8};
-  add_piece(ins, head.address, head.bytes);
-  if (!valid) return 0;
-  for (uint64_t i = 0; i < n; i++) {
-    k::Iovec v;
-    if (om_copy(&v, pointer<void>(args[arg] + i * sizeof v), sizeof v) != 0) {
-      // As the kernel: without the whole vector nothing is transferred.
-      if (ins.piece[ins.count - 1].address != head.address) return kOnlyHome;
-      ins.count--;
-      ins.bytes -= 8;
-      bad |= 1u << arg;
-      return 0;
-    }
-    if (static_cast<int64_t>(v.len) < 0) return kOnlyHome;
-    if (v.len > kMaxTransfer - total) {
-      if (!cut) return kTooLong;
-      v.len = kMaxTransfer - total;
-    }
-    if (desc.len == LenKind::kIov) {
-      add_piece(ins, v.base, v.len);
-    } else if (v.len > 0 && (om_touch(pointer<void>(v.base)) != 0 || om_touch(pointer<void>(v.base + v.len - 1)) != 0)) {
-      return kOnlyHome;
-    }
-    total += v.len;
-  }
-  end_argument(ins);
-  return 0;
-}
-
-// What the call reads. A pointer that cannot be read at its first byte is noted in `bad`: home hands the
-// kernel one that is as bad, so that the order of its checks is the kernel's own. 0, kTooLong or kOnlyHome.
-long build_ins(const SyscallDesc& desc, const uint64_t args[6], Ins& ins, Scratch& scratch, bool cut,
-               uint32_t& bad) {
-  ins.count = 0;
-  ins.bytes = 0;
-  for (uint32_t i = 0; i < desc.nargs; i++) {
-    const ArgDesc& a = desc.args[i];
-    if (a.kind == ArgKind::kStr) {
-      if (args[i] == 0) continue;
-      // Without a NUL within the bound, all of it travels: the kernel at home has the right errno for it.
-      long n = om_string_length(pointer<char>(args[i]), a.elem);
-      if (n == -k::kENAMETOOLONG) n = a.elem;
-      if (n < 0) {
-        bad |= 1u << i;
-        continue;
-      }
-      add_piece(ins, args[i], static_cast<uint64_t>(n));
-      end_argument(ins);
-    } else if (a.kind == ArgKind::kBuf && (a.len == LenKind::kIov || a.len == LenKind::kIovRet)) {
-      const long r = add_iov(ins, scratch, i, args, a, cut, bad);
-      if (r < 0) return r;
-    } else if (a.kind == ArgKind::kBuf && args[i] != 0 && safe::goes_in(a) && !safe::is_idle_length(desc, args, i)) {
-      uint64_t deref = 0;
-      if (safe::needs_deref(a)) {
-        uint32_t v = 0;
-        if (args[a.len_arg] != 0) om_copy(&v, pointer<void>(args[a.len_arg]), 4);
-        deref = v;
-      }
-      const uint64_t n = safe::cap_bytes(a, args, deref);
-      if (n > 0 && om_peek(pointer<void>(args[i])) != 0) {
-        bad |= 1u << i;
-        continue;
-      }
-      if (n > kMaxTransfer) return kTooLong;
-      if (safe::needs_deref(a)) {
-        scratch.totals[i] = n;
-        add_piece(ins, reinterpret_cast<uint64_t>(&scratch.totals[i]), 8);
-      }
-      add_piece(ins, args[i], n);
-      end_argument(ins);
-    }
-  }
-  return 0;
-}
-
-// Is argument `i` memory whose outputs say their length, or one that states it, or one that comes back in any
-// case: for a call that waits, what a bad one changes is not carried over a move.
-bool is_delicate(const SyscallDesc& desc, uint32_t i) {
-  if (safe::needs_deref(desc.args[i]) || (desc.args[i].flags & kArgOutAlways) != 0) return true;
-  for (uint32_t b = 0; b < desc.nargs; b++) {
-    const ArgDesc& a = desc.args[b];
-    if (a.kind == ArgKind::kBuf && safe::needs_deref(a) && a.len_arg == i) return true;
-  }
-  return false;
-}
-
-// The first byte of every output must be writable, or home would execute a call whose result is lost; of
-// transfers, which may be done in part, the last one as well. 0, kTooLong or kOnlyHome; `bad` as build_ins.
-long probe_outs(const SyscallDesc& desc, const uint64_t args[6], uint32_t& bad) {
-  for (uint32_t i = 0; i < desc.nargs; i++) {
-    const ArgDesc& a = desc.args[i];
-    if (a.kind != ArgKind::kBuf || args[i] == 0 || !safe::comes_out(a) || a.len == LenKind::kIovRet) continue;
-    if (safe::is_idle_length(desc, args, i) || (bad & 1u << i) != 0) continue;
-    uint64_t n = 1;
-    if (safe::needs_deref(a)) {
-      uint32_t room = 0;
-      if (args[a.len_arg] == 0 || om_copy(&room, pointer<void>(args[a.len_arg]), 4) != 0) continue;
-      n = room;
-    } else {
-      n = safe::cap_bytes(a, args, 0);
-    }
-    if (n == 0) continue;
-    if (om_touch(pointer<void>(args[i])) != 0) {
-      if (safe::goes_in(a)) return kOnlyHome;  // readable: the kernel finds out when it writes
-      bad |= 1u << i;
-      continue;
-    }
-    if (safe::needs_deref(a)) continue;
-    if (n > kMaxTransfer) return kTooLong;
-    if (a.len == LenKind::kRet && om_touch(pointer<void>(args[i] + n - 1)) != 0) return kOnlyHome;
-  }
-  if (bad != 0 && desc.home_fn != 0) return kOnlyHome;  // its function at home looks at the memory
-  for (uint32_t i = 0; i < desc.nargs && (desc.effects & kEffBlock) != 0; i++) {
-    if ((bad & 1u << i) != 0 && is_delicate(desc, i)) return kOnlyHome;
-  }
-  return 0;
 }
 
 safe::ForwardParams make_params(const BodyThread* t, uint32_t nr, const uint64_t args[6], uint64_t seq) {
@@ -187,8 +38,6 @@ safe::ForwardParams make_params(const BodyThread* t, uint32_t nr, const uint64_t
   for (int i = 0; i < 6; i++) p.a[i] = args[i];
   return p;
 }
-
-// ------------------------------------------------------------------------------------------ receiving
 
 long scatter(BodyThread* t, const ArgDesc& desc, uint32_t arg, uint64_t bytes) {
   const uint64_t* args = t->call_args;
@@ -448,10 +297,7 @@ void begin_call(BodyThread* t, uint32_t nr, const uint64_t args[6]) {
 
 }  // namespace
 
-namespace {
-
-// Home has not executed the call, because only the program itself can: it comes home. Signals that came with
-// this answer are delivered first, and the program makes the call again.
+// Context: gate
 long after_answer(GateCall& c, long result) {
   if (!c.go_home) return result;
   c.go_home = 0;
@@ -460,8 +306,8 @@ long after_answer(GateCall& c, long result) {
   return come_home(c);
 }
 
-// One Call by its row. Result, kPark, kTooLong or kOnlyHome.
-[[gnu::noinline]] long attempt(GateCall& c, uint32_t nr, const SyscallDesc& desc, bool cut) {
+// Context: gate
+long attempt(GateCall& c, uint32_t nr, const SyscallDesc& desc, bool cut) {
   BodyThread* t = c.thread;
   if (t->kick && !c.hold) return kPark;
   Ins ins;
@@ -474,8 +320,6 @@ long after_answer(GateCall& c, long result) {
   r = transact(c, &desc, &ins, c.hold != 0);
   return r;
 }
-
-}  // namespace
 
 // Context: gate
 long forward_as(GateCall& c, uint32_t nr, const SyscallDesc& desc) {
@@ -500,105 +344,6 @@ void note_descriptor(const SyscallDesc& desc, long result) {
   safe::store_release(&g_body.fd_size, size);
 }
 
-// How a long transfer is taken apart.
-struct LongShape {
-  bool any;         // it can be
-  bool vector;      // argument 1 is an iovec, argument 2 their number; else a buffer and its length
-  bool positioned;  // argument 3 is the offset, unless it is -1 and the call allows that
-  uint64_t flags;   // of the message, or those of a vector that forbid pieces
-};
-
-LongShape long_shape(const GateCall& c) {
-  const uint64_t* a = c.args;
-  switch (c.nr) {
-    case kNr_read:
-    case kNr_write:
-      return {true, false, false, 0};
-    case kNr_pread64:
-    case kNr_pwrite64:
-      return {true, false, true, 0};
-    case kNr_sendto:
-    case kNr_recvfrom:
-      return {true, false, false, a[3]};
-    case kNr_readv:
-    case kNr_writev:
-      return {true, true, false, 0};
-    case kNr_preadv:
-    case kNr_pwritev:
-      return {true, true, true, 0};
-    case kNr_preadv2:
-    case kNr_pwritev2:
-      return {a[5] == 0, true, a[3] != ~uint64_t{0}, 0};
-    default:
-      return {false, false, false, 0};
-  }
-}
-
-// The elements of [v, v + n) that hold the bytes [from, from + room), shortened to these. Their number.
-uint64_t part_of_vector(uint64_t v, uint64_t n, uint64_t from, uint64_t room, k::Iovec* to) {
-  uint64_t count = 0;
-  for (uint64_t i = 0; i < n && room > 0; i++) {
-    k::Iovec e;
-    if (om_copy(&e, pointer<void>(v + i * sizeof e), sizeof e) != 0) break;
-    const uint64_t skip = e.len < from ? e.len : from;
-    from -= skip;
-    e.base += skip;
-    e.len = e.len - skip < room ? e.len - skip : room;
-    room -= e.len;
-    if (e.len > 0) to[count++] = e;
-  }
-  return count;
-}
-
-// A transfer in pieces, as long as each is done in full. What the earlier ones transferred is on this stack:
-// the thread waits without standing still for a stop (c.hold), so home allows this for files and memory only.
-[[gnu::noinline]] long in_pieces(GateCall& c, const LongShape& shape) {
-  constexpr uint64_t kMaxRw = 0x7ffff000;  // MAX_RW_COUNT
-  k::Iovec part[safe::kMaxIov];
-  const uint64_t at = c.args[1], n = c.args[2];
-  uint64_t done = 0;
-  c.hold = 1;
-  while (done < kMaxRw) {
-    uint64_t want = kMaxRw - done < kMaxTransfer ? kMaxRw - done : kMaxTransfer;
-    if (shape.vector) {
-      c.args[1] = reinterpret_cast<uint64_t>(part);
-      c.args[2] = part_of_vector(at, n, done, want, part);
-      if (c.args[2] == 0) break;
-    } else {
-      if (n - done < want) want = n - done;
-      if (want == 0) break;
-      c.args[1] = at + done;
-      c.args[2] = want;
-    }
-    const long r = attempt(c, c.nr, *c.desc, true);
-    if (r < 0 && done == 0) return r == kOnlyHome || r == kTooLong ? come_home(c) : after_answer(c, r);
-    if (r <= 0) break;  // what has been transferred is the result
-    done += static_cast<uint64_t>(r);
-    if (shape.positioned) c.args[3] += static_cast<uint64_t>(r);
-    uint64_t asked = shape.vector ? 0 : want;
-    for (uint64_t i = 0; shape.vector && i < c.args[2]; i++) asked += part[i].len;
-    if (static_cast<uint64_t>(r) < asked) break;
-  }
-  return static_cast<long>(done);
-}
-
-// More bytes than a Call may have. What the descriptor is decides (kNrTransfer).
-long long_transfer(GateCall& c) {
-  const LongShape shape = long_shape(c);
-  if (!shape.any) return come_home(c);
-  switch (transfer_kind(c, shape.flags)) {
-    case kTransferPieces:
-      return in_pieces(c, shape);
-    case kTransferOne: {
-      if (!shape.vector) c.args[2] = kMaxTransfer;
-      const long r = attempt(c, c.nr, *c.desc, true);
-      return r == kTooLong || r == kOnlyHome ? come_home(c) : after_answer(c, r);
-    }
-    default:
-      return come_home(c);
-  }
-}
-
 }  // namespace
 
 // Context: gate
@@ -612,12 +357,6 @@ long forward(GateCall& c) {
   if (r == kOnlyHome) return come_home(c);
   if (r > 0) note_descriptor(*c.desc, r);
   return after_answer(c, r);
-}
-
-// Context: gate
-long transfer_kind(GateCall& c, uint64_t message_flags) {
-  const uint64_t args[6] = {c.args[0], c.nr, message_flags, 0, 0, 0};
-  return call_home(c, kNrTransfer, args, true);
 }
 
 // Context: gate

@@ -77,9 +77,47 @@ long gate_pselect6(GateCall& c) {
   return forward(c);
 }
 
-// Wait queues on other words than one 32-bit futex: rare enough to be served at home.
+// The header says which version of the data is meant: the first one has half of it.
 // Context: gate
-long gate_futex2(GateCall& c) { return come_home(c); }
+long gate_caps(GateCall& c) {
+  constexpr uint32_t kVersion2 = 0x20071026, kVersion3 = 0x20080522;
+  uint32_t version = 0;
+  const bool known = om_copy(&version, reinterpret_cast<void*>(c.args[0]), 4) == 0;
+  return known && (version == kVersion2 || version == kVersion3) ? forward(c) : come_home(c);
+}
+
+// The structure begins with its size. Longer ones than this kernel interface has are answered by a change of it.
+// Context: gate
+long gate_sched_setattr(GateCall& c) {
+  constexpr uint32_t kFirst = 48, kKnown = 56;
+  uint32_t size = 0;
+  const bool known = om_copy(&size, reinterpret_cast<void*>(c.args[1]), 4) == 0;
+  return known && size >= kFirst && size <= kKnown ? forward(c) : come_home(c);
+}
+
+// Only reading has a buffer; the other commands do not look at the pointer.
+// Context: gate
+long gate_syslog(GateCall& c) {
+  constexpr uint64_t kRead = 2, kReadClear = 4;
+  if (c.args[0] < kRead || c.args[0] > kReadClear) c.args[1] = 0;
+  return forward(c);
+}
+
+// Notification by a thread: what the C library tells it is behind a pointer in the event.
+// Context: gate
+long gate_mq_notify(GateCall& c) {
+  constexpr int32_t kSigevThread = 2;
+  int32_t how = 0;
+  if (c.args[1] != 0 && om_copy(&how, reinterpret_cast<void*>(c.args[1] + 12), 4) != 0) return come_home(c);
+  return how == kSigevThread ? come_home(c) : forward(c);
+}
+
+// Both are threads at home, as every other process is. One command has a pointer.
+// Context: gate
+long gate_kcmp(GateCall& c) {
+  constexpr uint64_t kEpollTarget = 7;
+  return c.args[2] == kEpollTarget ? come_home(c) : forward(c);
+}
 
 // A signal that would dump core is raised at home, where the memory is then complete.
 // Context: gate
@@ -136,36 +174,25 @@ long forward_row(GateCall& c) {
 
 // Context: gate
 long gate_prctl(GateCall& c) {
-  constexpr uint32_t kSetName = 15, kSetTimerslack = 29, kGetTidAddress = 40, kSetVma = 0x53564d41;
+  constexpr uint32_t kSetName = 15, kGetTidAddress = 40;
   switch (static_cast<uint32_t>(c.args[0])) {
     case kSetName: {
       // As the kernel: at most 16 bytes are looked at, and a name without a NUL among them is cut.
       char name[16] = {};
       if (om_copy(name, reinterpret_cast<void*>(c.args[1]), 1) != 0) return -k::kEFAULT;
-      for (int i = 0; i < 15 && om_copy(&name[i], reinterpret_cast<void*>(c.args[1] + static_cast<uint64_t>(i)), 1) == 0 && name[i] != 0; i++) {
+      for (uint64_t i = 0; i < 15; i++) {
+        if (om_copy(&name[i], reinterpret_cast<void*>(c.args[1] + i), 1) != 0 || name[i] == 0) break;
       }
       name[15] = 0;
       c.args[1] = reinterpret_cast<uint64_t>(name);
       c.hold = 1;  // the name is on this stack: the thread does not move while it waits
       return forward_row(c);
     }
-    case kSetTimerslack:
     case kGetTidAddress:
-      if (static_cast<uint32_t>(c.args[0]) == kGetTidAddress) {
-        return om_copy(reinterpret_cast<void*>(c.args[1]), &c.thread->ctid, 8) == 0 ? 0 : -k::kEFAULT;
-      }
-      return call_home(c, c.nr, c.args);
-    case kSetVma:
-      return 0;  // a name for anonymous memory in /proc/PID/maps; nothing depends on it
+      return om_copy(reinterpret_cast<void*>(c.args[1]), &c.thread->ctid, 8) == 0 ? 0 : -k::kEFAULT;
     default:
       return forward_row(c);
   }
-}
-
-// Context: gate
-long gate_mlock(GateCall& c) {
-  // Locking is about the memory of the node where the program runs; home repeats it when it comes back.
-  return come_home(c);
 }
 
 }  // namespace om::gate

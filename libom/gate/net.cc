@@ -7,6 +7,7 @@
 #include "libom/gate/channel.h"
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
+#include "libom/gate/transfer.h"
 #include "libom/safe/marshal.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
@@ -40,9 +41,7 @@ void add_raw(Ins& ins, uint64_t address, uint64_t bytes) {
   ins.bytes += bytes;
 }
 
-// A message whose data is longer than `room`: shortened if `cut`, else kLongMessage.
-constexpr long kLongMessage = -5010;
-
+// A message whose data is longer than `room`: shortened if `cut`, else kTooLong.
 long plan_message(uint64_t header, bool sending, uint64_t room, bool cut, WireMsg& w, Ins& ins) {
   k::Msghdr h;
   if (om_copy(&h, reinterpret_cast<void*>(header), sizeof h) != 0) return -k::kEFAULT;
@@ -63,7 +62,7 @@ long plan_message(uint64_t header, bool sending, uint64_t room, bool cut, WireMs
     if (om_copy(&v, reinterpret_cast<void*>(h.iov + i * sizeof v), sizeof v) != 0) return -k::kEFAULT;
     if (static_cast<int64_t>(v.len) < 0) return -k::kEINVAL;
     if (v.len > room - w.data) {
-      if (!cut) return kLongMessage;
+      if (!cut) return kTooLong;
       v.len = room - w.data;
     }
     if (sending) {
@@ -151,15 +150,18 @@ long apply_messages(GateCall& c, long result, uint64_t outs_bytes) {
     const auto len = static_cast<uint32_t>(w.result);
     if (vector && om_copy(reinterpret_cast<void*>(at + sizeof h), &len, 4) != 0) fault = -k::kEFAULT;
   }
+  if (t->call_nr == kNr_recvmmsg && t->call_args[4] != 0 && outs_bytes - consumed == sizeof(k::Timespec)) {
+    k::Timespec left;
+    if (take(t, &left, sizeof left) == kLost) return kLost;
+    consumed += sizeof left;
+    if (om_copy(reinterpret_cast<void*>(t->call_args[4]), &left, sizeof left) != 0) fault = -k::kEFAULT;
+  }
   if (take(t, nullptr, outs_bytes - consumed) == kLost) return kLost;
   return fault != 0 ? fault : result;
 }
 
-// What of the call has no room in one Call, or cannot be read, only the kernel at home can judge.
-constexpr long kOnlyHome = -5011;
-
 // The first messages of the call, as many as there is room for: their number in `planned`. `more`: messages
-// before these have been served, so that nothing may be waited for. Result, kPark, kLongMessage or kOnlyHome.
+// before these have been served, so that nothing may be waited for. Result, kPark, kTooLong or kOnlyHome.
 [[gnu::noinline]] long round(GateCall& c, uint64_t count, bool sending, uint64_t timeout, bool cut, bool more,
                              uint64_t& planned) {
   const bool vector = c.nr == kNr_sendmmsg || c.nr == kNr_recvmmsg;
@@ -177,12 +179,12 @@ constexpr long kOnlyHome = -5011;
     WireMsg& w = plan.wire[i];
     long r = plan_message(c.args[1] + (vector ? i * 64 : 0), sending, room, cut && i == 0, w, ins);
     const uint64_t used = safe::round8(w.namelen) + safe::round8(w.controllen) + safe::round8(w.data);
-    if (r == 0 && i > 0 && used > room) r = kLongMessage;
+    if (r == 0 && i > 0 && used > room) r = kTooLong;
     if (r == 0) {
       room -= used < room ? used : room;
       continue;
     }
-    if (i == 0) return r == kLongMessage ? r : kOnlyHome;
+    if (i == 0) return r == kTooLong ? r : kOnlyHome;
     // As the kernel: what comes before a bad entry is transferred. What follows a long one has its own turn.
     ins.count = pieces;
     ins.bytes = bytes;
@@ -213,7 +215,7 @@ long messages(GateCall& c, uint64_t count, bool sending, uint64_t timeout) {
   for (;;) {
     const long r = round(c, count - done, sending, timeout, cut, done > 0, planned);
     if (done > 0 && r <= 0) break;  // what has been transferred is the result
-    if (r == kLongMessage) {
+    if (r == kTooLong) {
       if (cut || transfer_kind(c, flags) != kTransferOne) return come_home(c);
       cut = true;
       continue;

@@ -180,10 +180,12 @@ long gate_sigaltstack(GateCall& c) {
     if (on_altstack(t, sp)) return -k::kEPERM;
     const uint32_t mode = next.flags & ~k::kSsAutodisarm;
     if (mode != 0 && mode != k::kSsOnstack && mode != k::kSsDisable) return -k::kEINVAL;
+    const bool same = next.sp == t->altstack[0] && next.size == t->altstack[2] &&
+                      (next.flags & ~static_cast<uint32_t>(k::kSsOnstack)) == t->altstack[1];
     if (mode == k::kSsDisable) {
       next.sp = next.size = 0;
       next.flags = 0;
-    } else if (next.size < kMinSigStack) {
+    } else if (next.size < kMinSigStack && !same) {
       return -k::kENOMEM;
     }
     t->altstack[0] = next.sp;

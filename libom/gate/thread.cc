@@ -5,10 +5,11 @@
 //
 // The child's first instructions run with every signal blocked, on its gate stack: %gs and the landing stack
 // are not set up yet, and a kick must find both.
+#include "libom/gate/thread.h"
+
 #include "libom/abi/kernel.h"
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
-#include "libom/gate/thread.h"
 #include "libom/safe/atomic.h"
 #include "libom/safe/image.h"
 #include "libom/safe/lock.h"
@@ -119,7 +120,8 @@ long start_thread(GateCall& c, const CloneArgs& a) {
   if (a.flags & k::kCloneParentSettid) om_copy(reinterpret_cast<void*>(a.parent_tid), &tid32, 4);
   if (a.flags & k::kCloneChildSettid) om_copy(reinterpret_cast<void*>(a.child_tid), &tid32, 4);
   block_kicks();
-  const long made = om_clone(kThreadFlags, reinterpret_cast<void*>(child->gate_sp), nullptr, nullptr, child_main, child);
+  auto* const stack = reinterpret_cast<void*>(child->gate_sp);
+  const long made = om_clone(kThreadFlags, stack, nullptr, nullptr, child_main, child);
   allow_kicks();
   if (made < 0) {
     // This node's limits forbid the thread: its twin goes, and the program is told so. What the thread would

@@ -169,6 +169,10 @@ long after_window(HomeThread* t, const SyscallDesc* desc, long r) {
       }
       const bool stopped = safe::exchange(&t->interrupted, 0u) != 0;
       if (r == -k::kEINTR && !(stopped && blocks)) return r;  // the call's own answer
+      if (r == -k::kEINTR && has_socket_timeout(t)) {
+        r = wait_on_socket(t);
+        continue;
+      }
       shorten(t);
       r = window(t);
       continue;
@@ -182,9 +186,14 @@ long after_window(HomeThread* t, const SyscallDesc* desc, long r) {
 }
 
 // Context: exec
+uint64_t monotonic_ns() { return static_cast<uint64_t>(now_ns()); }
+
+// Context: exec
 long run_window(HomeThread* t, const SyscallDesc* desc) {
   HomeExec& e = t->call;
   e.deadline_ns = deadline_of(t);
+  const bool socket = e.nr == kNr_recvfrom || e.nr == kNr_recvmsg || e.nr == kNr_sendto || e.nr == kNr_sendmsg;
+  if (socket) e.started_ns = monotonic_ns();
   e.timed = desc != nullptr && (desc->effects & kEffBlock) != 0;
   return after_window(t, desc, window(t));
 }

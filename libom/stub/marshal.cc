@@ -53,7 +53,7 @@ long unpack_ins(HomeCall& c, Deref& deref) {
     const ArgDesc& a = c.desc->args[i];
     e.exec_args[i] = safe::is_idle_length(*c.desc, c.args, i) ? 0 : c.args[i];
     if (a.kind != ArgKind::kVal && a.kind != ArgKind::kNone && is_bad(e, i)) {
-      e.exec_args[i] = kBadPointer;
+      e.exec_args[i] = bad_pointer(c.thread, c.args[i]);
       continue;
     }
     if (e.exec_args[i] == 0) {

@@ -144,6 +144,9 @@ void pack_messages(HomeCall& c, bool sending, const Mmsghdr* headers, uint64_t d
     if (w.has_control) put(reinterpret_cast<void*>(h.control), w.controllen);
     put(reinterpret_cast<void*>(iov.base), w.data);
   }
+  if (c.exec->nr == kNr_recvmmsg && c.exec->exec_args[4] != 0) {
+    put(reinterpret_cast<void*>(c.exec->exec_args[4]), sizeof(k::Timespec));
+  }
   t->outs_address = address(start);
   t->outs_bytes = static_cast<uint64_t>(to - start);
 }
@@ -226,6 +229,7 @@ void pack_messages(HomeThread* t) {
       }
       used = round8(used + left);
     }
+    if (e.nr == kNr_recvmmsg && e.exec_args[4] != 0) put(e.exec_args[4], sizeof(k::Timespec));
     if (pass == 0) {
       to = bounce(t, used);
       if (to == nullptr) {
@@ -283,6 +287,10 @@ long apply_messages(HomeThread* t) {
     }
     const auto len = static_cast<uint32_t>(w.result);
     if (vector) write(at + sizeof h, &len, 4);
+  }
+  const bool timed = e.nr == kNr_recvmmsg && e.program_args[4] != 0;
+  if (timed && t->outs_address + t->outs_bytes >= address(from) + sizeof(k::Timespec)) {
+    write(e.program_args[4], from, sizeof(k::Timespec));
   }
   return fault;
 }

@@ -192,7 +192,10 @@ long give_back() {
   for (uint32_t i = 0; i < g_home.slots_ready; i++) {
     HomeThread* t = thread_at(i);
     release_bounce(t);
-    if (t->channel_fd >= 0) sys(kNr_close, t->channel_fd);
+    // While it asks for a channel the connection for that has the channel's number.
+    if (t->channel_fd >= 0 || (t->state == kSlotUsed && t->phase == kExecFetch)) {
+      sys(kNr_close, g_home.fd_base + 1 + static_cast<int32_t>(i));
+    }
     t->channel_fd = -1;
   }
   return 0;

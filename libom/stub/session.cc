@@ -126,7 +126,8 @@ void tell_deputy(uint32_t type, uint32_t slot, uint64_t a) {
   const HomeMessage m{type, slot, a};
   for (;;) {
     const long r = sys(kNr_sendto, g_home.session_fd, &m, sizeof m, k::kMsgNosignal, 0, 0);
-    if (r != -k::kEPIPE && r != -k::kECONNRESET && r != -k::kENOTCONN) return;
+    // EBADF: a deputy that died on the way home had closed it already.
+    if (r != -k::kEPIPE && r != -k::kECONNRESET && r != -k::kENOTCONN && r != -k::kEBADF) return;
     // The deputy has died. The next one kicks every thread; what else it must be told waits for it.
     if (renew_session() == 0) continue;
     if (type != kHomeWantHome) return;

@@ -207,8 +207,6 @@ long home_mprotect(HomeCall& c) { return mirror(c, c.args[0], c.args[1]); }
 // Context: exec
 long home_madvise(HomeCall& c) { return mirror(c, c.args[0], c.args[1]); }
 // Context: exec
-long home_mlock(HomeCall& c) { return generic(c); }
-// Context: exec
 long home_mremap(HomeCall& c) {
   if ((c.args[3] & k::kMremapFixed) && hits_libom(c.args[4], c.args[2])) return -k::kEINVAL;
   return mirror(c, c.args[0], c.args[1]);

@@ -34,9 +34,8 @@ struct HomeCall {
   uint32_t extra_flags;       // Return flags that the handler wants
 };
 
-// The gate could not touch what argument `i` points to: the kernel gets kBadPointer.
+// The gate could not touch what argument `i` points to: the kernel gets bad_pointer().
 inline bool is_bad(const HomeExec& e, uint32_t i) { return (e.wire_flags & kCallBad << i) != 0; }
-constexpr uint64_t kBadPointer = ~uint64_t{0xfff};
 
 inline HomeThread* thread_of(const void* stack_address) {
   return reinterpret_cast<HomeThread*>((reinterpret_cast<uintptr_t>(stack_address) & ~(kSlotSize - 1)) + kSlotBlock);
@@ -46,6 +45,13 @@ inline HomeThread* thread_at(uint32_t slot) {
 }
 inline uint8_t* slot_base(const HomeThread* t) {
   return reinterpret_cast<uint8_t*>(reinterpret_cast<uintptr_t>(t) - kSlotBlock);
+}
+
+// An address as bad as the program's: what is no user memory at all is refused earlier than what is not mapped,
+// for which the slot's guard page stands.
+inline uint64_t bad_pointer(const HomeThread* t, uint64_t given) {
+  constexpr uint64_t kUserEnd = uint64_t{1} << 47;
+  return given < kUserEnd ? reinterpret_cast<uint64_t>(slot_base(t)) : given;
 }
 
 inline uint64_t address_of_stack(const HomeThread* t) {
@@ -69,6 +75,19 @@ long window(HomeThread* t);
 // Finds the row of exec.nr with its command's arguments put in. nullptr when there is none.
 // Context: exec
 const SyscallDesc* row_of(HomeThread* t, SyscallDesc& storage);
+
+// CLOCK_MONOTONIC, ns.
+// Context: exec
+uint64_t monotonic_ns();
+
+// sockwait.cc -----------------------------------------------------------------------------------------
+
+// Is the call one that a timeout of its socket ends.
+// Context: exec
+bool has_socket_timeout(HomeThread* t);
+// Such a call, once interrupted: waits for what is left of its time. Its result; -EAGAIN when the time is over.
+// Context: exec
+long wait_on_socket(HomeThread* t);
 
 // transfer.cc -----------------------------------------------------------------------------------------
 

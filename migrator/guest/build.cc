@@ -14,6 +14,7 @@
 #include <algorithm>
 
 #include "common/bulk.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/proc/maps.h"
 #include "common/vdso.h"
@@ -95,6 +96,7 @@ Outcome Keeper::check_image(schema::Image::Reader image) const {
 }
 
 Outcome Keeper::build(schema::Image::Reader image) {
+  if (fault_at("guest.build")) return fail("INTERNAL", fault_text("guest.build"));
   if (!body_.running()) return fail("INTERNAL", "the body has ended");
   if (Outcome o = check_image(image); !o.ok()) return o;
   auto layout = read_layout(image.getXstate());
@@ -117,6 +119,7 @@ Outcome Keeper::build(schema::Image::Reader image) {
     return fail(sent.error());
   }
   if (Outcome o = expect(kBodyRestored, "rebuild the address space"); !o.ok()) return o;
+  if (fault_at("guest.restored")) return fail("INTERNAL", fault_text("guest.restored"));
 
   places_.clear();
   for (auto m : image.getMappings()) {
@@ -312,13 +315,17 @@ kj::Promise<void> Keeper::fill() {
     if (frame_.kind == kBulkEnd) return kj::READY_NOW;
     if (frame_.kind != kBulkData || !is_place(frame_)) {
       fill_failed_ = fail("INTERNAL", "home sent a page for a place that it did not describe");
+      bulk_->abortRead();
       return kj::READY_NOW;
     }
     return bulk_->read(frame_data_.begin(), frame_.bytes).then([this]() -> kj::Promise<void> {
       const auto data = std::as_bytes(std::span(frame_data_.begin(), frame_.bytes));
+      if (fault_at("guest.page")) fill_failed_ = fail("INTERNAL", fault_text("guest.page"));
+      // Home writes until its end mark: what cannot be used any more is taken all the same.
+      if (fill_failed_) return fill();
       if (auto r = body_.memory().write(frame_.address, data); !r) {
         fill_failed_ = body_.running() ? fail(r.error()) : fail("NO_MEMORY", "the body was killed while it was filled");
-        return kj::READY_NOW;
+        return fill();
       }
       filled_pages_ += frame_.bytes / kPageSize;
       return fill();
@@ -330,6 +337,7 @@ Outcome Keeper::filled(uint64_t pages) {
   kj::mv(filling_).wait(io_.waitScope);
   filling_ = nullptr;
   if (fill_failed_) return *fill_failed_;
+  if (fault_at("guest.filled")) return fail("INTERNAL", fault_text("guest.filled"));
   if (filled_pages_ != pages) {
     return fail("INTERNAL", fmt::format("{} pages arrived of {}", filled_pages_, pages));
   }
@@ -340,6 +348,7 @@ Outcome Keeper::filled(uint64_t pages) {
 }
 
 Outcome Keeper::commit(uint32_t epoch, int64_t home_mono, int64_t home_real) {
+  if (fault_at("guest.commit")) return fail("INTERNAL", fault_text("guest.commit"));
   if (epoch != epoch_ || running_) return fail("INTERNAL", "COMMIT for another epoch");
   const int64_t local_mono = now_ns(CLOCK_MONOTONIC);
   clocks_.sample(home_mono, home_real, local_mono, now_ns(CLOCK_REALTIME));

@@ -11,6 +11,7 @@
 #include <algorithm>
 
 #include "common/bulk.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/proc/pagemap.h"
 #include "migrator/guest/keeper.h"
@@ -37,6 +38,7 @@ bool is_zero(const std::byte* page) {
 }  // namespace
 
 Outcome Keeper::stop(uint32_t generation, schema::BodyImage::Builder state) {
+  if (fault_at("guest.stop")) return fail("INTERNAL", fault_text("guest.stop"));
   if (!running_ || !body_.running()) return fail("INTERNAL", "the body has ended");
   if (paused_) return fail("STOPPED", "the process is stopped by job control");
   if (generation == 0) return fail("INTERNAL", "generation 0");
@@ -82,6 +84,7 @@ Outcome Keeper::stop(uint32_t generation, schema::BodyImage::Builder state) {
     if (auto runs = pagemap->runs(stack_lo_, stack_hi_); runs && !runs->empty()) low = runs->front().start;
   }
   state.setStackLow(low);
+  if (fault_at("guest.stopped")) return fail("INTERNAL", fault_text("guest.stopped"));
   return {};
 }
 
@@ -185,6 +188,7 @@ Outcome Keeper::collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pag
     }
   };
   for (auto range : ranges) {
+    if (fault_at("guest.collect")) return fail("INTERNAL", fault_text("guest.collect"));
     const uint64_t lo = range.getLo(), hi = range.getHi();
     auto runs = pagemap->runs(lo, hi);
     if (!runs) return fail(runs.error());
@@ -211,6 +215,12 @@ Outcome Keeper::resume() {
   if (auto r = put_state(offsetof(BodyState, stop), none); !r) return fail(r.error());
   body_.signal_all(kKickSignal);
   return {};
+}
+
+// Home waits for pages: after a failure there are no more.
+void Keeper::end_pages() {
+  const BulkHeader none{kBulkEnd, 0, UINT64_MAX};
+  kj::runCatchingExceptions([&] { bulk_->write(&none, sizeof none).wait(io_.waitScope); });
 }
 
 // Another page connection, for the next homecoming.

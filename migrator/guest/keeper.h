@@ -70,6 +70,7 @@ class Keeper {
   Outcome collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pages, uint64_t& bytes);
   Outcome resume();
   void renew_bulk();
+  void end_pages();
   // keeper.cc
   void kick(capnp::List<uint32_t>::Reader slots);
   void pause(bool on);

@@ -8,12 +8,15 @@
 
 #include <fmt/format.h>
 
+#include "common/fault.h"
 #include "common/version.h"
 #include "migrator/guest/keeper.h"
 
 namespace om::guest {
 namespace {
 
+// Threads that the process may start between the offer and its stop; a slot costs address space only.
+constexpr uint32_t kMoreThreads = 128;
 constexpr int kAttempts = 12;
 constexpr uint64_t kMaxImage = 64u << 20;
 constexpr uint64_t kTop = uint64_t{1} << 47;
@@ -55,8 +58,9 @@ Outcome Keeper::prepare(schema::BodySpec::Reader spec) {
     segments_.push_back({s.getLo(), s.getHi(), s.getProt() & 7, 0});
   }
   // Some slots more than there are threads now: one may be made before the stop.
-  launched_slots_ = std::min(slots_, spec.getThreads() + 16);
+  launched_slots_ = std::min(slots_, spec.getThreads() + kMoreThreads);
   auto layout = local_layout();
+  if (fault_at("guest.prepare")) return fail("INTERNAL", fault_text("guest.prepare"));
   if (!layout) return fail(layout.error());
   local_xstate_ = *layout;
   Outcome outcome;

@@ -69,6 +69,7 @@ kj::Promise<void> KeeperService::collect(CollectContext context) {
   return keeper_.queue([this, context]() mutable {
     uint64_t pages = 0, bytes = 0;
     const Outcome outcome = keeper_.collect(context.getParams().getRanges(), pages, bytes);
+    if (!outcome.ok()) keeper_.end_pages();
     auto results = context.getResults();
     write_outcome(results.initVerdict(), outcome);
     results.setPages(pages);

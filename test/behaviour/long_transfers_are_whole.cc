@@ -6,6 +6,7 @@
 #include "test/lib/om_test.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sendfile.h>
@@ -41,8 +42,10 @@ int main() {
   check("write");
 
   // One large part between small ones, so that pieces end inside of parts.
-  iovec out[4] = {{data, 5}, {data + 5, 33 << 20}, {data + 5 + (33 << 20), 0}, {data + 5 + (33 << 20), kBytes - 5 - (33 << 20)}};
-  iovec in[3] = {{back, 17 << 20}, {back + (17 << 20), 1}, {back + (17 << 20) + 1, kBytes - (17 << 20) - 1}};
+  unsigned char* rest = data + 5 + (33 << 20);
+  unsigned char* half = back + (17 << 20);
+  iovec out[4] = {{data, 5}, {data + 5, 33 << 20}, {rest, 0}, {rest, kBytes - 5 - (33 << 20)}};
+  iovec in[3] = {{back, 17 << 20}, {half, 1}, {half + 1, kBytes - (17 << 20) - 1}};
   OM_CHECK_EQ(lseek(fd, 0, SEEK_SET), 0);
   OM_CHECK_EQ(writev(fd, out, 4), kBytes);
   OM_CHECK_EQ(lseek(fd, 0, SEEK_CUR), kBytes);

@@ -148,11 +148,12 @@ class Namespaces(ClusterCase):
                 self.assertEqual((3, b'right\n'), (job.returncode, out))
 
     def test_two_clusters_and_nothing_left(self):
-        before = set(os.listdir('/run/netns'))
         other = Cluster(self.product, self.base / 'other', 2, ['--netns']).start()
-        self.assertEqual(3, len(set(os.listdir('/run/netns')) - before))
+        state = json.loads(pathlib.Path(other.directory, 'cluster.json').read_text(encoding='utf-8'))
+        made = {state['switch_namespace'], *(node['namespace'] for node in state['nodes'])}
+        self.assertEqual(3, len(made & set(os.listdir('/run/netns'))))
         self.assertEqual('', other.stop())
-        self.assertEqual(before, set(os.listdir('/run/netns')))
+        self.assertFalse(made & set(os.listdir('/run/netns')))
         self.assertEqual(['up', 'up'], [node['state'] for node in self.om_json('nodes')])
 
 

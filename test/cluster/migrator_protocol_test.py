@@ -97,8 +97,13 @@ for text in lines:
     command = json.loads(text)
     if mode() == "hang" and command["verb"] in ("depart", "home"):
         continue
-    if mode() == "quit" and command["verb"] == "depart":
+    if mode() == "quit" and command["verb"] in ("depart", "adopt"):
         sys.exit(3)
+    if command["verb"] == "adopt":
+        current = command["at"]
+        assert len(command["session"]) == 32 and len(command["token"]) == 32
+        state(current, "away")
+        continue
     if mode() == "shy" and command["verb"] == "depart":
         (here / "MODE").write_text("good")
         sys.exit(0)  # as one that has just brought its process home
@@ -429,9 +434,22 @@ class Failures(Cluster):
         self.set_mode("shy")
         self.assertEqual(self.om("migrate", pid, "n2").returncode, 0)
 
-    def test_deputy_lost_while_away(self):
+    def test_another_deputy_takes_over(self):
         pid = self.job()
         self.assertEqual(self.om("migrate", pid, "n2").returncode, 0)
+        first = self.deputy_of(pid)["pid"]
+        os.kill(first, signal.SIGKILL)
+        wait_for(lambda: self.deputy_of(pid)["pid"] != first, "another deputy")
+        wait_for(lambda: self.om_json("where", pid)["state"] == "away", "its word")
+        self.assertEqual(self.where(pid), "n2")
+        self.assertEqual([e["kind"] for e in self.om_json("events", pid)][-1], "adopt")
+        self.assertEqual(self.om("migrate", pid, "home").returncode, 0)
+        self.assertEqual(self.where(pid), "n1")
+
+    def test_deputies_lost_while_away(self):
+        pid = self.job()
+        self.assertEqual(self.om("migrate", pid, "n2").returncode, 0)
+        self.set_mode("quit")  # so does every one that takes over
         os.kill(self.deputy_of(pid)["pid"], signal.SIGKILL)
         wait_for(lambda: any(e["kind"] == "lost" for e in self.om_json("events", pid)), "the event")
         (row,) = [row for row in self.om_json("ps") if row["pid"] == pid]

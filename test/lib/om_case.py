@@ -214,7 +214,9 @@ class Case:
         elif move.result == 'moved':
             self.where = to
         elif not (may_end and (move.result == 'ended' or not om_process.alive(self.pid))):
-            raise Failure(f'move {len(self.moves)} {move} after {move.tries} tries')
+            status = self.process.poll()
+            end = '' if status is None else f'; it ended with {show_status(status)}'
+            raise Failure(f'move {len(self.moves)} {move} after {move.tries} tries{end}')
 
 
 def show(text):

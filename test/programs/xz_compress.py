@@ -17,7 +17,7 @@ class XzCompress(MovingProgram):
         (folder / 'input').write_bytes(text)
 
     def command(self, work):
-        return ['xz', '--keep', '-9', '--extreme', '--threads=2', '--block-size=1MiB', 'input']
+        return ['xz', '--keep', '-7', '--extreme', '--threads=2', '--block-size=1MiB', 'input']
 
 
 if __name__ == '__main__':

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/fault.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include <map>
+
+#include "common/log.h"
+#include "common/proc/text.h"
+
+namespace om {
+namespace {
+
+constexpr FaultStep kSteps[] = {
+    {"depart.inspect", "the deputy looks at the process"},
+    {"depart.ask", "the target has admitted the process"},
+    {"guest.prepare", "the keeper makes an empty body"},
+    {"depart.prepared", "the body is ready to be described to"},
+    {"depart.stop", "all threads stand"},
+    {"depart.arena", "libom's memory is mapped in the process"},
+    {"depart.threads", "the threads have been asked"},
+    {"depart.describe", "the description is complete"},
+    {"guest.build", "the keeper has the description"},
+    {"guest.restored", "the body has its address space"},
+    {"depart.ship", "the body is built"},
+    {"guest.page", "the keeper gets pages"},
+    {"depart.shipped", "the pages are sent"},
+    {"guest.filled", "the keeper has all pages"},
+    {"depart.channels", "the body is complete"},
+    {"depart.connect", "the process gets a socket of the deputy's"},
+    {"depart.take", "the process takes channels and catchers"},
+    {"depart.taken", "the process could be away"},
+    {"depart.registers", "the first thread has its executor's registers"},
+    {"depart.decided", "home has decided to be away"},
+    {"depart.detached", "executors run"},
+    {"guest.commit", "the keeper hears COMMIT"},
+    {"depart.committed", "the body runs"},
+    {"return.begin", "a homecoming is asked for"},
+    {"guest.stop", "the keeper stops the body"},
+    {"guest.stopped", "the body is described"},
+    {"return.calls", "the body stands"},
+    {"return.hold", "executors keep their answers"},
+    {"return.stop", "home's threads stand"},
+    {"return.settled", "executors rest"},
+    {"return.drop", "home gives old memory back"},
+    {"guest.collect", "the keeper sends pages"},
+    {"return.page", "home gets pages"},
+    {"return.memory", "home's memory is complete"},
+    {"return.threads", "the threads' way back is planned"},
+    {"return.applied", "results are in the program's memory"},
+    {"return.decided", "home has decided to be home"},
+    {"return.leave", "the first thread has the program's registers"},
+    {"return.left", "every thread has the program's registers"},
+};
+
+struct Setting {
+  std::string_view step;
+  unsigned time = 1;
+  bool kill = false;
+};
+
+Setting parse(std::string_view text) {
+  Setting s;
+  auto part = [&] {
+    const size_t colon = text.find(':');
+    const std::string_view head = text.substr(0, colon);
+    text = colon == std::string_view::npos ? std::string_view() : text.substr(colon + 1);
+    return head;
+  };
+  s.step = part();
+  size_t number = 0;
+  if (proc::parse_number(s.step, number) && number >= 1 && number <= std::size(kSteps)) s.step = kSteps[number - 1].name;
+  const std::string_view time = part();
+  if (!time.empty() && !proc::parse_number(time, s.time)) s.time = 1;
+  s.kill = part() == "kill";
+  return s;
+}
+
+}  // namespace
+
+std::span<const FaultStep> fault_steps() { return kSteps; }
+
+std::string fault_text(std::string_view step) { return fmt::format("step {} fails on demand", step); }
+
+bool fault_at(std::string_view step) {
+  static const char* const setting = ::getenv("OM_FAULT");
+  if (setting == nullptr || setting[0] == 0) return false;
+  static std::map<std::string, unsigned, std::less<>> passed;
+  std::string text = setting;
+  if (text[0] == '@') {
+    auto read = proc::read_text(text.substr(1));
+    if (!read) return false;
+    text = *read;
+  }
+  const Setting s = parse(proc::trim(std::string_view(text).substr(0, text.find('\n'))));
+  if (s.step != step) return false;
+  auto [it, fresh] = passed.try_emplace(std::string(step), 0u);
+  if (++it->second != s.time) return false;
+  log_warn("fault", "{}{}", fault_text(step), s.kill ? ", by SIGKILL" : "");
+  if (s.kill) ::kill(::getpid(), SIGKILL);
+  return true;
+}
+
+}  // namespace om

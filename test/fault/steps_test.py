@@ -1,0 +1,133 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every step of a migration fails on demand (OM_FAULT, common/fault.h), both by an error and by the
+death of the program that is in it. What may follow: the process has arrived, or it goes on where it
+was; never is anything lost or done twice. Only a keeper that dies after it was told to let the body
+run takes the process with it, and that is told."""
+
+import os
+import pathlib
+import re
+import sys
+import tempfile
+import time
+
+from faulty import ROUNDS, WAIT_LIMIT, FaultCase, NumberedJob, main  # noqa: F401
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+STEPS = re.findall(r'^    \{"([a-z]+\.[a-z]+)", "', (ROOT / 'common/fault.cc').read_text(), re.M)
+FIRST_HOME = STEPS.index('return.begin')
+# Behind the decision to be home nothing fails any more: another deputy completes it.
+DECIDED = ('return.decided', 'return.leave', 'return.left')
+# Steps of the keeper in which the process is at the other node for good.
+BODY_RUNS = ('guest.stop', 'guest.stopped', 'guest.collect')
+
+
+class Steps(FaultCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.fault = pathlib.Path(tempfile.mkdtemp(prefix='om-fault-'), 'fault')
+        cls.fault.parent.chmod(0o755)
+        os.environ['OM_FAULT'] = f'@{cls.fault}'
+        super().setUpClass()
+
+    @classmethod
+    def tearDownClass(cls):
+        super().tearDownClass()
+        cls.fault.parent.rmdir()
+
+    def fired(self, step):
+        """How often daemons' children have said that they fail at the step."""
+        text = f'fault: step {step} fails on demand'
+        return sum(log.read_text(errors='replace').count(text)
+                   for log in pathlib.Path(self.cluster.directory).glob('n*/log*'))
+
+    def go_on(self, job):
+        """True if it goes on, False if it is lost as it may be."""
+        more = job.progress(5)
+        if more is None:
+            self.fail(f'hangs: {self.om("ps").stdout}{self.om("events", job.pid).stdout}')
+        if not more:
+            job.check_lost()
+        return more
+
+    @staticmethod
+    def natively(job):
+        """What the kernel knows of the process and must be as before at home: signal masks and
+        dispositions of every thread, open descriptors."""
+        folder = pathlib.Path('/proc', str(job.pid))
+        signals = sorted(re.findall(r'Sig(?:Blk|Ign|Cgt):\t(\w+)', (task / 'status').read_text())
+                         for task in (folder / 'task').iterdir())
+        return signals, sorted(int(entry.name) for entry in (folder / 'fd').iterdir())
+
+    def check_native(self, job):
+        until = time.monotonic() + WAIT_LIMIT
+        while self.natively(job) != job.native and time.monotonic() < until:
+            time.sleep(0.02)
+        self.assertEqual(job.native, self.natively(job))
+
+    def new_job(self):
+        job = NumberedJob(self)
+        job.native = self.natively(job)
+        return job
+
+    def bring(self, job, to):
+        """A move without a fault must be possible whatever has happened before."""
+        until = time.monotonic() + WAIT_LIMIT
+        while True:
+            move = self.cluster.migrate(job.pid, to)
+            if move.result == 'moved' or time.monotonic() > until:
+                break
+            time.sleep(0.1)
+        self.assertEqual('moved', move.result, move)
+
+    def try_step(self, job, step, how):
+        """The process fails at `step` on its way; gives the job to go on with."""
+        returning = STEPS.index(step) >= FIRST_HOME
+        if returning:
+            self.bring(job, 'n2')
+        before = self.fired(step)
+        self.fault.write_text(f'{step}:1:{how}\n')
+        try:
+            move = self.cluster.migrate_once(job.pid, 'home' if returning else 'n2', WAIT_LIMIT)
+        finally:
+            self.fault.unlink()
+        print(f'{step} {how}: {move}', file=sys.stderr, flush=True)
+        self.assertEqual(before + 1, self.fired(step), f'{step}: {move}')
+        if how == 'fail' and move.result != 'moved' and step not in DECIDED:
+            self.assertIn('on demand', move.message)
+        alive = self.go_on(job)
+        if not alive:
+            self.assertEqual(('kill', True), (how, step in BODY_RUNS), f'{step}: lost')
+            return self.new_job()
+        if not returning and self.om('where', job.pid).stdout.strip() == 'n1':
+            self.check_native(job)
+        self.bring(job, 'home')
+        self.assertTrue(self.go_on(job), step)
+        self.check_native(job)
+        return job
+
+    def try_all(self, steps, how):
+        job = self.new_job()
+        for step in steps:
+            with self.subTest(step=step, how=how):
+                job = self.try_step(job, step, how)
+            if job.ended():  # said above
+                job = self.new_job()
+        job.finish()
+
+    def test_departure_fails(self):
+        self.try_all(STEPS[:FIRST_HOME], 'fail')
+
+    def test_departure_dies(self):
+        self.try_all(STEPS[:FIRST_HOME], 'kill')
+
+    def test_homecoming_fails(self):
+        self.try_all(STEPS[FIRST_HOME:], 'fail')
+
+    def test_homecoming_dies(self):
+        self.try_all(STEPS[FIRST_HOME:], 'kill')
+
+
+if __name__ == '__main__':
+    main()
