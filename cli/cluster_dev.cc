@@ -149,7 +149,8 @@ void recall_all(const ClusterState& state) {
     if (!answer.ok || !answer.data.contains("failed")) continue;
     for (const Json& item : answer.data["failed"]) {
       if (json_string_or(item, "code", 64, "").value_or("") == "NO_SUCH_PROCESS") continue;  // it has ended
-      complain(fmt::format("process {} could not be brought home: {}", json_int_or(item, "pid", 0, INT32_MAX, 0).value_or(0),
+      complain(fmt::format("process {} could not be brought home: {}",
+                           json_int_or(item, "pid", 0, INT32_MAX, 0).value_or(0),
                            json_string_or(item, "message", 4096, "").value_or("")));
     }
   }

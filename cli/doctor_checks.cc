@@ -175,15 +175,19 @@ std::vector<Finding> check_installation() {
   for (const char* name : {"om-migrator", "om-deputy", "om-guest"}) {
     auto path = find_program(name);
     findings.push_back(path ? Finding{name, Health::kOk, *path, ""}
-                            : Finding{name, Health::kFail, "not found", "Install it, or set OM_LIBEXEC to its directory."});
+                            : Finding{name, Health::kFail, "not found",
+                                      "Install it, or set OM_LIBEXEC to its directory."});
   }
   auto library = find_preload_library();
   findings.push_back(library ? Finding{"libom.so", Health::kOk, *library, ""}
-                             : Finding{"libom.so", Health::kFail, library.error().text(), "Set OM_PRELOAD to its absolute path."});
+                             : Finding{"libom.so", Health::kFail, library.error().text(),
+                                       "Set OM_PRELOAD to its absolute path."});
   Answer daemon = request({{"verb", "version"}}, Milliseconds(3000));
   if (daemon.ok) {
     findings.push_back({"daemon", Health::kOk,
-                        fmt::format("node {} at {}", json_string(daemon.data, "name", 64).value_or("?"), client_control_path()), ""});
+                        fmt::format("node {} at {}", json_string(daemon.data, "name", 64).value_or("?"),
+                                    client_control_path()),
+                        ""});
   } else {
     findings.push_back({"daemon", Health::kWarn, daemon.failure.message,
                         "Start om-migrator, or set OM_CONTROL to its control socket."});

@@ -43,9 +43,14 @@ CLI::App* verb(CLI::App& app, const char* name, const char* what, const char* ex
 void add_process_verbs(CLI::App& app, Arguments& given, Action& action) {
   CLI::App* sub = verb(app, "migrate", "move a running process to a node, or home",
                        "  om migrate 4711 n2\n  om migrate 4711 home\n  om migrate --json --timeout 10 4711 n3");
-  sub->add_option("PID", given.migrate.pid, "the process, or the om run that started it")->required()->check(kPid)->type_name("");
+  sub->add_option("PID", given.migrate.pid, "the process, or the om run that started it")
+      ->required()
+      ->check(kPid)
+      ->type_name("");
   sub->add_option("NODE", given.migrate.to, "a node of om nodes, or: home")->required()->type_name("");
-  sub->add_option("--timeout", given.migrate.timeout_s, "seconds to wait (default 60)")->check(CLI::Range(0.001, 86400.0).description(""))->type_name("SECONDS");
+  sub->add_option("--timeout", given.migrate.timeout_s, "seconds to wait (default 60)")
+      ->check(CLI::Range(0.001, 86400.0).description(""))
+      ->type_name("SECONDS");
   sub->add_flag("--json", given.migrate.json, kJsonHelp);
   sub->callback([&] { action = [&] { return migrate(given.migrate); }; });
 
@@ -142,7 +147,8 @@ int main_of(const std::vector<std::string>& arguments) {
   app.name("om");
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string("openMosix ") + om::build_version());
-  app.footer("Exit status: 0 ok, 1 failure, 2 usage, 3 no daemon, 4 no such process or node, 5 permission, 6 refused, 7 timeout.\n"
+  app.footer("Exit status: 0 ok, 1 failure, 2 usage, 3 no daemon, 4 no such process or node, 5 permission, 6 refused, "
+             "7 timeout.\n"
              "Environment: OM_CONTROL names the daemon's socket, OM_PRELOAD libom.so. See om VERB --help.");
   Arguments given;
   Action action;

@@ -221,9 +221,6 @@ Step Mover::wait_for_calls(schema::BodyImage::Reader body) {
       io_.provider->getTimer().afterDelay(1 * kj::MILLISECONDS).wait(io_.waitScope);
     }
   }
-  if (home_.mirror_failed != 0) {
-    return refuse(ReasonCode::kHomeMemory, "{} changes of the address space failed at home", home_.mirror_failed);
-  }
   return Done{};
 }
 
@@ -287,12 +284,16 @@ Step Mover::guard_executors(StoppedProcess& stop) {
 
 Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body, MoveRecord& record) {
   OM_STEP(guard_executors(stop));
-  OM_MUST_VOID(target_->reread_maps());
-  home_ = OM_MUST(target_->home());
-  OM_STEP(describe_memory());
   StoppedThread& t = stop.threads().front();
   const uint64_t own = stack_of(t, slot_of(t));
   auto remote = [&](uint64_t function, uint64_t argument) -> Verdict<int64_t> { return run_remote(stop, t, own, function, argument); };
+  home_ = OM_MUST(target_->home());
+  if (home_.mirror_failed != 0 && OM_STEP(remote(kRemoteMirror, 0)) != 0) {
+    return refuse(ReasonCode::kHomeMemory, "{} changes of the address space failed at home", home_.mirror_failed);
+  }
+  OM_MUST_VOID(target_->reread_maps());
+  home_ = OM_MUST(target_->home());
+  OM_STEP(describe_memory());
 
   // What the body may have changed, and with it everything that must not show old contents.
   struct Part {

@@ -207,7 +207,9 @@ void Deputies::start_adoption(pid_t pid) {
   }
   auto process = read_process(pid);
   auto listen = Address::parse(settings_.listen_host);
-  Result<void> started = !process ? Result<void>(process.error()) : !listen ? Result<void>(listen.error()) : Result<void>();
+  Result<void> started = !process  ? Result<void>(process.error())
+                         : !listen ? Result<void>(listen.error())
+                                   : Result<void>();
   const DeputyLink::State state = entry.link->state();
   if (started) {
     listen->set_port(entry.session->port);

@@ -73,7 +73,9 @@ Result<std::unique_ptr<Node>> Node::create(const Options& options) {
   auto owner = OM_TRY(guest_owner(options));
   NodeFacts facts = OM_TRY(read_fixed_facts(options.name));
   for (const std::string& name : options.hidden_cpu_features) {
-    if (std::erase(facts.cpu_features, name) == 0) log_warn("node", "hide_cpu_features: this CPU has no {}", escaped(name, 40));
+    if (std::erase(facts.cpu_features, name) == 0) {
+      log_warn("node", "hide_cpu_features: this CPU has no {}", escaped(name, 40));
+    }
   }
   std::error_code error;
   std::filesystem::create_directories(options.state_dir, error);

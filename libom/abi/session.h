@@ -73,6 +73,13 @@ struct Range {
   uint64_t lo, hi;
 };
 
+// A call of the body's address space that home has not been able to repeat yet.
+struct MirrorCall {
+  uint32_t nr, pad;
+  uint64_t args[6];
+};
+constexpr uint32_t kMaxMirrorCalls = 64;
+
 struct HomeState {
   uint32_t phase;          // D
   uint32_t epoch;          // D: raised by each departure
@@ -90,7 +97,9 @@ struct HomeState {
   uint64_t tickets_done;   // H
   uint64_t drop_count;     // D: number of Range at arena + kControlPlan to give back after the first effect
   uint64_t calls;          // H: Calls executed, for `om ps` and the fence against a silent loss
-  uint64_t mirror_failed;  // H: address-space calls that home could not repeat
+  uint64_t mirror_failed;  // H: entries of `mirror`; more than it holds: it can never be mended
+  MirrorCall mirror[kMaxMirrorCalls];  // H
+  uint32_t mirror_lock, pad_mirror;    // H
   uint64_t drop_failed;    // H: ranges that could not be given back; D zeroes it
   uint64_t unknown_calls;  // H: Calls with a number that is in no table row
   KernelSigaction actions[65];  // D at capture, H while away: the program's own dispositions
@@ -235,6 +244,7 @@ enum RemoteFunction : uint64_t {
   kRemoteConnect = 4,     // open the session connection
   kRemoteTake = 5,        // take the channels, replace the program's dispositions by the catcher
   kRemoteRestore = 6,     // put the program's dispositions back
+  kRemoteMirror = 7,      // repeat the address-space calls that have failed; 0 or -ENOMEM
 };
 
 // --------------------------------------------------------------------------------------- in a body

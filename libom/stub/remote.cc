@@ -315,6 +315,9 @@ void om_remote_main(uint64_t function, uint64_t argument, void* stack) {
       drop_memory();
       result = 0;
       break;
+    case kRemoteMirror:
+      result = repeat_mirror_calls();
+      break;
     case kRemoteApply: {
       const HomeThread& of = *thread_at(static_cast<uint32_t>(argument));
       result = is_message_call(of.call.nr) ? apply_messages(thread_at(static_cast<uint32_t>(argument)))

@@ -27,14 +27,11 @@ bool hits_libom(uint64_t at, uint64_t len) {
          hits(g_home.arena, g_home.arena + arena_bytes(g_home.nslots));
 }
 
-// A call of the body's address space, repeated. Nobody waits for most of them: a failure is counted, keeps
-// the process away until it can be mended, and never fails the program.
 long mirror(HomeCall& c, uint64_t at, uint64_t len) {
   if (hits_libom(at, len)) return -k::kEINVAL;
-  const uint64_t* a = c.args;
-  const long r = sys(c.exec->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
-  if (r < 0 && r > -4096 && !(c.wire_flags & kCallWaited)) safe::fetch_add(&g_home.mirror_failed, 1);
-  return r;
+  MirrorCall m{c.exec->nr, 0, {}};
+  for (int i = 0; i < 6; i++) m.args[i] = c.args[i];
+  return mirror_call(m, (c.wire_flags & kCallWaited) != 0);
 }
 
 // Does descriptor `fd` show /proc/PID/fd or fdinfo of this process.
@@ -213,9 +210,7 @@ long home_mremap(HomeCall& c) {
 }
 // Context: exec
 long home_brk(HomeCall& c) {
-  const long r = sys(kNr_brk, c.args[0]);
-  if (r != static_cast<long>(c.args[0])) safe::fetch_add(&g_home.mirror_failed, 1);
-  return r;
+  return mirror_call({kNr_brk, 0, {c.args[0]}}, false);
 }
 
 // Context: exec

@@ -80,6 +80,16 @@ const SyscallDesc* row_of(HomeThread* t, SyscallDesc& storage);
 // Context: exec
 uint64_t monotonic_ns();
 
+// mirror.cc -------------------------------------------------------------------------------------------
+
+// Does at home what the body has done to its address space. Nobody waits unless `waited`: a failure is kept
+// and tried again. Result or -errno.
+// Context: exec
+long mirror_call(const MirrorCall& call, bool waited);
+// Everything on record. 0, or -ENOMEM: something still fails.
+// Context: exec
+long repeat_mirror_calls();
+
 // sockwait.cc -----------------------------------------------------------------------------------------
 
 // Is the call one that a timeout of its socket ends.

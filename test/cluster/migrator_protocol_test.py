@@ -5,6 +5,8 @@ this test into a directory of their own) that speak the protocols of docs/ARCHIT
 
     migrator_protocol_test.py --build DIR [unittest arguments]
 
+One file, as all of it needs the stand-ins below and the same cluster around them.
+
 The stand-ins read MODE (a file next to them) at every command, so that a test can make them misbehave.
 """
 
@@ -226,7 +228,8 @@ class Cluster(unittest.TestCase):
         self.env["OM_CONTROL"] = str(self.cluster / "n1" / "control.sock")
 
     def stop(self):
-        done = subprocess.run([self.om_path, "cluster", "dev", "stop", "--dir", self.cluster], env=self.env, timeout=120)
+        done = subprocess.run([self.om_path, "cluster", "dev", "stop", "--dir", self.cluster], env=self.env,
+                              timeout=120)
         if done.returncode == 0:
             shutil.rmtree(self.dir)
         else:
@@ -554,11 +557,13 @@ class Control(Cluster):
     nodes = 1
 
     def test_bad_requests_cost_only_their_connection(self):
-        for line in (b"nonsense\n", b"[]\n", b"{\n", b"x" * 100000 + b"\n", b"\xff\xfe\n", b"\0\n", b"[" * 50000 + b"\n"):
+        for line in (b"nonsense\n", b"[]\n", b"{\n", b"x" * 100000 + b"\n", b"\xff\xfe\n", b"\0\n",
+                     b"[" * 50000 + b"\n"):
             (answer,) = self.raw(line)
             self.assertEqual((answer["ok"], answer["exit"]), (False, 2), line[:20])
-        for request in ({}, {"verb": 1}, {"verb": "nothing"}, {"verb": "migrate"}, {"verb": "migrate", "pid": "1", "to": "n2"},
-                        {"verb": "migrate", "pid": 1}, {"verb": "migrate", "pid": 1, "to": "x" * 100}, {"verb": "where", "pid": -1},
+        for request in ({}, {"verb": 1}, {"verb": "nothing"}, {"verb": "migrate"},
+                        {"verb": "migrate", "pid": "1", "to": "n2"}, {"verb": "migrate", "pid": 1},
+                        {"verb": "migrate", "pid": 1, "to": "x" * 100}, {"verb": "where", "pid": -1},
                         {"verb": "migrate", "pid": 1, "to": "home", "timeout_ms": 0}, {"verb": "events", "pid": 1.5},
                         {"verb": "epitaph"}, {"verb": "peers.set"}, {"verb": "debug", "pid": 1},
                         {"verb": "peers.set", "peers": [{"name": "../x", "address": "127.0.0.1:1"}]}):

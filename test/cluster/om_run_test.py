@@ -55,7 +55,8 @@ class Run(unittest.TestCase):
     def run_om(self, *arguments, **more):
         more.setdefault("env", self.env)
         more.setdefault("stdin", subprocess.DEVNULL)
-        return subprocess.run([self.om, "run", *map(str, arguments)], text=True, capture_output=True, timeout=LIMIT, **more)
+        return subprocess.run([self.om, "run", *map(str, arguments)], text=True, capture_output=True,
+                              timeout=LIMIT, **more)
 
     def compile(self, name, *flags, text="int main(void) { return 4; }\n"):
         (self.dir / "x.c").write_text(text)
@@ -72,8 +73,8 @@ class Run(unittest.TestCase):
         return runner, int(runner.stdout.readline())
 
     def test_status_is_the_jobs(self):
-        for script, status in (("exit 0", 0), ("exit 3", 3), ("exit 255", 255), ("kill -TERM $$", 143), ("kill -KILL $$", 137),
-                               ("kill -SEGV $$", 139)):
+        for script, status in (("exit 0", 0), ("exit 3", 3), ("exit 255", 255), ("kill -TERM $$", 143),
+                               ("kill -KILL $$", 137), ("kill -SEGV $$", 139)):
             done = self.run_om("--", "sh", "-c", script)
             self.assertEqual((done.returncode, done.stdout, done.stderr), (status, "", ""), script)
 
@@ -107,7 +108,8 @@ class Run(unittest.TestCase):
         self.assertEqual(done.stdout, f"{self.dir}/other.so:{self.library}\n")
 
     def test_baseline(self):
-        done = self.run_om("--cpu", "x86-64-v3", "--", "sh", "-c", "echo $OM_CPU $LD_BIND_NOW $GLIBC_TUNABLES $OPENSSL_ia32cap")
+        done = self.run_om("--cpu", "x86-64-v3", "--", "sh", "-c",
+                           "echo $OM_CPU $LD_BIND_NOW $GLIBC_TUNABLES $OPENSSL_ia32cap")
         words = done.stdout.split()
         self.assertEqual(words[:2], ["x86-64-v3", "1"])
         self.assertIn("-AVX512F", words[2])
@@ -115,7 +117,8 @@ class Run(unittest.TestCase):
         # The tunable is one that this libc knows: the loader's own list of active features loses AVX2.
         loader = "/lib64/ld-linux-x86-64.so.2"
         def active(*options):
-            return re.findall(r"features\[0x1\].active\[0x1\]=(\w+)", self.run_om(*options, loader, "--list-diagnostics").stdout)
+            return re.findall(r"features\[0x1\].active\[0x1\]=(\w+)",
+                              self.run_om(*options, loader, "--list-diagnostics").stdout)
         avx2 = 1 << 5
         self.assertFalse(int(active("--cpu", "x86-64-v2")[0], 16) & avx2)
         if " avx2 " in pathlib.Path("/proc/cpuinfo").read_text():
@@ -136,7 +139,8 @@ class Run(unittest.TestCase):
 
     def test_check(self):
         def check(*arguments):
-            return subprocess.run([self.om, "check", *map(str, arguments)], env=self.env, text=True, capture_output=True)
+            return subprocess.run([self.om, "check", *map(str, arguments)], env=self.env, text=True,
+                                  capture_output=True)
         done = check("--", "sleep", "5")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         answer = json.loads(check("--json", "--", "sleep").stdout)
@@ -158,7 +162,8 @@ class Run(unittest.TestCase):
             runner.send_signal(number)
             self.assertEqual(runner.wait(LIMIT), 128 + number)
             self.assertEqual(state(job), "-")
-        runner, job = self.start("trap 'echo got usr1' USR1; trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done")
+        runner, job = self.start("trap 'echo got usr1' USR1; trap 'exit 9' TERM; echo ready; "
+                                 "while :; do sleep 0.05; done")
         self.assertEqual(runner.stdout.readline(), "ready\n")
         runner.send_signal(signal.SIGUSR1)
         self.assertEqual(runner.stdout.readline(), "got usr1\n")
@@ -172,7 +177,8 @@ class Run(unittest.TestCase):
         wait_for(lambda: state(job) in "-Z", "the job's end")
 
     def test_ignored_signals_stay_ignored(self):
-        runner, job = self.start("kill -INT $$; echo alive", preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+        runner, job = self.start("kill -INT $$; echo alive",
+                                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
         self.assertEqual(runner.stdout.readline(), "alive\n")
         self.assertEqual(runner.wait(LIMIT), 0)
 

@@ -11,9 +11,11 @@ import subprocess
 import time
 
 from harness import WAIT_LIMIT, ClusterCase, main
+import om_process
 from om_cluster import TRANSIENT
 
 CTRL_C = b'\x03'
+SYS_READ = 0
 
 
 class RunMoving(ClusterCase):
@@ -95,10 +97,13 @@ class RunMoving(ClusterCase):
             shown = shown[shown.index(text) + len(text):]
         expect(b'/dev/pts/')
         self.wait_until(lambda: self.om('where', runner.pid, expect=None).returncode == 0, 'the job')
+        job = self.om_json('where', runner.pid)['pid']
         for place in ('n2', 'home', 'n3'):
             self.om('migrate', runner.pid, place)
             os.write(master, b'at ' + place.encode() + b'\n')
             expect(b'<at ' + place.encode() + b'>')
+            # dash runs a trap once its read() is interrupted: it must be in there, at home or by its executor.
+            self.wait_until(lambda: om_process.current_syscall(job, job) == SYS_READ, 'the shell to read')
             os.write(master, CTRL_C)
             expect(b'[int]')
             os.write(master, b'more\n')

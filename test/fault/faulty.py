@@ -76,9 +76,14 @@ class NumberedJob:
                            f'{self.problem or self.said!r}; {self.case.om("ps").stdout}')
 
     def move(self, to):
-        move = self.case.cluster.migrate(self.pid, to)
+        """A move without a fault, right behind one: it may be refused for a moment."""
+        until = time.monotonic() + WAIT_LIMIT
+        while True:
+            move = self.case.cluster.migrate(self.pid, to)
+            if move.result == 'moved' or time.monotonic() > until:
+                break
+            time.sleep(0.1)
         self.case.assertEqual('moved', move.result, move)
-        return move
 
     def finish(self):
         """Lets it come to its end, which must be right."""

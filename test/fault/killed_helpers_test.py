@@ -54,29 +54,16 @@ class KilledHelpers(FaultCase):
             if not self.settle(job):
                 lost()
             if number % 2:
-                self.bring(job, 'n2')
+                job.move('n2')
                 for pid in victims():
                     self.kill(pid)
             else:
-                self.bring(job, 'n3')
+                job.move('n3')
                 self.move_and_kill(job, 'home', victims)
             if not self.settle(job):
                 lost()
-        self.bring(job, 'home')
+        job.move('home')
         job.finish()
-
-    def bring(self, job, to):
-        """A move without a fault must be possible whatever has happened before."""
-        move = None
-
-        def done():
-            nonlocal move
-            move = self.cluster.migrate(job.pid, to)
-            return move.result == 'moved'
-        until = time.monotonic() + WAIT_LIMIT
-        while not done() and time.monotonic() < until:
-            time.sleep(0.1)
-        self.assertEqual('moved', move.result, move)
 
     def test_keepers(self):
         self.rounds('om-guest')
@@ -98,9 +85,9 @@ class KilledHelpers(FaultCase):
             job.wait_progress(3)
             self.restart_daemon(killed)
             job.wait_progress(3)
-            self.bring(job, to)
+            job.move(to)
             job.wait_progress(3)
-        self.bring(job, 'home')
+        job.move('home')
         job.finish()
 
     def test_daemon_at_home(self):

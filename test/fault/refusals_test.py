@@ -202,6 +202,7 @@ class Refusals(FaultCase):
         self.move(job, 'home')
         job.stdin.write(b'\n')
         job.stdin.close()
+        job.stdin = None
         self.assertEqual(0, job.wait(30))
 
     # What the target says no to.

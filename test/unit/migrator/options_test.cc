@@ -125,8 +125,8 @@ TEST_CASE("the peers file") {
 }
 
 TEST_CASE("mistakes in the peers file are named with their line") {
-  for (const char* line : {"n2", "n2 127.0.0.2:2 extra", "N2 127.0.0.2:2", "n2 host:2", "n2 127.0.0.2", "home 127.0.0.2:2",
-                           "n2 0.0.0.0:2", "n3 127.0.0.9:9"}) {
+  for (const char* line : {"n2", "n2 127.0.0.2:2 extra", "N2 127.0.0.2:2", "n2 host:2", "n2 127.0.0.2",
+                           "home 127.0.0.2:2", "n2 0.0.0.0:2", "n3 127.0.0.9:9"}) {
     CAPTURE(line);
     auto peers = parse_peers(std::string("n3 127.0.0.3:3\n") + line + "\n", "n1");
     REQUIRE_FALSE(peers.ok());
