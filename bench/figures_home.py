@@ -110,7 +110,8 @@ def calls_after_constructor(command, preload):
 def same_calls(product):
     same, compared = True, 0
     commands = [[str(product.build / 'bench' / 'bench_load'), 'thread', '3'], ['/bin/true'],
-                ['/bin/ls', '/'], ['/usr/bin/python3', '-c', 'import json'], ['/bin/sh', '-c', 'cd /; echo x >/dev/null']]
+                ['/bin/ls', '/'], ['/usr/bin/python3', '-c', 'import json'],
+                ['/bin/sh', '-c', 'cd /; echo x >/dev/null']]
     for command in commands:
         native, loaded = calls_after_constructor(command, product.preload)
         compared += len(native)

@@ -73,7 +73,8 @@ Setting parse(std::string_view text) {
   };
   s.step = part();
   size_t number = 0;
-  if (proc::parse_number(s.step, number) && number >= 1 && number <= std::size(kSteps)) s.step = kSteps[number - 1].name;
+  if (proc::parse_number(s.step, number) && number >= 1 && number <= std::size(kSteps))
+    s.step = kSteps[number - 1].name;
   const std::string_view time = part();
   if (!time.empty() && !proc::parse_number(time, s.time)) s.time = 1;
   s.kill = part() == "kill";
@@ -84,7 +85,9 @@ Setting parse(std::string_view text) {
 
 std::span<const FaultStep> fault_steps() { return kSteps; }
 
-std::string fault_text(std::string_view step) { return fmt::format("step {} fails on demand", step); }
+std::string fault_text(std::string_view step) {
+  return fmt::format("step {} fails on demand", step);
+}
 
 bool fault_at(std::string_view step) {
   static const char* const setting = ::getenv("OM_FAULT");

@@ -26,7 +26,8 @@ size_t ProcessMemory::read_some(uint64_t address, std::span<std::byte> to) const
   const ssize_t n = ::process_vm_readv(pid_, &local, 1, &remote, 1, 0);
   size_t done = n > 0 ? static_cast<size_t>(n) : 0;
   while (done < to.size()) {
-    const ssize_t r = ::pread64(mem_.get(), to.data() + done, to.size() - done, static_cast<off64_t>(address + done));
+    const ssize_t r = ::pread64(mem_.get(), to.data() + done, to.size() - done,
+                                static_cast<off64_t>(address + done));
     if (r <= 0) break;
     done += static_cast<size_t>(r);
   }
@@ -35,16 +36,21 @@ size_t ProcessMemory::read_some(uint64_t address, std::span<std::byte> to) const
 
 Result<void> ProcessMemory::read(uint64_t address, std::span<std::byte> to) const {
   if (read_some(address, to) == to.size()) return {};
-  return Error{EFAULT, fmt::format("read {} bytes at {:#x} of process {}", to.size(), address, pid_)};
+  return Error{EFAULT,
+               fmt::format("read {} bytes at {:#x} of process {}", to.size(), address, pid_)};
 }
 
 Result<void> ProcessMemory::write(uint64_t address, std::span<const std::byte> from) const {
-  iovec local{const_cast<std::byte*>(from.data()), from.size()}, remote{pointer(address), from.size()};
+  iovec local{const_cast<std::byte*>(from.data()), from.size()},
+      remote{pointer(address), from.size()};
   const ssize_t n = ::process_vm_writev(pid_, &local, 1, &remote, 1, 0);
   size_t done = n > 0 ? static_cast<size_t>(n) : 0;
   while (done < from.size()) {
-    const ssize_t r = ::pwrite64(mem_.get(), from.data() + done, from.size() - done, static_cast<off64_t>(address + done));
-    if (r <= 0) return Error{EFAULT, fmt::format("write {} bytes at {:#x} of process {}", from.size(), address, pid_)};
+    const ssize_t r = ::pwrite64(mem_.get(), from.data() + done, from.size() - done,
+                                 static_cast<off64_t>(address + done));
+    if (r <= 0)
+      return Error{
+          EFAULT, fmt::format("write {} bytes at {:#x} of process {}", from.size(), address, pid_)};
     done += static_cast<size_t>(r);
   }
   return {};

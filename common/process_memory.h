@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Memory of another process (the home process for the deputy, the body for its keeper), from outside. process_vm_readv and -writev where the mapping allows it;
+// Memory of another process (the home process for the deputy, the body for its keeper), from
+// outside. process_vm_readv and -writev where the mapping allows it;
 // /proc/PID/mem, which may look and write through protections, where not (guard pages with contents, code).
 #pragma once
 

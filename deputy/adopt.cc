@@ -35,9 +35,10 @@ constexpr auto kKeeperComes = 3 * kj::SECONDS;
 constexpr uint64_t bit(int sig) { return uint64_t{1} << (sig - 1); }
 
 bool plausible(const HomeState& h) {
-  const bool path = memchr(h.deputy_path, 0, sizeof h.deputy_path) != nullptr && h.deputy_path[0] == '/';
-  return path && h.arena != 0 && h.arena % kPageSize == 0 && h.nslots > 0 && h.nslots <= kMaxSlots &&
-         h.slots_ready > 0 && h.slots_ready <= h.nslots && h.fd_base > 2;
+  const bool path =
+      memchr(h.deputy_path, 0, sizeof h.deputy_path) != nullptr && h.deputy_path[0] == '/';
+  return path && h.arena != 0 && h.arena % kPageSize == 0 && h.nslots > 0 &&
+         h.nslots <= kMaxSlots && h.slots_ready > 0 && h.slots_ready <= h.nslots && h.fd_base > 2;
 }
 
 }  // namespace
@@ -82,8 +83,9 @@ Step Mover::adopt_steps(const std::string& at, bool moving) {
   const auto status = OM_MUST(proc::read_status(pid_));
   inner_pid_ = status.ns_pids.empty() ? pid_ : status.ns_pids.back();
   link_.expect(keys_);
-  socket_ = OM_MUST(HomeSocket::take_over(pid_, keys_.session, home_.deputy_path,
-                                          [this](uint32_t slot) { return link_.take_channel(slot); }));
+  socket_ =
+      OM_MUST(HomeSocket::take_over(pid_, keys_.session, home_.deputy_path,
+                                    [this](uint32_t slot) { return link_.take_channel(slot); }));
   plans_.clear();
   xsaves_.clear();
   away_ = true;
@@ -122,7 +124,8 @@ Step Mover::complete_return() {
   for (auto& t : stop.threads()) {
     const uint64_t slot = slot_address(arena_, slot_of(t));
     states.push_back(OM_MUST(target_->memory.get<ThreadState>(slot + kSlotReturn)));
-    if (states.back().slot != slot_of(t)) return refuse(ReasonCode::kInternal, "thread {} has no state", t.tid);
+    if (states.back().slot != slot_of(t))
+      return refuse(ReasonCode::kInternal, "thread {} has no state", t.tid);
     std::vector<std::byte> area(t.xstate.size());
     OM_MUST_VOID(target_->memory.read(slot + kSlotFrame + kFrameXsave, area));
     xsaves.push_back(std::move(area));
@@ -148,7 +151,8 @@ Step Mover::complete_return() {
 // The keeper looks for us; it should not have to wait for its patience to end.
 void Mover::end_parked_body() {
   kj::runCatchingExceptions([&] {
-    session_stream_ = io_.provider->getTimer().timeoutAfter(kKeeperComes, link_.session()).wait(io_.waitScope);
+    session_stream_ =
+        io_.provider->getTimer().timeoutAfter(kKeeperComes, link_.session()).wait(io_.waitScope);
     client_ = kj::heap<capnp::TwoPartyClient>(*session_stream_);
     keeper_ = client_->bootstrap().castAs<schema::Keeper>();
   });
@@ -170,7 +174,8 @@ Step Mover::recall_plans(StoppedProcess& stop) {
     std::copy_n(frame.pad + kFrameArgs, std::size(s.args), s.args);
     s.seq = s.kind == kThreadWaiting ? 1 : 0;
     std::copy(std::begin(frame.gpr), std::end(frame.gpr), s.regs);
-    if (frame.pad[kFrameRewound] != 0) s.regs[kRip] += 2;  // behind the call, as a waiting thread stands
+    if (frame.pad[kFrameRewound] != 0)
+      s.regs[kRip] += 2;  // behind the call, as a waiting thread stands
     s.fs_base = t.regs.fs_base;
     s.sigmask = frame.sigmask;
     std::copy(std::begin(h.altstack), std::end(h.altstack), s.altstack);

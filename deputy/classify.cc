@@ -18,14 +18,16 @@ namespace om::deputy {
 namespace {
 
 // Kernel-internal results of an interrupted call (include/linux/errno.h).
-constexpr int64_t kErestartsys = -512, kErestartnointr = -513, kErestartnohand = -514, kErestartBlock = -516;
+constexpr int64_t kErestartsys = -512, kErestartnointr = -513, kErestartnohand = -514,
+                  kErestartBlock = -516;
 constexpr uint64_t kRestartSyscall = 219;
 constexpr int kMaxSteps = 20000;
 constexpr uint64_t kTrap = uint64_t{1} << (SIGTRAP - 1);
 constexpr int64_t kNsPerMs = 1000000;
 
 bool is_restart(int64_t rax) {
-  return rax == kErestartsys || rax == kErestartnointr || rax == kErestartnohand || rax == kErestartBlock;
+  return rax == kErestartsys || rax == kErestartnointr || rax == kErestartnohand ||
+         rax == kErestartBlock;
 }
 
 void get_args(const user_regs_struct& r, uint64_t args[6]) {
@@ -54,26 +56,29 @@ std::string call_name(uint64_t nr) {
 // does not tell; the calls that restart this way are few.
 uint64_t original_call(const Target& target, const user_regs_struct& r) {
   unsigned char code[7];
-  if (!target.memory.read(r.rip - sizeof code, std::as_writable_bytes(std::span(code)))) return kRestartSyscall;
+  if (!target.memory.read(r.rip - sizeof code, std::as_writable_bytes(std::span(code))))
+    return kRestartSyscall;
   if (code[0] == 0xb8 && code[5] == 0x0f && code[6] == 0x05) {
     uint32_t nr;
     memcpy(&nr, code + 1, sizeof nr);
-    if (nr == SYS_nanosleep || nr == SYS_clock_nanosleep || nr == SYS_poll || nr == SYS_futex) return nr;
+    if (nr == SYS_nanosleep || nr == SYS_clock_nanosleep || nr == SYS_poll || nr == SYS_futex)
+      return nr;
   }
   // Told apart by what their arguments can be: poll has a small count second and a timeout third, the clock of
   // clock_nanosleep comes first, futex has an operation second.
   const bool pointer1 = r.rdi > 0xffff, pointer2 = r.rsi > 0xffff, pointer3 = r.rdx > 0xffff;
   if (!pointer1 && !pointer2 && pointer3) return SYS_clock_nanosleep;
   if (pointer1 && !pointer2 && (r.rsi & 127) <= 13 && (r.rsi & 128)) return SYS_futex;
-  if (pointer1 && (pointer2 || r.rsi == 0) && !pointer3) return r.rsi == 0 && static_cast<int32_t>(r.rdx) > 0 ? SYS_poll : SYS_nanosleep;
+  if (pointer1 && (pointer2 || r.rsi == 0) && !pointer3)
+    return r.rsi == 0 && static_cast<int32_t>(r.rdx) > 0 ? SYS_poll : SYS_nanosleep;
   if (pointer1 && !pointer2) return SYS_poll;
   return kRestartSyscall;
 }
 
 bool is_stream(pid_t pid, uint64_t fd) {
   auto link = proc::read_link(fmt::format("/proc/{}/fd/{}", pid, static_cast<int>(fd)));
-  return link && (link->starts_with("pipe:") || link->starts_with("socket:") || link->starts_with("/dev/pts/") ||
-                  link->starts_with("/dev/tty"));
+  return link && (link->starts_with("pipe:") || link->starts_with("socket:") ||
+                  link->starts_with("/dev/pts/") || link->starts_with("/dev/tty"));
 }
 
 // Bytes in an iovec array of the program.
@@ -84,7 +89,8 @@ uint64_t vector_bytes(const Target& target, uint64_t address, uint64_t count) {
   } v{};
   uint64_t total = 0;
   for (uint64_t i = 0; i < count && count <= kMaxVector; i++) {
-    if (!target.memory.read(address + i * sizeof v, std::as_writable_bytes(std::span(&v, 1)))) return 0;
+    if (!target.memory.read(address + i * sizeof v, std::as_writable_bytes(std::span(&v, 1))))
+      return 0;
     total += v.len;
   }
   return total;
@@ -142,7 +148,8 @@ uint64_t deadline(const Target& target, uint64_t nr, const uint64_t args[6], dou
   int64_t timeout_ns = -1;
   auto from_timespec = [&](uint64_t address) {
     timespec ts{};
-    if (address == 0 || !target.memory.read(address, std::as_writable_bytes(std::span(&ts, 1)))) return;
+    if (address == 0 || !target.memory.read(address, std::as_writable_bytes(std::span(&ts, 1))))
+      return;
     if (ts.tv_sec < 0 || ts.tv_sec > 1000000000 || ts.tv_nsec < 0) return;
     timeout_ns = ts.tv_sec * int64_t{1000000000} + ts.tv_nsec;
   };
@@ -184,20 +191,25 @@ Step settle_position(StoppedProcess& process, const Target& target) {
     if (m.kind == proc::MapKind::kVdso) vdso = &m;
   }
   for (auto& t : process.threads()) {
-    auto in_vdso = [&] { return vdso != nullptr && t.regs.rip >= vdso->start && t.regs.rip < vdso->end; };
+    auto in_vdso = [&] {
+      return vdso != nullptr && t.regs.rip >= vdso->start && t.regs.rip < vdso->end;
+    };
     if (in_vdso()) {
       // The step's SIGTRAP must neither be blocked nor ignored, or the kernel would reset its disposition.
       const auto status = OM_MUST(proc::read_status(t.tid));
-      if (status.sig_ignored & kTrap) return refuse(ReasonCode::kUninterruptible, "SIGTRAP is ignored");
+      if (status.sig_ignored & kTrap)
+        return refuse(ReasonCode::kUninterruptible, "SIGTRAP is ignored");
       // Should we die meanwhile, another deputy puts its own mask back.
       const uint64_t mask = t.sigmask, aid = target.anchor.first_aid;
       OM_MUST_VOID(target.memory.put(aid + offsetof(FirstAid, stepped_mask), mask));
-      OM_MUST_VOID(target.memory.put(aid + offsetof(FirstAid, stepped_tid), static_cast<int32_t>(t.tid)));
+      OM_MUST_VOID(
+          target.memory.put(aid + offsetof(FirstAid, stepped_tid), static_cast<int32_t>(t.tid)));
       t.changed = true;
       OM_MUST_VOID(t.tracee.set_signal_mask(~kTrap));
       const Deadline limit = std::chrono::steady_clock::now() + std::chrono::seconds(1);
       for (int steps = 0; in_vdso(); steps++) {
-        if (steps > kMaxSteps) return refuse(ReasonCode::kUninterruptible, "thread {} does not leave the vDSO", t.tid);
+        if (steps > kMaxSteps)
+          return refuse(ReasonCode::kUninterruptible, "thread {} does not leave the vDSO", t.tid);
         OM_MUST_VOID(t.tracee.single_step(limit));
         t.regs = OM_MUST(t.tracee.regs());
       }
@@ -279,14 +291,17 @@ Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& t) {
     put_regs(r, s);
     return plan;
   }
-  const bool carried = desc.route == Route::kFwd || desc.route == Route::kSplit || nr == SYS_nanosleep ||
-                       nr == SYS_clock_nanosleep;
-  if (!carried) return refuse(ReasonCode::kInCall, "thread {} is inside {}, which has to end at home", t.tid, call_name(nr));
+  const bool carried = desc.route == Route::kFwd || desc.route == Route::kSplit ||
+                       nr == SYS_nanosleep || nr == SYS_clock_nanosleep;
+  if (!carried)
+    return refuse(ReasonCode::kInCall, "thread {} is inside {}, which has to end at home", t.tid,
+                  call_name(nr));
   if (desc.sub != 0) {
     const CommandDesc* command = find_command(desc, args);
     const Route route = command != nullptr ? command->route : unlisted_route(desc.sub);
     if (route != Route::kFwd) {
-      return refuse(ReasonCode::kInCall, "thread {} is inside {}, which has to end at home", t.tid, call_name(nr));
+      return refuse(ReasonCode::kInCall, "thread {} is inside {}, which has to end at home", t.tid,
+                    call_name(nr));
     }
   }
   s.kind = kThreadWaiting;
@@ -298,7 +313,8 @@ Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& t) {
     rewind(plan.resume, nr);
   } else if (rax == -EINTR) {
     plan.at_home = AtHome::kReissue;
-    plan.started_ns = static_cast<uint64_t>(now_ns() - static_cast<int64_t>(t.blocked_ms * kNsPerMs));
+    plan.started_ns =
+        static_cast<uint64_t>(now_ns() - static_cast<int64_t>(t.blocked_ms * kNsPerMs));
     plan.deadline_ns = deadline(target, nr, args, t.blocked_ms);
     rewind(plan.resume, nr);
   } else {

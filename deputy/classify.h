@@ -30,11 +30,12 @@ enum class AtHome : uint8_t {
 };
 
 struct ThreadPlan {
-  ThreadState state{};       // slot and altstack, ctid are filled in later
+  ThreadState state{};  // slot and altstack, ctid are filled in later
   AtHome at_home = AtHome::kIdle;
   uint64_t deadline_ns = 0;  // CLOCK_MONOTONIC end of a reissued call, 0 none
   uint64_t started_ns = 0;   // CLOCK_MONOTONIC when the blocked call began, about
-  user_regs_struct resume{};  // registers that resume the program natively without kernel restart state
+  user_regs_struct
+      resume{};  // registers that resume the program natively without kernel restart state
 };
 
 // Moves threads out of places that mean nothing elsewhere: the vDSO (by single steps), restartable sequences.

@@ -24,23 +24,26 @@ Control::Control(kj::AsyncIoContext& io, int fd, Attaching attaching)
 }
 
 kj::Promise<void> Control::read_loop() {
-  return stream_->tryRead(buffer_.begin(), 1, buffer_.size()).then([this](size_t n) -> kj::Promise<void> {
-    const bool sound = n > 0 && lines_.push(std::string_view(buffer_.begin(), n)).ok();
-    while (sound && lines_.has_line()) take(lines_.pop());
-    if (!sound) {
-      lose();
-      return kj::READY_NOW;
-    }
-    wake();
-    return read_loop();
-  }, [this](kj::Exception&&) -> kj::Promise<void> {
-    lose();
-    return kj::READY_NOW;
-  });
+  return stream_->tryRead(buffer_.begin(), 1, buffer_.size())
+      .then(
+          [this](size_t n) -> kj::Promise<void> {
+            const bool sound = n > 0 && lines_.push(std::string_view(buffer_.begin(), n)).ok();
+            while (sound && lines_.has_line()) take(lines_.pop());
+            if (!sound) {
+              lose();
+              return kj::READY_NOW;
+            }
+            wake();
+            return read_loop();
+          },
+          [this](kj::Exception&&) -> kj::Promise<void> {
+            lose();
+            return kj::READY_NOW;
+          });
 }
 
 void Control::wake() {
-  KJ_IF_MAYBE(fulfiller, arrived_) {
+  KJ_IF_MAYBE (fulfiller, arrived_) {
     (*fulfiller)->fulfill();
     arrived_ = nullptr;
   }
@@ -60,10 +63,13 @@ void Control::lose() {
 kj::Promise<void> Control::attach_again() {
   return io_.provider->getTimer().afterDelay(kAttachPause).then([this]() -> kj::Promise<void> {
     if (!attaching_.wanted()) return attach_again();
-    return io_.provider->getTimer().timeoutAfter(kAttachLimit, attach()).catch_([this](kj::Exception&& e) {
-      log_debug("control", "no om-migrator at {} takes us: {}", attaching_.path, e.getDescription().cStr());
-      return attach_again();
-    });
+    return io_.provider->getTimer()
+        .timeoutAfter(kAttachLimit, attach())
+        .catch_([this](kj::Exception&& e) {
+          log_debug("control", "no om-migrator at {} takes us: {}", attaching_.path,
+                    e.getDescription().cStr());
+          return attach_again();
+        });
   });
 }
 
@@ -77,7 +83,8 @@ kj::Promise<void> Control::attach() {
   auto attempt = kj::heap<Try>();
   Try& t = *attempt;
   t.request = to_json_line(attaching_.request);
-  return io_.provider->getNetwork().parseAddress(kj::str("unix:", attaching_.path.c_str()))
+  return io_.provider->getNetwork()
+      .parseAddress(kj::str("unix:", attaching_.path.c_str()))
       .then([&t](kj::Own<kj::NetworkAddress>&& address) {
         t.address = kj::mv(address);
         return t.address->connect();
@@ -91,8 +98,10 @@ kj::Promise<void> Control::attach() {
         // The first line is the answer; nothing is commanded before it. What comes with it is a command already.
         LineSplitter lines(kMaxRequestBytes);
         const bool whole = lines.push(std::string_view(t.buffer, n)).ok() && lines.has_line();
-        const auto answer = whole ? parse_json_line(lines.pop()) : Result<Json>(plain_error("no answer"));
-        KJ_REQUIRE(answer.ok() && json_bool_or(*answer, "ok", false).value_or(false), "not accepted");
+        const auto answer =
+            whole ? parse_json_line(lines.pop()) : Result<Json>(plain_error("no answer"));
+        KJ_REQUIRE(answer.ok() && json_bool_or(*answer, "ok", false).value_or(false),
+                   "not accepted");
         lines_ = std::move(lines);
         writing_ = kj::READY_NOW;
         stream_ = kj::mv(t.stream);

@@ -7,11 +7,14 @@
 //   connect, catchers                 stopped, can be undone (undo_home)
 //   registers, commit flag, detach    home becomes the deputy
 //   COMMIT to the keeper              the body runs
+//
+// Over 500 lines, because the order of these steps is the point of the file; arena.cc has the parts that do
+// not depend on it.
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/time.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 
 #include <algorithm>
 
@@ -36,9 +39,6 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kKeeperArrives = 20 * kj::SECONDS;
 constexpr auto kKeeperAnswers = 60 * kj::SECONDS;
 constexpr uint64_t kStackTop = kSlotStack + kSlotStackSize - 64;
-// For answers of injected calls: the end of the slot's block, where no struct reaches.
-constexpr uint64_t kScratch = kSlotBlock + kSlotBlockSize - 256;
-static_assert(sizeof(HomeThread) <= kSlotBlockSize - 256);
 
 template <class T>
 std::span<const std::byte> bytes_of(const T& value) {
@@ -83,7 +83,7 @@ MoveRecord Mover::depart(const std::string& to) {
   const auto start = Clock::now();
   around_.state(at_, "moving");
   Step done = Done{};
-  KJ_IF_MAYBE(exception, kj::runCatchingExceptions([&] { done = depart_steps(to, record); })) {
+  KJ_IF_MAYBE (exception, kj::runCatchingExceptions([&] { done = depart_steps(to, record); })) {
     done = refuse(ReasonCode::kTargetUnreachable, "{}", one_line(exception->getDescription()));
   }
   record.total_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
@@ -93,7 +93,8 @@ MoveRecord Mover::depart(const std::string& to) {
     around_.state(at_, "away");
   } else {
     const ReasonCode code = done.reason().code;
-    record.result = code == ReasonCode::kInternal || code == ReasonCode::kTimeout ? "failed" : "refused";
+    record.result =
+        code == ReasonCode::kInternal || code == ReasonCode::kTimeout ? "failed" : "refused";
     record.code = done.reason().name();
     record.message = done.reason().message();
     disconnect();
@@ -111,7 +112,8 @@ Step Mover::depart_steps(const std::string& to, MoveRecord& record) {
   home_ = OM_MUST(target_->home());
   // A departure whose deputy died has been undone by the threads themselves (libom/stub/remote.cc).
   if (home_.phase == kHomeCaptured && home_.undone == 2) home_.phase = kHomeNative;
-  if (home_.phase != kHomeNative) return refuse(ReasonCode::kInternal, "the process is still bound to another deputy");
+  if (home_.phase != kHomeNative)
+    return refuse(ReasonCode::kInternal, "the process is still bound to another deputy");
   OM_STEP(prepare_keeper(to));
   StoppedProcess stop = OM_STEP(StoppedProcess::stop(pid_, {}));
   const auto frozen = stop.since();
@@ -130,18 +132,21 @@ Step Mover::depart_steps(const std::string& to, MoveRecord& record) {
   }
   away_ = true;
   // From here on home has decided. If the keeper does not get the word, home takes the process back.
-  KJ_IF_MAYBE(keeper, keeper_) {
+  KJ_IF_MAYBE (keeper, keeper_) {
     auto request = keeper->commitRequest();
     request.setEpoch(home_.epoch);
     request.setHomeMonoNs(static_cast<int64_t>(now_ns(CLOCK_MONOTONIC)));
     request.setHomeRealNs(static_cast<int64_t>(now_ns(CLOCK_REALTIME)));
     Step committed = fault("depart.detached");
-    KJ_IF_MAYBE(exception, kj::runCatchingExceptions([&] {
-      if (!committed) return;
-      auto answer = io_.provider->getTimer().timeoutAfter(kKeeperAnswers, request.send()).wait(io_.waitScope);
-      committed = check(answer.getVerdict());
-    })) {
-      committed = refuse(ReasonCode::kTargetUnreachable, "{}", one_line(exception->getDescription()));
+    KJ_IF_MAYBE (exception, kj::runCatchingExceptions([&] {
+                   if (!committed) return;
+                   auto answer = io_.provider->getTimer()
+                                     .timeoutAfter(kKeeperAnswers, request.send())
+                                     .wait(io_.waitScope);
+                   committed = check(answer.getVerdict());
+                 })) {
+      committed =
+          refuse(ReasonCode::kTargetUnreachable, "{}", one_line(exception->getDescription()));
     }
     if (!committed) {
       OM_STEP(roll_back("the target did not take over"));
@@ -177,7 +182,8 @@ Step Mover::prepare_keeper(const std::string& to) {
   auto verdict = around_.need_guest(to, keys_, link_.port(), offer).wait(io_.waitScope);
   if (verdict) return *verdict;
   OM_STEP(fault("depart.ask"));
-  session_stream_ = io_.provider->getTimer().timeoutAfter(kKeeperArrives, link_.session()).wait(io_.waitScope);
+  session_stream_ =
+      io_.provider->getTimer().timeoutAfter(kKeeperArrives, link_.session()).wait(io_.waitScope);
   client_ = kj::heap<capnp::TwoPartyClient>(*session_stream_);
   keeper_ = client_->bootstrap().castAs<schema::Keeper>();
 
@@ -194,7 +200,7 @@ Step Mover::prepare_keeper(const std::string& to) {
   std::vector<std::byte> image(target_->image_hi() - target_->image_lo());
   OM_MUST_VOID(target_->memory.read(target_->image_lo(), image));
 
-  KJ_IF_MAYBE(keeper, keeper_) {
+  KJ_IF_MAYBE (keeper, keeper_) {
     auto request = keeper->prepareRequest();
     auto spec = request.initSpec();
     const Anchor& a = target_->anchor;
@@ -232,7 +238,8 @@ Step Mover::prepare_keeper(const std::string& to) {
       limits[i].setSoft(limit.rlim_cur);
       limits[i].setHard(limit.rlim_max);
     }
-    auto answer = io_.provider->getTimer().timeoutAfter(kKeeperAnswers, request.send()).wait(io_.waitScope);
+    auto answer =
+        io_.provider->getTimer().timeoutAfter(kKeeperAnswers, request.send()).wait(io_.waitScope);
     OM_STEP(check(answer.getVerdict()));
   }
   bulk_ = io_.provider->getTimer().timeoutAfter(kKeeperArrives, link_.bulk()).wait(io_.waitScope);
@@ -253,7 +260,8 @@ Step Mover::ship_frozen(StoppedProcess& stop, MoveRecord& record) {
     if (is_in_arena(t)) {
       plans_.push_back(OM_STEP(plan_late(t, OM_MUST(target_->thread(arena_, slot)))));
       std::vector<std::byte> area(t.xstate.size());
-      OM_MUST_VOID(target_->memory.read(slot_address(arena_, slot) + kSlotFrame + kFrameXsave, area));
+      OM_MUST_VOID(
+          target_->memory.read(slot_address(arena_, slot) + kSlotFrame + kFrameXsave, area));
       xsaves_.push_back(std::move(area));
     } else {
       plans_.push_back(OM_STEP(classify(*target_, t)));
@@ -261,7 +269,8 @@ Step Mover::ship_frozen(StoppedProcess& stop, MoveRecord& record) {
     }
     plans_.back().state.slot = slot;
   }
-  if (plans_.size() > home_.nslots) return refuse(ReasonCode::kInternal, "more threads than were prepared for, try again");
+  if (plans_.size() > home_.nslots)
+    return refuse(ReasonCode::kInternal, "more threads than were prepared for, try again");
   OM_STEP(set_up_arena(stop));
   OM_STEP(fault("depart.arena"));
   OM_STEP(ask_threads(stop));
@@ -271,10 +280,11 @@ Step Mover::ship_frozen(StoppedProcess& stop, MoveRecord& record) {
   OM_STEP(fault("depart.describe"));
   home_.epoch++;
 
-  KJ_IF_MAYBE(keeper, keeper_) {
+  KJ_IF_MAYBE (keeper, keeper_) {
     auto request = keeper->buildRequest();
     describe(request.initImage());
-    auto answer = io_.provider->getTimer().timeoutAfter(kKeeperAnswers, request.send()).wait(io_.waitScope);
+    auto answer =
+        io_.provider->getTimer().timeoutAfter(kKeeperAnswers, request.send()).wait(io_.waitScope);
     OM_STEP(check(answer.getVerdict()));
     OM_STEP(fault("depart.ship"));
     const Shipped shipped = OM_STEP(ship_pages());
@@ -284,7 +294,8 @@ Step Mover::ship_frozen(StoppedProcess& stop, MoveRecord& record) {
     record.bytes_wire = shipped.wire;
     auto filled = keeper->filledRequest();
     filled.setPages(shipped.pages);
-    auto ready = io_.provider->getTimer().timeoutAfter(kKeeperAnswers, filled.send()).wait(io_.waitScope);
+    auto ready =
+        io_.provider->getTimer().timeoutAfter(kKeeperAnswers, filled.send()).wait(io_.waitScope);
     OM_STEP(check(ready.getVerdict()));
   }
   io_.provider->getTimer()
@@ -293,194 +304,12 @@ Step Mover::ship_frozen(StoppedProcess& stop, MoveRecord& record) {
   return fault("depart.channels");
 }
 
-bool Mover::is_in_arena(const StoppedThread& t) const {
-  return home_.arena != 0 && t.regs.rsp >= home_.arena && t.regs.rsp < home_.arena + arena_bytes(home_.nslots);
-}
-
-// A thread that still completes a transfer which it began away keeps its slot, where its executor runs; the
-// others go around it. Slots are numbered without gaps.
-Step Mover::place_threads(StoppedProcess& stop) {
-  auto& threads = stop.threads();
-  for (size_t i = 0; i < threads.size(); i++) {
-    if (!is_in_arena(threads[i])) continue;
-    const uint32_t slot = slot_of(threads[i]);
-    if (slot == i) continue;
-    const bool free = slot < threads.size() && !(is_in_arena(threads[slot]) && slot_of(threads[slot]) == slot);
-    if (!free) return refuse(ReasonCode::kInCall, "thread {} completes a transfer that it began away", threads[i].tid);
-    std::swap(threads[i], threads[slot]);
-    i = static_cast<size_t>(-1);  // what was swapped here may have to go elsewhere, too
-  }
-  return Done{};
-}
-
-// The program's state of such a thread is in its frame, its call in its slot.
-Verdict<ThreadPlan> Mover::plan_late(const StoppedThread& t, const HomeThread& h) {
-  const auto rax = static_cast<int64_t>(t.regs.rax);
-  const bool waits = t.in_call() && t.regs.rip >= target_->image_lo() && t.regs.rip < target_->image_hi() &&
-                     (rax == -EINTR || (rax <= -512 && rax >= -516));
-  if (h.late == 0 || h.phase != kExecCall || !waits) {
-    return refuse(ReasonCode::kInCall, "thread {} completes a transfer that it began away", t.tid);
-  }
-  const ResumeFrame frame = OM_MUST(target_->memory.get<ResumeFrame>(slot_address(arena_, slot_of(t)) + kSlotFrame));
-  ThreadPlan plan;
-  ThreadState& s = plan.state;
-  s.tid = t.inner_tid;
-  s.kind = kThreadWaiting;
-  s.nr = h.call.nr;
-  std::copy(std::begin(h.call.program_args), std::end(h.call.program_args), s.args);
-  s.seq = 1;
-  std::copy(std::begin(frame.gpr), std::end(frame.gpr), s.regs);
-  s.fs_base = t.regs.fs_base;
-  s.sigmask = frame.sigmask;
-  s.robust_head = t.robust_head;
-  s.robust_size = t.robust_size;
-  s.rseq_address = t.rseq.address;
-  s.rseq_size = t.rseq.size;
-  s.rseq_signature = t.rseq.signature;
-  plan.at_home = AtHome::kLate;
-  return plan;
-}
-
-// libom's memory in the process: reserved once, slots made accessible as they are needed.
-Step Mover::set_up_arena(StoppedProcess& stop) {
-  StoppedThread& t = stop.threads().front();
-  const bool late = plans_.front().at_home == AtHome::kLate;
-  const ResumeFrame aid = late ? executor_frame(t) : frame_of(plans_.front().resume, t.sigmask);
-  OM_MUST_VOID(target_->memory.put(target_->anchor.first_aid + offsetof(FirstAid, frame), aid));
-  auto must = [](Result<int64_t> r, const char* what) -> Step {
-    if (!r) return internal(r.error());
-    if (*r < 0 && *r > -4096) return internal(Error{static_cast<int>(-*r), what});
-    return Done{};
-  };
-  const auto count = static_cast<uint32_t>(plans_.size());
-  if (home_.arena == 0) {
-    // There is no stack of ours yet: a bare call needs none.
-    auto r = stop.first_call(t, *target_, SYS_mmap,
-                             {arena_, arena_bytes(home_.nslots), PROT_NONE,
-                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, ~0ull, 0});
-    OM_STEP(must(r, "reserve libom's memory"));
-    if (static_cast<uint64_t>(*r) != arena_) return refuse(ReasonCode::kInternal, "the place for libom's memory was taken");
-    home_.arena = arena_;
-    home_.slots_ready = 0;
-    OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, arena), arena_));
-    OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, nslots), home_.nslots));
-    OM_STEP(must(stop.first_call(t, *target_, SYS_mprotect,
-                                 {arena_ + kControlPlan, kControlPlanSize, PROT_READ | PROT_WRITE}), "mprotect"));
-  }
-  while (home_.slots_ready < count) {
-    OM_STEP(must(stop.first_call(t, *target_, SYS_mprotect,
-                           {slot_address(arena_, home_.slots_ready) + kSlotGuard, kSlotSize - kSlotGuard,
-                            PROT_READ | PROT_WRITE}), "mprotect"));
-    home_.slots_ready++;
-  }
-  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, slots_ready), home_.slots_ready));
-  // Slots of threads to come count their calls anew, as the body does.
-  for (uint32_t i = count; i < home_.slots_ready; i++) {
-    HomeThread h{};
-    h.slot = i;
-    h.channel_fd = -1;
-    OM_MUST_VOID(target_->put_thread(arena_, i, h));
-  }
-  return Done{};
-}
-
-// Timers that count CPU time would count the twins' only, which use next to none.
-Step Mover::ask_cpu_timers(StoppedProcess& stop, StoppedThread& t, uint64_t stack, uint64_t scratch) {
-  for (const int which : {ITIMER_VIRTUAL, ITIMER_PROF}) {
-    itimerval left{};
-    const auto got = OM_MUST(stop.call(t, *target_, stack, SYS_getitimer, {static_cast<uint64_t>(which), scratch}));
-    OM_MUST_VOID(target_->memory.read(scratch, std::as_writable_bytes(std::span(&left, 1))));
-    if (got == 0 && (left.it_value.tv_sec != 0 || left.it_value.tv_usec != 0)) {
-      return refuse(ReasonCode::kCpuTimer, "{}", which == ITIMER_PROF ? "ITIMER_PROF" : "ITIMER_VIRTUAL");
-    }
-  }
-  // Not there without CONFIG_CHECKPOINT_RESTORE.
-  if (auto timers = proc::read_cpu_timers(pid_); timers && *timers > 0) {
-    return refuse(ReasonCode::kCpuTimer, "timer_create");
-  }
-  return Done{};
-}
-
-// Descriptor numbers for libom: together, as high as the hard limit allows, none of them the program's.
-Step Mover::choose_descriptors() {
-  auto nofile = OM_MUST(proc::read_limit(pid_, RLIMIT_NOFILE));
-  const auto fds = OM_MUST(proc::list_fds(pid_));
-  const auto first = find_descriptors(fds, nofile.rlim_max, home_.nslots + 1);
-  if (!first) return refuse(ReasonCode::kFdLimit, "{} numbers in a row are needed", home_.nslots + 1);
-  fd_base_ = *first;
-  return Done{};
-}
-
-// What only a thread itself can tell: alternate stack, clear_child_tid. Also writes the slots.
-Step Mover::ask_threads(StoppedProcess& stop) {
-  const auto leader = proc::read_status(pid_);
-  inner_pid_ = leader && !leader->ns_pids.empty() ? leader->ns_pids.back() : pid_;
-  for (uint32_t i = 0; i < plans_.size(); i++) {
-    StoppedThread& t = stop.threads()[i];
-    ThreadPlan& plan = plans_[i];
-    const uint64_t slot = slot_address(arena_, i), scratch = slot + kScratch, stack = stack_of(t, i);
-
-    // First the frame, so that the thread finds its way should we die between two steps.
-    const bool late = plan.at_home == AtHome::kLate;
-    HomeThread h{};
-    if (late) h = OM_MUST(target_->thread(arena_, i));
-    h.state = kSlotUsed;
-    h.slot = i;
-    h.tid = plan.state.tid;
-    h.channel_fd = -1;
-    h.rseq_address = plan.state.rseq_address;
-    h.rseq_size = plan.state.rseq_size;
-    h.rseq_signature = plan.state.rseq_signature;
-    // (A late thread's executor goes on: it resumes the program itself.)
-    h.frame_valid = late ? kFrameExecutor : kFrameProgram;
-    if (late) {
-      OM_MUST_VOID(target_->memory.put(slot + kSlotExecFrame, executor_frame(t)));
-    } else {
-      ResumeFrame frame = frame_of(plan.resume, plan.state.sigmask);
-      frame.pad[kFrameRewound] = plan.at_home == AtHome::kRestart || plan.at_home == AtHome::kReissue;
-      frame.pad[kFrameWaits] = plan.state.kind == kThreadWaiting;
-      frame.pad[kFrameNr] = plan.state.nr;
-      std::copy(std::begin(plan.state.args), std::end(plan.state.args), frame.pad + kFrameArgs);
-      OM_MUST_VOID(target_->memory.put(slot + kSlotFrame, frame));
-      OM_MUST_VOID(target_->memory.write(slot + kSlotFrame + kFrameXsave, t.xstate));
-    }
-    OM_MUST_VOID(target_->put_thread(arena_, i, h));
-
-    struct {
-      uint64_t sp;
-      int32_t flags, pad;
-      uint64_t size;
-      uint64_t ctid;
-    } answer{};
-    auto got = OM_MUST(stop.call(t, *target_, stack, SYS_sigaltstack, {0, scratch}));
-    if (got != 0) return refuse(ReasonCode::kInternal, "sigaltstack in thread {}: {}", t.tid, got);
-    got = OM_MUST(stop.call(t, *target_, stack, SYS_prctl, {PR_GET_TID_ADDRESS, scratch + 24, 0, 0, 0}));
-    OM_MUST_VOID(target_->memory.read(scratch, std::as_writable_bytes(std::span(&answer, 1))));
-    plan.state.ctid = got == 0 ? answer.ctid : 0;
-    if (!late) {
-      OM_MUST_VOID(target_->memory.put(slot + kSlotFrame + offsetof(ResumeFrame, pad) + kFrameCtid * sizeof(uint64_t),
-                                       plan.state.ctid));
-    }
-    if (i == 0) OM_STEP(ask_cpu_timers(stop, t, stack, scratch));
-    if (i == 0) brk_now_ = static_cast<uint64_t>(OM_MUST(stop.call(t, *target_, stack, SYS_brk, {0})));
-    constexpr int32_t kDisable = 2, kAutodisarm = static_cast<int32_t>(1u << 31);
-    if (!(answer.flags & kDisable)) {
-      plan.state.altstack[0] = answer.sp;
-      plan.state.altstack[1] = static_cast<uint32_t>(answer.flags & kAutodisarm);
-      plan.state.altstack[2] = answer.size;
-    }
-    h.altstack[0] = plan.state.altstack[0];
-    h.altstack[1] = plan.state.altstack[2] != 0 ? plan.state.altstack[1] : kDisable;
-    h.altstack[2] = plan.state.altstack[2];
-    OM_MUST_VOID(target_->put_thread(arena_, i, h));
-  }
-  return Done{};
-}
-
 // Session socket, channels, catchers: the process becomes able to be a deputy.
 Step Mover::connect_home(StoppedProcess& stop) {
-  socket_ = OM_MUST(HomeSocket::open(pid_, keys_.session, [this](uint32_t slot) { return link_.take_channel(slot); }));
-  if (socket_->path().size() >= sizeof home_.deputy_path) return refuse(ReasonCode::kInternal, "socket path too long");
+  socket_ = OM_MUST(HomeSocket::open(pid_, keys_.session,
+                                     [this](uint32_t slot) { return link_.take_channel(slot); }));
+  if (socket_->path().size() >= sizeof home_.deputy_path)
+    return refuse(ReasonCode::kInternal, "socket path too long");
   std::copy_n(socket_->path().c_str(), socket_->path().size() + 1, home_.deputy_path);
   std::copy(std::begin(keys_.session), std::end(keys_.session), home_.session_id);
   home_.phase = kHomeCaptured;
@@ -501,9 +330,11 @@ Step Mover::connect_home(StoppedProcess& stop) {
     if (r.shared || (r.file && !(r.prot & PROT_WRITE))) continue;
     uint64_t lo = r.lo;
     uint64_t hi = r.hi;
-    if (r.kind == 1) hi = std::min(hi, stat.startstack & ~(kPageSize - 1));  // arguments and environment stay
+    if (r.kind == 1)
+      hi = std::min(hi, stat.startstack & ~(kPageSize - 1));  // arguments and environment stay
     for (const Range& pin : pins) {
-      const uint64_t pin_lo = pin.lo & ~(kPageSize - 1), pin_hi = (pin.hi + kPageSize - 1) & ~(kPageSize - 1);
+      const uint64_t pin_lo = pin.lo & ~(kPageSize - 1),
+                     pin_hi = (pin.hi + kPageSize - 1) & ~(kPageSize - 1);
       if (pin_hi <= lo || pin_lo >= hi) continue;
       if (pin_lo > lo) drops.push_back({lo, pin_lo});
       lo = pin_hi;
@@ -520,9 +351,11 @@ Step Mover::connect_home(StoppedProcess& stop) {
   // Descriptors above the soft limit: it is lifted while they are placed.
   auto nofile = OM_MUST(proc::read_limit(pid_, RLIMIT_NOFILE));
   rlimit lifted = nofile;
-  lifted.rlim_cur = std::max<rlim_t>(nofile.rlim_cur, static_cast<rlim_t>(fd_base_) + home_.nslots + 1);
+  lifted.rlim_cur =
+      std::max<rlim_t>(nofile.rlim_cur, static_cast<rlim_t>(fd_base_) + home_.nslots + 1);
   const bool lift = lifted.rlim_cur != nofile.rlim_cur;
-  if (lift && ::prlimit(pid_, RLIMIT_NOFILE, &lifted, nullptr) != 0) return internal(errno_error("lift RLIMIT_NOFILE"));
+  if (lift && ::prlimit(pid_, RLIMIT_NOFILE, &lifted, nullptr) != 0)
+    return internal(errno_error("lift RLIMIT_NOFILE"));
 
   StoppedThread& t = stop.threads().front();
   const uint64_t stack = stack_of(t, 0);
@@ -599,8 +432,11 @@ Step Mover::send_home_away(StoppedProcess& stop) {
     const SyscallDesc& desc = syscall_desc(e.nr);
     for (unsigned n = 0; n < desc.nargs; n++) {
       const ArgDesc& arg = arg_desc(desc, find_command(desc, e.program_args), n);
-      if (arg.kind != ArgKind::kBuf || arg.len != LenKind::kDeref || e.program_args[arg.len_arg] == 0) continue;
-      if (auto word = target_->memory.get<uint32_t>(e.program_args[arg.len_arg])) e.deref_cap[n] = *word;
+      if (arg.kind != ArgKind::kBuf || arg.len != LenKind::kDeref ||
+          e.program_args[arg.len_arg] == 0)
+        continue;
+      if (auto word = target_->memory.get<uint32_t>(e.program_args[arg.len_arg]))
+        e.deref_cap[n] = *word;
     }
     OM_MUST_VOID(target_->put_thread(arena_, i, h));
   }
@@ -663,7 +499,8 @@ void Mover::undo_home(StoppedProcess& stop) {
       uint64_t sp;
       uint32_t flags, pad;
       uint64_t size;
-    } back{s.altstack[0], s.altstack[2] != 0 ? static_cast<uint32_t>(s.altstack[1]) : 2u, 0, s.altstack[2]};
+    } back{s.altstack[0], s.altstack[2] != 0 ? static_cast<uint32_t>(s.altstack[1]) : 2u, 0,
+           s.altstack[2]};
     const uint64_t scratch = slot_address(arena_, i) + kScratch;
     if (target_->memory.put(scratch, back)) {
       StoppedThread& thread = stop.threads()[i];

@@ -20,7 +20,7 @@
 namespace om::deputy {
 namespace {
 
-constexpr uint64_t kStackGap = 2u << 20;            // kept free below the stack, as the kernel does
+constexpr uint64_t kStackGap = 2u << 20;  // kept free below the stack, as the kernel does
 constexpr uint64_t kMaxStack = uint64_t{256} << 20;  // of an unlimited one
 constexpr uint32_t kKindMemory = 0, kKindStack = 1, kKindReserve = 2;
 
@@ -65,7 +65,9 @@ std::vector<Range> without(const std::vector<Range>& ranges, uint64_t lo, uint64
 // Where the pages of a file mapping end: at its end, or at the file's.
 uint64_t Mover::readable_end(const Range& part) const {
   std::byte byte;
-  auto readable = [&](uint64_t page) { return target_->memory.read(page, std::span(&byte, 1)).ok(); };
+  auto readable = [&](uint64_t page) {
+    return target_->memory.read(page, std::span(&byte, 1)).ok();
+  };
   if (readable(part.hi - kPageSize)) return part.hi;
   uint64_t lo = 0, hi = (part.hi - part.lo) / kPageSize - 1;  // pages; hi is not readable
   while (lo < hi) {
@@ -109,7 +111,8 @@ Step Mover::describe_memory() {
         if (lo < previous + kStackGap) lo = previous + kStackGap;
         if (lo > m.start) lo = m.start;
         regions_.push_back({lo, m.end, m.prot, kKindStack, false, false});
-        if (lo >= previous + kStackGap) regions_.push_back({lo - kStackGap, lo, 0, kKindReserve, false, false});
+        if (lo >= previous + kStackGap)
+          regions_.push_back({lo - kStackGap, lo, 0, kKindReserve, false, false});
         continue;
       }
       case proc::MapKind::kAnon:
@@ -126,12 +129,15 @@ Step Mover::describe_memory() {
     if (m.start >= private_lo && m.start < private_hi) continue;
     const bool file = m.kind == proc::MapKind::kFile;
     // libom's own memory does not travel; its bss may share a mapping with memory of the program beside it.
-    for (const Range& part : without(without({{m.start, m.end}}, target_->image_lo(), target_->image_hi()), arena_, arena_end)) {
+    for (const Range& part :
+         without(without({{m.start, m.end}}, target_->image_lo(), target_->image_hi()), arena_,
+                 arena_end)) {
       const uint64_t end = file && (m.prot & PROT_READ) ? readable_end(part) : part.hi;
       if (part.lo < end) regions_.push_back({part.lo, end, m.prot, kKindMemory, file, m.shared});
       // Behind the end of its file a mapping has no pages: the body must not have any there either. What
       // touches them comes home, where the kernel raises SIGBUS.
-      if (end < part.hi) regions_.push_back({end, part.hi, PROT_NONE, kKindMemory, false, m.shared});
+      if (end < part.hi)
+        regions_.push_back({end, part.hi, PROT_NONE, kKindMemory, false, m.shared});
       if (file) file_ranges_.push_back(part);
     }
   }
@@ -149,7 +155,8 @@ void Mover::describe(schema::Image::Builder image) {
   const bool vdso = !vdso_image_.empty();
   const uint64_t vdso_start = vdso_hi_ - vdso_image_.size();
   const bool vvar = vdso_lo_ != 0 && vdso_lo_ < vdso_start;
-  auto mappings = image.initMappings(static_cast<unsigned>(regions_.size()) + (vdso ? 1 : 0) + (vvar ? 1 : 0));
+  auto mappings =
+      image.initMappings(static_cast<unsigned>(regions_.size()) + (vdso ? 1 : 0) + (vvar ? 1 : 0));
   unsigned n = 0;
   auto add = [&](uint64_t lo, uint64_t hi, int prot, uint32_t kind) {
     mappings[n].setLo(lo);
@@ -165,8 +172,10 @@ void Mover::describe(schema::Image::Builder image) {
   auto threads = image.initThreads(static_cast<unsigned>(plans_.size()));
   for (unsigned i = 0; i < plans_.size(); i++) {
     plans_[i].state.xstate_bytes = xsaves_[i].size();
-    threads[i].setState(kj::arrayPtr(reinterpret_cast<const kj::byte*>(&plans_[i].state), sizeof(ThreadState)));
-    threads[i].setXsave(kj::arrayPtr(reinterpret_cast<const kj::byte*>(xsaves_[i].data()), xsaves_[i].size()));
+    threads[i].setState(
+        kj::arrayPtr(reinterpret_cast<const kj::byte*>(&plans_[i].state), sizeof(ThreadState)));
+    threads[i].setXsave(
+        kj::arrayPtr(reinterpret_cast<const kj::byte*>(xsaves_[i].data()), xsaves_[i].size()));
   }
   auto xstate = image.initXstate();
   xstate.setSize(xstate_layout_.size);

@@ -25,11 +25,13 @@ inline ResumeFrame frame_of(const user_regs_struct& r, uint64_t sigmask) {
 // A stopped executor goes on. What the kernel would do about an interrupted call is done by hand: libom's calls
 // are all followed by code that copes with a second beginning.
 inline ResumeFrame executor_frame(const StoppedThread& t) {
-  constexpr int64_t kErestartsys = -512, kErestartnointr = -513, kErestartnohand = -514, kErestartBlock = -516;
+  constexpr int64_t kErestartsys = -512, kErestartnointr = -513, kErestartnohand = -514,
+                    kErestartBlock = -516;
   constexpr uint64_t kRestartSyscall = 219, kSyscallBytes = 2;
   user_regs_struct r = t.regs;
   const auto rax = static_cast<int64_t>(r.rax);
-  if (t.in_call() && (rax == kErestartsys || rax == kErestartnointr || rax == kErestartnohand || rax == kErestartBlock)) {
+  if (t.in_call() && (rax == kErestartsys || rax == kErestartnointr || rax == kErestartnohand ||
+                      rax == kErestartBlock)) {
     r.rax = rax == kErestartBlock ? kRestartSyscall : r.orig_rax;
     r.rip -= kSyscallBytes;
   }

@@ -78,8 +78,8 @@ Result<HomeSocket> HomeSocket::open(pid_t pid, const uint8_t (&session)[16], Cha
   return s;
 }
 
-Result<HomeSocket> HomeSocket::take_over(pid_t pid, const uint8_t (&session)[16], const std::string& path,
-                                         Channels channels) {
+Result<HomeSocket> HomeSocket::take_over(pid_t pid, const uint8_t (&session)[16],
+                                         const std::string& path, Channels channels) {
   HomeSocket s(pid, std::move(channels));
   memcpy(s.session_id_, session, sizeof s.session_id_);
   // The path comes out of the process: only what open() could have made is removed.
@@ -97,11 +97,13 @@ Result<HomeSocket> HomeSocket::take_over(pid_t pid, const uint8_t (&session)[16]
 Result<void> HomeSocket::listen_at(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return plain_error(path + " is too long for a socket");
+  if (path.size() >= sizeof address.sun_path)
+    return plain_error(path + " is too long for a socket");
   memcpy(address.sun_path, path.data(), path.size());
   UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return errno_error("socket");
-  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || ::listen(fd.get(), 128) != 0) {
+  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+      ::listen(fd.get(), 128) != 0) {
     return errno_error("listen on " + path);
   }
   path_ = path;
@@ -129,7 +131,9 @@ void HomeSocket::serve(UniqueFd connection) {
     greeting_.push_back(std::move(connection));
     return;
   }
-  if (n != sizeof q || q.magic != kFetchMagic || memcmp(q.session_id, session_id_, sizeof session_id_) != 0) return;
+  if (n != sizeof q || q.magic != kFetchMagic ||
+      memcmp(q.session_id, session_id_, sizeof session_id_) != 0)
+    return;
   if (q.slot == kFetchSession) {
     // One for our whole life: libom makes another only when the deputy has changed.
     if (session_.valid()) return;
@@ -186,7 +190,8 @@ Result<void> HomeSocket::send_channels(const std::vector<std::pair<uint32_t, Uni
       fds[batch.count++] = channels[i].second.get();
     }
     batch.last = i == channels.size() ? 1 : 0;
-    if (!send_with_fds(session_.get(), &batch, sizeof batch, fds, batch.count)) return errno_error("hand over channels");
+    if (!send_with_fds(session_.get(), &batch, sizeof batch, fds, batch.count))
+      return errno_error("hand over channels");
   } while (i < channels.size());
   return {};
 }

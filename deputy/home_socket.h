@@ -29,8 +29,8 @@ class HomeSocket {
 
   static Result<HomeSocket> open(pid_t pid, const uint8_t (&session)[16], Channels channels);
   // Listens at `path` in place of a deputy that has died.
-  static Result<HomeSocket> take_over(pid_t pid, const uint8_t (&session)[16], const std::string& path,
-                                      Channels channels);
+  static Result<HomeSocket> take_over(pid_t pid, const uint8_t (&session)[16],
+                                      const std::string& path, Channels channels);
   HomeSocket(HomeSocket&&) = default;
   HomeSocket& operator=(HomeSocket&&) = default;
   ~HomeSocket();

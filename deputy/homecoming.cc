@@ -27,8 +27,8 @@
 #include "deputy/host.h"
 #include "deputy/mover.h"
 #include "deputy/text.h"
-#include "libom/abi/away_cpu.h"
 #include "gen/syscalls_desc.h"
+#include "libom/abi/away_cpu.h"
 
 namespace om::deputy {
 
@@ -42,44 +42,12 @@ constexpr auto kKeeperAnswers = 30 * kj::SECONDS;
 constexpr auto kCallsArrive = std::chrono::seconds(2);
 constexpr auto kSettleLimit = std::chrono::seconds(5);
 constexpr auto kNap = std::chrono::microseconds(100);
-constexpr uint64_t kScratch = kSlotBlock + kSlotBlockSize - 256;  // as in depart.cc
-constexpr int64_t kErestartsys = -512, kErestartnointr = -513, kErestartnohand = -514, kErestartBlock = -516;
+constexpr int64_t kErestartsys = -512, kErestartnointr = -513, kErestartnohand = -514,
+                  kErestartBlock = -516;
 
 bool is_restart(int64_t rax) {
-  return rax == kErestartsys || rax == kErestartnointr || rax == kErestartnohand || rax == kErestartBlock;
-}
-
-void load_regs(const ThreadState& s, user_regs_struct& r) {
-  unsigned long long* const in_order[] = {&r.r8,  &r.r9,  &r.r10, &r.r11, &r.r12, &r.r13, &r.r14, &r.r15, &r.rdi,
-                                          &r.rsi, &r.rbp, &r.rbx, &r.rdx, &r.rax, &r.rcx, &r.rsp, &r.rip, &r.eflags};
-  for (size_t i = 0; i < std::size(in_order); i++) *in_order[i] = s.regs[i];
-  r.eflags |= 0x202;
-  r.fs_base = s.fs_base;
-  r.cs = 0x33;
-  r.ss = 0x2b;
-  r.ds = r.es = r.fs = r.gs = 0;
-  r.gs_base = 0;
-}
-
-// Calls that replace the signal mask while they wait: natively restarted when a signal is pending, they call
-// its handler and answer EINTR by themselves.
-bool has_own_mask(uint32_t nr) {
-  return nr == SYS_rt_sigsuspend || nr == SYS_ppoll || nr == SYS_pselect6 || nr == SYS_epoll_pwait ||
-         nr == SYS_epoll_pwait2;
-}
-
-// The remaining time of a reissued call goes where its timeout argument is.
-void shorten(user_regs_struct& r, uint32_t nr, uint64_t deadline_ns) {
-  if (deadline_ns == 0 || (nr != SYS_epoll_wait && nr != SYS_epoll_pwait)) return;
-  const auto now = static_cast<int64_t>(now_ns(CLOCK_MONOTONIC));
-  const int64_t left = std::max<int64_t>(static_cast<int64_t>(deadline_ns) - now, 0);
-  r.r10 = static_cast<uint64_t>((left + 999999) / 1000000);
-}
-
-// A call whose remaining time the program's memory has no place for: libom goes on with it at home.
-bool ends_in_libom(const HomeExec& e, uint32_t nr) {
-  const bool points_at_time = nr == SYS_rt_sigtimedwait || nr == SYS_epoll_pwait2 || nr == SYS_semtimedop;
-  return e.done > 0 || e.exec_nr != e.nr || (points_at_time && e.deadline_ns != 0);
+  return rax == kErestartsys || rax == kErestartnointr || rax == kErestartnohand ||
+         rax == kErestartBlock;
 }
 
 }  // namespace
@@ -92,11 +60,11 @@ MoveRecord Mover::come_home() {
   const auto start = Clock::now();
   around_.state(at_, "moving");
   Step done = Done{};
-  KJ_IF_MAYBE(exception, kj::runCatchingExceptions([&] { done = come_home_steps(record); })) {
+  KJ_IF_MAYBE (exception, kj::runCatchingExceptions([&] { done = come_home_steps(record); })) {
     done = refuse(ReasonCode::kTargetUnreachable, "{}", one_line(exception->getDescription()));
     // If it was the connection: when the keeper is back it is told to let the body go on (watch.cc).
     bulk_stale_ = true;
-    KJ_IF_MAYBE(keeper, keeper_) tasks_->add(keeper->resumeRequest().send().ignoreResult());
+    KJ_IF_MAYBE (keeper, keeper_) tasks_->add(keeper->resumeRequest().send().ignoreResult());
   }
   record.total_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   if (done.ok()) {
@@ -105,7 +73,8 @@ MoveRecord Mover::come_home() {
     around_.state(at_, "home");
   } else {
     const ReasonCode code = done.reason().code;
-    record.result = code == ReasonCode::kInternal || code == ReasonCode::kTimeout ? "failed" : "refused";
+    record.result =
+        code == ReasonCode::kInternal || code == ReasonCode::kTimeout ? "failed" : "refused";
     record.code = done.reason().name();
     record.message = done.reason().message();
     around_.state(at_, away_ ? "away" : "home");
@@ -117,7 +86,7 @@ Step Mover::come_home_steps(MoveRecord& record) {
   if (!away_) return refuse(ReasonCode::kAlreadyThere, "{}", home_node_);
   OM_STEP(wait_for_keeper());
   OM_STEP(fault("return.begin"));
-  KJ_IF_MAYBE(present, keeper_) {
+  KJ_IF_MAYBE (present, keeper_) {
     schema::Keeper::Client held = *present;  // keeper_ changes when the session is lost
     schema::Keeper::Client* keeper = &held;
     auto& timer = io_.provider->getTimer();
@@ -150,10 +119,12 @@ Step Mover::come_home_steps(MoveRecord& record) {
     const uint32_t session = sessions_;
     (void)target_->put_home_field(offsetof(HomeState, hold), hold);
     step = fault("return.hold");
-    auto stopped = step.ok() ? StoppedProcess::stop(pid_, {.settle_signals = false}) : Verdict<StoppedProcess>(step.reason());
+    auto stopped = step.ok() ? StoppedProcess::stop(pid_, {.settle_signals = false})
+                             : Verdict<StoppedProcess>(step.reason());
     auto let_go = [this] {
       const uint32_t off = 0;
-      if (target_ && home_.phase == kHomeAway) (void)target_->put_home_field(offsetof(HomeState, hold), off);
+      if (target_ && home_.phase == kHomeAway)
+        (void)target_->put_home_field(offsetof(HomeState, hold), off);
     };
     if (!stopped) {
       let_go();
@@ -167,7 +138,8 @@ Step Mover::come_home_steps(MoveRecord& record) {
     if (step.ok()) step = fault("return.settled");
     if (step.ok()) step = restore_memory(stop, state, record);
     // Another session meanwhile: the body has been told to go on.
-    if (step.ok() && (keeper_ == nullptr || session != sessions_)) step = refuse(ReasonCode::kTargetUnreachable, "{}", at_);
+    if (step.ok() && (keeper_ == nullptr || session != sessions_))
+      step = refuse(ReasonCode::kTargetUnreachable, "{}", at_);
     if (!step) {
       let_go();
       stop.release();
@@ -181,11 +153,13 @@ Step Mover::come_home_steps(MoveRecord& record) {
       memcpy(&s, t.getState().begin(), sizeof s);  // size checked in wait_for_calls
       states.push_back(s);
       auto x = t.getXsave();
-      xsaves.emplace_back(reinterpret_cast<const std::byte*>(x.begin()), reinterpret_cast<const std::byte*>(x.end()));
+      xsaves.emplace_back(reinterpret_cast<const std::byte*>(x.begin()),
+                          reinterpret_cast<const std::byte*>(x.end()));
     }
     // Home's clock must have reached what the body has shown.
     const int64_t ahead = state.getMonoNs() - static_cast<int64_t>(now_ns(CLOCK_MONOTONIC));
-    if (ahead > 0 && ahead < 1000000000) std::this_thread::sleep_for(std::chrono::nanoseconds(ahead));
+    if (ahead > 0 && ahead < 1000000000)
+      std::this_thread::sleep_for(std::chrono::nanoseconds(ahead));
     step = restore_threads(stop, states, xsaves, state.getCpuNs());
     if (!step) {
       let_go();
@@ -208,16 +182,21 @@ Step Mover::wait_for_calls(schema::BodyImage::Reader body) {
   home_ = OM_MUST(target_->home());
   std::vector<bool> seen(home_.nslots, false);
   for (auto t : body.getThreads()) {
-    if (t.getState().size() != sizeof(ThreadState)) return refuse(ReasonCode::kInternal, "the keeper's answer is malformed");
+    if (t.getState().size() != sizeof(ThreadState))
+      return refuse(ReasonCode::kInternal, "the keeper's answer is malformed");
     ThreadState s{};
     memcpy(&s, t.getState().begin(), sizeof s);
-    if (s.slot >= home_.slots_ready || seen[s.slot]) return refuse(ReasonCode::kInternal, "the keeper's answer is malformed");
+    if (s.slot >= home_.slots_ready || seen[s.slot])
+      return refuse(ReasonCode::kInternal, "the keeper's answer is malformed");
     seen[s.slot] = true;
     for (;;) {
       const HomeThread h = OM_MUST(target_->thread(arena_, s.slot));
-      if (h.state != kSlotUsed) return refuse(ReasonCode::kInternal, "thread slot {} has no twin at home", s.slot);
+      if (h.state != kSlotUsed)
+        return refuse(ReasonCode::kInternal, "thread slot {} has no twin at home", s.slot);
       if (h.seq_started >= s.seq) break;
-      if (Clock::now() > deadline) return refuse(ReasonCode::kTargetUnreachable, "a call of thread {} is still on its way", h.tid);
+      if (Clock::now() > deadline)
+        return refuse(ReasonCode::kTargetUnreachable, "a call of thread {} is still on its way",
+                      h.tid);
       io_.provider->getTimer().afterDelay(1 * kj::MILLISECONDS).wait(io_.waitScope);
     }
   }
@@ -234,7 +213,8 @@ Step Mover::settle_executors(StoppedProcess& stop) {
       if (t.tracee.gone()) continue;
       t.regs = OM_MUST(t.tracee.regs());
       const uint64_t lo = arena_ + kControlSize, hi = arena_ + arena_bytes(home_.nslots);
-      if (t.regs.rsp < lo || t.regs.rsp >= hi) return refuse(ReasonCode::kInternal, "thread {} has left libom", t.tid);
+      if (t.regs.rsp < lo || t.regs.rsp >= hi)
+        return refuse(ReasonCode::kInternal, "thread {} has left libom", t.tid);
       const auto slot = static_cast<uint32_t>((t.regs.rsp - lo) / kSlotSize);
       const HomeThread h = OM_MUST(target_->thread(arena_, slot));
       const auto rax = static_cast<int64_t>(t.regs.rax);
@@ -242,7 +222,8 @@ Step Mover::settle_executors(StoppedProcess& stop) {
       // On the way to a new channel: where it has no descriptor but those with numbers of libom's.
       if (h.phase == kExecFetch) {
         stable = t.in_call() && is_restart(rax) &&
-                 (t.regs.orig_rax == SYS_nanosleep || t.regs.orig_rax == SYS_restart_syscall || t.regs.orig_rax == SYS_recvmsg);
+                 (t.regs.orig_rax == SYS_nanosleep || t.regs.orig_rax == SYS_restart_syscall ||
+                  t.regs.orig_rax == SYS_recvmsg);
       }
       // A twin whose body thread has ended: its slot is free when it is gone, not before.
       if (h.call.nr == kNrExitTwin && h.call.finished && h.phase != kExecHeld) stable = false;
@@ -251,19 +232,22 @@ Step Mover::settle_executors(StoppedProcess& stop) {
         stable = there && t.in_call() && (is_restart(rax) || rax == -EINTR);
         // Nothing but our stop interrupts it: should it have to go on by itself, it must know.
         const uint32_t one = 1;
-        OM_MUST_VOID(target_->memory.put(target_->thread_address(arena_, slot) + offsetof(HomeThread, interrupted), one));
+        OM_MUST_VOID(target_->memory.put(
+            target_->thread_address(arena_, slot) + offsetof(HomeThread, interrupted), one));
       }
       if (stable) continue;
       moving = true;
       t.tracee.resume();
     }
     if (!moving) break;
-    if (Clock::now() > deadline) return refuse(ReasonCode::kUninterruptible, "an executor does not come to rest");
+    if (Clock::now() > deadline)
+      return refuse(ReasonCode::kUninterruptible, "an executor does not come to rest");
     std::this_thread::sleep_for(kNap);
     for (auto& t : stop.threads()) {
       if (t.tracee.stopped() || t.tracee.gone()) continue;
       t.tracee.interrupt();
-      if (!t.tracee.wait_stop(deadline)) return refuse(ReasonCode::kUninterruptible, "thread {}", t.tid);
+      if (!t.tracee.wait_stop(deadline))
+        return refuse(ReasonCode::kUninterruptible, "thread {}", t.tid);
     }
   }
   std::erase_if(stop.threads(), [](const StoppedThread& t) { return t.tracee.gone(); });
@@ -282,14 +266,18 @@ Step Mover::guard_executors(StoppedProcess& stop) {
   return Done{};
 }
 
-Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body, MoveRecord& record) {
+Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
+                           MoveRecord& record) {
   OM_STEP(guard_executors(stop));
   StoppedThread& t = stop.threads().front();
   const uint64_t own = stack_of(t, slot_of(t));
-  auto remote = [&](uint64_t function, uint64_t argument) -> Verdict<int64_t> { return run_remote(stop, t, own, function, argument); };
+  auto remote = [&](uint64_t function, uint64_t argument) -> Verdict<int64_t> {
+    return run_remote(stop, t, own, function, argument);
+  };
   home_ = OM_MUST(target_->home());
   if (home_.mirror_failed != 0 && OM_STEP(remote(kRemoteMirror, 0)) != 0) {
-    return refuse(ReasonCode::kHomeMemory, "{} changes of the address space failed at home", home_.mirror_failed);
+    return refuse(ReasonCode::kHomeMemory, "{} changes of the address space failed at home",
+                  home_.mirror_failed);
   }
   OM_MUST_VOID(target_->reread_maps());
   home_ = OM_MUST(target_->home());
@@ -328,10 +316,12 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
     if (!p.drop) continue;
     Range r{p.lo, p.hi};
     // Arguments and environment are rewritten by what the body sends; all of the stack's pages are.
-    if (r.hi == stack_hi && stack_hi != 0) r.hi = std::max(r.lo, stat.startstack & ~(kPageSize - 1));
+    if (r.hi == stack_hi && stack_hi != 0)
+      r.hi = std::max(r.lo, stat.startstack & ~(kPageSize - 1));
     if (r.lo < r.hi) drops.push_back(r);
   }
-  if (drops.size() > kControlPlanSize / sizeof(Range)) return refuse(ReasonCode::kInternal, "too many mappings");
+  if (drops.size() > kControlPlanSize / sizeof(Range))
+    return refuse(ReasonCode::kInternal, "too many mappings");
   OM_MUST_VOID(target_->memory.write(arena_ + kControlPlan, std::as_bytes(std::span(drops))));
   home_.drop_count = drops.size();
   home_.dropped = 0;
@@ -343,10 +333,11 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
   OM_STEP(remote(kRemoteDrop, 1));
   // Pages that still have old contents would show where the body has zeros.
   const HomeState after = OM_MUST(target_->home());
-  if (after.drop_failed != 0 || after.dropped != 2) return refuse(ReasonCode::kHomeMemory, "memory cannot be given back");
+  if (after.drop_failed != 0 || after.dropped != 2)
+    return refuse(ReasonCode::kHomeMemory, "memory cannot be given back");
 
   if (keeper_ == nullptr) return refuse(ReasonCode::kTargetUnreachable, "{}", at_);
-  KJ_IF_MAYBE(keeper, keeper_) {
+  KJ_IF_MAYBE (keeper, keeper_) {
     auto request = keeper->collectRequest();
     auto ranges = request.initRanges(static_cast<unsigned>(parts.size()));
     for (unsigned i = 0; i < parts.size(); i++) {
@@ -361,7 +352,9 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
     bool missing = false;
     for (;;) {
       BulkHeader h{};
-      io_.provider->getTimer().timeoutAfter(kKeeperAnswers, bulk_->read(&h, sizeof h)).wait(io_.waitScope);
+      io_.provider->getTimer()
+          .timeoutAfter(kKeeperAnswers, bulk_->read(&h, sizeof h))
+          .wait(io_.waitScope);
       record.bytes_wire += sizeof h;
       OM_STEP(fault("return.page"));
       if (h.kind == kBulkEnd) {
@@ -372,7 +365,8 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
       const bool expected = std::any_of(parts.begin(), parts.end(), [&](const Part& p) {
         return h.address >= p.lo && h.address < p.hi && h.bytes <= p.hi - h.address;
       });
-      if ((h.kind != kBulkData && h.kind != kBulkZero) || h.bytes == 0 || h.bytes > buffer.size() || h.bytes % kPageSize != 0 || !expected) {
+      if ((h.kind != kBulkData && h.kind != kBulkZero) || h.bytes == 0 || h.bytes > buffer.size() ||
+          h.bytes % kPageSize != 0 || !expected) {
         return refuse(ReasonCode::kInternal, "the keeper sent a page that was not asked for");
       }
       frames++;
@@ -384,13 +378,16 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
         }
         continue;
       }
-      io_.provider->getTimer().timeoutAfter(kKeeperAnswers, bulk_->read(buffer.data(), h.bytes)).wait(io_.waitScope);
+      io_.provider->getTimer()
+          .timeoutAfter(kKeeperAnswers, bulk_->read(buffer.data(), h.bytes))
+          .wait(io_.waitScope);
       OM_MUST_VOID(target_->memory.write(h.address, std::span(buffer).first(h.bytes)));
       record.pages += h.bytes / kPageSize;
       record.bytes_raw += h.bytes;
       record.bytes_wire += h.bytes;
     }
-    auto collected = io_.provider->getTimer().timeoutAfter(kKeeperAnswers, kj::mv(answer)).wait(io_.waitScope);
+    auto collected =
+        io_.provider->getTimer().timeoutAfter(kKeeperAnswers, kj::mv(answer)).wait(io_.waitScope);
     OM_STEP(check(collected.getVerdict()));
     if (missing) return refuse(ReasonCode::kInternal, "pages are missing");
   }
@@ -425,8 +422,8 @@ uint32_t Mover::slot_of(const StoppedThread& t) const {
   return static_cast<uint32_t>((t.regs.rsp - arena_ - kControlSize) / kSlotSize);
 }
 
-Verdict<int64_t> Mover::run_remote(StoppedProcess& stop, StoppedThread& t, uint64_t stack, uint64_t function,
-                                   uint64_t argument) {
+Verdict<int64_t> Mover::run_remote(StoppedProcess& stop, StoppedThread& t, uint64_t stack,
+                                   uint64_t function, uint64_t argument) {
   int64_t result = -EIO;
   auto ran = stop.run(t, *target_, stack, function, argument, [&]() -> Result<bool> {
     socket_->pump();
@@ -440,226 +437,6 @@ Verdict<int64_t> Mover::run_remote(StoppedProcess& stop, StoppedThread& t, uint6
   });
   if (!ran) return internal(ran.error());
   return result;
-}
-
-// One thread's return: what its registers have to be for the program to go on.
-struct Mover::Return {
-  user_regs_struct regs{};
-  uint64_t sigmask = 0;
-  std::vector<SignalRecord> signals;  // caught, not yet delivered: raised again natively
-  bool apply = false;                 // outputs of the kept Return go to memory first
-  bool late = false;                  // stays in libom until its transfer is complete
-};
-
-struct Mover::Item {
-  StoppedThread* thread;
-  const ThreadState* state;
-  const std::vector<std::byte>* xsave;
-  HomeThread home;
-  Return plan;
-  uint64_t stack;
-};
-
-Verdict<Mover::Return> Mover::plan_return(const StoppedThread& t, const HomeThread& h, const ThreadState& s) {
-  Return r;
-  r.regs = t.regs;
-  const auto rax = static_cast<int64_t>(t.regs.rax);
-  load_regs(s, r.regs);
-  r.regs.orig_rax = ~0ull;
-  r.sigmask = s.sigmask;
-  // Signals that the body has not been told about, or whose Return it has not got.
-  uint32_t from = h.noted_tail;
-  if (h.call.seq != 0 && s.returned >= h.call.seq) from += h.noted_sent;
-  for (uint32_t i = from; i != h.noted_head && r.signals.size() < kMaxNoted; i++) {
-    r.signals.push_back(h.noted[i % kMaxNoted]);
-  }
-  if (!r.signals.empty()) r.sigmask = r.signals.front().frame_mask;
-
-  const bool waiting = s.kind == kThreadWaiting && s.nr < kNrResume;
-  if (!waiting) return r;
-  const HomeExec& e = h.call;
-  const uint32_t nr = s.nr;
-  auto rewind = [&] {
-    r.regs.rip -= 2;
-    r.regs.rax = nr;
-  };
-  if (e.seq != s.seq) return refuse(ReasonCode::kInternal, "thread {} waits for a call that home does not know", h.tid);
-  const bool blocked = h.phase == kExecCall;
-  if (!blocked) {
-    if (!e.finished) return refuse(ReasonCode::kInternal, "thread {} waits for a call that is not finished", h.tid);
-    if (e.ret_flags & kRetRestart) {
-      rewind();
-    } else if (e.ret_flags & kRetEintr) {
-      if (has_own_mask(nr)) {
-        rewind();
-      } else {
-        r.regs.rax = static_cast<uint64_t>(-EINTR);
-      }
-    } else {
-      r.regs.rax = static_cast<uint64_t>(e.result);
-      r.apply = true;
-    }
-    return r;
-  }
-  if (ends_in_libom(e, nr)) {
-    r.late = true;
-    return r;
-  }
-  if (rax == -EINTR) {
-    // The kernel has forgotten how long it had waited: it is issued again with what remains.
-    rewind();
-    shorten(r.regs, nr, e.deadline_ns);
-    return r;
-  }
-  // Restarted by the kernel at the program's own instruction, with the program's own arguments.
-  r.regs.orig_rax = nr;
-  r.regs.rax = static_cast<uint64_t>(rax);
-  if (rax != kErestartBlock && !e.transplanted) {
-    // select and ppoll keep their remaining time in memory that the program has, too.
-    copy_back_times(h, nr);
-  }
-  return r;
-}
-
-// The kernel writes the remaining time of an interrupted select or ppoll to its argument: ours, for a call
-// that the body has made.
-void Mover::copy_back_times(const HomeThread& h, uint32_t nr) {
-  size_t arg = 0;
-  if (nr == SYS_select || nr == SYS_pselect6) arg = 4;
-  if (nr == SYS_ppoll) arg = 2;
-  if (arg == 0 || h.call.program_args[arg] == 0 || h.call.exec_args[arg] == 0) return;
-  std::byte time[16];
-  if (target_->memory.read(h.call.exec_args[arg], time)) {
-    (void)target_->memory.write(h.call.program_args[arg], time);
-  }
-}
-
-Step Mover::restore_threads(StoppedProcess& stop, const std::vector<ThreadState>& states,
-                            const std::vector<std::vector<std::byte>>& xsaves, uint64_t cpu_ns) {
-  std::vector<Item> items;
-  for (auto& t : stop.threads()) {
-    const uint32_t slot = slot_of(t);
-    const HomeThread h = OM_MUST(target_->thread(arena_, slot));
-    auto it = std::find_if(states.begin(), states.end(), [&](const ThreadState& s) { return s.slot == slot; });
-    if (it == states.end()) {
-      return refuse(ReasonCode::kInternal, "thread {} has no state", t.tid);
-    }
-    const auto index = static_cast<size_t>(it - states.begin());
-    Item item{&t, &states[index], &xsaves[index], h, {}, stack_of(t, slot)};
-    item.plan = OM_STEP(plan_return(t, h, *it));
-    items.push_back(std::move(item));
-  }
-  if (items.size() != states.size()) return refuse(ReasonCode::kInternal, "threads of home and body do not match");
-  OM_STEP(fault("return.threads"));
-
-  StoppedThread& first = *items.front().thread;
-  for (Item& item : items) {
-    if (!item.plan.apply) continue;
-    const int64_t fault = OM_STEP(run_remote(stop, first, items.front().stack, kRemoteApply, item.home.slot));
-    if (fault < 0) item.plan.regs.rax = static_cast<uint64_t>(fault);
-  }
-  for (const Item& item : items) {
-    const uint64_t slot = slot_address(arena_, item.home.slot);
-    OM_MUST_VOID(target_->memory.put(slot + kSlotReturn, *item.state));
-    OM_MUST_VOID(target_->memory.write(slot + kSlotFrame + kFrameXsave, *item.xsave));
-  }
-  OM_STEP(fault("return.applied"));
-  if (home_.phase != kHomeReturning) OM_STEP(add_cpu_time(cpu_ns, states));
-  // From here on there is no way back: what fails now is completed by another deputy.
-  home_.phase = kHomeReturning;
-  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, phase), home_.phase));
-  Step left = fault("return.decided");
-  if (left.ok()) left = leave_libom(stop, items);
-  if (!left) {
-    log_error("mover", "process {}: the return has to be completed by another deputy: {}", pid_, left.reason().message());
-    ::_exit(1);
-  }
-  return Done{};
-}
-
-// The program's own dispositions, no descriptor of ours, its signals and registers, while nothing can run.
-Step Mover::leave_libom(StoppedProcess& stop, std::vector<Item>& items) {
-  StoppedThread& first = *items.front().thread;
-  OM_STEP(run_remote(stop, first, items.front().stack, kRemoteRestore, 0));
-  for (Item& item : items) {
-    const ThreadState& s = *item.state;
-    StoppedThread& t = *item.thread;
-    const uint64_t scratch = slot_address(arena_, item.home.slot) + kScratch;
-    struct {
-      uint64_t sp;
-      uint32_t flags, pad;
-      uint64_t size;
-    } altstack{s.altstack[0], s.altstack[2] != 0 ? static_cast<uint32_t>(s.altstack[1]) : 2u, 0, s.altstack[2]};
-    OM_MUST_VOID(target_->memory.put(scratch, altstack));
-    OM_MUST(stop.call(t, *target_, item.stack, SYS_sigaltstack, {scratch, 0}));
-    OM_MUST(stop.call(t, *target_, item.stack, SYS_set_tid_address, {s.ctid}));
-    if (s.robust_size != 0) {
-      OM_MUST(stop.call(t, *target_, item.stack, SYS_set_robust_list, {s.robust_head, s.robust_size}));
-    }
-    if (s.rseq_address != item.home.rseq_address) {
-      if (item.home.rseq_address != 0) {
-        OM_MUST(stop.call(t, *target_, item.stack, SYS_rseq,
-                          {item.home.rseq_address, item.home.rseq_size, 1, item.home.rseq_signature}));
-      }
-      if (s.rseq_address != 0) {
-        OM_MUST(stop.call(t, *target_, item.stack, SYS_rseq, {s.rseq_address, s.rseq_size, 0, s.rseq_signature}));
-      }
-    }
-    for (const SignalRecord& signal : item.plan.signals) {
-      OM_MUST_VOID(target_->memory.write(scratch, std::as_bytes(std::span(signal.info))));
-      OM_MUST(stop.call(t, *target_, item.stack, SYS_rt_tgsigqueueinfo,
-                        {static_cast<uint64_t>(inner_pid_), static_cast<uint64_t>(item.home.tid), signal.number, scratch}));
-    }
-    if (!item.plan.signals.empty()) {
-      item.home.noted_tail = item.home.noted_head;
-      item.home.noted_sent = 0;
-      OM_MUST_VOID(target_->put_thread(arena_, item.home.slot, item.home));
-    }
-  }
-  OM_MUST(stop.call(first, *target_, items.front().stack, SYS_close, {static_cast<uint64_t>(home_.fd_base)}));
-
-  for (Item& item : items) {
-    StoppedThread& t = *item.thread;
-    HomeThread h = item.home;
-    if (item.plan.late) {
-      // Still inside its transfer: the executor ends it and resumes the program by this frame.
-      OM_STEP(leave_late(t, h, item.plan.regs, item.plan.sigmask, *item.xsave));
-      continue;
-    }
-    // The kernel insists on its own size of the area.
-    std::vector<std::byte> area(t.xstate.size());
-    std::copy_n(item.xsave->begin(), std::min(area.size(), item.xsave->size()), area.begin());
-    OM_MUST_VOID(t.tracee.set_xstate(area));
-    // The registers last: those before are libom's, with a frame.
-    OM_MUST_VOID(t.tracee.set_signal_mask(item.plan.sigmask));
-    OM_MUST_VOID(t.tracee.set_regs(item.plan.regs));
-    h.state = kSlotFree;
-    h.frame_valid = kFrameNone;
-    OM_MUST_VOID(target_->put_thread(arena_, h.slot, h));
-    if (&item == &items.front()) OM_STEP(fault("return.leave"));
-  }
-  OM_STEP(fault("return.left"));
-  home_.phase = kHomeNative;
-  home_.hold = 0;
-  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, phase), home_.phase));
-  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, hold), home_.hold));
-  stop.detach();
-  return Done{};
-}
-
-Step Mover::leave_late(StoppedThread& t, HomeThread h, const user_regs_struct& regs, uint64_t sigmask,
-                       const std::vector<std::byte>& xsave) {
-  const uint64_t slot = slot_address(arena_, h.slot);
-  OM_MUST_VOID(target_->memory.put(slot + kSlotFrame, frame_of(regs, sigmask)));
-  OM_MUST_VOID(target_->memory.write(slot + kSlotFrame + kFrameXsave, xsave));
-  h.late = 1;
-  OM_MUST_VOID(target_->put_thread(arena_, h.slot, h));
-  // The program's handlers may run on top of the executor until the transfer is complete.
-  user_regs_struct there = t.regs;
-  there.fs_base = regs.fs_base;
-  OM_MUST_VOID(t.tracee.set_signal_mask(sigmask));
-  OM_MUST_VOID(t.tracee.set_regs(there));
-  return Done{};
 }
 
 // The body never ran, or did nothing that anybody has seen: home goes on from what it still holds.

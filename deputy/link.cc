@@ -33,7 +33,9 @@ bool same(const uint8_t (&a)[16], const uint8_t (&b)[16]) {
 
 UniqueFd duplicate(kj::AsyncIoStream& stream) {
   int from = -1;
-  KJ_IF_MAYBE(fd, stream.getFd()) { from = *fd; }
+  KJ_IF_MAYBE (fd, stream.getFd()) {
+    from = *fd;
+  }
   int fd = -1;
   KJ_SYSCALL(fd = ::fcntl(from, F_DUPFD_CLOEXEC, 3));
   return UniqueFd(fd);
@@ -121,7 +123,7 @@ void Link::check_channels() {
     auto it = channels_.find(slot);
     if (it == channels_.end() || !it->second.fresh.valid()) return;
   }
-  KJ_IF_MAYBE(done, channels_done_) {
+  KJ_IF_MAYBE (done, channels_done_) {
     (*done)->fulfill();
     channels_done_ = nullptr;
   }
@@ -154,8 +156,8 @@ kj::Promise<void> Link::greet(kj::Own<kj::AsyncIoStream> stream) {
   return s.tryRead(&p, sizeof p, sizeof p)
       .then([this, preamble = kj::mv(preamble), stream = kj::mv(stream)](size_t n) mutable {
         const Preamble& q = *preamble;
-        if (n != sizeof q || q.magic != kPreambleMagic || !expecting_ || !same(q.session, keys_.session) ||
-            !same(q.token, keys_.token)) {
+        if (n != sizeof q || q.magic != kPreambleMagic || !expecting_ ||
+            !same(q.session, keys_.session) || !same(q.token, keys_.token)) {
           log_warn("link", "a connection without a valid preamble was dropped");
           return;
         }

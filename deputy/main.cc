@@ -34,8 +34,10 @@ struct Options {
 
 constexpr const char* kHelp =
     "usage: om-deputy --pid PID --node NAME --listen ADDRESS\n"
-    "Moves process PID of this node and looks after it while it is away. Started by om-migrator, which talks\n"
-    "to it on descriptor 3; not meant to be run by hand. $OM_CONTROL is where a restarted om-migrator is found.\n";
+    "Moves process PID of this node and looks after it while it is away. Started by om-migrator, "
+    "which talks\n"
+    "to it on descriptor 3; not meant to be run by hand. $OM_CONTROL is where a restarted "
+    "om-migrator is found.\n";
 
 Result<Options> parse(int argc, char** argv) {
   Options o;
@@ -47,7 +49,8 @@ Result<Options> parse(int argc, char** argv) {
     if (i + 1 >= argc) return plain_error(fmt::format("{} needs a value", om::escaped(name)));
     const std::string value = argv[++i];
     if (name == "--pid") {
-      if (!proc::parse_number(value, o.pid) || o.pid <= 0) return plain_error("--pid needs a process number");
+      if (!proc::parse_number(value, o.pid) || o.pid <= 0)
+        return plain_error("--pid needs a process number");
     } else if (name == "--node") {
       o.node = value;
     } else if (name == "--listen") {
@@ -63,7 +66,10 @@ Result<Options> parse(int argc, char** argv) {
 class Deputy {
  public:
   Deputy(kj::AsyncIoContext& io, const Options& options)
-      : io_(io), options_(options), control_(io, kControlFd, attaching()), mover_(io, options.pid, options.node, options.listen, surroundings()) {}
+      : io_(io),
+        options_(options),
+        control_(io, kControlFd, attaching()),
+        mover_(io, options.pid, options.node, options.listen, surroundings()) {}
 
   void run() {
     do {
@@ -110,8 +116,10 @@ class Deputy {
   void adopt(const Json& command) {
     SessionKeys keys;
     const auto at = json_string(command, "at", 64);
-    const auto session = from_hex(json_string_or(command, "session", 64, "").value_or(""), sizeof keys.session);
-    const auto token = from_hex(json_string_or(command, "token", 64, "").value_or(""), sizeof keys.token);
+    const auto session =
+        from_hex(json_string_or(command, "session", 64, "").value_or(""), sizeof keys.session);
+    const auto token =
+        from_hex(json_string_or(command, "token", 64, "").value_or(""), sizeof keys.token);
     KJ_REQUIRE(at.ok() && session.ok() && token.ok(), "adopt needs at, session and token");
     memcpy(keys.session, session->data(), sizeof keys.session);
     memcpy(keys.token, token->data(), sizeof keys.token);
@@ -123,7 +131,9 @@ class Deputy {
   }
   void refuse_command(const std::string& why) {
     log_warn("control", "{}, ignoring", why);
-    control_.send({{"event", "result"}, {"id", id_}, {"data", {{"result", "failed"}, {"code", "INTERNAL"}, {"message", why}}}});
+    control_.send({{"event", "result"},
+                   {"id", id_},
+                   {"data", {{"result", "failed"}, {"code", "INTERNAL"}, {"message", why}}}});
   }
 
   // A restarted om-migrator is looked for where the one was that has started us.
@@ -139,7 +149,8 @@ class Deputy {
 
   Surroundings surroundings() {
     Surroundings s;
-    s.need_guest = [this](const std::string& to, const SessionKeys& keys, uint16_t port, Json offer) {
+    s.need_guest = [this](const std::string& to, const SessionKeys& keys, uint16_t port,
+                          Json offer) {
       control_.send({{"event", "need_guest"},
                      {"id", id_},
                      {"to", to},
@@ -202,7 +213,7 @@ int main(int argc, char** argv) {
     Deputy deputy(io, *options);
     deputy.run();
   });
-  KJ_IF_MAYBE(exception, failed) {
+  KJ_IF_MAYBE (exception, failed) {
     om::log_error("main", "{}", one_line(exception->getDescription()));
     return 1;
   }

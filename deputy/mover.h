@@ -34,6 +34,10 @@ namespace om::deputy {
 
 namespace schema = ::om::wire;
 
+// For answers of injected calls: the end of the slot's block, where no struct reaches.
+constexpr uint64_t kScratch = kSlotBlock + kSlotBlockSize - 256;
+static_assert(sizeof(HomeThread) <= kSlotBlockSize - 256);
+
 // What `om migrate --json` prints.
 struct MoveRecord {
   pid_t pid = 0;
@@ -50,8 +54,8 @@ struct MoveRecord {
 // What the deputy asks of its surroundings (om-migrator, by main.cc).
 struct Surroundings {
   // Asks the target to admit and start a keeper. Resolves to nullptr when it did, else to the reason.
-  std::function<kj::Promise<std::optional<Reason>>(const std::string& to, const SessionKeys& keys, uint16_t port,
-                                                   nlohmann::json offer)>
+  std::function<kj::Promise<std::optional<Reason>>(const std::string& to, const SessionKeys& keys,
+                                                   uint16_t port, nlohmann::json offer)>
       need_guest;
   // Where the process is now: for `om ps`.
   std::function<void(const std::string& at, const std::string& state)> state;
@@ -64,7 +68,8 @@ struct Surroundings {
 
 class Mover {
  public:
-  Mover(kj::AsyncIoContext& io, pid_t pid, std::string home_node, const Address& listen, Surroundings around);
+  Mover(kj::AsyncIoContext& io, pid_t pid, std::string home_node, const Address& listen,
+        Surroundings around);
   ~Mover() noexcept(false);
 
   // Preconditions for all three: called on the top level, one at a time.
@@ -112,8 +117,8 @@ class Mover {
   struct Region {
     uint64_t lo, hi;
     int prot;
-    uint32_t kind;       // session.capnp Mapping.kind
-    bool file;           // contents come from a file: send all of it
+    uint32_t kind;  // session.capnp Mapping.kind
+    bool file;      // contents come from a file: send all of it
     bool shared;
   };
   uint64_t readable_end(const Range& part) const;
@@ -145,8 +150,8 @@ class Mover {
                   const std::vector<std::byte>& xsave);
   Step add_cpu_time(uint64_t total_ns, const std::vector<ThreadState>& states);
   uint32_t slot_of(const StoppedThread& t) const;
-  Verdict<int64_t> run_remote(StoppedProcess& stop, StoppedThread& t, uint64_t stack, uint64_t function,
-                              uint64_t argument);
+  Verdict<int64_t> run_remote(StoppedProcess& stop, StoppedThread& t, uint64_t stack,
+                              uint64_t function, uint64_t argument);
 
   // adopt.cc
   Step adopt_steps(const std::string& at, bool moving);
@@ -189,7 +194,7 @@ class Mover {
   std::optional<HomeSocket> socket_;
   kj::Maybe<schema::Keeper::Client> keeper_;
   kj::Own<kj::AsyncIoStream> session_stream_, bulk_;
-  HomeState home_{};          // as we wrote it last
+  HomeState home_{};  // as we wrote it last
   uint64_t arena_ = 0;
   int fd_base_ = 0;
   std::vector<Region> regions_;
@@ -200,7 +205,7 @@ class Mover {
   std::vector<std::byte> vdso_image_;
   XstateLayout xstate_layout_{};
   uint64_t brk_now_ = 0;
-  pid_t inner_pid_ = 0;       // pid as the program sees it
+  pid_t inner_pid_ = 0;  // pid as the program sees it
   uint32_t generation_ = 0;
 
   std::string at_;
@@ -211,10 +216,10 @@ class Mover {
   bool finished_ = false;
   bool want_home_ = false;
   bool process_gone_ = false;
-  bool exec_ = false;         // the session socket ended while the process lives
+  bool exec_ = false;  // the session socket ended while the process lives
   bool keeper_lost_ = false;
-  bool bulk_stale_ = false;   // the keeper has made, or makes, another page connection
-  uint32_t sessions_ = 0;     // connections with the keeper so far
+  bool bulk_stale_ = false;  // the keeper has made, or makes, another page connection
+  uint32_t sessions_ = 0;    // connections with the keeper so far
   uint64_t ticks_ = 0;
   std::chrono::steady_clock::time_point keeper_heard_{};
   kj::Own<capnp::TwoPartyClient> client_;

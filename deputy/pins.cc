@@ -16,7 +16,8 @@ class Collector {
   explicit Collector(const Target& target) : target_(target) {}
 
   void add(uint64_t address, uint64_t bytes) {
-    if (address != 0 && bytes != 0 && bytes < (uint64_t{1} << 40)) ranges_.push_back({address, address + bytes});
+    if (address != 0 && bytes != 0 && bytes < (uint64_t{1} << 40))
+      ranges_.push_back({address, address + bytes});
   }
   template <class T>
   T get(uint64_t address) {
@@ -80,7 +81,8 @@ void add_call(Collector& c, const ThreadState& s) {
       return;
     case kNr_sendmmsg:
     case kNr_recvmmsg:
-      for (uint64_t i = 0; i < std::min<uint64_t>(args[2], kMaxIov); i++) c.add_message(args[1] + i * 64);
+      for (uint64_t i = 0; i < std::min<uint64_t>(args[2], kMaxIov); i++)
+        c.add_message(args[1] + i * 64);
       c.add(args[1], std::min<uint64_t>(args[2], kMaxIov) * 64);
       c.add(args[4], 16);
       return;
@@ -112,7 +114,8 @@ std::vector<Range> pinned_ranges(const Target& target, const std::vector<ThreadP
     if (plan.state.kind == kThreadWaiting) add_call(c, plan.state);
   }
   auto ranges = c.take();
-  std::sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) { return a.lo < b.lo; });
+  std::sort(ranges.begin(), ranges.end(),
+            [](const Range& a, const Range& b) { return a.lo < b.lo; });
   return ranges;
 }
 

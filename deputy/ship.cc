@@ -23,7 +23,8 @@ bool is_zero(const std::byte* page) {
 
 class Sender {
  public:
-  Sender(kj::AsyncIoContext& io, kj::AsyncOutputStream& out) : io_(io), out_(out), buffer_(kPiece) {}
+  Sender(kj::AsyncIoContext& io, kj::AsyncOutputStream& out)
+      : io_(io), out_(out), buffer_(kPiece) {}
 
   // [lo, hi) of the process as far as it is readable.
   void range(const ProcessMemory& memory, uint64_t lo, uint64_t hi) {

@@ -24,7 +24,8 @@ constexpr auto kNap = std::chrono::microseconds(50);
 uint64_t bit(int sig) { return uint64_t{1} << (sig - 1); }
 
 bool known(const std::vector<StoppedThread>& threads, pid_t tid) {
-  return std::any_of(threads.begin(), threads.end(), [&](const StoppedThread& t) { return t.tid == tid; });
+  return std::any_of(threads.begin(), threads.end(),
+                     [&](const StoppedThread& t) { return t.tid == tid; });
 }
 
 }  // namespace
@@ -50,7 +51,8 @@ Step StoppedProcess::seize_all(Deadline deadline) {
       if (!seized) {
         if (seized.error().err == ESRCH) continue;
         auto status = proc::read_status(tid);
-        if (status && status->tracer_pid != 0) return refuse(ReasonCode::kTraced, "by process {}", status->tracer_pid);
+        if (status && status->tracer_pid != 0)
+          return refuse(ReasonCode::kTraced, "by process {}", status->tracer_pid);
         if (status && (status->state == 'Z' || status->state == 'X')) continue;
         return refuse(ReasonCode::kPermission, "{}", seized.error().text());
       }
@@ -62,7 +64,8 @@ Step StoppedProcess::seize_all(Deadline deadline) {
       auto stopped = t.tracee.wait_stop(deadline);
       if (!stopped) {
         auto status = proc::read_status(t.tid);
-        return refuse(ReasonCode::kUninterruptible, "thread {} (state {})", t.tid, status ? status->state : '?');
+        return refuse(ReasonCode::kUninterruptible, "thread {} (state {})", t.tid,
+                      status ? status->state : '?');
       }
     }
     std::erase_if(threads_, [](const StoppedThread& t) { return t.tracee.gone(); });
@@ -78,13 +81,15 @@ Step StoppedProcess::settle(Deadline deadline) {
       if (t.tracee.group_stopped()) return refuse(ReasonCode::kStopped, "thread {}", t.tid);
       auto status = proc::read_status(t.tid);
       if (!status) continue;
-      const uint64_t waiting = (status->sig_pending | status->sig_pending_shared) & ~status->sig_blocked & ~bit(SIGKILL);
+      const uint64_t waiting =
+          (status->sig_pending | status->sig_pending_shared) & ~status->sig_blocked & ~bit(SIGKILL);
       if (waiting == 0) continue;
       // It is delivered natively: the handler runs, or the default action.
       pending = true;
       t.tracee.interrupt();
       t.tracee.resume();
-      if (!t.tracee.wait_stop(deadline)) return refuse(ReasonCode::kUninterruptible, "thread {}", t.tid);
+      if (!t.tracee.wait_stop(deadline))
+        return refuse(ReasonCode::kUninterruptible, "thread {}", t.tid);
     }
     std::erase_if(threads_, [](const StoppedThread& t) { return t.tracee.gone(); });
     if (threads_.empty()) return refuse(ReasonCode::kNoSuchProcess, "{}", pid_);
@@ -102,7 +107,8 @@ Step StoppedProcess::read_all() {
     t.regs = OM_MUST(t.tracee.regs());
     t.xstate = OM_MUST(t.tracee.xstate());
     t.sigmask = OM_MUST(t.tracee.signal_mask());
-    if (auto rseq = t.tracee.rseq()) t.rseq = *rseq;  // kernels before 5.13 do not tell; glibc there has none
+    if (auto rseq = t.tracee.rseq())
+      t.rseq = *rseq;  // kernels before 5.13 do not tell; glibc there has none
     if (auto robust = t.tracee.robust_list()) {
       t.robust_head = robust->first;
       t.robust_size = robust->second;
@@ -112,7 +118,9 @@ Step StoppedProcess::read_all() {
   }
   // The main thread first: it becomes the body's first.
   std::stable_sort(threads_.begin(), threads_.end(),
-                   [this](const StoppedThread& a, const StoppedThread& b) { return (a.tid == pid_) > (b.tid == pid_); });
+                   [this](const StoppedThread& a, const StoppedThread& b) {
+                     return (a.tid == pid_) > (b.tid == pid_);
+                   });
   return Done{};
 }
 
@@ -126,11 +134,11 @@ Verdict<StoppedProcess> StoppedProcess::stop(pid_t pid, const Options& options) 
   return p;
 }
 
-Result<int64_t> StoppedProcess::call(StoppedThread& t, const Target& target, uint64_t stack, uint64_t nr,
-                                     std::initializer_list<uint64_t> args) {
+Result<int64_t> StoppedProcess::call(StoppedThread& t, const Target& target, uint64_t stack,
+                                     uint64_t nr, std::initializer_list<uint64_t> args) {
   t.changed = true;
-  return t.tracee.inject(t.regs, target.anchor.inject, stack, nr, std::span(args.begin(), args.size()),
-                         Clock::now() + kCallLimit);
+  return t.tracee.inject(t.regs, target.anchor.inject, stack, nr,
+                         std::span(args.begin(), args.size()), Clock::now() + kCallLimit);
 }
 
 Result<int64_t> StoppedProcess::first_call(StoppedThread& t, const Target& target, uint64_t nr,
@@ -138,12 +146,13 @@ Result<int64_t> StoppedProcess::first_call(StoppedThread& t, const Target& targe
   // Our code does not use this stack; the place below the program's red zone is its own.
   constexpr uint64_t kBelow = 512;
   t.changed = true;
-  return t.tracee.inject(t.regs, target.anchor.first_inject, t.regs.rsp - kBelow, nr, std::span(args.begin(), args.size()),
-                         Clock::now() + kCallLimit);
+  return t.tracee.inject(t.regs, target.anchor.first_inject, t.regs.rsp - kBelow, nr,
+                         std::span(args.begin(), args.size()), Clock::now() + kCallLimit);
 }
 
-Result<void> StoppedProcess::run(StoppedThread& t, const Target& target, uint64_t stack, uint64_t function,
-                                 uint64_t argument, const std::function<Result<bool>()>& done) {
+Result<void> StoppedProcess::run(StoppedThread& t, const Target& target, uint64_t stack,
+                                 uint64_t function, uint64_t argument,
+                                 const std::function<Result<bool>()>& done) {
   t.changed = true;
   user_regs_struct r = t.regs;
   r.rip = target.anchor.remote_entry;

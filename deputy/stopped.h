@@ -12,8 +12,8 @@
 #include <initializer_list>
 #include <vector>
 
-#include "deputy/tracee.h"
 #include "deputy/target.h"
+#include "deputy/tracee.h"
 #include "deputy/verdict.h"
 
 namespace om::deputy {
@@ -21,14 +21,14 @@ namespace om::deputy {
 struct StoppedThread {
   Tracee tracee;
   pid_t tid = 0;
-  pid_t inner_tid = 0;        // as the program sees it (pid namespaces)
-  user_regs_struct regs{};    // at the stop
+  pid_t inner_tid = 0;      // as the program sees it (pid namespaces)
+  user_regs_struct regs{};  // at the stop
   std::vector<std::byte> xstate;
   uint64_t sigmask = 0;
   RseqArea rseq;
   uint64_t robust_head = 0, robust_size = 0;
-  double blocked_ms = 0;      // how long it had not run when the stop was asked for
-  bool changed = false;       // registers, mask or vector state are no longer the program's
+  double blocked_ms = 0;  // how long it had not run when the stop was asked for
+  bool changed = false;   // registers, mask or vector state are no longer the program's
 
   explicit StoppedThread(pid_t id) : tracee(id), tid(id) {}
   // In a system call, interrupted by our stop (or by a signal that is not there any more).
@@ -61,11 +61,12 @@ class StoppedProcess {
   Result<int64_t> call(StoppedThread& t, const Target& target, uint64_t stack, uint64_t nr,
                        std::initializer_list<uint64_t> args);
   // The same for a thread without a slot: FirstAid has the frame.
-  Result<int64_t> first_call(StoppedThread& t, const Target& target, uint64_t nr, std::initializer_list<uint64_t> args);
+  Result<int64_t> first_call(StoppedThread& t, const Target& target, uint64_t nr,
+                             std::initializer_list<uint64_t> args);
   // Runs libom's remote function on the slot of the thread and waits until `done` says so (it reports on the
   // session socket). The thread stands again afterwards.
-  Result<void> run(StoppedThread& t, const Target& target, uint64_t stack, uint64_t function, uint64_t argument,
-                   const std::function<Result<bool>()>& done);
+  Result<void> run(StoppedThread& t, const Target& target, uint64_t stack, uint64_t function,
+                   uint64_t argument, const std::function<Result<bool>()>& done);
 
   // Puts back what was changed and lets all threads run.
   void release();

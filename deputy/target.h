@@ -27,8 +27,12 @@ struct Target {
   uint64_t image_hi() const { return (anchor.image_hi + kPageSize - 1) & ~(kPageSize - 1); }
 
   Result<HomeState> home() const { return memory.get<HomeState>(anchor.home_state); }
-  Result<void> put_home(const HomeState& state) const { return memory.put(anchor.home_state, state); }
-  uint64_t thread_address(uint64_t arena, uint32_t slot) const { return slot_address(arena, slot) + kSlotBlock; }
+  Result<void> put_home(const HomeState& state) const {
+    return memory.put(anchor.home_state, state);
+  }
+  uint64_t thread_address(uint64_t arena, uint32_t slot) const {
+    return slot_address(arena, slot) + kSlotBlock;
+  }
   Result<HomeThread> thread(uint64_t arena, uint32_t slot) const {
     return memory.get<HomeThread>(thread_address(arena, slot));
   }

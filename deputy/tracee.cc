@@ -25,14 +25,17 @@ long do_ptrace(unsigned long request, pid_t tid, unsigned long address, const vo
   return ::syscall(SYS_ptrace, request, tid, address, data);
 }
 
-Error failed(const char* what, pid_t tid) { return errno_error(fmt::format("{} of thread {}", what, tid)); }
+Error failed(const char* what, pid_t tid) {
+  return errno_error(fmt::format("{} of thread {}", what, tid));
+}
 
 int event_of(int status) { return status >> 16; }
 
 }  // namespace
 
 Result<void> Tracee::seize() {
-  if (do_ptrace(PTRACE_SEIZE, tid_, 0, reinterpret_cast<void*>(PTRACE_O_TRACESYSGOOD)) != 0) return failed("seize", tid_);
+  if (do_ptrace(PTRACE_SEIZE, tid_, 0, reinterpret_cast<void*>(PTRACE_O_TRACESYSGOOD)) != 0)
+    return failed("seize", tid_);
   return {};
 }
 
@@ -56,7 +59,8 @@ bool Tracee::poll() {
     return true;
   }
   // A signal on its way to the program, or the trace of an exec: passed on, the interrupt is still pending.
-  const int sig = event_of(status) == 0 && WSTOPSIG(status) != (SIGTRAP | 0x80) ? WSTOPSIG(status) : 0;
+  const int sig =
+      event_of(status) == 0 && WSTOPSIG(status) != (SIGTRAP | 0x80) ? WSTOPSIG(status) : 0;
   do_ptrace(PTRACE_CONT, tid_, 0, reinterpret_cast<void*>(static_cast<uintptr_t>(sig)));
   return false;
 }
@@ -64,7 +68,8 @@ bool Tracee::poll() {
 Result<void> Tracee::wait_stop(Deadline deadline) {
   auto nap = kFirstNap;
   while (!poll()) {
-    if (std::chrono::steady_clock::now() > deadline) return Error{ETIMEDOUT, fmt::format("stop thread {}", tid_)};
+    if (std::chrono::steady_clock::now() > deadline)
+      return Error{ETIMEDOUT, fmt::format("stop thread {}", tid_)};
     std::this_thread::sleep_for(nap);
     nap = std::min<std::chrono::microseconds>(nap * 2, kLongNap);
   }
@@ -98,25 +103,29 @@ Result<void> Tracee::set_regs(const user_regs_struct& regs) const {
 Result<std::vector<std::byte>> Tracee::xstate() const {
   std::vector<std::byte> area(kMaxXstate);
   iovec io{area.data(), area.size()};
-  if (do_ptrace(PTRACE_GETREGSET, tid_, NT_X86_XSTATE, &io) != 0) return failed("vector state", tid_);
+  if (do_ptrace(PTRACE_GETREGSET, tid_, NT_X86_XSTATE, &io) != 0)
+    return failed("vector state", tid_);
   area.resize(io.iov_len);
   return area;
 }
 
 Result<void> Tracee::set_xstate(std::span<const std::byte> area) const {
   iovec io{const_cast<std::byte*>(area.data()), area.size()};
-  if (do_ptrace(PTRACE_SETREGSET, tid_, NT_X86_XSTATE, &io) != 0) return failed("set vector state", tid_);
+  if (do_ptrace(PTRACE_SETREGSET, tid_, NT_X86_XSTATE, &io) != 0)
+    return failed("set vector state", tid_);
   return {};
 }
 
 Result<uint64_t> Tracee::signal_mask() const {
   uint64_t mask = 0;
-  if (do_ptrace(PTRACE_GETSIGMASK, tid_, sizeof mask, &mask) != 0) return failed("signal mask", tid_);
+  if (do_ptrace(PTRACE_GETSIGMASK, tid_, sizeof mask, &mask) != 0)
+    return failed("signal mask", tid_);
   return mask;
 }
 
 Result<void> Tracee::set_signal_mask(uint64_t mask) const {
-  if (do_ptrace(PTRACE_SETSIGMASK, tid_, sizeof mask, &mask) != 0) return failed("set signal mask", tid_);
+  if (do_ptrace(PTRACE_SETSIGMASK, tid_, sizeof mask, &mask) != 0)
+    return failed("set signal mask", tid_);
   return {};
 }
 
@@ -147,14 +156,15 @@ Result<int> Tracee::wait_any(Deadline deadline) {
       gone_ = true;
       return failed("wait", tid_);
     }
-    if (std::chrono::steady_clock::now() > deadline) return Error{ETIMEDOUT, fmt::format("thread {} does not stop", tid_)};
+    if (std::chrono::steady_clock::now() > deadline)
+      return Error{ETIMEDOUT, fmt::format("thread {} does not stop", tid_)};
     std::this_thread::sleep_for(nap);
     nap = std::min<std::chrono::microseconds>(nap * 2, kLongNap);
   }
 }
 
-Result<int64_t> Tracee::inject(const user_regs_struct& base, uint64_t site, uint64_t stack, uint64_t nr,
-                               std::span<const uint64_t> args, Deadline deadline) {
+Result<int64_t> Tracee::inject(const user_regs_struct& base, uint64_t site, uint64_t stack,
+                               uint64_t nr, std::span<const uint64_t> args, Deadline deadline) {
   user_regs_struct r = base;
   r.rip = site;
   r.rsp = stack;

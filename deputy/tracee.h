@@ -62,7 +62,8 @@ class Tracee {
 
   // Makes the thread execute one system call with the registers of `base` changed: rip = `site` (a syscall
   // instruction), rsp = `stack`, and the call's own. All signals are blocked, once its registers are libom's.
-  // Leaves it so, in an event stop with arbitrary registers of libom's; the caller sets final ones. Result: what the kernel answered (-errno included). Error: the thread is gone, or
+  // Leaves it so, in an event stop with arbitrary registers of libom's; the caller sets final
+  // ones. Result: what the kernel answered (-errno included). Error: the thread is gone, or
   // did not come back within the deadline.
   Result<int64_t> inject(const user_regs_struct& base, uint64_t site, uint64_t stack, uint64_t nr,
                          std::span<const uint64_t> args, Deadline deadline);

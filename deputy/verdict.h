@@ -55,23 +55,23 @@ inline Reason internal(const Error& error) { return Reason{ReasonCode::kInternal
 }  // namespace om::deputy
 
 // The value of a Verdict, or return its Reason from the function around it.
-#define OM_STEP(expression)                              \
-  __extension__({                                        \
-    auto om_step_verdict = (expression);                 \
+#define OM_STEP(expression)                                \
+  __extension__({                                          \
+    auto om_step_verdict = (expression);                   \
     if (!om_step_verdict) return om_step_verdict.reason(); \
-    std::move(om_step_verdict).value();                  \
+    std::move(om_step_verdict).value();                    \
   })
 // The value of a Result; its Error becomes INTERNAL.
-#define OM_MUST(expression)                                                   \
-  __extension__({                                                             \
-    auto om_must_result = (expression);                                       \
+#define OM_MUST(expression)                                                     \
+  __extension__({                                                               \
+    auto om_must_result = (expression);                                         \
     if (!om_must_result) return ::om::deputy::internal(om_must_result.error()); \
-    std::move(om_must_result).value();                                        \
+    std::move(om_must_result).value();                                          \
   })
 // The same for Result<void>.
-#define OM_MUST_VOID(expression)                                                      \
-  do {                                                                                \
-    if (auto om_must_result = (expression); !om_must_result) {                        \
-      return ::om::deputy::internal(om_must_result.error());                          \
-    }                                                                                 \
+#define OM_MUST_VOID(expression)                               \
+  do {                                                         \
+    if (auto om_must_result = (expression); !om_must_result) { \
+      return ::om::deputy::internal(om_must_result.error());   \
+    }                                                          \
   } while (false)

@@ -27,7 +27,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kTick = 100 * kj::MILLISECONDS;
 constexpr uint64_t kTicksPerPing = 10;
-constexpr auto kSilence = std::chrono::seconds(10);  // of the keeper, then the connection counts as broken
+constexpr auto kSilence =
+    std::chrono::seconds(10);  // of the keeper, then the connection counts as broken
 constexpr auto kHomeRetry = 200 * kj::MILLISECONDS;
 constexpr auto kEndLimit = 5 * kj::SECONDS;
 constexpr auto kKeeperWait = std::chrono::seconds(10);
@@ -58,7 +59,8 @@ nlohmann::json MoveRecord::to_json() const {
           {"message", message}};
 }
 
-Mover::Mover(kj::AsyncIoContext& io, pid_t pid, std::string home_node, const Address& listen, Surroundings around)
+Mover::Mover(kj::AsyncIoContext& io, pid_t pid, std::string home_node, const Address& listen,
+             Surroundings around)
     : io_(io),
       pid_(pid),
       home_node_(std::move(home_node)),
@@ -90,7 +92,7 @@ kj::Promise<void> Mover::something_happened() {
 }
 
 void Mover::happened() {
-  KJ_IF_MAYBE(fulfiller, happened_) {
+  KJ_IF_MAYBE (fulfiller, happened_) {
     if ((*fulfiller)->isWaiting()) {
       (*fulfiller)->fulfill();
       happened_ = nullptr;
@@ -115,8 +117,8 @@ void Mover::start_tasks() {
 
 kj::Promise<void> Mover::watch_fd(int fd) {
   if (fd < 0) return kj::READY_NOW;
-  auto observer = kj::heap<kj::UnixEventPort::FdObserver>(io_.unixEventPort, fd,
-                                                          kj::UnixEventPort::FdObserver::OBSERVE_READ);
+  auto observer = kj::heap<kj::UnixEventPort::FdObserver>(
+      io_.unixEventPort, fd, kj::UnixEventPort::FdObserver::OBSERVE_READ);
   auto& o = *observer;
   // One observer for the life of the descriptor: epoll registers it once.
   struct Loop {
@@ -133,8 +135,8 @@ kj::Promise<void> Mover::watch_fd(int fd) {
 
 kj::Promise<void> Mover::watch_process() {
   if (!pidfd_.valid()) return kj::READY_NOW;
-  auto observer = kj::heap<kj::UnixEventPort::FdObserver>(io_.unixEventPort, pidfd_.get(),
-                                                          kj::UnixEventPort::FdObserver::OBSERVE_READ);
+  auto observer = kj::heap<kj::UnixEventPort::FdObserver>(
+      io_.unixEventPort, pidfd_.get(), kj::UnixEventPort::FdObserver::OBSERVE_READ);
   return observer->whenBecomesReadable()
       .then([this] {
         process_gone_ = true;
@@ -144,10 +146,11 @@ kj::Promise<void> Mover::watch_process() {
 }
 
 kj::Promise<void> Mover::watch_session() {
-  KJ_IF_MAYBE(keeper, keeper_) {
+  KJ_IF_MAYBE (keeper, keeper_) {
     tasks_->add(keeper->bodyEndsRequest().send().then(
         [this](capnp::Response<schema::Keeper::BodyEndsResults>&& answer) {
-          log_error("watch", "process {}: its body at {} was {}", pid_, at_, one_line(answer.getHow()));
+          log_error("watch", "process {}: its body at {} was {}", pid_, at_,
+                    one_line(answer.getHow()));
           keeper_lost_ = true;
           happened();
         },
@@ -189,7 +192,7 @@ kj::Promise<void> Mover::reconnect() {
 
 // A keeper that has come (back): what it may have missed, or was told by somebody who cannot go on with it.
 void Mover::greet_keeper() {
-  KJ_IF_MAYBE(keeper, keeper_) {
+  KJ_IF_MAYBE (keeper, keeper_) {
     const auto stat = proc::read_stat(pid_);
     paused_ = stat && (stat->state == 'T' || stat->state == 't');
     auto request = keeper->pauseRequest();
@@ -234,7 +237,8 @@ kj::Promise<void> Mover::tick() {
       exchange_clocks();
       look_for_exec();
     }
-    if (keeper_ != nullptr && Clock::now() - keeper_heard_ > kSilence && session_stream_.get() != nullptr) {
+    if (keeper_ != nullptr && Clock::now() - keeper_heard_ > kSilence &&
+        session_stream_.get() != nullptr) {
       break_session();
       keeper_heard_ = Clock::now();
     }
@@ -248,7 +252,7 @@ void Mover::follow_job_control() {
   if (!stat) return;
   const bool stopped = stat->state == 'T' || stat->state == 't';
   if (stopped == paused_) return;
-  KJ_IF_MAYBE(keeper, keeper_) {
+  KJ_IF_MAYBE (keeper, keeper_) {
     paused_ = stopped;
     auto request = keeper->pauseRequest();
     request.setOn(stopped);
@@ -260,7 +264,8 @@ void Mover::follow_job_control() {
 void Mover::look_for_exec() {
   if (!socket_ || socket_->session() >= 0 || exec_) return;
   const auto home = target_->home();
-  if (home && home->phase != kHomeNative && std::equal(std::begin(home->session_id), std::end(home->session_id), keys_.session)) {
+  if (home && home->phase != kHomeNative &&
+      std::equal(std::begin(home->session_id), std::end(home->session_id), keys_.session)) {
     return;
   }
   exec_ = true;
@@ -268,7 +273,7 @@ void Mover::look_for_exec() {
 }
 
 void Mover::exchange_clocks() {
-  KJ_IF_MAYBE(keeper, keeper_) {
+  KJ_IF_MAYBE (keeper, keeper_) {
     auto request = keeper->pingRequest();
     request.setHomeMonoNs(static_cast<int64_t>(now_ns(CLOCK_MONOTONIC)));
     request.setHomeRealNs(static_cast<int64_t>(now_ns(CLOCK_REALTIME)));
@@ -311,7 +316,9 @@ void Mover::read_home_messages() {
     kick_all();
   }
   if (socket_->greeting()) {
-    tasks_->add(io_.provider->getTimer().afterDelay(1 * kj::MILLISECONDS).then([this] { read_home_messages(); }));
+    tasks_->add(io_.provider->getTimer().afterDelay(1 * kj::MILLISECONDS).then([this] {
+      read_home_messages();
+    }));
   }
   if (socket_->session_ended() && !exec_) {
     exec_ = true;
@@ -320,7 +327,7 @@ void Mover::read_home_messages() {
 }
 
 void Mover::kick(const std::vector<uint32_t>& slots) {
-  KJ_IF_MAYBE(keeper, keeper_) {
+  KJ_IF_MAYBE (keeper, keeper_) {
     auto request = keeper->kickRequest();
     auto list = request.initSlots(static_cast<unsigned>(slots.size()));
     for (unsigned i = 0; i < slots.size(); i++) list.set(i, slots[i]);
@@ -343,7 +350,8 @@ void Mover::attend() {
   } else if (want_home_) {
     const MoveRecord record = come_home();
     if (record.result == "moved") {
-      around_.note("CAME_HOME", fmt::format("process {} came home for a call that only home can run", pid_));
+      around_.note("CAME_HOME",
+                   fmt::format("process {} came home for a call that only home can run", pid_));
     } else if (away_) {
       log_warn("watch", "process {} has to come home and cannot yet: {}", pid_, record.message);
       io_.provider->getTimer().afterDelay(kHomeRetry).wait(io_.waitScope);
@@ -356,13 +364,15 @@ void Mover::keeper_is_lost() {
   if (home && home->effectful == 0 && home->dropped == 0) {
     Step back = roll_back("the node " + at_ + " was lost before it had done anything");
     if (back.ok()) {
-      around_.note("NODE_LOST", fmt::format("process {} goes on at home: node {} was lost", pid_, at_));
+      around_.note("NODE_LOST",
+                   fmt::format("process {} goes on at home: node {} was lost", pid_, at_));
       around_.state(at_, "home");
       return;
     }
     log_error("watch", "process {}: {}", pid_, back.reason().message());
   }
-  const std::string why = fmt::format("process {} was lost with node {}: its state was there", pid_, at_);
+  const std::string why =
+      fmt::format("process {} was lost with node {}: its state was there", pid_, at_);
   log_error("watch", "{}", why);
   around_.note("NODE_LOST", why);
   if (pidfd_.valid()) ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
@@ -372,9 +382,11 @@ void Mover::keeper_is_lost() {
 }
 
 void Mover::end_body() {
-  KJ_IF_MAYBE(keeper, keeper_) {
+  KJ_IF_MAYBE (keeper, keeper_) {
     kj::runCatchingExceptions([&] {
-      io_.provider->getTimer().timeoutAfter(kEndLimit, keeper->endRequest().send()).wait(io_.waitScope);
+      io_.provider->getTimer()
+          .timeoutAfter(kEndLimit, keeper->endRequest().send())
+          .wait(io_.waitScope);
     });
   }
 }

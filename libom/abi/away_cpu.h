@@ -12,11 +12,11 @@ namespace om {
 constexpr uint32_t kMaxAwayThreads = 512;
 
 struct AwayCpu {
-  uint64_t total_ns;   // of the whole process; only grows
-  uint32_t count;      // threads below that have used time away and live
+  uint64_t total_ns;  // of the whole process; only grows
+  uint32_t count;     // threads below that have used time away and live
   uint32_t pad;
   struct {
-    int32_t tid;       // as the program sees it
+    int32_t tid;  // as the program sees it
     uint32_t pad;
     uint64_t ns;
   } thread[kMaxAwayThreads];

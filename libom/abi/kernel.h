@@ -12,16 +12,17 @@
 namespace om::k {
 
 // errno
-constexpr long kEPERM = 1, kENOENT = 2, kESRCH = 3, kEINTR = 4, kEBADF = 9, kEAGAIN = 11, kENOMEM = 12,
-               kEFAULT = 14, kEEXIST = 17, kEINVAL = 22, kEMFILE = 24, kEPIPE = 32, kENAMETOOLONG = 36,
-               kENOSYS = 38, kEPROTO = 71, kEMSGSIZE = 90, kECONNRESET = 104, kENOTCONN = 107;
+constexpr long kEPERM = 1, kENOENT = 2, kESRCH = 3, kEINTR = 4, kEBADF = 9, kEAGAIN = 11,
+               kENOMEM = 12, kEFAULT = 14, kEEXIST = 17, kEINVAL = 22, kEMFILE = 24, kEPIPE = 32,
+               kENAMETOOLONG = 36, kENOSYS = 38, kEPROTO = 71, kEMSGSIZE = 90, kECONNRESET = 104,
+               kENOTCONN = 107;
 
 // signals
 constexpr uint32_t kSIGILL = 4, kSIGTRAP = 5, kSIGABRT = 6, kSIGBUS = 7, kSIGFPE = 8, kSIGSEGV = 11,
-                   kSIGPIPE = 13, kSIGQUIT = 3, kSIGXCPU = 24, kSIGXFSZ = 25, kSIGURG = 23, kSIGKILL = 9,
-                   kSIGSTOP = 19, kSIGSYS = 31;
-constexpr uint64_t kSaSiginfo = 4, kSaOnstack = 0x08000000, kSaRestart = 0x10000000, kSaNodefer = 0x40000000,
-                   kSaResethand = 0x80000000, kSaRestorer = 0x04000000;
+                   kSIGPIPE = 13, kSIGQUIT = 3, kSIGXCPU = 24, kSIGXFSZ = 25, kSIGURG = 23,
+                   kSIGKILL = 9, kSIGSTOP = 19, kSIGSYS = 31;
+constexpr uint64_t kSaSiginfo = 4, kSaOnstack = 0x08000000, kSaRestart = 0x10000000,
+                   kSaNodefer = 0x40000000, kSaResethand = 0x80000000, kSaRestorer = 0x04000000;
 constexpr uint64_t kSigDfl = 0, kSigIgn = 1;
 constexpr uint32_t kSigBlock = 0, kSigUnblock = 1, kSigSetmask = 2;
 constexpr uint64_t sig_bit(uint32_t sig) { return uint64_t{1} << (sig - 1); }
@@ -108,34 +109,40 @@ struct Timespec {
 
 // mmap
 constexpr uint32_t kProtNone = 0, kProtRead = 1, kProtWrite = 2, kProtExec = 4;
-constexpr uint32_t kMapShared = 1, kMapPrivate = 2, kMapSharedValidate = 3, kMapTypeMask = 0xf, kMapFixed = 0x10,
-                   kMapAnonymous = 0x20, kMap32bit = 0x40, kMapGrowsdown = 0x100, kMapLocked = 0x2000,
-                   kMapNoreserve = 0x4000, kMapPopulate = 0x8000, kMapNonblock = 0x10000, kMapStack = 0x20000,
-                   kMapHugetlb = 0x40000, kMapSync = 0x80000, kMapFixedNoreplace = 0x100000;
+constexpr uint32_t kMapShared = 1, kMapPrivate = 2, kMapSharedValidate = 3, kMapTypeMask = 0xf,
+                   kMapFixed = 0x10, kMapAnonymous = 0x20, kMap32bit = 0x40, kMapGrowsdown = 0x100,
+                   kMapLocked = 0x2000, kMapNoreserve = 0x4000, kMapPopulate = 0x8000,
+                   kMapNonblock = 0x10000, kMapStack = 0x20000, kMapHugetlb = 0x40000,
+                   kMapSync = 0x80000, kMapFixedNoreplace = 0x100000;
 constexpr uint32_t kMremapMaymove = 1, kMremapFixed = 2, kMremapDontunmap = 4;
 constexpr uint32_t kMadvDontneed = 4, kMadvFree = 8, kMadvRemove = 9, kMadvDontneedLocked = 24;
 
 // clone
 constexpr uint64_t kCloneVm = 0x100, kCloneFs = 0x200, kCloneFiles = 0x400, kCloneSighand = 0x800,
-                   kCloneVfork = 0x4000, kCloneThread = 0x10000, kCloneSysvsem = 0x40000, kCloneSettls = 0x80000,
-                   kCloneParentSettid = 0x100000, kCloneChildCleartid = 0x200000, kCloneDetached = 0x400000,
+                   kCloneVfork = 0x4000, kCloneThread = 0x10000, kCloneSysvsem = 0x40000,
+                   kCloneSettls = 0x80000, kCloneParentSettid = 0x100000,
+                   kCloneChildCleartid = 0x200000, kCloneDetached = 0x400000,
                    kCloneUntraced = 0x800000, kCloneChildSettid = 0x1000000, kCloneIo = 0x80000000;
 
 // arch_prctl, prctl
-constexpr uint32_t kArchSetGs = 0x1001, kArchSetFs = 0x1002, kArchGetFs = 0x1003, kArchGetGs = 0x1004;
+constexpr uint32_t kArchSetGs = 0x1001, kArchSetFs = 0x1002, kArchGetFs = 0x1003,
+                   kArchGetGs = 0x1004;
 
 // clocks
-constexpr uint32_t kClockRealtime = 0, kClockMonotonic = 1, kClockProcessCpu = 2, kClockThreadCpu = 3,
-                   kClockMonotonicRaw = 4, kClockRealtimeCoarse = 5, kClockMonotonicCoarse = 6,
-                   kClockBoottime = 7, kClockRealtimeAlarm = 8, kClockBoottimeAlarm = 9, kClockTai = 11;
+constexpr uint32_t kClockRealtime = 0, kClockMonotonic = 1, kClockProcessCpu = 2,
+                   kClockThreadCpu = 3, kClockMonotonicRaw = 4, kClockRealtimeCoarse = 5,
+                   kClockMonotonicCoarse = 6, kClockBoottime = 7, kClockRealtimeAlarm = 8,
+                   kClockBoottimeAlarm = 9, kClockTai = 11;
 constexpr uint32_t kTimerAbstime = 1;
 
 // futex
-constexpr uint32_t kFutexWait = 0, kFutexWake = 1, kFutexFd = 2, kFutexRequeue = 3, kFutexCmpRequeue = 4,
-                   kFutexWakeOp = 5, kFutexLockPi = 6, kFutexUnlockPi = 7, kFutexTrylockPi = 8,
-                   kFutexWaitBitset = 9, kFutexWakeBitset = 10, kFutexWaitRequeuePi = 11,
-                   kFutexCmpRequeuePi = 12, kFutexLockPi2 = 13, kFutexPrivate = 128, kFutexClockRealtime = 256;
-constexpr uint32_t kFutexWaiters = 0x80000000, kFutexOwnerDied = 0x40000000, kFutexTidMask = 0x3fffffff;
+constexpr uint32_t kFutexWait = 0, kFutexWake = 1, kFutexFd = 2, kFutexRequeue = 3,
+                   kFutexCmpRequeue = 4, kFutexWakeOp = 5, kFutexLockPi = 6, kFutexUnlockPi = 7,
+                   kFutexTrylockPi = 8, kFutexWaitBitset = 9, kFutexWakeBitset = 10,
+                   kFutexWaitRequeuePi = 11, kFutexCmpRequeuePi = 12, kFutexLockPi2 = 13,
+                   kFutexPrivate = 128, kFutexClockRealtime = 256;
+constexpr uint32_t kFutexWaiters = 0x80000000, kFutexOwnerDied = 0x40000000,
+                   kFutexTidMask = 0x3fffffff;
 
 constexpr uint32_t kAuditArchX86_64 = 0xc000003e;
 constexpr uint32_t kMsgNosignal = 0x4000, kMsgDontwait = 0x40, kMsgPeek = 2, kMsgWaitall = 0x100,

@@ -17,31 +17,32 @@ namespace om {
 constexpr uint64_t kPageSize = 4096;
 
 // Control area.
-constexpr uint64_t kControlVdso = 0;                  // body: its own vvar/vdso pages live here
-constexpr uint64_t kControlVdsoSize = 0x40000;        // 256 KiB
-constexpr uint64_t kControlPlan = kControlVdsoSize;   // body: RestorePlan; home: drop list
-constexpr uint64_t kControlPlanSize = 0x3c0000;       // 3.75 MiB
+constexpr uint64_t kControlVdso = 0;                 // body: its own vvar/vdso pages live here
+constexpr uint64_t kControlVdsoSize = 0x40000;       // 256 KiB
+constexpr uint64_t kControlPlan = kControlVdsoSize;  // body: RestorePlan; home: drop list
+constexpr uint64_t kControlPlanSize = 0x3c0000;      // 3.75 MiB
 constexpr uint64_t kControlSize = kControlPlan + kControlPlanSize;
 static_assert(kControlSize == 0x400000);
 
 // One slot: 256 KiB, of which an idle thread touches three or four pages.
 constexpr uint64_t kSlotSize = 0x40000;
-constexpr uint64_t kSlotGuard = 0x1000;               // [0, 0x1000) PROT_NONE: below the block, above the
-                                                      // buffers of the slot before
-constexpr uint64_t kSlotBlock = 0x1000;               // BodyThread or HomeThread
+constexpr uint64_t kSlotGuard = 0x1000;  // [0, 0x1000) PROT_NONE: below the block, above the
+                                         // buffers of the slot before
+constexpr uint64_t kSlotBlock = 0x1000;  // BodyThread or HomeThread
 constexpr uint64_t kSlotBlockSize = 0x3000;
-constexpr uint64_t kSlotFrame = 0x4000;               // ResumeFrame, 64-aligned xsave area inside
+constexpr uint64_t kSlotFrame = 0x4000;  // ResumeFrame, 64-aligned xsave area inside
 constexpr uint64_t kSlotFrameSize = 0x4000;
 // At the end of the frame's place, behind its vector state:
-constexpr uint64_t kSlotReturn = 0x7a00;              // home: ThreadState with which a thread leaves (kHomeReturning)
-constexpr uint64_t kSlotExecFrame = 0x7f00;           // home: ResumeFrame of the executor itself
-constexpr uint64_t kSlotLanding = 0x8000;             // body: alternate signal stack, a landing place only
+constexpr uint64_t kSlotReturn =
+    0x7a00;  // home: ThreadState with which a thread leaves (kHomeReturning)
+constexpr uint64_t kSlotExecFrame = 0x7f00;  // home: ResumeFrame of the executor itself
+constexpr uint64_t kSlotLanding = 0x8000;    // body: alternate signal stack, a landing place only
 constexpr uint64_t kSlotLandingSize = 0x8000;
-constexpr uint64_t kSlotStack = 0x10000;              // gate stack or executor stack
+constexpr uint64_t kSlotStack = 0x10000;  // gate stack or executor stack
 constexpr uint64_t kSlotStackSize = 0x10000;
-constexpr uint64_t kSlotRecv = 0x20000;               // receive buffer of the channel
+constexpr uint64_t kSlotRecv = 0x20000;  // receive buffer of the channel
 constexpr uint64_t kSlotRecvSize = 0x10000;
-constexpr uint64_t kSlotSend = 0x30000;               // send buffer, bounce memory
+constexpr uint64_t kSlotSend = 0x30000;  // send buffer, bounce memory
 constexpr uint64_t kSlotSendSize = 0x10000;
 static_assert(kSlotSend + kSlotSendSize == kSlotSize);
 
@@ -58,7 +59,9 @@ constexpr uint64_t private_address(uint64_t arena, uint32_t slot, uint32_t which
 constexpr bool has_private(uint64_t arena, uint32_t slots) {
   return arena > kPrivateDistance + (uint64_t{slots} * 2 + 1) * kPrivateEach;
 }
-constexpr uint64_t arena_bytes(uint32_t slots) { return kControlSize + uint64_t{slots} * kSlotSize; }
+constexpr uint64_t arena_bytes(uint32_t slots) {
+  return kControlSize + uint64_t{slots} * kSlotSize;
+}
 constexpr uint64_t slot_address(uint64_t arena, uint32_t slot) {
   return arena + kControlSize + uint64_t{slot} * kSlotSize;
 }
@@ -66,7 +69,24 @@ constexpr uint64_t slot_address(uint64_t arena, uint32_t slot) {
 // General registers in the order of the kernel's struct sigcontext, so that a signal frame can be copied
 // in one go.
 enum GprIndex : uint32_t {
-  kR8, kR9, kR10, kR11, kR12, kR13, kR14, kR15, kRdi, kRsi, kRbp, kRbx, kRdx, kRax, kRcx, kRsp, kRip, kFlags,
+  kR8,
+  kR9,
+  kR10,
+  kR11,
+  kR12,
+  kR13,
+  kR14,
+  kR15,
+  kRdi,
+  kRsi,
+  kRbp,
+  kRbx,
+  kRdx,
+  kRax,
+  kRcx,
+  kRsp,
+  kRip,
+  kFlags,
   kGprCount
 };
 static_assert(kGprCount == 18);
@@ -76,7 +96,7 @@ static_assert(kGprCount == 18);
 struct ResumeFrame {
   uint64_t gpr[kGprCount];
   uint64_t fs_base;
-  uint64_t sigmask;      // home only
+  uint64_t sigmask;  // home only
   uint64_t pad[12];
   // xsave area in the layout of this CPU follows, 64-byte aligned
 };
@@ -84,10 +104,11 @@ static_assert(sizeof(ResumeFrame) == 256);
 constexpr uint64_t kFrameXsave = 256;
 // Uses of ResumeFrame.pad at home: what a deputy that adopts the process needs for a rollback.
 enum FramePad : uint32_t {
-  kFrameRewound = 0,  // rip stands on the instruction of the call that stayed at home, not behind it
-  kFrameWaits = 1,    // 1: the thread was in the call that follows
+  kFrameRewound =
+      0,            // rip stands on the instruction of the call that stayed at home, not behind it
+  kFrameWaits = 1,  // 1: the thread was in the call that follows
   kFrameNr = 2,
-  kFrameArgs = 3,     // six
+  kFrameArgs = 3,  // six
   kFrameCtid = 9,
 };
 

@@ -15,17 +15,18 @@
 namespace om {
 
 struct WireMsg {
-  uint32_t has_name;      // the pointer was not NULL
+  uint32_t has_name;  // the pointer was not NULL
   uint32_t namelen;
   uint32_t has_control;
-  uint32_t flags;         // msg_flags
+  uint32_t flags;  // msg_flags
   uint64_t controllen;
-  uint64_t data;          // bytes: sum of the iovec, or transferred
-  uint64_t result;        // Return: msg_len of recvmmsg/sendmmsg
+  uint64_t data;    // bytes: sum of the iovec, or transferred
+  uint64_t result;  // Return: msg_len of recvmmsg/sendmmsg
 };
 static_assert(sizeof(WireMsg) == 40);
 
-constexpr uint64_t kMaxName = 4096;        // a longer name or control block is refused by the kernel anyway
+constexpr uint64_t kMaxName =
+    4096;  // a longer name or control block is refused by the kernel anyway
 constexpr uint64_t kMaxControl = 65536;
 constexpr uint32_t kMaxMessages = 1024;    // UIO_MAXIOV
 constexpr uint32_t kMessagesPerCall = 64;  // more travel in several Calls

@@ -17,38 +17,46 @@
 namespace om {
 
 constexpr uint64_t kAnchorMagic = 0x31584f534d4f7055ull;  // "UpOMSOX1"
-constexpr uint32_t kAnchorAbi = 1;        // layout of the structs in this file
+constexpr uint32_t kAnchorAbi = 1;                        // layout of the structs in this file
 
 // Found through the ELF note "openMosix" of the mapped libom.so; link-time constant, relocated by ld.so.
 struct Anchor {
   uint64_t magic;
   uint32_t abi;
   uint32_t keeper_gate_abi;
-  uint64_t image_lo, image_hi;      // the mapped image, page aligned
-  uint64_t gate_lo, gate_hi;        // the only code whose system calls the body's filter allows
-  uint64_t inject;                  // a bare syscall instruction for the deputy's injected calls
-  uint64_t transplant;              // syscall instruction that takes over a blocked call
-  uint64_t transplant_end;          // the address after it
-  uint64_t window_lo, window_end;   // cancellable system call: first instruction, address after syscall
-  uint64_t executor_entry;          // rsp = slot stack top: serve Calls
-  uint64_t orphan_entry;            // rsp = slot stack top: deputy is gone, resume from the slot's frame
-  uint64_t remote_entry;            // rsp = slot stack top, rdi = function number, rsi = argument
-  uint64_t catcher;                 // signal handler installed at home while away
-  uint64_t restorer;                // its sa_restorer
-  uint64_t body_entry;              // rdi = slot address: restorer of the body
-  uint64_t home_state;              // HomeState
-  uint64_t body_state;              // BodyState
-  uint64_t vdso_functions[8];       // replacements, by VdsoFunction
-  uint64_t away_cpu;                // AwayCpu (abi/away_cpu.h)
-  uint64_t exports_lo, exports_hi;  // code of libom's that is the program's: stopped and moved like it
-  uint64_t first_inject;            // a bare syscall instruction for threads that have no slot yet
-  uint64_t first_aid;               // FirstAid
+  uint64_t image_lo, image_hi;  // the mapped image, page aligned
+  uint64_t gate_lo, gate_hi;    // the only code whose system calls the body's filter allows
+  uint64_t inject;              // a bare syscall instruction for the deputy's injected calls
+  uint64_t transplant;          // syscall instruction that takes over a blocked call
+  uint64_t transplant_end;      // the address after it
+  uint64_t window_lo,
+      window_end;              // cancellable system call: first instruction, address after syscall
+  uint64_t executor_entry;     // rsp = slot stack top: serve Calls
+  uint64_t orphan_entry;       // rsp = slot stack top: deputy is gone, resume from the slot's frame
+  uint64_t remote_entry;       // rsp = slot stack top, rdi = function number, rsi = argument
+  uint64_t catcher;            // signal handler installed at home while away
+  uint64_t restorer;           // its sa_restorer
+  uint64_t body_entry;         // rdi = slot address: restorer of the body
+  uint64_t home_state;         // HomeState
+  uint64_t body_state;         // BodyState
+  uint64_t vdso_functions[8];  // replacements, by VdsoFunction
+  uint64_t away_cpu;           // AwayCpu (abi/away_cpu.h)
+  uint64_t exports_lo,
+      exports_hi;         // code of libom's that is the program's: stopped and moved like it
+  uint64_t first_inject;  // a bare syscall instruction for threads that have no slot yet
+  uint64_t first_aid;     // FirstAid
   uint64_t reserved[3];
 };
 static_assert(sizeof(Anchor) == 16 + 8 * 33);
 
 enum VdsoFunction : uint32_t {
-  kVdsoClockGettime, kVdsoGettimeofday, kVdsoTime, kVdsoGetcpu, kVdsoClockGetres, kVdsoGetrandom, kVdsoOther,
+  kVdsoClockGettime,
+  kVdsoGettimeofday,
+  kVdsoTime,
+  kVdsoGetcpu,
+  kVdsoClockGetres,
+  kVdsoGetrandom,
+  kVdsoOther,
   kVdsoCount
 };
 
@@ -63,10 +71,11 @@ struct KernelSigaction {
 // --------------------------------------------------------------------------------------- at home
 
 enum HomePhase : uint32_t {
-  kHomeNative = 0,   // nothing of ours is active
-  kHomeCaptured = 1, // D: stopped, prepared, not committed
-  kHomeAway = 2,     // D: committed
-  kHomeReturning = 3, // D: memory is home; what each thread needs to leave is in its slot (kSlotReturn)
+  kHomeNative = 0,    // nothing of ours is active
+  kHomeCaptured = 1,  // D: stopped, prepared, not committed
+  kHomeAway = 2,      // D: committed
+  kHomeReturning =
+      3,  // D: memory is home; what each thread needs to leave is in its slot (kSlotReturn)
 };
 
 struct Range {
@@ -81,32 +90,34 @@ struct MirrorCall {
 constexpr uint32_t kMaxMirrorCalls = 64;
 
 struct HomeState {
-  uint32_t phase;          // D
-  uint32_t epoch;          // D: raised by each departure
-  uint32_t hold;           // D: executors park after the call they are in, instead of answering
-  uint32_t effectful;      // H: an effectful Call of this epoch has been started
-  uint32_t dropped;        // H: 0 no, 1 in progress, 2 the memory of the program has been given back
-  uint32_t nslots;         // D
-  uint32_t slots_ready;    // D, H: slots [0, slots_ready) have memory
-  uint32_t session_lock;   // H: a thread is making the session connection anew
-  uint64_t arena;          // D: 0 = never captured
-  int32_t session_fd;      // D: unix seqpacket socket to the deputy, above the program's descriptors
-  int32_t fd_base;         // D: descriptors [fd_base, fd_base + nslots] are ours
-  uint32_t ticket_word;    // H: low half of tickets_done, futex
-  uint32_t ticket_waiters; // H
-  uint64_t tickets_done;   // H
-  uint64_t drop_count;     // D: number of Range at arena + kControlPlan to give back after the first effect
-  uint64_t calls;          // H: Calls executed, for `om ps` and the fence against a silent loss
+  uint32_t phase;         // D
+  uint32_t epoch;         // D: raised by each departure
+  uint32_t hold;          // D: executors park after the call they are in, instead of answering
+  uint32_t effectful;     // H: an effectful Call of this epoch has been started
+  uint32_t dropped;       // H: 0 no, 1 in progress, 2 the memory of the program has been given back
+  uint32_t nslots;        // D
+  uint32_t slots_ready;   // D, H: slots [0, slots_ready) have memory
+  uint32_t session_lock;  // H: a thread is making the session connection anew
+  uint64_t arena;         // D: 0 = never captured
+  int32_t session_fd;     // D: unix seqpacket socket to the deputy, above the program's descriptors
+  int32_t fd_base;        // D: descriptors [fd_base, fd_base + nslots] are ours
+  uint32_t ticket_word;   // H: low half of tickets_done, futex
+  uint32_t ticket_waiters;  // H
+  uint64_t tickets_done;    // H
+  uint64_t
+      drop_count;  // D: number of Range at arena + kControlPlan to give back after the first effect
+  uint64_t calls;  // H: Calls executed, for `om ps` and the fence against a silent loss
   uint64_t mirror_failed;  // H: entries of `mirror`; more than it holds: it can never be mended
   MirrorCall mirror[kMaxMirrorCalls];  // H
   uint32_t mirror_lock, pad_mirror;    // H
-  uint64_t drop_failed;    // H: ranges that could not be given back; D zeroes it
-  uint64_t unknown_calls;  // H: Calls with a number that is in no table row
-  KernelSigaction actions[65];  // D at capture, H while away: the program's own dispositions
-  char deputy_path[108];   // D: where an executor fetches a new channel
-  uint8_t session_id[16];  // D
-  uint32_t undone;         // H: dispositions and descriptors are being (1) or have been (2) put back by threads
-                           // whose deputy died during a departure; D zeroes it
+  uint64_t drop_failed;                // H: ranges that could not be given back; D zeroes it
+  uint64_t unknown_calls;              // H: Calls with a number that is in no table row
+  KernelSigaction actions[65];         // D at capture, H while away: the program's own dispositions
+  char deputy_path[108];               // D: where an executor fetches a new channel
+  uint8_t session_id[16];              // D
+  uint32_t
+      undone;  // H: dispositions and descriptors are being (1) or have been (2) put back by threads
+               // whose deputy died during a departure; D zeroes it
 };
 
 enum HomeThreadState : uint32_t {
@@ -115,12 +126,12 @@ enum HomeThreadState : uint32_t {
 };
 
 enum ExecPhase : uint32_t {
-  kExecIdle = 0,      // receiving: the body computes, or its thread is parked
-  kExecBusy = 1,      // between a received Call and its answer, outside the window
-  kExecCall = 2,      // inside (or on the way into) the window or the transplant
-  kExecHeld = 3,      // HomeState.hold: the call is finished, the answer kept, waiting for the deputy
-  kExecFetch = 4,     // channel lost, waiting for a new one
-  kExecGone = 5,      // thread is exiting
+  kExecIdle = 0,   // receiving: the body computes, or its thread is parked
+  kExecBusy = 1,   // between a received Call and its answer, outside the window
+  kExecCall = 2,   // inside (or on the way into) the window or the transplant
+  kExecHeld = 3,   // HomeState.hold: the call is finished, the answer kept, waiting for the deputy
+  kExecFetch = 4,  // channel lost, waiting for a new one
+  kExecGone = 5,   // thread is exiting
 };
 
 constexpr uint32_t kMaxNoted = 32;
@@ -130,22 +141,26 @@ struct HomeExec {
   uint32_t nr;
   uint32_t wire_flags;
   uint64_t program_args[6];  // as the program passed them
-  uint64_t exec_args[6];     // as the kernel at home gets them: pointers into libom's memory, or (for a
-                             // transplanted call) the program's own
+  uint64_t
+      exec_args[6];  // as the kernel at home gets them: pointers into libom's memory, or (for a
+                     // transplanted call) the program's own
   uint32_t exec_nr;
-  uint32_t transplanted;     // D: pointers are the program's
+  uint32_t transplanted;  // D: pointers are the program's
   int64_t result;
   uint32_t ret_flags;
-  uint32_t finished;         // H: result is valid
-  uint64_t deadline_ns;      // CLOCK_MONOTONIC, 0 none: for calls whose remaining time the kernel forgets
+  uint32_t finished;  // H: result is valid
+  uint64_t
+      deadline_ns;  // CLOCK_MONOTONIC, 0 none: for calls whose remaining time the kernel forgets
   uint64_t aux;
-  uint64_t deref_cap[6];     // H (D for a transplanted call): room of value-result buffers
-  uint32_t no_answer;        // H: the deputy acts on it, no Return is sent
-  uint32_t timed;            // H: the call may have waited: its Return says home's time
-  Range program_memory;      // H: what of the program's memory at home the call uses while it blocks; a drop
-                             // leaves it alone
-  uint64_t started_ns;       // CLOCK_MONOTONIC when a socket call began, 0 unknown: H, D for a transplanted call
-  uint64_t done;             // H: bytes of a transfer that stops of ours have cut into pieces
+  uint64_t deref_cap[6];  // H (D for a transplanted call): room of value-result buffers
+  uint32_t no_answer;     // H: the deputy acts on it, no Return is sent
+  uint32_t timed;         // H: the call may have waited: its Return says home's time
+  Range
+      program_memory;  // H: what of the program's memory at home the call uses while it blocks; a drop
+                       // leaves it alone
+  uint64_t
+      started_ns;  // CLOCK_MONOTONIC when a socket call began, 0 unknown: H, D for a transplanted call
+  uint64_t done;  // H: bytes of a transfer that stops of ours have cut into pieces
 };
 
 // Where a thread goes on that runs code of ours for a deputy that dies.
@@ -174,17 +189,17 @@ struct HomeThread {
   uint64_t outs_address;  // H: packed outputs of the kept Return
   uint64_t outs_bytes;
   uint64_t bounce_address, bounce_bytes;  // H: temporary mapping of a large call, 0 none
-  uint64_t recv_fill;     // H: bytes in the receive buffer
-  uint64_t recv_used;     // H: of which the message before used these
-  uint64_t timespec[2];   // H: scratch for timeouts that are handed to the kernel
-  uint64_t sigarg[3];     // H: the same for pselect6's mask
+  uint64_t recv_fill;                     // H: bytes in the receive buffer
+  uint64_t recv_used;                     // H: of which the message before used these
+  uint64_t timespec[2];                   // H: scratch for timeouts that are handed to the kernel
+  uint64_t sigarg[3];                     // H: the same for pselect6's mask
   uint64_t altstack[3];   // D: the program's alternate stack at capture: sp, flags, size
   uint64_t rseq_address;  // D: as registered with home's kernel, 0 none
   uint32_t rseq_size, rseq_signature;
-  uint32_t frame_valid;   // D: FrameKind
-  uint32_t late;          // D: the process is home; when the call ends the thread resumes by its frame
-  uint64_t call_mask;     // H: signal mask to put back when the ring is no longer choked
-  SignalRecord noted[kMaxNoted];   // H
+  uint32_t frame_valid;  // D: FrameKind
+  uint32_t late;       // D: the process is home; when the call ends the thread resumes by its frame
+  uint64_t call_mask;  // H: signal mask to put back when the ring is no longer choked
+  SignalRecord noted[kMaxNoted];  // H
 };
 static_assert(sizeof(HomeThread) <= kSlotBlockSize);
 static_assert(offsetof(HomeThread, phase) == 16);
@@ -192,19 +207,19 @@ static_assert(offsetof(HomeThread, cancel) == 20);
 
 // For the moments of a departure in which the process has no arena yet, or a thread is stepped out of the vDSO.
 struct FirstAid {
-  ResumeFrame frame;      // D: of the thread that maps the arena; without vector state
-  int32_t stepped_tid;    // D: thread (as the deputy sees it) whose mask is not its own, 0 none
+  ResumeFrame frame;    // D: of the thread that maps the arena; without vector state
+  int32_t stepped_tid;  // D: thread (as the deputy sees it) whose mask is not its own, 0 none
   uint32_t pad;
   uint64_t stepped_mask;  // D: its own
 };
 
 // Messages on the session socket between libom at home and the deputy (unix seqpacket).
 enum HomeMessageType : uint32_t {
-  kHomeRemoteDone = 1,   // H: a remote function has finished: slot, a = result
-  kHomeKick = 2,         // H: slot has a signal for a body that may be computing
-  kHomeWantHome = 3,     // H: slot, a = call number that must run at home
-  kHomeExecing = 4,      // H: execve is about to be tried / has failed (a = 1 / 0)
-  kHomeEffect = 5,       // H: the first effectful Call has been started
+  kHomeRemoteDone = 1,  // H: a remote function has finished: slot, a = result
+  kHomeKick = 2,        // H: slot has a signal for a body that may be computing
+  kHomeWantHome = 3,    // H: slot, a = call number that must run at home
+  kHomeExecing = 4,     // H: execve is about to be tried / has failed (a = 1 / 0)
+  kHomeEffect = 5,      // H: the first effectful Call has been started
 };
 struct HomeMessage {
   uint32_t type;
@@ -215,7 +230,7 @@ struct HomeMessage {
 // An executor that lost its channel connects to HomeState.deputy_path and sends this; the answer is one
 // FetchReply with the new socket attached (verdict 0), or a verdict without.
 struct FetchRequest {
-  uint64_t magic;         // kFetchMagic
+  uint64_t magic;  // kFetchMagic
   uint8_t session_id[16];
   uint32_t slot;
   uint32_t epoch;
@@ -225,7 +240,7 @@ struct FetchRequest {
 constexpr uint64_t kFetchMagic = 0x4843544546544d4full;
 constexpr uint32_t kFetchSession = ~0u;  // as slot: this connection becomes the session connection
 struct FetchReply {
-  uint32_t verdict;       // 0 channel attached, 1 wait and ask again, 2 the session is over
+  uint32_t verdict;  // 0 channel attached, 1 wait and ask again, 2 the session is over
   uint32_t slot;
 };
 
@@ -233,27 +248,27 @@ struct FetchReply {
 constexpr uint32_t kChannelBatch = 64;
 struct ChannelBatch {
   uint32_t count;
-  uint32_t last;          // 1: no more follow
+  uint32_t last;  // 1: no more follow
   uint32_t slot[kChannelBatch];
 };
 
 enum RemoteFunction : uint64_t {
-  kRemoteDrop = 1,        // give the program's memory back (return path, when no effect did it before)
-  kRemoteApply = 2,       // copy a kept Return's outputs into the program's memory
-  kRemoteTouch = 3,       // write to `argument` so that the stack grows down to it
-  kRemoteConnect = 4,     // open the session connection
-  kRemoteTake = 5,        // take the channels, replace the program's dispositions by the catcher
-  kRemoteRestore = 6,     // put the program's dispositions back
-  kRemoteMirror = 7,      // repeat the address-space calls that have failed; 0 or -ENOMEM
+  kRemoteDrop = 1,     // give the program's memory back (return path, when no effect did it before)
+  kRemoteApply = 2,    // copy a kept Return's outputs into the program's memory
+  kRemoteTouch = 3,    // write to `argument` so that the stack grows down to it
+  kRemoteConnect = 4,  // open the session connection
+  kRemoteTake = 5,     // take the channels, replace the program's dispositions by the catcher
+  kRemoteRestore = 6,  // put the program's dispositions back
+  kRemoteMirror = 7,   // repeat the address-space calls that have failed; 0 or -ENOMEM
 };
 
 // --------------------------------------------------------------------------------------- in a body
 
 enum BodyPhase : uint32_t {
-  kBodyUser = 0,      // program code runs
-  kBodyGate = 1,      // gate code runs
-  kBodyWaiting = 2,   // waits for a Return
-  kBodyParked = 3,    // stands still for the keeper
+  kBodyUser = 0,     // program code runs
+  kBodyGate = 1,     // gate code runs
+  kBodyWaiting = 2,  // waits for a Return
+  kBodyParked = 3,   // stands still for the keeper
   kBodyGone = 4,
 };
 
@@ -265,15 +280,15 @@ enum ThreadKind : uint32_t {
 
 struct ThreadState {
   uint32_t slot;
-  int32_t tid;            // home tid
-  uint32_t kind;          // ThreadKind
-  uint32_t nr;            // kThreadWaiting: the call
-  uint64_t args[6];       // as the program passed them
-  uint64_t seq;           // last sequence number issued in this epoch
+  int32_t tid;               // home tid
+  uint32_t kind;             // ThreadKind
+  uint32_t nr;               // kThreadWaiting: the call
+  uint64_t args[6];          // as the program passed them
+  uint64_t seq;              // last sequence number issued in this epoch
   uint64_t regs[kGprCount];  // rip is after the syscall instruction for kThreadWaiting
   uint64_t fs_base;
   uint64_t sigmask;
-  uint64_t altstack[3];   // sp, flags, size
+  uint64_t altstack[3];  // sp, flags, size
   uint64_t ctid;
   uint64_t robust_head, robust_size;
   uint64_t rseq_address;
@@ -298,30 +313,30 @@ struct PendingCall {
 };
 
 struct BodyThread {
-  uint64_t self;          // K/B: %gs:0
-  uint64_t gate_sp;       // K/B: %gs:8, top of the gate stack
+  uint64_t self;             // K/B: %gs:0
+  uint64_t gate_sp;          // K/B: %gs:8, top of the gate stack
   uint64_t regs[kGprCount];  // B: the program's registers while the gate runs (offset 16)
-  uint32_t kick;          // B (kick handler): look at stop and at home's signals; offset 160
-  uint32_t phase;         // B: BodyPhase
-  uint32_t slot;          // K/B
-  int32_t home_tid;       // K/B
-  int32_t body_tid;       // B
-  int32_t channel_fd;     // B, -1 none
-  uint32_t busy;          // B: 1 from clone until the very last instruction of the exit
-  uint32_t full_exit;     // B: leave with IRETQ, all registers
-  uint32_t kind;          // K at start, B at park: ThreadKind
-  uint32_t park_seen;     // B: generation of the stop it is parked for
-  uint64_t seq;           // B: last sequence sent (or, for a transplanted call, assumed)
-  uint64_t returned;      // B: last Return processed
-  uint64_t call_args[6];  // B: of the call being waited for, as the program passed them
-  uint32_t call_nr;       // B
-  uint32_t call_sent;     // B: the Call has (at least partly) been sent
-  uint64_t call_seq;      // B
-  uint64_t sigmask;       // B: cache of the mask at home
-  uint64_t altstack[3];   // B: the program's, sp flags size
-  uint64_t ctid;          // B
+  uint32_t kick;             // B (kick handler): look at stop and at home's signals; offset 160
+  uint32_t phase;            // B: BodyPhase
+  uint32_t slot;             // K/B
+  int32_t home_tid;          // K/B
+  int32_t body_tid;          // B
+  int32_t channel_fd;        // B, -1 none
+  uint32_t busy;             // B: 1 from clone until the very last instruction of the exit
+  uint32_t full_exit;        // B: leave with IRETQ, all registers
+  uint32_t kind;             // K at start, B at park: ThreadKind
+  uint32_t park_seen;        // B: generation of the stop it is parked for
+  uint64_t seq;              // B: last sequence sent (or, for a transplanted call, assumed)
+  uint64_t returned;         // B: last Return processed
+  uint64_t call_args[6];     // B: of the call being waited for, as the program passed them
+  uint32_t call_nr;          // B
+  uint32_t call_sent;        // B: the Call has (at least partly) been sent
+  uint64_t call_seq;         // B
+  uint64_t sigmask;          // B: cache of the mask at home
+  uint64_t altstack[3];      // B: the program's, sp flags size
+  uint64_t ctid;             // B
   uint64_t robust_head, robust_size;  // B
-  uint64_t rseq_address;  // B
+  uint64_t rseq_address;              // B
   uint32_t rseq_size, rseq_signature;
   uint64_t fs_base;       // B
   uint32_t fault_signal;  // B: synchronous fault being delivered
@@ -331,16 +346,16 @@ struct BodyThread {
   uint64_t recv_fill, recv_used;  // B: receive buffer
   uint64_t finish_lo, finish_hi;  // B: sequences whose Finish goes out with the next Call, 0 none
   uint32_t pending_head, pending_tail;  // B: ring of PendingCall, [tail, head)
-  uint32_t connected;     // B: handshake sent on channel_fd
-  uint32_t have_capability;  // B: the bootstrap has been answered
-  uint32_t sent_here;     // B: the waited Call has been sent on the connection that is open
-  uint32_t need_resume;   // B: nothing may be sent before home has said what it knows
-  uint32_t asked_channel; // B: the keeper owes this slot a channel
-  uint32_t never;         // always 0: the cancel word of waits that cannot be called off
-  uint64_t xsave_bytes;   // B: valid bytes of the slot's xsave area while parked
-  uint64_t cpu_ns;        // B: CPU time of this body's thread when it parked
-  uint32_t want_home;     // B: 1 while the thread asks to go home
-  uint32_t stepping;      // B: being single-stepped out of the clock functions
+  uint32_t connected;                   // B: handshake sent on channel_fd
+  uint32_t have_capability;             // B: the bootstrap has been answered
+  uint32_t sent_here;      // B: the waited Call has been sent on the connection that is open
+  uint32_t need_resume;    // B: nothing may be sent before home has said what it knows
+  uint32_t asked_channel;  // B: the keeper owes this slot a channel
+  uint32_t never;          // always 0: the cancel word of waits that cannot be called off
+  uint64_t xsave_bytes;    // B: valid bytes of the slot's xsave area while parked
+  uint64_t cpu_ns;         // B: CPU time of this body's thread when it parked
+  uint32_t want_home;      // B: 1 while the thread asks to go home
+  uint32_t stepping;       // B: being single-stepped out of the clock functions
   uint64_t reserved[8];
   PendingCall pending[kWindowCalls];
 };
@@ -349,63 +364,65 @@ static_assert(offsetof(BodyThread, kick) == 160);
 static_assert(sizeof(BodyThread) <= kSlotBlockSize);
 
 struct XstateTable {
-  uint32_t size;          // of the whole area
-  uint32_t count;         // components described
+  uint32_t size;   // of the whole area
+  uint32_t count;  // components described
   uint64_t xcr0;
   struct {
     uint32_t offset, size;
-  } component[20];        // index = component number; 0 and 1 are the legacy area
+  } component[20];  // index = component number; 0 and 1 are the legacy area
 };
 
 // How far the body's clocks are from home's. Reader: sequence even and unchanged.
 struct ClockPage {
-  uint32_t sequence;      // K: odd while writing
+  uint32_t sequence;  // K: odd while writing
   uint32_t pad;
-  int64_t mono_offset_ns; // K: add to the local monotonic clock at `base_ns`
-  int64_t real_offset_ns; // K
-  int64_t base_ns;        // K: local CLOCK_MONOTONIC
-  int64_t slew_ppb;       // K: change of both offsets per second of local time, until limit_ns
-  int64_t limit_ns;       // K: local CLOCK_MONOTONIC, slewing ends here
-  int64_t mono_floor_ns;  // B: the offsets are at least these: home said what time it was when it answered a
-  int64_t real_floor_ns;  //    call that had waited (the keeper does not write them after the start)
+  int64_t mono_offset_ns;  // K: add to the local monotonic clock at `base_ns`
+  int64_t real_offset_ns;  // K
+  int64_t base_ns;         // K: local CLOCK_MONOTONIC
+  int64_t slew_ppb;        // K: change of both offsets per second of local time, until limit_ns
+  int64_t limit_ns;        // K: local CLOCK_MONOTONIC, slewing ends here
+  int64_t
+      mono_floor_ns;  // B: the offsets are at least these: home said what time it was when it answered a
+  int64_t
+      real_floor_ns;  //    call that had waited (the keeper does not write them after the start)
 };
 
 constexpr uint32_t kMaxTouched = 512;
 constexpr uint32_t kMaxFileRanges = 2048;
 
 struct BodyState {
-  uint32_t stop;          // K: generation to park for, 0 = run
-  uint32_t epoch;         // K
-  uint32_t committed;     // B: 0 until COMMIT; futex
-  uint32_t nslots;        // K
-  uint64_t arena;         // K
-  uint32_t nthreads;      // K: threads at start
-  int32_t body_pid;       // B
+  uint32_t stop;                     // K: generation to park for, 0 = run
+  uint32_t epoch;                    // K
+  uint32_t committed;                // B: 0 until COMMIT; futex
+  uint32_t nslots;                   // K
+  uint64_t arena;                    // K
+  uint32_t nthreads;                 // K: threads at start
+  int32_t body_pid;                  // B
   int32_t home_pid, home_ppid_hint;  // K
-  uint32_t ids[8];        // K: uid euid suid fsuid gid egid sgid fsgid of the process
-  uint64_t brk_start, brk_now;  // K at start, B
-  uint64_t brk_limit;     // K: bytes, from RLIMIT_DATA
+  uint32_t ids[8];                   // K: uid euid suid fsuid gid egid sgid fsgid of the process
+  uint64_t brk_start, brk_now;       // K at start, B
+  uint64_t brk_limit;                // K: bytes, from RLIMIT_DATA
   uint64_t pad0;
-  uint64_t caught;        // K at start, B: signals that have a handler of the program
-  uint64_t tickets;       // B: last ticket taken
+  uint64_t caught;   // K at start, B: signals that have a handler of the program
+  uint64_t tickets;  // B: last ticket taken
   uint32_t mm_lock, clone_lock, keeper_lock;  // B
-  uint32_t slots_ready;   // K at start, B: slots [0, slots_ready) have memory
-  ClockPage clock;        // K
-  XstateTable home_xstate;   // K
-  XstateTable local_xstate;  // K
-  uint64_t local_vdso[8]; // K: addresses of the local vDSO's functions after the move, 0 none
+  uint32_t slots_ready;                       // K at start, B: slots [0, slots_ready) have memory
+  ClockPage clock;                            // K
+  XstateTable home_xstate;                    // K
+  XstateTable local_xstate;                   // K
+  uint64_t local_vdso[8];  // K: addresses of the local vDSO's functions after the move, 0 none
   uint64_t local_vdso_lo, local_vdso_hi;
   uint64_t home_vdso_lo, home_vdso_hi;
-  uint64_t stack_low, stack_high;   // K: the [stack] mapping as pre-grown in the body
-  uint64_t touched_count; // B: file mappings from home that became writable; > kMaxTouched = all
+  uint64_t stack_low, stack_high;  // K: the [stack] mapping as pre-grown in the body
+  uint64_t touched_count;  // B: file mappings from home that became writable; > kMaxTouched = all
   Range touched[kMaxTouched];
   uint64_t file_range_count;  // K at start, B: private mappings with a file behind them at home;
                               // > kMaxFileRanges = assume all
   Range file_ranges[kMaxFileRanges];
   uint64_t calls, traps, unknown_calls;  // B
-  uint32_t fd_size;       // K at start, B: size of the program's own descriptor table (FDSize)
+  uint32_t fd_size;  // K at start, B: size of the program's own descriptor table (FDSize)
   uint32_t pad1;
-  char uts[6][65];        // K: uname fields of home
+  char uts[6][65];  // K: uname fields of home
   uint8_t pad2[2];
   uint64_t pad3;
   uint64_t reserved[8];
@@ -413,17 +430,18 @@ struct BodyState {
 
 // Messages on the keeper socket (descriptor 3 of the body, unix seqpacket).
 enum BodyMessageType : uint32_t {
-  kBodyLaunch = 1,     // K: slot = slots to map; a = image_lo, b = image_hi, c = arena, d = arena bytes, e = gate_lo, f = gate_hi
-  kBodyMapped = 2,     // B: a = 0 or -errno
-  kBodyEnter = 3,      // K: a = body_entry, b = slot address, c = number of LaunchSegments that follow
-  kBodyRestored = 4,   // B: address space exists; a = 0 or -errno, b = address it failed at
-  kBodyFilled = 5,     // K: memory is in
-  kBodyReady = 6,      // B: threads exist; a = 0 or -errno
-  kBodyCommit = 7,     // K: go
-  kBodyNeedChannel = 8,   // B: slot
-  kBodyChannel = 9,    // K: slot, descriptor attached; a = 0 or -errno
-  kBodyIsParked = 10,  // B: slot, a = generation
-  kBodyPanic = 11,     // B: a = value, b.. = text; the body ends
+  kBodyLaunch =
+      1,  // K: slot = slots to map; a = image_lo, b = image_hi, c = arena, d = arena bytes, e = gate_lo, f = gate_hi
+  kBodyMapped = 2,  // B: a = 0 or -errno
+  kBodyEnter = 3,   // K: a = body_entry, b = slot address, c = number of LaunchSegments that follow
+  kBodyRestored = 4,     // B: address space exists; a = 0 or -errno, b = address it failed at
+  kBodyFilled = 5,       // K: memory is in
+  kBodyReady = 6,        // B: threads exist; a = 0 or -errno
+  kBodyCommit = 7,       // K: go
+  kBodyNeedChannel = 8,  // B: slot
+  kBodyChannel = 9,      // K: slot, descriptor attached; a = 0 or -errno
+  kBodyIsParked = 10,    // B: slot, a = generation
+  kBodyPanic = 11,       // B: a = value, b.. = text; the body ends
 };
 struct BodyMessage {
   uint32_t type;
@@ -441,11 +459,11 @@ constexpr uint32_t kMaxSegments = 16;
 
 // What the restorer has to build; written by the keeper at arena + kControlPlan.
 enum PlanKind : uint32_t {
-  kPlanUnmap = 1,      // [lo, hi) of the fresh process goes away
-  kPlanMoveVdso = 2,   // [lo, hi) moves to `arg`
-  kPlanMap = 3,        // private anonymous, writable until kPlanProtect
-  kPlanReserve = 4,    // PROT_NONE placeholder
-  kPlanProtect = 5,    // final protection, after the fill
+  kPlanUnmap = 1,     // [lo, hi) of the fresh process goes away
+  kPlanMoveVdso = 2,  // [lo, hi) moves to `arg`
+  kPlanMap = 3,       // private anonymous, writable until kPlanProtect
+  kPlanReserve = 4,   // PROT_NONE placeholder
+  kPlanProtect = 5,   // final protection, after the fill
 };
 struct PlanEntry {
   uint64_t lo, hi;
@@ -456,8 +474,8 @@ struct PlanEntry {
 static_assert(sizeof(PlanEntry) == 32);
 struct RestorePlan {
   uint64_t magic;
-  uint32_t before;      // entries to carry out before the fill
-  uint32_t after;       // entries after it, following the first
+  uint32_t before;  // entries to carry out before the fill
+  uint32_t after;   // entries after it, following the first
   // PlanEntry[before + after] follows
 };
 constexpr uint64_t kPlanMagic = 0x4e414c504d4f5031ull;

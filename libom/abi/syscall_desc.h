@@ -36,20 +36,21 @@ enum class Restart : uint8_t {
 };
 
 // Row effects, a bit set.
-constexpr uint32_t kEffFd = 1u << 0;      // creates, closes or changes descriptors
-constexpr uint32_t kEffVm = 1u << 1;      // changes the address space
-constexpr uint32_t kEffSig = 1u << 2;     // changes signal state
-constexpr uint32_t kEffProc = 1u << 3;    // changes process state (ids, limits, session, ...)
-constexpr uint32_t kEffBlock = 1u << 4;   // may wait for another party
-constexpr uint32_t kEffTime = 1u << 5;    // reads or arms clocks
-constexpr uint32_t kEffPure = 1u << 6;    // no effect outside the process: not "effectful" for rollback
-constexpr uint32_t kEffNewFd = 1u << 7;   // the result is a new descriptor
+constexpr uint32_t kEffFd = 1u << 0;     // creates, closes or changes descriptors
+constexpr uint32_t kEffVm = 1u << 1;     // changes the address space
+constexpr uint32_t kEffSig = 1u << 2;    // changes signal state
+constexpr uint32_t kEffProc = 1u << 3;   // changes process state (ids, limits, session, ...)
+constexpr uint32_t kEffBlock = 1u << 4;  // may wait for another party
+constexpr uint32_t kEffTime = 1u << 5;   // reads or arms clocks
+constexpr uint32_t kEffPure =
+    1u << 6;  // no effect outside the process: not "effectful" for rollback
+constexpr uint32_t kEffNewFd = 1u << 7;  // the result is a new descriptor
 
 enum class ArgKind : uint8_t {
   kNone = 0,
   kVal,  // passed as it is
   kStr,  // read-only: at most `elem` bytes, up to and including the first NUL. Without a NUL among them all
-         // `elem` travel: no kernel reads further, and home's gives the error that the call has for it
+  // `elem` travel: no kernel reads further, and home's gives the error that the call has for it
   kBuf,  // memory described by dir / len / len_arg / elem / plus
 };
 
@@ -58,21 +59,42 @@ enum class Dir : uint8_t { kIn = 1, kOut = 2, kInOut = 3 };
 // How many bytes a kBuf argument has. "cap" is what may be touched, "used" what is copied back. A counting
 // argument has the width of its ArgType: of kI32 and kU32 only the low half counts, negative ones count 0.
 enum class LenKind : uint8_t {
-  kConst,     // elem bytes
-  kArg,       // args[len_arg] * elem + plus bytes
-  kRet,       // cap = args[len_arg] * elem + plus; used = min(ret, args[len_arg]) * elem + plus; out only
-  kDeref,     // cap = *(uint32_t*)args[len_arg] before; used = min(cap, the same word after); out or inout.
-              // If the buffer is kArgNullable and NULL, the word is not touched and NULL is passed for it
-  kDerefIn,   // cap = *(uint32_t*)args[len_arg] + plus; len_arg may be the buffer itself; in only
-  kFdSet,     // ((args[0] + 63) / 64) * 8 bytes
-  kIov,       // array of struct iovec [args[len_arg]], the memory it names, gathered (in)
-  kIovRet,    // the same, scattered (out), used = ret bytes
+  kConst,  // elem bytes
+  kArg,    // args[len_arg] * elem + plus bytes
+  kRet,  // cap = args[len_arg] * elem + plus; used = min(ret, args[len_arg]) * elem + plus; out only
+  kDeref,  // cap = *(uint32_t*)args[len_arg] before; used = min(cap, the same word after); out or inout.
+  // If the buffer is kArgNullable and NULL, the word is not touched and NULL is passed for it
+  kDerefIn,  // cap = *(uint32_t*)args[len_arg] + plus; len_arg may be the buffer itself; in only
+  kFdSet,    // ((args[0] + 63) / 64) * 8 bytes
+  kIov,      // array of struct iovec [args[len_arg]], the memory it names, gathered (in)
+  kIovRet,   // the same, scattered (out), used = ret bytes
 };
 
 // The role of a scalar (for the printer, the validator and tests); for kBuf the element type.
 enum class ArgType : uint8_t {
-  kNone = 0, kI32, kU32, kI64, kU64, kFd, kAtFd, kPid, kTid, kUid, kGid, kSize, kOff, kFlags, kMode,
-  kSig, kPtr, kCmd, kClock, kDev, kBytes, kPath, kStruct,
+  kNone = 0,
+  kI32,
+  kU32,
+  kI64,
+  kU64,
+  kFd,
+  kAtFd,
+  kPid,
+  kTid,
+  kUid,
+  kGid,
+  kSize,
+  kOff,
+  kFlags,
+  kMode,
+  kSig,
+  kPtr,
+  kCmd,
+  kClock,
+  kDev,
+  kBytes,
+  kPath,
+  kStruct,
 };
 
 constexpr uint8_t kArgNullable = 1u << 0;     // a NULL pointer is passed on as NULL
@@ -96,17 +118,17 @@ enum class RetType : uint8_t { kErr, kFd, kSize, kCount, kPid, kPtr, kVal };
 
 // Names are in gen/syscalls_names.h: libom needs none, and without pointers the table needs no relocation.
 struct SyscallDesc {
-  Route route;       // kUnknown in holes of the number space
+  Route route;  // kUnknown in holes of the number space
   Level level;
   Restart restart;
   RetType ret;
   uint8_t nargs;
-  uint8_t gate_fn;   // index into the generated gate function table, 0 = none
-  uint8_t home_fn;   // index into the generated home function table, 0 = none
+  uint8_t gate_fn;  // index into the generated gate function table, 0 = none
+  uint8_t home_fn;  // index into the generated home function table, 0 = none
   uint8_t deny_errno;
-  uint8_t sub;       // number of the sub-table that describes the call by command, 0 = none
-  uint8_t cmd_arg;   // its key: this argument, or this and the next as level << 16 | option
-  uint8_t sub_arg;   // the first argument that the sub-table's rows describe
+  uint8_t sub;      // number of the sub-table that describes the call by command, 0 = none
+  uint8_t cmd_arg;  // its key: this argument, or this and the next as level << 16 | option
+  uint8_t sub_arg;  // the first argument that the sub-table's rows describe
   uint32_t effects;
   ArgDesc args[6];
 };
@@ -115,11 +137,11 @@ struct SyscallDesc {
 // from SyscallDesc::sub_arg on. Their len_arg counts the system call's arguments, as in SyscallDesc.
 struct CommandDesc {
   uint32_t cmd;
-  Route route;       // kFwd, kHome, kDeny or kLocal
-  uint8_t nargs;     // arguments after the command that are used (prctl: up to 4)
+  Route route;    // kFwd, kHome, kDeny or kLocal
+  uint8_t nargs;  // arguments after the command that are used (prctl: up to 4)
   uint8_t deny_errno;
   uint32_t effects;
-  ArgDesc args[4];   // args[0] is the call's argument number SyscallDesc::sub_arg
+  ArgDesc args[4];  // args[0] is the call's argument number SyscallDesc::sub_arg
 };
 
 }  // namespace om

@@ -56,15 +56,16 @@ long read_keeper(BodyThread* t, bool window) {
   h.control = reinterpret_cast<uint64_t>(control);
   h.controllen = sizeof control;
   const uint64_t args[6] = {kKeeperFd, reinterpret_cast<uint64_t>(&h), k::kMsgCmsgCloexec, 0, 0, 0};
-  long r = window ? om_window(&t->kick, kNr_recvmsg, args)
-                  : sys(kNr_recvmsg, args[0], args[1], args[2]);
+  long r =
+      window ? om_window(&t->kick, kNr_recvmsg, args) : sys(kNr_recvmsg, args[0], args[1], args[2]);
   if (r == kAborted) return kKicked;
   if (is_transient(r)) return 0;
   if (r <= 0) sys(kNr_exit_group, 0);  // the keeper is gone: so is this body
   if (r != sizeof m || m.type != kBodyChannel || m.slot >= g_body.nslots) return 0;
   int fd = -1;
   auto cmsg = safe::load<k::Cmsghdr>(control);
-  if (h.controllen >= sizeof cmsg + 4 && cmsg.level == k::kSolSocket && cmsg.type == k::kScmRights) {
+  if (h.controllen >= sizeof cmsg + 4 && cmsg.level == k::kSolSocket &&
+      cmsg.type == k::kScmRights) {
     fd = safe::load<int32_t>(control + sizeof cmsg);
   }
   BodyThread* other = thread_at(m.slot);
@@ -111,7 +112,8 @@ long ensure_channel(BodyThread* t, bool window) {
   for (;;) {
     while (safe::load_acquire(&t->channel_fd) < 0) {
       if (window && t->kick) return kKicked;
-      if (safe::lock_window(&g_body.keeper_lock, window ? &t->kick : &t->never) == kAborted) return kKicked;
+      if (safe::lock_window(&g_body.keeper_lock, window ? &t->kick : &t->never) == kAborted)
+        return kKicked;
       long r = 0;
       if (t->channel_fd < 0) {
         if (!t->asked_channel) {
@@ -155,7 +157,8 @@ long send_call(BodyThread* t, const safe::ForwardParams& params, const Ins* ins)
   }
   safe::RpcCallHead head{};
   head.question = question_of(params.sequence);
-  head.target = t->have_capability ? safe::RpcTarget::kImportedCap : safe::RpcTarget::kPromisedAnswer;
+  head.target =
+      t->have_capability ? safe::RpcTarget::kImportedCap : safe::RpcTarget::kPromisedAnswer;
   head.target_id = t->have_capability ? t->capability : kQuestionBootstrap;
   head.params = params;
   const uint64_t bytes = ins ? ins->bytes : 0;
@@ -239,7 +242,8 @@ long take(BodyThread* t, void* to, size_t n) {
     auto* buffer = reinterpret_cast<uint8_t*>(slot_base(t) + kSlotRecv);
     t->recv_used = t->recv_fill = 0;
     const size_t chunk = direct || n < kSlotRecvSize ? n : kSlotRecvSize;
-    long r = channel_call(t, kNr_read, reinterpret_cast<uint64_t>(direct ? at : buffer), chunk, false);
+    long r =
+        channel_call(t, kNr_read, reinterpret_cast<uint64_t>(direct ? at : buffer), chunk, false);
     if (is_transient(r)) continue;
     if (r == -k::kEFAULT) {
       fault = -k::kEFAULT;

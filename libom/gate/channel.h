@@ -21,13 +21,13 @@ constexpr long kKicked = -5003;  // a kick called the wait off
 
 // Memory of the program that a Call reads, in the order of the wire.
 struct InsPiece {
-  uint64_t address;   // program or gate memory
+  uint64_t address;  // program or gate memory
   uint64_t bytes;
 };
 constexpr uint32_t kMaxInsPieces = 1024 + 40;
 struct Ins {
   uint32_t count;
-  uint64_t bytes;      // with each argument's padding
+  uint64_t bytes;  // with each argument's padding
   InsPiece piece[kMaxInsPieces];
 };
 

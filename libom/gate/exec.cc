@@ -16,8 +16,8 @@ namespace {
 
 using safe::sys;
 
-constexpr uint64_t kMaxString = 131072;      // MAX_ARG_STRLEN
-constexpr uint64_t kMaxStrings = 6u << 20;   // 3/4 of the largest argument area
+constexpr uint64_t kMaxString = 131072;     // MAX_ARG_STRLEN
+constexpr uint64_t kMaxStrings = 6u << 20;  // 3/4 of the largest argument area
 constexpr long kE2big = -7;
 
 // Counts the strings of a NULL-terminated vector and their bytes. 0 or -errno.
@@ -64,7 +64,8 @@ long gate_execve(GateCall& c) {
   if (r == 0) r = measure(envp, counts[1], bytes);
   if (r != 0) return r;
   const uint64_t room = (bytes + kPageSize) & ~(kPageSize - 1);
-  const long buffer = sys(kNr_mmap, 0, room, k::kProtRead | k::kProtWrite, k::kMapPrivate | k::kMapAnonymous, -1, 0);
+  const long buffer = sys(kNr_mmap, 0, room, k::kProtRead | k::kProtWrite,
+                          k::kMapPrivate | k::kMapAnonymous, -1, 0);
   if (buffer < 0 && buffer > -4096) return buffer;
   auto* to = reinterpret_cast<uint8_t*>(buffer);
   const uint8_t* end = to + bytes;

@@ -28,7 +28,8 @@ T* pointer(uint64_t address) {
   return reinterpret_cast<T*>(address);
 }
 
-safe::ForwardParams make_params(const BodyThread* t, uint32_t nr, const uint64_t args[6], uint64_t seq) {
+safe::ForwardParams make_params(const BodyThread* t, uint32_t nr, const uint64_t args[6],
+                                uint64_t seq) {
   safe::ForwardParams p{};
   p.nr = nr;
   p.epoch = g_body.epoch;
@@ -62,12 +63,15 @@ long scatter(BodyThread* t, const ArgDesc& desc, uint32_t arg, uint64_t bytes) {
 
 // Copies the outputs of a Return, which start at the receive cursor, to the program. `result` in, result out;
 // kLost when the connection broke (the Return will come again).
-long apply_outs(BodyThread* t, const SyscallDesc& desc, long result, uint64_t outs_bytes, uint32_t bad) {
+long apply_outs(BodyThread* t, const SyscallDesc& desc, long result, uint64_t outs_bytes,
+                uint32_t bad) {
   uint64_t consumed = 0;
   long fault = 0;
   for (uint32_t i = 0; i < desc.nargs; i++) {
     const ArgDesc& a = desc.args[i];
-    if (a.kind != ArgKind::kBuf || t->call_args[i] == 0 || !safe::comes_out(a) || (bad & 1u << i) != 0) continue;
+    if (a.kind != ArgKind::kBuf || t->call_args[i] == 0 || !safe::comes_out(a) ||
+        (bad & 1u << i) != 0)
+      continue;
     if (!safe::copied_out(a, result) || safe::is_idle_length(desc, t->call_args, i)) continue;
     uint64_t n = 0;
     if (safe::needs_deref(a)) {
@@ -78,7 +82,8 @@ long apply_outs(BodyThread* t, const SyscallDesc& desc, long result, uint64_t ou
       n = safe::used_bytes(a, t->call_args, result);
     }
     if (n > outs_bytes - consumed) break;  // home said less than the table: stop, never write more
-    const long r = a.len == LenKind::kIovRet ? scatter(t, a, i, n) : take(t, pointer<void>(t->call_args[i]), n);
+    const long r = a.len == LenKind::kIovRet ? scatter(t, a, i, n)
+                                             : take(t, pointer<void>(t->call_args[i]), n);
     if (r == kLost) return r;
     if (r != 0) fault = r;
     consumed += n;
@@ -94,7 +99,8 @@ long apply_outs(BodyThread* t, const SyscallDesc& desc, long result, uint64_t ou
 // Home has said what it knows: post again what it has not seen.
 long after_resume(BodyThread* t, uint64_t known) {
   t->need_resume = 0;
-  while (t->pending_tail != t->pending_head && t->pending[t->pending_tail % kWindowCalls].seq <= known) {
+  while (t->pending_tail != t->pending_head &&
+         t->pending[t->pending_tail % kWindowCalls].seq <= known) {
     t->pending_tail++;
   }
   for (uint32_t i = t->pending_tail; i != t->pending_head; i++) {
@@ -111,7 +117,7 @@ long after_resume(BodyThread* t, uint64_t known) {
 
 struct Answer {
   safe::RpcMessage message;
-  size_t length;   // of the whole message, of which nothing has been consumed
+  size_t length;  // of the whole message, of which nothing has been consumed
 };
 
 // Reads up to and including the Return of `seq`, filing everything that comes before it. The answer is left
@@ -137,7 +143,8 @@ long read_answer(BodyThread* t, uint64_t seq, bool window, Answer& answer) {
     long r = fill(t, bytes <= kSlotRecvSize / 2 ? bytes : kPrefix, window);
     if (r != 0) return r;
     safe::RpcMessage& m = answer.message;
-    if (safe::parse_message(recv_data(t), recv_available(t), &m) < 0 || m.kind == safe::RpcKind::kAbort) {
+    if (safe::parse_message(recv_data(t), recv_available(t), &m) < 0 ||
+        m.kind == safe::RpcKind::kAbort) {
       drop_channel(t);
       return kLost;
     }
@@ -206,7 +213,8 @@ long accept_answer(GateCall& c, const SyscallDesc* desc, const Answer& answer) {
     if (take(t, nullptr, ret.outs.offset) == kLost) return kLost;
     if (c.raw_out != nullptr) {
       const uint64_t n = ret.outs.size < c.raw_bytes ? ret.outs.size : c.raw_bytes;
-      if (take(t, c.raw_out, n) == kLost || take(t, nullptr, ret.outs.size - n) == kLost) return kLost;
+      if (take(t, c.raw_out, n) == kLost || take(t, nullptr, ret.outs.size - n) == kLost)
+        return kLost;
     } else if (desc != nullptr && c.apply != nullptr) {
       result = c.apply(c, result, ret.outs.size);
     } else if (desc != nullptr) {
@@ -248,7 +256,8 @@ long transact(GateCall& c, const SyscallDesc* desc, const Ins* ins, bool hold) {
     }
     if (r == 0 && !t->sent_here && !t->need_resume) {
       safe::ForwardParams params = make_params(t, t->call_nr, t->call_args, t->call_seq);
-      const bool own = t->call_nr == kNrSignalPoll || t->call_nr == kNrSetMask || t->call_nr == kNrFault;
+      const bool own =
+          t->call_nr == kNrSignalPoll || t->call_nr == kNrSetMask || t->call_nr == kNrFault;
       params.flags = kCallWaited | (!hold || own ? kCallSignals : 0) | c.bad * kCallBad;
       t->call_sent = 1;
       t->sent_here = 1;
@@ -338,7 +347,9 @@ void clamp_fdset(GateCall& c) {
 }
 
 void note_descriptor(const SyscallDesc& desc, long result) {
-  if (!(desc.effects & kEffNewFd) || result < static_cast<long>(g_body.fd_size) || result > (1 << 20)) return;
+  if (!(desc.effects & kEffNewFd) || result < static_cast<long>(g_body.fd_size) ||
+      result > (1 << 20))
+    return;
   uint32_t size = g_body.fd_size;
   while (size <= static_cast<uint32_t>(result)) size *= 2;
   safe::store_release(&g_body.fd_size, size);
@@ -367,8 +378,8 @@ long call_home(GateCall& c, uint32_t nr, const uint64_t args[6], bool hold) {
 }
 
 // Context: gate
-long call_home_with(GateCall& c, uint32_t nr, const uint64_t args[6], const Ins& ins, const SyscallDesc* desc,
-                    bool hold) {
+long call_home_with(GateCall& c, uint32_t nr, const uint64_t args[6], const Ins& ins,
+                    const SyscallDesc* desc, bool hold) {
   if (c.thread->kick && !hold) return kPark;
   begin_call(c.thread, nr, args);
   const long r = transact(c, desc, &ins, hold);

@@ -46,7 +46,8 @@ long wait(GateCall& c) {
   k::Timespec timeout{};
   const bool timed = c.args[3] != 0;
   if (timed) {
-    if (om_copy(&timeout, reinterpret_cast<void*>(c.args[3]), sizeof timeout) != 0) return -k::kEFAULT;
+    if (om_copy(&timeout, reinterpret_cast<void*>(c.args[3]), sizeof timeout) != 0)
+      return -k::kEFAULT;
     if (timeout.sec < 0 || timeout.nsec < 0 || timeout.nsec >= kNsPerSec) return -k::kEINVAL;
   }
   const int64_t start = timed && !absolute ? local_now() : 0;
@@ -58,7 +59,8 @@ long wait(GateCall& c) {
     } else if (timed) {
       timeout = from_ns(home_ns == INT64_MAX ? home_ns : home_ns - (local_now() - start));
     }
-    const uint64_t args[6] = {c.args[0], c.args[1], c.args[2], timed ? reinterpret_cast<uint64_t>(&timeout) : 0,
+    const uint64_t args[6] = {c.args[0], c.args[1],
+                              c.args[2], timed ? reinterpret_cast<uint64_t>(&timeout) : 0,
                               c.args[4], c.args[5]};
     const long r = om_window(&t->kick, kNr_futex, args);
     if (r != kAborted && !(r == -k::kEINTR && t->kick)) {

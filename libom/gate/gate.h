@@ -28,17 +28,17 @@ struct GateCall {
   BodyThread* thread;
   const SyscallDesc* desc;
   uint32_t nr;
-  uint32_t restart;        // the program's syscall instruction is to run again
-  uint32_t signal_count;   // delivered after the result is in place
-  SignalRecord* signals;   // room for kMaxSignals
+  uint32_t restart;       // the program's syscall instruction is to run again
+  uint32_t signal_count;  // delivered after the result is in place
+  SignalRecord* signals;  // room for kMaxSignals
   uint64_t args[6];
-  uint32_t no_result;      // not a call of the program: registers stay as they are
-  uint32_t hold;           // the call waits without standing still for a stop
-  uint32_t bad;            // bit i: argument i points to memory that cannot be touched (kCallBad)
-  uint32_t go_home;        // of the last Return: not executed, the process is to come home first
-  uint64_t aux;            // of the last Return
+  uint32_t no_result;  // not a call of the program: registers stay as they are
+  uint32_t hold;       // the call waits without standing still for a stop
+  uint32_t bad;        // bit i: argument i points to memory that cannot be touched (kCallBad)
+  uint32_t go_home;    // of the last Return: not executed, the process is to come home first
+  uint64_t aux;        // of the last Return
   // Who takes the outputs of the Return: the row (apply_outs) unless one of these is set.
-  void* raw_out;           // gate memory
+  void* raw_out;  // gate memory
   uint64_t raw_bytes;
   long (*apply)(GateCall& c, long result, uint64_t outs_bytes);
   void* apply_context;
@@ -61,8 +61,8 @@ long call_home(GateCall& c, uint32_t nr, const uint64_t args[6], bool hold = fal
 struct Ins;
 // A Call with hand-made input memory; outputs by `desc` or by c.raw_out / c.apply.
 // Context: gate
-long call_home_with(GateCall& c, uint32_t nr, const uint64_t args[6], const Ins& ins, const SyscallDesc* desc,
-                    bool hold = false);
+long call_home_with(GateCall& c, uint32_t nr, const uint64_t args[6], const Ins& ins,
+                    const SyscallDesc* desc, bool hold = false);
 // What a transfer of more bytes than a Call may have is to do (kTransferHome, ...); message flags of the call.
 // Context: gate
 long transfer_kind(GateCall& c, uint64_t message_flags);

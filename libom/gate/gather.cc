@@ -31,8 +31,8 @@ void end_argument(Ins& ins) {
 }
 
 // `cut`: of a longer vector the first kMaxTransfer bytes are transferred.
-long add_iov(Ins& ins, Scratch& scratch, uint32_t arg, const uint64_t args[6], const ArgDesc& desc, bool cut,
-             uint32_t& bad) {
+long add_iov(Ins& ins, Scratch& scratch, uint32_t arg, const uint64_t args[6], const ArgDesc& desc,
+             bool cut, uint32_t& bad) {
   const uint64_t n = args[desc.len_arg];
   uint64_t& total = scratch.totals[arg];
   total = 0;
@@ -81,7 +81,8 @@ bool is_delicate(const SyscallDesc& desc, uint32_t i) {
 }  // namespace
 
 // Context: gate
-long build_ins(const SyscallDesc& desc, const uint64_t args[6], Ins& ins, Scratch& scratch, bool cut, uint32_t& bad) {
+long build_ins(const SyscallDesc& desc, const uint64_t args[6], Ins& ins, Scratch& scratch,
+               bool cut, uint32_t& bad) {
   ins.count = 0;
   ins.bytes = 0;
   for (uint32_t i = 0; i < desc.nargs; i++) {
@@ -100,7 +101,8 @@ long build_ins(const SyscallDesc& desc, const uint64_t args[6], Ins& ins, Scratc
     } else if (a.kind == ArgKind::kBuf && (a.len == LenKind::kIov || a.len == LenKind::kIovRet)) {
       const long r = add_iov(ins, scratch, i, args, a, cut, bad);
       if (r < 0) return r;
-    } else if (a.kind == ArgKind::kBuf && args[i] != 0 && safe::goes_in(a) && !safe::is_idle_length(desc, args, i)) {
+    } else if (a.kind == ArgKind::kBuf && args[i] != 0 && safe::goes_in(a) &&
+               !safe::is_idle_length(desc, args, i)) {
       uint64_t deref = 0;
       if (safe::needs_deref(a)) {
         uint32_t v = 0;
@@ -128,7 +130,8 @@ long build_ins(const SyscallDesc& desc, const uint64_t args[6], Ins& ins, Scratc
 long probe_outs(const SyscallDesc& desc, const uint64_t args[6], uint32_t& bad) {
   for (uint32_t i = 0; i < desc.nargs; i++) {
     const ArgDesc& a = desc.args[i];
-    if (a.kind != ArgKind::kBuf || args[i] == 0 || !safe::comes_out(a) || a.len == LenKind::kIovRet) continue;
+    if (a.kind != ArgKind::kBuf || args[i] == 0 || !safe::comes_out(a) || a.len == LenKind::kIovRet)
+      continue;
     if (safe::is_idle_length(desc, args, i) || (bad & 1u << i) != 0) continue;
     uint64_t n = 1;
     if (safe::needs_deref(a)) {

@@ -16,7 +16,8 @@
 #include "libom/safe/syscall.h"
 
 extern "C" {
-extern __attribute__((visibility("hidden"))) char om_exit_lo[], om_exit_hi[], om_exit_kicked[], om_fault_entry[];
+extern __attribute__((visibility("hidden"))) char om_exit_lo[], om_exit_hi[], om_exit_kicked[],
+    om_fault_entry[];
 void om_on_kick(int sig, om::k::Siginfo* info, om::k::Ucontext* uc);
 void om_on_fault(int sig, om::k::Siginfo* info, om::k::Ucontext* uc);
 }
@@ -28,7 +29,9 @@ constexpr uint64_t kTrapFlag = 0x100, kDirectionFlag = 0x400;
 
 uint64_t address(const void* p) { return reinterpret_cast<uint64_t>(p); }
 
-bool inside(uint64_t rip, const char* lo, const char* hi) { return rip >= address(lo) && rip < address(hi); }
+bool inside(uint64_t rip, const char* lo, const char* hi) {
+  return rip >= address(lo) && rip < address(hi);
+}
 
 bool in_clock_code(uint64_t rip) {
   return inside(rip, __start_om_vfn, __stop_om_vfn) ||
@@ -80,7 +83,8 @@ void om_on_kick(int, k::Siginfo*, k::Ucontext* uc) {
     uc->mcontext.regs[kFlags] |= kTrapFlag;
   } else if (in_libom(rip)) {
     t->kick = 1;
-    if (inside(rip, om_window_lo, om_window_end)) uc->mcontext.regs[kRip] = address(om_window_abort);
+    if (inside(rip, om_window_lo, om_window_end))
+      uc->mcontext.regs[kRip] = address(om_window_abort);
   } else {
     t->kick = 1;
     take_over(uc, t, om_exit_kicked);
@@ -107,7 +111,8 @@ void om_on_fault(int sig, k::Siginfo* info, k::Ucontext* uc) {
     r[kRip] = address(om_copy_fault);
     return;
   }
-  if (in_libom(rip) && !inside(rip, __start_om_vfn, __stop_om_vfn)) panic("fault inside libom at", rip - address(__ehdr_start));
+  if (in_libom(rip) && !inside(rip, __start_om_vfn, __stop_om_vfn))
+    panic("fault inside libom at", rip - address(__ehdr_start));
   t->fault_signal = static_cast<uint32_t>(sig);
   t->fault_error = uc->mcontext.err;
   t->fault_trap = uc->mcontext.trapno;

@@ -48,7 +48,9 @@ long gate_ids(GateCall& c) {
 
 // Context: gate
 long gate_uname(GateCall& c) {
-  return om_copy(reinterpret_cast<void*>(c.args[0]), g_body.uts, sizeof g_body.uts) == 0 ? 0 : -k::kEFAULT;
+  return om_copy(reinterpret_cast<void*>(c.args[0]), g_body.uts, sizeof g_body.uts) == 0
+             ? 0
+             : -k::kEFAULT;
 }
 
 // The body's kernel answers, and the answer concerns memory, scheduling or randomness only.
@@ -108,7 +110,8 @@ long gate_syslog(GateCall& c) {
 long gate_mq_notify(GateCall& c) {
   constexpr int32_t kSigevThread = 2;
   int32_t how = 0;
-  if (c.args[1] != 0 && om_copy(&how, reinterpret_cast<void*>(c.args[1] + 12), 4) != 0) return come_home(c);
+  if (c.args[1] != 0 && om_copy(&how, reinterpret_cast<void*>(c.args[1] + 12), 4) != 0)
+    return come_home(c);
   return how == kSigevThread ? come_home(c) : forward(c);
 }
 
@@ -122,10 +125,11 @@ long gate_kcmp(GateCall& c) {
 // A signal that would dump core is raised at home, where the memory is then complete.
 // Context: gate
 long gate_kill(GateCall& c) {
-  constexpr uint64_t kCore = k::sig_bit(k::kSIGQUIT) | k::sig_bit(k::kSIGILL) | k::sig_bit(k::kSIGTRAP) |
-                             k::sig_bit(k::kSIGABRT) | k::sig_bit(k::kSIGBUS) | k::sig_bit(k::kSIGFPE) |
-                             k::sig_bit(k::kSIGSEGV) | k::sig_bit(k::kSIGXCPU) | k::sig_bit(k::kSIGXFSZ) |
-                             k::sig_bit(k::kSIGSYS);
+  constexpr uint64_t kCore = k::sig_bit(k::kSIGQUIT) | k::sig_bit(k::kSIGILL) |
+                             k::sig_bit(k::kSIGTRAP) | k::sig_bit(k::kSIGABRT) |
+                             k::sig_bit(k::kSIGBUS) | k::sig_bit(k::kSIGFPE) |
+                             k::sig_bit(k::kSIGSEGV) | k::sig_bit(k::kSIGXCPU) |
+                             k::sig_bit(k::kSIGXFSZ) | k::sig_bit(k::kSIGSYS);
   const bool tg = c.nr == kNr_tgkill || c.nr == kNr_rt_tgsigqueueinfo;
   const auto target = static_cast<int32_t>(c.args[tg ? 1 : 0]);
   const auto sig = static_cast<uint32_t>(c.args[tg ? 2 : 1]);
@@ -141,7 +145,8 @@ long gate_kill(GateCall& c) {
 long gate_rt_sigaction(GateCall& c) {
   KernelSigaction action{};
   const auto sig = static_cast<uint32_t>(c.args[0]);
-  if (c.args[1] != 0 && om_copy(&action, reinterpret_cast<void*>(c.args[1]), sizeof action) != 0) return -k::kEFAULT;
+  if (c.args[1] != 0 && om_copy(&action, reinterpret_cast<void*>(c.args[1]), sizeof action) != 0)
+    return -k::kEFAULT;
   const long r = forward(c);
   if (r == 0 && !c.restart && c.args[1] != 0 && sig >= 1 && sig <= 64) {
     if (action.handler > k::kSigIgn) {
@@ -181,7 +186,8 @@ long gate_prctl(GateCall& c) {
       char name[16] = {};
       if (om_copy(name, reinterpret_cast<void*>(c.args[1]), 1) != 0) return -k::kEFAULT;
       for (uint64_t i = 0; i < 15; i++) {
-        if (om_copy(&name[i], reinterpret_cast<void*>(c.args[1] + i), 1) != 0 || name[i] == 0) break;
+        if (om_copy(&name[i], reinterpret_cast<void*>(c.args[1] + i), 1) != 0 || name[i] == 0)
+          break;
       }
       name[15] = 0;
       c.args[1] = reinterpret_cast<uint64_t>(name);

@@ -54,12 +54,14 @@ long plan_message(uint64_t header, bool sending, uint64_t room, bool cut, WireMs
   w.controllen = h.controllen < kMaxControl ? h.controllen : kMaxControl;
   w.flags = h.flags;
   add(ins, reinterpret_cast<uint64_t>(&w), sizeof w);
-  if (sending && h.controllen > kMaxControl) return -105;  // ENOBUFS, as the kernel for too much control data
+  if (sending && h.controllen > kMaxControl)
+    return -105;  // ENOBUFS, as the kernel for too much control data
   if (sending && w.has_name) add(ins, h.name, w.namelen);
   if (sending && w.has_control) add(ins, h.control, w.controllen);
   for (uint64_t i = 0; i < h.iovlen; i++) {
     k::Iovec v;
-    if (om_copy(&v, reinterpret_cast<void*>(h.iov + i * sizeof v), sizeof v) != 0) return -k::kEFAULT;
+    if (om_copy(&v, reinterpret_cast<void*>(h.iov + i * sizeof v), sizeof v) != 0)
+      return -k::kEFAULT;
     if (static_cast<int64_t>(v.len) < 0) return -k::kEINVAL;
     if (v.len > room - w.data) {
       if (!cut) return kTooLong;
@@ -71,7 +73,8 @@ long plan_message(uint64_t header, bool sending, uint64_t room, bool cut, WireMs
     }
     w.data += v.len;
   }
-  if (sending) add_raw(ins, reinterpret_cast<uint64_t>(&kZero), safe::round8(ins.bytes) - ins.bytes);
+  if (sending)
+    add_raw(ins, reinterpret_cast<uint64_t>(&kZero), safe::round8(ins.bytes) - ins.bytes);
   return 0;
 }
 
@@ -122,8 +125,11 @@ long apply_messages(GateCall& c, long result, uint64_t outs_bytes) {
     if (take(t, &w, sizeof w) == kLost) return kLost;
     consumed += sizeof w;
     const uint64_t name = w.has_name ? w.namelen : 0, control = w.has_control ? w.controllen : 0;
-    const uint64_t body = receiving ? safe::round8(name) + safe::round8(control) + safe::round8(w.data) : 0;
-    if (name > kMaxName || control > kMaxControl || w.data > kMaxData || body > outs_bytes - consumed) break;
+    const uint64_t body =
+        receiving ? safe::round8(name) + safe::round8(control) + safe::round8(w.data) : 0;
+    if (name > kMaxName || control > kMaxControl || w.data > kMaxData ||
+        body > outs_bytes - consumed)
+      break;
     consumed += body;
     const uint64_t at = header_at(t, i);
     k::Msghdr h;
@@ -148,13 +154,16 @@ long apply_messages(GateCall& c, long result, uint64_t outs_bytes) {
       if (om_copy(reinterpret_cast<void*>(at), &h, sizeof h) != 0) fault = -k::kEFAULT;
     }
     const auto len = static_cast<uint32_t>(w.result);
-    if (vector && om_copy(reinterpret_cast<void*>(at + sizeof h), &len, 4) != 0) fault = -k::kEFAULT;
+    if (vector && om_copy(reinterpret_cast<void*>(at + sizeof h), &len, 4) != 0)
+      fault = -k::kEFAULT;
   }
-  if (t->call_nr == kNr_recvmmsg && t->call_args[4] != 0 && outs_bytes - consumed == sizeof(k::Timespec)) {
+  if (t->call_nr == kNr_recvmmsg && t->call_args[4] != 0 &&
+      outs_bytes - consumed == sizeof(k::Timespec)) {
     k::Timespec left;
     if (take(t, &left, sizeof left) == kLost) return kLost;
     consumed += sizeof left;
-    if (om_copy(reinterpret_cast<void*>(t->call_args[4]), &left, sizeof left) != 0) fault = -k::kEFAULT;
+    if (om_copy(reinterpret_cast<void*>(t->call_args[4]), &left, sizeof left) != 0)
+      fault = -k::kEFAULT;
   }
   if (take(t, nullptr, outs_bytes - consumed) == kLost) return kLost;
   return fault != 0 ? fault : result;
@@ -162,8 +171,8 @@ long apply_messages(GateCall& c, long result, uint64_t outs_bytes) {
 
 // The first messages of the call, as many as there is room for: their number in `planned`. `more`: messages
 // before these have been served, so that nothing may be waited for. Result, kPark, kTooLong or kOnlyHome.
-[[gnu::noinline]] long round(GateCall& c, uint64_t count, bool sending, uint64_t timeout, bool cut, bool more,
-                             uint64_t& planned) {
+[[gnu::noinline]] long round(GateCall& c, uint64_t count, bool sending, uint64_t timeout, bool cut,
+                             bool more, uint64_t& planned) {
   const bool vector = c.nr == kNr_sendmmsg || c.nr == kNr_recvmmsg;
   if (c.thread->kick && !more) return kPark;
   Ins ins;
@@ -178,7 +187,8 @@ long apply_messages(GateCall& c, long result, uint64_t outs_bytes) {
     const uint64_t bytes = ins.bytes;
     WireMsg& w = plan.wire[i];
     long r = plan_message(c.args[1] + (vector ? i * 64 : 0), sending, room, cut && i == 0, w, ins);
-    const uint64_t used = safe::round8(w.namelen) + safe::round8(w.controllen) + safe::round8(w.data);
+    const uint64_t used =
+        safe::round8(w.namelen) + safe::round8(w.controllen) + safe::round8(w.data);
     if (r == 0 && i > 0 && used > room) r = kTooLong;
     if (r == 0) {
       room -= used < room ? used : room;

@@ -16,7 +16,8 @@
 namespace om::gate {
 namespace {
 
-constexpr uint64_t kFixEflags = 0x40000 | 0x800 | 0x400 | 0x100 | 0x80 | 0x40 | 0x10 | 0x4 | 0x1 | 0x10000;
+constexpr uint64_t kFixEflags =
+    0x40000 | 0x800 | 0x400 | 0x100 | 0x80 | 0x40 | 0x10 | 0x4 | 0x1 | 0x10000;
 constexpr uint64_t kClearedInHandler = 0x400 | 0x10000 | 0x100;  // DF, RF, TF
 constexpr uint64_t kRedZone = 128;
 constexpr uint64_t kMinSigStack = 2048;
@@ -31,12 +32,15 @@ uint32_t altstack_state(const BodyThread* t, uint64_t sp) {
   return on_altstack(t, sp) ? k::kSsOnstack : 0;
 }
 
-long put(uint64_t to, const void* from, uint64_t n) { return om_copy(reinterpret_cast<void*>(to), from, n); }
+long put(uint64_t to, const void* from, uint64_t n) {
+  return om_copy(reinterpret_cast<void*>(to), from, n);
+}
 
 long build_frame(BodyThread* t, const SignalRecord& s) {
   uint64_t sp = t->regs[kRsp] - kRedZone;
   const bool nested = on_altstack(t, t->regs[kRsp]);
-  if ((s.flags & k::kSaOnstack) && !nested && t->altstack[2] != 0) sp = t->altstack[0] + t->altstack[2];
+  if ((s.flags & k::kSaOnstack) && !nested && t->altstack[2] != 0)
+    sp = t->altstack[0] + t->altstack[2];
 
   const XstateTable& home = g_body.home_xstate;
   uint8_t* const area = save_vector_state(t);  // home's layout
@@ -48,7 +52,8 @@ long build_frame(BodyThread* t, const SignalRecord& s) {
   safe::store(area + k::kFpSwOffset, sw);
   sp = (sp - (home.size + 4)) & ~uint64_t{63};
   const uint64_t fpstate = sp;
-  if (put(fpstate, area, home.size) != 0 || put(fpstate + home.size, &k::kFpMagic2, 4) != 0) return -k::kEFAULT;
+  if (put(fpstate, area, home.size) != 0 || put(fpstate + home.size, &k::kFpMagic2, 4) != 0)
+    return -k::kEFAULT;
 
   sp = ((sp - sizeof(k::SigFrame)) & ~uint64_t{15}) - 8;
   k::SigFrame f;
@@ -112,7 +117,8 @@ void restore_altstack(BodyThread* t, const k::StackT& s) {
 long deliver(BodyThread* t, const SignalRecord* records, uint32_t count, uint32_t* index) {
   for (uint32_t i = 0; i < count; i++) {
     *index = i;
-    if (records[i].number == 0 || records[i].number > 64 || records[i].handler <= k::kSigIgn) continue;
+    if (records[i].number == 0 || records[i].number > 64 || records[i].handler <= k::kSigIgn)
+      continue;
     const long r = build_frame(t, records[i]);
     t->fault_error = t->fault_trap = t->fault_cr2 = 0;
     if (r != 0) return r;
@@ -161,7 +167,8 @@ long gate_rt_sigprocmask(GateCall& c) {
   }
   if (next != t->sigmask && t->kick) return kPark;
   const uint64_t old = t->sigmask;
-  if (c.args[2] != 0 && om_copy(reinterpret_cast<void*>(c.args[2]), &old, 8) != 0) return -k::kEFAULT;
+  if (c.args[2] != 0 && om_copy(reinterpret_cast<void*>(c.args[2]), &old, 8) != 0)
+    return -k::kEFAULT;
   send_mask(c, next);
   return 0;
 }
@@ -192,7 +199,8 @@ long gate_sigaltstack(GateCall& c) {
     t->altstack[1] = next.flags & k::kSsAutodisarm;
     t->altstack[2] = next.size;
   }
-  if (c.args[1] != 0 && om_copy(reinterpret_cast<void*>(c.args[1]), &old, sizeof old) != 0) return -k::kEFAULT;
+  if (c.args[1] != 0 && om_copy(reinterpret_cast<void*>(c.args[1]), &old, sizeof old) != 0)
+    return -k::kEFAULT;
   return 0;
 }
 
@@ -214,7 +222,8 @@ void serve_fault(BodyThread* t) {
   ins.piece[0] = {reinterpret_cast<uint64_t>(t->fault_info), sizeof t->fault_info};
   const long handled = call_home_with(c, kNrFault, args, ins, nullptr, true);
   uint32_t index = 0;
-  if (handled == 1 && c.signal_count > 0 && deliver(t, signals, c.signal_count, &index) == 0) return;
+  if (handled == 1 && c.signal_count > 0 && deliver(t, signals, c.signal_count, &index) == 0)
+    return;
   if (handled == 1) t->kick = 1;
   want_home(t, 0);
 }

@@ -33,8 +33,8 @@ constexpr uint64_t kKnownFlags = kThreadFlags | k::kCloneSettls | k::kCloneParen
                                  k::kCloneUntraced;
 
 struct CloneArgs {  // struct clone_args
-  uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size,
-      cgroup;
+  uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid,
+      set_tid_size, cgroup;
 };
 
 void child_main(void* arg) {
@@ -115,7 +115,8 @@ long start_thread(GateCall& c, const CloneArgs& a) {
   copy_thread(child, t, a, static_cast<int>(tid));
   const auto tid32 = static_cast<int32_t>(tid);
   int32_t parent_word = 0, child_word = 0;
-  if (a.flags & k::kCloneParentSettid) om_copy(&parent_word, reinterpret_cast<void*>(a.parent_tid), 4);
+  if (a.flags & k::kCloneParentSettid)
+    om_copy(&parent_word, reinterpret_cast<void*>(a.parent_tid), 4);
   if (a.flags & k::kCloneChildSettid) om_copy(&child_word, reinterpret_cast<void*>(a.child_tid), 4);
   if (a.flags & k::kCloneParentSettid) om_copy(reinterpret_cast<void*>(a.parent_tid), &tid32, 4);
   if (a.flags & k::kCloneChildSettid) om_copy(reinterpret_cast<void*>(a.child_tid), &tid32, 4);
@@ -127,8 +128,10 @@ long start_thread(GateCall& c, const CloneArgs& a) {
     // This node's limits forbid the thread: its twin goes, and the program is told so. What the thread would
     // have found in its memory is put back.
     end_twin(child);
-    if (a.flags & k::kCloneChildSettid) om_copy(reinterpret_cast<void*>(a.child_tid), &child_word, 4);
-    if (a.flags & k::kCloneParentSettid) om_copy(reinterpret_cast<void*>(a.parent_tid), &parent_word, 4);
+    if (a.flags & k::kCloneChildSettid)
+      om_copy(reinterpret_cast<void*>(a.child_tid), &child_word, 4);
+    if (a.flags & k::kCloneParentSettid)
+      om_copy(reinterpret_cast<void*>(a.parent_tid), &parent_word, 4);
   }
   safe::unlock(&g_body.clone_lock);
   return made < 0 ? -k::kEAGAIN : tid;
@@ -166,7 +169,8 @@ void enter_thread(BodyThread* t) {
 // Context: gate, restore
 long prepare_slot(uint32_t slot) {
   const uint64_t at = slot_address(g_body.arena, slot);
-  const long r = sys(kNr_mprotect, at + kSlotGuard, kSlotSize - kSlotGuard, k::kProtRead | k::kProtWrite);
+  const long r =
+      sys(kNr_mprotect, at + kSlotGuard, kSlotSize - kSlotGuard, k::kProtRead | k::kProtWrite);
   if (r != 0) return r;
   BodyThread* t = thread_at(slot);
   t->self = reinterpret_cast<uint64_t>(t);
@@ -199,7 +203,9 @@ void panic(const char* what, uint64_t value) {
   BodyMessage m{};
   m.type = kBodyPanic;
   m.a = value;
-  safe::copy_bytes(&m.b, line, sizeof m - offsetof(BodyMessage, b) < n ? sizeof m - offsetof(BodyMessage, b) : n);
+  safe::copy_bytes(
+      &m.b, line,
+      sizeof m - offsetof(BodyMessage, b) < n ? sizeof m - offsetof(BodyMessage, b) : n);
   sys(kNr_write, 3, &m, sizeof m);
   sys(kNr_exit_group, 134);
   for (;;) {
@@ -214,7 +220,8 @@ long gate_clone(GateCall& c) {
   a.parent_tid = c.args[2];
   a.child_tid = c.args[3];
   a.tls = c.args[4];
-  if ((a.flags & kThreadFlags) != kThreadFlags || (a.flags & ~(kKnownFlags | 0xff)) != 0) return come_home(c);
+  if ((a.flags & kThreadFlags) != kThreadFlags || (a.flags & ~(kKnownFlags | 0xff)) != 0)
+    return come_home(c);
   return start_thread(c, a);
 }
 
@@ -226,7 +233,8 @@ long gate_clone3(GateCall& c) {
   const uint64_t n = size < sizeof a ? size : sizeof a;
   if (om_copy(&a, reinterpret_cast<void*>(c.args[0]), n) != 0) return -k::kEFAULT;
   const bool plain = size <= sizeof a && a.set_tid_size == 0 && a.cgroup == 0 && a.exit_signal == 0;
-  if (!plain || (a.flags & kThreadFlags) != kThreadFlags || (a.flags & ~kKnownFlags) != 0) return come_home(c);
+  if (!plain || (a.flags & kThreadFlags) != kThreadFlags || (a.flags & ~kKnownFlags) != 0)
+    return come_home(c);
   return start_thread(c, a);
 }
 

@@ -26,14 +26,32 @@ bool put(uint64_t to, const T& value) {
 }
 
 bool is_cpu_clock(int32_t clock) {
-  return clock == static_cast<int32_t>(k::kClockProcessCpu) || clock == static_cast<int32_t>(k::kClockThreadCpu) ||
-         (clock < 0 && (clock & 7) != 3);  // negative: CPU clock of a pid, or (3) a descriptor's clock
+  return clock == static_cast<int32_t>(k::kClockProcessCpu) ||
+         clock == static_cast<int32_t>(k::kClockThreadCpu) ||
+         (clock < 0 &&
+          (clock & 7) != 3);  // negative: CPU clock of a pid, or (3) a descriptor's clock
 }
 
 int64_t cpu_ns(uint32_t clock) {
   k::Timespec ts{};
   sys(kNr_clock_gettime, clock, &ts);
   return ts.sec * kNsPerSec + ts.nsec;
+}
+
+// What threads of this body have used of the CPU-time clock `clock`; 0 for clocks of other processes.
+int64_t own_part(const BodyThread* t, int32_t clock) {
+  if (clock == static_cast<int32_t>(k::kClockProcessCpu)) return body_cpu_ns(false);
+  if (clock == static_cast<int32_t>(k::kClockThreadCpu)) return body_cpu_ns(true);
+  // The kernel's encoding: ~id above bit 2, which tells a thread's clock from a process's.
+  const int32_t id = ~(clock >> 3);
+  if (!(clock & 4)) return id == 0 || id == g_body.home_pid ? body_cpu_ns(false) : 0;
+  if (id == 0 || id == t->home_tid) return body_cpu_ns(true);
+  for (uint32_t i = 0; i < g_body.slots_ready; i++) {
+    const BodyThread* other = thread_at(i);
+    if (!other->busy || other->home_tid != id || other->body_tid <= 0) continue;
+    return cpu_ns(static_cast<uint32_t>((~other->body_tid << 3) | (clock & 7)));
+  }
+  return 0;
 }
 
 // A sleep that no signal and no move has to cut: at most kShortSleepNs late.
@@ -67,9 +85,11 @@ long gate_nanosleep(GateCall& c) { return sleep_for(c, c.args[0], true); }
 // Context: gate
 long gate_clock_nanosleep(GateCall& c) {
   const auto clock = static_cast<int32_t>(c.args[0]);
-  if (is_cpu_clock(clock)) return come_home(c);  // the twin at home uses no CPU: the sleep would not end there
+  if (is_cpu_clock(clock))
+    return come_home(c);  // the twin at home uses no CPU: the sleep would not end there
   const bool relative = (c.args[1] & k::kTimerAbstime) == 0;
-  const bool wall = clock == static_cast<int32_t>(k::kClockMonotonic) || clock == static_cast<int32_t>(k::kClockRealtime);
+  const bool wall = clock == static_cast<int32_t>(k::kClockMonotonic) ||
+                    clock == static_cast<int32_t>(k::kClockRealtime);
   return sleep_for(c, c.args[2], relative && wall);
 }
 
@@ -77,13 +97,12 @@ long gate_clock_nanosleep(GateCall& c) {
 long gate_clock_gettime(GateCall& c) {
   const auto clock = static_cast<int32_t>(c.args[0]);
   k::Timespec ts;
-  if (clock >= 0 && home_time(static_cast<uint32_t>(clock), &ts) == 0) return put(c.args[1], ts) ? 0 : -k::kEFAULT;
+  if (clock >= 0 && home_time(static_cast<uint32_t>(clock), &ts) == 0)
+    return put(c.args[1], ts) ? 0 : -k::kEFAULT;
   const long r = forward(c);
   if (r != 0 || c.restart || !is_cpu_clock(clock)) return r;
   if (om_copy(&ts, reinterpret_cast<void*>(c.args[1]), sizeof ts) != 0) return -k::kEFAULT;
-  // Clocks of this process or of the calling thread; another thread's lacks what it used away.
-  const bool thread = clock == static_cast<int32_t>(k::kClockThreadCpu) || (clock < 0 && (clock & 4));
-  int64_t ns = ts.sec * kNsPerSec + ts.nsec + body_cpu_ns(thread);
+  int64_t ns = ts.sec * kNsPerSec + ts.nsec + own_part(c.thread, clock);
   ts = {ns / kNsPerSec, ns % kNsPerSec};
   return put(c.args[1], ts) ? 0 : -k::kEFAULT;
 }
@@ -100,7 +119,8 @@ long gate_gettimeofday(GateCall& c) {
   k::Timespec ts;
   if (c.args[1] != 0 || home_time(k::kClockRealtime, &ts) != 0) return forward(c);
   const int64_t tv[2] = {ts.sec, ts.nsec / 1000};
-  if (c.args[0] != 0 && om_copy(reinterpret_cast<void*>(c.args[0]), tv, sizeof tv) != 0) return -k::kEFAULT;
+  if (c.args[0] != 0 && om_copy(reinterpret_cast<void*>(c.args[0]), tv, sizeof tv) != 0)
+    return -k::kEFAULT;
   return 0;
 }
 

@@ -84,7 +84,8 @@ uint64_t part_of_vector(uint64_t v, uint64_t n, uint64_t from, uint64_t room, k:
       c.args[2] = want;
     }
     const long r = attempt(c, c.nr, *c.desc, true);
-    if (r < 0 && done == 0) return r == kOnlyHome || r == kTooLong ? come_home(c) : after_answer(c, r);
+    if (r < 0 && done == 0)
+      return r == kOnlyHome || r == kTooLong ? come_home(c) : after_answer(c, r);
     if (r <= 0) break;  // what has been transferred is the result
     done += static_cast<uint64_t>(r);
     if (shape.positioned) c.args[3] += static_cast<uint64_t>(r);

@@ -86,7 +86,8 @@ OM_INLINE long virtual_clock(uint32_t clock, k::Timespec* out) {
   const auto local = reinterpret_cast<ClockGettime>(g_body.local_vdso[kVdsoClockGettime]);
   const bool mono = clock == k::kClockMonotonic || clock == k::kClockMonotonicRaw ||
                     clock == k::kClockMonotonicCoarse || clock == k::kClockBoottime;
-  const bool real = clock == k::kClockRealtime || clock == k::kClockRealtimeCoarse || clock == k::kClockTai;
+  const bool real =
+      clock == k::kClockRealtime || clock == k::kClockRealtimeCoarse || clock == k::kClockTai;
   if (local == nullptr || (!mono && !real)) return -k::kENOSYS;
   ClockPage page;
   read_clock_page(page);
@@ -145,7 +146,8 @@ OM_VFN long vdso_time(int64_t* out) {
 // Context: program
 OM_VFN long vdso_getcpu(uint32_t* cpu, uint32_t* node, void*) {
   const auto local = reinterpret_cast<Getcpu>(g_body.local_vdso[kVdsoGetcpu]);
-  if (local == nullptr) return trap(kNr_getcpu, reinterpret_cast<uint64_t>(cpu), reinterpret_cast<uint64_t>(node));
+  if (local == nullptr)
+    return trap(kNr_getcpu, reinterpret_cast<uint64_t>(cpu), reinterpret_cast<uint64_t>(node));
   return local(cpu, node, nullptr);
 }
 

@@ -42,7 +42,9 @@ class MmLock {
   bool held_;
 };
 
-bool overlaps(uint64_t a_lo, uint64_t a_hi, uint64_t b_lo, uint64_t b_hi) { return a_lo < b_hi && b_lo < a_hi; }
+bool overlaps(uint64_t a_lo, uint64_t a_hi, uint64_t b_lo, uint64_t b_hi) {
+  return a_lo < b_hi && b_lo < a_hi;
+}
 
 // Does [lo, hi) touch a range whose contents come from a file.
 bool is_file_range(uint64_t lo, uint64_t hi) {
@@ -97,8 +99,8 @@ void note_touched(uint64_t lo, uint64_t hi) {
   n = n < kMaxTouched ? n + 1 : kMaxTouched + 1;
 }
 
-void post(BodyThread* t, uint32_t nr, uint64_t a, uint64_t b, uint64_t c = 0, uint64_t d = 0, uint64_t e = 0,
-          uint64_t f = 0) {
+void post(BodyThread* t, uint32_t nr, uint64_t a, uint64_t b, uint64_t c = 0, uint64_t d = 0,
+          uint64_t e = 0, uint64_t f = 0) {
   const uint64_t args[6] = {a, b, c, d, e, f};
   post_home(t, nr, args);
 }
@@ -127,8 +129,8 @@ long fetch_file(GateCall& c, uint64_t at, uint64_t len, uint32_t prot) {
 long map_file(GateCall& c, uint64_t len, uint32_t prot, uint32_t flags) {
   BodyThread* t = c.thread;
   // Take the place here, let home map the file there, fill it.
-  const uint32_t place = (flags & (k::kMapFixed | k::kMapFixedNoreplace | k::kMap32bit)) | k::kMapPrivate |
-                         k::kMapAnonymous | k::kMapNoreserve;
+  const uint32_t place = (flags & (k::kMapFixed | k::kMapFixedNoreplace | k::kMap32bit)) |
+                         k::kMapPrivate | k::kMapAnonymous | k::kMapNoreserve;
   const bool replaces = (flags & k::kMapFixed) && !(flags & k::kMapFixedNoreplace);
   if (replaces) {
     // Should home refuse (bad descriptor, ...), the old contents must still be there: ask first.
@@ -141,7 +143,8 @@ long map_file(GateCall& c, uint64_t len, uint32_t prot, uint32_t flags) {
     const long at = sys(kNr_mmap, c.args[0], len, k::kProtRead | k::kProtWrite, place, -1, 0);
     if (is_error(at)) return at;
     c.args[0] = static_cast<uint64_t>(at);
-    const uint64_t args[6] = {c.args[0], c.args[1], c.args[2], flags | k::kMapFixedNoreplace | k::kMapFixed,
+    const uint64_t args[6] = {c.args[0], c.args[1],
+                              c.args[2], flags | k::kMapFixedNoreplace | k::kMapFixed,
                               c.args[4], c.args[5]};
     const long at_home = call_home(c, kNr_mmap, args, true);
     if (is_error(at_home)) {
@@ -181,9 +184,11 @@ long gate_mmap(GateCall& c) {
   if (is_error(at)) return at;
   const bool replaces = (flags & k::kMapFixed) && !(flags & k::kMapFixedNoreplace);
   if (replaces) forget_file_range(addr, addr + len);
-  constexpr uint32_t kHomeFlags = k::kMapPrivate | k::kMapAnonymous | k::kMapNoreserve | k::kMapStack;
+  constexpr uint32_t kHomeFlags =
+      k::kMapPrivate | k::kMapAnonymous | k::kMapNoreserve | k::kMapStack;
   post(t, kNr_mmap, static_cast<uint64_t>(at), len, prot,
-       (flags & kHomeFlags) | k::kMapNoreserve | k::kMapFixed | (replaces ? 0 : k::kMapFixedNoreplace),
+       (flags & kHomeFlags) | k::kMapNoreserve | k::kMapFixed |
+           (replaces ? 0 : k::kMapFixedNoreplace),
        ~uint64_t{0}, 0);
   return at;
 }
@@ -261,8 +266,9 @@ long gate_brk(GateCall& c) {
   const uint64_t from = page_up(g_body.brk_now), to = page_up(want);
   if (want - g_body.brk_start > g_body.brk_limit) return static_cast<long>(g_body.brk_now);
   if (to > from) {
-    const long at = sys(kNr_mmap, from, to - from, k::kProtRead | k::kProtWrite,
-                        k::kMapPrivate | k::kMapAnonymous | k::kMapFixedNoreplace | k::kMapNoreserve, -1, 0);
+    const long at =
+        sys(kNr_mmap, from, to - from, k::kProtRead | k::kProtWrite,
+            k::kMapPrivate | k::kMapAnonymous | k::kMapFixedNoreplace | k::kMapNoreserve, -1, 0);
     if (at != static_cast<long>(from)) {
       if (!is_error(at)) sys(kNr_munmap, at, to - from);
       return static_cast<long>(g_body.brk_now);
@@ -305,15 +311,15 @@ long gate_madvise(GateCall& c) {
     case 23:  // POPULATE_WRITE
     case 25:  // COLLAPSE
       return sys(kNr_madvise, c.args[0], c.args[1], c.args[2]);
-    case 10:  // DONTFORK
-    case 11:  // DOFORK
-    case 12:  // MERGEABLE
-    case 13:  // UNMERGEABLE
-    case 14:  // HUGEPAGE
-    case 15:  // NOHUGEPAGE
-    case 16:  // DONTDUMP
-    case 17:  // DODUMP
-    case 18:  // WIPEONFORK
+    case 10:    // DONTFORK
+    case 11:    // DOFORK
+    case 12:    // MERGEABLE
+    case 13:    // UNMERGEABLE
+    case 14:    // HUGEPAGE
+    case 15:    // NOHUGEPAGE
+    case 16:    // DONTDUMP
+    case 17:    // DODUMP
+    case 18:    // WIPEONFORK
     case 19: {  // KEEPONFORK
       // Properties of the mapping: both sides must have them.
       const long r = sys(kNr_madvise, c.args[0], c.args[1], c.args[2]);

@@ -25,7 +25,8 @@ uint8_t* home_area(BodyThread* t) {
 bool same_layout() {
   const auto& a = g_body.home_xstate;
   const auto& b = g_body.local_xstate;
-  return a.size == b.size && a.xcr0 == b.xcr0 && memcmp(a.component, b.component, sizeof a.component) == 0;
+  return a.size == b.size && a.xcr0 == b.xcr0 &&
+         memcmp(a.component, b.component, sizeof a.component) == 0;
 }
 
 void save_local(BodyThread* t) {
@@ -37,7 +38,8 @@ void save_local(BodyThread* t) {
 }  // namespace
 
 // Context: any
-void convert_xstate(const XstateTable& from, const uint8_t* in, const XstateTable& to, uint8_t* out) {
+void convert_xstate(const XstateTable& from, const uint8_t* in, const XstateTable& to,
+                    uint8_t* out) {
   safe::set_bytes(out, 0, to.size);
   safe::copy_bytes(out, in, kLegacy);
   uint64_t live = safe::load<uint64_t>(in + k::kXsaveHeader) & from.xcr0 & to.xcr0;
@@ -45,7 +47,8 @@ void convert_xstate(const XstateTable& from, const uint8_t* in, const XstateTabl
     if (!(live >> i & 1)) continue;
     const auto& a = from.component[i];
     const auto& b = to.component[i];
-    if (a.size == 0 || a.size != b.size || a.offset + a.size > from.size || b.offset + b.size > to.size) {
+    if (a.size == 0 || a.size != b.size || a.offset + a.size > from.size ||
+        b.offset + b.size > to.size) {
       live &= ~(uint64_t{1} << i);
       continue;
     }

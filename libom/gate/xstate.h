@@ -28,6 +28,7 @@ uint64_t park_vector_state(BodyThread* t);
 // Component by component; features without a place in `to` are dropped (home's features are a subset of
 // this CPU's, so that only happens to states that cannot be live). `out` has room for to.size bytes.
 // Context: any
-void convert_xstate(const XstateTable& from, const uint8_t* in, const XstateTable& to, uint8_t* out);
+void convert_xstate(const XstateTable& from, const uint8_t* in, const XstateTable& to,
+                    uint8_t* out);
 
 }  // namespace om::gate

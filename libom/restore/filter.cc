@@ -18,8 +18,9 @@ constexpr uint32_t kOffNr = 0, kOffArch = 4, kOffIpLow = 8, kOffIpHigh = 12;
 constexpr uint32_t arg_low(uint32_t i) { return 16 + 8 * i; }
 constexpr uint32_t arg_high(uint32_t i) { return 20 + 8 * i; }
 
-constexpr uint32_t kThreadClone = static_cast<uint32_t>(k::kCloneVm | k::kCloneFs | k::kCloneFiles |
-                                                        k::kCloneSighand | k::kCloneThread | k::kCloneSysvsem);
+constexpr uint32_t kThreadClone =
+    static_cast<uint32_t>(k::kCloneVm | k::kCloneFs | k::kCloneFiles | k::kCloneSighand |
+                          k::kCloneThread | k::kCloneSysvsem);
 constexpr uint32_t kKeeperFd = 3;
 
 class Builder {

@@ -20,7 +20,8 @@ namespace {
 constexpr long kFd = 3;
 constexpr int kBadKeeper = 70, kNoFilter = 71;
 
-long sys(long nr, uint64_t a = 0, uint64_t b = 0, uint64_t c = 0, uint64_t d = 0, uint64_t e = 0, uint64_t f = 0) {
+long sys(long nr, uint64_t a = 0, uint64_t b = 0, uint64_t c = 0, uint64_t d = 0, uint64_t e = 0,
+         uint64_t f = 0) {
   long r;
   register uint64_t r10 asm("r10") = d;
   register uint64_t r8 asm("r8") = e;
@@ -40,13 +41,15 @@ uint64_t address(const void* p) { return reinterpret_cast<uint64_t>(p); }
 
 long take_place(uint64_t lo, uint64_t hi, uint32_t prot) {
   const long r = sys(kNr_mmap, lo, hi - lo, prot,
-                     k::kMapPrivate | k::kMapAnonymous | k::kMapNoreserve | k::kMapFixedNoreplace, ~uint64_t{0}, 0);
+                     k::kMapPrivate | k::kMapAnonymous | k::kMapNoreserve | k::kMapFixedNoreplace,
+                     ~uint64_t{0}, 0);
   if (r < 0 && r > -4096) return r;
   return static_cast<uint64_t>(r) == lo ? 0 : -k::kEEXIST;
 }
 
 long map_places(const BodyMessage& m) {
-  if (m.a >= m.b || m.slot == 0 || m.slot > kMaxSlots || arena_bytes(m.slot) > m.d) return -k::kEINVAL;
+  if (m.a >= m.b || m.slot == 0 || m.slot > kMaxSlots || arena_bytes(m.slot) > m.d)
+    return -k::kEINVAL;
   if (m.e < m.a || m.f > m.b || m.e >= m.f) return -k::kEINVAL;
   long r = take_place(m.a, m.b, k::kProtRead | k::kProtWrite);
   if (r != 0) return r;
@@ -54,7 +57,8 @@ long map_places(const BodyMessage& m) {
   if (r != 0) return r;
   r = sys(kNr_mprotect, m.c + kControlPlan, kControlPlanSize, k::kProtRead | k::kProtWrite);
   for (uint32_t i = 0; i < m.slot && r == 0; i++) {
-    r = sys(kNr_mprotect, slot_address(m.c, i) + kSlotGuard, kSlotSize - kSlotGuard, k::kProtRead | k::kProtWrite);
+    r = sys(kNr_mprotect, slot_address(m.c, i) + kSlotGuard, kSlotSize - kSlotGuard,
+            k::kProtRead | k::kProtWrite);
   }
   return r;
 }
@@ -109,14 +113,19 @@ void om_launch() {
   read_message(enter, segments, kMaxSegments);
   if (enter.type != kBodyEnter || enter.a < launch.a || enter.a >= launch.b) die(kBadKeeper);
   for (uint64_t i = 0; i < enter.c; i++) {
-    if (segments[i].lo < launch.a || segments[i].hi > launch.b || segments[i].lo >= segments[i].hi) die(kBadKeeper);
+    if (segments[i].lo < launch.a || segments[i].hi > launch.b || segments[i].lo >= segments[i].hi)
+      die(kBadKeeper);
     sys(kNr_mprotect, segments[i].lo, segments[i].hi - segments[i].lo, segments[i].prot & 7);
   }
   confine(launch);
   const uint64_t stack = slot_address(launch.c, 0) + kSlotStack + kSlotStackSize - 64;
   const uint64_t block = slot_address(launch.c, 0) + kSlotBlock;
-  asm volatile("mov %0, %%rsp; xor %%ebp, %%ebp; call *%1; hlt" : : "r"(stack), "r"(enter.a), "D"(block) : "memory");
+  asm volatile("mov %0, %%rsp; xor %%ebp, %%ebp; call *%1; hlt"
+               :
+               : "r"(stack), "r"(enter.a), "D"(block)
+               : "memory");
   die(kBadKeeper);
 }
 
-asm(".text\n.globl _start\n.type _start, @function\n_start:\n xor %ebp, %ebp\n and $-16, %rsp\n call om_launch\n hlt\n");
+asm(".text\n.globl _start\n.type _start, @function\n_start:\n xor %ebp, %ebp\n and $-16, %rsp\n "
+    "call om_launch\n hlt\n");

@@ -55,14 +55,16 @@ void next_message(BodyMessage& m) {
     if (n != sizeof m) sys(kNr_exit_group, 0);
     if (m.type != kBodyChannel) return;
     const auto cmsg = safe::load<k::Cmsghdr>(control);
-    if (h.controllen >= sizeof cmsg + 4 && cmsg.type == k::kScmRights && m.slot < g_body.slots_ready) {
+    if (h.controllen >= sizeof cmsg + 4 && cmsg.type == k::kScmRights &&
+        m.slot < g_body.slots_ready) {
       gate::thread_at(m.slot)->channel_fd = safe::load<int32_t>(control + sizeof cmsg);
     }
   }
 }
 
 long carry_out(const PlanEntry& e) {
-  constexpr uint32_t kPlace = k::kMapPrivate | k::kMapAnonymous | k::kMapNoreserve | k::kMapFixedNoreplace;
+  constexpr uint32_t kPlace =
+      k::kMapPrivate | k::kMapAnonymous | k::kMapNoreserve | k::kMapFixedNoreplace;
   const uint64_t len = e.hi - e.lo;
   switch (e.kind) {
     case kPlanUnmap:
@@ -86,7 +88,9 @@ long carry_out(const PlanEntry& e) {
   }
 }
 
-const PlanEntry* plan_entries(const RestorePlan* plan) { return reinterpret_cast<const PlanEntry*>(plan + 1); }
+const PlanEntry* plan_entries(const RestorePlan* plan) {
+  return reinterpret_cast<const PlanEntry*>(plan + 1);
+}
 
 void set_handler(uint32_t sig, void (*handler)(void), uint64_t flags) {
   KernelSigaction a{};
@@ -123,11 +127,12 @@ void thread_main(void* arg) {
 }
 
 long make_threads() {
-  constexpr uint64_t kFlags = k::kCloneVm | k::kCloneFs | k::kCloneFiles | k::kCloneSighand | k::kCloneThread |
-                              k::kCloneSysvsem;
+  constexpr uint64_t kFlags = k::kCloneVm | k::kCloneFs | k::kCloneFiles | k::kCloneSighand |
+                              k::kCloneThread | k::kCloneSysvsem;
   for (uint32_t i = 1; i < g_body.nthreads; i++) {
     BodyThread* t = gate::thread_at(i);
-    const long r = om_clone(kFlags, reinterpret_cast<void*>(t->gate_sp), nullptr, nullptr, thread_main, t);
+    const long r =
+        om_clone(kFlags, reinterpret_cast<void*>(t->gate_sp), nullptr, nullptr, thread_main, t);
     if (r < 0) return r;
   }
   for (uint32_t i = 1; i < g_body.nthreads; i++) {
@@ -147,7 +152,8 @@ void om_body_entry(BodyThread* first) {
   gate::block_kicks();
   const auto* plan = reinterpret_cast<const RestorePlan*>(g_body.arena + kControlPlan);
   const PlanEntry* entry = plan_entries(plan);
-  if (plan->magic != kPlanMagic || plan->before > kMaxPlanEntries || plan->after > kMaxPlanEntries - plan->before) {
+  if (plan->magic != kPlanMagic || plan->before > kMaxPlanEntries ||
+      plan->after > kMaxPlanEntries - plan->before) {
     report(kBodyRestored, -k::kEINVAL);
     sys(kNr_exit_group, 1);
   }

@@ -9,7 +9,7 @@
 #pragma GCC visibility push(hidden)
 extern "C" {
 extern char __ehdr_start[], _end[];
-extern char __start_om_vfn[], __stop_om_vfn[];  // the clock functions, gate/vdso.cc
+extern char __start_om_vfn[], __stop_om_vfn[];          // the clock functions, gate/vdso.cc
 extern char __start_om_exports[], __stop_om_exports[];  // what programs call, shim/cpu_clocks.cc
 }
 #pragma GCC visibility pop

@@ -15,14 +15,16 @@
 
 namespace om::safe {
 
-constexpr uint64_t kMaxIov = 1024;        // UIO_MAXIOV
+constexpr uint64_t kMaxIov = 1024;          // UIO_MAXIOV
 constexpr uint64_t kMaxDeref = 256 * 1024;  // a value-result buffer larger than this is cut
 
 constexpr uint64_t round8(uint64_t n) { return (n + 7) & ~uint64_t{7}; }
 
 inline bool goes_in(const ArgDesc& a) { return a.dir != Dir::kOut; }
 inline bool comes_out(const ArgDesc& a) { return a.dir != Dir::kIn; }
-inline bool needs_deref(const ArgDesc& a) { return a.len == LenKind::kDeref || a.len == LenKind::kDerefIn; }
+inline bool needs_deref(const ArgDesc& a) {
+  return a.len == LenKind::kDeref || a.len == LenKind::kDerefIn;
+}
 // The length word of a value-result buffer that is NULL is not looked at by the kernel: whatever the program
 // passed there, it counts as NULL. True for argument `i` if it is such a word.
 inline bool is_idle_length(const SyscallDesc& desc, const uint64_t args[6], uint32_t i) {
@@ -115,7 +117,8 @@ inline bool copied_out(const ArgDesc& a, long ret) {
   if (a.flags & kArgOutEintr) return ret == -k::kEINTR;
   if (a.flags & kArgOutPositive) return ret > 0;
   if (a.flags & kArgOutZeroOnly) return ret == 0;
-  if (a.len == LenKind::kRet || a.len == LenKind::kIovRet) return ret > 0 || (ret == 0 && a.plus > 0);
+  if (a.len == LenKind::kRet || a.len == LenKind::kIovRet)
+    return ret > 0 || (ret == 0 && a.plus > 0);
   return ret >= 0;
 }
 

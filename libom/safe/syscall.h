@@ -28,7 +28,8 @@ long om_clone(uint64_t flags, void* stack, void* ptid, void* ctid, void (*entry)
 // Context: any
 [[noreturn]] void om_exit_thread(volatile uint32_t* busy, long code);
 
-extern char om_inject[], om_inject_first[], om_transplant[], om_transplant_end[], om_transplant_abort[], om_restorer[];
+extern char om_inject[], om_inject_first[], om_transplant[], om_transplant_end[],
+    om_transplant_abort[], om_restorer[];
 extern char om_gate_lo[], om_gate_hi[];
 }
 #pragma GCC visibility pop
@@ -47,7 +48,8 @@ inline long to_long(int v) { return v; }
 inline long to_long(unsigned v) { return static_cast<long>(v); }
 
 // Context: any
-template <class A = long, class B = long, class C = long, class D = long, class E = long, class F = long>
+template <class A = long, class B = long, class C = long, class D = long, class E = long,
+          class F = long>
 inline long sys(long nr, A a = 0, B b = 0, C c = 0, D d = 0, E e = 0, F f = 0) {
   return om_syscall(nr, to_long(a), to_long(b), to_long(c), to_long(d), to_long(e), to_long(f));
 }

@@ -28,8 +28,7 @@ constexpr uint64_t kUnknown = 0;
 #define OM_ADDRESS(x) reinterpret_cast<uint64_t>(x)
 
 // Addresses are not constant expressions for the compiler; the linker makes them relative relocations.
-__attribute__((section(".data.rel.ro.anchor"), used))
-const om::Anchor om_anchor = {
+__attribute__((section(".data.rel.ro.anchor"), used)) const om::Anchor om_anchor = {
     om::kAnchorMagic,
     om::kAnchorAbi,
     om::kKeeperGateAbi,
@@ -51,8 +50,9 @@ const om::Anchor om_anchor = {
     OM_ADDRESS(&om::stub::g_home),
     OM_ADDRESS(&om::gate::g_body),
     {OM_ADDRESS(om::gate::vdso_clock_gettime), OM_ADDRESS(om::gate::vdso_gettimeofday),
-     OM_ADDRESS(om::gate::vdso_time), OM_ADDRESS(om::gate::vdso_getcpu), OM_ADDRESS(om::gate::vdso_clock_getres),
-     OM_ADDRESS(om::gate::vdso_other), OM_ADDRESS(om::gate::vdso_other), kUnknown},
+     OM_ADDRESS(om::gate::vdso_time), OM_ADDRESS(om::gate::vdso_getcpu),
+     OM_ADDRESS(om::gate::vdso_clock_getres), OM_ADDRESS(om::gate::vdso_other),
+     OM_ADDRESS(om::gate::vdso_other), kUnknown},
     OM_ADDRESS(&om::shim::g_away_cpu),
     OM_ADDRESS(__start_om_exports),
     OM_ADDRESS(__stop_om_exports),

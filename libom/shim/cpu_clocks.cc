@@ -29,7 +29,8 @@ namespace {
 
 constexpr int64_t kNsPerSec = 1000000000, kTickNs = 10000000;  // USER_HZ is 100 on x86-64
 constexpr int kProcessCpu = 2, kThreadCpu = 3;
-constexpr long kNrTimes = 100, kNrGetrusage = 98, kNrGettid = 186, kNrGetpid = 39, kNrClockGettime = 228;
+constexpr long kNrTimes = 100, kNrGetrusage = 98, kNrGettid = 186, kNrGetpid = 39,
+               kNrClockGettime = 228;
 
 OM_INLINE long call(long nr, uint64_t a, uint64_t b) {
   long r;
@@ -62,7 +63,8 @@ OM_INLINE int64_t away_part(int clock) {
   // MAKE_PROCESS_CPUCLOCK, MAKE_THREAD_CPUCLOCK of the kernel: ~id in the upper bits, bit 2 for a thread.
   const int id = ~(clock >> 3);
   if (clock & 4) return thread_ns(id != 0 ? id : static_cast<int>(call(kNrGettid, 0, 0)));
-  return id == 0 || id == static_cast<int>(call(kNrGetpid, 0, 0)) ? static_cast<int64_t>(total()) : 0;
+  return id == 0 || id == static_cast<int>(call(kNrGetpid, 0, 0)) ? static_cast<int64_t>(total())
+                                                                  : 0;
 }
 
 OM_INLINE bool is_cpu_clock(int clock) {
@@ -73,7 +75,8 @@ OM_INLINE bool is_cpu_clock(int clock) {
 OM_INLINE long cpu_time(int clock, k::Timespec* ts) {
   for (;;) {
     const uint64_t before = total();
-    const long r = call(kNrClockGettime, static_cast<uint64_t>(static_cast<int64_t>(clock)), reinterpret_cast<uint64_t>(ts));
+    const long r = call(kNrClockGettime, static_cast<uint64_t>(static_cast<int64_t>(clock)),
+                        reinterpret_cast<uint64_t>(ts));
     const int64_t away = away_part(clock);
     if (total() != before) continue;
     if (r != 0 || away == 0) return r;
@@ -95,8 +98,10 @@ extern "C" {
 // Context: program
 OM_EXPORT int clock_gettime(int clock, k::Timespec* ts) {
   if (is_cpu_clock(clock)) return static_cast<int>(finish(cpu_time(clock, ts)));
-  if (g_vdso_clock_gettime != nullptr) return static_cast<int>(finish(g_vdso_clock_gettime(clock, ts)));
-  return static_cast<int>(finish(call(kNrClockGettime, static_cast<uint64_t>(clock), reinterpret_cast<uint64_t>(ts))));
+  if (g_vdso_clock_gettime != nullptr)
+    return static_cast<int>(finish(g_vdso_clock_gettime(clock, ts)));
+  return static_cast<int>(
+      finish(call(kNrClockGettime, static_cast<uint64_t>(clock), reinterpret_cast<uint64_t>(ts))));
 }
 
 // Context: program
@@ -112,8 +117,11 @@ OM_EXPORT int getrusage(int who, int64_t* usage) {
   constexpr int kSelf = 0, kThread = 1;
   for (;;) {
     const uint64_t before = total();
-    const long r = call(kNrGetrusage, static_cast<uint64_t>(static_cast<int64_t>(who)), reinterpret_cast<uint64_t>(usage));
-    const int64_t away = who == kSelf ? away_part(kProcessCpu) : who == kThread ? away_part(kThreadCpu) : 0;
+    const long r = call(kNrGetrusage, static_cast<uint64_t>(static_cast<int64_t>(who)),
+                        reinterpret_cast<uint64_t>(usage));
+    const int64_t away = who == kSelf     ? away_part(kProcessCpu)
+                         : who == kThread ? away_part(kThreadCpu)
+                                          : 0;
     if (total() != before) continue;
     if (r == 0 && away != 0) {
       const int64_t us = usage[1] + away % kNsPerSec / 1000;

@@ -42,7 +42,7 @@ const void* find_vdso_function(uint64_t image, const char* name) {
   }
   if (symbols == 0 || strings == 0 || (hash == 0 && gnu_hash == 0)) return nullptr;
   // The symbol table has no size of its own: the old hash table says it, or the symbols lie before the strings.
-  const uint64_t count = hash != 0 ? reinterpret_cast<const uint32_t*>(hash)[1]
+  const uint64_t count = hash != 0           ? reinterpret_cast<const uint32_t*>(hash)[1]
                          : strings > symbols ? (strings - symbols) / sizeof(Elf64_Sym)
                                              : 0;
   const auto* symbol = reinterpret_cast<const Elf64_Sym*>(symbols);

@@ -46,7 +46,8 @@ char* cut_last(char* path, long& length) {
 }
 
 bool shows_memory(const char* name) {
-  constexpr const char* kNames[] = {"mem", "pagemap", "smaps", "smaps_rollup", "numa_maps", "clear_refs"};
+  constexpr const char* kNames[] = {"mem",          "pagemap",   "smaps",
+                                    "smaps_rollup", "numa_maps", "clear_refs"};
   for (const char* n : kNames) {
     if (equal(name, n)) return true;
   }
@@ -70,8 +71,8 @@ bool is_own_memory(uint64_t fd) {
 }
 
 bool is_writing(uint64_t nr) {
-  return nr == kNr_write || nr == kNr_pwrite64 || nr == kNr_writev || nr == kNr_pwritev || nr == kNr_pwritev2 ||
-         nr == kNr_sendto || nr == kNr_sendmsg || nr == kNr_sendmmsg;
+  return nr == kNr_write || nr == kNr_pwrite64 || nr == kNr_writev || nr == kNr_pwritev ||
+         nr == kNr_pwritev2 || nr == kNr_sendto || nr == kNr_sendmsg || nr == kNr_sendmmsg;
 }
 
 }  // namespace
@@ -118,14 +119,16 @@ long home_open(HomeCall& c) {
 
 // Context: exec
 long wire_transfer(HomeCall& c) {
-  constexpr uint32_t kSifreg = 0100000, kSifblk = 060000, kSifchr = 020000, kSififo = 010000, kSifsock = 0140000;
+  constexpr uint32_t kSifreg = 0100000, kSifblk = 060000, kSifchr = 020000, kSififo = 010000,
+                     kSifsock = 0140000;
   const uint64_t fd = c.args[0], message_flags = c.args[2];
   const bool writing = is_writing(c.args[1]);
   if (is_ours(fd)) return kTransferOne;
   uint64_t device = 0;
   const uint32_t type = type_of(fd, device);
   const auto flags = static_cast<uint64_t>(sys(kNr_fcntl, fd, kFGetfl));
-  if (type == 0 || static_cast<long>(flags) < 0) return kTransferOne;  // the call itself says what is wrong
+  if (type == 0 || static_cast<long>(flags) < 0)
+    return kTransferOne;  // the call itself says what is wrong
   switch (type) {
     case kSifreg:
     case kSifblk: {
@@ -135,7 +138,8 @@ long wire_transfer(HomeCall& c) {
       constexpr uint32_t kRlimitFsize = 1;
       uint64_t limit[2] = {0, 0};
       if (!writing) return kTransferPieces;
-      return sys(kNr_getrlimit, kRlimitFsize, limit) == 0 && ~limit[0] == 0 ? kTransferPieces : kTransferHome;
+      return sys(kNr_getrlimit, kRlimitFsize, limit) == 0 && ~limit[0] == 0 ? kTransferPieces
+                                                                            : kTransferHome;
     }
     case kSifchr:
       // Memory devices (null, zero, random, ...) do all that is asked for.
@@ -146,7 +150,8 @@ long wire_transfer(HomeCall& c) {
       if (!writing) return (message_flags & k::kMsgWaitall) ? kTransferHome : kTransferOne;
       constexpr uint32_t kSoType = 3, kSockStream = 1;
       uint32_t kind = 0, size = sizeof kind;
-      if (type == kSifsock && sys(kNr_getsockopt, fd, k::kSolSocket, kSoType, &kind, &size) != 0) return kTransferHome;
+      if (type == kSifsock && sys(kNr_getsockopt, fd, k::kSolSocket, kSoType, &kind, &size) != 0)
+        return kTransferHome;
       if (type == kSifsock && kind != kSockStream) return kTransferHome;
       const bool waits = (flags & k::kONonblock) == 0 && (message_flags & k::kMsgDontwait) == 0;
       return waits ? kTransferHome : kTransferOne;
@@ -162,8 +167,8 @@ void again_aligned(HomeCall& c) {
   HomeExec& e = *c.exec;
   const uint64_t flags = static_cast<uint64_t>(sys(kNr_fcntl, c.args[0], kFGetfl));
   if (static_cast<long>(flags) < 0 || (flags & kODirect) == 0) return;
-  const bool vector = e.nr == kNr_readv || e.nr == kNr_writev || e.nr == kNr_preadv || e.nr == kNr_pwritev ||
-                      e.nr == kNr_preadv2 || e.nr == kNr_pwritev2;
+  const bool vector = e.nr == kNr_readv || e.nr == kNr_writev || e.nr == kNr_preadv ||
+                      e.nr == kNr_pwritev || e.nr == kNr_preadv2 || e.nr == kNr_pwritev2;
   if (vector) {
     e.ret_flags |= kRetRestart | kRetHome;
     return;
@@ -177,7 +182,8 @@ void again_aligned(HomeCall& c) {
   release_bounce(c.thread);
   uint8_t* p = bounce(c.thread, n + 2 * kPageSize);
   if (p == nullptr) return;
-  const uint64_t to = ((reinterpret_cast<uint64_t>(p) + kInPage) & ~kInPage) + (c.args[1] & kInPage);
+  const uint64_t to =
+      ((reinterpret_cast<uint64_t>(p) + kInPage) & ~kInPage) + (c.args[1] & kInPage);
   if (writing) safe::copy_bytes(reinterpret_cast<void*>(to), reinterpret_cast<void*>(from), n);
   e.exec_args[1] = to;
   e.result = run_window(c.thread, c.desc);

@@ -25,7 +25,8 @@ uint32_t used_ranges(Keep* keep, uint32_t room) {
     const HomeThread* t = thread_at(i);
     if (t->state != kSlotUsed) continue;
     const Range r = t->call.program_memory;
-    if (r.hi > r.lo) keep[n++] = {r.lo & ~(kPageSize - 1), (r.hi + kPageSize - 1) & ~(kPageSize - 1)};
+    if (r.hi > r.lo)
+      keep[n++] = {r.lo & ~(kPageSize - 1), (r.hi + kPageSize - 1) & ~(kPageSize - 1)};
   }
   return n;
 }
@@ -37,7 +38,8 @@ void discard(uint64_t at, uint64_t bytes) {
   if (safe::sys(kNr_madvise, at, bytes, k::kMadvDontneed) == 0) return;
   if (safe::sys(kNr_madvise, at, bytes, kDontneedLocked) == 0) return;
   const bool unlocked = safe::sys(kNr_munlock, at, bytes) == 0;
-  if (safe::sys(kNr_madvise, at, bytes, k::kMadvDontneed) != 0) safe::fetch_add(&g_home.drop_failed, 1);
+  if (safe::sys(kNr_madvise, at, bytes, k::kMadvDontneed) != 0)
+    safe::fetch_add(&g_home.drop_failed, 1);
   if (unlocked) safe::sys(kNr_mlock2, at, bytes, kOnfault);
 }
 
@@ -85,7 +87,8 @@ void drop_memory() {
   }
   const auto* range = reinterpret_cast<const Range*>(g_home.arena + kControlPlan);
   const uint64_t room = kControlPlanSize / sizeof(Range);
-  for (uint64_t i = 0; i < g_home.drop_count && i < room; i++) give_back(range[i].lo, range[i].hi, keep, kept);
+  for (uint64_t i = 0; i < g_home.drop_count && i < room; i++)
+    give_back(range[i].lo, range[i].hi, keep, kept);
   safe::store_release(&g_home.dropped, 2u);
 }
 

@@ -52,13 +52,15 @@ long home_execve(HomeCall& c) {
   const auto bytes = static_cast<uint64_t>(end - strings);
   if (argc > bytes || envc > bytes) return -k::kEPROTO;  // every string has at least its NUL
   const uint64_t room = ((argc + envc + 2) * 8 + kPageSize - 1) & ~(kPageSize - 1);
-  const long vectors = sys(kNr_mmap, 0, room, k::kProtRead | k::kProtWrite, k::kMapPrivate | k::kMapAnonymous, -1, 0);
+  const long vectors = sys(kNr_mmap, 0, room, k::kProtRead | k::kProtWrite,
+                           k::kMapPrivate | k::kMapAnonymous, -1, 0);
   if (vectors < 0 && vectors > -4096) return vectors;
   auto* argv = reinterpret_cast<uint64_t*>(vectors);
   auto* envp = argv + argc + 1;
   long r = -k::kEPROTO;
   if (point_at(argv, argc, strings, end) && point_at(envp, envc, strings, end)) {
-    r = at ? sys(kNr_execveat, c.args[0], path, argv, envp, c.args[4]) : sys(kNr_execve, path, argv, envp);
+    r = at ? sys(kNr_execveat, c.args[0], path, argv, envp, c.args[4])
+           : sys(kNr_execve, path, argv, envp);
   }
   sys(kNr_munmap, vectors, room);
   return r;

@@ -6,10 +6,10 @@
 #include "libom/abi/kernel.h"
 #include "libom/abi/msgwire.h"
 #include "libom/safe/atomic.h"
+#include "libom/safe/marshal.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/row.h"
-#include "libom/safe/marshal.h"
 #include "libom/safe/syscall.h"
 #include "libom/stub/functions.h"
 #include "libom/stub/stub.h"
@@ -97,7 +97,8 @@ void note_effect() {
 bool names_our_descriptor(const HomeCall& c) {
   for (uint32_t i = 0; i < c.desc->nargs; i++) {
     const ArgDesc& a = c.desc->args[i];
-    if (a.kind == ArgKind::kVal && (a.type == ArgType::kFd || a.type == ArgType::kAtFd) && is_ours(c.args[i])) {
+    if (a.kind == ArgKind::kVal && (a.type == ArgType::kFd || a.type == ArgType::kAtFd) &&
+        is_ours(c.args[i])) {
       return true;
     }
   }
@@ -192,7 +193,8 @@ uint64_t monotonic_ns() { return static_cast<uint64_t>(now_ns()); }
 long run_window(HomeThread* t, const SyscallDesc* desc) {
   HomeExec& e = t->call;
   e.deadline_ns = deadline_of(t);
-  const bool socket = e.nr == kNr_recvfrom || e.nr == kNr_recvmsg || e.nr == kNr_sendto || e.nr == kNr_sendmsg;
+  const bool socket =
+      e.nr == kNr_recvfrom || e.nr == kNr_recvmsg || e.nr == kNr_sendto || e.nr == kNr_sendmsg;
   if (socket) e.started_ns = monotonic_ns();
   e.timed = desc != nullptr && (desc->effects & kEffBlock) != 0;
   return after_window(t, desc, window(t));

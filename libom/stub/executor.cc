@@ -31,7 +31,7 @@ namespace {
 
 using safe::sys;
 
-constexpr long kBroken = -1;           // the connection, not the call
+constexpr long kBroken = -1;            // the connection, not the call
 constexpr uint64_t kHeadRoom = 0x4000;  // of the send area: Return head and signals; outputs follow
 
 // The answers to a slot's last Calls that nobody waited for need not be kept: the gate asks only how far home
@@ -43,7 +43,7 @@ uint8_t* send_buffer(HomeThread* t) { return slot_base(t) + kSlotSend; }
 struct Message {
   const uint8_t* bytes;
   size_t length;
-  uint8_t* mapped;        // not nullptr: too large for the slot's buffer
+  uint8_t* mapped;  // not nullptr: too large for the slot's buffer
 };
 
 long receive_some(HomeThread* t, uint8_t* to, size_t room) {
@@ -153,7 +153,8 @@ long answer_plain(HomeThread* t, uint32_t question, uint64_t seq, long result, u
 long answer_exception(HomeThread* t, uint32_t question, const char* reason) {
   size_t n = 0;
   while (reason[n] != 0) n++;
-  const long bytes = safe::encode_return_exception(send_buffer(t), kHeadRoom, question, safe::RpcFault::kFailed, reason, n);
+  const long bytes = safe::encode_return_exception(send_buffer(t), kHeadRoom, question,
+                                                   safe::RpcFault::kFailed, reason, n);
   return send_all(t, send_buffer(t), static_cast<size_t>(bytes));
 }
 
@@ -175,7 +176,8 @@ long send_kept(HomeThread* t) {
                                      count * sizeof(SignalRecord), t->outs_bytes);
   if (n < 0) return kBroken;
   t->noted_sent = count;
-  return send_two(t, send_buffer(t), static_cast<size_t>(n), reinterpret_cast<const uint8_t*>(t->outs_address), t->outs_bytes);
+  return send_two(t, send_buffer(t), static_cast<size_t>(n),
+                  reinterpret_cast<const uint8_t*>(t->outs_address), t->outs_bytes);
 }
 
 // Tickets keep the order in which the program's threads did things that nobody waited for.
@@ -192,7 +194,8 @@ void wait_for_ticket(uint64_t need) {
 void ticket_done(uint64_t ticket) {
   safe::store_release(&g_home.tickets_done, ticket);
   safe::fetch_add(&g_home.ticket_word, 1);
-  if (safe::load_acquire(&g_home.ticket_waiters) != 0) safe::futex_wake(&g_home.ticket_word, 1 << 30);
+  if (safe::load_acquire(&g_home.ticket_waiters) != 0)
+    safe::futex_wake(&g_home.ticket_word, 1 << 30);
 }
 
 // The gate lost its connection and says what it has: answer how far home is, and what it is still owed.
@@ -203,12 +206,15 @@ long handle_resume(HomeThread* t, uint32_t question, const safe::ForwardParams& 
     t->noted_sent = 0;
   }
   if (answer_plain(t, question, 0, static_cast<long>(t->seq_started), 0) != 0) return kBroken;
-  if (t->call.finished && t->call.seq > seen && (t->call.wire_flags & kCallWaited)) return send_kept(t);
+  if (t->call.finished && t->call.seq > seen && (t->call.wire_flags & kCallWaited))
+    return send_kept(t);
   return 0;
 }
 
-long handle_forward(HomeThread* t, uint32_t question, const safe::ForwardParams& p, const uint8_t* ins, size_t ins_bytes) {
-  if (p.thread != t->slot) return answer_exception(t, question, "this channel belongs to another thread");
+long handle_forward(HomeThread* t, uint32_t question, const safe::ForwardParams& p,
+                    const uint8_t* ins, size_t ins_bytes) {
+  if (p.thread != t->slot)
+    return answer_exception(t, question, "this channel belongs to another thread");
   if (p.epoch != g_home.epoch) return answer_plain(t, question, p.sequence, 0, kRetRevoked);
   if (p.nr == kNrResume) return handle_resume(t, question, p);
   if (p.sequence <= t->seq_started) {
@@ -273,7 +279,8 @@ long handle(HomeThread* t, const Message& m) {
       const auto& c = msg.call;
       const bool known = (c.target == safe::RpcTarget::kImportedCap && c.target_id == 0) ||
                          c.target == safe::RpcTarget::kPromisedAnswer;
-      if (!known || !c.forward || !c.to_caller) return answer_exception(t, msg.id, "not a forwarded call");
+      if (!known || !c.forward || !c.to_caller)
+        return answer_exception(t, msg.id, "not a forwarded call");
       const uint8_t* ins = safe::rpc_bytes(m.bytes, m.length, c.ins);
       return handle_forward(t, msg.id, c.params, ins, ins != nullptr ? c.ins.size : 0);
     }
@@ -329,7 +336,8 @@ void serve(HomeThread* t) {
       t->phase = kExecBusy;
       r = handle(t, m);
       done_with(t, m);
-      if (safe::load_acquire(&g_home.dropped) == 0 && safe::load_acquire(&g_home.effectful) != 0) drop_memory();
+      if (safe::load_acquire(&g_home.dropped) == 0 && safe::load_acquire(&g_home.effectful) != 0)
+        drop_memory();
     }
     if (r != 0) fetch_channel(t);
   }

@@ -34,7 +34,8 @@ uint64_t out_room(HomeCall& c, uint32_t i, uint64_t deref) {
   uint64_t cap = safe::cap_bytes(a, args, deref);
   if (cap <= kMaxBounce / 2) return cap;
   if (a.len == LenKind::kArg || a.len == LenKind::kRet) {
-    const bool refused = fits_int32(c.desc->args[a.len_arg]) && static_cast<int64_t>(args[a.len_arg]) < 0;
+    const bool refused =
+        fits_int32(c.desc->args[a.len_arg]) && static_cast<int64_t>(args[a.len_arg]) < 0;
     const uint64_t n = (kMaxBounce / 2 - a.plus) / (a.elem ? a.elem : 1);
     if (!refused) c.exec->exec_args[a.len_arg] = n;
     return n * a.elem + a.plus;
@@ -203,7 +204,9 @@ long unpack(HomeCall& c) {
   // The kernel must not believe in more room than there is.
   for (uint32_t i = 0; i < c.desc->nargs; i++) {
     const ArgDesc& a = c.desc->args[i];
-    if (a.kind != ArgKind::kBuf || c.args[i] == 0 || !safe::needs_deref(a) || c.args[a.len_arg] == 0) continue;
+    if (a.kind != ArgKind::kBuf || c.args[i] == 0 || !safe::needs_deref(a) ||
+        c.args[a.len_arg] == 0)
+      continue;
     if (is_bad(e, i) || is_bad(e, a.len_arg)) continue;
     e.deref_cap[i] = cap[i];
     auto* word = reinterpret_cast<void*>(e.exec_args[a.len_arg]);
@@ -255,11 +258,13 @@ bool read_iov(HomeThread* t, uint8_t* to, uint64_t iov, uint64_t count, uint64_t
 bool out_length(HomeThread* t, const SyscallDesc& desc, uint32_t i, uint64_t& n) {
   const HomeExec& e = t->call;
   const ArgDesc& a = desc.args[i];
-  if (a.kind != ArgKind::kBuf || e.program_args[i] == 0 || !safe::comes_out(a) || is_bad(e, i)) return false;
+  if (a.kind != ArgKind::kBuf || e.program_args[i] == 0 || !safe::comes_out(a) || is_bad(e, i))
+    return false;
   if (!safe::copied_out(a, e.result) || safe::is_idle_length(desc, e.program_args, i)) return false;
   if (safe::needs_deref(a)) {
     uint32_t word = 0;
-    if (e.exec_args[a.len_arg] != 0 && !is_bad(e, a.len_arg)) read_memory(t, &word, e.exec_args[a.len_arg], 4);
+    if (e.exec_args[a.len_arg] != 0 && !is_bad(e, a.len_arg))
+      read_memory(t, &word, e.exec_args[a.len_arg], 4);
     n = word < e.deref_cap[i] ? word : e.deref_cap[i];
   } else {
     n = safe::used_bytes(a, e.exec_args, e.result);
@@ -281,9 +286,9 @@ void pack(HomeThread* t, const SyscallDesc& desc) {
     if (out_length(t, desc, i, n)) total += 8 + round8(n);
   }
   if (total == 0) return;
-  uint8_t* const base = e.transplanted ? bounce(t, total) : t->bounce_bytes != 0
-                            ? reinterpret_cast<uint8_t*>(t->bounce_address)
-                            : slot_base(t) + kSlotSend + kBounceOffset;
+  uint8_t* const base = e.transplanted         ? bounce(t, total)
+                        : t->bounce_bytes != 0 ? reinterpret_cast<uint8_t*>(t->bounce_address)
+                                               : slot_base(t) + kSlotSend + kBounceOffset;
   if (base == nullptr) {
     e.result = -k::kEFAULT;
     return;

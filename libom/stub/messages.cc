@@ -47,14 +47,16 @@ long parse(HomeCall& c, bool sending, Parsed& p) {
     if (w == nullptr) return -k::kEPROTO;
     p.wire[i] = safe::load<WireMsg>(w);
     WireMsg& m = p.wire[i];
-    if (m.namelen > kMaxName || m.controllen > kMaxControl || m.data > kMaxTotal) return -k::kEPROTO;
+    if (m.namelen > kMaxName || m.controllen > kMaxControl || m.data > kMaxTotal)
+      return -k::kEPROTO;
     total += round8(m.namelen) + round8(m.controllen) + round8(m.data);
     if (total > kMaxTotal) return -k::kEPROTO;
     if (!sending) continue;
     p.name[i] = m.has_name ? take_ins(c, m.namelen) : nullptr;
     p.control[i] = m.has_control ? take_ins(c, m.controllen) : nullptr;
     p.data[i] = take_ins(c, m.data);
-    if ((m.has_name && p.name[i] == nullptr) || (m.has_control && p.control[i] == nullptr) || p.data[i] == nullptr) {
+    if ((m.has_name && p.name[i] == nullptr) || (m.has_control && p.control[i] == nullptr) ||
+        p.data[i] == nullptr) {
       return -k::kEPROTO;
     }
   }
@@ -200,7 +202,8 @@ void pack_messages(HomeThread* t) {
     used = 8;
     for (uint64_t i = 0; i < done; i++) {
       Mmsghdr m{};
-      read_program(&m, e.exec_args[1] + (vector ? i * sizeof m : 0), vector ? sizeof m : sizeof m.h);
+      read_program(&m, e.exec_args[1] + (vector ? i * sizeof m : 0),
+                   vector ? sizeof m : sizeof m.h);
       WireMsg w{};
       w.has_name = m.h.name != 0;
       w.has_control = m.h.control != 0;

@@ -30,8 +30,11 @@ bool failed(const MirrorCall& m, long r) {
 bool repeat() {
   const auto count = static_cast<uint32_t>(g_home.mirror_failed);
   uint32_t done = 0;
-  while (done < count && done < kMaxMirrorCalls && !failed(g_home.mirror[done], issue(g_home.mirror[done]))) done++;
-  for (uint32_t i = done; i < count && i < kMaxMirrorCalls; i++) g_home.mirror[i - done] = g_home.mirror[i];
+  while (done < count && done < kMaxMirrorCalls &&
+         !failed(g_home.mirror[done], issue(g_home.mirror[done])))
+    done++;
+  for (uint32_t i = done; i < count && i < kMaxMirrorCalls; i++)
+    g_home.mirror[i - done] = g_home.mirror[i];
   safe::store_release(&g_home.mirror_failed, count - done);
   return count == done;
 }
@@ -42,14 +45,15 @@ bool repeat() {
 long mirror_call(const MirrorCall& m, bool waited) {
   const safe::LockGuard guard(&g_home.mirror_lock);
   const uint64_t before = g_home.mirror_failed;
-  const bool in_order = before == 0 || repeat();
+  const bool in_order = before == 0 || (before <= kMaxMirrorCalls && repeat());
   if (waited || in_order) {
     const long r = issue(m);
     if (waited || !failed(m, r)) return r;
   }
   // More than there is room for cannot be mended: the count stays above the room.
   if (g_home.mirror_failed < kMaxMirrorCalls) g_home.mirror[g_home.mirror_failed] = m;
-  if (g_home.mirror_failed <= kMaxMirrorCalls) safe::store_release(&g_home.mirror_failed, g_home.mirror_failed + 1);
+  if (g_home.mirror_failed <= kMaxMirrorCalls)
+    safe::store_release(&g_home.mirror_failed, g_home.mirror_failed + 1);
   return -k::kENOMEM;
 }
 

@@ -82,7 +82,8 @@ long apply_return(HomeThread* t) {
         k::Iovec iov;
         k::Iovec local{reinterpret_cast<uint64_t>(&iov), sizeof iov};
         k::Iovec remote{e.program_args[i] + v * sizeof iov, sizeof iov};
-        if (sys(kNr_process_vm_readv, sys(kNr_getpid), &local, 1, &remote, 1, 0) != sizeof iov) return -k::kEFAULT;
+        if (sys(kNr_process_vm_readv, sys(kNr_getpid), &local, 1, &remote, 1, 0) != sizeof iov)
+          return -k::kEFAULT;
         const uint64_t chunk = iov.len < n - at ? iov.len : n - at;
         if (chunk > 0 && !write_program(iov.base, from + at, chunk)) fault = -k::kEFAULT;
         at += chunk;
@@ -145,7 +146,8 @@ long take_channels() {
     h.controllen = sizeof control;
     const long n = sys(kNr_recvmsg, g_home.session_fd, &h, k::kMsgCmsgCloexec);
     if (n == -k::kEINTR) continue;
-    if (n != sizeof batch || batch.count > kChannelBatch || (h.flags & k::kMsgCtrunc)) return n < 0 ? n : -k::kEPROTO;
+    if (n != sizeof batch || batch.count > kChannelBatch || (h.flags & k::kMsgCtrunc))
+      return n < 0 ? n : -k::kEPROTO;
     const auto cmsg = safe::load<k::Cmsghdr>(control);
     if (batch.count > 0 && cmsg.len != sizeof cmsg + batch.count * 4) return -k::kEPROTO;
     for (uint32_t i = 0; i < batch.count; i++) {
@@ -320,8 +322,9 @@ void om_remote_main(uint64_t function, uint64_t argument, void* stack) {
       break;
     case kRemoteApply: {
       const HomeThread& of = *thread_at(static_cast<uint32_t>(argument));
-      result = is_message_call(of.call.nr) ? apply_messages(thread_at(static_cast<uint32_t>(argument)))
-                                           : apply_return(thread_at(static_cast<uint32_t>(argument)));
+      result = is_message_call(of.call.nr)
+                   ? apply_messages(thread_at(static_cast<uint32_t>(argument)))
+                   : apply_return(thread_at(static_cast<uint32_t>(argument)));
       break;
     }
     case kRemoteConnect:

@@ -44,12 +44,15 @@ long place_at(int want, long fd) {
   return r;
 }
 
-long place(HomeThread* t, long fd) { return place_at(g_home.fd_base + 1 + static_cast<int>(t->slot), fd); }
+long place(HomeThread* t, long fd) {
+  return place_at(g_home.fd_base + 1 + static_cast<int>(t->slot), fd);
+}
 
 // Is there nobody at the other end of the session connection (any more).
 bool session_is_dead() {
   uint8_t byte;
-  const long r = sys(kNr_recvfrom, g_home.session_fd, &byte, 1, k::kMsgPeek | k::kMsgDontwait, 0, 0);
+  const long r =
+      sys(kNr_recvfrom, g_home.session_fd, &byte, 1, k::kMsgPeek | k::kMsgDontwait, 0, 0);
   return r == 0 || (r < 0 && r != -k::kEAGAIN && r != -k::kEINTR);
 }
 
@@ -62,7 +65,8 @@ long renew_session() {
     SockaddrUn to{};
     to.family = static_cast<uint16_t>(kAfUnix);
     safe::copy_bytes(to.path, g_home.deputy_path, sizeof to.path);
-    const long s = place_at(g_home.fd_base, sys(kNr_socket, kAfUnix, kSockSeqpacket | kSockCloexec, 0));
+    const long s =
+        place_at(g_home.fd_base, sys(kNr_socket, kAfUnix, kSockSeqpacket | kSockCloexec, 0));
     r = s < 0 ? s : sys(kNr_connect, s, &to, sizeof to);
     if (r == 0) {
       g_home.session_fd = static_cast<int32_t>(s);
@@ -110,7 +114,8 @@ long ask(HomeThread* t) {
       r = sys(kNr_recvmsg, s, &h, k::kMsgCmsgCloexec);
     } while (r == -k::kEINTR);
     const auto cmsg = safe::load<k::Cmsghdr>(control);
-    const bool attached = r == sizeof reply && h.controllen >= sizeof cmsg + 4 && cmsg.type == k::kScmRights;
+    const bool attached =
+        r == sizeof reply && h.controllen >= sizeof cmsg + 4 && cmsg.type == k::kScmRights;
     r = attached ? safe::load<int32_t>(control + sizeof cmsg) : -k::kEAGAIN;
   } else if (r == 0) {
     r = -k::kEAGAIN;

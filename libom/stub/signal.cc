@@ -24,7 +24,8 @@ using safe::sys;
 uint64_t address(const void* p) { return reinterpret_cast<uint64_t>(p); }
 
 bool in_arena(uint64_t p) {
-  return g_home.arena != 0 && p >= g_home.arena + kControlSize && p < g_home.arena + arena_bytes(g_home.nslots);
+  return g_home.arena != 0 && p >= g_home.arena + kControlSize &&
+         p < g_home.arena + arena_bytes(g_home.nslots);
 }
 
 uint64_t current_mask() {
@@ -46,7 +47,8 @@ void classify(HomeThread* t, k::Ucontext* uc) {
 uint32_t copy_noted(const HomeThread* t, SignalRecord* to, uint32_t room) {
   uint32_t n = noted(t);
   if (n > room) n = room;
-  for (uint32_t i = 0; i < n; i++) safe::copy_bytes(&to[i], &t->noted[(t->noted_tail + i) % kMaxNoted], sizeof to[i]);
+  for (uint32_t i = 0; i < n; i++)
+    safe::copy_bytes(&to[i], &t->noted[(t->noted_tail + i) % kMaxNoted], sizeof to[i]);
   return n;
 }
 

@@ -41,7 +41,9 @@ Wait wait_of(const HomeExec& e) {
 int64_t timeout_ns(const HomeExec& e, const Wait& w) {
   int64_t tv[2] = {};
   uint32_t length = sizeof tv;
-  if (safe::sys(kNr_getsockopt, e.exec_args[0], kSolSocket, w.sends ? kSoSndtimeo : kSoRcvtimeo, tv, &length) != 0) return 0;
+  if (safe::sys(kNr_getsockopt, e.exec_args[0], kSolSocket, w.sends ? kSoSndtimeo : kSoRcvtimeo, tv,
+                &length) != 0)
+    return 0;
   return tv[0] * kNsPerSec + tv[1] * 1000;
 }
 

@@ -40,7 +40,8 @@ bool is_fd_directory(uint64_t fd) {
   const long r = link_of(fd, target, sizeof target);
   if (r < 9) return false;
   const bool proc = memcmp(target, "/proc/", 6) == 0;
-  return proc && (memcmp(target + r - 3, "/fd", 3) == 0 || (r > 7 && memcmp(target + r - 7, "/fdinfo", 7) == 0));
+  return proc && (memcmp(target + r - 3, "/fd", 3) == 0 ||
+                  (r > 7 && memcmp(target + r - 7, "/fdinfo", 7) == 0));
 }
 
 // Removes entries that name our descriptors. Bytes left.
@@ -50,7 +51,8 @@ uint64_t hide_entries(uint8_t* buffer, uint64_t bytes, uint32_t name_at) {
     const auto reclen = safe::load<uint16_t>(buffer + in + 16);
     if (reclen == 0 || in + reclen > bytes) break;
     uint64_t number;
-    const bool ours = parse_number(reinterpret_cast<char*>(buffer + in + name_at), number) && is_ours(number);
+    const bool ours =
+        parse_number(reinterpret_cast<char*>(buffer + in + name_at), number) && is_ours(number);
     if (!ours) {
       if (in != out) memmove(buffer + out, buffer + in, reclen);
       out += reclen;
@@ -192,7 +194,8 @@ long home_nanosleep(HomeCall& c) {
 // Context: exec
 long home_mmap(HomeCall& c) {
   constexpr uint32_t kFixed = k::kMapFixed | k::kMapFixedNoreplace;
-  if (!(c.args[3] & kFixed) || is_ours(c.args[4])) return is_ours(c.args[4]) ? -k::kEBADF : -k::kEINVAL;
+  if (!(c.args[3] & kFixed) || is_ours(c.args[4]))
+    return is_ours(c.args[4]) ? -k::kEBADF : -k::kEINVAL;
   // NOREPLACE alone is understood as FIXED by kernels that know it; both bits are never passed on.
   if (c.args[3] & k::kMapFixedNoreplace) c.args[3] &= ~uint64_t{k::kMapFixed};
   return mirror(c, c.args[0], c.args[1]);
@@ -209,9 +212,7 @@ long home_mremap(HomeCall& c) {
   return mirror(c, c.args[0], c.args[1]);
 }
 // Context: exec
-long home_brk(HomeCall& c) {
-  return mirror_call({kNr_brk, 0, {c.args[0]}}, false);
-}
+long home_brk(HomeCall& c) { return mirror_call({kNr_brk, 0, {c.args[0]}}, false); }
 
 // Context: exec
 long home_exit_group(HomeCall& c) {

@@ -17,28 +17,29 @@
 
 namespace om::stub {
 
-extern HomeState g_home;  // written by the deputy while every thread is stopped
+extern HomeState g_home;      // written by the deputy while every thread is stopped
 extern FirstAid g_first_aid;  // the same
 
 // A received Call while it is being executed.
 struct HomeCall {
   HomeThread* thread;
-  HomeExec* exec;             // in the slot: survives moves
-  const SyscallDesc* desc;    // row, with a command's arguments put in; nullptr for wire-only calls
-  SyscallDesc command_desc;   // storage for that
-  uint64_t args[6];           // as the program passed them, normalised
-  const uint8_t* ins;         // input memory of the Call
+  HomeExec* exec;            // in the slot: survives moves
+  const SyscallDesc* desc;   // row, with a command's arguments put in; nullptr for wire-only calls
+  SyscallDesc command_desc;  // storage for that
+  uint64_t args[6];          // as the program passed them, normalised
+  const uint8_t* ins;        // input memory of the Call
   uint64_t ins_bytes;
   uint64_t ins_used;
   uint32_t wire_flags;
-  uint32_t extra_flags;       // Return flags that the handler wants
+  uint32_t extra_flags;  // Return flags that the handler wants
 };
 
 // The gate could not touch what argument `i` points to: the kernel gets bad_pointer().
 inline bool is_bad(const HomeExec& e, uint32_t i) { return (e.wire_flags & kCallBad << i) != 0; }
 
 inline HomeThread* thread_of(const void* stack_address) {
-  return reinterpret_cast<HomeThread*>((reinterpret_cast<uintptr_t>(stack_address) & ~(kSlotSize - 1)) + kSlotBlock);
+  return reinterpret_cast<HomeThread*>(
+      (reinterpret_cast<uintptr_t>(stack_address) & ~(kSlotSize - 1)) + kSlotBlock);
 }
 inline HomeThread* thread_at(uint32_t slot) {
   return reinterpret_cast<HomeThread*>(slot_address(g_home.arena, slot) + kSlotBlock);
@@ -156,7 +157,8 @@ void fetch_channel(HomeThread* t);
 // Is this descriptor number libom's own.
 inline bool is_ours(uint64_t fd) {
   const auto n = static_cast<int32_t>(fd);
-  return g_home.phase == kHomeAway && n >= g_home.fd_base && n <= g_home.fd_base + static_cast<int32_t>(g_home.nslots);
+  return g_home.phase == kHomeAway && n >= g_home.fd_base &&
+         n <= g_home.fd_base + static_cast<int32_t>(g_home.nslots);
 }
 
 // messages.cc -----------------------------------------------------------------------------------------

@@ -61,7 +61,9 @@ struct Scratch {
   k::Iovec vector[kMaxVector];
 };
 static_assert(sizeof(Scratch) <= kSlotLandingSize);
-Scratch& scratch_of(HomeThread* t) { return *reinterpret_cast<Scratch*>(slot_base(t) + kSlotLanding); }
+Scratch& scratch_of(HomeThread* t) {
+  return *reinterpret_cast<Scratch*>(slot_base(t) + kSlotLanding);
+}
 
 // Where the call's vector is. False if it cannot be read.
 bool vector_of(HomeThread* t, Shape shape, uint64_t& at, uint64_t& n) {
@@ -110,7 +112,8 @@ long shortened(HomeThread* t, Shape shape, uint64_t done) {
 }
 
 // Puts what is left after `done` of `total` bytes into the arguments. False if it cannot be told.
-bool advance(HomeThread* t, const Transfer& x, const uint64_t original[6], uint64_t done, uint64_t total) {
+bool advance(HomeThread* t, const Transfer& x, const uint64_t original[6], uint64_t done,
+             uint64_t total) {
   HomeExec& e = t->call;
   for (int i = 0; i < 6; i++) e.exec_args[i] = original[i];
   if (x.shape == Shape::kBuffer) {

@@ -16,8 +16,9 @@ namespace {
 
 using safe::sys;
 
-constexpr uint64_t kTwinFlags = k::kCloneVm | k::kCloneFs | k::kCloneFiles | k::kCloneSighand | k::kCloneThread |
-                                k::kCloneSysvsem | k::kCloneParentSettid | k::kCloneChildCleartid;
+constexpr uint64_t kTwinFlags = k::kCloneVm | k::kCloneFs | k::kCloneFiles | k::kCloneSighand |
+                                k::kCloneThread | k::kCloneSysvsem | k::kCloneParentSettid |
+                                k::kCloneChildCleartid;
 
 void twin_main(void* arg) {
   auto* t = static_cast<HomeThread*>(arg);
@@ -27,7 +28,8 @@ void twin_main(void* arg) {
 long prepare_slot(uint32_t slot) {
   while (g_home.slots_ready <= slot) {
     const uint64_t at = slot_address(g_home.arena, g_home.slots_ready);
-    const long r = sys(kNr_mprotect, at + kSlotGuard, kSlotSize - kSlotGuard, k::kProtRead | k::kProtWrite);
+    const long r =
+        sys(kNr_mprotect, at + kSlotGuard, kSlotSize - kSlotGuard, k::kProtRead | k::kProtWrite);
     if (r != 0) return r;
     HomeThread* t = thread_at(g_home.slots_ready);
     t->slot = g_home.slots_ready;
@@ -72,7 +74,8 @@ long wire_clone_twin(HomeCall& c) {
   t->noted_sent = t->choked = 0;
   t->rseq_address = 0;
   const uint64_t stack = address_of_stack(t);
-  const long tid = om_clone(kTwinFlags, reinterpret_cast<void*>(stack), &t->tid, &t->ctid_word, twin_main, t);
+  const long tid =
+      om_clone(kTwinFlags, reinterpret_cast<void*>(stack), &t->tid, &t->ctid_word, twin_main, t);
   if (tid < 0) {
     t->state = kSlotFree;
     t->ctid_word = 0;

@@ -48,8 +48,8 @@ void write_file(const char* path, const char* text) {
 }
 
 // After fork, before exec: only async-signal-safe calls.
-[[noreturn]] void become_body(const char* launcher, const char* name, int socket, const BodyPlan& plan,
-                              const cpu_set_t& cpus, pid_t parent) {
+[[noreturn]] void become_body(const char* launcher, const char* name, int socket,
+                              const BodyPlan& plan, const cpu_set_t& cpus, pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(kSetupFailed);  // it died before the line above
   ::setsid();
@@ -80,7 +80,9 @@ void write_file(const char* path, const char* text) {
 }  // namespace
 
 Body::Body(kj::AsyncIoContext& io, std::function<void(uint32_t)> on_need_channel)
-    : io_(io), on_need_channel_(std::move(on_need_channel)), tasks_(kj::heap<kj::TaskSet>(errors_)) {}
+    : io_(io),
+      on_need_channel_(std::move(on_need_channel)),
+      tasks_(kj::heap<kj::TaskSet>(errors_)) {}
 
 Body::~Body() noexcept(false) { kill(); }
 
@@ -88,7 +90,8 @@ Result<void> Body::start(const std::string& launcher, const BodyPlan& plan) {
   cpu_set_t cpus;
   if (!choose_cpus(plan.cpus, cpus)) return Error{ERANGE, "no CPU that home has too"};
   int pair[2];
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return errno_error("socket for the body");
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+    return errno_error("socket for the body");
   UniqueFd ours(pair[0]), theirs(pair[1]);
   const std::string name = fmt::format("om-body: {}", plan.command);
   const pid_t parent = ::getpid();
@@ -103,8 +106,8 @@ Result<void> Body::start(const std::string& launcher, const BodyPlan& plan) {
   if (!pidfd_.valid()) return errno_error("pidfd of the body");
   observer_ = kj::heap<kj::UnixEventPort::FdObserver>(io_.unixEventPort, socket_.get(),
                                                       kj::UnixEventPort::FdObserver::OBSERVE_READ);
-  end_observer_ = kj::heap<kj::UnixEventPort::FdObserver>(io_.unixEventPort, pidfd_.get(),
-                                                          kj::UnixEventPort::FdObserver::OBSERVE_READ);
+  end_observer_ = kj::heap<kj::UnixEventPort::FdObserver>(
+      io_.unixEventPort, pidfd_.get(), kj::UnixEventPort::FdObserver::OBSERVE_READ);
   tasks_->add(read_loop());
   tasks_->add(watch_end());
   return {};
@@ -131,7 +134,8 @@ void Body::kill() {
 }
 
 Result<void> Body::send(const BodyMessage& message, const void* more, size_t more_bytes, int fd) {
-  iovec iov[2] = {{const_cast<BodyMessage*>(&message), sizeof message}, {const_cast<void*>(more), more_bytes}};
+  iovec iov[2] = {{const_cast<BodyMessage*>(&message), sizeof message},
+                  {const_cast<void*>(more), more_bytes}};
   msghdr h{};
   h.msg_iov = iov;
   h.msg_iovlen = more_bytes > 0 ? 2 : 1;
@@ -181,7 +185,7 @@ void Body::file(const BodyMessage& m) {
     return;
   }
   if (m.type == kBodyIsParked) return;  // the keeper looks at the threads itself
-  KJ_IF_MAYBE(fulfiller, waiting_) {
+  KJ_IF_MAYBE (fulfiller, waiting_) {
     (*fulfiller)->fulfill(kj::cp(m));
     waiting_ = nullptr;
     return;
@@ -213,7 +217,7 @@ kj::Promise<void> Body::watch_end() {
     how_ = WIFSIGNALED(status) ? fmt::format("killed by signal {}", WTERMSIG(status))
                                : fmt::format("ended with status {}", WEXITSTATUS(status));
     if (!panic_.empty()) how_ += ": " + panic_;
-    KJ_IF_MAYBE(fulfiller, waiting_) {
+    KJ_IF_MAYBE (fulfiller, waiting_) {
       (*fulfiller)->reject(KJ_EXCEPTION(DISCONNECTED, "the body has ended", how_.c_str()));
       waiting_ = nullptr;
     }

@@ -50,7 +50,8 @@ class Body {
   const ProcessMemory& memory() const { return *memory_; }
   bool running() const { return pid_ > 0 && !ended_; }
 
-  Result<void> send(const BodyMessage& message, const void* more = nullptr, size_t more_bytes = 0, int fd = -1);
+  Result<void> send(const BodyMessage& message, const void* more = nullptr, size_t more_bytes = 0,
+                    int fd = -1);
   // The next message that is not a request for a channel.
   kj::Promise<BodyMessage> receive();
   // How the process ended, when it has.

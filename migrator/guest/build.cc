@@ -56,13 +56,14 @@ XstateTable to_table(const XstateLayout& layout) {
   t.size = layout.size;
   t.count = std::size(t.component);
   t.xcr0 = layout.xcr0;
-  for (size_t i = 0; i < std::size(t.component); i++) t.component[i] = {layout.comp[i].offset, layout.comp[i].size};
+  for (size_t i = 0; i < std::size(t.component); i++)
+    t.component[i] = {layout.comp[i].offset, layout.comp[i].size};
   return t;
 }
 
 struct LocalVdso {
-  uint64_t lo = 0, hi = 0;        // group of vvar and vdso in the fresh body
-  uint64_t text = 0;              // start of the vdso mapping
+  uint64_t lo = 0, hi = 0;  // group of vvar and vdso in the fresh body
+  uint64_t text = 0;        // start of the vdso mapping
 };
 
 }  // namespace
@@ -75,19 +76,21 @@ Outcome Keeper::check_image(schema::Image::Reader image) const {
   std::vector<Place> sorted;
   for (auto m : image.getMappings()) {
     const uint64_t lo = m.getLo(), hi = m.getHi();
-    if (!is_page(lo) || !is_page(hi) || lo >= hi || hi > kTop || lo < kPageSize || inside_libom(lo, hi) ||
-        m.getKind() > kKindReserve) {
+    if (!is_page(lo) || !is_page(hi) || lo >= hi || hi > kTop || lo < kPageSize ||
+        inside_libom(lo, hi) || m.getKind() > kKindReserve) {
       return fail("INTERNAL", fmt::format("mapping {:#x}-{:#x} makes no sense", lo, hi));
     }
     sorted.push_back({lo, hi});
   }
-  std::sort(sorted.begin(), sorted.end(), [](const Place& a, const Place& b) { return a.lo < b.lo; });
+  std::sort(sorted.begin(), sorted.end(),
+            [](const Place& a, const Place& b) { return a.lo < b.lo; });
   for (size_t i = 1; i < sorted.size(); i++) {
     if (sorted[i].lo < sorted[i - 1].hi) return fail("INTERNAL", "mappings overlap");
   }
   const size_t threads = image.getThreads().size();
   if (threads == 0 || threads > launched_slots_) {
-    return fail("INTERNAL", fmt::format("{} threads, prepared for {}; try again", threads, launched_slots_));
+    return fail("INTERNAL",
+                fmt::format("{} threads, prepared for {}; try again", threads, launched_slots_));
   }
   if (image.getUts().size() != sizeof(BodyState::uts) || image.getIds().size() != 8) {
     return fail("INTERNAL", "home's description is incomplete");
@@ -115,7 +118,8 @@ Outcome Keeper::build(schema::Image::Reader image) {
   enter.a = body_entry_;
   enter.b = slot_address(arena_, 0);
   enter.c = segments_.size();
-  if (auto sent = body_.send(enter, segments_.data(), segments_.size() * sizeof segments_[0]); !sent) {
+  if (auto sent = body_.send(enter, segments_.data(), segments_.size() * sizeof segments_[0]);
+      !sent) {
     return fail(sent.error());
   }
   if (Outcome o = expect(kBodyRestored, "rebuild the address space"); !o.ok()) return o;
@@ -129,7 +133,8 @@ Outcome Keeper::build(schema::Image::Reader image) {
       stack_hi_ = m.getHi();
     }
   }
-  std::sort(places_.begin(), places_.end(), [](const Place& a, const Place& b) { return a.lo < b.lo; });
+  std::sort(places_.begin(), places_.end(),
+            [](const Place& a, const Place& b) { return a.lo < b.lo; });
   filled_pages_ = 0;
   fill_failed_.reset();
   filling_ = fill().eagerlyEvaluate([this](kj::Exception&& e) {
@@ -140,12 +145,15 @@ Outcome Keeper::build(schema::Image::Reader image) {
 
 // Waits for one message of the body and its result.
 Outcome Keeper::expect(uint32_t type, const char* what) {
-  const BodyMessage m = io_.provider->getTimer().timeoutAfter(kBodyAnswers, body_.receive()).wait(io_.waitScope);
-  if (m.type != type) return fail("INTERNAL", fmt::format("the body does not follow the protocol ({})", what));
+  const BodyMessage m =
+      io_.provider->getTimer().timeoutAfter(kBodyAnswers, body_.receive()).wait(io_.waitScope);
+  if (m.type != type)
+    return fail("INTERNAL", fmt::format("the body does not follow the protocol ({})", what));
   const auto result = static_cast<int64_t>(m.a);
   if (result == -ENOMEM) return fail("NO_MEMORY", fmt::format("the body could not {}", what));
   if (result != 0) {
-    return fail("INTERNAL", fmt::format("the body could not {} at {:#x}: {}", what, m.b, ::strerror(static_cast<int>(-result))));
+    return fail("INTERNAL", fmt::format("the body could not {} at {:#x}: {}", what, m.b,
+                                        ::strerror(static_cast<int>(-result))));
   }
   return {};
 }
@@ -161,20 +169,24 @@ Outcome Keeper::write_plan(schema::Image::Reader image) {
       if (vdso.lo == 0) vdso.lo = m.start;
       vdso.hi = m.end;
       if (m.kind == proc::MapKind::kVdso) vdso.text = m.start;
-      before.push_back({m.start, m.end, kPlanMoveVdso, 0, arena_ + kControlVdso + (m.start - vdso.lo)});
+      before.push_back(
+          {m.start, m.end, kPlanMoveVdso, 0, arena_ + kControlVdso + (m.start - vdso.lo)});
       continue;
     }
     before.push_back({m.start, m.end, kPlanUnmap, 0, 0});
   }
-  if (vdso.hi - vdso.lo > kControlVdsoSize) return fail("INTERNAL", "this kernel's vDSO is too large");
+  if (vdso.hi - vdso.lo > kControlVdsoSize)
+    return fail("INTERNAL", "this kernel's vDSO is too large");
   for (auto m : image.getMappings()) {
     const bool reserve = m.getKind() == kKindReserve;
     before.push_back({m.getLo(), m.getHi(), reserve ? kPlanReserve : kPlanMap, 0, 0});
     const uint32_t prot = m.getProt() & 7;
-    if (!reserve && prot != (PROT_READ | PROT_WRITE)) after.push_back({m.getLo(), m.getHi(), kPlanProtect, prot, 0});
+    if (!reserve && prot != (PROT_READ | PROT_WRITE))
+      after.push_back({m.getLo(), m.getHi(), kPlanProtect, prot, 0});
   }
   if (before.size() + after.size() > kMaxPlanEntries) return fail("NO_MEMORY", "too many mappings");
-  RestorePlan head{kPlanMagic, static_cast<uint32_t>(before.size()), static_cast<uint32_t>(after.size())};
+  RestorePlan head{kPlanMagic, static_cast<uint32_t>(before.size()),
+                   static_cast<uint32_t>(after.size())};
   uint64_t at = arena_ + kControlPlan;
   auto put = [&](const void* data, size_t bytes) -> Result<void> {
     auto r = body_.memory().write(at, std::span(static_cast<const std::byte*>(data), bytes));
@@ -193,17 +205,22 @@ Outcome Keeper::write_plan(schema::Image::Reader image) {
     auto parsed = parse_vdso(code);
     if (!parsed) return fail(parsed.error());
     const uint64_t moved = arena_ + kControlVdso + (vdso.text - vdso.lo);
-    const std::pair<VdsoFunction, const char*> wanted[] = {{kVdsoClockGettime, "__vdso_clock_gettime"},
-                                                           {kVdsoGettimeofday, "__vdso_gettimeofday"},
-                                                           {kVdsoTime, "__vdso_time"},
-                                                           {kVdsoGetcpu, "__vdso_getcpu"},
-                                                           {kVdsoClockGetres, "__vdso_clock_getres"}};
+    const std::pair<VdsoFunction, const char*> wanted[] = {
+        {kVdsoClockGettime, "__vdso_clock_gettime"},
+        {kVdsoGettimeofday, "__vdso_gettimeofday"},
+        {kVdsoTime, "__vdso_time"},
+        {kVdsoGetcpu, "__vdso_getcpu"},
+        {kVdsoClockGetres, "__vdso_clock_getres"}};
     for (const auto& [function, name] : wanted) {
-      if (const VdsoSymbol* symbol = parsed->find(name)) functions[function] = moved + symbol->offset;
+      if (const VdsoSymbol* symbol = parsed->find(name))
+        functions[function] = moved + symbol->offset;
     }
   }
   const uint64_t lo = arena_ + kControlVdso, hi = lo + (vdso.hi - vdso.lo);
-  if (auto r = body_.memory().write(body_state_ + offsetof(BodyState, local_vdso), std::as_bytes(std::span(functions))); !r) return fail(r.error());
+  if (auto r = body_.memory().write(body_state_ + offsetof(BodyState, local_vdso),
+                                    std::as_bytes(std::span(functions)));
+      !r)
+    return fail(r.error());
   if (auto r = put_state(offsetof(BodyState, local_vdso_lo), lo); !r) return fail(r.error());
   if (auto r = put_state(offsetof(BodyState, local_vdso_hi), hi); !r) return fail(r.error());
   return {};
@@ -234,7 +251,8 @@ Outcome Keeper::write_state(schema::Image::Reader image) {
   s.clock.mono_floor_ns = s.clock.real_floor_ns = INT64_MIN;
   auto files = image.getFileRanges();
   s.file_range_count = files.size() <= kMaxFileRanges ? files.size() : kMaxFileRanges + 1;
-  for (unsigned i = 0; i < files.size() && i < kMaxFileRanges; i++) s.file_ranges[i] = {files[i].getLo(), files[i].getHi()};
+  for (unsigned i = 0; i < files.size() && i < kMaxFileRanges; i++)
+    s.file_ranges[i] = {files[i].getLo(), files[i].getHi()};
   memcpy(s.uts, image.getUts().begin(), sizeof s.uts);
   auto r = body_.memory().put(body_state_, s);
   return r ? Outcome{} : fail(r.error());
@@ -279,7 +297,8 @@ Outcome Keeper::write_threads(schema::Image::Reader image) {
     b.rseq_signature = s.rseq_signature;
     b.fs_base = s.fs_base;
     if (auto r = body_.memory().put(thread_address(slot), b); !r) return fail(r.error());
-    if (auto r = body_.memory().write(base + kSlotFrame + kFrameXsave, local); !r) return fail(r.error());
+    if (auto r = body_.memory().write(base + kSlotFrame + kFrameXsave, local); !r)
+      return fail(r.error());
     slot++;
   }
   return {};
@@ -287,7 +306,9 @@ Outcome Keeper::write_threads(schema::Image::Reader image) {
 
 Outcome Keeper::open_channels(uint32_t count) {
   for (uint32_t slot = 0; slot < count; slot++) {
-    UniqueFd fd = io_.provider->getTimer().timeoutAfter(kChannelLimit, link_.channel(slot, epoch_)).wait(io_.waitScope);
+    UniqueFd fd = io_.provider->getTimer()
+                      .timeoutAfter(kChannelLimit, link_.channel(slot, epoch_))
+                      .wait(io_.waitScope);
     BodyMessage m{};
     m.type = kBodyChannel;
     m.slot = slot;
@@ -324,7 +345,9 @@ kj::Promise<void> Keeper::fill() {
       // Home writes until its end mark: what cannot be used any more is taken all the same.
       if (fill_failed_) return fill();
       if (auto r = body_.memory().write(frame_.address, data); !r) {
-        fill_failed_ = body_.running() ? fail(r.error()) : fail("NO_MEMORY", "the body was killed while it was filled");
+        fill_failed_ = body_.running()
+                           ? fail(r.error())
+                           : fail("NO_MEMORY", "the body was killed while it was filled");
         return fill();
       }
       filled_pages_ += frame_.bytes / kPageSize;
@@ -370,7 +393,8 @@ void Keeper::write_clock() {
   const uint32_t odd = *sequence | 1, even = odd + 1;
   page.sequence = odd;
   const auto ours = std::as_bytes(std::span(&page, 1)).first(offsetof(ClockPage, mono_floor_ns));
-  if (!body_.memory().put(at, odd) || !body_.memory().write(at, ours) || !body_.memory().put(at, even)) {
+  if (!body_.memory().put(at, odd) || !body_.memory().write(at, ours) ||
+      !body_.memory().put(at, even)) {
     log_warn("clock", "the body's clock page cannot be written, ignoring");
   }
 }

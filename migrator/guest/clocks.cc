@@ -7,10 +7,10 @@ namespace om::guest {
 namespace {
 
 constexpr int64_t kNsPerSec = 1000000000;
-constexpr int64_t kWindowNs = 8 * kNsPerSec;      // how long a bound counts
-constexpr int64_t kSlewNs = kNsPerSec;            // a correction is spread over this time
-constexpr int64_t kMaxSlewPpb = 500000;           // 0.5 ms a second, as ntpd
-constexpr int64_t kStepNs = kNsPerSec;            // realtime only
+constexpr int64_t kWindowNs = 8 * kNsPerSec;  // how long a bound counts
+constexpr int64_t kSlewNs = kNsPerSec;        // a correction is spread over this time
+constexpr int64_t kMaxSlewPpb = 500000;       // 0.5 ms a second, as ntpd
+constexpr int64_t kStepNs = kNsPerSec;        // realtime only
 
 }  // namespace
 
@@ -24,7 +24,8 @@ void Clocks::start(int64_t home_mono, int64_t home_real, int64_t local_mono, int
 }
 
 int64_t Clocks::offset_at(int64_t base_offset, int64_t local_mono) const {
-  const int64_t elapsed = std::clamp<int64_t>(std::min(local_mono, limit_) - base_, 0, 4 * kNsPerSec);
+  const int64_t elapsed =
+      std::clamp<int64_t>(std::min(local_mono, limit_) - base_, 0, 4 * kNsPerSec);
   return base_offset + elapsed * slew_ppb_ / kNsPerSec;
 }
 
@@ -38,7 +39,8 @@ void Clocks::settle(int64_t local_mono) {
 
 void Clocks::sample(int64_t home_mono, int64_t home_real, int64_t local_mono, int64_t local_real) {
   bounds_.push_back({local_mono, home_mono - local_mono, home_real - local_real});
-  while (bounds_.size() > 1 && local_mono - bounds_.front().local_mono > kWindowNs) bounds_.pop_front();
+  while (bounds_.size() > 1 && local_mono - bounds_.front().local_mono > kWindowNs)
+    bounds_.pop_front();
   settle(local_mono);
   int64_t mono = INT64_MIN, real = INT64_MIN;
   for (const Bound& b : bounds_) {
@@ -74,7 +76,9 @@ ClockPage Clocks::page(int64_t local_mono) const {
   return p;
 }
 
-int64_t Clocks::body_mono(int64_t local_mono) const { return local_mono + offset_at(mono_, local_mono); }
+int64_t Clocks::body_mono(int64_t local_mono) const {
+  return local_mono + offset_at(mono_, local_mono);
+}
 
 int64_t Clocks::body_real(int64_t local_mono, int64_t local_real) const {
   return local_real + offset_at(real_, local_mono);

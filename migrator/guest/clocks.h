@@ -40,8 +40,8 @@ class Clocks {
     int64_t local_mono, mono, real;
   };
   std::deque<Bound> bounds_;
-  int64_t mono_ = 0, real_ = 0;       // offsets at base_
-  int64_t base_ = 0, limit_ = 0;      // local monotonic
+  int64_t mono_ = 0, real_ = 0;   // offsets at base_
+  int64_t base_ = 0, limit_ = 0;  // local monotonic
   int64_t slew_ppb_ = 0;
 };
 

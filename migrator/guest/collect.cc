@@ -58,7 +58,8 @@ Outcome Keeper::stop(uint32_t generation, schema::BodyImage::Builder state) {
   }
   auto list = state.initThreads(static_cast<unsigned>(threads.size()));
   for (unsigned i = 0; i < threads.size(); i++) {
-    if (Outcome o = describe_thread(threads[i].first, threads[i].second, list[i]); !o.ok()) return o;
+    if (Outcome o = describe_thread(threads[i].first, threads[i].second, list[i]); !o.ok())
+      return o;
   }
   const bool all = body->touched_count > kMaxTouched;
   state.setTouchedAll(all);
@@ -70,7 +71,8 @@ Outcome Keeper::stop(uint32_t generation, schema::BodyImage::Builder state) {
   state.setBrkNow(body->brk_now);
   state.setCalls(body->calls);
   clockid_t cpu;
-  if (::clock_getcpuclockid(body_.pid(), &cpu) == 0) state.setCpuNs(static_cast<uint64_t>(now_ns(cpu)));
+  if (::clock_getcpuclockid(body_.pid(), &cpu) == 0)
+    state.setCpuNs(static_cast<uint64_t>(now_ns(cpu)));
   const int64_t mono = now_ns(CLOCK_MONOTONIC);
   auto shown = [&](int64_t by_page, int64_t floor, int64_t local) {
     return floor == INT64_MIN ? by_page : std::max(by_page, local + floor);
@@ -81,7 +83,8 @@ Outcome Keeper::stop(uint32_t generation, schema::BodyImage::Builder state) {
   // How far the stack has been used.
   uint64_t low = stack_hi_;
   if (auto pagemap = proc::Pagemap::open(body_.pid())) {
-    if (auto runs = pagemap->runs(stack_lo_, stack_hi_); runs && !runs->empty()) low = runs->front().start;
+    if (auto runs = pagemap->runs(stack_lo_, stack_hi_); runs && !runs->empty())
+      low = runs->front().start;
   }
   state.setStackLow(low);
   if (fault_at("guest.stopped")) return fail("INTERNAL", fault_text("guest.stopped"));
@@ -112,7 +115,8 @@ Outcome Keeper::wait_parked(uint32_t generation) {
     if (all) continue;
     const auto now = std::chrono::steady_clock::now();
     if (now - start > kParkLimit) {
-      return fail("UNINTERRUPTIBLE", fmt::format("{} threads of the body do not stand still", late.size()));
+      return fail("UNINTERRUPTIBLE",
+                  fmt::format("{} threads of the body do not stand still", late.size()));
     }
     if (now - kicked >= kKickAgain) {
       for (pid_t tid : late) body_.signal_thread(tid, kKickSignal);
@@ -144,14 +148,17 @@ Outcome Keeper::describe_thread(uint32_t slot, const BodyThread& t, schema::Thre
   s.xstate_bytes = home_xstate_.size;
   s.cpu_ns = t.cpu_ns;
   std::vector<std::byte> local(local_xstate_.size), home(home_xstate_.size);
-  if (auto r = body_.memory().read(slot_address(arena_, slot) + kSlotFrame + kFrameXsave, local); !r) return fail(r.error());
+  if (auto r = body_.memory().read(slot_address(arena_, slot) + kSlotFrame + kFrameXsave, local);
+      !r)
+    return fail(r.error());
   if (auto r = convert(local_xstate_, local, home_xstate_, home); !r) return fail(r.error());
   to.setState(kj::arrayPtr(reinterpret_cast<const kj::byte*>(&s), sizeof s));
   to.setXsave(kj::arrayPtr(reinterpret_cast<const kj::byte*>(home.data()), home.size()));
   return {};
 }
 
-Outcome Keeper::collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pages, uint64_t& bytes) {
+Outcome Keeper::collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pages,
+                        uint64_t& bytes) {
   auto pagemap = proc::Pagemap::open(body_.pid());
   if (!pagemap) return fail(pagemap.error());
   uint64_t frames = 0;
@@ -197,8 +204,10 @@ Outcome Keeper::collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pag
       if (range.getFile()) zeros(done, run.start);
       for (uint64_t at = run.start; at < run.end;) {
         const size_t want = std::min<uint64_t>(run.end - at, buffer.size());
-        const size_t got = body_.memory().read_some(at, std::span(buffer).first(want)) & ~(kPageSize - 1);
-        if (got == 0) return fail("INTERNAL", fmt::format("the body's memory at {:#x} cannot be read", at));
+        const size_t got =
+            body_.memory().read_some(at, std::span(buffer).first(want)) & ~(kPageSize - 1);
+        if (got == 0)
+          return fail("INTERNAL", fmt::format("the body's memory at {:#x} cannot be read", at));
         contents(at, buffer.data(), got, range.getFile());
         at += got;
       }
@@ -225,7 +234,8 @@ void Keeper::end_pages() {
 
 // Another page connection, for the next homecoming.
 void Keeper::renew_bulk() {
-  KJ_IF_MAYBE(exception, kj::runCatchingExceptions([&] { bulk_ = link_.connect(kPreambleBulk).wait(io_.waitScope); })) {
+  KJ_IF_MAYBE (exception, kj::runCatchingExceptions(
+                              [&] { bulk_ = link_.connect(kPreambleBulk).wait(io_.waitScope); })) {
     log_warn("keeper", "{}, no connection for pages", exception->getDescription().cStr());
   }
 }

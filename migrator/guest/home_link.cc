@@ -15,7 +15,9 @@ namespace {
 
 UniqueFd duplicate(kj::AsyncIoStream& stream) {
   int from = -1, fd = -1;
-  KJ_IF_MAYBE(number, stream.getFd()) { from = *number; }
+  KJ_IF_MAYBE (number, stream.getFd()) {
+    from = *number;
+  }
   KJ_SYSCALL(fd = ::fcntl(from, F_DUPFD_CLOEXEC, 3));
   return UniqueFd(fd);
 }
@@ -30,34 +32,38 @@ HomeLink::HomeLink(kj::AsyncIoContext& io, const Address& home, const uint8_t (&
   memcpy(preamble_.token, token, sizeof preamble_.token);
 }
 
-kj::Promise<kj::Own<kj::AsyncIoStream>> HomeLink::connect(PreambleKind kind, uint32_t slot, uint32_t epoch) {
+kj::Promise<kj::Own<kj::AsyncIoStream>> HomeLink::connect(PreambleKind kind, uint32_t slot,
+                                                          uint32_t epoch) {
   auto preamble = kj::heap<Preamble>(preamble_);
   preamble->kind = kind;
   preamble->slot = slot;
   preamble->epoch = epoch;
   auto address = io_.provider->getNetwork().getSockaddr(home_.raw(), home_.raw_size());
   auto& a = *address;
-  return a.connect().attach(kj::mv(address)).then([preamble = kj::mv(preamble)](kj::Own<kj::AsyncIoStream>&& stream) mutable {
-    const int one = 1;
-    stream->setsockopt(IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    auto& s = *stream;
-    auto& p = *preamble;
-    return s.write(&p, sizeof p).attach(kj::mv(preamble)).then([stream = kj::mv(stream)]() mutable {
-      return kj::mv(stream);
-    });
-  });
+  return a.connect()
+      .attach(kj::mv(address))
+      .then([preamble = kj::mv(preamble)](kj::Own<kj::AsyncIoStream>&& stream) mutable {
+        const int one = 1;
+        stream->setsockopt(IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        auto& s = *stream;
+        auto& p = *preamble;
+        return s.write(&p, sizeof p)
+            .attach(kj::mv(preamble))
+            .then([stream = kj::mv(stream)]() mutable { return kj::mv(stream); });
+      });
 }
 
 kj::Promise<UniqueFd> HomeLink::channel(uint32_t slot, uint32_t epoch) {
-  return connect(kPreambleChannel, slot, epoch).then([this, slot](kj::Own<kj::AsyncIoStream>&& stream) {
-    UniqueFd fd = duplicate(*stream);
-    channels_[slot] = duplicate(*stream);
-    stream = nullptr;
-    int flags = 0;
-    KJ_SYSCALL(flags = ::fcntl(fd.get(), F_GETFL));
-    KJ_SYSCALL(::fcntl(fd.get(), F_SETFL, flags & ~O_NONBLOCK));
-    return fd;
-  });
+  return connect(kPreambleChannel, slot, epoch)
+      .then([this, slot](kj::Own<kj::AsyncIoStream>&& stream) {
+        UniqueFd fd = duplicate(*stream);
+        channels_[slot] = duplicate(*stream);
+        stream = nullptr;
+        int flags = 0;
+        KJ_SYSCALL(flags = ::fcntl(fd.get(), F_GETFL));
+        KJ_SYSCALL(::fcntl(fd.get(), F_SETFL, flags & ~O_NONBLOCK));
+        return fd;
+      });
 }
 
 void HomeLink::cut_channels() {

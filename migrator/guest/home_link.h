@@ -18,10 +18,12 @@ namespace om::guest {
 
 class HomeLink {
  public:
-  HomeLink(kj::AsyncIoContext& io, const Address& home, const uint8_t (&session)[16], const uint8_t (&token)[16]);
+  HomeLink(kj::AsyncIoContext& io, const Address& home, const uint8_t (&session)[16],
+           const uint8_t (&token)[16]);
 
   // KJ exception when home is out of reach.
-  kj::Promise<kj::Own<kj::AsyncIoStream>> connect(PreambleKind kind, uint32_t slot = 0, uint32_t epoch = 0);
+  kj::Promise<kj::Own<kj::AsyncIoStream>> connect(PreambleKind kind, uint32_t slot = 0,
+                                                  uint32_t epoch = 0);
   // A channel for a slot: a blocking descriptor for the body. A duplicate is kept.
   kj::Promise<UniqueFd> channel(uint32_t slot, uint32_t epoch);
 

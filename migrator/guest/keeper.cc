@@ -26,8 +26,12 @@ std::chrono::seconds patience() {
 
 }  // namespace
 
-Outcome fail(std::string code, std::string message) { return {std::move(code), std::move(message)}; }
-Outcome fail(const Error& error) { return {error.err == ENOMEM ? "NO_MEMORY" : "INTERNAL", error.text()}; }
+Outcome fail(std::string code, std::string message) {
+  return {std::move(code), std::move(message)};
+}
+Outcome fail(const Error& error) {
+  return {error.err == ENOMEM ? "NO_MEMORY" : "INTERNAL", error.text()};
+}
 
 void write_outcome(schema::Outcome::Builder to, const Outcome& from) {
   to.setOk(from.ok());
@@ -35,8 +39,8 @@ void write_outcome(schema::Outcome::Builder to, const Outcome& from) {
   to.setMessage(from.message.c_str());
 }
 
-Keeper::Keeper(kj::AsyncIoContext& io, const Address& home, const uint8_t (&session)[16], const uint8_t (&token)[16],
-               std::string launcher)
+Keeper::Keeper(kj::AsyncIoContext& io, const Address& home, const uint8_t (&session)[16],
+               const uint8_t (&token)[16], std::string launcher)
     : io_(io),
       link_(io, home, session, token),
       launcher_(std::move(launcher)),
@@ -45,7 +49,7 @@ Keeper::Keeper(kj::AsyncIoContext& io, const Address& home, const uint8_t (&sess
 kj::Promise<void> Keeper::queue(std::function<void()> job) {
   auto paf = kj::newPromiseAndFulfiller<void>();
   jobs_.emplace_back(std::move(job), kj::mv(paf.fulfiller));
-  KJ_IF_MAYBE(fulfiller, job_arrived_) {
+  KJ_IF_MAYBE (fulfiller, job_arrived_) {
     (*fulfiller)->fulfill();
     job_arrived_ = nullptr;
   }
@@ -56,7 +60,7 @@ void Keeper::run() {
   auto session = serve_session().eagerlyEvaluate([this](kj::Exception&& e) {
     log_error("keeper", "{}", e.getDescription().cStr());
     ending_ = true;
-    KJ_IF_MAYBE(fulfiller, job_arrived_) {
+    KJ_IF_MAYBE (fulfiller, job_arrived_) {
       (*fulfiller)->fulfill();
       job_arrived_ = nullptr;
     }
@@ -70,14 +74,15 @@ void Keeper::run() {
     }
     auto [job, fulfiller] = kj::mv(jobs_.front());
     jobs_.pop_front();
-    KJ_IF_MAYBE(exception, kj::runCatchingExceptions([&, &job = job] { job(); })) {
+    KJ_IF_MAYBE (exception, kj::runCatchingExceptions([&, &job = job] { job(); })) {
       fulfiller->reject(kj::mv(*exception));
     } else {
       fulfiller->fulfill();
     }
   }
   // Let the answer to end() leave.
-  kj::runCatchingExceptions([&] { io_.provider->getTimer().afterDelay(20 * kj::MILLISECONDS).wait(io_.waitScope); });
+  kj::runCatchingExceptions(
+      [&] { io_.provider->getTimer().afterDelay(20 * kj::MILLISECONDS).wait(io_.waitScope); });
   body_.kill();
 }
 
@@ -91,14 +96,17 @@ kj::Promise<void> Keeper::serve_session() {
     Session(kj::Own<kj::AsyncIoStream> s, Keeper& keeper)
         : stream(kj::mv(s)),
           network(*stream, capnp::rpc::twoparty::Side::SERVER),
-          rpc(capnp::makeRpcServer(network, schema::Keeper::Client(kj::heap<KeeperService>(keeper)))) {}
+          rpc(capnp::makeRpcServer(network,
+                                   schema::Keeper::Client(kj::heap<KeeperService>(keeper)))) {}
   };
   struct Connect {
-    static kj::Promise<kj::Own<kj::AsyncIoStream>> again(Keeper& keeper, std::chrono::steady_clock::time_point until) {
+    static kj::Promise<kj::Own<kj::AsyncIoStream>> again(
+        Keeper& keeper, std::chrono::steady_clock::time_point until) {
       return keeper.link_.connect(kPreambleSession)
           .catch_([&keeper, until](kj::Exception&& e) -> kj::Promise<kj::Own<kj::AsyncIoStream>> {
             if (std::chrono::steady_clock::now() > until) return kj::mv(e);
-            return keeper.io_.provider->getTimer().afterDelay(kRetry).then([&keeper, until] { return again(keeper, until); });
+            return keeper.io_.provider->getTimer().afterDelay(kRetry).then(
+                [&keeper, until] { return again(keeper, until); });
           });
     }
   };
@@ -125,7 +133,8 @@ void Keeper::send_channel(uint32_t slot) {
                    BodyMessage m{};
                    m.type = kBodyChannel;
                    m.slot = slot;
-                   if (auto r = body_.send(m, nullptr, 0, fd.get()); !r) log_warn("keeper", "{}", r.error().text());
+                   if (auto r = body_.send(m, nullptr, 0, fd.get()); !r)
+                     log_warn("keeper", "{}", r.error().text());
                  })
                  .catch_([this, slot](kj::Exception&&) {
                    // Home is out of reach at the moment: the body waits, so do we.

@@ -36,8 +36,8 @@ void write_outcome(schema::Outcome::Builder to, const Outcome& from);
 
 class Keeper {
  public:
-  Keeper(kj::AsyncIoContext& io, const Address& home, const uint8_t (&session)[16], const uint8_t (&token)[16],
-         std::string launcher);
+  Keeper(kj::AsyncIoContext& io, const Address& home, const uint8_t (&session)[16],
+         const uint8_t (&token)[16], std::string launcher);
 
   // Until the session has ended. Top level.
   void run();
@@ -80,7 +80,9 @@ class Keeper {
   void shut(const std::string& what);
 
   uint64_t thread_address(uint32_t slot) const { return slot_address(arena_, slot) + kSlotBlock; }
-  Result<BodyThread> thread(uint32_t slot) const { return body_.memory().get<BodyThread>(thread_address(slot)); }
+  Result<BodyThread> thread(uint32_t slot) const {
+    return body_.memory().get<BodyThread>(thread_address(slot));
+  }
   template <class T>
   Result<void> put_state(size_t offset, const T& value) const {
     return body_.memory().put(body_state_ + offset, value);
@@ -99,7 +101,8 @@ class Keeper {
   kj::Own<kj::AsyncIoStream> session_, bulk_;
 
   // of the body
-  uint64_t image_lo_ = 0, image_hi_ = 0, arena_ = 0, body_state_ = 0, body_entry_ = 0, gate_lo_ = 0, gate_hi_ = 0;
+  uint64_t image_lo_ = 0, image_hi_ = 0, arena_ = 0, body_state_ = 0, body_entry_ = 0, gate_lo_ = 0,
+           gate_hi_ = 0;
   uint32_t slots_ = 0, launched_slots_ = 0, epoch_ = 0;
   std::vector<LaunchSegment> segments_;
   XstateLayout home_xstate_{}, local_xstate_{};
@@ -109,7 +112,7 @@ class Keeper {
   struct Place {
     uint64_t lo, hi;
   };
-  std::vector<Place> places_;       // where pages may go
+  std::vector<Place> places_;  // where pages may go
   BulkHeader frame_{};
   kj::Array<kj::byte> frame_data_ = kj::heapArray<kj::byte>(kBulkMaxBytes);
   uint64_t filled_pages_ = 0;

@@ -29,8 +29,9 @@ bool is_page(uint64_t address) { return address % kPageSize == 0; }
 Outcome Keeper::prepare(schema::BodySpec::Reader spec) {
   if (body_.pid() != 0) return fail("INTERNAL", "this keeper has a body already");
   if (!keeper_serves_gate_abi(spec.getKeeperGateAbi())) {
-    return fail("VERSION", fmt::format("the program's libom has keeper interface {}, this node serves {}",
-                                       spec.getKeeperGateAbi(), kKeeperGateAbi));
+    return fail("VERSION",
+                fmt::format("the program's libom has keeper interface {}, this node serves {}",
+                            spec.getKeeperGateAbi(), kKeeperGateAbi));
   }
   image_lo_ = spec.getImageLo();
   image_hi_ = spec.getImageHi();
@@ -40,19 +41,23 @@ Outcome Keeper::prepare(schema::BodySpec::Reader spec) {
   slots_ = spec.getSlots();
   body_state_ = spec.getBodyState();
   body_entry_ = spec.getBodyEntry();
-  const bool image_ok = is_page(image_lo_) && is_page(image_hi_) && image_lo_ < image_hi_ && image_hi_ < kTop &&
-                        image_hi_ - image_lo_ <= kMaxImage && spec.getImage().size() == image_hi_ - image_lo_;
+  const bool image_ok = is_page(image_lo_) && is_page(image_hi_) && image_lo_ < image_hi_ &&
+                        image_hi_ < kTop && image_hi_ - image_lo_ <= kMaxImage &&
+                        spec.getImage().size() == image_hi_ - image_lo_;
   const bool gate_ok = gate_lo_ >= image_lo_ && gate_hi_ <= image_hi_ && gate_lo_ < gate_hi_ &&
                        gate_lo_ >> 32 == (gate_hi_ - 1) >> 32;
   const bool slots_ok = slots_ > 0 && slots_ <= kMaxSlots;
-  const bool arena_ok = slots_ok && arena_ % kSlotSize == 0 && arena_ < kTop && arena_ + arena_bytes(slots_) < kTop &&
+  const bool arena_ok = slots_ok && arena_ % kSlotSize == 0 && arena_ < kTop &&
+                        arena_ + arena_bytes(slots_) < kTop &&
                         (arena_ >= image_hi_ || arena_ + arena_bytes(slots_) <= image_lo_);
   const bool state_ok = body_state_ >= image_lo_ && body_state_ + sizeof(BodyState) <= image_hi_ &&
                         body_entry_ >= image_lo_ && body_entry_ < image_hi_;
-  if (!image_ok || !gate_ok || !arena_ok || !state_ok) return fail("INTERNAL", "home's description of libom makes no sense");
+  if (!image_ok || !gate_ok || !arena_ok || !state_ok)
+    return fail("INTERNAL", "home's description of libom makes no sense");
   segments_.clear();
   for (auto s : spec.getSegments()) {
-    if (s.getLo() < image_lo_ || s.getHi() > image_hi_ || s.getLo() >= s.getHi() || segments_.size() == kMaxSegments) {
+    if (s.getLo() < image_lo_ || s.getHi() > image_hi_ || s.getLo() >= s.getHi() ||
+        segments_.size() == kMaxSegments) {
       return fail("INTERNAL", "home's description of libom makes no sense");
     }
     segments_.push_back({s.getLo(), s.getHi(), s.getProt() & 7, 0});
@@ -69,7 +74,8 @@ Outcome Keeper::prepare(schema::BodySpec::Reader spec) {
     if (outcome.code != "RETRY") break;
     body_.kill();
   }
-  if (outcome.code == "RETRY") return fail("INTERNAL", "the place of the program's libom is taken on this node");
+  if (outcome.code == "RETRY")
+    return fail("INTERNAL", "the place of the program's libom is taken on this node");
   if (!outcome.ok()) return outcome;
   bulk_ = link_.connect(kPreambleBulk).wait(io_.waitScope);
   return {};
@@ -84,7 +90,8 @@ Outcome Keeper::launch(schema::BodySpec::Reader spec) {
     plan.limits.push_back({l.getResource(), l.getSoft(), l.getHard()});
   }
   if (auto started = body_.start(launcher_, plan); !started) {
-    return started.error().err == ERANGE ? fail("CPU_COUNT", started.error().what) : fail(started.error());
+    return started.error().err == ERANGE ? fail("CPU_COUNT", started.error().what)
+                                         : fail(started.error());
   }
   BodyMessage m{};
   m.type = kBodyLaunch;
@@ -96,15 +103,19 @@ Outcome Keeper::launch(schema::BodySpec::Reader spec) {
   m.e = gate_lo_;
   m.f = gate_hi_;
   if (auto sent = body_.send(m); !sent) return fail(sent.error());
-  const BodyMessage mapped = io_.provider->getTimer().timeoutAfter(kLaunchLimit, body_.receive()).wait(io_.waitScope);
-  if (mapped.type != kBodyMapped) return fail("INTERNAL", "the launcher does not follow the protocol");
+  const BodyMessage mapped =
+      io_.provider->getTimer().timeoutAfter(kLaunchLimit, body_.receive()).wait(io_.waitScope);
+  if (mapped.type != kBodyMapped)
+    return fail("INTERNAL", "the launcher does not follow the protocol");
   const auto result = static_cast<int64_t>(mapped.a);
   if (result == -EEXIST) return fail("RETRY", "");
-  if (result == -ENOMEM) return fail("NO_MEMORY", "the address space limit leaves no room for libom");
+  if (result == -ENOMEM)
+    return fail("NO_MEMORY", "the address space limit leaves no room for libom");
   if (result != 0) return fail(Error{static_cast<int>(-result), "map libom's memory"});
   if (auto opened = body_.open_memory(); !opened) return fail(opened.error());
   auto image = spec.getImage();
-  auto written = body_.memory().write(image_lo_, std::as_bytes(std::span(image.begin(), image.size())));
+  auto written =
+      body_.memory().write(image_lo_, std::as_bytes(std::span(image.begin(), image.size())));
   return written ? Outcome{} : fail(written.error());
 }
 

@@ -21,7 +21,8 @@ namespace {
 constexpr int kUsage = 2;
 constexpr const char* kHelp =
     "usage: om-guest --home ADDRESS:PORT --node NAME\n"
-    "Keeps one guest process on this node. Started by om-migrator, with the keys of the session as one JSON\n"
+    "Keeps one guest process on this node. Started by om-migrator, with the keys of the session as "
+    "one JSON\n"
     "line on standard input; not meant to be run by hand.\n";
 
 struct Keys {
@@ -39,7 +40,8 @@ Result<Keys> read_keys() {
   }
   const Json line = OM_TRY(parse_json_line(lines.pop()));
   Keys keys;
-  const std::pair<const char*, uint8_t*> fields[] = {{"session", keys.session}, {"token", keys.token}};
+  const std::pair<const char*, uint8_t*> fields[] = {{"session", keys.session},
+                                                     {"token", keys.token}};
   for (const auto& [name, to] : fields) {
     const std::string text = OM_TRY(json_string(line, name, 64));
     const std::string bytes = OM_TRY(from_hex(text, 16));
@@ -115,7 +117,7 @@ int main(int argc, char** argv) {
     Keeper keeper(io, options->home, keys->session, keys->token, *launcher);
     keeper.run();
   });
-  KJ_IF_MAYBE(exception, failed) {
+  KJ_IF_MAYBE (exception, failed) {
     om::log_error("main", "{}", exception->getDescription().cStr());
     return 1;
   }

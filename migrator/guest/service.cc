@@ -16,7 +16,8 @@ int64_t now_ns(clockid_t clock) {
 
 uint64_t cpu_ns(pid_t pid) {
   clockid_t clock;
-  return pid > 0 && ::clock_getcpuclockid(pid, &clock) == 0 ? static_cast<uint64_t>(now_ns(clock)) : 0;
+  return pid > 0 && ::clock_getcpuclockid(pid, &clock) == 0 ? static_cast<uint64_t>(now_ns(clock))
+                                                            : 0;
 }
 
 }  // namespace
@@ -121,7 +122,8 @@ kj::Promise<void> KeeperService::cut(CutContext context) {
 }
 
 kj::Promise<void> KeeperService::bodyEnds(BodyEndsContext context) {
-  return keeper_.body_.ended().then([context](std::string how) mutable { context.getResults().setHow(how.c_str()); });
+  return keeper_.body_.ended().then(
+      [context](std::string how) mutable { context.getResults().setHow(how.c_str()); });
 }
 
 }  // namespace om::guest

@@ -5,7 +5,7 @@ this test into a directory of their own) that speak the protocols of docs/ARCHIT
 
     migrator_protocol_test.py --build DIR [unittest arguments]
 
-One file, as all of it needs the stand-ins below and the same cluster around them.
+It is one file, as all of it needs the stand-ins below and the same cluster around them.
 
 The stand-ins read MODE (a file next to them) at every command, so that a test can make them misbehave.
 """

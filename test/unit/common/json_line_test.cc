@@ -19,7 +19,8 @@ TEST_CASE("lines come out whole, however the bytes arrive") {
   for (size_t piece : {size_t{1}, size_t{3}, size_t{100}}) {
     LineSplitter splitter(16);
     std::string bytes = "one\n\ntwo\nrest";
-    for (size_t i = 0; i < bytes.size(); i += piece) REQUIRE(splitter.push(bytes.substr(i, piece)).ok());
+    for (size_t i = 0; i < bytes.size(); i += piece)
+      REQUIRE(splitter.push(bytes.substr(i, piece)).ok());
     CHECK(splitter.pop() == "one");
     CHECK(splitter.pop() == "");
     CHECK(splitter.pop() == "two");
@@ -53,8 +54,12 @@ TEST_CASE("only objects are accepted") {
 }
 
 TEST_CASE("bytes that are not UTF-8 are replaced, not thrown at") {
-  std::string line = to_json_line({{"command", "a\xff" "b"}});
-  CHECK(line == "{\"command\":\"a\xef\xbf\xbd" "b\"}\n");
+  std::string line = to_json_line({{"command",
+                                    "a\xff"
+                                    "b"}});
+  CHECK(line ==
+        "{\"command\":\"a\xef\xbf\xbd"
+        "b\"}\n");
   CHECK(to_json_text({{"a", 1}}) == "{\"a\":1}");
 }
 
@@ -117,8 +122,10 @@ TEST_CASE("answers go there and back") {
 }
 
 TEST_CASE("an answer that is none is an error") {
-  for (const char* text : {"{}", R"({"ok":1})", R"({"ok":false})", R"({"ok":false,"exit":0,"code":"A","message":"b"})",
-                           R"({"ok":false,"exit":300,"code":"A","message":"b"})", R"({"ok":false,"exit":6,"code":7,"message":"b"})"}) {
+  for (const char* text :
+       {"{}", R"({"ok":1})", R"({"ok":false})", R"({"ok":false,"exit":0,"code":"A","message":"b"})",
+        R"({"ok":false,"exit":300,"code":"A","message":"b"})",
+        R"({"ok":false,"exit":6,"code":7,"message":"b"})"}) {
     CAPTURE(text);
     CHECK_FALSE(parse_answer(parse(text)).ok());
   }

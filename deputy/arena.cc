@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// libom's own memory in a process that is about to leave: where it lies, which slot is whose, what only the
+// threads themselves can tell. Part of a departure (depart.cc); all threads are stopped, nothing of the program
+// is changed.
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <algorithm>
+#include "common/cpu_features.h"
+#include "common/log.h"
+#include "common/preflight.h"
+#include "common/proc/process.h"
+#include "common/proc/smaps.h"
+#include "common/proc/stat.h"
+#include "common/proc/status.h"
+#include "deputy/frames.h"
+#include "deputy/host.h"
+#include "deputy/mover.h"
+#include "deputy/text.h"
+#include "gen/syscalls_desc.h"
+
+namespace om::deputy {
+
+bool Mover::is_in_arena(const StoppedThread& t) const {
+  return home_.arena != 0 && t.regs.rsp >= home_.arena &&
+         t.regs.rsp < home_.arena + arena_bytes(home_.nslots);
+}
+
+// A thread that still completes a transfer which it began away keeps its slot, where its executor runs; the
+// others go around it. Slots are numbered without gaps.
+Step Mover::place_threads(StoppedProcess& stop) {
+  auto& threads = stop.threads();
+  for (size_t i = 0; i < threads.size(); i++) {
+    if (!is_in_arena(threads[i])) continue;
+    const uint32_t slot = slot_of(threads[i]);
+    if (slot == i) continue;
+    const bool free =
+        slot < threads.size() && !(is_in_arena(threads[slot]) && slot_of(threads[slot]) == slot);
+    if (!free)
+      return refuse(ReasonCode::kInCall, "thread {} completes a transfer that it began away",
+                    threads[i].tid);
+    std::swap(threads[i], threads[slot]);
+    i = static_cast<size_t>(-1);  // what was swapped here may have to go elsewhere, too
+  }
+  return Done{};
+}
+
+// The program's state of such a thread is in its frame, its call in its slot.
+Verdict<ThreadPlan> Mover::plan_late(const StoppedThread& t, const HomeThread& h) {
+  const auto rax = static_cast<int64_t>(t.regs.rax);
+  const bool waits = t.in_call() && t.regs.rip >= target_->image_lo() &&
+                     t.regs.rip < target_->image_hi() &&
+                     (rax == -EINTR || (rax <= -512 && rax >= -516));
+  if (h.late == 0 || h.phase != kExecCall || !waits) {
+    return refuse(ReasonCode::kInCall, "thread {} completes a transfer that it began away", t.tid);
+  }
+  const ResumeFrame frame =
+      OM_MUST(target_->memory.get<ResumeFrame>(slot_address(arena_, slot_of(t)) + kSlotFrame));
+  ThreadPlan plan;
+  ThreadState& s = plan.state;
+  s.tid = t.inner_tid;
+  s.kind = kThreadWaiting;
+  s.nr = h.call.nr;
+  std::copy(std::begin(h.call.program_args), std::end(h.call.program_args), s.args);
+  s.seq = 1;
+  std::copy(std::begin(frame.gpr), std::end(frame.gpr), s.regs);
+  s.fs_base = t.regs.fs_base;
+  s.sigmask = frame.sigmask;
+  s.robust_head = t.robust_head;
+  s.robust_size = t.robust_size;
+  s.rseq_address = t.rseq.address;
+  s.rseq_size = t.rseq.size;
+  s.rseq_signature = t.rseq.signature;
+  plan.at_home = AtHome::kLate;
+  return plan;
+}
+
+// libom's memory in the process: reserved once, slots made accessible as they are needed.
+Step Mover::set_up_arena(StoppedProcess& stop) {
+  StoppedThread& t = stop.threads().front();
+  const bool late = plans_.front().at_home == AtHome::kLate;
+  const ResumeFrame aid = late ? executor_frame(t) : frame_of(plans_.front().resume, t.sigmask);
+  OM_MUST_VOID(target_->memory.put(target_->anchor.first_aid + offsetof(FirstAid, frame), aid));
+  auto must = [](Result<int64_t> r, const char* what) -> Step {
+    if (!r) return internal(r.error());
+    if (*r < 0 && *r > -4096) return internal(Error{static_cast<int>(-*r), what});
+    return Done{};
+  };
+  const auto count = static_cast<uint32_t>(plans_.size());
+  if (home_.arena == 0) {
+    // There is no stack of ours yet: a bare call needs none.
+    auto r = stop.first_call(
+        t, *target_, SYS_mmap,
+        {arena_, arena_bytes(home_.nslots), PROT_NONE,
+         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, ~0ull, 0});
+    OM_STEP(must(r, "reserve libom's memory"));
+    if (static_cast<uint64_t>(*r) != arena_)
+      return refuse(ReasonCode::kInternal, "the place for libom's memory was taken");
+    home_.arena = arena_;
+    home_.slots_ready = 0;
+    OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, arena), arena_));
+    OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, nslots), home_.nslots));
+    OM_STEP(must(stop.first_call(t, *target_, SYS_mprotect,
+                                 {arena_ + kControlPlan, kControlPlanSize, PROT_READ | PROT_WRITE}),
+                 "mprotect"));
+  }
+  while (home_.slots_ready < count) {
+    OM_STEP(must(stop.first_call(t, *target_, SYS_mprotect,
+                                 {slot_address(arena_, home_.slots_ready) + kSlotGuard,
+                                  kSlotSize - kSlotGuard, PROT_READ | PROT_WRITE}),
+                 "mprotect"));
+    home_.slots_ready++;
+  }
+  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, slots_ready), home_.slots_ready));
+  // Slots of threads to come count their calls anew, as the body does.
+  for (uint32_t i = count; i < home_.slots_ready; i++) {
+    HomeThread h{};
+    h.slot = i;
+    h.channel_fd = -1;
+    OM_MUST_VOID(target_->put_thread(arena_, i, h));
+  }
+  return Done{};
+}
+
+// Timers that count CPU time would count the twins' only, which use next to none.
+Step Mover::ask_cpu_timers(StoppedProcess& stop, StoppedThread& t, uint64_t stack,
+                           uint64_t scratch) {
+  for (const int which : {ITIMER_VIRTUAL, ITIMER_PROF}) {
+    itimerval left{};
+    const auto got = OM_MUST(
+        stop.call(t, *target_, stack, SYS_getitimer, {static_cast<uint64_t>(which), scratch}));
+    OM_MUST_VOID(target_->memory.read(scratch, std::as_writable_bytes(std::span(&left, 1))));
+    if (got == 0 && (left.it_value.tv_sec != 0 || left.it_value.tv_usec != 0)) {
+      return refuse(ReasonCode::kCpuTimer, "{}",
+                    which == ITIMER_PROF ? "ITIMER_PROF" : "ITIMER_VIRTUAL");
+    }
+  }
+  // Not there without CONFIG_CHECKPOINT_RESTORE.
+  if (auto timers = proc::read_cpu_timers(pid_); timers && *timers > 0) {
+    return refuse(ReasonCode::kCpuTimer, "timer_create");
+  }
+  return Done{};
+}
+
+// Descriptor numbers for libom: together, as high as the hard limit allows, none of them the program's.
+Step Mover::choose_descriptors() {
+  auto nofile = OM_MUST(proc::read_limit(pid_, RLIMIT_NOFILE));
+  const auto fds = OM_MUST(proc::list_fds(pid_));
+  const auto first = find_descriptors(fds, nofile.rlim_max, home_.nslots + 1);
+  if (!first)
+    return refuse(ReasonCode::kFdLimit, "{} numbers in a row are needed", home_.nslots + 1);
+  fd_base_ = *first;
+  return Done{};
+}
+
+// What only a thread itself can tell: alternate stack, clear_child_tid. Also writes the slots.
+Step Mover::ask_threads(StoppedProcess& stop) {
+  const auto leader = proc::read_status(pid_);
+  inner_pid_ = leader && !leader->ns_pids.empty() ? leader->ns_pids.back() : pid_;
+  for (uint32_t i = 0; i < plans_.size(); i++) {
+    StoppedThread& t = stop.threads()[i];
+    ThreadPlan& plan = plans_[i];
+    const uint64_t slot = slot_address(arena_, i), scratch = slot + kScratch,
+                   stack = stack_of(t, i);
+
+    // First the frame, so that the thread finds its way should we die between two steps.
+    const bool late = plan.at_home == AtHome::kLate;
+    HomeThread h{};
+    if (late) h = OM_MUST(target_->thread(arena_, i));
+    h.state = kSlotUsed;
+    h.slot = i;
+    h.tid = plan.state.tid;
+    h.channel_fd = -1;
+    h.rseq_address = plan.state.rseq_address;
+    h.rseq_size = plan.state.rseq_size;
+    h.rseq_signature = plan.state.rseq_signature;
+    // (A late thread's executor goes on: it resumes the program itself.)
+    h.frame_valid = late ? kFrameExecutor : kFrameProgram;
+    if (late) {
+      OM_MUST_VOID(target_->memory.put(slot + kSlotExecFrame, executor_frame(t)));
+    } else {
+      ResumeFrame frame = frame_of(plan.resume, plan.state.sigmask);
+      frame.pad[kFrameRewound] =
+          plan.at_home == AtHome::kRestart || plan.at_home == AtHome::kReissue;
+      frame.pad[kFrameWaits] = plan.state.kind == kThreadWaiting;
+      frame.pad[kFrameNr] = plan.state.nr;
+      std::copy(std::begin(plan.state.args), std::end(plan.state.args), frame.pad + kFrameArgs);
+      OM_MUST_VOID(target_->memory.put(slot + kSlotFrame, frame));
+      OM_MUST_VOID(target_->memory.write(slot + kSlotFrame + kFrameXsave, t.xstate));
+    }
+    OM_MUST_VOID(target_->put_thread(arena_, i, h));
+
+    struct {
+      uint64_t sp;
+      int32_t flags, pad;
+      uint64_t size;
+      uint64_t ctid;
+    } answer{};
+    auto got = OM_MUST(stop.call(t, *target_, stack, SYS_sigaltstack, {0, scratch}));
+    if (got != 0) return refuse(ReasonCode::kInternal, "sigaltstack in thread {}: {}", t.tid, got);
+    got = OM_MUST(
+        stop.call(t, *target_, stack, SYS_prctl, {PR_GET_TID_ADDRESS, scratch + 24, 0, 0, 0}));
+    OM_MUST_VOID(target_->memory.read(scratch, std::as_writable_bytes(std::span(&answer, 1))));
+    plan.state.ctid = got == 0 ? answer.ctid : 0;
+    if (!late) {
+      OM_MUST_VOID(target_->memory.put(
+          slot + kSlotFrame + offsetof(ResumeFrame, pad) + kFrameCtid * sizeof(uint64_t),
+          plan.state.ctid));
+    }
+    if (i == 0) OM_STEP(ask_cpu_timers(stop, t, stack, scratch));
+    if (i == 0)
+      brk_now_ = static_cast<uint64_t>(OM_MUST(stop.call(t, *target_, stack, SYS_brk, {0})));
+    constexpr int32_t kDisable = 2, kAutodisarm = static_cast<int32_t>(1u << 31);
+    if (!(answer.flags & kDisable)) {
+      plan.state.altstack[0] = answer.sp;
+      plan.state.altstack[1] = static_cast<uint32_t>(answer.flags & kAutodisarm);
+      plan.state.altstack[2] = answer.size;
+    }
+    h.altstack[0] = plan.state.altstack[0];
+    h.altstack[1] = plan.state.altstack[2] != 0 ? plan.state.altstack[1] : kDisable;
+    h.altstack[2] = plan.state.altstack[2];
+    OM_MUST_VOID(target_->put_thread(arena_, i, h));
+  }
+  return Done{};
+}
+
+}  // namespace om::deputy

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The last part of a homecoming, and of a rollback: every thread leaves libom with the registers, the call, the
+// signals and the kernel state that the program's thread has to have.
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <kj/common.h>
+#include <algorithm>
+#include <thread>
+#include "common/bulk.h"
+#include "common/log.h"
+#include "common/proc/process.h"
+#include "common/proc/stat.h"
+#include "deputy/frames.h"
+#include "deputy/host.h"
+#include "deputy/mover.h"
+#include "deputy/text.h"
+#include "gen/syscalls_desc.h"
+#include "libom/abi/away_cpu.h"
+
+namespace om::deputy {
+namespace {
+
+constexpr int64_t kErestartBlock = -516;
+
+void load_regs(const ThreadState& s, user_regs_struct& r) {
+  unsigned long long* const in_order[] = {&r.r8,  &r.r9,  &r.r10, &r.r11, &r.r12, &r.r13,
+                                          &r.r14, &r.r15, &r.rdi, &r.rsi, &r.rbp, &r.rbx,
+                                          &r.rdx, &r.rax, &r.rcx, &r.rsp, &r.rip, &r.eflags};
+  for (size_t i = 0; i < std::size(in_order); i++) *in_order[i] = s.regs[i];
+  r.eflags |= 0x202;
+  r.fs_base = s.fs_base;
+  r.cs = 0x33;
+  r.ss = 0x2b;
+  r.ds = r.es = r.fs = r.gs = 0;
+  r.gs_base = 0;
+}
+
+// Calls that replace the signal mask while they wait: natively restarted when a signal is pending, they call
+// its handler and answer EINTR by themselves.
+bool has_own_mask(uint32_t nr) {
+  return nr == SYS_rt_sigsuspend || nr == SYS_ppoll || nr == SYS_pselect6 ||
+         nr == SYS_epoll_pwait || nr == SYS_epoll_pwait2;
+}
+
+// The remaining time of a reissued call goes where its timeout argument is.
+void shorten(user_regs_struct& r, uint32_t nr, uint64_t deadline_ns) {
+  if (deadline_ns == 0 || (nr != SYS_epoll_wait && nr != SYS_epoll_pwait)) return;
+  const auto now = static_cast<int64_t>(now_ns(CLOCK_MONOTONIC));
+  const int64_t left = std::max<int64_t>(static_cast<int64_t>(deadline_ns) - now, 0);
+  r.r10 = static_cast<uint64_t>((left + 999999) / 1000000);
+}
+
+// A call whose remaining time the program's memory has no place for: libom goes on with it at home.
+bool ends_in_libom(const HomeExec& e, uint32_t nr) {
+  const bool points_at_time =
+      nr == SYS_rt_sigtimedwait || nr == SYS_epoll_pwait2 || nr == SYS_semtimedop;
+  return e.done > 0 || e.exec_nr != e.nr || (points_at_time && e.deadline_ns != 0);
+}
+
+}  // namespace
+
+// One thread's return: what its registers have to be for the program to go on.
+struct Mover::Return {
+  user_regs_struct regs{};
+  uint64_t sigmask = 0;
+  std::vector<SignalRecord> signals;  // caught, not yet delivered: raised again natively
+  bool apply = false;                 // outputs of the kept Return go to memory first
+  bool late = false;                  // stays in libom until its transfer is complete
+};
+
+struct Mover::Item {
+  StoppedThread* thread;
+  const ThreadState* state;
+  const std::vector<std::byte>* xsave;
+  HomeThread home;
+  Return plan;
+  uint64_t stack;
+};
+
+Verdict<Mover::Return> Mover::plan_return(const StoppedThread& t, const HomeThread& h,
+                                          const ThreadState& s) {
+  Return r;
+  r.regs = t.regs;
+  const auto rax = static_cast<int64_t>(t.regs.rax);
+  load_regs(s, r.regs);
+  r.regs.orig_rax = ~0ull;
+  r.sigmask = s.sigmask;
+  // Signals that the body has not been told about, or whose Return it has not got.
+  uint32_t from = h.noted_tail;
+  if (h.call.seq != 0 && s.returned >= h.call.seq) from += h.noted_sent;
+  for (uint32_t i = from; i != h.noted_head && r.signals.size() < kMaxNoted; i++) {
+    r.signals.push_back(h.noted[i % kMaxNoted]);
+  }
+  if (!r.signals.empty()) r.sigmask = r.signals.front().frame_mask;
+
+  const bool waiting = s.kind == kThreadWaiting && s.nr < kNrResume;
+  if (!waiting) return r;
+  const HomeExec& e = h.call;
+  const uint32_t nr = s.nr;
+  auto rewind = [&] {
+    r.regs.rip -= 2;
+    r.regs.rax = nr;
+  };
+  if (e.seq != s.seq)
+    return refuse(ReasonCode::kInternal, "thread {} waits for a call that home does not know",
+                  h.tid);
+  const bool blocked = h.phase == kExecCall;
+  if (!blocked) {
+    if (!e.finished)
+      return refuse(ReasonCode::kInternal, "thread {} waits for a call that is not finished",
+                    h.tid);
+    if (e.ret_flags & kRetRestart) {
+      rewind();
+    } else if (e.ret_flags & kRetEintr) {
+      if (has_own_mask(nr)) {
+        rewind();
+      } else {
+        r.regs.rax = static_cast<uint64_t>(-EINTR);
+      }
+    } else {
+      r.regs.rax = static_cast<uint64_t>(e.result);
+      r.apply = true;
+    }
+    return r;
+  }
+  if (ends_in_libom(e, nr)) {
+    r.late = true;
+    return r;
+  }
+  if (rax == -EINTR) {
+    // The kernel has forgotten how long it had waited: it is issued again with what remains.
+    rewind();
+    shorten(r.regs, nr, e.deadline_ns);
+    return r;
+  }
+  // Restarted by the kernel at the program's own instruction, with the program's own arguments.
+  r.regs.orig_rax = nr;
+  r.regs.rax = static_cast<uint64_t>(rax);
+  if (rax != kErestartBlock && !e.transplanted) {
+    // select and ppoll keep their remaining time in memory that the program has, too.
+    copy_back_times(h, nr);
+  }
+  return r;
+}
+
+// The kernel writes the remaining time of an interrupted select or ppoll to its argument: ours, for a call
+// that the body has made.
+void Mover::copy_back_times(const HomeThread& h, uint32_t nr) {
+  size_t arg = 0;
+  if (nr == SYS_select || nr == SYS_pselect6) arg = 4;
+  if (nr == SYS_ppoll) arg = 2;
+  if (arg == 0 || h.call.program_args[arg] == 0 || h.call.exec_args[arg] == 0) return;
+  std::byte time[16];
+  if (target_->memory.read(h.call.exec_args[arg], time)) {
+    (void)target_->memory.write(h.call.program_args[arg], time);
+  }
+}
+
+Step Mover::restore_threads(StoppedProcess& stop, const std::vector<ThreadState>& states,
+                            const std::vector<std::vector<std::byte>>& xsaves, uint64_t cpu_ns) {
+  std::vector<Item> items;
+  for (auto& t : stop.threads()) {
+    const uint32_t slot = slot_of(t);
+    const HomeThread h = OM_MUST(target_->thread(arena_, slot));
+    auto it = std::find_if(states.begin(), states.end(),
+                           [&](const ThreadState& s) { return s.slot == slot; });
+    if (it == states.end()) {
+      return refuse(ReasonCode::kInternal, "thread {} has no state", t.tid);
+    }
+    const auto index = static_cast<size_t>(it - states.begin());
+    Item item{&t, &states[index], &xsaves[index], h, {}, stack_of(t, slot)};
+    item.plan = OM_STEP(plan_return(t, h, *it));
+    items.push_back(std::move(item));
+  }
+  if (items.size() != states.size())
+    return refuse(ReasonCode::kInternal, "threads of home and body do not match");
+  OM_STEP(fault("return.threads"));
+
+  StoppedThread& first = *items.front().thread;
+  for (Item& item : items) {
+    if (!item.plan.apply) continue;
+    const int64_t fault =
+        OM_STEP(run_remote(stop, first, items.front().stack, kRemoteApply, item.home.slot));
+    if (fault < 0) item.plan.regs.rax = static_cast<uint64_t>(fault);
+  }
+  for (const Item& item : items) {
+    const uint64_t slot = slot_address(arena_, item.home.slot);
+    OM_MUST_VOID(target_->memory.put(slot + kSlotReturn, *item.state));
+    OM_MUST_VOID(target_->memory.write(slot + kSlotFrame + kFrameXsave, *item.xsave));
+  }
+  OM_STEP(fault("return.applied"));
+  if (home_.phase != kHomeReturning) OM_STEP(add_cpu_time(cpu_ns, states));
+  // From here on there is no way back: what fails now is completed by another deputy.
+  home_.phase = kHomeReturning;
+  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, phase), home_.phase));
+  Step left = fault("return.decided");
+  if (left.ok()) left = leave_libom(stop, items);
+  if (!left) {
+    log_error("mover", "process {}: the return has to be completed by another deputy: {}", pid_,
+              left.reason().message());
+    ::_exit(1);
+  }
+  return Done{};
+}
+
+// The program's own dispositions, no descriptor of ours, its signals and registers, while nothing can run.
+Step Mover::leave_libom(StoppedProcess& stop, std::vector<Item>& items) {
+  StoppedThread& first = *items.front().thread;
+  OM_STEP(run_remote(stop, first, items.front().stack, kRemoteRestore, 0));
+  for (Item& item : items) {
+    const ThreadState& s = *item.state;
+    StoppedThread& t = *item.thread;
+    const uint64_t scratch = slot_address(arena_, item.home.slot) + kScratch;
+    struct {
+      uint64_t sp;
+      uint32_t flags, pad;
+      uint64_t size;
+    } altstack{s.altstack[0], s.altstack[2] != 0 ? static_cast<uint32_t>(s.altstack[1]) : 2u, 0,
+               s.altstack[2]};
+    OM_MUST_VOID(target_->memory.put(scratch, altstack));
+    OM_MUST(stop.call(t, *target_, item.stack, SYS_sigaltstack, {scratch, 0}));
+    OM_MUST(stop.call(t, *target_, item.stack, SYS_set_tid_address, {s.ctid}));
+    if (s.robust_size != 0) {
+      OM_MUST(
+          stop.call(t, *target_, item.stack, SYS_set_robust_list, {s.robust_head, s.robust_size}));
+    }
+    if (s.rseq_address != item.home.rseq_address) {
+      if (item.home.rseq_address != 0) {
+        OM_MUST(
+            stop.call(t, *target_, item.stack, SYS_rseq,
+                      {item.home.rseq_address, item.home.rseq_size, 1, item.home.rseq_signature}));
+      }
+      if (s.rseq_address != 0) {
+        OM_MUST(stop.call(t, *target_, item.stack, SYS_rseq,
+                          {s.rseq_address, s.rseq_size, 0, s.rseq_signature}));
+      }
+    }
+    for (const SignalRecord& signal : item.plan.signals) {
+      OM_MUST_VOID(target_->memory.write(scratch, std::as_bytes(std::span(signal.info))));
+      OM_MUST(stop.call(t, *target_, item.stack, SYS_rt_tgsigqueueinfo,
+                        {static_cast<uint64_t>(inner_pid_), static_cast<uint64_t>(item.home.tid),
+                         signal.number, scratch}));
+    }
+    if (!item.plan.signals.empty()) {
+      item.home.noted_tail = item.home.noted_head;
+      item.home.noted_sent = 0;
+      OM_MUST_VOID(target_->put_thread(arena_, item.home.slot, item.home));
+    }
+  }
+  OM_MUST(stop.call(first, *target_, items.front().stack, SYS_close,
+                    {static_cast<uint64_t>(home_.fd_base)}));
+
+  for (Item& item : items) {
+    StoppedThread& t = *item.thread;
+    HomeThread h = item.home;
+    if (item.plan.late) {
+      // Still inside its transfer: the executor ends it and resumes the program by this frame.
+      OM_STEP(leave_late(t, h, item.plan.regs, item.plan.sigmask, *item.xsave));
+      continue;
+    }
+    // The kernel insists on its own size of the area.
+    std::vector<std::byte> area(t.xstate.size());
+    std::copy_n(item.xsave->begin(), std::min(area.size(), item.xsave->size()), area.begin());
+    OM_MUST_VOID(t.tracee.set_xstate(area));
+    // The registers last: those before are libom's, with a frame.
+    OM_MUST_VOID(t.tracee.set_signal_mask(item.plan.sigmask));
+    OM_MUST_VOID(t.tracee.set_regs(item.plan.regs));
+    h.state = kSlotFree;
+    h.frame_valid = kFrameNone;
+    OM_MUST_VOID(target_->put_thread(arena_, h.slot, h));
+    if (&item == &items.front()) OM_STEP(fault("return.leave"));
+  }
+  OM_STEP(fault("return.left"));
+  home_.phase = kHomeNative;
+  home_.hold = 0;
+  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, phase), home_.phase));
+  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, hold), home_.hold));
+  stop.detach();
+  return Done{};
+}
+
+Step Mover::leave_late(StoppedThread& t, HomeThread h, const user_regs_struct& regs,
+                       uint64_t sigmask, const std::vector<std::byte>& xsave) {
+  const uint64_t slot = slot_address(arena_, h.slot);
+  OM_MUST_VOID(target_->memory.put(slot + kSlotFrame, frame_of(regs, sigmask)));
+  OM_MUST_VOID(target_->memory.write(slot + kSlotFrame + kFrameXsave, xsave));
+  h.late = 1;
+  OM_MUST_VOID(target_->put_thread(arena_, h.slot, h));
+  // The program's handlers may run on top of the executor until the transfer is complete.
+  user_regs_struct there = t.regs;
+  there.fs_base = regs.fs_base;
+  OM_MUST_VOID(t.tracee.set_signal_mask(sigmask));
+  OM_MUST_VOID(t.tracee.set_regs(there));
+  return Done{};
+}
+
+}  // namespace om::deputy
