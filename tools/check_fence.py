@@ -9,8 +9,9 @@ libom.so lives inside programs of strangers, and its pages run in bodies where n
 needs no other library and no symbol but ALLOWED_SYMBOLS, shows none but EXPORTS, has no thread-local
 storage, nothing writable and executable, no relocation but base + offset. It leaves the vector registers
 alone, which are the program's, but for saving and restoring all of them. System calls are made in one
-section only, which the filter of a body knows; those in the replacement of the vDSO are meant to be trapped, those of the
-exports are the program's own. Sources name nothing of libc or of the language's run-time library. Exit
+section only, which the filter of a body knows; those in the replacement
+of the vDSO are meant to be trapped, those of the exports
+are the program's own. Sources name nothing of libc or of the language's run-time library. Exit
 status 0, or 1 with one line per mistake.
 """
 
