@@ -70,26 +70,39 @@ compile_hosted() {
 
 # sanitized NAME SANITIZERS SUITES [meson test argument...]: hosted code instrumented, freestanding code and
 # the programs that are moved as ever.
+# Reports of the daemons go to files, as nobody waits for how those end; any report is a failure.
 sanitized() {
-  local name=$1 sanitizers=$2 suites=$3 directory=$OM_BUILD-$1 suite arguments=()
+  local name=$1 sanitizers=$2 suites=$3 directory=$OM_BUILD-$1 suite arguments=() status=0 reports
   shift 3
   readable_by_others || run_in_readable_copy "$name" "$@"
   need_packages build test
-  configure "$directory" "-Db_sanitize=$sanitizers" -Db_lundef=false -Dbench=false -Dmode=release
+  configure "$directory" "-Db_sanitize=$sanitizers" -Db_lundef=false -Dbench=false -Dmode=release \
+    -Dcpp_args=-fno-sanitize-recover=all
   compile_hosted "$directory"
   for suite in $suites; do arguments+=(--suite "$suite"); done
   if (($# > 0)); then arguments=("$@"); fi
-  run_tests "$directory" quick "${arguments[@]}" --timeout-multiplier 3
+  reports=$directory/sanitizer-reports
+  rm -rf "$reports"
+  mkdir -p "$reports"
+  chmod 1777 "$reports"
+  local options=log_path=$reports/report
+  export ASAN_OPTIONS=$options:detect_stack_use_after_return=1:strict_string_checks=1${ASAN_OPTIONS:+:$ASAN_OPTIONS}
+  export UBSAN_OPTIONS=$options:print_stacktrace=1${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}
+  export TSAN_OPTIONS=$options:halt_on_error=1${TSAN_OPTIONS:+:$TSAN_OPTIONS}
+  run_tests "$directory" quick "${arguments[@]}" --timeout-multiplier 3 || status=$?
+  if [[ -n $(ls -A "$reports") ]]; then
+    grep -h -m 1 -E 'ERROR|WARNING|runtime error|SUMMARY' "$reports"/* | sort | uniq -c >&2 || true
+    say "$name: findings in $reports"
+    status=1
+  fi
+  return "$status"
 }
 
 verb_asan() {
-  export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1}
-  export UBSAN_OPTIONS=${UBSAN_OPTIONS:-halt_on_error=1:print_stacktrace=1}
   sanitized asan address,undefined 'unit fuzz cluster' "$@"
 }
 
 verb_tsan() {
-  export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1}
   sanitized tsan thread 'unit cluster' "$@"
 }
 

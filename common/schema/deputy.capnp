@@ -25,6 +25,7 @@ interface Executor @0xb1f6c0de00000001 {
   # flags     bit 0 WAITED: the program waits for the Return.
   #           bit 1 TICKETED: this Call took ticket number `ticket` itself.
   #           bit 2 SIGNALS: the Return may carry signals; with one pending, home answers RESTART at once.
+  #           bits 8-13 BAD: argument 0-5 is a pointer that the body cannot read; home passes a bad one, too.
   # epoch     must equal the epoch of the last COMMIT, else the Call is answered REVOKED, unexecuted.
   # thread    slot number of the calling thread; must be the slot this channel belongs to.
   # sequence  1, 2, 3, ... per thread and epoch. Home executes each sequence once: a repeated one is
@@ -39,8 +40,8 @@ interface Executor @0xb1f6c0de00000001 {
   # flags     bit 0 RESTART: not executed or to be restarted; the program's syscall instruction runs again.
   #           bit 1 EINTR: a handler interrupts the call (result is -EINTR).
   #           bit 2 REVOKED: the epoch is over, this body must end.
-  #           bit 3 HOME: home wants the process back; park.
-  #           bit 4 MORE: a regular file transfer was cut to the piece size, continue it.
+  #           bit 3 HOME: with RESTART: not executed, the process has to come home for it.
+  #           bit 4: not used any more.
   # signals   signalCount records of libom/abi/wire.h SignalRecord, in order of delivery.
   # outs      the memory that the call wrote, laid out as `ins`.
   # aux       home's CLOCK_MONOTONIC in ns when this was sent, 0: not said. Said with calls that may have

@@ -48,7 +48,8 @@ class Run(unittest.TestCase):
         cls.library = cls.dir / "libom.so"
         subprocess.run(["gcc", "-shared", "-x", "c", "/dev/null", "-o", cls.library], check=True)
         cls.om = str(BUILD / "cli" / "om")
-        cls.env = {**os.environ, "OM_PRELOAD": str(cls.library), "OM_CONTROL": str(cls.dir / "none.sock")}
+        cls.env = {**os.environ, "OM_PRELOAD": str(cls.library), "OM_CONTROL": str(cls.dir / "none.sock"),
+                   "PATH": "/usr/local/bin:/usr/bin:/bin"}  # none that this user may not read: execvp would say so
         for name in ("LD_PRELOAD", "GLIBC_TUNABLES", "OM_CPU"):
             cls.env.pop(name, None)
 

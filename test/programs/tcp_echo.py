@@ -32,7 +32,7 @@ class TcpEcho(MovingProgram):
             peer.settimeout(TIMEOUT)
             for step in range(CHUNKS):
                 # So far ahead of the moves that bytes flow during them, but not to the end.
-                run.pace(step - AHEAD, CHUNKS)
+                run.pace(step - AHEAD, CHUNKS - AHEAD)
                 self.exchange(peer, step)
                 if run.mover:
                     time.sleep(0.005)
