@@ -14,7 +14,7 @@ from om_cluster import Cluster
 from om_product import BrokenSetup, remove_work, work_directory
 
 ROUNDS = 11
-CPU_ROUNDS = 101     # short turns: what else runs on a machine comes and goes
+SHORT_ROUNDS = 101  # of a few milliseconds: what else runs on a machine comes between few of them
 REPLY_LIMIT = 120
 
 
@@ -108,23 +108,23 @@ def ratio(above, below):
 
 
 def call(product, rounds):
-    rounds = rounds or ROUNDS
+    rounds = rounds or SHORT_ROUNDS
     before = os.sched_getaffinity(0)
     figures = {'call.pinning': pin(), 'call.rounds': rounds}
     with Away(product) as away:
         ping = away.keep(Asked([str(product.build / 'bench' / 'bench_ping_pong')]))
         away.move('n2')
         # Asked whom, for what, how often in one turn.
-        turns = {'ping': (ping, '{}', 5000), 'empty': (away.moved, 'empty {}', 5000),
-                 'native_call': (away.native, 'empty {}', 200000),
-                 'getpid': (away.moved, 'getpid {}', 50000),
-                 'native_yield': (away.native, 'yield {}', 200000),
-                 'yield': (away.moved, 'yield {}', 50000),
-                 'native_clock': (away.native, 'clock {}', 1000000),
-                 'clock': (away.moved, 'clock {}', 1000000)}
+        turns = {'ping': (ping, '{}', 200), 'empty': (away.moved, 'empty {}', 160),
+                 'native_call': (away.native, 'empty {}', 20000),
+                 'getpid': (away.moved, 'getpid {}', 1600),
+                 'native_yield': (away.native, 'yield {}', 6000),
+                 'yield': (away.moved, 'yield {}', 1200),
+                 'native_clock': (away.native, 'clock {}', 120000),
+                 'clock': (away.moved, 'clock {}', 120000)}
         times = {name: [] for name in turns}
         for who, line, count in turns.values():
-            who(line.format(count // 10))  # caches are warm from here on
+            who(line.format(count))  # caches are warm from here on
         away.check_away()
         for _ in range(rounds):
             for name, (who, line, count) in turns.items():
@@ -143,12 +143,12 @@ def call(product, rounds):
 
 
 def cpu(product, rounds):
-    rounds = rounds or CPU_ROUNDS
+    rounds = rounds or SHORT_ROUNDS
     before = os.sched_getaffinity(0)
     figures = {'cpu.pinning': pin(), 'cpu.rounds': rounds}
     with Away(product) as away:
         away.move('n2')
-        count = max(1, int(2e7 / away.native('cpu 200')))  # 20 ms
+        count = max(1, int(4e6 / away.native('cpu 50')))  # 4 ms
         native, moved = [], []
         away.check_away()
         for turn in range(rounds):

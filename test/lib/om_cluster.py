@@ -5,6 +5,7 @@
 that somebody else started is used through $OM_TEST_CLUSTER (its directory) and never stopped here.
 """
 
+import concurrent.futures
 import dataclasses
 import json
 import os
@@ -13,6 +14,7 @@ import shutil
 import subprocess
 import time
 
+import om_process
 from om_product import BrokenSetup
 
 HOME_NODE = 'n1'
@@ -84,6 +86,14 @@ class Cluster:
                               f'{done.stderr.strip()}')
         return self
 
+    def daemons(self):
+        """Process ids of the nodes' daemons."""
+        try:
+            state = json.loads(pathlib.Path(self.directory, 'cluster.json').read_text(encoding='utf-8'))
+            return [node['pid'] for node in state['nodes'] if 'pid' in node]
+        except (OSError, ValueError, KeyError):
+            return []
+
     def save_logs(self, folder):
         """Copies the daemons' logs, which stop() removes with the cluster, into `folder`."""
         for log in sorted(pathlib.Path(self.directory).glob('n*/log*')):
@@ -104,7 +114,15 @@ class Cluster:
         if not self.owned:
             return ''
         self.owned = False
-        done = self.run('cluster', 'dev', 'stop', '--dir', self.directory)
+        daemons = self.daemons()
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            stopping = pool.submit(self.run, 'cluster', 'dev', 'stop', '--dir', self.directory)
+            while not stopping.done():
+                # `stop` waits until they are not even zombies any more; a subreaper is their parent.
+                for pid in daemons:
+                    om_process.reap_one(pid)
+                time.sleep(0.005)
+            done = stopping.result()
         return '' if done.returncode == 0 else f'exit {done.returncode}: {done.stderr.strip()}'
 
     def __enter__(self):

@@ -90,6 +90,14 @@ def reap():
             return
 
 
+def reap_one(pid):
+    """Takes the exit status of `pid` if it is a child that has ended."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        pass
+
+
 def reap_others(known=()):
     """Takes the exit status of inherited processes that have ended, but not of those in `known`."""
     for pid in children(os.getpid()):

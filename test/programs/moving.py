@@ -344,6 +344,7 @@ def run_test(kind, options):
     missing = [command for command in kind.needs if shutil.which(command) is None]
     if missing:
         raise BrokenSetup(f'not installed: {", ".join(missing)}')
+    om_process.become_subreaper()  # so that the cluster's daemons are reaped at once when it stops
     product = Product(options.build)
     base = work_directory(options.work, kind.name)
     cluster = None
