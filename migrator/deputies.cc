@@ -59,8 +59,9 @@ DeputyLink::Handlers Deputies::link_handlers(pid_t pid) {
     DeputyLink::State state = entry.link->state();
     bool arrived = state != DeputyLink::State::kMoving && state != entry.last_state;
     entry.adoptions = 0;
+    entry.silent = false;
     entry.last_state = state;
-    if (arrived) children_.set_at(entry.deputy, state == DeputyLink::State::kAway ? entry.link->at() : "");
+    if (state != DeputyLink::State::kMoving) children_.set_at(entry.deputy, state == DeputyLink::State::kAway ? entry.link->at() : "");
     log_debug("deputy", "process {} is {} at {}", pid, state_name(state), entry.link->at());
     if (arrived && state == DeputyLink::State::kHome) {
       events_.add({"home", pid, entry.link->at(), "", "runs at home"});
@@ -127,6 +128,11 @@ bool Deputies::adopt(const ProcessInfo& process, pid_t deputy_pid, std::unique_p
   entry.deputy = *deputy;
   entry.link = std::make_unique<DeputyLink>(std::move(stream), settings_.node, link_handlers(pid));
   // What an earlier daemon wrote down holds until the deputy says where the process is.
+  if (std::string before = at(process.id); before != settings_.node) {
+    entry.link->set_place(before, DeputyLink::State::kAway);
+    entry.last_state = DeputyLink::State::kAway;
+  }
+  entry.silent = true;
   if (children_.entries().count(entry.deputy) == 0) children_.add(entry.deputy, {"deputy", pid, ""});
   entries_.insert_or_assign(pid, std::move(entry));
   return true;
@@ -232,7 +238,7 @@ bool Deputies::ending(const ProcessId& process) const {
 
 bool Deputies::detached(const ProcessId& process) const {
   const Entry* entry = entry_of(process);
-  return entry != nullptr ? entry->again != nullptr : children_.deputy_of(process.pid) != nullptr;
+  return entry != nullptr ? entry->silent || entry->again != nullptr : children_.deputy_of(process.pid) != nullptr;
 }
 
 std::string Deputies::at(const ProcessId& process) const {

@@ -52,8 +52,8 @@ class Deputies {
   std::optional<DeputyStats> stats(const ProcessId& process) const;
   // The process's deputy has closed its socket and is about to exit; on_gone follows.
   bool ending(const ProcessId& process) const;
-  // Its deputy is not there at the moment and is expected: an earlier daemon's that has not come back to us (yet),
-  // or one that is about to adopt the process.
+  // Its deputy is not there at the moment and is expected: an earlier daemon's that has not come back to us (yet)
+  // or has not said where the process is, or one that is about to adopt the process.
   bool detached(const ProcessId& process) const;
   // Processes that have a deputy or had one that was lost; ascending.
   std::vector<ProcessId> processes() const;
@@ -66,6 +66,7 @@ class Deputies {
     ProcessId deputy;
     std::unique_ptr<Child> child;      // null: adopted
     std::unique_ptr<DeputyLink> link;
+    bool silent = false;               // it came back by itself and has not said yet where the process is
     bool closed = false;               // the link's socket has ended
     std::string exit_text;             // child: how it ended, empty while it runs
     bool exit_clean = false;

@@ -24,6 +24,11 @@ import threading
 import time
 import unittest
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+
+import om_process  # noqa: E402
+from om_cluster import daemons_of  # noqa: E402
+
 PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
 RECORD_KEYS = {"pid", "from", "to", "mode", "freeze_ms", "total_ms", "bytes_raw", "bytes_wire", "pages",
                "threads", "result", "code", "message", "moved"}
@@ -228,8 +233,9 @@ class Cluster(unittest.TestCase):
         self.env["OM_CONTROL"] = str(self.cluster / "n1" / "control.sock")
 
     def stop(self):
-        done = subprocess.run([self.om_path, "cluster", "dev", "stop", "--dir", self.cluster], env=self.env,
-                              timeout=120)
+        with om_process.reaping(daemons_of(self.cluster)):
+            done = subprocess.run([self.om_path, "cluster", "dev", "stop", "--dir", self.cluster], env=self.env,
+                                  timeout=120)
         if done.returncode == 0:
             shutil.rmtree(self.dir)
         else:
@@ -247,8 +253,10 @@ class Cluster(unittest.TestCase):
 
     def om(self, *arguments, **more):
         more.setdefault("env", self.env)
-        return subprocess.run([self.om_path, *map(str, arguments)], stdin=subprocess.DEVNULL, text=True,
-                              capture_output=True, timeout=120, **more)
+        stopped = daemons_of(arguments[-1]) if arguments[:3] == ("cluster", "dev", "stop") else []
+        with om_process.reaping(stopped):
+            return subprocess.run([self.om_path, *map(str, arguments)], stdin=subprocess.DEVNULL, text=True,
+                                  capture_output=True, timeout=120, **more)
 
     def om_json(self, *arguments, code=0, **more):
         done = self.om(*arguments, "--json", **more)
@@ -735,5 +743,6 @@ if __name__ == "__main__":
     parser.add_argument("--build", type=pathlib.Path, required=True)
     known, rest = parser.parse_known_args()
     Cluster.build = known.build.resolve()
+    om_process.become_subreaper()
     del Cluster  # a base, not a test
     unittest.main(argv=[sys.argv[0], *rest])

@@ -5,7 +5,6 @@
 that somebody else started is used through $OM_TEST_CLUSTER (its directory) and never stopped here.
 """
 
-import concurrent.futures
 import dataclasses
 import json
 import os
@@ -55,6 +54,15 @@ class Move:
         return text
 
 
+def daemons_of(directory):
+    """Process ids of the daemons that the cluster in `directory` names."""
+    try:
+        state = json.loads(pathlib.Path(directory, 'cluster.json').read_text(encoding='utf-8'))
+        return [node['pid'] for node in state['nodes'] if 'pid' in node]
+    except (OSError, ValueError, KeyError):
+        return []
+
+
 class Cluster:
     def __init__(self, product, directory, nodes=3, extra=()):
         self.product = product
@@ -86,14 +94,6 @@ class Cluster:
                               f'{done.stderr.strip()}')
         return self
 
-    def daemons(self):
-        """Process ids of the nodes' daemons."""
-        try:
-            state = json.loads(pathlib.Path(self.directory, 'cluster.json').read_text(encoding='utf-8'))
-            return [node['pid'] for node in state['nodes'] if 'pid' in node]
-        except (OSError, ValueError, KeyError):
-            return []
-
     def save_logs(self, folder):
         """Copies the daemons' logs, which stop() removes with the cluster, into `folder`."""
         for log in sorted(pathlib.Path(self.directory).glob('n*/log*')):
@@ -114,15 +114,8 @@ class Cluster:
         if not self.owned:
             return ''
         self.owned = False
-        daemons = self.daemons()
-        with concurrent.futures.ThreadPoolExecutor() as pool:
-            stopping = pool.submit(self.run, 'cluster', 'dev', 'stop', '--dir', self.directory)
-            while not stopping.done():
-                # `stop` waits until they are not even zombies any more; a subreaper is their parent.
-                for pid in daemons:
-                    om_process.reap_one(pid)
-                time.sleep(0.005)
-            done = stopping.result()
+        with om_process.reaping(daemons_of(self.directory)):
+            done = self.run('cluster', 'dev', 'stop', '--dir', self.directory)
         return '' if done.returncode == 0 else f'exit {done.returncode}: {done.stderr.strip()}'
 
     def __enter__(self):

@@ -5,10 +5,12 @@ The process that runs a case is a subreaper (become_subreaper), so everything th
 test leaves behind stays its descendant and can be named by id.
 """
 
+import contextlib
 import ctypes
 import os
 import pathlib
 import signal
+import threading
 import time
 
 PR_SET_PDEATHSIG = 1
@@ -90,12 +92,28 @@ def reap():
             return
 
 
-def reap_one(pid):
-    """Takes the exit status of `pid` if it is a child that has ended."""
+@contextlib.contextmanager
+def reaping(pids):
+    """Takes the exit status of those of `pids` that are children as soon as they end, for as long as it is open.
+
+    `om cluster dev stop` waits until the daemons are not even zombies any more; a subreaper is their parent.
+    """
+    over = threading.Event()
+
+    def reap_them():
+        while not over.wait(0.005):
+            for pid in pids:
+                try:
+                    os.waitpid(pid, os.WNOHANG)
+                except ChildProcessError:
+                    pass
+    thread = threading.Thread(target=reap_them, daemon=True)
+    thread.start()
     try:
-        os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        pass
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def reap_others(known=()):
