@@ -33,7 +33,8 @@ int64_t used_ns(int who) {
   rusage usage;
   getrusage(who, &usage);
   return ((usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * int64_t{1000000} +
-          usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000;
+          usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) *
+         1000;
 }
 
 int64_t cpu_ns() { return used_ns(RUSAGE_SELF) + used_ns(RUSAGE_CHILDREN); }

@@ -18,7 +18,8 @@ int check(const CheckArguments& arguments) {
   const char* path = ::getenv("PATH");
   auto report_of = preflight_command(arguments.command, path == nullptr ? "" : path);
   if (!report_of) {
-    return report({ExitCode::kFailure, "", fmt::format("{}: {}", arguments.command.front(), report_of.error().text())});
+    return report({ExitCode::kFailure, "",
+                   fmt::format("{}: {}", arguments.command.front(), report_of.error().text())});
   }
   std::vector<ReasonText> reasons = reason_texts(report_of->reasons);
   int status = reasons.empty() ? 0 : static_cast<int>(ExitCode::kRefused);
@@ -28,7 +29,8 @@ int check(const CheckArguments& arguments) {
     answer["program"] = report_of->path;
     printed = print_json(answer);
   } else if (reasons.empty()) {
-    printed = print_text(fmt::format("{}: nothing known speaks against moving it\n", harmless(report_of->path)));
+    printed = print_text(
+        fmt::format("{}: nothing known speaks against moving it\n", harmless(report_of->path)));
   } else {
     printed = print_text(reasons_human(reasons));
   }

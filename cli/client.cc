@@ -24,13 +24,15 @@ Answer failed(ExitCode exit, std::string code, std::string message) {
 }
 
 Answer no_daemon(const std::string& path, const char* what) {
-  return failed(ExitCode::kUnreachable, "NO_DAEMON", fmt::format("no daemon answers at {}: {}", path, what));
+  return failed(ExitCode::kUnreachable, "NO_DAEMON",
+                fmt::format("no daemon answers at {}: {}", path, what));
 }
 
 // Waits for `events`; false when the time is over.
 bool wait_for(int fd, short events, MonotonicTime deadline) {
   for (;;) {
-    auto left = std::chrono::duration_cast<Milliseconds>(deadline - std::chrono::steady_clock::now());
+    auto left =
+        std::chrono::duration_cast<Milliseconds>(deadline - std::chrono::steady_clock::now());
     pollfd item{fd, events, 0};
     int ready = ::poll(&item, 1, static_cast<int>(std::clamp<int64_t>(left.count(), 0, 1 << 30)));
     if (ready > 0) return true;
@@ -61,14 +63,16 @@ Answer request(const std::string& path, const Json& request, Milliseconds limit)
   LineSplitter splitter(kMaxAnswerBytes);
   while (!splitter.has_line()) {
     if (!wait_for(socket.get(), POLLIN, deadline)) {
-      return failed(ExitCode::kTimeout, "TIMEOUT", fmt::format("the daemon at {} did not answer in time", path));
+      return failed(ExitCode::kTimeout, "TIMEOUT",
+                    fmt::format("the daemon at {} did not answer in time", path));
     }
     std::array<char, 65536> buffer;
     ssize_t n = ::recv(socket.get(), buffer.data(), buffer.size(), 0);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return no_daemon(path, ::strerror(errno));
     if (n == 0) return no_daemon(path, "it closed the connection");
-    if (!splitter.push({buffer.data(), static_cast<size_t>(n)})) return no_daemon(path, "its answer is too long");
+    if (!splitter.push({buffer.data(), static_cast<size_t>(n)}))
+      return no_daemon(path, "its answer is too long");
   }
   auto value = parse_json_line(splitter.pop());
   auto answer = value ? parse_answer(*value) : Result<Answer>(value.error());
@@ -76,6 +80,8 @@ Answer request(const std::string& path, const Json& request, Milliseconds limit)
   return std::move(*answer);
 }
 
-Answer request(const Json& value, Milliseconds limit) { return request(client_control_path(), value, limit); }
+Answer request(const Json& value, Milliseconds limit) {
+  return request(client_control_path(), value, limit);
+}
 
 }  // namespace om::cli

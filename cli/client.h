@@ -12,7 +12,8 @@
 namespace om::cli {
 
 // Blocks up to `limit` for the answer. Codes of its own: NO_DAEMON (exit 3), TIMEOUT (exit 7).
-Answer request(const std::string& control_path, const Json& request, Milliseconds limit = Milliseconds(30000));
+Answer request(const std::string& control_path, const Json& request,
+               Milliseconds limit = Milliseconds(30000));
 
 // The same to the daemon of client_control_path().
 Answer request(const Json& request, Milliseconds limit = Milliseconds(30000));

@@ -35,7 +35,8 @@ struct Launch {
 };
 
 // Between fork and exec: only calls that a child of a one-threaded process may make.
-[[noreturn]] void become_daemon(const Launch& launch, const std::vector<char*>& arguments, const sigset_t& mask) {
+[[noreturn]] void become_daemon(const Launch& launch, const std::vector<char*>& arguments,
+                                const sigset_t& mask) {
   constexpr int kReadyFd = 3;
   ::setsid();
   bool ok = (!launch.network || ::setns(launch.network.get(), CLONE_NEWNET) == 0) &&
@@ -70,13 +71,17 @@ Result<ReadyLine> wait_ready(int fd, pid_t pid, const std::string& log_path) {
   LineSplitter splitter(kMaxRequestBytes);
   MonotonicTime deadline = std::chrono::steady_clock::now() + kReadyLimit;
   while (!splitter.has_line()) {
-    auto left = std::chrono::duration_cast<Milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    auto left =
+        std::chrono::duration_cast<Milliseconds>(deadline - std::chrono::steady_clock::now())
+            .count();
     pollfd item{fd, POLLIN, 0};
     int ready = left <= 0 ? 0 : ::poll(&item, 1, static_cast<int>(left));
     if (ready < 0 && errno == EINTR) continue;
     std::array<char, 4096> buffer;
     ssize_t n = ready <= 0 ? -1 : ::read(fd, buffer.data(), buffer.size());
-    if (n < 0) return plain_error(fmt::format("om-migrator is not ready after {} s", kReadyLimit.count() / 1000));
+    if (n < 0)
+      return plain_error(
+          fmt::format("om-migrator is not ready after {} s", kReadyLimit.count() / 1000));
     if (n == 0) {
       ::waitpid(pid, nullptr, 0);
       return plain_error("om-migrator did not start: " + last_line(log_path));
@@ -91,15 +96,16 @@ Result<ReadyLine> wait_ready(int fd, pid_t pid, const std::string& log_path) {
 
 }  // namespace
 
-Result<ReadyLine> start_daemon(const ClusterState& state, ClusterNode& node, const std::string& program,
-                               const sigset_t& mask) {
+Result<ReadyLine> start_daemon(const ClusterState& state, ClusterNode& node,
+                               const std::string& program, const sigset_t& mask) {
   std::string dir = node_dir(state, node.name);
   std::string log_path = dir + "/log";
   Launch launch;
-  launch.arguments = {program,     "--name",  node.name, "--control", node.control,
-                      "--listen",  node.address, "--peers", state.dir + "/peers",
-                      "--state",   dir,       "--ready-fd", "3"};
-  launch.log = OM_TRY(high(UniqueFd(::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644))));
+  launch.arguments = {program,    "--name",     node.name, "--control",          node.control,
+                      "--listen", node.address, "--peers", state.dir + "/peers", "--state",
+                      dir,        "--ready-fd", "3"};
+  launch.log = OM_TRY(
+      high(UniqueFd(::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644))));
   launch.null = OM_TRY(high(UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC))));
   if (!node.namespace_name.empty()) {
     launch.arguments.insert(launch.arguments.end(), {"--netns-private", kClusterSubnet});
@@ -144,14 +150,16 @@ std::vector<ProcessId> cluster_children(const ClusterState& state) {
     auto stat = proc::read_stat(pid);
     if (!stat) continue;
     bool inside = std::any_of(leaders.begin(), leaders.end(), [&](const ProcessId& leader) {
-      return stat->session == leader.pid && stat->pid != leader.pid && stat->starttime >= leader.start_ticks;
+      return stat->session == leader.pid && stat->pid != leader.pid &&
+             stat->starttime >= leader.start_ticks;
     });
     if (inside) result.push_back(ProcessId{pid, stat->starttime});
   }
   return result;
 }
 
-std::vector<ProcessId> end_processes(const std::vector<ProcessId>& processes, Milliseconds patience) {
+std::vector<ProcessId> end_processes(const std::vector<ProcessId>& processes,
+                                     Milliseconds patience) {
   // A pidfd stays with its process: a pid that is used again meanwhile is not hit.
   std::vector<std::pair<ProcessId, UniqueFd>> open;
   for (const ProcessId& process : processes) {
@@ -164,7 +172,9 @@ std::vector<ProcessId> end_processes(const std::vector<ProcessId>& processes, Mi
     MonotonicTime deadline = std::chrono::steady_clock::now() + patience;
     left.clear();
     for (auto& [process, fd] : open) {
-      auto rest = std::chrono::duration_cast<Milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+      auto rest =
+          std::chrono::duration_cast<Milliseconds>(deadline - std::chrono::steady_clock::now())
+              .count();
       pollfd item{fd.get(), POLLIN, 0};
       while (::poll(&item, 1, static_cast<int>(std::max<int64_t>(rest, 0))) < 0 && errno == EINTR) {
       }
@@ -181,7 +191,8 @@ std::vector<ProcessId> end_processes(const std::vector<ProcessId>& processes, Mi
       auto stat = proc::read_stat(process.pid);
       return stat && stat->starttime == process.start_ticks;
     };
-    while (still_listed() && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(Milliseconds(2));
+    while (still_listed() && std::chrono::steady_clock::now() < deadline)
+      std::this_thread::sleep_for(Milliseconds(2));
   }
   return left;
 }

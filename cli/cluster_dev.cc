@@ -37,7 +37,8 @@ Result<void> make_directory(const std::string& path) {
 
 Result<void> write_peers(const ClusterState& state) {
   std::string text;
-  for (const ClusterNode& node : state.nodes) text += fmt::format("{} {}\n", node.name, node.address);
+  for (const ClusterNode& node : state.nodes)
+    text += fmt::format("{} {}\n", node.name, node.address);
   std::string path = state.dir + "/peers";
   UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
   if (!file || ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
@@ -62,8 +63,9 @@ Result<void> wait_until_all_meet(const ClusterState& state) {
   for (const ClusterNode& node : state.nodes) {
     while (nodes_up(node) < state.nodes.size()) {
       if (std::chrono::steady_clock::now() > deadline) {
-        return plain_error(fmt::format("node {} does not see all others after {} s; see {}/log", node.name,
-                                       kMeetLimit.count() / 1000, node_dir(state, node.name)));
+        return plain_error(fmt::format("node {} does not see all others after {} s; see {}/log",
+                                       node.name, kMeetLimit.count() / 1000,
+                                       node_dir(state, node.name)));
       }
       // Asked again, as there is nothing to wait on: the peers dial each other within a second.
       std::this_thread::sleep_for(Milliseconds(20));
@@ -100,7 +102,8 @@ class SignalsHeld {
   sigset_t before_;
 };
 
-Result<void> build(ClusterState& state, const ClusterArguments& arguments, const SignalsHeld& signals) {
+Result<void> build(ClusterState& state, const ClusterArguments& arguments,
+                   const SignalsHeld& signals) {
   std::string program = OM_TRY(find_program("om-migrator"));
   std::string tag = cluster_tag(state.dir);
   if (arguments.netns) state.switch_namespace = namespace_name(tag, "sw");
@@ -114,7 +117,8 @@ Result<void> build(ClusterState& state, const ClusterArguments& arguments, const
   }
   OM_TRY(save_cluster(state));
   if (!state.socket_dir.empty()) {
-    if (::mkdir(state.socket_dir.c_str(), 0755) != 0) return errno_error("create " + state.socket_dir);
+    if (::mkdir(state.socket_dir.c_str(), 0755) != 0)
+      return errno_error("create " + state.socket_dir);
   }
   if (arguments.netns) OM_TRY(make_switch(state.switch_namespace));
   // Nobody knows anybody until all ports are known.
@@ -125,7 +129,8 @@ Result<void> build(ClusterState& state, const ClusterArguments& arguments, const
   for (ClusterNode& node : state.nodes) {
     OM_TRY(signals.check());
     OM_TRY(make_directory(node_dir(state, node.name)));
-    if (arguments.netns) OM_TRY(make_node_namespace(node.namespace_name, state.switch_namespace, ++number));
+    if (arguments.netns)
+      OM_TRY(make_node_namespace(node.namespace_name, state.switch_namespace, ++number));
     auto ready = start_daemon(state, node, program, signals.before());
     if (!ready) return plain_error(fmt::format("node {}: {}", node.name, ready.error().text()));
     node.address = ready->address;
@@ -134,7 +139,8 @@ Result<void> build(ClusterState& state, const ClusterArguments& arguments, const
   OM_TRY(write_peers(state));
   for (const ClusterNode& node : state.nodes) {
     Answer answer = request(node.control, {{"verb", "peers.reload"}}, Milliseconds(5000));
-    if (!answer.ok) return plain_error(fmt::format("node {}: {}", node.name, answer.failure.message));
+    if (!answer.ok)
+      return plain_error(fmt::format("node {}: {}", node.name, answer.failure.message));
   }
   OM_TRY(signals.check());
   return wait_until_all_meet(state);
@@ -144,11 +150,13 @@ Result<void> build(ClusterState& state, const ClusterArguments& arguments, const
 void recall_all(const ClusterState& state) {
   for (const ClusterNode& node : state.nodes) {
     if (!node.daemon || !node.daemon->alive()) continue;
-    Answer answer = request(node.control, {{"verb", "recall"}, {"timeout_ms", kRecallLimit.count()}},
-                            kRecallLimit + Milliseconds(2000));
+    Answer answer =
+        request(node.control, {{"verb", "recall"}, {"timeout_ms", kRecallLimit.count()}},
+                kRecallLimit + Milliseconds(2000));
     if (!answer.ok || !answer.data.contains("failed")) continue;
     for (const Json& item : answer.data["failed"]) {
-      if (json_string_or(item, "code", 64, "").value_or("") == "NO_SUCH_PROCESS") continue;  // it has ended
+      if (json_string_or(item, "code", 64, "").value_or("") == "NO_SUCH_PROCESS")
+        continue;  // it has ended
       complain(fmt::format("process {} could not be brought home: {}",
                            json_int_or(item, "pid", 0, INT32_MAX, 0).value_or(0),
                            json_string_or(item, "message", 4096, "").value_or("")));
@@ -166,8 +174,10 @@ Result<void> tear_down(const ClusterState& state) {
   }
   std::vector<ProcessId> left = end_processes(daemons, kEndPatience);
   // After the daemons, which could start more.
-  for (const ProcessId& process : end_processes(cluster_children(state), kEndPatience)) left.push_back(process);
-  for (const ProcessId& process : left) result = plain_error(fmt::format("process {} does not end", process.pid));
+  for (const ProcessId& process : end_processes(cluster_children(state), kEndPatience))
+    left.push_back(process);
+  for (const ProcessId& process : left)
+    result = plain_error(fmt::format("process {} does not end", process.pid));
   for (const ClusterNode& node : state.nodes) {
     if (node.namespace_name.empty()) continue;
     auto removed = remove_namespace(node.namespace_name);
@@ -178,7 +188,8 @@ Result<void> tear_down(const ClusterState& state) {
     if (!removed) result = removed.error();
   }
   std::error_code error;
-  for (const ClusterNode& node : state.nodes) std::filesystem::remove_all(node_dir(state, node.name), error);
+  for (const ClusterNode& node : state.nodes)
+    std::filesystem::remove_all(node_dir(state, node.name), error);
   if (!state.socket_dir.empty()) std::filesystem::remove_all(state.socket_dir, error);
   std::filesystem::remove(state.dir + "/peers", error);
   // Last: as long as it is there, stop can be tried again.
@@ -210,8 +221,10 @@ int cluster_dev_start(const ClusterArguments& arguments) {
   if (!lock) return fail(lock.error());
   for (const auto& name : {std::string("cluster.json"), std::string("n1")}) {
     if (::access((*dir + "/" + name).c_str(), F_OK) == 0) {
-      return fail(plain_error(fmt::format("{} holds a cluster already (or what is left of one): om cluster dev "
-                                          "stop --dir {}", *dir, shell_quoted(*dir))));
+      return fail(plain_error(
+          fmt::format("{} holds a cluster already (or what is left of one): om cluster dev "
+                      "stop --dir {}",
+                      *dir, shell_quoted(*dir))));
     }
   }
   auto built = build(state, arguments, signals);
@@ -222,7 +235,8 @@ int cluster_dev_start(const ClusterArguments& arguments) {
     return static_cast<int>(ExitCode::kFailure);
   }
   std::string text;
-  for (const ClusterNode& node : state.nodes) text += fmt::format("{} {}\n", node.name, node.address);
+  for (const ClusterNode& node : state.nodes)
+    text += fmt::format("{} {}\n", node.name, node.address);
   return print_text(text);
 }
 
@@ -246,13 +260,15 @@ int cluster_dev_env(const ClusterArguments& arguments) {
   auto dir = absolute_path(arguments.dir);
   if (!dir) return fail(dir.error());
   auto state = load_cluster(*dir);
-  if (!state) return fail(state.error().err == ENOENT ? plain_error(state.error().what) : state.error());
+  if (!state)
+    return fail(state.error().err == ENOENT ? plain_error(state.error().what) : state.error());
   auto library = find_preload_library();
   if (!library) return fail(library.error());
   for (const ClusterNode& node : state->nodes) {
     if (node.name != arguments.node) continue;
     return print_text(fmt::format("export OM_CONTROL={}\nexport OM_PRELOAD={}\nexport OM_NODE={}\n",
-                                  shell_quoted(node.control), shell_quoted(*library), shell_quoted(node.name)));
+                                  shell_quoted(node.control), shell_quoted(*library),
+                                  shell_quoted(node.name)));
   }
   return report({ExitCode::kNotFound, "NO_SUCH_NODE",
                  fmt::format("there is no node {} in {}", arguments.node, *dir)});

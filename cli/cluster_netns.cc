@@ -27,7 +27,8 @@ Result<void> run_tool(const std::vector<std::string>& command) {
   UniqueFd read_end(ends[0]);
   UniqueFd write_end(ends[1]);
   std::vector<char*> arguments;
-  for (const std::string& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
+  for (const std::string& argument : command)
+    arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
@@ -60,13 +61,15 @@ Result<void> make_switch(const std::string& name) {
   return run_tool({"ip", "-n", name, "link", "set", "br0", "up"});
 }
 
-Result<void> make_node_namespace(const std::string& name, const std::string& switch_namespace, int number) {
+Result<void> make_node_namespace(const std::string& name, const std::string& switch_namespace,
+                                 int number) {
   std::string port = fmt::format("p{}", number);
   OM_TRY(run_tool({"ip", "netns", "add", name}));
-  OM_TRY(run_tool({"ip", "-n", name, "link", "add", "eth0", "type", "veth", "peer", "name", port, "netns",
-                   switch_namespace}));
+  OM_TRY(run_tool({"ip", "-n", name, "link", "add", "eth0", "type", "veth", "peer", "name", port,
+                   "netns", switch_namespace}));
   OM_TRY(run_tool({"ip", "-n", switch_namespace, "link", "set", port, "master", "br0", "up"}));
-  OM_TRY(run_tool({"ip", "-n", name, "address", "add", namespace_address(number) + "/24", "dev", "eth0"}));
+  OM_TRY(run_tool(
+      {"ip", "-n", name, "address", "add", namespace_address(number) + "/24", "dev", "eth0"}));
   OM_TRY(run_tool({"ip", "-n", name, "link", "set", "lo", "up"}));
   return run_tool({"ip", "-n", name, "link", "set", "eth0", "up"});
 }

@@ -21,7 +21,8 @@ std::string namespace_name(const std::string& tag, const std::string& node);
 std::string namespace_address(int number);
 
 Result<void> make_switch(const std::string& switch_namespace);
-Result<void> make_node_namespace(const std::string& name, const std::string& switch_namespace, int number);
+Result<void> make_node_namespace(const std::string& name, const std::string& switch_namespace,
+                                 int number);
 // A namespace that is not there is no error.
 Result<void> remove_namespace(const std::string& name);
 

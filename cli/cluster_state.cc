@@ -17,7 +17,9 @@ namespace om::cli {
 namespace {
 
 Json node_json(const ClusterNode& node) {
-  Json value{{"name", node.name}, {"address", node.address}, {"control", node.control},
+  Json value{{"name", node.name},
+             {"address", node.address},
+             {"control", node.control},
              {"namespace", node.namespace_name}};
   if (node.daemon) {
     value["pid"] = node.daemon->pid;
@@ -60,7 +62,9 @@ std::string cluster_tag(const std::string& absolute_dir) {
   return fmt::format("{:08x}", hash);
 }
 
-std::string node_dir(const ClusterState& state, const std::string& node) { return state.dir + "/" + node; }
+std::string node_dir(const ClusterState& state, const std::string& node) {
+  return state.dir + "/" + node;
+}
 
 std::string state_file(const std::string& dir) { return dir + "/cluster.json"; }
 
@@ -90,7 +94,8 @@ Result<void> save_cluster(const ClusterState& state) {
 
 Result<ClusterState> load_cluster(const std::string& absolute_dir) {
   std::string path = state_file(absolute_dir);
-  if (::access(path.c_str(), F_OK) != 0) return Error{ENOENT, "there is no cluster in " + absolute_dir};
+  if (::access(path.c_str(), F_OK) != 0)
+    return Error{ENOENT, "there is no cluster in " + absolute_dir};
   Json value = OM_TRY(parse_json_line(OM_TRY(proc::read_text(path))));
   ClusterState state;
   state.dir = absolute_dir;

@@ -16,16 +16,17 @@ namespace om::cli {
 
 struct ClusterNode {
   std::string name;
-  std::string address;       // with port once it is up
+  std::string address;  // with port once it is up
   std::string control;
   std::string namespace_name;  // of the network, empty without --netns
   std::optional<ProcessId> daemon;
 };
 
 struct ClusterState {
-  std::string dir;           // absolute
-  bool made_dir = false;     // stop removes it again
-  std::string socket_dir;    // other place for control sockets if D is too long for them; stop removes it
+  std::string dir;        // absolute
+  bool made_dir = false;  // stop removes it again
+  std::string
+      socket_dir;  // other place for control sockets if D is too long for them; stop removes it
   std::string switch_namespace;  // holds the bridge; empty without --netns
   std::vector<ClusterNode> nodes;
 };

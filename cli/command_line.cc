@@ -13,7 +13,8 @@ SplitArguments split_arguments(const std::vector<std::string>& arguments) {
   }
   size_t i = 0;
   split.own.push_back(arguments[i++]);
-  while (i < arguments.size() && arguments[i] != "--" && arguments[i].size() > 1 && arguments[i].front() == '-') {
+  while (i < arguments.size() && arguments[i] != "--" && arguments[i].size() > 1 &&
+         arguments[i].front() == '-') {
     bool takes_value = arguments[i] == "--cpu";
     split.own.push_back(arguments[i++]);
     if (takes_value && i < arguments.size()) split.own.push_back(arguments[i++]);

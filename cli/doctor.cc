@@ -39,7 +39,8 @@ int doctor(bool json) {
   } else {
     std::string text;
     for (const Finding& finding : findings) {
-      text += coloured(finding.health) + "  " + finding.check + ": " + harmless(finding.detail) + "\n";
+      text +=
+          coloured(finding.health) + "  " + finding.check + ": " + harmless(finding.detail) + "\n";
       if (!finding.remedy.empty()) text += "      " + finding.remedy + "\n";
     }
     printed = print_text(text);

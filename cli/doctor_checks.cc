@@ -51,7 +51,8 @@ int version_number(std::string_view text) {
   std::string_view minor_text = rest.substr(0, rest.find_first_not_of("0123456789"));
   int major = 0;
   int minor = 0;
-  if (!proc::parse_number(text.substr(0, dot), major) || !proc::parse_number(minor_text, minor)) return 0;
+  if (!proc::parse_number(text.substr(0, dot), major) || !proc::parse_number(minor_text, minor))
+    return 0;
   return major * 1000 + minor;
 }
 
@@ -65,10 +66,12 @@ int try_unshare(int flags) {
 }
 
 Finding probe_userfaultfd() {
-  UniqueFd fd(static_cast<int>(::syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY)));
+  UniqueFd fd(
+      static_cast<int>(::syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY)));
   if (fd) return {"userfaultfd", Health::kOk, "user mode", ""};
   return {"userfaultfd", Health::kWarn, ::strerror(errno),
-          "Pages are sent before the process goes on, which takes longer; use a kernel of 5.11 or later."};
+          "Pages are sent before the process goes on, which takes longer; use a kernel of 5.11 or "
+          "later."};
 }
 
 Finding probe_pagemap_scan() {
@@ -92,10 +95,12 @@ Finding check_cpu() {
   if (!flags) return {"cpu", Health::kFail, flags.error().text(), "This machine is not supported."};
   std::string missing;
   for (const char* needed : {"fsgsbase", "xsave"}) {
-    if (std::find(flags->begin(), flags->end(), needed) == flags->end()) missing += fmt::format(" {}", needed);
+    if (std::find(flags->begin(), flags->end(), needed) == flags->end())
+      missing += fmt::format(" {}", needed);
   }
   if (missing.empty()) return {"cpu", Health::kOk, "fsgsbase and xsave", ""};
-  return {"cpu", Health::kFail, "lacks" + missing, "Processes can neither leave nor come; use another machine."};
+  return {"cpu", Health::kFail, "lacks" + missing,
+          "Processes can neither leave nor come; use another machine."};
 }
 
 Finding check_descriptors() {
@@ -117,9 +122,12 @@ std::string read_line(const char* path) {
 
 std::string_view health_name(Health health) {
   switch (health) {
-    case Health::kOk: return "ok";
-    case Health::kWarn: return "warn";
-    case Health::kFail: return "fail";
+    case Health::kOk:
+      return "ok";
+    case Health::kWarn:
+      return "warn";
+    case Health::kFail:
+      return "fail";
   }
   return "?";
 }
@@ -128,15 +136,18 @@ Finding judge_kernel(std::string_view release) {
   int number = version_number(release);
   std::string detail(release);
   if (number >= 6001) return {"kernel", Health::kOk, detail, ""};
-  if (number >= 5011) return {"kernel", Health::kWarn, detail, "Tested from 6.1 on; some things may be missing."};
-  return {"kernel", Health::kFail, detail, "Kernel 5.11 or later is needed, 6.1 or later recommended."};
+  if (number >= 5011)
+    return {"kernel", Health::kWarn, detail, "Tested from 6.1 on; some things may be missing."};
+  return {"kernel", Health::kFail, detail,
+          "Kernel 5.11 or later is needed, 6.1 or later recommended."};
 }
 
 Finding judge_yama(std::string_view scope, bool root) {
   if (scope.empty()) return {"ptrace", Health::kOk, "no Yama", ""};
   std::string detail = fmt::format("Yama ptrace_scope {}", scope);
   if (scope == "0" || scope == "1") return {"ptrace", Health::kOk, detail, ""};
-  if (scope == "2" && root) return {"ptrace", Health::kWarn, detail, "Only root's processes can leave this node."};
+  if (scope == "2" && root)
+    return {"ptrace", Health::kWarn, detail, "Only root's processes can leave this node."};
   return {"ptrace", Health::kFail, detail,
           "Processes cannot leave this node: set kernel.yama.ptrace_scope to 1 or 0."};
 }
@@ -150,7 +161,8 @@ Finding judge_seccomp(std::string_view actions) {
 
 Finding judge_glibc(std::string_view version) {
   if (version_number(version) >= 2035) return {"glibc", Health::kOk, std::string(version), ""};
-  return {"glibc", Health::kWarn, std::string(version), "Tested with 2.36; older ones may not work."};
+  return {"glibc", Health::kWarn, std::string(version),
+          "Tested with 2.36; older ones may not work."};
 }
 
 std::vector<Finding> check_machine() {
@@ -162,8 +174,9 @@ std::vector<Finding> check_machine() {
           judge_yama(read_line("/proc/sys/kernel/yama/ptrace_scope"), ::geteuid() == 0),
           probe_userfaultfd(),
           probe_pagemap_scan(),
-          probe_namespace("user_namespace", CLONE_NEWUSER | CLONE_NEWPID,
-                          "Guests are confined by seccomp alone, and thread ids inside differ from home's."),
+          probe_namespace(
+              "user_namespace", CLONE_NEWUSER | CLONE_NEWPID,
+              "Guests are confined by seccomp alone, and thread ids inside differ from home's."),
           probe_namespace("time_namespace", CLONE_NEWUSER | CLONE_NEWTIME,
                           "Guests' clocks are corrected in software, some nanoseconds a call."),
           check_descriptors(),
@@ -184,10 +197,11 @@ std::vector<Finding> check_installation() {
                                        "Set OM_PRELOAD to its absolute path."});
   Answer daemon = request({{"verb", "version"}}, Milliseconds(3000));
   if (daemon.ok) {
-    findings.push_back({"daemon", Health::kOk,
-                        fmt::format("node {} at {}", json_string(daemon.data, "name", 64).value_or("?"),
-                                    client_control_path()),
-                        ""});
+    findings.push_back(
+        {"daemon", Health::kOk,
+         fmt::format("node {} at {}", json_string(daemon.data, "name", 64).value_or("?"),
+                     client_control_path()),
+         ""});
   } else {
     findings.push_back({"daemon", Health::kWarn, daemon.failure.message,
                         "Start om-migrator, or set OM_CONTROL to its control socket."});

@@ -20,8 +20,9 @@ namespace {
 sigset_t passed_signals() {
   sigset_t set;
   sigemptyset(&set);
-  for (int signal : {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM, SIGCONT, SIGTSTP, SIGTTIN,
-                     SIGTTOU, SIGURG, SIGXCPU, SIGXFSZ, SIGVTALRM, SIGPROF, SIGWINCH, SIGIO, SIGPWR, SIGCHLD}) {
+  for (int signal : {SIGHUP,    SIGINT,  SIGQUIT,  SIGUSR1, SIGUSR2, SIGALRM, SIGTERM,
+                     SIGCONT,   SIGTSTP, SIGTTIN,  SIGTTOU, SIGURG,  SIGXCPU, SIGXFSZ,
+                     SIGVTALRM, SIGPROF, SIGWINCH, SIGIO,   SIGPWR,  SIGCHLD}) {
     sigaddset(&set, signal);
   }
   for (int signal = SIGRTMIN; signal <= SIGRTMAX; ++signal) sigaddset(&set, signal);
@@ -36,8 +37,9 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
 }
 
 // Between fork and exec; reports errno through `failure`.
-[[noreturn]] void become_job(const std::vector<char*>& arguments, const std::vector<char*>& environment,
-                             const sigset_t& mask, void (*child_handler)(int), pid_t parent, int failure) {
+[[noreturn]] void become_job(const std::vector<char*>& arguments,
+                             const std::vector<char*>& environment, const sigset_t& mask,
+                             void (*child_handler)(int), pid_t parent, int failure) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(128 + SIGKILL);  // it died before the line above
   ::signal(SIGCHLD, child_handler);
@@ -108,7 +110,8 @@ void pass_on(pid_t pid, const siginfo_t& info) {
 
 }  // namespace
 
-JobEnd run_job(const std::vector<std::string>& command, const std::vector<std::string>& environment) {
+JobEnd run_job(const std::vector<std::string>& command,
+               const std::vector<std::string>& environment) {
   JobEnd end;
   std::vector<char*> arguments = pointers(command);
   std::vector<char*> variables = pointers(environment);
@@ -126,7 +129,8 @@ JobEnd run_job(const std::vector<std::string>& command, const std::vector<std::s
   auto* child_handler = ::signal(SIGCHLD, SIG_DFL);
   pid_t parent = ::getpid();
   pid_t pid = ::fork();
-  if (pid == 0) become_job(arguments, variables, original, child_handler, parent, failure_write.get());
+  if (pid == 0)
+    become_job(arguments, variables, original, child_handler, parent, failure_write.get());
   if (pid < 0) {
     end.exec_errno = errno;
     return end;

@@ -19,12 +19,13 @@ namespace om::cli {
 struct JobEnd {
   int exec_errno = 0;  // not 0: the program could not be started
   bool signalled = false;
-  int number = 0;      // exit status or signal
+  int number = 0;  // exit status or signal
   pid_t pid = 0;
 };
 
 // Runs `command` (searched in PATH) with this environment ("NAME=value") and waits until it has ended.
 // Blocks signals; call it once, at the end of main. fork failure is exec_errno too.
-JobEnd run_job(const std::vector<std::string>& command, const std::vector<std::string>& environment);
+JobEnd run_job(const std::vector<std::string>& command,
+               const std::vector<std::string>& environment);
 
 }  // namespace om::cli

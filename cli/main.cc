@@ -41,20 +41,24 @@ CLI::App* verb(CLI::App& app, const char* name, const char* what, const char* ex
 }
 
 void add_process_verbs(CLI::App& app, Arguments& given, Action& action) {
-  CLI::App* sub = verb(app, "migrate", "move a running process to a node, or home",
-                       "  om migrate 4711 n2\n  om migrate 4711 home\n  om migrate --json --timeout 10 4711 n3");
+  CLI::App* sub = verb(
+      app, "migrate", "move a running process to a node, or home",
+      "  om migrate 4711 n2\n  om migrate 4711 home\n  om migrate --json --timeout 10 4711 n3");
   sub->add_option("PID", given.migrate.pid, "the process, or the om run that started it")
       ->required()
       ->check(kPid)
       ->type_name("");
-  sub->add_option("NODE", given.migrate.to, "a node of om nodes, or: home")->required()->type_name("");
+  sub->add_option("NODE", given.migrate.to, "a node of om nodes, or: home")
+      ->required()
+      ->type_name("");
   sub->add_option("--timeout", given.migrate.timeout_s, "seconds to wait (default 60)")
       ->check(CLI::Range(0.001, 86400.0).description(""))
       ->type_name("SECONDS");
   sub->add_flag("--json", given.migrate.json, kJsonHelp);
   sub->callback([&] { action = [&] { return migrate(given.migrate); }; });
 
-  sub = verb(app, "ps", "list the processes of this node, wherever they run", "  om ps\n  om ps --json");
+  sub = verb(app, "ps", "list the processes of this node, wherever they run",
+             "  om ps\n  om ps --json");
   sub->add_flag("--json", given.json, kJsonHelp);
   sub->callback([&] { action = [&] { return ps(given.json); }; });
 
@@ -63,41 +67,49 @@ void add_process_verbs(CLI::App& app, Arguments& given, Action& action) {
   sub->add_flag("--json", given.json, kJsonHelp);
   sub->callback([&] { action = [&] { return where(given.pid, given.json); }; });
 
-  sub = verb(app, "why", "say what speaks against moving a process", "  om why 4711\n  om why --json 4711");
+  sub = verb(app, "why", "say what speaks against moving a process",
+             "  om why 4711\n  om why --json 4711");
   sub->add_option("PID", given.pid, "the process")->required()->check(kPid)->type_name("");
   sub->add_flag("--json", given.json, kJsonHelp);
   sub->callback([&] { action = [&] { return why(given.pid, given.json); }; });
 }
 
 void add_job_verbs(CLI::App& app, Arguments& given, Action& action) {
-  CLI::App* sub = verb(app, "run", "start a program so that it can be moved",
-                       "  om run ./job --its --options\n  om run -- ./job\n  om run --cpu x86-64-v3 -- ./job\n"
-                       "Exit status: the job's own; 128+n if signal n ended it; 125, 126, 127 as env(1).");
+  CLI::App* sub =
+      verb(app, "run", "start a program so that it can be moved",
+           "  om run ./job --its --options\n  om run -- ./job\n  om run --cpu x86-64-v3 -- ./job\n"
+           "Exit status: the job's own; 128+n if signal n ended it; 125, 126, 127 as env(1).");
   sub->add_option("--cpu", given.run.cpu,
                   "use no more than this CPU level, so that the job can go to smaller CPUs: " +
                       om::cpu_baseline_names() + ", host (default)");
   // For the help only: split_arguments() has taken the command away before CLI11 looks.
-  sub->add_option("COMMAND", given.run.command, "the program and its arguments, after -- if in doubt");
+  sub->add_option("COMMAND", given.run.command,
+                  "the program and its arguments, after -- if in doubt");
   sub->callback([&] { action = [&] { return run(given.run); }; });
 
   sub = verb(app, "check", "say before it starts whether a program could be moved",
-             "  om check -- ./job\n  om check --json -- python3 script.py\nExit status: 0 it could, 6 it could not.");
+             "  om check -- ./job\n  om check --json -- python3 script.py\nExit status: 0 it "
+             "could, 6 it could not.");
   sub->add_flag("--json", given.check.json, kJsonHelp);
-  sub->add_option("COMMAND", given.check.command, "the program and its arguments, after -- if in doubt");
+  sub->add_option("COMMAND", given.check.command,
+                  "the program and its arguments, after -- if in doubt");
   sub->callback([&] { action = [&] { return check(given.check); }; });
 }
 
 void add_node_verbs(CLI::App& app, Arguments& given, Action& action) {
-  CLI::App* sub = verb(app, "nodes", "list this node and its peers", "  om nodes\n  om nodes --json");
+  CLI::App* sub =
+      verb(app, "nodes", "list this node and its peers", "  om nodes\n  om nodes --json");
   sub->add_flag("--json", given.json, kJsonHelp);
   sub->callback([&] { action = [&] { return nodes(given.json); }; });
 
-  sub = verb(app, "events", "list what happened lately", "  om events\n  om events 4711\n  om events --json");
+  sub = verb(app, "events", "list what happened lately",
+             "  om events\n  om events 4711\n  om events --json");
   sub->add_option("PID", given.pid, "only about this process")->check(kPid)->type_name("");
   sub->add_flag("--json", given.json, kJsonHelp);
   sub->callback([&] { action = [&] { return events(given.pid, given.json); }; });
 
-  sub = verb(app, "doctor", "say what this machine has and lacks", "  om doctor\n  om doctor --json");
+  sub =
+      verb(app, "doctor", "say what this machine has and lacks", "  om doctor\n  om doctor --json");
   sub->add_flag("--json", given.json, kJsonHelp);
   sub->callback([&] { action = [&] { return doctor(given.json); }; });
 
@@ -108,12 +120,15 @@ void add_node_verbs(CLI::App& app, Arguments& given, Action& action) {
   sub = app.add_subcommand("debug", "aids for tests");
   sub->group("");  // hidden
   sub->add_option("WHAT", given.debug.what, "cut, ... or a verb of the daemon")->required();
-  sub->add_option("PID", given.debug.pid, "the process whose deputy is meant")->check(kPid)->type_name("");
+  sub->add_option("PID", given.debug.pid, "the process whose deputy is meant")
+      ->check(kPid)
+      ->type_name("");
   sub->callback([&] { action = [&] { return debug(given.debug); }; });
 }
 
 void add_cluster_verbs(CLI::App& app, Arguments& given, Action& action) {
-  CLI::App* cluster = verb(app, "cluster", "clusters", "  om cluster dev start --nodes 3 --dir /tmp/c");
+  CLI::App* cluster =
+      verb(app, "cluster", "clusters", "  om cluster dev start --nodes 3 --dir /tmp/c");
   cluster->require_subcommand(1);
   CLI::App* dev = verb(*cluster, "dev", "a cluster on this machine, for tests and demonstrations",
                        "  om cluster dev start --nodes 3 --dir /tmp/c\n"
@@ -121,10 +136,12 @@ void add_cluster_verbs(CLI::App& app, Arguments& given, Action& action) {
                        "  om cluster dev stop --dir /tmp/c");
   dev->require_subcommand(1);
 
-  CLI::App* sub = verb(*dev, "start", "start nodes n1, n2, ...; returns when all see each other",
-                       "  om cluster dev start --nodes 3 --dir /tmp/c\n"
-                       "  om cluster dev start --dir /tmp/c --netns    (root: a network namespace for each node)");
-  sub->add_option("--dir", given.cluster.dir, "directory for its state, made if missing")->required();
+  CLI::App* sub = verb(
+      *dev, "start", "start nodes n1, n2, ...; returns when all see each other",
+      "  om cluster dev start --nodes 3 --dir /tmp/c\n"
+      "  om cluster dev start --dir /tmp/c --netns    (root: a network namespace for each node)");
+  sub->add_option("--dir", given.cluster.dir, "directory for its state, made if missing")
+      ->required();
   sub->add_option("--nodes", given.cluster.nodes, "how many (default 3)");
   sub->add_flag("--netns", given.cluster.netns, "one network namespace per node");
   sub->callback([&] { action = [&] { return cluster_dev_start(given.cluster); }; });
@@ -147,9 +164,12 @@ int main_of(const std::vector<std::string>& arguments) {
   app.name("om");
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string("openMosix ") + om::build_version());
-  app.footer("Exit status: 0 ok, 1 failure, 2 usage, 3 no daemon, 4 no such process or node, 5 permission, 6 refused, "
-             "7 timeout.\n"
-             "Environment: OM_CONTROL names the daemon's socket, OM_PRELOAD libom.so. See om VERB --help.");
+  app.footer(
+      "Exit status: 0 ok, 1 failure, 2 usage, 3 no daemon, 4 no such process or node, 5 "
+      "permission, 6 refused, "
+      "7 timeout.\n"
+      "Environment: OM_CONTROL names the daemon's socket, OM_PRELOAD libom.so. See om VERB "
+      "--help.");
   Arguments given;
   Action action;
   add_process_verbs(app, given, action);
@@ -173,7 +193,8 @@ int main_of(const std::vector<std::string>& arguments) {
     if (error.get_name() == "CallForVersion") return print_text(std::string(error.what()) + "\n");
     if (error.get_exit_code() == 0) return app.exit(error) == 0 ? 0 : usage;  // --help
     complain(error.what());
-    ::fprintf(stderr, "See om %s--help.\n", split.own.empty() ? "" : (split.own.front() + " ").c_str());
+    ::fprintf(stderr, "See om %s--help.\n",
+              split.own.empty() ? "" : (split.own.front() + " ").c_str());
     return usage;
   }
   if ((is_run || is_check) && split.command.empty()) {

@@ -37,8 +37,9 @@ Json record_of(const Answer& answer, const MigrateArguments& arguments) {
 int migrate(const MigrateArguments& arguments) {
   auto limit_ms = static_cast<int64_t>(std::ceil(arguments.timeout_s * 1000));
   // The daemon keeps the time limit; the margin is for an answer that is under way.
-  Answer answer = request({{"verb", "migrate"}, {"pid", arguments.pid}, {"to", arguments.to}, {"timeout_ms", limit_ms}},
-                          Milliseconds(limit_ms + 5000));
+  Answer answer = request(
+      {{"verb", "migrate"}, {"pid", arguments.pid}, {"to", arguments.to}, {"timeout_ms", limit_ms}},
+      Milliseconds(limit_ms + 5000));
   if (arguments.json) {
     int printed = print_json(record_of(answer, arguments));
     if (printed != 0) return printed;
@@ -50,10 +51,13 @@ int migrate(const MigrateArguments& arguments) {
     complain(json_string_or(data, "message", 4096, "").value_or(""));
     return 0;
   }
-  auto text = [&data](const char* key) { return harmless(json_string_or(data, key, 256, "?").value_or("?")); };
+  auto text = [&data](const char* key) {
+    return harmless(json_string_or(data, key, 256, "?").value_or("?"));
+  };
   auto figure = [&data](const char* key) { return json_number(data, key, 0, 1e16).value_or(0); };
-  return print_text(fmt::format("{}: {} -> {} in {:.0f} ms (frozen {:.1f} ms, {} sent)\n", arguments.pid,
-                                text("from"), text("to"), figure("total_ms"), figure("freeze_ms"),
+  return print_text(fmt::format("{}: {} -> {} in {:.0f} ms (frozen {:.1f} ms, {} sent)\n",
+                                arguments.pid, text("from"), text("to"), figure("total_ms"),
+                                figure("freeze_ms"),
                                 human_bytes(static_cast<uint64_t>(figure("bytes_wire")))));
 }
 

@@ -21,14 +21,16 @@ void complain(std::string_view text) {
 }
 
 int report(const Failure& failure) {
-  complain(failure.code.empty() ? failure.message : fmt::format("{}: {}", failure.code, failure.message));
+  complain(failure.code.empty() ? failure.message
+                                : fmt::format("{}: {}", failure.code, failure.message));
   auto code = reason_from_name(failure.code);
   if (code) ::fprintf(stderr, "    %s\n", std::string(reason_info(*code).remedy).c_str());
   return static_cast<int>(failure.exit);
 }
 
 int print_text(std::string_view text) {
-  bool written = ::fwrite(text.data(), 1, text.size(), stdout) == text.size() && ::fflush(stdout) == 0;
+  bool written =
+      ::fwrite(text.data(), 1, text.size(), stdout) == text.size() && ::fflush(stdout) == 0;
   if (written) return 0;
   complain("cannot write to stdout");
   return static_cast<int>(ExitCode::kFailure);
@@ -58,7 +60,8 @@ size_t stdout_columns() {
   return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
-std::string format_table(const std::vector<std::vector<std::string>>& rows, size_t columns, bool colour) {
+std::string format_table(const std::vector<std::vector<std::string>>& rows, size_t columns,
+                         bool colour) {
   if (rows.empty()) return "";
   size_t count = rows.front().size();
   std::vector<size_t> widths(count, 0);

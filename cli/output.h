@@ -32,7 +32,8 @@ size_t stdout_columns();
 
 // Left-aligned columns, two blanks apart; the first row is the heading. Numbers are right-aligned if the
 // heading starts with '>'. The last column is cut at the width of the terminal.
-std::string format_table(const std::vector<std::vector<std::string>>& rows, size_t columns, bool colour);
+std::string format_table(const std::vector<std::vector<std::string>>& rows, size_t columns,
+                         bool colour);
 
 std::string human_bytes(uint64_t bytes);  // "12.3M"
 

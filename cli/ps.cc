@@ -15,15 +15,20 @@ int ps(bool json) {
   Answer answer = request({{"verb", "ps"}});
   if (!answer.ok) return report(answer.failure);
   if (json) return print_json(answer.data);
-  std::vector<std::vector<std::string>> rows{{">PID", "HOME", "AT", "STATE", ">THR", ">RSS", ">CPU%", "COMMAND"}};
+  std::vector<std::vector<std::string>> rows{
+      {">PID", "HOME", "AT", "STATE", ">THR", ">RSS", ">CPU%", "COMMAND"}};
   for (const Json& item : answer.data) {
     auto text = [&item](const char* key) {
       return harmless(json_string_or(item, key, 1 << 20, "?").value_or("?"));
     };
-    auto number = [&item](const char* key) { return json_int_or(item, key, 0, INT64_MAX, 0).value_or(0); };
+    auto number = [&item](const char* key) {
+      return json_int_or(item, key, 0, INT64_MAX, 0).value_or(0);
+    };
     rows.push_back({std::to_string(number("pid")), text("home"), text("at"), text("state"),
-                    std::to_string(number("threads")), human_bytes(static_cast<uint64_t>(number("rss_bytes"))),
-                    fmt::format("{:.1f}", json_number(item, "cpu_percent", 0, 1e9).value_or(0)), text("command")});
+                    std::to_string(number("threads")),
+                    human_bytes(static_cast<uint64_t>(number("rss_bytes"))),
+                    fmt::format("{:.1f}", json_number(item, "cpu_percent", 0, 1e9).value_or(0)),
+                    text("command")});
   }
   return print_text(format_table(rows, stdout_columns(), stdout_colour()));
 }

@@ -29,8 +29,8 @@ constexpr int kNotFound = 127;
 
 // With these the loader would refuse, ignore or choke on libom.so: the program runs without it.
 bool cannot_preload(ReasonCode code) {
-  return code == ReasonCode::kSanitizer || code == ReasonCode::kStaticBinary || code == ReasonCode::kSetuid ||
-         code == ReasonCode::kNotPreloaded;
+  return code == ReasonCode::kSanitizer || code == ReasonCode::kStaticBinary ||
+         code == ReasonCode::kSetuid || code == ReasonCode::kNotPreloaded;
 }
 
 // Why it is started without libom.so; empty if it is started with it.
@@ -47,7 +47,8 @@ std::string reason_against_preload(const std::vector<std::string>& command) {
 // A job that ended by SIGKILL may have been lost with a remote node: what the daemon knows of it. What happened
 // before it last changed its place is no reason for its end.
 void tell_loss(pid_t pid) {
-  Answer answer = request({{"verb", "epitaph"}, {"pid", pid}, {"wait_ms", 2000}}, Milliseconds(4000));
+  Answer answer =
+      request({{"verb", "epitaph"}, {"pid", pid}, {"wait_ms", 2000}}, Milliseconds(4000));
   if (!answer.ok || !answer.data.is_array()) return;
   std::string last;
   for (const Json& event : answer.data) {

@@ -20,7 +20,8 @@ Environment current_environment() {
 
 Result<void> add_preload(Environment& environment, const std::string& library) {
   if (library.find_first_of(" :\t\n") != library.npos) {
-    return plain_error(fmt::format("{}: LD_PRELOAD cannot name a path with a blank or a colon", library));
+    return plain_error(
+        fmt::format("{}: LD_PRELOAD cannot name a path with a blank or a colon", library));
   }
   std::string& list = environment["LD_PRELOAD"];
   std::string_view rest = list;

@@ -22,10 +22,11 @@ int version(bool json) {
                        {"keeper_gate_abi", kKeeperGateAbi},
                        {"daemon", daemon.ok ? daemon.data : Json()}});
   }
-  std::string text = fmt::format("openMosix {} (protocol {}, keeper interface {})\n", build_version(), protocol,
-                                 kKeeperGateAbi);
+  std::string text = fmt::format("openMosix {} (protocol {}, keeper interface {})\n",
+                                 build_version(), protocol, kKeeperGateAbi);
   if (daemon.ok) {
-    text += fmt::format("daemon of node {}: {}\n", harmless(json_string(daemon.data, "name", 64).value_or("?")),
+    text += fmt::format("daemon of node {}: {}\n",
+                        harmless(json_string(daemon.data, "name", 64).value_or("?")),
                         harmless(json_string(daemon.data, "version", 64).value_or("?")));
   }
   return print_text(text);

@@ -38,7 +38,8 @@ std::vector<ReasonText> notes_of(const Json& events) {
 int why(int pid, bool json) {
   Answer daemon = request({{"verb", "why"}, {"pid", pid}});
   bool unreachable = !daemon.ok && daemon.failure.exit == ExitCode::kUnreachable;
-  if (!daemon.ok && !unreachable && daemon.failure.code != "OTHER_NODE") return report(daemon.failure);
+  if (!daemon.ok && !unreachable && daemon.failure.code != "OTHER_NODE")
+    return report(daemon.failure);
 
   std::vector<ReasonText> reasons;
   std::string state = "home";
@@ -53,7 +54,8 @@ int why(int pid, bool json) {
     std::vector<Reason> found = preflight_process(pid);
     for (const Reason& reason : found) {
       if (reason.code == ReasonCode::kNoSuchProcess) {
-        return report({ExitCode::kNotFound, "NO_SUCH_PROCESS", fmt::format("there is no process {}", pid)});
+        return report(
+            {ExitCode::kNotFound, "NO_SUCH_PROCESS", fmt::format("there is no process {}", pid)});
       }
       if (reason.code == ReasonCode::kPermission) {
         return report({ExitCode::kPermission, "PERMISSION", reason.message()});
@@ -63,7 +65,8 @@ int why(int pid, bool json) {
   } else {
     reasons = notes_of(daemon.data.is_object() ? daemon.data.value("events", Json()) : Json());
   }
-  if (!daemon.ok && !unreachable) reasons.push_back(reason_text(daemon.failure.code, daemon.failure.message));
+  if (!daemon.ok && !unreachable)
+    reasons.push_back(reason_text(daemon.failure.code, daemon.failure.message));
   if (unreachable) {
     ReasonText missing = reason_text("NO_DAEMON", daemon.failure.message);
     missing.remedy = "Start om-migrator, or set OM_CONTROL to its control socket.";
@@ -77,7 +80,8 @@ int why(int pid, bool json) {
     int printed = print_json(answer);
     return printed != 0 ? printed : status;
   }
-  std::string text = reasons.empty() ? fmt::format("process {} can move\n", pid) : reasons_human(reasons);
+  std::string text =
+      reasons.empty() ? fmt::format("process {} can move\n", pid) : reasons_human(reasons);
   int printed = print_text(text);
   return printed != 0 ? printed : status;
 }

@@ -39,7 +39,8 @@ Result<Address> Address::parse(std::string_view text, uint16_t default_port) {
     if (close == text.npos) return bad;
     host = text.substr(1, close - 1);
     std::string_view rest = text.substr(close + 1);
-    if (!rest.empty() && (rest.front() != ':' || !parse_number(rest.substr(1), 65535, port))) return bad;
+    if (!rest.empty() && (rest.front() != ':' || !parse_number(rest.substr(1), 65535, port)))
+      return bad;
   } else if (colon != text.npos && text.find(':') == colon) {
     host = text.substr(0, colon);
     if (!parse_number(text.substr(colon + 1), 65535, port)) return bad;

@@ -16,5 +16,6 @@ namespace om {
 
 }  // namespace om
 
-#define OM_ASSERT(expression) \
-  (__builtin_expect(!!(expression), 1) ? void(0) : ::om::assert_failed(#expression, __FILE__, __LINE__))
+#define OM_ASSERT(expression)                    \
+  (__builtin_expect(!!(expression), 1) ? void(0) \
+                                       : ::om::assert_failed(#expression, __FILE__, __LINE__))

@@ -15,8 +15,8 @@ constexpr uint32_t kBulkEnd = 3;   // address = frames sent before, bytes = 0
 
 struct BulkHeader {
   uint32_t kind;
-  uint32_t bytes;     // multiple of the page size, at most kBulkMaxBytes
-  uint64_t address;   // page aligned
+  uint32_t bytes;    // multiple of the page size, at most kBulkMaxBytes
+  uint64_t address;  // page aligned
 };
 static_assert(sizeof(BulkHeader) == 16);
 

@@ -22,7 +22,7 @@ enum class ExitCode : int {
   kUnreachable = 3,  // no daemon
   kNotFound = 4,     // no such process or node
   kPermission = 5,
-  kRefused = 6,      // with a code of docs/REASONS.md
+  kRefused = 6,  // with a code of docs/REASONS.md
   kTimeout = 7,
 };
 

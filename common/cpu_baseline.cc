@@ -12,11 +12,11 @@ namespace {
 
 // The x86-64 psABI levels as cpuinfo calls their parts. AES and PCLMUL are in no level, but every CPU of
 // level 3 has them and OpenSSL is many times slower without, so from there on they count as used.
-const std::vector<std::string> kLevel2{"fpu",  "tsc",    "cx8",    "cmov",   "mmx",    "fxsr",    "sse", "sse2",
-                                       "clflush", "syscall", "lm", "cx16", "lahf_lm", "popcnt", "pni",
-                                       "ssse3", "sse4_1", "sse4_2"};
-const std::vector<std::string> kLevel3{"avx",  "avx2",  "bmi1",  "bmi2", "f16c",     "fma",
-                                       "abm",  "movbe", "xsave", "aes",  "pclmulqdq"};
+const std::vector<std::string> kLevel2{
+    "fpu",     "tsc", "cx8",  "cmov",    "mmx",    "fxsr", "sse",   "sse2",   "clflush",
+    "syscall", "lm",  "cx16", "lahf_lm", "popcnt", "pni",  "ssse3", "sse4_1", "sse4_2"};
+const std::vector<std::string> kLevel3{"avx", "avx2",  "bmi1",  "bmi2", "f16c",     "fma",
+                                       "abm", "movbe", "xsave", "aes",  "pclmulqdq"};
 const std::vector<std::string> kLevel4{"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"};
 
 // Names of glibc's tunable glibc.cpu.hwcaps beyond each level. An unknown one is ignored by ld.so.
@@ -34,11 +34,13 @@ uint64_t bits(std::initializer_list<int> numbers) {
 
 std::string openssl_mask(int level) {
   uint64_t first = bits({43 /* XOP */, 62 /* RDRAND */});
-  uint64_t second = bits({18 /* RDSEED */, 19 /* ADX */, 21 /* AVX512IFMA */, 29 /* SHA */, 33 /* VBMI */,
-                          40 /* GFNI */, 41 /* VAES */, 42 /* VPCLMULQDQ */});
-  if (level < 4) second |= bits({16 /* AVX512F */, 17 /* DQ */, 28 /* CD */, 30 /* BW */, 31 /* VL */});
+  uint64_t second = bits({18 /* RDSEED */, 19 /* ADX */, 21 /* AVX512IFMA */, 29 /* SHA */,
+                          33 /* VBMI */, 40 /* GFNI */, 41 /* VAES */, 42 /* VPCLMULQDQ */});
+  if (level < 4)
+    second |= bits({16 /* AVX512F */, 17 /* DQ */, 28 /* CD */, 30 /* BW */, 31 /* VL */});
   if (level < 3) {
-    first |= bits({33 /* PCLMULQDQ */, 44 /* FMA */, 54 /* MOVBE */, 57 /* AES */, 60 /* AVX */, 61 /* F16C */});
+    first |= bits({33 /* PCLMULQDQ */, 44 /* FMA */, 54 /* MOVBE */, 57 /* AES */, 60 /* AVX */,
+                   61 /* F16C */});
     second |= bits({3 /* BMI1 */, 5 /* AVX2 */, 8 /* BMI2 */});
   }
   return fmt::format("~{:#x}:~{:#x}", first, second);
@@ -62,7 +64,8 @@ CpuBaseline make(std::string_view name, int level) {
 }
 
 const std::vector<CpuBaseline>& baselines() {
-  static const std::vector<CpuBaseline> all{make("x86-64-v2", 2), make("x86-64-v3", 3), make("x86-64-v4", 4)};
+  static const std::vector<CpuBaseline> all{make("x86-64-v2", 2), make("x86-64-v3", 3),
+                                            make("x86-64-v4", 4)};
   return all;
 }
 
@@ -88,7 +91,8 @@ std::vector<std::string> restrict_features(const std::vector<std::string>& featu
   std::vector<std::string> kept;
   for (const std::string& feature : features) {
     auto& allowed = baseline.features;
-    if (std::find(allowed.begin(), allowed.end(), feature) != allowed.end()) kept.push_back(feature);
+    if (std::find(allowed.begin(), allowed.end(), feature) != allowed.end())
+      kept.push_back(feature);
   }
   return kept;
 }

@@ -16,8 +16,8 @@ namespace om {
 inline constexpr char kCpuBaselineVariable[] = "OM_CPU";
 
 struct CpuBaseline {
-  std::string_view name;               // "x86-64-v3"
-  std::vector<std::string> features;   // /proc/cpuinfo flags that the program may come to use
+  std::string_view name;              // "x86-64-v3"
+  std::vector<std::string> features;  // /proc/cpuinfo flags that the program may come to use
   // Environment to start it with: GLIBC_TUNABLES (one tunable, to be appended to others), LD_BIND_NOW,
   // OPENSSL_ia32cap, OM_CPU.
   std::vector<std::pair<std::string, std::string>> environment;

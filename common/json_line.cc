@@ -68,7 +68,8 @@ Result<std::string> json_string(const Json& object, const char* key, size_t max_
   const Json* value = find(object, key);
   if (value == nullptr || !value->is_string()) return bad_value(key, "a string");
   const auto& text = value->get_ref<const std::string&>();
-  if (text.size() > max_bytes) return bad_value(key, fmt::format("at most {} bytes long", max_bytes));
+  if (text.size() > max_bytes)
+    return bad_value(key, fmt::format("at most {} bytes long", max_bytes));
   return text;
 }
 
@@ -151,7 +152,8 @@ Result<std::string> from_hex(std::string_view text, size_t expected_bytes) {
     }
   }
   if (bytes.size() != expected_bytes) {
-    return plain_error(fmt::format("not {} hexadecimal digits: {}", expected_bytes * 2, escaped(text, 80)));
+    return plain_error(
+        fmt::format("not {} hexadecimal digits: {}", expected_bytes * 2, escaped(text, 80)));
   }
   return bytes;
 }

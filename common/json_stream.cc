@@ -75,7 +75,8 @@ struct JsonStream::State : std::enable_shared_from_this<JsonStream::State> {
   void flush(bool may_call) {
     bool had = !out.empty();
     while (!out.empty()) {
-      ssize_t n = ::send(socket.get(), out.data() + sent, out.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+      ssize_t n =
+          ::send(socket.get(), out.data() + sent, out.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
       if (n < 0 && errno == EINTR) continue;
       if (n < 0 && errno == EAGAIN) return;
       if (n < 0) {

@@ -27,8 +27,8 @@ class JsonStream {
     std::function<void()> on_drained;
   };
   struct Limits {
-    size_t line_bytes = kMaxRequestBytes;   // of a line that comes in
-    size_t queue_bytes = kMaxAnswerBytes;   // not yet taken by the peer; more ends the stream
+    size_t line_bytes = kMaxRequestBytes;  // of a line that comes in
+    size_t queue_bytes = kMaxAnswerBytes;  // not yet taken by the peer; more ends the stream
   };
 
   // Makes `socket` non-blocking.

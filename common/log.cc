@@ -51,7 +51,8 @@ Result<LogFilter> LogFilter::parse(std::string_view text) {
       if (entry.first == name) level = &entry.second;
     }
     if (level == nullptr) {
-      return plain_error(fmt::format("OM_LOG: unknown level {} (error, warn, info, debug)", escaped(name)));
+      return plain_error(
+          fmt::format("OM_LOG: unknown level {} (error, warn, info, debug)", escaped(name)));
     }
     if (area.empty()) {
       filter.default_ = *level;

@@ -42,8 +42,10 @@ bool log_enabled(std::string_view area, LogLevel level);
 void log_write(std::string_view area, LogLevel level, std::string_view text);
 
 template <class... Args>
-void log(std::string_view area, LogLevel level, fmt::format_string<Args...> format, Args&&... args) {
-  if (log_enabled(area, level)) log_write(area, level, fmt::format(format, std::forward<Args>(args)...));
+void log(std::string_view area, LogLevel level, fmt::format_string<Args...> format,
+         Args&&... args) {
+  if (log_enabled(area, level))
+    log_write(area, level, fmt::format(format, std::forward<Args>(args)...));
 }
 
 template <class... Args>

@@ -108,7 +108,8 @@ struct Child::Box {
   ExitCallback on_exit;
 };
 
-Result<std::unique_ptr<Child>> Child::spawn(Loop& loop, const ChildSpec& spec, ExitCallback on_exit) {
+Result<std::unique_ptr<Child>> Child::spawn(Loop& loop, const ChildSpec& spec,
+                                            ExitCallback on_exit) {
   std::vector<std::string> argument_texts = spec.arguments;
   argument_texts.insert(argument_texts.begin(), spec.program);
   std::vector<std::string> environment_texts = spec.environment;

@@ -52,9 +52,8 @@ class Handle {
   Handle(const Handle&) = delete;
   Handle& operator=(const Handle&) = delete;
   ~Handle() {
-    uv_close(reinterpret_cast<uv_handle_t*>(&box_->uv), [](uv_handle_t* handle) noexcept {
-      delete static_cast<Box*>(handle->data);
-    });
+    uv_close(reinterpret_cast<uv_handle_t*>(&box_->uv),
+             [](uv_handle_t* handle) noexcept { delete static_cast<Box*>(handle->data); });
   }
 
   // The loop does not stay alive for this one.
@@ -100,10 +99,10 @@ void run_in_pool(Loop& loop, std::function<void()> work, std::function<void()> d
 
 // What spawn_child() starts.
 struct ChildSpec {
-  std::string program;                    // a path, no search
-  std::vector<std::string> arguments;     // without argv[0]
-  std::vector<std::string> environment;   // "NAME=value", complete
-  std::vector<int> descriptors;           // element i becomes the child's descriptor i; -1: /dev/null
+  std::string program;                   // a path, no search
+  std::vector<std::string> arguments;    // without argv[0]
+  std::vector<std::string> environment;  // "NAME=value", complete
+  std::vector<int> descriptors;  // element i becomes the child's descriptor i; -1: /dev/null
   std::optional<std::pair<uid_t, gid_t>> owner;  // changes to these, without supplementary groups
   std::string directory = "/";
 };
@@ -115,7 +114,8 @@ class Child {
   // (exit code, signal): one of them is 0.
   using ExitCallback = std::function<void(int64_t, int)>;
 
-  static Result<std::unique_ptr<Child>> spawn(Loop& loop, const ChildSpec& spec, ExitCallback on_exit);
+  static Result<std::unique_ptr<Child>> spawn(Loop& loop, const ChildSpec& spec,
+                                              ExitCallback on_exit);
   ~Child();
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;

@@ -61,8 +61,9 @@ Result<std::string> find_program(std::string_view name) {
   if (!libexec.empty()) places.push_back(libexec);
   std::string own = own_directory();
   // In a build directory every program lies in the folder of its sources, one or two levels down.
-  for (const char* sub : {"", "/../migrator", "/../deputy", "/../migrator/guest", "/../cli", "/guest",
-                          "/../../deputy", "/../../migrator", "/../../cli", "/../libexec/om"}) {
+  for (const char* sub :
+       {"", "/../migrator", "/../deputy", "/../migrator/guest", "/../cli", "/guest",
+        "/../../deputy", "/../../migrator", "/../../cli", "/../libexec/om"}) {
     places.push_back(own + sub);
   }
   std::string path = environment("PATH");
@@ -85,9 +86,9 @@ Result<std::string> find_preload_library() {
     return canonical(named);
   }
   std::string own = own_directory();
-  for (const char* place : {"/../libom/libom.so", "/../../libom/libom.so",
-                            "/../lib/x86_64-linux-gnu/om/libom.so", "/../lib/om/libom.so",
-                            "/../lib64/om/libom.so"}) {
+  for (const char* place :
+       {"/../libom/libom.so", "/../../libom/libom.so", "/../lib/x86_64-linux-gnu/om/libom.so",
+        "/../lib/om/libom.so", "/../lib64/om/libom.so"}) {
     std::string candidate = own + place;
     if (::access(candidate.c_str(), R_OK) == 0) return canonical(candidate);
   }

@@ -20,8 +20,8 @@ enum PreambleKind : uint32_t {
 struct Preamble {
   uint64_t magic;
   uint32_t kind;
-  uint32_t slot;         // CHANNEL: thread slot
-  uint32_t epoch;        // CHANNEL: of the body
+  uint32_t slot;   // CHANNEL: thread slot
+  uint32_t epoch;  // CHANNEL: of the body
   uint32_t pad;
   uint8_t session[16];
   uint8_t token[16];

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/preflight.h"
 
-#include <functional>
 #include <elf.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -12,14 +11,15 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+#include <functional>
 
 #include <algorithm>
 #include <map>
 #include <set>
 
-#include "libom/abi/layout.h"
-#include "common/proc/stat.h"
 #include "common/proc/sharers.h"
+#include "common/proc/stat.h"
+#include "libom/abi/layout.h"
 
 namespace om {
 namespace {
@@ -175,7 +175,8 @@ Result<ProcessView> read_view(pid_t pid, const Status& leader, Findings& found) 
   if (view.threads.empty()) return Error{ESRCH, "it has ended"};
   // A main thread that has called pthread_exit shows no memory; any other thread does, as long as it lives. So
   // the main thread comes first if it is there (numbers wrap around: it need not have the lowest).
-  std::stable_partition(view.threads.begin(), view.threads.end(), [pid](const Status& t) { return t.pid == pid; });
+  std::stable_partition(view.threads.begin(), view.threads.end(),
+                        [pid](const Status& t) { return t.pid == pid; });
   pid_t alive = view.threads.front().pid;
   struct stat owner;
   if (::stat(proc::proc_path(alive, "maps").c_str(), &owner) == 0 &&
@@ -419,11 +420,13 @@ uint32_t thread_slots(size_t threads, uint64_t as_limit, uint64_t fd_limit) {
   uint32_t slots = kDefaultSlots;
   while (slots > kMinSlots && uint64_t{slots} * 4 > fd_limit) slots /= 2;
   while (slots < threads * 2 && slots < kMaxSlots) slots *= 2;
-  if (as_limit != RLIM_INFINITY) slots = std::max<uint32_t>(kMinSlots, static_cast<uint32_t>(threads) + 16);
+  if (as_limit != RLIM_INFINITY)
+    slots = std::max<uint32_t>(kMinSlots, static_cast<uint32_t>(threads) + 16);
   return std::min(slots, kMaxSlots);
 }
 
-std::optional<int> find_descriptors(std::span<const proc::FdEntry> open, uint64_t fd_limit, uint32_t need) {
+std::optional<int> find_descriptors(std::span<const proc::FdEntry> open, uint64_t fd_limit,
+                                    uint32_t need) {
   std::vector<int> taken;
   for (const proc::FdEntry& entry : open) taken.push_back(entry.fd);
   std::sort(taken.begin(), taken.end(), std::greater<int>());

@@ -58,7 +58,8 @@ uint32_t thread_slots(size_t threads, uint64_t as_limit, uint64_t fd_limit);
 
 // First of `need` successive descriptor numbers for libom: as high as possible below `fd_limit` (hard limit of
 // RLIMIT_NOFILE), none of them open. nullopt if there are not so many.
-std::optional<int> find_descriptors(std::span<const proc::FdEntry> open, uint64_t fd_limit, uint32_t need);
+std::optional<int> find_descriptors(std::span<const proc::FdEntry> open, uint64_t fd_limit,
+                                    uint32_t need);
 
 struct CommandReport {
   std::string path;                  // the ELF program that will run

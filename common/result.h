@@ -22,9 +22,7 @@ struct Error {
   std::string what;  // "open /etc/om.toml"
 
   // "open /etc/om.toml: No such file or directory"
-  std::string text() const {
-    return err == 0 ? what : what + ": " + ::strerrordesc_np(err);
-  }
+  std::string text() const { return err == 0 ? what : what + ": " + ::strerrordesc_np(err); }
 };
 
 // An Error with the errno of the call that has just failed.
@@ -85,9 +83,9 @@ class [[nodiscard]] Result<void> {
 #define OM_TRY(expression) OM_TRY_AS(OM_TRY_NAME(om_try_, __COUNTER__), expression)
 #define OM_TRY_NAME(prefix, number) OM_TRY_PASTE(prefix, number)
 #define OM_TRY_PASTE(prefix, number) prefix##number
-#define OM_TRY_AS(name, expression)   \
-  __extension__({                     \
-    auto name = (expression);         \
-    if (!name) return name.error();   \
-    std::move(name).value();          \
+#define OM_TRY_AS(name, expression) \
+  __extension__({                   \
+    auto name = (expression);       \
+    if (!name) return name.error(); \
+    std::move(name).value();        \
   })

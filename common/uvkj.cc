@@ -3,9 +3,9 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <string.h>
 
 #include <array>
 #include <vector>
@@ -37,8 +37,9 @@ UvKj::UvKj(Loop& loop)
   uv_prepare_init(loop.raw(), &handles_->prepare);
   uv_check_init(loop.raw(), &handles_->check);
   uv_idle_init(loop.raw(), &handles_->idle);
-  uv_async_init(loop.raw(), &handles_->async,
-                [](uv_async_t* handle) noexcept { static_cast<UvKj*>(handle->data)->woken_ = true; });
+  uv_async_init(loop.raw(), &handles_->async, [](uv_async_t* handle) noexcept {
+    static_cast<UvKj*>(handle->data)->woken_ = true;
+  });
   handles_->prepare.data = handles_->check.data = handles_->idle.data = handles_->async.data = this;
   uv_prepare_start(&handles_->prepare,
                    [](uv_prepare_t* handle) noexcept { static_cast<UvKj*>(handle->data)->turn(); });
@@ -95,7 +96,8 @@ namespace {
 
 class TimerAdapter {
  public:
-  TimerAdapter(kj::PromiseFulfiller<void>& fulfiller, Loop& loop, Milliseconds delay) : timer_(loop) {
+  TimerAdapter(kj::PromiseFulfiller<void>& fulfiller, Loop& loop, Milliseconds delay)
+      : timer_(loop) {
     timer_.start(delay, [&fulfiller] { fulfiller.fulfill(); });
   }
 
@@ -110,7 +112,8 @@ using Bytes = kj::ArrayPtr<const kj::byte>;
 // AsyncIoStream on a uv_poll_t. One read and one write may be pending, as KJ promises.
 class UvStream final : public kj::AsyncIoStream {
  public:
-  UvStream(UvKj& kj, UniqueFd socket) : socket_(std::move(socket)), poller_(kj.loop(), socket_.get()) {
+  UvStream(UvKj& kj, UniqueFd socket)
+      : socket_(std::move(socket)), poller_(kj.loop(), socket_.get()) {
     poller_.start(0, [this](int status, int events) { on_events(status, events); });
   }
 
@@ -233,36 +236,42 @@ kj::Promise<void> UvKj::after(Milliseconds delay) {
 
 kj::Own<kj::AsyncIoStream> wrap_socket(UvKj& kj, UniqueFd socket) {
   int on = 1;
-  ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // fails on a unix socket, no harm
+  ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on,
+               sizeof on);  // fails on a unix socket, no harm
   return kj::heap<UvStream>(kj, std::move(socket));
 }
 
-kj::Promise<kj::Own<kj::AsyncIoStream>> connect_tcp(UvKj& kj, const Address& from, const Address& to) {
+kj::Promise<kj::Own<kj::AsyncIoStream>> connect_tcp(UvKj& kj, const Address& from,
+                                                    const Address& to) {
   UniqueFd socket(::socket(to.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return KJ_EXCEPTION(OVERLOADED, kj::str("socket: ", ::strerror(errno)));
   if (!from.is_any() && from.family() == to.family()) {
     Address source = from;
     source.set_port(0);
     if (::bind(socket.get(), source.raw(), source.raw_size()) != 0) {
-      return KJ_EXCEPTION(DISCONNECTED, kj::str("bind ", source.host().c_str(), ": ", ::strerror(errno)));
+      return KJ_EXCEPTION(DISCONNECTED,
+                          kj::str("bind ", source.host().c_str(), ": ", ::strerror(errno)));
     }
   }
   if (::connect(socket.get(), to.raw(), to.raw_size()) != 0 && errno != EINPROGRESS) {
-    return KJ_EXCEPTION(DISCONNECTED, kj::str("connect ", to.text().c_str(), ": ", ::strerror(errno)));
+    return KJ_EXCEPTION(DISCONNECTED,
+                        kj::str("connect ", to.text().c_str(), ": ", ::strerror(errno)));
   }
   int on = 1;
   ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   auto stream = kj::heap<UvStream>(kj, std::move(socket));
   kj::Promise<void> writable = stream->when_writable();
-  return writable.then([stream = kj::mv(stream), to]() mutable -> kj::Promise<kj::Own<kj::AsyncIoStream>> {
-    int error = 0;
-    socklen_t size = sizeof error;
-    ::getsockopt(stream->fd(), SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error != 0) {
-      return KJ_EXCEPTION(DISCONNECTED, kj::str("connect ", to.text().c_str(), ": ", ::strerror(error)));
-    }
-    return kj::Own<kj::AsyncIoStream>(kj::mv(stream));
-  });
+  return writable.then(
+      [stream = kj::mv(stream), to]() mutable -> kj::Promise<kj::Own<kj::AsyncIoStream>> {
+        int error = 0;
+        socklen_t size = sizeof error;
+        ::getsockopt(stream->fd(), SOL_SOCKET, SO_ERROR, &error, &size);
+        if (error != 0) {
+          return KJ_EXCEPTION(DISCONNECTED,
+                              kj::str("connect ", to.text().c_str(), ": ", ::strerror(error)));
+        }
+        return kj::Own<kj::AsyncIoStream>(kj::mv(stream));
+      });
 }
 
 }  // namespace om

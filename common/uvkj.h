@@ -63,11 +63,13 @@ kj::Own<kj::AsyncIoStream> wrap_socket(UvKj& kj, UniqueFd socket);
 
 // A TCP connection to `to`, made from the address `from` (its port is ignored; any: the kernel's choice).
 // There is no time limit: combine with after().
-kj::Promise<kj::Own<kj::AsyncIoStream>> connect_tcp(UvKj& kj, const Address& from, const Address& to);
+kj::Promise<kj::Own<kj::AsyncIoStream>> connect_tcp(UvKj& kj, const Address& from,
+                                                    const Address& to);
 
 // `promise`, or a KJ exception of type OVERLOADED "what took longer than ..." after `limit`.
 template <class T>
-kj::Promise<T> with_limit(UvKj& kj, Milliseconds limit, const char* what, kj::Promise<T>&& promise) {
+kj::Promise<T> with_limit(UvKj& kj, Milliseconds limit, const char* what,
+                          kj::Promise<T>&& promise) {
   return promise.exclusiveJoin(kj.after(limit).then([limit, what]() -> kj::Promise<T> {
     return KJ_EXCEPTION(OVERLOADED, kj::str(what, " took longer than ", limit.count(), " ms"));
   }));

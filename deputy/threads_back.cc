@@ -3,11 +3,11 @@
 // The last part of a homecoming, and of a rollback: every thread leaves libom with the registers, the call, the
 // signals and the kernel state that the program's thread has to have.
 #include <errno.h>
+#include <kj/common.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include <kj/common.h>
 #include <algorithm>
 #include <thread>
 #include "common/bulk.h"

@@ -36,28 +36,31 @@ uint64_t mib(uint64_t bytes) { return bytes >> 20; }
 std::optional<Refusal> refuse_protocol(uint32_t own, uint32_t peer) {
   if (protocol_major(own) == protocol_major(peer)) return std::nullopt;
   return refusal(ReasonCode::kVersion,
-                 fmt::format("it speaks protocol {}.{}, this node {}.{}", protocol_major(peer), peer & 0xffff,
-                             protocol_major(own), own & 0xffff));
+                 fmt::format("it speaks protocol {}.{}, this node {}.{}", protocol_major(peer),
+                             peer & 0xffff, protocol_major(own), own & 0xffff));
 }
 
 std::optional<Refusal> refuse_offer(const Offer& offer, const Host& host) {
   if (!host.accepts) {
-    return refusal(ReasonCode::kBlocked, fmt::format("node {} is configured to take nobody", host.name));
+    return refusal(ReasonCode::kBlocked,
+                   fmt::format("node {} is configured to take nobody", host.name));
   }
   if (offer.keeper_gate_abi == 0 || offer.keeper_gate_abi > host.keeper_gate_abi ||
       offer.keeper_gate_abi + 1 < host.keeper_gate_abi) {
     return refusal(ReasonCode::kVersion,
-                   fmt::format("the process has keeper interface {}, node {} serves {}", offer.keeper_gate_abi,
-                               host.name, host.keeper_gate_abi));
+                   fmt::format("the process has keeper interface {}, node {} serves {}",
+                               offer.keeper_gate_abi, host.name, host.keeper_gate_abi));
   }
   std::vector<std::string> missing = missing_features(offer.cpu_features, host.cpu_features);
   if (!missing.empty()) {
-    return refusal(ReasonCode::kCpuFeature, fmt::format("node {} has no {}", host.name, list_start(missing)));
+    return refusal(ReasonCode::kCpuFeature,
+                   fmt::format("node {} has no {}", host.name, list_start(missing)));
   }
   // The program believes in home's CPU ids; it is pinned to one that both have.
   if (host.cpus.empty() || host.cpus.front() >= offer.cpus) {
-    return refusal(ReasonCode::kCpuCount,
-                   fmt::format("node {} has no CPU with a number below {} for guests", host.name, offer.cpus));
+    return refusal(
+        ReasonCode::kCpuCount,
+        fmt::format("node {} has no CPU with a number below {} for guests", host.name, offer.cpus));
   }
   uint64_t taken = host.reserved_bytes + host.headroom_bytes;
   uint64_t usable = host.free_bytes > taken ? host.free_bytes - taken : 0;

@@ -20,13 +20,13 @@ struct Refusal {
 // This node, as the guest would find it.
 struct Host {
   std::string name;
-  bool accepts = true;             // false: configured to take nobody
+  bool accepts = true;  // false: configured to take nobody
   uint32_t keeper_gate_abi = 0;
   std::vector<std::string> cpu_features;
-  std::vector<uint32_t> cpus;      // ids that a guest may be pinned to, ascending
-  uint64_t free_bytes = 0;         // MemAvailable
-  uint64_t reserved_bytes = 0;     // promised to guests that have just been admitted
-  uint64_t headroom_bytes = 0;     // left to the host
+  std::vector<uint32_t> cpus;   // ids that a guest may be pinned to, ascending
+  uint64_t free_bytes = 0;      // MemAvailable
+  uint64_t reserved_bytes = 0;  // promised to guests that have just been admitted
+  uint64_t headroom_bytes = 0;  // left to the host
 };
 
 // nullopt: welcome.

@@ -65,7 +65,8 @@ void ChildList::set_at(const ProcessId& process, const std::string& at) {
 
 const std::pair<const ProcessId, ChildList::Entry>* ChildList::deputy_of(pid_t about) const {
   for (auto& item : entries_) {
-    if (item.second.role == "deputy" && item.second.about == about && item.first.alive()) return &item;
+    if (item.second.role == "deputy" && item.second.about == about && item.first.alive())
+      return &item;
   }
   return nullptr;
 }
@@ -81,7 +82,8 @@ void ChildList::save() {
   }
   std::string draft = path_ + ".new";
   UniqueFd file(::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  bool written = file.valid() && ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  bool written = file.valid() &&
+                 ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
   if (!written || ::rename(draft.c_str(), path_.c_str()) != 0) {
     log_error("state", "{}", errno_error("write " + path_).text());
   }

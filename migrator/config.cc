@@ -16,10 +16,12 @@ Error at_line(const std::string& file, const toml::source_region& where, std::st
 }
 
 template <class T>
-Result<T> typed(const std::string& file, const toml::key& key, const toml::node& node, const char* expected) {
+Result<T> typed(const std::string& file, const toml::key& key, const toml::node& node,
+                const char* expected) {
   auto value = node.value_exact<T>();
   if (value) return *value;
-  return at_line(file, node.source(), fmt::format("{} must be {}", std::string_view(key), expected));
+  return at_line(file, node.source(),
+                 fmt::format("{} must be {}", std::string_view(key), expected));
 }
 
 }  // namespace
@@ -39,7 +41,8 @@ Result<void> apply_config(Options& options, const std::string& text, const std::
     }
     if (name == "memory_headroom_mib") {
       int64_t mib = OM_TRY(typed<int64_t>(file_name, key, node, "a number"));
-      if (mib < 0 || mib > 1 << 30) return at_line(file_name, node.source(), "memory_headroom_mib is out of range");
+      if (mib < 0 || mib > 1 << 30)
+        return at_line(file_name, node.source(), "memory_headroom_mib is out of range");
       options.headroom_bytes = static_cast<uint64_t>(mib) << 20;
       continue;
     }
@@ -48,7 +51,8 @@ Result<void> apply_config(Options& options, const std::string& text, const std::
       if (list == nullptr || !list->is_homogeneous<std::string>()) {
         return at_line(file_name, node.source(), "hide_cpu_features must be a list of strings");
       }
-      for (const toml::node& item : *list) options.hidden_cpu_features.push_back(item.value_or(std::string()));
+      for (const toml::node& item : *list)
+        options.hidden_cpu_features.push_back(item.value_or(std::string()));
       continue;
     }
     std::string* target = name == "name"         ? &options.name

@@ -20,7 +20,7 @@ namespace {
 
 constexpr size_t kMaxClients = 256;
 constexpr size_t kMaxClientsOfUser = 64;  // nobody but root can keep the others out
-constexpr size_t kMaxPending = 64;  // unanswered requests of one client
+constexpr size_t kMaxPending = 64;        // unanswered requests of one client
 
 Result<void> prepare_directory(const std::string& directory, mode_t socket_mode) {
   std::error_code error;
@@ -30,7 +30,7 @@ Result<void> prepare_directory(const std::string& directory, mode_t socket_mode)
     return errno_error("chmod " + directory);
   }
   // In /tmp somebody else could have made it first and replace the socket later.
-  struct stat info{};
+  struct stat info {};
   if (::lstat(directory.c_str(), &info) != 0) return errno_error("stat " + directory);
   bool foreign = info.st_uid != ::geteuid() && info.st_uid != 0;
   bool writable = (info.st_mode & 022) != 0 && (info.st_mode & S_ISVTX) == 0;
@@ -59,10 +59,14 @@ struct ControlServer::Client {
 Result<std::unique_ptr<ControlServer>> ControlServer::listen(Loop& loop, const std::string& path,
                                                              mode_t mode) {
   if (path.empty() || path.size() > kMaxControlPath) {
-    return Error{ENAMETOOLONG, fmt::format("control socket {} (at most {} bytes)", path, kMaxControlPath)};
+    return Error{ENAMETOOLONG,
+                 fmt::format("control socket {} (at most {} bytes)", path, kMaxControlPath)};
   }
   size_t slash = path.rfind('/');
-  OM_TRY(prepare_directory(slash == path.npos ? "." : slash == 0 ? "/" : path.substr(0, slash), mode));
+  OM_TRY(prepare_directory(slash == path.npos ? "."
+                           : slash == 0       ? "/"
+                                              : path.substr(0, slash),
+                           mode));
   // The lock, not the socket file, says that a daemon is there: a killed one leaves its socket behind.
   std::string lock_path = path + ".lock";
   UniqueFd lock(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
@@ -122,11 +126,13 @@ void ControlServer::accept_some() {
     log_error("control", "{}, ignoring", errno_error("learn who a client is").text());
     return;
   }
-  size_t of_user = static_cast<size_t>(std::count_if(clients_.begin(), clients_.end(), [&](auto& item) {
-    return item.second->caller.uid == credentials.uid;
-  }));
+  size_t of_user =
+      static_cast<size_t>(std::count_if(clients_.begin(), clients_.end(), [&](auto& item) {
+        return item.second->caller.uid == credentials.uid;
+      }));
   if (credentials.uid != 0 && of_user >= kMaxClientsOfUser) {
-    log_warn("control", "more than {} clients of user {}, ignoring one", kMaxClientsOfUser, credentials.uid);
+    log_warn("control", "more than {} clients of user {}, ignoring one", kMaxClientsOfUser,
+             credentials.uid);
     return;
   }
   uint64_t id = ++last_id_;
@@ -152,8 +158,8 @@ void ControlServer::accept_some() {
 void ControlServer::on_request(uint64_t id, const Json& request) {
   Client& client = *clients_.at(id);
   if (client.pending >= kMaxPending) {
-    client.stream->send(failure_answer(
-        {ExitCode::kFailure, "TOO_MANY_REQUESTS", "too many unanswered requests on this connection"}));
+    client.stream->send(failure_answer({ExitCode::kFailure, "TOO_MANY_REQUESTS",
+                                        "too many unanswered requests on this connection"}));
     return;
   }
   if (adopter_(client.caller, request, client.stream)) {

@@ -35,7 +35,8 @@ class ControlServer {
 
   // Error if the path is too long, its directory is not ours alone, or another daemon answers there.
   // mode: of the socket file.
-  static Result<std::unique_ptr<ControlServer>> listen(Loop& loop, const std::string& path, mode_t mode);
+  static Result<std::unique_ptr<ControlServer>> listen(Loop& loop, const std::string& path,
+                                                       mode_t mode);
   ~ControlServer();
 
   void serve(Handler handler, Adopter adopter);

@@ -16,14 +16,15 @@ namespace om::migrator {
 namespace {
 
 constexpr int kMaxAdoptions = 7;
-constexpr Milliseconds kAdoptionPause{30};  // before the first attempt; doubled for each further one
+constexpr Milliseconds kAdoptionPause{
+    30};  // before the first attempt; doubled for each further one
 
 }  // namespace
 
 std::vector<std::string> child_environment(const std::vector<std::string>& more) {
   std::vector<std::string> result = more;
-  for (const char* name : {"PATH", "HOME", "LANG", "TMPDIR", "XDG_RUNTIME_DIR", "OM_LOG", "OM_FAULT",
-                           "OM_LIBEXEC", "OM_PRELOAD", "OM_SESSION_TIMEOUT_S"}) {
+  for (const char* name : {"PATH", "HOME", "LANG", "TMPDIR", "XDG_RUNTIME_DIR", "OM_LOG",
+                           "OM_FAULT", "OM_LIBEXEC", "OM_PRELOAD", "OM_SESSION_TIMEOUT_S"}) {
     const char* value = ::getenv(name);
     if (value != nullptr) result.push_back(std::string(name) + "=" + value);
   }
@@ -61,7 +62,8 @@ DeputyLink::Handlers Deputies::link_handlers(pid_t pid) {
     entry.adoptions = 0;
     entry.silent = false;
     entry.last_state = state;
-    if (state != DeputyLink::State::kMoving) children_.set_at(entry.deputy, state == DeputyLink::State::kAway ? entry.link->at() : "");
+    if (state != DeputyLink::State::kMoving)
+      children_.set_at(entry.deputy, state == DeputyLink::State::kAway ? entry.link->at() : "");
     log_debug("deputy", "process {} is {} at {}", pid, state_name(state), entry.link->at());
     if (arrived && state == DeputyLink::State::kHome) {
       events_.add({"home", pid, entry.link->at(), "", "runs at home"});
@@ -70,8 +72,12 @@ DeputyLink::Handlers Deputies::link_handlers(pid_t pid) {
   handlers.on_note = [this, pid](const std::string& code, const std::string& message) {
     events_.add({"note", pid, entries_.at(pid).link->at(), code, message});
   };
-  handlers.on_session = [this, pid](DeputySession session) { entries_.at(pid).session = std::move(session); };
-  handlers.on_closed = [this, pid](std::optional<Error> error) { on_closed(pid, std::move(error)); };
+  handlers.on_session = [this, pid](DeputySession session) {
+    entries_.at(pid).session = std::move(session);
+  };
+  handlers.on_closed = [this, pid](std::optional<Error> error) {
+    on_closed(pid, std::move(error));
+  };
   return handlers;
 }
 
@@ -110,14 +116,16 @@ Result<void> Deputies::spawn(Entry& entry, const ProcessInfo& process, const std
   // The child cannot have been reaped yet, so its pid is still its own.
   entry.deputy = ProcessId::of(child->pid()).value_or(ProcessId{child->pid(), 0});
   entry.child = std::move(child);
-  entry.link = std::make_unique<DeputyLink>(loop_, std::move(ours), settings_.node, link_handlers(pid));
+  entry.link =
+      std::make_unique<DeputyLink>(loop_, std::move(ours), settings_.node, link_handlers(pid));
   children_.add(entry.deputy, {"deputy", pid, ""});
   entry.closed = false;
   entry.exit_text.clear();
   return {};
 }
 
-bool Deputies::adopt(const ProcessInfo& process, pid_t deputy_pid, std::unique_ptr<JsonStream>& stream) {
+bool Deputies::adopt(const ProcessInfo& process, pid_t deputy_pid,
+                     std::unique_ptr<JsonStream>& stream) {
   pid_t pid = process.id.pid;
   Entry* present = entry_of(process.id);
   if (present != nullptr && (present->child || !present->closed)) return false;
@@ -133,7 +141,8 @@ bool Deputies::adopt(const ProcessInfo& process, pid_t deputy_pid, std::unique_p
     entry.last_state = DeputyLink::State::kAway;
   }
   entry.silent = true;
-  if (children_.entries().count(entry.deputy) == 0) children_.add(entry.deputy, {"deputy", pid, ""});
+  if (children_.entries().count(entry.deputy) == 0)
+    children_.add(entry.deputy, {"deputy", pid, ""});
   entries_.insert_or_assign(pid, std::move(entry));
   return true;
 }
@@ -176,20 +185,23 @@ void Deputies::gone(pid_t pid, bool clean, std::string how) {
   entry.patience.reset();
   entry.closed = true;
   bool was_home = entry.last_state == DeputyLink::State::kHome;
-  if (!clean && !was_home && entry.session && entry.adoptions < kMaxAdoptions && entry.process.alive()) {
+  if (!clean && !was_home && entry.session && entry.adoptions < kMaxAdoptions &&
+      entry.process.alive()) {
     events_.add({"adopt", pid, entry.session->at, "",
                  fmt::format("its deputy has gone ({}), another one takes over", how)});
     adopt_later(pid);
     return handlers_.on_gone(pid, clean);
   }
   if (clean || was_home) {
-    if (!clean) events_.add({"failed", pid, "", "DEPUTY_LOST", "the deputy failed at home: " + how});
+    if (!clean)
+      events_.add({"failed", pid, "", "DEPUTY_LOST", "the deputy failed at home: " + how});
     entries_.erase(pid);
   } else {
     entry.last_state = DeputyLink::State::kLost;
     entry.link->set_lost();
     events_.add({"lost", pid, entry.link->at(), "DEPUTY_LOST",
-                 fmt::format("the deputy has gone while the process was at {}: {}", entry.link->at(), how)});
+                 fmt::format("the deputy has gone while the process was at {}: {}",
+                             entry.link->at(), how)});
   }
   handlers_.on_gone(pid, clean);
 }
@@ -238,7 +250,8 @@ bool Deputies::ending(const ProcessId& process) const {
 
 bool Deputies::detached(const ProcessId& process) const {
   const Entry* entry = entry_of(process);
-  return entry != nullptr ? entry->silent || entry->again != nullptr : children_.deputy_of(process.pid) != nullptr;
+  return entry != nullptr ? entry->silent || entry->again != nullptr
+                          : children_.deputy_of(process.pid) != nullptr;
 }
 
 std::string Deputies::at(const ProcessId& process) const {
@@ -265,7 +278,8 @@ std::vector<ProcessId> Deputies::processes() const {
 
 void Deputies::prune() {
   for (auto it = entries_.begin(); it != entries_.end();) {
-    bool over = it->second.closed && !it->second.child && !it->second.again && !it->second.process.alive();
+    bool over =
+        it->second.closed && !it->second.child && !it->second.again && !it->second.process.alive();
     it = over ? entries_.erase(it) : std::next(it);
   }
 }

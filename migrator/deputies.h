@@ -64,17 +64,17 @@ class Deputies {
   struct Entry {
     ProcessId process;
     ProcessId deputy;
-    std::unique_ptr<Child> child;      // null: adopted
+    std::unique_ptr<Child> child;  // null: adopted
     std::unique_ptr<DeputyLink> link;
-    bool silent = false;               // it came back by itself and has not said yet where the process is
-    bool closed = false;               // the link's socket has ended
-    std::string exit_text;             // child: how it ended, empty while it runs
+    bool silent = false;    // it came back by itself and has not said yet where the process is
+    bool closed = false;    // the link's socket has ended
+    std::string exit_text;  // child: how it ended, empty while it runs
     bool exit_clean = false;
-    std::unique_ptr<Timer> patience;   // between the end of the child and the end of its socket
+    std::unique_ptr<Timer> patience;  // between the end of the child and the end of its socket
     DeputyLink::State last_state = DeputyLink::State::kHome;
     std::optional<DeputySession> session;
-    int adoptions = 0;                 // since a deputy has last said where the process is
-    std::unique_ptr<Timer> again;      // until the next one
+    int adoptions = 0;             // since a deputy has last said where the process is
+    std::unique_ptr<Timer> again;  // until the next one
   };
 
   DeputyLink::Handlers link_handlers(pid_t pid);

@@ -10,11 +10,15 @@ namespace om::migrator {
 
 DeputyLink::DeputyLink(Loop& loop, UniqueFd socket, std::string home, Handlers handlers)
     : home_(std::move(home)), at_(home_), handlers_(std::move(handlers)) {
-  stream_ = std::make_unique<JsonStream>(loop, std::move(socket), stream_handlers(), JsonStream::Limits{});
+  stream_ = std::make_unique<JsonStream>(loop, std::move(socket), stream_handlers(),
+                                         JsonStream::Limits{});
 }
 
 DeputyLink::DeputyLink(std::unique_ptr<JsonStream> stream, std::string home, Handlers handlers)
-    : home_(std::move(home)), at_(home_), handlers_(std::move(handlers)), stream_(std::move(stream)) {
+    : home_(std::move(home)),
+      at_(home_),
+      handlers_(std::move(handlers)),
+      stream_(std::move(stream)) {
   stream_->set_handlers(stream_handlers());
 }
 
@@ -48,7 +52,8 @@ void DeputyLink::answer_guest(int64_t id, const std::string& code, const std::st
 void DeputyLink::on_line(const Json& line) {
   auto handled = handle(line);
   // One line that cannot be used is not the end of a session.
-  if (!handled) log_warn("deputy", "{} in {}, ignoring", handled.error().text(), escaped(to_json_text(line)));
+  if (!handled)
+    log_warn("deputy", "{} in {}, ignoring", handled.error().text(), escaped(to_json_text(line)));
 }
 
 Result<void> DeputyLink::handle(const Json& line) {
@@ -75,7 +80,8 @@ Result<void> DeputyLink::handle(const Json& line) {
   } else if (event == "state") {
     std::string at = OM_TRY(json_string(line, "at", kMaxNodeName));
     std::string state = OM_TRY(json_string(line, "state", 16));
-    if (at != "home" && !valid_node_name(at)) return plain_error("\"at\" must be home or a node name");
+    if (at != "home" && !valid_node_name(at))
+      return plain_error("\"at\" must be home or a node name");
     if (state != "home" && state != "moving" && state != "away") {
       return plain_error("\"state\" must be home, moving or away");
     }
@@ -97,12 +103,14 @@ Result<void> DeputyLink::handle(const Json& line) {
   } else if (event == "stats") {
     DeputyStats stats;
     stats.cpu_ms = static_cast<uint64_t>(OM_TRY(json_int_or(line, "cpu_ms", 0, kMaxNumber, 0)));
-    stats.rss_bytes = static_cast<uint64_t>(OM_TRY(json_int_or(line, "rss_bytes", 0, kMaxNumber, 0)));
+    stats.rss_bytes =
+        static_cast<uint64_t>(OM_TRY(json_int_or(line, "rss_bytes", 0, kMaxNumber, 0)));
     stats.threads = static_cast<uint32_t>(OM_TRY(json_int_or(line, "threads", 0, 1 << 20, 0)));
     stats.calls = static_cast<uint64_t>(OM_TRY(json_int_or(line, "calls", 0, kMaxNumber, 0)));
     stats.received = std::chrono::steady_clock::now();
     if (stats_) {
-      double elapsed_ms = std::chrono::duration<double, std::milli>(stats.received - stats_->received).count();
+      double elapsed_ms =
+          std::chrono::duration<double, std::milli>(stats.received - stats_->received).count();
       double used_ms = static_cast<double>(stats.cpu_ms) - static_cast<double>(stats_->cpu_ms);
       if (elapsed_ms > 0 && used_ms > 0) stats.cpu_percent = 100 * used_ms / elapsed_ms;
     }
@@ -115,10 +123,14 @@ Result<void> DeputyLink::handle(const Json& line) {
 
 const char* state_name(DeputyLink::State state) {
   switch (state) {
-    case DeputyLink::State::kHome: return "home";
-    case DeputyLink::State::kMoving: return "moving";
-    case DeputyLink::State::kAway: return "away";
-    case DeputyLink::State::kLost: return "lost";
+    case DeputyLink::State::kHome:
+      return "home";
+    case DeputyLink::State::kMoving:
+      return "moving";
+    case DeputyLink::State::kAway:
+      return "away";
+    case DeputyLink::State::kLost:
+      return "lost";
   }
   return "?";
 }

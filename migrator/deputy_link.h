@@ -26,7 +26,7 @@ struct DeputyStats {
   uint64_t rss_bytes = 0;
   uint32_t threads = 0;
   uint64_t calls = 0;
-  double cpu_percent = 0;   // between the last two of these
+  double cpu_percent = 0;  // between the last two of these
   MonotonicTime received;
 };
 
@@ -35,7 +35,7 @@ struct DeputySession {
   std::string at;       // node
   std::string session;  // kSecretBytes each
   std::string token;
-  uint16_t port = 0;    // on which the keeper finds the deputy
+  uint16_t port = 0;  // on which the keeper finds the deputy
 };
 
 class DeputyLink {
@@ -65,7 +65,8 @@ class DeputyLink {
   void command(Json line, int64_t id, ResultCallback on_result);
   void forget(int64_t id) { results_.erase(id); }
   void send(const Json& line);
-  void answer_guest(int64_t id, const std::string& code, const std::string& message);  // code "": admitted
+  void answer_guest(int64_t id, const std::string& code,
+                    const std::string& message);  // code "": admitted
 
   const std::string& at() const { return at_; }  // a node name; home's own name at home
   State state() const { return state_; }

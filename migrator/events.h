@@ -16,7 +16,8 @@
 namespace om::migrator {
 
 struct Event {
-  std::string kind;     // moved, refused, failed, lost, note, admitted, rejected, guest_end, peer_up, peer_down
+  std::string
+      kind;  // moved, refused, failed, lost, note, admitted, rejected, guest_end, peer_up, peer_down
   pid_t pid = 0;        // at its home; 0 if it is about no process
   std::string node;     // the other node, empty if there is none
   std::string code;     // reason code, empty if there is none

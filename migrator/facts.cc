@@ -91,7 +91,8 @@ void write_info(const NodeFacts& facts, wire::NodeInfo::Builder to) {
   to.setProtocol(facts.protocol);
   to.setBuild(facts.build.c_str());
   to.setCpus(facts.cpus);
-  write_texts(facts.cpu_features, to.initCpuFeatures(static_cast<unsigned>(facts.cpu_features.size())));
+  write_texts(facts.cpu_features,
+              to.initCpuFeatures(static_cast<unsigned>(facts.cpu_features.size())));
   to.setMemoryBytes(facts.memory_bytes);
   to.setFreeBytes(facts.free_bytes);
   to.setLoadCentis(facts.load_centis);
@@ -108,7 +109,8 @@ Result<NodeFacts> read_info(wire::NodeInfo::Reader from) {
   facts.protocol = from.getProtocol();
   facts.build = OM_TRY(read_text(from.getBuild(), 128, "build"));
   facts.cpus = from.getCpus();
-  facts.cpu_features = OM_TRY(read_texts(from.getCpuFeatures(), kMaxCpuFeatures, kMaxCpuFeatureName, "cpuFeatures"));
+  facts.cpu_features =
+      OM_TRY(read_texts(from.getCpuFeatures(), kMaxCpuFeatures, kMaxCpuFeatureName, "cpuFeatures"));
   facts.memory_bytes = from.getMemoryBytes();
   facts.free_bytes = from.getFreeBytes();
   facts.load_centis = from.getLoadCentis();

@@ -19,13 +19,13 @@ struct NodeFacts {
   std::string name;
   uint32_t protocol = 0;
   std::string build;
-  uint32_t cpus = 0;                 // that guests may run on
+  uint32_t cpus = 0;  // that guests may run on
   std::vector<std::string> cpu_features;
   uint64_t memory_bytes = 0;
-  uint64_t free_bytes = 0;           // MemAvailable
-  uint32_t load_centis = 0;          // 1-minute load average * 100
+  uint64_t free_bytes = 0;   // MemAvailable
+  uint32_t load_centis = 0;  // 1-minute load average * 100
   uint32_t guests = 0;
-  std::string kernel;                // uname release
+  std::string kernel;  // uname release
   std::string boot_id;
   uint32_t keeper_gate_abi = 0;
 };

@@ -45,9 +45,8 @@ Result<void> Keepers::start(const Offer& offer) {
   spec.owner = owner_;
   uint64_t number = ++last_number_;
   Keeper keeper;
-  keeper.child = OM_TRY(Child::spawn(loop_, spec, [this, number](int64_t code, int signal) {
-    on_exit(number, code, signal);
-  }));
+  keeper.child = OM_TRY(Child::spawn(
+      loop_, spec, [this, number](int64_t code, int signal) { on_exit(number, code, signal); }));
   keeper.id = ProcessId::of(keeper.child->pid()).value_or(ProcessId{keeper.child->pid(), 0});
   keeper.guest = offer.pid;
   keeper.home = offer.home_node;
@@ -62,7 +61,8 @@ void Keepers::on_exit(uint64_t number, int64_t code, int signal) {
   auto it = keepers_.find(number);
   Keeper& keeper = it->second;
   bool clean = code == 0 && signal == 0;
-  std::string how = signal != 0 ? fmt::format("killed by signal {}", signal) : fmt::format("status {}", code);
+  std::string how =
+      signal != 0 ? fmt::format("killed by signal {}", signal) : fmt::format("status {}", code);
   events_.add({"guest_end", keeper.guest, keeper.home, clean ? "" : "KEEPER_FAILED",
                "keeper of a guest ended: " + how});
   children_.remove(keeper.id);

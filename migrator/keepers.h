@@ -25,8 +25,8 @@ class Keepers {
   static constexpr Milliseconds kReservation{10000};
 
   // owner: whom keepers run as, if this daemon is root.
-  Keepers(Loop& loop, const Clock& clock, std::string node, std::optional<std::pair<uid_t, gid_t>> owner,
-          ChildList& children, Events& events);
+  Keepers(Loop& loop, const Clock& clock, std::string node,
+          std::optional<std::pair<uid_t, gid_t>> owner, ChildList& children, Events& events);
 
   Result<void> start(const Offer& offer);
   uint32_t count() const;

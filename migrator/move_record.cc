@@ -9,16 +9,17 @@ namespace {
 constexpr int64_t kMaxCount = int64_t{1} << 53;  // exact in every JSON reader
 
 Json blank_record(const Move& move) {
-  return Json{{"pid", move.pid},     {"from", move.from}, {"to", move.to},
-              {"mode", ""},          {"freeze_ms", 0},    {"total_ms", move.total_ms},
-              {"bytes_raw", 0},      {"bytes_wire", 0},   {"pages", 0},
-              {"threads", 0},        {"result", ""},      {"code", ""},
-              {"message", ""},       {"moved", false}};
+  return Json{{"pid", move.pid}, {"from", move.from}, {"to", move.to},
+              {"mode", ""},      {"freeze_ms", 0},    {"total_ms", move.total_ms},
+              {"bytes_raw", 0},  {"bytes_wire", 0},   {"pages", 0},
+              {"threads", 0},    {"result", ""},      {"code", ""},
+              {"message", ""},   {"moved", false}};
 }
 
 }  // namespace
 
-Json unmoved_record(const Move& move, const char* result, const std::string& code, const std::string& message) {
+Json unmoved_record(const Move& move, const char* result, const std::string& code,
+                    const std::string& message) {
   Json record = blank_record(move);
   record["result"] = result;
   record["code"] = code;

@@ -21,7 +21,8 @@ struct Move {
 };
 
 // result "refused" or "failed", all figures 0.
-Json unmoved_record(const Move& move, const char* result, const std::string& code, const std::string& message);
+Json unmoved_record(const Move& move, const char* result, const std::string& code,
+                    const std::string& message);
 
 // Nothing to do: result "moved", moved false, code ALREADY_THERE.
 Json already_there_record(const Move& move);

@@ -11,7 +11,8 @@ namespace om::migrator {
 namespace {
 
 constexpr Milliseconds kRetryPause{100};
-constexpr const char* kDetached = "the daemon has been restarted and the deputy has not come back to it";
+constexpr const char* kDetached =
+    "the daemon has been restarted and the deputy has not come back to it";
 
 }  // namespace
 
@@ -19,19 +20,19 @@ struct Mover::Job {
   ProcessId process;
   std::string to;
   int64_t id = 0;
-  Answerer answer;           // empty once the client has been answered
+  Answerer answer;  // empty once the client has been answered
   std::unique_ptr<Timer> timer;
   std::unique_ptr<Timer> retry;
   MonotonicTime started;
-  std::string from;          // where the process was when the job's turn came
-  bool running = false;      // its turn has come
-  bool commanded = false;    // the deputy has been told
-  bool waiting = false;      // for the end of the last deputy; on_deputy_gone() starts it again
+  std::string from;        // where the process was when the job's turn came
+  bool running = false;    // its turn has come
+  bool commanded = false;  // the deputy has been told
+  bool waiting = false;    // for the end of the last deputy; on_deputy_gone() starts it again
   int attempts = 0;
 };
 
-Mover::Mover(Loop& loop, const Clock& clock, std::string node, ProcessTable& processes, Deputies& deputies,
-             Events& events, Preflight preflight, TargetCheck target_check)
+Mover::Mover(Loop& loop, const Clock& clock, std::string node, ProcessTable& processes,
+             Deputies& deputies, Events& events, Preflight preflight, TargetCheck target_check)
     : loop_(loop),
       clock_(clock),
       node_(std::move(node)),
@@ -44,7 +45,8 @@ Mover::Mover(Loop& loop, const Clock& clock, std::string node, ProcessTable& pro
 
 Mover::~Mover() { *alive_ = false; }
 
-void Mover::request(const ProcessId& process, const std::string& to, Milliseconds limit, Answerer answer) {
+void Mover::request(const ProcessId& process, const std::string& to, Milliseconds limit,
+                    Answerer answer) {
   auto job = std::make_shared<Job>();
   job->process = process;
   job->to = to;
@@ -73,12 +75,14 @@ void Mover::start(const std::shared_ptr<Job>& job) {
   pid_t pid = job->process.pid;
   auto process = read_process(pid);
   if (!process || !(process->id == job->process)) {
-    return finish(job, unmoved_record(describe(*job), "failed", "NO_SUCH_PROCESS", "the process has ended"));
+    return finish(
+        job, unmoved_record(describe(*job), "failed", "NO_SUCH_PROCESS", "the process has ended"));
   }
   job->from = deputies_.at(job->process);
   if (deputies_.detached(job->process)) {
     // After a restart of the daemon the deputy comes back by itself; as long as the client waits, so do we.
-    if (!job->answer) return finish(job, unmoved_record(describe(*job), "failed", "DEPUTY_LOST", kDetached));
+    if (!job->answer)
+      return finish(job, unmoved_record(describe(*job), "failed", "DEPUTY_LOST", kDetached));
     --job->attempts;
     job->retry = std::make_unique<Timer>(loop_);
     return job->retry->start(kRetryPause, [this, weak = std::weak_ptr<Job>(job)] {
@@ -100,7 +104,9 @@ void Mover::start(const std::shared_ptr<Job>& job) {
   }
   if (job->to != node_) {
     auto refusal = target_check_(job->to);
-    if (refusal) return finish(job, unmoved_record(describe(*job), "refused", refusal->code, refusal->message));
+    if (refusal)
+      return finish(job,
+                    unmoved_record(describe(*job), "refused", refusal->code, refusal->message));
   }
   if (deputies_.find(pid) != nullptr) return command(job, *process);
 
@@ -111,7 +117,8 @@ void Mover::start(const std::shared_ptr<Job>& job) {
       [this, alive = alive_, job, reasons, process = *process] {
         if (!*alive) return;
         if (reasons->empty()) return command(job, process);
-        finish(job, unmoved_record(describe(*job), "refused", reasons->front().code, reasons->front().message));
+        finish(job, unmoved_record(describe(*job), "refused", reasons->front().code,
+                                   reasons->front().message));
       });
 }
 
@@ -138,8 +145,8 @@ void Mover::finish(const std::shared_ptr<Job>& job, Json record) {
   if (!noop) {
     std::string message = record["message"];
     if (record["result"] == "moved") {
-      message = fmt::format("{} -> {} in {} ms, frozen {} ms", job->from, job->to, record["total_ms"].dump(),
-                            record["freeze_ms"].dump());
+      message = fmt::format("{} -> {} in {} ms, frozen {} ms", job->from, job->to,
+                            record["total_ms"].dump(), record["freeze_ms"].dump());
     }
     events_.add({record["result"], job->process.pid, job->to, record["code"], message});
   }
@@ -176,8 +183,9 @@ void Mover::on_deputy_gone(pid_t pid, bool clean) {
   // A deputy that has just brought its process home ends, and the next command may have come too late for it.
   if (clean && job->attempts < 3 && job->process.alive()) return start(job);
   bool ended = !job->process.alive();
-  finish(job, unmoved_record(describe(*job), "failed", ended ? "NO_SUCH_PROCESS" : "DEPUTY_LOST",
-                             ended ? "the process has ended" : "the deputy ended without a result"));
+  finish(job,
+         unmoved_record(describe(*job), "failed", ended ? "NO_SUCH_PROCESS" : "DEPUTY_LOST",
+                        ended ? "the process has ended" : "the deputy ended without a result"));
 }
 
 }  // namespace om::migrator

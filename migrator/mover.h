@@ -32,12 +32,13 @@ class Mover {
   using TargetCheck = std::function<std::optional<Refusal>(const std::string& node)>;
   using Answerer = std::function<void(Json)>;
 
-  Mover(Loop& loop, const Clock& clock, std::string node, ProcessTable& processes, Deputies& deputies,
-        Events& events, Preflight preflight, TargetCheck target_check);
+  Mover(Loop& loop, const Clock& clock, std::string node, ProcessTable& processes,
+        Deputies& deputies, Events& events, Preflight preflight, TargetCheck target_check);
   ~Mover();
 
   // `to` is this node's name or a peer's. Answered exactly once, at the latest after `limit`.
-  void request(const ProcessId& process, const std::string& to, Milliseconds limit, Answerer answer);
+  void request(const ProcessId& process, const std::string& to, Milliseconds limit,
+               Answerer answer);
 
   // Deputies says: no deputy for this process any more.
   void on_deputy_gone(pid_t pid, bool clean);

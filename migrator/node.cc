@@ -56,7 +56,8 @@ Result<std::optional<std::pair<uid_t, gid_t>>> guest_owner(const Options& option
   if (::geteuid() != 0) return owner;
   errno = 0;
   const passwd* entry = ::getpwnam(options.guest_user.c_str());
-  if (entry == nullptr) return plain_error("there is no user " + escaped(options.guest_user, 40) + " for guests");
+  if (entry == nullptr)
+    return plain_error("there is no user " + escaped(options.guest_user, 40) + " for guests");
   if (entry->pw_uid == 0) return plain_error("guests may not run as root");
   owner = {entry->pw_uid, entry->pw_gid};
   return owner;
@@ -89,7 +90,8 @@ Result<std::unique_ptr<Node>> Node::create(const Options& options) {
   node->control_ = OM_TRY(ControlServer::listen(node->loop_, options.control, mode));
   node->verbs_ = std::make_unique<Verbs>(*node);
   node->control_->serve(
-      [verbs = node->verbs_.get()](const Caller& caller, const Json& request, Verbs::Answerer answer) {
+      [verbs = node->verbs_.get()](const Caller& caller, const Json& request,
+                                   Verbs::Answerer answer) {
         verbs->handle(caller, request, std::move(answer));
       },
       [verbs = node->verbs_.get()](const Caller& caller, const Json& request,
@@ -109,7 +111,8 @@ Node::Node(const Options& options, UniqueFd listener, NodeFacts fixed_facts,
       processes_(clock_, options_.control, options_.control == default_control_path(::geteuid())),
       keepers_(loop_, clock_, options_.name, guest_owner, children_, events_),
       deputies_(loop_,
-                Deputies::Settings{options_.name, options_.listen.host(), options_.control, ::geteuid() == 0},
+                Deputies::Settings{options_.name, options_.listen.host(), options_.control,
+                                   ::geteuid() == 0},
                 children_, events_),
       mover_(loop_, clock_, options_.name, processes_, deputies_, events_, preflight,
              [this](const std::string& name) { return check_target(name); }),
@@ -118,12 +121,13 @@ Node::Node(const Options& options, UniqueFd listener, NodeFacts fixed_facts,
       task_errors_(kj::heap<TaskErrors>()),
       tasks_(kj::heap<kj::TaskSet>(*task_errors_)),
       sampler_(loop_) {
-  deputies_.set_handlers(
-      {[this](pid_t pid, int64_t id, const std::string& to, Offer offer) { need_guest(pid, id, to, std::move(offer)); },
-       [this](pid_t pid, bool clean) {
-         mover_.on_deputy_gone(pid, clean);
-         if (verbs_) verbs_->on_deputy_gone(pid);
-       }});
+  deputies_.set_handlers({[this](pid_t pid, int64_t id, const std::string& to, Offer offer) {
+                            need_guest(pid, id, to, std::move(offer));
+                          },
+                          [this](pid_t pid, bool clean) {
+                            mover_.on_deputy_gone(pid, clean);
+                            if (verbs_) verbs_->on_deputy_gone(pid);
+                          }});
   sampler_.start_repeating(kSamplePeriod, [this] {
     deputies_.prune();
     children_.prune();
@@ -177,17 +181,19 @@ std::optional<Refusal> Node::admit(const Offer& offer) {
   std::optional<Refusal> refusal = refuse_offer(offer, host);
   if (!refusal) {
     auto started = keepers_.start(offer);
-    if (!started) refusal = Refusal{"INTERNAL", "node " + options_.name + ": " + started.error().text()};
+    if (!started)
+      refusal = Refusal{"INTERNAL", "node " + options_.name + ": " + started.error().text()};
   }
-  events_.add({refusal ? "rejected" : "admitted", offer.pid, offer.home_node, refusal ? refusal->code : "",
-               refusal ? refusal->message : "a guest comes"});
+  events_.add({refusal ? "rejected" : "admitted", offer.pid, offer.home_node,
+               refusal ? refusal->code : "", refusal ? refusal->message : "a guest comes"});
   return refusal;
 }
 
 std::optional<Refusal> Node::check_target(const std::string& name) {
   const PeerLink* link = peers_.find(name);
   if (link != nullptr && link->up()) return std::nullopt;
-  Reason reason{ReasonCode::kTargetUnreachable, name + (link == nullptr ? " is no peer" : ", " + link->reason())};
+  Reason reason{ReasonCode::kTargetUnreachable,
+                name + (link == nullptr ? " is no peer" : ", " + link->reason())};
   return Refusal{std::string(reason.name()), reason.message()};
 }
 

@@ -65,7 +65,8 @@ class NodeService::Server final : public wire::Node::Server {
     auto offer = read_offer(wire_offer);
     if (!offer) return Refusal{"INTERNAL", offer.error().text()};
     if (!is_peer(offer->home_node) || !offer->home.same_host(from_)) {
-      return Refusal{"BLOCKED", fmt::format("{} at {} is no peer of this node", offer->home_node, from_.host())};
+      return Refusal{"BLOCKED", fmt::format("{} at {} is no peer of this node", offer->home_node,
+                                            from_.host())};
     }
     return service_.local_.admit(*offer);
   }

@@ -21,8 +21,10 @@ constexpr int64_t kMaxPid = 1 << 22;
 
 Result<Offer> offer_from_event(const Json& event) {
   Offer offer;
-  offer.session = OM_TRY(from_hex(OM_TRY(json_string(event, "session", 2 * kSecretBytes)), kSecretBytes));
-  offer.token = OM_TRY(from_hex(OM_TRY(json_string(event, "token", 2 * kSecretBytes)), kSecretBytes));
+  offer.session =
+      OM_TRY(from_hex(OM_TRY(json_string(event, "session", 2 * kSecretBytes)), kSecretBytes));
+  offer.token =
+      OM_TRY(from_hex(OM_TRY(json_string(event, "token", 2 * kSecretBytes)), kSecretBytes));
   auto port = static_cast<uint16_t>(OM_TRY(json_int(event, "port", 1, 65535)));
   offer.home = OM_TRY(Address::parse("127.0.0.1", port));
   auto it = event.find("offer");
@@ -32,10 +34,12 @@ Result<Offer> offer_from_event(const Json& event) {
   offer.pid = static_cast<pid_t>(OM_TRY(json_int(body, "pid", 1, kMaxPid)));
   offer.uid = static_cast<uid_t>(OM_TRY(json_int(body, "uid", 0, UINT32_MAX)));
   offer.command = OM_TRY(json_string(body, "command", kMaxCommandBytes));
-  offer.memory_bytes = static_cast<uint64_t>(OM_TRY(json_int(body, "memory_bytes", 0, kMaxMemoryBytes)));
+  offer.memory_bytes =
+      static_cast<uint64_t>(OM_TRY(json_int(body, "memory_bytes", 0, kMaxMemoryBytes)));
   offer.threads = static_cast<uint32_t>(OM_TRY(json_int(body, "threads", 1, kMaxThreads)));
   offer.cpus = static_cast<uint32_t>(OM_TRY(json_int(body, "cpus", 1, kMaxCpus)));
-  offer.cpu_features = OM_TRY(json_strings(body, "cpu_features", kMaxCpuFeatures, kMaxCpuFeatureName));
+  offer.cpu_features =
+      OM_TRY(json_strings(body, "cpu_features", kMaxCpuFeatures, kMaxCpuFeatureName));
   return offer;
 }
 
@@ -66,7 +70,8 @@ void write_offer(const Offer& offer, wire::Offer::Builder to) {
   to.setMemoryBytes(offer.memory_bytes);
   to.setThreads(offer.threads);
   to.setCpus(offer.cpus);
-  write_texts(offer.cpu_features, to.initCpuFeatures(static_cast<unsigned>(offer.cpu_features.size())));
+  write_texts(offer.cpu_features,
+              to.initCpuFeatures(static_cast<unsigned>(offer.cpu_features.size())));
 }
 
 Result<Offer> read_offer(wire::Offer::Reader from) {
@@ -90,7 +95,8 @@ Result<Offer> read_offer(wire::Offer::Reader from) {
       offer.threads > kMaxThreads || offer.cpus == 0 || offer.cpus > kMaxCpus) {
     return plain_error("a number in the offer is out of range");
   }
-  offer.cpu_features = OM_TRY(read_texts(from.getCpuFeatures(), kMaxCpuFeatures, kMaxCpuFeatureName, "cpuFeatures"));
+  offer.cpu_features =
+      OM_TRY(read_texts(from.getCpuFeatures(), kMaxCpuFeatures, kMaxCpuFeatureName, "cpuFeatures"));
   return offer;
 }
 

@@ -23,16 +23,16 @@ constexpr size_t kSecretBytes = 16;
 
 struct Offer {
   std::string home_node;
-  Address home;          // of the deputy's listener, as the target dials it
-  std::string session;   // kSecretBytes random bytes: names the migration
-  std::string token;     // kSecretBytes random bytes: proves the keeper to the deputy
+  Address home;         // of the deputy's listener, as the target dials it
+  std::string session;  // kSecretBytes random bytes: names the migration
+  std::string token;    // kSecretBytes random bytes: proves the keeper to the deputy
   uint32_t keeper_gate_abi = 0;
-  pid_t pid = 0;         // at home, for display
+  pid_t pid = 0;  // at home, for display
   uid_t uid = 0;
   std::string command;
   uint64_t memory_bytes = 0;
   uint32_t threads = 0;
-  uint32_t cpus = 0;     // highest CPU id of home + 1
+  uint32_t cpus = 0;  // highest CPU id of home + 1
   std::vector<std::string> cpu_features;
 };
 

@@ -54,11 +54,11 @@ std::string node_name_from_host(std::string_view host) {
 }
 
 bool in_private_network_namespace() {
-  struct stat own{};
+  struct stat own {};
   if (::stat("/proc/self/ns/net", &own) != 0) return false;
   std::error_code error;
   for (auto& entry : std::filesystem::directory_iterator("/run/netns", error)) {
-    struct stat named{};
+    struct stat named {};
     bool ours = entry.path().filename().string().compare(0, 3, "om-") == 0;
     if (ours && ::stat(entry.path().c_str(), &named) == 0 && named.st_dev == own.st_dev &&
         named.st_ino == own.st_ino) {
@@ -71,17 +71,18 @@ bool in_private_network_namespace() {
 Result<void> check_listen(const Options& options, bool in_private_namespace) {
   const Address& address = options.listen;
   if (address.is_any()) {
-    return plain_error(fmt::format("--listen {}: give the address that the other nodes dial", address.host()));
+    return plain_error(
+        fmt::format("--listen {}: give the address that the other nodes dial", address.host()));
   }
   if (address.is_loopback() || options.insecure) return {};
   if (options.private_subnet && options.private_subnet->contains(address)) {
     if (in_private_namespace) return {};
     return plain_error("--netns-private: this is not a private network namespace");
   }
-  return plain_error(
-      fmt::format("--listen {}: nodes do not authenticate each other yet, so only loopback addresses are "
-                  "allowed without --insecure",
-                  address.host()));
+  return plain_error(fmt::format(
+      "--listen {}: nodes do not authenticate each other yet, so only loopback addresses are "
+      "allowed without --insecure",
+      address.host()));
 }
 
 Result<Options> parse_options(const std::vector<std::string>& arguments) {
@@ -92,11 +93,11 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
   std::string ready_fd;
   std::string config;
   std::map<std::string, std::string*, std::less<>> texts{
-      {"--name", &options.name},          {"--control", &options.control},
-      {"--listen", &listen},              {"--peers", &options.peers_file},
-      {"--state", &options.state_dir},    {"--config", &config},
-      {"--accept", &accept},              {"--guest-user", &options.guest_user},
-      {"--ready-fd", &ready_fd},          {"--ready-file", &options.ready_file},
+      {"--name", &options.name},       {"--control", &options.control},
+      {"--listen", &listen},           {"--peers", &options.peers_file},
+      {"--state", &options.state_dir}, {"--config", &config},
+      {"--accept", &accept},           {"--guest-user", &options.guest_user},
+      {"--ready-fd", &ready_fd},       {"--ready-file", &options.ready_file},
       {"--netns-private", &subnet}};
   std::map<std::string, std::string> given;
   for (size_t i = 0; i < arguments.size(); ++i) {
@@ -143,7 +144,8 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     options.accept = accept == "always";
   }
   if (!subnet.empty()) options.private_subnet = OM_TRY(Subnet::parse(subnet));
-  if (!ready_fd.empty() && (!proc::parse_number(ready_fd, options.ready_fd) || options.ready_fd < 0)) {
+  if (!ready_fd.empty() &&
+      (!proc::parse_number(ready_fd, options.ready_fd) || options.ready_fd < 0)) {
     return plain_error("--ready-fd: a descriptor number");
   }
   return options;

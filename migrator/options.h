@@ -21,12 +21,13 @@ struct Options {
   std::string state_dir;   // default: the directory of the control socket
   int ready_fd = -1;
   std::string ready_file;
-  bool accept = true;      // accept = "always" or "never"
+  bool accept = true;  // accept = "always" or "never"
   bool insecure = false;
   std::optional<Subnet> private_subnet;  // --netns-private
   std::string guest_user = "nobody";     // whom guests run as, if the daemon is root
   uint64_t headroom_bytes = 64 << 20;    // memory that guests never get
-  std::vector<std::string> hidden_cpu_features;  // what guests must not count on, by their names in /proc/cpuinfo
+  std::vector<std::string>
+      hidden_cpu_features;  // what guests must not count on, by their names in /proc/cpuinfo
   bool help = false;
 };
 

@@ -53,9 +53,10 @@ struct PeerLink::Connection {
 
 PeerLink::PeerLink(UvKj& kj, Peer peer, const Local& local)
     : kj_(kj), peer_(std::move(peer)), local_(local), running_(nullptr) {
-  running_ = kj::evalLater([this] { return run(); }).eagerlyEvaluate([this](kj::Exception&& exception) {
-    log_error("peer", "{}: {}, giving up", peer_.name, text_of(exception));
-  });
+  running_ =
+      kj::evalLater([this] { return run(); }).eagerlyEvaluate([this](kj::Exception&& exception) {
+        log_error("peer", "{}: {}, giving up", peer_.name, text_of(exception));
+      });
 }
 
 PeerLink::~PeerLink() = default;
@@ -86,12 +87,14 @@ kj::Promise<void> PeerLink::say_hello() {
         auto facts = read_info(response.getPeer());
         if (!facts) kj::throwFatalException(KJ_EXCEPTION(FAILED, facts.error().text().c_str()));
         if (facts->name != peer_.name) {
-          kj::throwFatalException(KJ_EXCEPTION(FAILED, kj::str("calls itself ", facts->name.c_str())));
+          kj::throwFatalException(
+              KJ_EXCEPTION(FAILED, kj::str("calls itself ", facts->name.c_str())));
         }
         auto refusal = refuse_protocol(local_.facts().protocol, facts->protocol);
         if (refusal) kj::throwFatalException(KJ_EXCEPTION(FAILED, refusal->message.c_str()));
         auto elapsed = std::chrono::steady_clock::now() - sent;
-        rtt_us_ = static_cast<uint32_t>(std::chrono::duration_cast<std::chrono::microseconds>(elapsed).count());
+        rtt_us_ = static_cast<uint32_t>(
+            std::chrono::duration_cast<std::chrono::microseconds>(elapsed).count());
         facts_ = std::move(*facts);
         failures_ = 0;
         if (!std::exchange(up_, true)) {
@@ -107,9 +110,9 @@ kj::Promise<void> PeerLink::pause() {
   connection_ = nullptr;
   auto pair = kj::newPromiseAndFulfiller<void>();
   nudge_ = kj::mv(pair.fulfiller);
-  return kj_.after(reconnect_pause(++failures_, random_unit())).exclusiveJoin(kj::mv(pair.promise)).then([this] {
-    nudge_ = nullptr;
-  });
+  return kj_.after(reconnect_pause(++failures_, random_unit()))
+      .exclusiveJoin(kj::mv(pair.promise))
+      .then([this] { nudge_ = nullptr; });
 }
 
 void PeerLink::nudge() {
@@ -127,7 +130,8 @@ kj::Promise<std::optional<Refusal>> PeerLink::admit(const Offer& offer) {
   using Answer = std::optional<Refusal>;
   std::string name = peer_.name;
   if (!up_ || connection_.get() == nullptr) {
-    return Answer(Refusal{"TARGET_UNREACHABLE", fmt::format("node {} is not reachable: {}", name, reason_)});
+    return Answer(
+        Refusal{"TARGET_UNREACHABLE", fmt::format("node {} is not reachable: {}", name, reason_)});
   }
   auto request = connection_->node.admitRequest();
   write_offer(offer, request.initOffer());
@@ -137,7 +141,8 @@ kj::Promise<std::optional<Refusal>> PeerLink::admit(const Offer& offer) {
           [name](capnp::Response<wire::Node::AdmitResults> response) -> Answer {
             auto verdict = response.getVerdict();
             if (verdict.isAccepted()) return std::nullopt;
-            if (!verdict.isRefused()) return Refusal{"VERSION", fmt::format("node {} gave no verdict", name)};
+            if (!verdict.isRefused())
+              return Refusal{"VERSION", fmt::format("node {} gave no verdict", name)};
             auto code = read_text(verdict.getRefused().getCode(), 64, "code");
             auto message = read_text(verdict.getRefused().getMessage(), 1000, "message");
             if (!code || code->empty() || !message) {
@@ -146,7 +151,8 @@ kj::Promise<std::optional<Refusal>> PeerLink::admit(const Offer& offer) {
             return Refusal{*code, *message};
           },
           [name](kj::Exception&& exception) -> Answer {
-            return Refusal{"TARGET_UNREACHABLE", fmt::format("node {} did not answer: {}", name, text_of(exception))};
+            return Refusal{"TARGET_UNREACHABLE",
+                           fmt::format("node {} did not answer: {}", name, text_of(exception))};
           });
 }
 

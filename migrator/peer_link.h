@@ -27,8 +27,8 @@ class PeerLink {
   static constexpr Milliseconds kAdmitLimit{15000};
 
   struct Local {
-    Address from;                        // connections leave from here
-    std::function<NodeFacts()> facts;    // this node, fresh
+    Address from;                      // connections leave from here
+    std::function<NodeFacts()> facts;  // this node, fresh
     std::function<void(const std::string& peer, bool up, const std::string& reason)> on_change;
   };
 
@@ -37,9 +37,11 @@ class PeerLink {
 
   const Peer& peer() const { return peer_; }
   bool up() const { return up_; }
-  const std::string& reason() const { return reason_; }       // why it is down
-  const std::optional<NodeFacts>& facts() const { return facts_; }  // the last hello, also when down
-  uint32_t rtt_us() const { return rtt_us_; }                 // of the last hello
+  const std::string& reason() const { return reason_; }  // why it is down
+  const std::optional<NodeFacts>& facts() const {
+    return facts_;
+  }                                            // the last hello, also when down
+  uint32_t rtt_us() const { return rtt_us_; }  // of the last hello
 
   // Dial now instead of after the pause: the peer has just called us.
   void nudge();

@@ -13,13 +13,16 @@ namespace om::migrator {
 namespace {
 
 // Adds one peer or says what is wrong with it.
-Result<void> add_peer(std::vector<Peer>& peers, std::string_view name, std::string_view address_text,
-                      std::string_view own_name) {
-  if (!valid_node_name(name)) return plain_error(fmt::format("{} is no node name", escaped(name, 80)));
+Result<void> add_peer(std::vector<Peer>& peers, std::string_view name,
+                      std::string_view address_text, std::string_view own_name) {
+  if (!valid_node_name(name))
+    return plain_error(fmt::format("{} is no node name", escaped(name, 80)));
   Address address = OM_TRY(Address::parse(address_text));
   if (name == own_name) return {};
-  if (address.port() == 0) return plain_error(fmt::format("{} has no port", escaped(address_text, 80)));
-  if (address.is_any()) return plain_error(fmt::format("{} is nobody's address", escaped(address_text, 80)));
+  if (address.port() == 0)
+    return plain_error(fmt::format("{} has no port", escaped(address_text, 80)));
+  if (address.is_any())
+    return plain_error(fmt::format("{} is nobody's address", escaped(address_text, 80)));
   if (peers.size() == kMaxPeers) return plain_error(fmt::format("more than {} peers", kMaxPeers));
   for (const Peer& other : peers) {
     if (other.name == name) return plain_error(fmt::format("{} is named twice", name));

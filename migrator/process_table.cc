@@ -48,8 +48,8 @@ bool is_body(pid_t pid) {
 }
 
 bool same_file(const std::string& a, const std::string& b) {
-  struct stat sa{};
-  struct stat sb{};
+  struct stat sa {};
+  struct stat sb {};
   return ::stat(a.c_str(), &sa) == 0 && ::stat(b.c_str(), &sb) == 0 && sa.st_dev == sb.st_dev &&
          sa.st_ino == sb.st_ino;
 }
@@ -61,7 +61,8 @@ Result<ProcessInfo> read_process(pid_t pid) {
   proc::Status status = OM_TRY(proc::read_status(pid));
   ProcessInfo info;
   info.id = ProcessId{pid, stat.starttime};
-  if (stat.state == 'Z' || stat.state == 'X') return Error{ESRCH, "read process " + std::to_string(pid)};
+  if (stat.state == 'Z' || stat.state == 'X')
+    return Error{ESRCH, "read process " + std::to_string(pid)};
   info.uid = status.uid[0];
   info.gid = status.gid[0];
   info.threads = static_cast<uint32_t>(std::max<int64_t>(stat.num_threads, 0));

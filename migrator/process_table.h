@@ -26,10 +26,10 @@ struct ProcessInfo {
   gid_t gid = 0;
   uint32_t threads = 0;
   uint64_t rss_bytes = 0;
-  uint64_t cpu_ms = 0;   // user + system, ever
-  uint64_t age_ms = 0;   // since its start
-  char state = '?';      // as in /proc/PID/stat
-  std::string command;   // arguments joined by blanks; the name in brackets if there are none
+  uint64_t cpu_ms = 0;  // user + system, ever
+  uint64_t age_ms = 0;  // since its start
+  char state = '?';     // as in /proc/PID/stat
+  std::string command;  // arguments joined by blanks; the name in brackets if there are none
 };
 
 // ESRCH if there is no such process.

@@ -24,29 +24,38 @@ Json failure(ExitCode exit, std::string code, std::string message) {
   return failure_answer({exit, std::move(code), std::move(message)});
 }
 
-Json bad_request(const Error& error) { return failure(ExitCode::kUsage, "BAD_REQUEST", error.text()); }
+Json bad_request(const Error& error) {
+  return failure(ExitCode::kUsage, "BAD_REQUEST", error.text());
+}
 
 }  // namespace
 
 void Verbs::handle(const Caller& caller, const Json& request, Answerer answer) {
   static const std::map<std::string, Method, std::less<>> kMethods{
-      {"version", &Verbs::version},           {"migrate", &Verbs::migrate},
-      {"ps", &Verbs::ps},                     {"where", &Verbs::where},
-      {"why", &Verbs::why},                   {"nodes", &Verbs::nodes},
-      {"events", &Verbs::events},             {"epitaph", &Verbs::epitaph},
-      {"peers.reload", &Verbs::reload_peers}, {"peers.set", &Verbs::set_peers},
-      {"recall", &Verbs::recall},             {"debug", &Verbs::debug},
+      {"version", &Verbs::version},
+      {"migrate", &Verbs::migrate},
+      {"ps", &Verbs::ps},
+      {"where", &Verbs::where},
+      {"why", &Verbs::why},
+      {"nodes", &Verbs::nodes},
+      {"events", &Verbs::events},
+      {"epitaph", &Verbs::epitaph},
+      {"peers.reload", &Verbs::reload_peers},
+      {"peers.set", &Verbs::set_peers},
+      {"recall", &Verbs::recall},
+      {"debug", &Verbs::debug},
       {"deputy.attach", &Verbs::refuse_attach},
   };
   auto verb = json_string(request, "verb", 32);
   if (!verb) return answer(bad_request(verb.error()));
   auto it = kMethods.find(*verb);
-  if (it == kMethods.end()) return answer(bad_request(plain_error("unknown verb " + escaped(*verb, 40))));
+  if (it == kMethods.end())
+    return answer(bad_request(plain_error("unknown verb " + escaped(*verb, 40))));
   (this->*it->second)(caller, request, std::move(answer));
 }
 
-std::optional<Verbs::Subject> Verbs::subject(const Caller& caller, const Json& request, bool owner_only,
-                                             const Answerer& answer) {
+std::optional<Verbs::Subject> Verbs::subject(const Caller& caller, const Json& request,
+                                             bool owner_only, const Answerer& answer) {
   auto number = json_int(request, "pid", 1, kMaxPid);
   if (!number) {
     answer(bad_request(number.error()));
@@ -55,11 +64,13 @@ std::optional<Verbs::Subject> Verbs::subject(const Caller& caller, const Json& r
   pid_t pid = node_.processes_.resolve(static_cast<pid_t>(*number));
   auto process = read_process(pid);
   if (!process) {
-    answer(failure(ExitCode::kNotFound, "NO_SUCH_PROCESS", fmt::format("there is no process {}", pid)));
+    answer(failure(ExitCode::kNotFound, "NO_SUCH_PROCESS",
+                   fmt::format("there is no process {}", pid)));
     return std::nullopt;
   }
   if (owner_only && caller.uid != 0 && caller.uid != process->uid) {
-    answer(failure(ExitCode::kPermission, "PERMISSION", fmt::format("process {} belongs to another user", pid)));
+    answer(failure(ExitCode::kPermission, "PERMISSION",
+                   fmt::format("process {} belongs to another user", pid)));
     return std::nullopt;
   }
   Subject subject{std::move(*process), true};
@@ -69,14 +80,17 @@ std::optional<Verbs::Subject> Verbs::subject(const Caller& caller, const Json& r
     case ProcessTable::Membership::kMember:
       return subject;
     case ProcessTable::Membership::kOtherNode:
-      answer(failure(owner_only ? ExitCode::kRefused : ExitCode::kNotFound, "OTHER_NODE",
-                     fmt::format("process {} belongs to another node: its OM_CONTROL names another socket than {}",
-                                 pid, node_.options_.control)));
+      answer(failure(
+          owner_only ? ExitCode::kRefused : ExitCode::kNotFound, "OTHER_NODE",
+          fmt::format(
+              "process {} belongs to another node: its OM_CONTROL names another socket than {}",
+              pid, node_.options_.control)));
       return std::nullopt;
     case ProcessTable::Membership::kUnreadable:
       if (::geteuid() != 0 && ::geteuid() != subject.process.uid) {
-        answer(failure(ExitCode::kPermission, "PERMISSION",
-                       fmt::format("this node's daemon runs as another user than process {}", pid)));
+        answer(
+            failure(ExitCode::kPermission, "PERMISSION",
+                    fmt::format("this node's daemon runs as another user than process {}", pid)));
         return std::nullopt;
       }
       subject.readable = false;
@@ -112,7 +126,8 @@ void Verbs::migrate(const Caller& caller, const Json& request, Answerer answer) 
   if (!about) return;
   std::string target = *to == "home" ? node_.options_.name : *to;
   if (target != node_.options_.name && node_.peers_.find(target) == nullptr) {
-    return answer(failure(ExitCode::kNotFound, "NO_SUCH_NODE", "there is no node " + escaped(target, 80)));
+    return answer(
+        failure(ExitCode::kNotFound, "NO_SUCH_NODE", "there is no node " + escaped(target, 80)));
   }
   if (!about->member && target == node_.options_.name) {
     Reason reason{ReasonCode::kNotPreloaded, ""};
@@ -165,8 +180,9 @@ void Verbs::where(const Caller& caller, const Json& request, Answerer answer) {
     return answer(failure(ExitCode::kFailure, std::string(reason.name()), reason.message()));
   }
   if (!about->member) {
-    return answer(failure(ExitCode::kNotFound, "NOT_PRELOADED",
-                          fmt::format("process {} is not one of openMosix: libom.so is not loaded in it", pid)));
+    return answer(failure(
+        ExitCode::kNotFound, "NOT_PRELOADED",
+        fmt::format("process {} is not one of openMosix: libom.so is not loaded in it", pid)));
   }
   const ProcessId& id = about->process.id;
   answer(ok_answer({{"pid", pid},
@@ -278,14 +294,16 @@ void Verbs::recall(const Caller& caller, const Json& request, Answerer answer) {
   for (const ProcessId& id : node_.deputies_.processes()) {
     if (node_.deputies_.find(id.pid) == nullptr) continue;
     ++tally->open;
-    node_.mover_.request(id, node_.options_.name, Milliseconds(*limit), [tally, pid = id.pid](Json result) {
-      if (result["ok"] == true) {
-        ++tally->home;
-      } else {
-        tally->failed.push_back({{"pid", pid}, {"code", result["code"]}, {"message", result["message"]}});
-      }
-      tally->done();
-    });
+    node_.mover_.request(
+        id, node_.options_.name, Milliseconds(*limit), [tally, pid = id.pid](Json result) {
+          if (result["ok"] == true) {
+            ++tally->home;
+          } else {
+            tally->failed.push_back(
+                {{"pid", pid}, {"code", result["code"]}, {"message", result["message"]}});
+          }
+          tally->done();
+        });
   }
   tally->done();
 }
@@ -298,7 +316,8 @@ void Verbs::debug(const Caller& caller, const Json& request, Answerer answer) {
   pid_t pid = about->process.id.pid;
   DeputyLink* link = node_.deputies_.find(pid);
   if (link == nullptr) {
-    return answer(failure(ExitCode::kNotFound, "NO_DEPUTY", fmt::format("process {} has no deputy", pid)));
+    return answer(
+        failure(ExitCode::kNotFound, "NO_DEPUTY", fmt::format("process {} has no deputy", pid)));
   }
   // Whichever comes first answers: the deputy or the clock.
   int64_t id = ++last_debug_id_;
@@ -319,7 +338,8 @@ bool Verbs::adopt(const Caller& caller, const Json& request, std::unique_ptr<Jso
   auto pid = json_int(request, "pid", 1, kMaxPid);
   auto process = pid ? read_process(static_cast<pid_t>(*pid)) : Result<ProcessInfo>(pid.error());
   if (!process || (caller.uid != 0 && caller.uid != process->uid)) return false;
-  if (node_.processes_.membership(process->id.pid) != ProcessTable::Membership::kMember) return false;
+  if (node_.processes_.membership(process->id.pid) != ProcessTable::Membership::kMember)
+    return false;
   if (!node_.deputies_.adopt(*process, caller.pid, stream)) return false;
   node_.deputies_.find(process->id.pid)->send(ok_answer(nullptr));
   return true;

@@ -33,7 +33,7 @@ class Verbs {
   using Method = void (Verbs::*)(const Caller&, const Json&, Answerer);
   struct Subject {
     ProcessInfo process;
-    bool member = false;  // preloaded and of this node, or has a deputy
+    bool member = false;   // preloaded and of this node, or has a deputy
     bool readable = true;  // false: the kernel does not let us look (not dumpable)
   };
   // Somebody who waits until a process has no deputy any more.

@@ -16,9 +16,10 @@ Result<std::string> read_text(::capnp::Text::Reader text, size_t max_bytes, cons
   return result;
 }
 
-Result<std::vector<std::string>> read_texts(::capnp::List<::capnp::Text>::Reader list, size_t max_items,
-                                            size_t max_bytes, const char* field) {
-  if (list.size() > max_items) return plain_error(fmt::format("{} has more than {} items", field, max_items));
+Result<std::vector<std::string>> read_texts(::capnp::List<::capnp::Text>::Reader list,
+                                            size_t max_items, size_t max_bytes, const char* field) {
+  if (list.size() > max_items)
+    return plain_error(fmt::format("{} has more than {} items", field, max_items));
   std::vector<std::string> result;
   for (auto text : list) result.push_back(OM_TRY(read_text(text, max_bytes, field)));
   return result;
@@ -31,7 +32,8 @@ Result<std::string> read_secret(::capnp::Data::Reader data, const char* field) {
   return std::string(reinterpret_cast<const char*>(data.begin()), data.size());
 }
 
-void write_texts(const std::vector<std::string>& texts, ::capnp::List<::capnp::Text>::Builder list) {
+void write_texts(const std::vector<std::string>& texts,
+                 ::capnp::List<::capnp::Text>::Builder list) {
   for (unsigned i = 0; i < list.size(); ++i) list.set(i, texts[i].c_str());
 }
 

@@ -21,8 +21,8 @@ inline kj::ArrayPtr<const kj::byte> wire_data(std::string_view bytes) {
 
 // Error if it is longer than max_bytes or holds a NUL.
 Result<std::string> read_text(::capnp::Text::Reader text, size_t max_bytes, const char* field);
-Result<std::vector<std::string>> read_texts(::capnp::List<::capnp::Text>::Reader list, size_t max_items,
-                                            size_t max_bytes, const char* field);
+Result<std::vector<std::string>> read_texts(::capnp::List<::capnp::Text>::Reader list,
+                                            size_t max_items, size_t max_bytes, const char* field);
 // Exactly 16 bytes (kSecretBytes of migrator/offer.h).
 Result<std::string> read_secret(::capnp::Data::Reader data, const char* field);
 

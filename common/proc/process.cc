@@ -95,7 +95,9 @@ Result<int> parse_cpu_timers(std::string_view text) {
   return count;
 }
 
-Result<int> read_cpu_timers(pid_t pid) { return parse_cpu_timers(OM_TRY(read_proc(pid, "timers"))); }
+Result<int> read_cpu_timers(pid_t pid) {
+  return parse_cpu_timers(OM_TRY(read_proc(pid, "timers")));
+}
 
 Result<FdInfo> parse_fdinfo(std::string_view text) {
   FdInfo info;

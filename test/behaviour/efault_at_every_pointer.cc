@@ -31,10 +31,17 @@ char* g_hole;                  // unreadable
 
 // Left out: what ends, replaces, stops or signals the process, or takes its limits; calls that bring the process
 // home in any case, so that what follows would not be tried away.
-constexpr const char* kLeftOut[] = {
-    "capget", "capset", "clone", "clone3", "execve", "execveat", "exit", "exit_group", "mq_notify",
-    "name_to_handle_at", "prlimit64", "rt_sigqueueinfo", "rt_sigsuspend", "rt_tgsigqueueinfo", "sched_setattr",
-    "setgroups", "setrlimit", "sigaltstack", "statmount", "listmount", "listns"};
+constexpr const char* kLeftOut[] = {"capget",        "capset",
+                                    "clone",         "clone3",
+                                    "execve",        "execveat",
+                                    "exit",          "exit_group",
+                                    "mq_notify",     "name_to_handle_at",
+                                    "prlimit64",     "rt_sigqueueinfo",
+                                    "rt_sigsuspend", "rt_tgsigqueueinfo",
+                                    "sched_setattr", "setgroups",
+                                    "setrlimit",     "sigaltstack",
+                                    "statmount",     "listmount",
+                                    "listns"};
 
 // The program's own row with the arguments of a command in place.
 struct Row {
@@ -64,7 +71,8 @@ iovec* g_vector;
 bool is_counting(const SyscallDesc& d, unsigned arg) {
   for (unsigned i = 0; i < d.nargs; ++i) {
     const ArgDesc& a = d.args[i];
-    const bool counted = a.len != LenKind::kConst && a.len != LenKind::kFdSet && !safe::needs_deref(a);
+    const bool counted =
+        a.len != LenKind::kConst && a.len != LenKind::kFdSet && !safe::needs_deref(a);
     if (a.kind == ArgKind::kBuf && counted && a.len_arg == arg) return true;
   }
   return false;
@@ -72,7 +80,8 @@ bool is_counting(const SyscallDesc& d, unsigned arg) {
 
 bool is_length_word(const SyscallDesc& d, unsigned arg) {
   for (unsigned i = 0; i < d.nargs; ++i)
-    if (d.args[i].kind == ArgKind::kBuf && safe::needs_deref(d.args[i]) && d.args[i].len_arg == arg) return true;
+    if (d.args[i].kind == ArgKind::kBuf && safe::needs_deref(d.args[i]) && d.args[i].len_arg == arg)
+      return true;
   return false;
 }
 
@@ -103,7 +112,9 @@ void arguments(const Row& row, int fd, uint64_t args[6]) {
     const ArgDesc& a = d.args[i];
     if (a.kind == ArgKind::kStr) {
       const bool link = strstr(row.name, "readlink") != nullptr;
-      const char* path = (d.effects & kEffPure) == 0 ? "no/such/file" : link ? "/proc/self/exe" : ".";
+      const char* path = (d.effects & kEffPure) == 0 ? "no/such/file"
+                         : link                      ? "/proc/self/exe"
+                                                     : ".";
       const char* text = a.type == ArgType::kPath && i <= 1 ? path : "user.name";
       args[i] = reinterpret_cast<uint64_t>(strcpy(g_buffers[i].end() - strlen(text) - 1, text));
     } else if (a.kind == ArgKind::kBuf && safe::is_iov(a)) {
@@ -134,7 +145,8 @@ bool comes_home(const SyscallDesc& d, unsigned bad) {
   if (d.home_fn != 0 || d.gate_fn != 0) return true;
   if (d.args[bad].dir == Dir::kInOut && d.args[bad].kind == ArgKind::kBuf) return true;
   if ((d.effects & kEffBlock) == 0) return false;
-  return safe::needs_deref(d.args[bad]) || is_length_word(d, bad) || (d.args[bad].flags & kArgOutAlways) != 0;
+  return safe::needs_deref(d.args[bad]) || is_length_word(d, bad) ||
+         (d.args[bad].flags & kArgOutAlways) != 0;
 }
 
 void bad_pointers(const Row& row, int fd, const char* kind) {
@@ -160,7 +172,8 @@ void each_row(Use use) {
   for (unsigned nr = 0; nr < kSyscallCount; ++nr) {
     const SyscallDesc& d = kSyscalls[nr];
     const char* name = kSyscallTexts[nr].name;
-    const bool native = d.route == Route::kUnknown || d.route == Route::kHome || d.route == Route::kDeny;
+    const bool native =
+        d.route == Route::kUnknown || d.route == Route::kHome || d.route == Route::kDeny;
     if (native || name == nullptr || is_left_out(name) || d.sub != 0) continue;
     bool memory = false;
     for (unsigned i = 0; i < d.nargs; ++i) memory = memory || has_memory(d.args[i]);
@@ -169,7 +182,8 @@ void each_row(Use use) {
 }
 
 template <typename Use>
-void each_command(unsigned nr, const CommandDesc* commands, const CommandText* texts, size_t count, Use use) {
+void each_command(unsigned nr, const CommandDesc* commands, const CommandText* texts, size_t count,
+                  Use use) {
   for (size_t c = 0; c < count; ++c) {
     Row row{nr, commands[c].cmd, texts[c].name, kSyscalls[nr]};
     bool memory = false;
@@ -190,7 +204,9 @@ void each_command(unsigned nr, const CommandDesc* commands, const CommandText* t
 int main() {
   g_buffers = new Buffer[6];
   g_vector = new iovec[2];
-  g_hole = static_cast<char*>(OM_SYS(mmap(nullptr, 3 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))) + 4096;
+  g_hole = static_cast<char*>(
+               OM_SYS(mmap(nullptr, 3 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))) +
+           4096;
   int file = OM_SYS(open("file", O_RDWR | O_CREAT | O_NONBLOCK, 0600)), ends[2];
   OM_CHECK_EQ(write(file, "0123456789", 10), 10);
   OM_SYS(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends));

@@ -47,7 +47,8 @@ int main() {
     messages[i].msg_hdr.msg_iovlen = 1;
   }
   unsigned sent = 0;
-  while (sent < kMany) sent += static_cast<unsigned>(OM_SYS(sendmmsg(packets[0], messages + sent, kMany - sent, 0)));
+  while (sent < kMany)
+    sent += static_cast<unsigned>(OM_SYS(sendmmsg(packets[0], messages + sent, kMany - sent, 0)));
   reader.join();
   for (unsigned i = 0; i < kMany; ++i) OM_CHECK_EQ(messages[i].msg_len, sizeof numbers[i]);
 

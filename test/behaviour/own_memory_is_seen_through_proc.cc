@@ -31,7 +31,8 @@ static int by_openat2(const char* path) {
 }
 
 int main() {
-  void* map = OM_SYS(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  void* map =
+      OM_SYS(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   page = static_cast<char*>(map);
   char path[64];
   const int moves = om_test_moves() > 0 ? om_test_moves() : 1;
@@ -60,7 +61,9 @@ int main() {
         // The page is there, by what pagemap says of it.
         int fd = OM_SYS(open("/proc/self/pagemap", O_RDONLY));
         uint64_t entry = 0;
-        OM_CHECK_EQ(pread(fd, &entry, 8, static_cast<off_t>(reinterpret_cast<uintptr_t>(page) / 4096 * 8)), 8);
+        OM_CHECK_EQ(
+            pread(fd, &entry, 8, static_cast<off_t>(reinterpret_cast<uintptr_t>(page) / 4096 * 8)),
+            8);
         OM_CHECK((entry >> 63 & 1) == 1 || (entry >> 62 & 1) == 1);
         close(fd);
       }

@@ -33,8 +33,11 @@ static void capabilities() {
 }
 
 static void comparison() {
-  int fd = OM_SYS(open("/dev/null", O_RDONLY)), other = OM_SYS(dup(fd)), third = OM_SYS(open("/dev/null", O_RDONLY));
-  if (syscall(SYS_kcmp, getpid(), getpid(), KCMP_FILE, fd, other) == -1 && (errno == ENOSYS || errno == EPERM)) return;
+  int fd = OM_SYS(open("/dev/null", O_RDONLY)), other = OM_SYS(dup(fd)),
+      third = OM_SYS(open("/dev/null", O_RDONLY));
+  if (syscall(SYS_kcmp, getpid(), getpid(), KCMP_FILE, fd, other) == -1 &&
+      (errno == ENOSYS || errno == EPERM))
+    return;
   OM_CHECK_EQ(syscall(SYS_kcmp, getpid(), getpid(), KCMP_FILE, fd, other), 0);
   OM_CHECK(syscall(SYS_kcmp, getpid(), getpid(), KCMP_FILE, fd, third) > 0);
   OM_CHECK_ERRNO(syscall(SYS_kcmp, getpid(), getpid(), KCMP_FILE, fd, 777), EBADF);
@@ -106,7 +109,8 @@ static void rules() {
 }
 
 static void names() {
-  void* map = OM_SYS(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  void* map =
+      OM_SYS(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   if (prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, map, 4096, "named memory") != 0) {
     OM_CHECK_EQ(errno, EINVAL);  // a kernel without
     return;
@@ -115,7 +119,8 @@ static void names() {
   FILE* maps = fopen("/proc/self/maps", "r");
   char line[512];
   bool found = false;
-  while (fgets(line, sizeof line, maps) != nullptr) found = found || strstr(line, "[anon:named memory]") != nullptr;
+  while (fgets(line, sizeof line, maps) != nullptr)
+    found = found || strstr(line, "[anon:named memory]") != nullptr;
   fclose(maps);
   OM_CHECK(found);
 }

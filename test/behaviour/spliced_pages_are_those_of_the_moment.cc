@@ -13,7 +13,8 @@ int main() {
   int first[2], second[2];
   OM_SYS(pipe(first));
   OM_SYS(pipe(second));
-  void* map = OM_SYS(mmap(nullptr, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  void* map =
+      OM_SYS(mmap(nullptr, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   char* pages = static_cast<char*>(map);
   memset(pages, 'p', 1 << 20);
   om_test_ready();

@@ -29,7 +29,8 @@ static void report(const char* what, ssize_t result) {
 }
 
 int main() {
-  void* map = OM_SYS(mmap(nullptr, 3 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  void* map =
+      OM_SYS(mmap(nullptr, 3 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   end = static_cast<char*>(map) + 8192;
   OM_SYS(mprotect(end, 4096, PROT_NONE));
   memset(end - 8192, 'm', 8192);
@@ -79,7 +80,8 @@ int main() {
   if (child == 0) _exit(3);
   OM_SYS(waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT));
   move();
-  report("wait4 with a bad status", waitpid(child, reinterpret_cast<int*>(end), 0) == child ? 0 : -1);
+  report("wait4 with a bad status",
+         waitpid(child, reinterpret_cast<int*>(end), 0) == child ? 0 : -1);
   report("the child afterwards", waitpid(child, nullptr, 0) == child ? 0 : -1);
   move();
   OM_CHECK_EQ(send(packets[0], data, 30, 0), 30);

@@ -65,7 +65,8 @@ int main() {
   name.salg_family = AF_ALG;
   strcpy(reinterpret_cast<char*>(name.salg_type), "hash");
   strcpy(reinterpret_cast<char*>(name.salg_name), "sha256");
-  if (algorithm >= 0 && bind(algorithm, reinterpret_cast<sockaddr*>(&name), sizeof name) != 0) algorithm = -1;
+  if (algorithm >= 0 && bind(algorithm, reinterpret_cast<sockaddr*>(&name), sizeof name) != 0)
+    algorithm = -1;
   interfaces(route);
   om_test_ready();
   om_test_wait_moved();

@@ -269,16 +269,23 @@ void say(const char* text) { dprintf(STDOUT_FILENO, "%s\n", text); }
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::map<std::string, Undo (*)()> causes = {
-      {"AIO", aio},           {"CPU_TIMER", cpu_timer},
-      {"DEVICE_MAPPED", device_mapped}, {"FD_LIMIT", fd_limit},
-      {"GS_BASE", gs_base},   {"HUGETLB", hugetlb},
-      {"IO_URING", io_uring}, {"NOT_DUMPABLE", not_dumpable},
-      {"NOTHING", nothing},   {"PKEYS", pkeys},
-      {"SECCOMP", seccomp},   {"SETUID", setuid},
-      {"SHARED_FILE", shared_file},     {"SHARED_MM", shared_mm},
-      {"SHARED_WRITABLE", shared_writable}, {"TRACED", traced},
-      {"UFFD", uffd}};
+  const std::map<std::string, Undo (*)()> causes = {{"AIO", aio},
+                                                    {"CPU_TIMER", cpu_timer},
+                                                    {"DEVICE_MAPPED", device_mapped},
+                                                    {"FD_LIMIT", fd_limit},
+                                                    {"GS_BASE", gs_base},
+                                                    {"HUGETLB", hugetlb},
+                                                    {"IO_URING", io_uring},
+                                                    {"NOT_DUMPABLE", not_dumpable},
+                                                    {"NOTHING", nothing},
+                                                    {"PKEYS", pkeys},
+                                                    {"SECCOMP", seccomp},
+                                                    {"SETUID", setuid},
+                                                    {"SHARED_FILE", shared_file},
+                                                    {"SHARED_MM", shared_mm},
+                                                    {"SHARED_WRITABLE", shared_writable},
+                                                    {"TRACED", traced},
+                                                    {"UFFD", uffd}};
   const auto cause = argc == 2 ? causes.find(argv[1]) : causes.end();
   if (cause == causes.end()) return 2;
   const Undo undo = cause->second();

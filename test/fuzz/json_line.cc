@@ -21,7 +21,8 @@ void check_object(const Json& object) {
     const char* key = item.key().c_str();
     if (item.key().find('\0') != std::string::npos) continue;
     if (auto text = om::json_string(object, key, 16)) require(text->size() <= 16);
-    if (auto number = om::json_int(object, key, -5, 1000)) require(*number >= -5 && *number <= 1000);
+    if (auto number = om::json_int(object, key, -5, 1000))
+      require(*number >= -5 && *number <= 1000);
     if (auto real = om::json_number(object, key, 0, 1e6)) require(*real >= 0 && *real <= 1e6);
     if (auto list = om::json_strings(object, key, 3, 8)) {
       require(list->size() <= 3);

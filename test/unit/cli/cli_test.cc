@@ -38,7 +38,9 @@ TEST_CASE("the job's arguments are the job's") {
   for (const Case& c : {
            Case{{"run", "./job", "--json"}, {"run"}, {"./job", "--json"}},
            Case{{"run", "--", "-x", "--"}, {"run"}, {"-x", "--"}},
-           Case{{"run", "--cpu", "x86-64-v3", "a", "--cpu", "b"}, {"run", "--cpu", "x86-64-v3"}, {"a", "--cpu", "b"}},
+           Case{{"run", "--cpu", "x86-64-v3", "a", "--cpu", "b"},
+                {"run", "--cpu", "x86-64-v3"},
+                {"a", "--cpu", "b"}},
            Case{{"run", "--cpu=host", "--", "a"}, {"run", "--cpu=host"}, {"a"}},
            Case{{"run", "--help"}, {"run", "--help"}, {}},
            Case{{"run"}, {"run"}, {}},
@@ -111,7 +113,8 @@ TEST_CASE("the state of a cluster is saved and loaded") {
   state.dir = directory.path;
   state.made_dir = true;
   state.switch_namespace = "om-x-sw";
-  state.nodes = {{"n1", "127.0.0.1:5", "/c/1", "om-x-n1", ProcessId{5, 77}}, {"n2", "", "/c/2", "", std::nullopt}};
+  state.nodes = {{"n1", "127.0.0.1:5", "/c/1", "om-x-n1", ProcessId{5, 77}},
+                 {"n2", "", "/c/2", "", std::nullopt}};
   REQUIRE(save_cluster(state).ok());
   auto back = load_cluster(directory.path);
   REQUIRE(back.ok());
@@ -120,7 +123,8 @@ TEST_CASE("the state of a cluster is saved and loaded") {
   REQUIRE(back->nodes.size() == 2);
   CHECK(back->nodes[0].daemon == ProcessId{5, 77});
   CHECK_FALSE(back->nodes[1].daemon);
-  for (const char* text : {"", "{}", "[]", "{\"made_dir\":true,\"socket_dir\":\"\",\"switch_namespace\":\"\"}"}) {
+  for (const char* text :
+       {"", "{}", "[]", "{\"made_dir\":true,\"socket_dir\":\"\",\"switch_namespace\":\"\"}"}) {
     std::ofstream(state_file(directory.path)) << text << "\n";
     CHECK_FALSE(load_cluster(directory.path).ok());
   }
@@ -158,7 +162,8 @@ TEST_CASE("exactly the named processes are ended, stubborn ones by force") {
   pid_t bystander = start_sleeper(false);
   ProcessId recycled = *ProcessId::of(bystander);
   recycled.start_ticks += 1;
-  auto left = end_processes({*ProcessId::of(mild), *ProcessId::of(stubborn), recycled}, Milliseconds(100));
+  auto left =
+      end_processes({*ProcessId::of(mild), *ProcessId::of(stubborn), recycled}, Milliseconds(100));
   CHECK(left.empty());
   CHECK(::kill(mild, 0) != 0);
   CHECK(::kill(stubborn, 0) != 0);
@@ -185,7 +190,8 @@ TEST_CASE("tables are aligned, cut and harmless") {
 }
 
 TEST_CASE("the cause comes before what follows from it") {
-  auto texts = reason_texts({Reason{ReasonCode::kNotPreloaded, ""}, Reason{ReasonCode::kStaticBinary, ""}});
+  auto texts =
+      reason_texts({Reason{ReasonCode::kNotPreloaded, ""}, Reason{ReasonCode::kStaticBinary, ""}});
   REQUIRE(texts.size() == 2);
   CHECK(texts[0].code == "STATIC_BINARY");
   Json json = reasons_json(texts);

@@ -79,8 +79,8 @@ TEST_CASE("addresses are numeric") {
   CHECK(Address::parse("[::1]:80")->text() == "[::1]:80");
   CHECK(Address::parse("::1")->host() == "::1");
   CHECK(Address::parse("[::1]")->port() == 0);
-  for (const char* text : {"", "localhost", "1.2.3", "1.2.3.4:", "1.2.3.4:65536", "1.2.3.4:-1", "[::1", "[::1]80",
-                           "[1.2.3.4]:5", "1.2.3.4:5x", ":80", "1.2.3.4 :5"}) {
+  for (const char* text : {"", "localhost", "1.2.3", "1.2.3.4:", "1.2.3.4:65536", "1.2.3.4:-1",
+                           "[::1", "[::1]80", "[1.2.3.4]:5", "1.2.3.4:5x", ":80", "1.2.3.4 :5"}) {
     CAPTURE(text);
     CHECK_FALSE(Address::parse(text).ok());
   }
@@ -147,7 +147,8 @@ TEST_CASE("CPU baselines contain each other") {
   CHECK(find_cpu_baseline("host") == nullptr);
   CHECK(restrict_features(v3->features, *v2) == v2->features);
   CHECK(restrict_features(v3->features, *v4) == v3->features);
-  CHECK(restrict_features({"avx512f", "avx2", "sse2", "sha_ni"}, *v3) == std::vector<std::string>{"avx2", "sse2"});
+  CHECK(restrict_features({"avx512f", "avx2", "sse2", "sha_ni"}, *v3) ==
+        std::vector<std::string>{"avx2", "sse2"});
   auto value = [](const CpuBaseline* baseline, const char* name) {
     for (auto& [key, text] : baseline->environment) {
       if (key == name) return text;

@@ -71,7 +71,8 @@ TEST_CASE("a timer may destroy itself in its own callback") {
 TEST_CASE("work in the pool comes back to the loop") {
   Loop loop;
   int value = 0;
-  run_in_pool(loop, [&] { value = 1; }, [&] { value *= 7; });
+  run_in_pool(
+      loop, [&] { value = 1; }, [&] { value *= 7; });
   loop.run();
   CHECK(value == 7);
 }
@@ -85,13 +86,15 @@ TEST_CASE("a child gets its descriptors and its environment, and is reaped") {
   spec.environment = {"GREETING=hello", "PATH=/usr/bin:/bin"};
   spec.descriptors = {-1, 2, 2, pair[1].get()};
   int64_t status = -1;
-  auto child = Child::spawn(loop, spec, [&](int64_t code, int signal) { status = code + signal * 1000; });
+  auto child =
+      Child::spawn(loop, spec, [&](int64_t code, int signal) { status = code + signal * 1000; });
   REQUIRE(child.ok());
   pid_t pid = (*child)->pid();
   loop.run();
   CHECK(status == 7);
   std::string said = read_all(pair[0].get());
-  CHECK(said == "hello " + std::to_string(pid) + " " + std::to_string(pid) + "\n");  // leads its session
+  CHECK(said ==
+        "hello " + std::to_string(pid) + " " + std::to_string(pid) + "\n");  // leads its session
   CHECK(::kill(pid, 0) != 0);
 }
 
@@ -123,7 +126,8 @@ TEST_CASE("JSON lines arrive in order, the end after them") {
 }
 
 TEST_CASE("a line that is no JSON ends the input with an error, an answer still leaves") {
-  for (const std::string& mistake : {std::string("nonsense\n"), std::string("[1]\n"), std::string(100, 'x')}) {
+  for (const std::string& mistake :
+       {std::string("nonsense\n"), std::string("[1]\n"), std::string(100, 'x')}) {
     CAPTURE(mistake);
     Loop loop;
     auto pair = socket_pair();
@@ -167,7 +171,8 @@ TEST_CASE("a handler may destroy its stream") {
     stream.reset();
   };
   handlers.on_end = [](std::optional<Error>) {};
-  stream = std::make_unique<JsonStream>(loop, std::move(pair[0]), std::move(handlers), JsonStream::Limits{});
+  stream = std::make_unique<JsonStream>(loop, std::move(pair[0]), std::move(handlers),
+                                        JsonStream::Limits{});
   write_text(pair[1].get(), "{}\n{}\n");
   loop.run();
   CHECK(lines == 1);
@@ -199,8 +204,10 @@ TEST_CASE("streams carry more than a socket buffer both ways") {
   kj::ArrayPtr<const kj::byte> whole = sent;
   std::vector<kj::ArrayPtr<const kj::byte>> pieces;
   for (size_t i = 0; i < 64; ++i) pieces.push_back(whole.slice(i << 16, (i + 1) << 16));
-  auto writing = left->write(kj::arrayPtr(pieces.data(), pieces.size())).then([&] { left->shutdownWrite(); });
-  CHECK(right->read(received.begin(), received.size(), received.size()).wait(kj.wait_scope()) == received.size());
+  auto writing =
+      left->write(kj::arrayPtr(pieces.data(), pieces.size())).then([&] { left->shutdownWrite(); });
+  CHECK(right->read(received.begin(), received.size(), received.size()).wait(kj.wait_scope()) ==
+        received.size());
   writing.wait(kj.wait_scope());
   CHECK(sent == received);
   CHECK(right->tryRead(received.begin(), 1, 1).wait(kj.wait_scope()) == 0);
@@ -216,17 +223,17 @@ TEST_CASE("connecting to nobody is a DISCONNECTED exception, a time limit OVERLO
   socklen_t size = sizeof bound;
   ::getsockname(busy.get(), reinterpret_cast<sockaddr*>(&bound), &size);
   Address to = *Address::from_sockaddr(bound);  // bound, not listening
-  auto failed = kj::runCatchingExceptions([&] { connect_tcp(kj, address, to).wait(kj.wait_scope()); });
-  KJ_IF_MAYBE(exception, failed) {
+  auto failed =
+      kj::runCatchingExceptions([&] { connect_tcp(kj, address, to).wait(kj.wait_scope()); });
+  KJ_IF_MAYBE (exception, failed) {
     CHECK(exception->getType() == kj::Exception::Type::DISCONNECTED);
   } else {
     FAIL("connected");
   }
   kj::Promise<void> never = kj::NEVER_DONE;
-  auto late = kj::runCatchingExceptions([&] {
-    with_limit(kj, Milliseconds(1), "waiting", kj::mv(never)).wait(kj.wait_scope());
-  });
-  KJ_IF_MAYBE(exception, late) {
+  auto late = kj::runCatchingExceptions(
+      [&] { with_limit(kj, Milliseconds(1), "waiting", kj::mv(never)).wait(kj.wait_scope()); });
+  KJ_IF_MAYBE (exception, late) {
     CHECK(exception->getType() == kj::Exception::Type::OVERLOADED);
   } else {
     FAIL("in time");

@@ -558,9 +558,16 @@ TEST_CASE("structs of other schema versions") {
   // of them.
   auto call = [](uint64_t data, uint64_t pointers) {
     Words w = {0, 1ull << 48 | 1ull << 32, 2, 3ull << 48 | 3ull << 32};  // table, root, Message
-    const Words body = {1, kExecutorInterface, 0, 2 << 2 | 1ull << 32 | 1ull << 48,  // Call
-                        3 << 2 | 2ull << 48, 0, 9, 0,                                // target
-                        1 << 2 | data << 32 | pointers << 48, 0};                    // Payload
+    const Words body = {1,
+                        kExecutorInterface,
+                        0,
+                        2 << 2 | 1ull << 32 | 1ull << 48,  // Call
+                        3 << 2 | 2ull << 48,
+                        0,
+                        9,
+                        0,  // target
+                        1 << 2 | data << 32 | pointers << 48,
+                        0};  // Payload
     w.insert(w.end(), body.begin(), body.end());
     for (uint64_t i = 1; i <= data; i++) w.push_back(i * 10);
     for (uint64_t i = 0; i < pointers; i++) {

@@ -462,9 +462,9 @@ TEST_CASE("a client made of the codec calls a stock server") {
       for (size_t size : kSizes) {
         const std::string ins = pattern(size, question);
         used = encode_finish(buffer, sizeof buffer, question - 1);
-        used += encode_call(buffer + used, sizeof buffer - static_cast<size_t>(used),
-                            call_head(question, RpcTarget::kImportedCap, cap, question),
-                            ins.size());
+        used +=
+            encode_call(buffer + used, sizeof buffer - static_cast<size_t>(used),
+                        call_head(question, RpcTarget::kImportedCap, cap, question), ins.size());
         channel.send(buffer, used, ins);
         const Received r = wait_return(channel, question, &resolves);
         check_results(r, question, ins);

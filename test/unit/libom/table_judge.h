@@ -29,8 +29,8 @@ constexpr size_t kFenceBytes = 1 << 17;  // no buffer of a test is larger
 class Fence {
  public:
   Fence() {
-    void* p = mmap(nullptr, kFenceBytes + 4096, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* p = mmap(nullptr, kFenceBytes + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                   -1, 0);
     REQUIRE(p != MAP_FAILED);
     base_ = static_cast<uint8_t*>(p);
     REQUIRE(mprotect(base_ + kFenceBytes, 4096, PROT_NONE) == 0);
@@ -66,9 +66,9 @@ Value of(const T& object) {
   return Value(std::string(reinterpret_cast<const char*>(&object), sizeof(object)));
 }
 
-constexpr int kOnce = 1;      // not repeatable: one run, no EFAULT run
-constexpr int kLoose = 2;     // the kernel does not touch every byte of a buffer: no EFAULT run
-constexpr int kMayFail = 4;   // an errno other than EFAULT is an answer, too; no EFAULT run
+constexpr int kOnce = 1;     // not repeatable: one run, no EFAULT run
+constexpr int kLoose = 2;    // the kernel does not touch every byte of a buffer: no EFAULT run
+constexpr int kMayFail = 4;  // an errno other than EFAULT is an answer, too; no EFAULT run
 
 struct Call {
   uint32_t nr;
@@ -156,11 +156,19 @@ class Judge {
     if (counter == ArgType::kU32) n = static_cast<uint32_t>(n);
     if (counter == ArgType::kI32) n = static_cast<uint32_t>(std::max(0, static_cast<int32_t>(n)));
     switch (a.len) {
-      case LenKind::kConst: return a.elem;
-      case LenKind::kArg: case LenKind::kRet: return n * a.elem + a.plus;
-      case LenKind::kFdSet: return (n + 63) / 64 * 8;
-      case LenKind::kDeref: case LenKind::kDerefIn: return word(r.before[a.len_arg]) + a.plus;
-      case LenKind::kIov: case LenKind::kIovRet: break;
+      case LenKind::kConst:
+        return a.elem;
+      case LenKind::kArg:
+      case LenKind::kRet:
+        return n * a.elem + a.plus;
+      case LenKind::kFdSet:
+        return (n + 63) / 64 * 8;
+      case LenKind::kDeref:
+      case LenKind::kDerefIn:
+        return word(r.before[a.len_arg]) + a.plus;
+      case LenKind::kIov:
+      case LenKind::kIovRet:
+        break;
     }
     return n * 16;
   }

@@ -82,7 +82,7 @@ TEST_CASE("files and directories") {
   j.judge({kNr_statx, {AT_FDCWD, path, 0, 0x7ff, kFill}});
   j.judge({kNr_statfs, {path, kFill}});
   j.judge({kNr_fstatfs, {s.fd, kFill}});
-  struct stat st{};
+  struct stat st {};
   REQUIRE(stat("/", &st) == 0);
   j.judge({kNr_ustat, {st.st_dev, kFill}, kMayFail});
   j.judge({kNr_access, {path, R_OK}});
@@ -237,13 +237,14 @@ bool is_rest(long seconds) { return seconds >= 0 && seconds < 100; }
 
 TEST_CASE("what is copied out depends on the result") {
   Judge j;
-  struct sigaction quiet{};
+  struct sigaction quiet {};
   quiet.sa_handler = nothing;
-  struct sigaction before{};
+  struct sigaction before {};
   sigaction(SIGALRM, &quiet, &before);
   const timespec longer{100, 0};
   const int once = kOnce | kMayFail;
-  const itimerval ticks{{0, 20000}, {0, 20000}};  // again and again: one tick may come before the call
+  const itimerval ticks{{0, 20000},
+                        {0, 20000}};  // again and again: one tick may come before the call
   setitimer(ITIMER_REAL, &ticks, nullptr);
   CHECK(j.judge({kNr_nanosleep, {of(longer), kFill}, once}) == -EINTR);
   CHECK(is_rest(j.as<timespec>(1).tv_sec));
@@ -414,7 +415,7 @@ TEST_CASE("message queues and semaphores") {
 TEST_CASE("fcntl") {
   Scratch s;
   Judge j;
-  struct flock lock{};
+  struct flock lock {};
   lock.l_type = F_WRLCK;
   j.judge({kNr_fcntl, {s.fd, F_GETLK, of(lock)}, kLoose});
   j.judge({kNr_fcntl, {s.fd, F_SETLK, of(lock)}});

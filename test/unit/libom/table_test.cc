@@ -62,11 +62,15 @@ void check_arg(const ArgDesc& arg, const std::vector<ArgDesc>& all) {
   CHECK(arg.elem > 0);
   const ArgDesc& counter = all.at(arg.len_arg);
   switch (arg.len) {
-    case LenKind::kConst: break;
-    case LenKind::kRet: case LenKind::kIovRet:
+    case LenKind::kConst:
+      break;
+    case LenKind::kRet:
+    case LenKind::kIovRet:
       CHECK(arg.dir == Dir::kOut);
       [[fallthrough]];
-    case LenKind::kArg: case LenKind::kIov: case LenKind::kFdSet:
+    case LenKind::kArg:
+    case LenKind::kIov:
+    case LenKind::kFdSet:
       CHECK(counter.kind == ArgKind::kVal);
       CHECK(is_count(counter.type));
       break;
@@ -174,7 +178,8 @@ TEST_CASE("sub-tables are sorted, fit their calls and agree with the headers") {
     uint32_t header;
   };
   static const Command kCommands[] = {
-#define OM_TEST_COMMAND(table, cmd, name, header) {#table, cmd, name, static_cast<uint32_t>(header)},
+#define OM_TEST_COMMAND(table, cmd, name, header) \
+  {#table, cmd, name, static_cast<uint32_t>(header)},
 #include "libom/abi/gen/syscalls_tests.inc"
   };
   for (const Command& c : kCommands) {

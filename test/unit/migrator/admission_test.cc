@@ -46,7 +46,9 @@ Host host_with(uint64_t free_mib) {
 
 std::string code_of(const std::optional<Refusal>& refusal) { return refusal ? refusal->code : ""; }
 
-TEST_CASE("a process that fits is welcome") { CHECK_FALSE(refuse_offer(offer_of(100), host_with(1000))); }
+TEST_CASE("a process that fits is welcome") {
+  CHECK_FALSE(refuse_offer(offer_of(100), host_with(1000)));
+}
 
 TEST_CASE("memory: what is free, less headroom, less what has been promised") {
   CHECK_FALSE(refuse_offer(offer_of(100), host_with(164)));
@@ -93,7 +95,8 @@ TEST_CASE("policy and versions come before everything else") {
   host = host_with(1000);
   host.keeper_gate_abi = 5;
   Offer offer = offer_of(1);
-  for (auto [abi, welcome] : {std::pair{3u, false}, {4u, true}, {5u, true}, {6u, false}, {0u, false}}) {
+  for (auto [abi, welcome] :
+       {std::pair{3u, false}, {4u, true}, {5u, true}, {6u, false}, {0u, false}}) {
     CAPTURE(abi);
     offer.keeper_gate_abi = abi;
     CHECK(code_of(refuse_offer(offer, host)) == (welcome ? "" : "VERSION"));
@@ -106,10 +109,21 @@ TEST_CASE("protocols: the same major speaks, any minor") {
 }
 
 Json event_of() {
-  return {{"event", "need_guest"}, {"id", 1}, {"to", "n2"}, {"port", 4000},
-          {"session", std::string(32, 'a')}, {"token", std::string(32, 'b')},
-          {"offer", {{"abi", 1}, {"pid", 7}, {"uid", 8}, {"command", "x"}, {"memory_bytes", 9}, {"threads", 1},
-                     {"cpus", 2}, {"cpu_features", {"fpu"}}}}};
+  return {{"event", "need_guest"},
+          {"id", 1},
+          {"to", "n2"},
+          {"port", 4000},
+          {"session", std::string(32, 'a')},
+          {"token", std::string(32, 'b')},
+          {"offer",
+           {{"abi", 1},
+            {"pid", 7},
+            {"uid", 8},
+            {"command", "x"},
+            {"memory_bytes", 9},
+            {"threads", 1},
+            {"cpus", 2},
+            {"cpu_features", {"fpu"}}}}};
 }
 
 TEST_CASE("a deputy's event becomes an offer, and the keeper's input") {
@@ -131,7 +145,8 @@ TEST_CASE("every part of an event is checked") {
     event[key] = "x";
     CHECK_FALSE(offer_from_event(event).ok());
   }
-  for (const char* key : {"abi", "pid", "uid", "command", "memory_bytes", "threads", "cpus", "cpu_features"}) {
+  for (const char* key :
+       {"abi", "pid", "uid", "command", "memory_bytes", "threads", "cpus", "cpu_features"}) {
     CAPTURE(key);
     for (const Json& bad : {Json(), Json(-1), Json(1e300), Json(Json::array({1}))}) {
       Json event = event_of();

@@ -57,9 +57,13 @@ struct Deputy {
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) == 0);
     far = UniqueFd(pair[1]);
     DeputyLink::Handlers handlers;
-    handlers.on_need_guest = [this](int64_t, const std::string&, Offer offer) { offers.push_back(std::move(offer)); };
+    handlers.on_need_guest = [this](int64_t, const std::string&, Offer offer) {
+      offers.push_back(std::move(offer));
+    };
     handlers.on_state = [this] { ++states; };
-    handlers.on_note = [this](const std::string& code, const std::string&) { notes.push_back(code); };
+    handlers.on_note = [this](const std::string& code, const std::string&) {
+      notes.push_back(code);
+    };
     handlers.on_closed = [this](std::optional<Error>) { closed = true; };
     link = std::make_unique<DeputyLink>(loop, UniqueFd(pair[0]), "n1", std::move(handlers));
   }
@@ -88,7 +92,8 @@ TEST_CASE("states are node names") {
 TEST_CASE("a result goes to who asked, once") {
   Deputy deputy;
   std::vector<Json> results;
-  deputy.link->command({{"verb", "depart"}, {"to", "n2"}}, 7, [&](const Json& data) { results.push_back(data); });
+  deputy.link->command({{"verb", "depart"}, {"to", "n2"}}, 7,
+                       [&](const Json& data) { results.push_back(data); });
   Json command = read_line(deputy.loop, deputy.far.get());
   CHECK(command == Json{{"verb", "depart"}, {"to", "n2"}, {"id", 7}});
   deputy.say(R"({"event":"result","id":8,"data":{}})");
@@ -101,10 +106,11 @@ TEST_CASE("a result goes to who asked, once") {
 
 TEST_CASE("lines that make no sense are skipped, the session goes on") {
   Deputy deputy;
-  for (const char* line :
-       {"{}", R"({"event":1})", R"({"event":"dance"})", R"({"event":"state","at":"../x","state":"away"})",
-        R"({"event":"state","at":"n2","state":"gone"})", R"({"event":"stats","cpu_ms":-1})", R"({"event":"note"})",
-        R"({"event":"result","id":"x"})", R"({"event":"need_guest","id":1})"}) {
+  for (const char* line : {"{}", R"({"event":1})", R"({"event":"dance"})",
+                           R"({"event":"state","at":"../x","state":"away"})",
+                           R"({"event":"state","at":"n2","state":"gone"})",
+                           R"({"event":"stats","cpu_ms":-1})", R"({"event":"note"})",
+                           R"({"event":"result","id":"x"})", R"({"event":"need_guest","id":1})"}) {
     CAPTURE(line);
     deputy.say(line);
   }
@@ -195,7 +201,8 @@ TEST_CASE("a client is known by its uid and answered once") {
   CHECK(read_line(server.loop, client.get())["data"]["uid"] == ::getuid());
 }
 
-TEST_CASE("an answer reaches a client that has shut down its sending side, then the connection ends") {
+TEST_CASE(
+    "an answer reaches a client that has shut down its sending side, then the connection ends") {
   Server server;
   UniqueFd client = server.connect();
   write_line(client.get(), R"({"verb":"later"})");
@@ -247,14 +254,15 @@ TEST_CASE("one daemon per socket, and only in a directory that others cannot wri
   auto second = ControlServer::listen(server.loop, server.path(), 0600);
   REQUIRE_FALSE(second.ok());
   CHECK(second.error().err == EADDRINUSE);
-  struct stat info{};
+  struct stat info {};
   REQUIRE(::stat(server.path().c_str(), &info) == 0);
   CHECK((info.st_mode & 0777) == 0600);
   std::string open_directory = server.directory + "/open";
   REQUIRE(::mkdir(open_directory.c_str(), 0777) == 0);
   REQUIRE(::chmod(open_directory.c_str(), 0777) == 0);
   CHECK(ControlServer::listen(server.loop, open_directory + "/c", 0600).error().err == EPERM);
-  CHECK(ControlServer::listen(server.loop, std::string(200, 'x'), 0600).error().err == ENAMETOOLONG);
+  CHECK(ControlServer::listen(server.loop, std::string(200, 'x'), 0600).error().err ==
+        ENAMETOOLONG);
 }
 
 }  // namespace

@@ -41,10 +41,19 @@ TEST_CASE("both forms of a value, the last one counts") {
 }
 
 TEST_CASE("mistakes are named") {
-  for (const std::vector<std::string>& more : std::vector<std::vector<std::string>>{
-           {"--nane", "x"}, {"x"}, {"--listen"}, {"--listen", "localhost"}, {"--name", "N1"}, {"--name", "home"},
-           {"--accept", "maybe"}, {"--ready-fd", "x"}, {"--ready-fd", "-1"}, {"--insecure=1"},
-           {"--netns-private", "10.0.0.1"}, {"--config", "/nowhere/om.toml"}}) {
+  for (const std::vector<std::string>& more :
+       std::vector<std::vector<std::string>>{{"--nane", "x"},
+                                             {"x"},
+                                             {"--listen"},
+                                             {"--listen", "localhost"},
+                                             {"--name", "N1"},
+                                             {"--name", "home"},
+                                             {"--accept", "maybe"},
+                                             {"--ready-fd", "x"},
+                                             {"--ready-fd", "-1"},
+                                             {"--insecure=1"},
+                                             {"--netns-private", "10.0.0.1"},
+                                             {"--config", "/nowhere/om.toml"}}) {
     CAPTURE(more.front());
     CHECK_FALSE(parse_with(more).ok());
   }
@@ -54,7 +63,8 @@ TEST_CASE("the configuration file") {
   Options options;
   const char* text =
       "name = \"rack1\"\nlisten = \"127.0.0.3:5\"\naccept = \"never\"\nmemory_headroom_mib = 9\n"
-      "insecure = true\nguest_user = \"games\"\npeers = \"/etc/om/peers\"\nhide_cpu_features = [\"avx2\", \"rtm\"]\n";
+      "insecure = true\nguest_user = \"games\"\npeers = \"/etc/om/peers\"\nhide_cpu_features = "
+      "[\"avx2\", \"rtm\"]\n";
   REQUIRE(apply_config(options, text, "f").ok());
   CHECK(options.name == "rack1");
   CHECK(options.listen.text() == "127.0.0.3:5");
@@ -71,13 +81,14 @@ TEST_CASE("mistakes in the configuration file are named with their line") {
     const char* text;
     const char* expected;
   };
-  for (const Case& c : {Case{"name = \"a\"\ncolour = 1\n", "f:2: unknown key \"colour\""},
-                        Case{"\naccept = true\n", "f:2: accept must be a string"},
-                        Case{"accept = \"x\"\n", "f:1: accept must be \"always\" or \"never\""},
-                        Case{"insecure = \"no\"\n", "f:1: insecure must be true or false"},
-                        Case{"hide_cpu_features = \"avx2\"\n", "f:1: hide_cpu_features must be a list of strings"},
-                        Case{"hide_cpu_features = [1]\n", "f:1: hide_cpu_features must be a list of strings"},
-                        Case{"memory_headroom_mib = -1\n", "f:1: memory_headroom_mib is out of range"}}) {
+  for (const Case& c :
+       {Case{"name = \"a\"\ncolour = 1\n", "f:2: unknown key \"colour\""},
+        Case{"\naccept = true\n", "f:2: accept must be a string"},
+        Case{"accept = \"x\"\n", "f:1: accept must be \"always\" or \"never\""},
+        Case{"insecure = \"no\"\n", "f:1: insecure must be true or false"},
+        Case{"hide_cpu_features = \"avx2\"\n", "f:1: hide_cpu_features must be a list of strings"},
+        Case{"hide_cpu_features = [1]\n", "f:1: hide_cpu_features must be a list of strings"},
+        Case{"memory_headroom_mib = -1\n", "f:1: memory_headroom_mib is out of range"}}) {
     Options options;
     auto applied = apply_config(options, c.text, "f");
     REQUIRE_FALSE(applied.ok());
@@ -125,8 +136,8 @@ TEST_CASE("the peers file") {
 }
 
 TEST_CASE("mistakes in the peers file are named with their line") {
-  for (const char* line : {"n2", "n2 127.0.0.2:2 extra", "N2 127.0.0.2:2", "n2 host:2", "n2 127.0.0.2",
-                           "home 127.0.0.2:2", "n2 0.0.0.0:2", "n3 127.0.0.9:9"}) {
+  for (const char* line : {"n2", "n2 127.0.0.2:2 extra", "N2 127.0.0.2:2", "n2 host:2",
+                           "n2 127.0.0.2", "home 127.0.0.2:2", "n2 0.0.0.0:2", "n3 127.0.0.9:9"}) {
     CAPTURE(line);
     auto peers = parse_peers(std::string("n3 127.0.0.3:3\n") + line + "\n", "n1");
     REQUIRE_FALSE(peers.ok());
@@ -135,9 +146,11 @@ TEST_CASE("mistakes in the peers file are named with their line") {
 }
 
 TEST_CASE("peers from the control socket are checked alike") {
-  CHECK(peers_from_json(Json::parse(R"([{"name":"n2","address":"127.0.0.2:2"}])"), "n1")->size() == 1);
+  CHECK(peers_from_json(Json::parse(R"([{"name":"n2","address":"127.0.0.2:2"}])"), "n1")->size() ==
+        1);
   CHECK(peers_from_json(Json::parse(R"([{"name":"n1","address":"127.0.0.2:2"}])"), "n1")->empty());
-  for (const char* text : {"{}", "null", "[1]", R"([{"name":"n2"}])", R"([{"name":"n2","address":"x"}])"}) {
+  for (const char* text :
+       {"{}", "null", "[1]", R"([{"name":"n2"}])", R"([{"name":"n2","address":"x"}])"}) {
     CAPTURE(text);
     CHECK_FALSE(peers_from_json(Json::parse(text), "n1").ok());
   }

@@ -31,8 +31,9 @@ std::set<std::string> keys_of(const Json& record) {
   return keys;
 }
 
-const std::set<std::string> kKeys{"pid", "from", "to", "mode", "freeze_ms", "total_ms", "bytes_raw", "bytes_wire",
-                                  "pages", "threads", "result", "code", "message", "moved"};
+const std::set<std::string> kKeys{"pid",      "from",      "to",         "mode",  "freeze_ms",
+                                  "total_ms", "bytes_raw", "bytes_wire", "pages", "threads",
+                                  "result",   "code",      "message",    "moved"};
 
 TEST_CASE("a record is complete, whoever made it") {
   CHECK(keys_of(unmoved_record(kMove, "refused", "TRACED", "x")) == kKeys);
@@ -42,8 +43,14 @@ TEST_CASE("a record is complete, whoever made it") {
 }
 
 TEST_CASE("a deputy's figures are taken if they are sound") {
-  Json record = checked_record(kMove, {{"result", "moved"}, {"freeze_ms", 1.5}, {"pages", -1}, {"threads", 2.5},
-                                       {"bytes_raw", 4096}, {"mode", "full"}, {"pid", 99}, {"to", "n9"}});
+  Json record = checked_record(kMove, {{"result", "moved"},
+                                       {"freeze_ms", 1.5},
+                                       {"pages", -1},
+                                       {"threads", 2.5},
+                                       {"bytes_raw", 4096},
+                                       {"mode", "full"},
+                                       {"pid", 99},
+                                       {"to", "n9"}});
   CHECK(record["freeze_ms"] == 1.5);
   CHECK(record["bytes_raw"] == 4096);
   CHECK(record["pages"] == 0);
@@ -77,7 +84,8 @@ TEST_CASE("records become answers with the right exit status") {
 TEST_CASE("the ring of events keeps the last ones, numbered") {
   FakeClock clock;
   Events events(clock);
-  for (pid_t pid = 1; pid <= 1003; ++pid) events.add({"note", pid % 2 + 1, "n2", "IO_BOUND", std::to_string(pid)});
+  for (pid_t pid = 1; pid <= 1003; ++pid)
+    events.add({"note", pid % 2 + 1, "n2", "IO_BOUND", std::to_string(pid)});
   Json list = events.list(0);
   CHECK(list.size() == Events::kCapacity);
   CHECK(list.front()["number"] == 4);
