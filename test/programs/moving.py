@@ -46,10 +46,12 @@ POLL = 0.02
 class Mover(threading.Thread):
     """Moves one process at random until it has ended or stop() is called."""
 
-    def __init__(self, cluster, pid, rng, interval):
+    def __init__(self, cluster, pid, rng, interval, refusals=()):
         super().__init__(daemon=True)
         self.cluster = cluster
         self.pid = pid
+        self.refusals = refusals  # codes that are right for this program
+        self.refused = 0
         self.random = rng
         self.interval = interval
         self.where = 'home'
@@ -75,6 +77,9 @@ class Mover(threading.Thread):
             self.done += move.real()
         elif move.result == 'refused' and move.code in TRANSIENT:
             self.transient += 1
+        elif move.result == 'refused' and move.code in self.refusals:
+            self.where = 'home'
+            self.refused += 1
         elif om_process.alive(self.pid):
             self.problem = f'after {self.done} moves: {move}'
 
@@ -107,6 +112,12 @@ class Run:
     def pace(self, step, steps):
         """Waits until the share step/steps of the wanted moves is made; at once in a native run."""
         while self.mover and self.mover.done * steps < self.program.options.moves * step:
+            self.check()
+            time.sleep(POLL)
+
+    def wait_refusals(self, count):
+        """Waits until `count` moves have been refused for the program's own reason; not in a native run."""
+        while self.mover and self.mover.refused < count:
             self.check()
             time.sleep(POLL)
 
@@ -194,6 +205,7 @@ class MovingProgram:
     status = 0             # how it ends natively
     moves_itself = True    # the started process is the one that moves; else talk() starts the mover
     grows = True           # False: the duration is up to talk(), which paces itself by the moves
+    refusals = ()          # codes with which it may refuse at times, besides those that end by themselves
     ignored_files = ()     # files that differ between any two runs
 
     def __init__(self, options, product, base):
@@ -289,7 +301,7 @@ class MovingProgram:
 
         def prepare(run):
             def start_mover(pid):
-                run.mover = Mover(cluster, pid, rng, self.options.interval)
+                run.mover = Mover(cluster, pid, rng, self.options.interval, self.refusals)
                 run.mover.start()
             run.start_mover = start_mover
 
