@@ -45,6 +45,23 @@ constexpr auto kNap = std::chrono::microseconds(100);
 constexpr int64_t kErestartsys = -512, kErestartnointr = -513, kErestartnohand = -514,
                   kErestartBlock = -516;
 
+// What the kernel does not take from a tracer, and what has no place in a slot, is found before home decides.
+// Vector state is made the kernel's own form.
+Step check_states(const std::vector<ThreadState>& states,
+                  std::vector<std::vector<std::byte>>& xsaves) {
+  constexpr uint64_t kUserEnd = (uint64_t{1} << 47) - kPageSize;
+  const auto layout = OM_MUST(local_layout());
+  for (size_t i = 0; i < states.size(); i++) {
+    const ThreadState& s = states[i];
+    if ((s.kind != kThreadUser && s.kind != kThreadWaiting) || s.fs_base >= kUserEnd)
+      return refuse(ReasonCode::kInternal, "the state of thread slot {} makes no sense", s.slot);
+    std::vector<std::byte> checked(layout.size);
+    OM_MUST_VOID(convert(layout, xsaves[i], layout, checked));
+    xsaves[i] = std::move(checked);
+  }
+  return Done{};
+}
+
 bool is_restart(int64_t rax) {
   return rax == kErestartsys || rax == kErestartnointr || rax == kErestartnohand ||
          rax == kErestartBlock;
@@ -155,6 +172,13 @@ Step Mover::come_home_steps(MoveRecord& record) {
       auto x = t.getXsave();
       xsaves.emplace_back(reinterpret_cast<const std::byte*>(x.begin()),
                           reinterpret_cast<const std::byte*>(x.end()));
+    }
+    step = check_states(states, xsaves);
+    if (!step) {
+      let_go();
+      stop.release();
+      resume_body();
+      return step.reason();
     }
     // Home's clock must have reached what the body has shown.
     const int64_t ahead = state.getMonoNs() - static_cast<int64_t>(now_ns(CLOCK_MONOTONIC));
@@ -302,7 +326,7 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
     if (r.kind == 2) continue;
     if (r.kind == 1) {
       stack_hi = r.hi;
-      stack_lo = std::min(stack_start(r.hi), std::max(body.getStackLow(), r.lo));
+      stack_lo = std::min(stack_start(r.hi), std::max(body.getStackLow() & ~(kPageSize - 1), r.lo));
       parts.push_back({stack_lo, r.hi, true, false});
       continue;
     }

@@ -146,6 +146,8 @@ class Mover {
   Step leave_libom(StoppedProcess& stop, std::vector<Item>& items);
   Verdict<Return> plan_return(const StoppedThread& t, const HomeThread& h, const ThreadState& s);
   void copy_back_times(const HomeThread& h, uint32_t nr);
+  // Does [at, at + bytes) touch memory of libom's own at home.
+  bool hits_libom(uint64_t at, uint64_t bytes) const;
   Step leave_late(StoppedThread& t, HomeThread h, const user_regs_struct& regs, uint64_t sigmask,
                   const std::vector<std::byte>& xsave);
   Step add_cpu_time(uint64_t total_ns, const std::vector<ThreadState>& states);
@@ -218,6 +220,7 @@ class Mover {
   bool process_gone_ = false;
   bool exec_ = false;  // the session socket ended while the process lives
   bool keeper_lost_ = false;
+  std::string body_end_;     // how the body ended, as the keeper says
   bool bulk_stale_ = false;  // the keeper has made, or makes, another page connection
   uint32_t sessions_ = 0;    // connections with the keeper so far
   uint64_t ticks_ = 0;

@@ -147,6 +147,12 @@ Verdict<Mover::Return> Mover::plan_return(const StoppedThread& t, const HomeThre
   return r;
 }
 
+bool Mover::hits_libom(uint64_t at, uint64_t bytes) const {
+  const uint64_t end = at + bytes < at ? UINT64_MAX : at + bytes;
+  return (at < target_->image_hi() && end > target_->image_lo()) ||
+         (at < arena_ + arena_bytes(home_.nslots) && end > arena_);
+}
+
 // The kernel writes the remaining time of an interrupted select or ppoll to its argument: ours, for a call
 // that the body has made.
 void Mover::copy_back_times(const HomeThread& h, uint32_t nr) {
@@ -155,6 +161,7 @@ void Mover::copy_back_times(const HomeThread& h, uint32_t nr) {
   if (nr == SYS_ppoll) arg = 2;
   if (arg == 0 || h.call.program_args[arg] == 0 || h.call.exec_args[arg] == 0) return;
   std::byte time[16];
+  if (hits_libom(h.call.program_args[arg], sizeof time)) return;
   if (target_->memory.read(h.call.exec_args[arg], time)) {
     (void)target_->memory.write(h.call.program_args[arg], time);
   }

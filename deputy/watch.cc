@@ -104,6 +104,7 @@ void Mover::happened() {
 
 void Mover::start_tasks() {
   want_home_ = exec_ = process_gone_ = keeper_lost_ = paused_ = false;
+  body_end_.clear();
   ticks_ = 0;
   watched_session_ = socket_->session();
   tasks_ = kj::heap<kj::TaskSet>(errors_);
@@ -149,8 +150,8 @@ kj::Promise<void> Mover::watch_session() {
   KJ_IF_MAYBE (keeper, keeper_) {
     tasks_->add(keeper->bodyEndsRequest().send().then(
         [this](capnp::Response<schema::Keeper::BodyEndsResults>&& answer) {
-          log_error("watch", "process {}: its body at {} was {}", pid_, at_,
-                    one_line(answer.getHow()));
+          body_end_ = one_line(answer.getHow());
+          log_error("watch", "process {}: its body at {} was {}", pid_, at_, body_end_);
           keeper_lost_ = true;
           happened();
         },
@@ -372,7 +373,10 @@ void Mover::keeper_is_lost() {
     log_error("watch", "process {}: {}", pid_, back.reason().message());
   }
   const std::string why =
-      fmt::format("process {} was lost with node {}: its state was there", pid_, at_);
+      body_end_.empty()
+          ? fmt::format("process {} was lost with node {}: its state was there", pid_, at_)
+          : fmt::format("process {} was lost at node {}, where its body was {}", pid_, at_,
+                        body_end_);
   log_error("watch", "{}", why);
   around_.note("NODE_LOST", why);
   if (pidfd_.valid()) ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);

@@ -109,7 +109,7 @@ struct HomeState {
   uint64_t calls;  // H: Calls executed, for `om ps` and the fence against a silent loss
   uint64_t mirror_failed;  // H: entries of `mirror`; more than it holds: it can never be mended
   MirrorCall mirror[kMaxMirrorCalls];  // H
-  uint32_t mirror_lock, pad_mirror;    // H
+  uint32_t mirror_lock, slots_lock;    // H
   uint64_t drop_failed;                // H: ranges that could not be given back; D zeroes it
   uint64_t unknown_calls;              // H: Calls with a number that is in no table row
   KernelSigaction actions[65];         // D at capture, H while away: the program's own dispositions

@@ -93,6 +93,29 @@ void note_effect() {
   tell_deputy(kHomeEffect, 0, 0);
 }
 
+// May a Call with this row run here. What the gate answers itself it sends home for a part of the cases only, all
+// of which read; what the body's kernel, or the way home, is for would act on the executor.
+bool is_forwarded(const SyscallDesc& row, const safe::Row& resolved) {
+  switch (row.route) {
+    case Route::kFwd:
+    case Route::kSplit:
+      return resolved.route == Route::kFwd || resolved.route == Route::kSplit;
+    case Route::kLocal:
+    case Route::kVirt: {
+      if ((row.effects & kEffPure) == 0) return false;
+      bool raw = false;
+      for (uint32_t i = 0; i < row.nargs; i++)
+        raw |= row.args[i].kind == ArgKind::kVal && row.args[i].type == ArgType::kPtr;
+      return !raw;
+    }
+    case Route::kUnknown:
+    case Route::kHome:
+    case Route::kDeny:
+      break;
+  }
+  return false;
+}
+
 // Arguments that are descriptors of ours do not exist for the program.
 bool names_our_descriptor(const HomeCall& c) {
   for (uint32_t i = 0; i < c.desc->nargs; i++) {
@@ -103,6 +126,16 @@ bool names_our_descriptor(const HomeCall& c) {
     }
   }
   return false;
+}
+
+// pidfd_getfd() on the process itself has made a copy of a descriptor of ours: it is taken back.
+bool copied_ours(const HomeCall& c) {
+  constexpr long kKcmpFile = 0;
+  if (c.exec->nr != kNr_pidfd_getfd || c.exec->result < 0 || !is_ours(c.args[1])) return false;
+  const long pid = sys(kNr_getpid);
+  if (sys(kNr_kcmp, pid, pid, kKcmpFile, c.exec->result, c.args[1]) != 0) return false;
+  sys(kNr_close, c.exec->result);
+  return true;
 }
 
 long execute_wire(HomeCall& c) {
@@ -208,6 +241,7 @@ long generic(HomeCall& c) {
   if (r != 0) return e.result = r;
   e.result = run_window(c.thread, c.desc);
   if (e.result == -k::kEINVAL) again_aligned(c);
+  if (copied_ours(c)) return e.result = -k::kEBADF;
   pack(c.thread, *c.desc);
   return e.result;
 }
@@ -222,13 +256,13 @@ void execute(HomeCall& c) {
     return;
   }
   const SyscallDesc& row = syscall_desc(e.nr);
-  if (row.route == Route::kUnknown || row.route == Route::kHome || row.route == Route::kDeny) {
+  safe::normalize_args(row, c.args);
+  if (!is_forwarded(row, safe::resolve_row(row, c.args, c.command_desc))) {
     // No gate sends these; whoever did gets what an unknown call gets.
     safe::fetch_add(&g_home.unknown_calls, 1);
     e.result = -k::kENOSYS;
     return;
   }
-  safe::normalize_args(row, c.args);
   for (int i = 0; i < 6; i++) e.program_args[i] = c.args[i];
   c.desc = row_of(t, c.command_desc);
   if (!is_pure(c.desc)) note_effect();

@@ -7,6 +7,7 @@
 #include "libom/safe/marshal.h"
 
 #include "libom/abi/kernel.h"
+#include "libom/safe/image.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"
@@ -46,6 +47,16 @@ uint64_t out_room(HomeCall& c, uint32_t i, uint64_t deref) {
 struct Deref {
   uint64_t value[6];
 };
+
+// A descriptor set has at most the bits that cap_bytes() counts: no process has more descriptors away.
+void limit_sets(HomeCall& c) {
+  constexpr uint32_t kMaxBits = 1u << 20;
+  for (uint32_t i = 0; i < c.desc->nargs; i++) {
+    if (c.desc->args[i].kind != ArgKind::kBuf || c.desc->args[i].len != LenKind::kFdSet) continue;
+    const auto n = static_cast<int32_t>(c.exec->exec_args[0]);
+    if (n > static_cast<int32_t>(kMaxBits)) c.exec->exec_args[0] = kMaxBits;
+  }
+}
 
 // Pass 1: inputs, in the order of the wire.
 long unpack_ins(HomeCall& c, Deref& deref) {
@@ -151,6 +162,7 @@ long unpack(HomeCall& c) {
   Deref deref{};
   long r = unpack_ins(c, deref);
   if (r != 0) return r;
+  limit_sets(c);
   // Pass 2: outputs. First how much, then where.
   uint64_t room = 0;
   uint64_t cap[6] = {};
@@ -216,6 +228,14 @@ long unpack(HomeCall& c) {
 }
 
 // Context: exec
+bool hits_libom(uint64_t at, uint64_t bytes) {
+  const uint64_t end = at + bytes < at ? ~uint64_t{0} : at + bytes;
+  auto hits = [&](uint64_t lo, uint64_t hi) { return at < hi && end > lo; };
+  return hits(safe::image_lo(), safe::image_hi()) ||
+         hits(g_home.arena, g_home.arena + arena_bytes(g_home.nslots));
+}
+
+// Context: exec
 bool read_memory(HomeThread* t, void* to, uint64_t from, uint64_t bytes) {
   if (!t->call.transplanted) {
     safe::copy_bytes(to, reinterpret_cast<void*>(from), bytes);
@@ -226,6 +246,7 @@ bool read_memory(HomeThread* t, void* to, uint64_t from, uint64_t bytes) {
 
 // Context: exec
 bool read_program(void* to, uint64_t from, uint64_t bytes) {
+  if (hits_libom(from, bytes)) return false;
   // By a system call: the memory may have been unmapped meanwhile.
   k::Iovec local{address(to), bytes}, remote{from, bytes};
   const long pid = sys(kNr_getpid);
@@ -234,6 +255,7 @@ bool read_program(void* to, uint64_t from, uint64_t bytes) {
 
 // Context: exec
 bool write_program(uint64_t to, const void* from, uint64_t bytes) {
+  if (hits_libom(to, bytes)) return false;
   k::Iovec local{address(from), bytes}, remote{to, bytes};
   const long pid = sys(kNr_getpid);
   return sys(kNr_process_vm_writev, pid, &local, 1, &remote, 1, 0) == static_cast<long>(bytes);

@@ -17,6 +17,13 @@ namespace {
 using safe::round8;
 
 constexpr uint64_t kMaxTotal = 24u << 20;
+// The kernel states a name's length in full, however little it has stored of it.
+constexpr uint64_t kLongestName = 128;  // struct sockaddr_storage
+
+uint64_t name_room(const WireMsg& w) {
+  if (!w.has_name) return 0;
+  return w.namelen < kLongestName ? kLongestName : round8(w.namelen);
+}
 
 struct Mmsghdr {
   k::Msghdr h;
@@ -35,6 +42,23 @@ struct Parsed {
   k::Timespec timeout;
   bool timed;
 };
+
+// Does control data hand out a descriptor that does not exist for the program.
+bool passes_ours(const uint8_t* control, uint64_t bytes) {
+  uint64_t at = 0;
+  while (bytes - at >= sizeof(k::Cmsghdr)) {
+    const auto head = safe::load<k::Cmsghdr>(control + at);
+    if (head.len < sizeof head || head.len > bytes - at) return false;  // refused by the kernel
+    if (head.level == k::kSolSocket && head.type == k::kScmRights) {
+      for (uint64_t i = sizeof head; i + 4 <= head.len; i += 4) {
+        if (is_ours(safe::load<uint32_t>(control + at + i))) return true;
+      }
+    }
+    if (round8(head.len) > bytes - at) return false;
+    at += round8(head.len);
+  }
+  return false;
+}
 
 long parse(HomeCall& c, bool sending, Parsed& p) {
   const uint8_t* count = take_ins(c, 8);
@@ -55,6 +79,8 @@ long parse(HomeCall& c, bool sending, Parsed& p) {
     p.name[i] = m.has_name ? take_ins(c, m.namelen) : nullptr;
     p.control[i] = m.has_control ? take_ins(c, m.controllen) : nullptr;
     p.data[i] = take_ins(c, m.data);
+    if (m.has_control && p.control[i] != nullptr && passes_ours(p.control[i], m.controllen))
+      return -k::kEBADF;
     if ((m.has_name && p.name[i] == nullptr) || (m.has_control && p.control[i] == nullptr) ||
         p.data[i] == nullptr) {
       return -k::kEPROTO;
@@ -75,7 +101,7 @@ Mmsghdr* lay_out(HomeCall& c, bool sending, Parsed& p) {
   uint64_t room = p.count * (sizeof(Mmsghdr) + sizeof(k::Iovec)) + sizeof(k::Timespec) + 64;
   // Packing needs as much again in the worst case: outputs go behind what the kernel filled.
   for (uint64_t i = 0; i < p.count && !sending; i++) {
-    room += round8(p.wire[i].namelen) + round8(p.wire[i].controllen) + round8(p.wire[i].data);
+    room += name_room(p.wire[i]) + round8(p.wire[i].controllen) + round8(p.wire[i].data);
   }
   uint8_t* at = bounce(c.thread, room * 2 + p.count * sizeof(WireMsg) + 64);
   if (at == nullptr) return nullptr;
@@ -104,7 +130,7 @@ Mmsghdr* lay_out(HomeCall& c, bool sending, Parsed& p) {
       m.h.control = address(p.control[i]);
       iov[i].base = address(p.data[i]);
     } else {
-      m.h.name = w.has_name ? buffer(w.namelen) : 0;
+      m.h.name = w.has_name ? buffer(name_room(w)) : 0;
       m.h.control = w.has_control ? buffer(w.controllen) : 0;
       iov[i].base = buffer(w.data);
     }
@@ -138,7 +164,7 @@ void pack_messages(HomeCall& c, bool sending, const Mmsghdr* headers, uint64_t d
     w.flags = h.flags;
     w.result = got;
     w.data = sending ? 0 : got < iov.len ? got : iov.len;
-    const uint64_t name = w.namelen < kMaxName ? w.namelen : kMaxName;
+    const uint64_t name = w.namelen < kLongestName ? w.namelen : kLongestName;
     if (w.has_name) w.namelen = static_cast<uint32_t>(name);
     put(&w, sizeof w);
     if (sending) continue;

@@ -15,6 +15,7 @@ namespace {
 
 using safe::sys;
 
+constexpr long kShutRdwr = 2;
 constexpr long kAfUnix = 1, kSockSeqpacket = 5, kSockCloexec = 02000000;
 constexpr int64_t kRetryNs = 50000000;
 
@@ -145,7 +146,11 @@ void fetch_channel(HomeThread* t) {
   const uint32_t before = t->phase;
   t->phase = kExecFetch;
   t->recv_fill = t->recv_used = 0;
-  if (t->channel_fd >= 0) sys(kNr_close, t->channel_fd);
+  // The deputy holds the socket, too: without a shutdown the body would not see that its bytes were refused.
+  if (t->channel_fd >= 0) {
+    sys(kNr_shutdown, t->channel_fd, kShutRdwr);
+    sys(kNr_close, t->channel_fd);
+  }
   t->channel_fd = -1;
   for (;;) {
     const long fd = ask(t);

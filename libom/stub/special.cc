@@ -4,7 +4,6 @@
 // program's dispositions are kept in a table while ours are installed, the address space follows the body's.
 #include "libom/abi/kernel.h"
 #include "libom/safe/atomic.h"
-#include "libom/safe/image.h"
 #include "libom/safe/marshal.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
@@ -18,14 +17,6 @@ namespace {
 using safe::sys;
 
 uint64_t address(const void* p) { return reinterpret_cast<uint64_t>(p); }
-
-// [at, at + len) is libom's: a body has no business there (its gate refuses such calls itself).
-bool hits_libom(uint64_t at, uint64_t len) {
-  const uint64_t end = at + len < at ? ~uint64_t{0} : at + len;
-  auto hits = [&](uint64_t lo, uint64_t hi) { return at < hi && end > lo; };
-  return hits(safe::image_lo(), safe::image_hi()) ||
-         hits(g_home.arena, g_home.arena + arena_bytes(g_home.nslots));
-}
 
 long mirror(HomeCall& c, uint64_t at, uint64_t len) {
   if (hits_libom(at, len)) return -k::kEINVAL;
@@ -182,8 +173,9 @@ long home_nanosleep(HomeCall& c) {
   const uint32_t rem = e.nr == kNr_nanosleep ? 1 : 3;
   const long r = unpack(c);
   if (r != 0) return r;
-  if (c.args[rem] != 0) use_program_memory(e, c.args[rem], sizeof(k::Timespec));
-  e.exec_args[rem] = c.args[rem];
+  const bool ours = hits_libom(c.args[rem], sizeof(k::Timespec));
+  if (c.args[rem] != 0 && !ours) use_program_memory(e, c.args[rem], sizeof(k::Timespec));
+  e.exec_args[rem] = ours ? bad_pointer(c.thread, c.args[rem]) : c.args[rem];
   e.result = run_window(c.thread, c.desc);
   e.transplanted = 1;
   pack(c.thread, *c.desc);

@@ -124,7 +124,11 @@ uint8_t* bounce(HomeThread* t, uint64_t bytes);
 // Packs the outputs of the finished call behind each other at t->outs_address.
 // Context: exec
 void pack(HomeThread* t, const SyscallDesc& desc);
+// Does [at, at + bytes) touch memory of libom's own: its image, or the arena. A body has no business there.
+// Context: exec
+bool hits_libom(uint64_t at, uint64_t bytes);
 // Copies from the program's memory at home (transplanted calls) or from our own; false when not readable.
+// Neither read_program() nor write_program() touches memory of libom's.
 // Context: exec
 bool read_memory(HomeThread* t, void* to, uint64_t from, uint64_t bytes);
 bool read_program(void* to, uint64_t from, uint64_t bytes);

@@ -26,6 +26,7 @@ void twin_main(void* arg) {
 }
 
 long prepare_slot(uint32_t slot) {
+  const safe::LockGuard guard(&g_home.slots_lock);
   while (g_home.slots_ready <= slot) {
     const uint64_t at = slot_address(g_home.arena, g_home.slots_ready);
     const long r =
@@ -63,9 +64,9 @@ long wire_clone_twin(HomeCall& c) {
   const long ready = prepare_slot(static_cast<uint32_t>(slot));
   if (ready != 0) return ready;
   HomeThread* t = thread_at(static_cast<uint32_t>(slot));
-  if (t->state == kSlotUsed) return -k::kEINVAL;
+  if (!safe::compare_exchange(&t->state, uint32_t{kSlotFree}, uint32_t{kSlotUsed}))
+    return -k::kEINVAL;
   wait_for_exit(t);
-  t->state = kSlotUsed;
   t->ctid_word = 1;
   t->call.nr = t->call.finished = 0;
   t->phase = kExecIdle;
@@ -168,6 +169,7 @@ long wire_read_home(HomeCall& c) {
   if (n == 0 || n > kPieceBytes) return -k::kEINVAL;
   uint8_t* to = bounce(t, n);
   if (to == nullptr) return -k::kENOMEM;
+  if (hits_libom(c.args[0], n)) return 0;
   k::Iovec local{reinterpret_cast<uint64_t>(to), n}, remote{c.args[0], n};
   const long r = sys(kNr_process_vm_readv, sys(kNr_getpid), &local, 1, &remote, 1, 0);
   if (r <= 0) return r == -k::kEFAULT ? 0 : r;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -27,6 +28,9 @@ namespace {
 
 constexpr int kBodyFd = 3;
 constexpr int kSetupFailed = 72;
+// A body may send as fast as it likes: this many messages are read, then it is the others' turn for a while.
+constexpr int kMessagesAtOnce = 64;
+constexpr auto kOthersTurn = 1 * kj::MILLISECONDS;
 constexpr const char* kOomScore = "500";  // above the host's own processes
 
 // Affinity: CPU ids that home has too, among those this process may use. False if there is none.
@@ -40,6 +44,23 @@ bool choose_cpus(uint32_t cpus, cpu_set_t& chosen) {
   return CPU_COUNT(&chosen) > 0;
 }
 
+uint64_t read_number(const char* path) {
+  UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
+  char text[32] = {};
+  if (!fd || ::read(fd.get(), text, sizeof text - 1) <= 0) return 0;
+  return ::strtoull(text, nullptr, 10);
+}
+
+// The filter cannot count threads. A quarter of what the machine has is left to others, whatever all guests of
+// this user make together.
+uint64_t most_threads() {
+  uint64_t most = RLIM_INFINITY;
+  for (const char* path : {"/proc/sys/kernel/threads-max", "/proc/sys/kernel/pid_max"}) {
+    if (const uint64_t n = read_number(path); n != 0) most = std::min(most, n - n / 4);
+  }
+  return most;
+}
+
 void write_file(const char* path, const char* text) {
   const int fd = ::open(path, O_WRONLY | O_CLOEXEC);
   if (fd < 0) return;
@@ -47,9 +68,19 @@ void write_file(const char* path, const char* text) {
   (void)!::write(fd, text, strlen(text));
 }
 
+std::string how_ended(int status) {
+  if (!WIFSIGNALED(status)) return fmt::format("ended with status {}", WEXITSTATUS(status));
+  const int sig = WTERMSIG(status);
+  if (sig == SIGSYS) return "killed by SIGSYS: a system call that its sandbox does not allow";
+  const char* name = ::sigabbrev_np(sig);
+  return name != nullptr ? fmt::format("killed by SIG{}", name)
+                         : fmt::format("killed by signal {}", sig);
+}
+
 // After fork, before exec: only async-signal-safe calls.
 [[noreturn]] void become_body(const char* launcher, const char* name, int socket,
-                              const BodyPlan& plan, const cpu_set_t& cpus, pid_t parent) {
+                              const BodyPlan& plan, const cpu_set_t& cpus, uint64_t threads,
+                              pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(kSetupFailed);  // it died before the line above
   ::setsid();
@@ -61,6 +92,11 @@ void write_file(const char* path, const char* text) {
     rlimit set{std::min(wanted.rlim_cur, now.rlim_max), std::min(wanted.rlim_max, now.rlim_max)};
     ::setrlimit(static_cast<__rlimit_resource_t>(l.resource), &set);
   }
+  rlimit processes{};
+  ::getrlimit(RLIMIT_NPROC, &processes);
+  processes.rlim_max = std::min<rlim_t>(processes.rlim_max, threads);
+  processes.rlim_cur = std::min(processes.rlim_cur, processes.rlim_max);
+  ::setrlimit(RLIMIT_NPROC, &processes);
   const rlimit none{0, 0};
   ::setrlimit(RLIMIT_CORE, &none);
   ::sched_setaffinity(0, sizeof cpus, &cpus);
@@ -95,9 +131,11 @@ Result<void> Body::start(const std::string& launcher, const BodyPlan& plan) {
   UniqueFd ours(pair[0]), theirs(pair[1]);
   const std::string name = fmt::format("om-body: {}", plan.command);
   const pid_t parent = ::getpid();
+  const uint64_t threads = most_threads();
   const pid_t child = ::fork();
   if (child < 0) return errno_error("fork the body");
-  if (child == 0) become_body(launcher.c_str(), name.c_str(), theirs.get(), plan, cpus, parent);
+  if (child == 0)
+    become_body(launcher.c_str(), name.c_str(), theirs.get(), plan, cpus, threads, parent);
   pid_ = child;
   ended_ = false;
   socket_ = std::move(ours);
@@ -116,6 +154,13 @@ Result<void> Body::start(const std::string& launcher, const BodyPlan& plan) {
 Result<void> Body::open_memory() {
   memory_ = OM_TRY(ProcessMemory::open(pid_));
   return {};
+}
+
+void Body::end(const std::string& reason) {
+  if (!running()) return;
+  log_warn("body", "{}", reason);
+  end_reason_ = reason;
+  ::kill(pid_, SIGKILL);
 }
 
 void Body::kill() {
@@ -154,22 +199,24 @@ Result<void> Body::send(const BodyMessage& message, const void* more, size_t mor
 }
 
 kj::Promise<void> Body::read_loop() {
-  return observer_->whenBecomesReadable().then([this]() -> kj::Promise<void> {
-    read_messages();
-    return read_loop();
-  });
+  return observer_->whenBecomesReadable().then([this]() -> kj::Promise<void> { return read_on(); });
 }
 
-void Body::read_messages() {
-  for (;;) {
+kj::Promise<void> Body::read_on() {
+  if (read_messages()) return read_loop();
+  if (ended_) return kj::READY_NOW;
+  return io_.provider->getTimer().afterDelay(kOthersTurn).then([this] { return read_on(); });
+}
+
+// True if there are no more for the moment. What has not the size of a message is nothing of libom's.
+bool Body::read_messages() {
+  for (int i = 0; i < kMessagesAtOnce; i++) {
     BodyMessage m{};
-    const ssize_t n = ::recv(socket_.get(), &m, sizeof m, 0);
-    if (n == sizeof m) {
-      file(m);
-    } else if (n <= 0) {
-      return;
-    }
+    const ssize_t n = ::recv(socket_.get(), &m, sizeof m, MSG_TRUNC);
+    if (n < 0 && errno != EINTR) return true;
+    if (n == sizeof m) file(m);
   }
+  return false;
 }
 
 void Body::file(const BodyMessage& m) {
@@ -178,6 +225,7 @@ void Body::file(const BodyMessage& m) {
     return;
   }
   if (m.type == kBodyPanic) {
+    if (!panic_.empty()) return;  // it ends behind the first
     std::array<char, sizeof(BodyMessage) - offsetof(BodyMessage, b)> text{};
     memcpy(text.data(), &m.b, text.size());
     panic_ = escaped(std::string_view(text.data(), strnlen(text.data(), text.size())));
@@ -213,10 +261,12 @@ kj::Promise<void> Body::watch_end() {
   return end_observer_->whenBecomesReadable().then([this] {
     int status = 0;
     if (::waitpid(pid_, &status, WNOHANG) != pid_) return;
+    read_messages();  // the last one may say why
     ended_ = true;
-    how_ = WIFSIGNALED(status) ? fmt::format("killed by signal {}", WTERMSIG(status))
-                               : fmt::format("ended with status {}", WEXITSTATUS(status));
-    if (!panic_.empty()) how_ += ": " + panic_;
+    how_ = how_ended(status);
+    for (const std::string& more : {panic_, end_reason_}) {
+      if (!more.empty()) how_ += ": " + more;
+    }
     KJ_IF_MAYBE (fulfiller, waiting_) {
       (*fulfiller)->reject(KJ_EXCEPTION(DISCONNECTED, "the body has ended", how_.c_str()));
       waiting_ = nullptr;

@@ -43,6 +43,8 @@ class Body {
   // Starts a fresh process. CPU_COUNT as an Error with errno ERANGE if it has no CPU to run on.
   Result<void> start(const std::string& launcher, const BodyPlan& plan);
   void kill();
+  // Kills it for what it does; ended() then says `reason`.
+  void end(const std::string& reason);
   // Once the process has executed the launcher.
   Result<void> open_memory();
 
@@ -64,7 +66,8 @@ class Body {
  private:
   kj::Promise<void> read_loop();
   kj::Promise<void> watch_end();
-  void read_messages();
+  kj::Promise<void> read_on();
+  bool read_messages();
   void file(const BodyMessage& message);
 
   class Errors final : public kj::TaskSet::ErrorHandler {
@@ -76,7 +79,7 @@ class Body {
   std::function<void(uint32_t)> on_need_channel_;
   pid_t pid_ = 0;
   bool ended_ = false;
-  std::string how_, panic_;
+  std::string how_, panic_, end_reason_;
   UniqueFd socket_, pidfd_;
   std::optional<ProcessMemory> memory_;
   kj::Own<kj::UnixEventPort::FdObserver> observer_, end_observer_;

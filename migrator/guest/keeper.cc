@@ -15,6 +15,7 @@ namespace {
 
 constexpr auto kRetry = 100 * kj::MILLISECONDS;
 constexpr int kPatienceSeconds = 60;
+constexpr auto kCreditTime = std::chrono::seconds(10);
 
 // How long home may be out of reach before the guest is given up. Longer than the deputy's own patience, so
 // that home decides.
@@ -127,19 +128,39 @@ kj::Promise<void> Keeper::serve_session() {
 
 // The body asked for a channel (again).
 void Keeper::send_channel(uint32_t slot) {
-  if (slot >= slots_) return;
+  if (slot >= slots_ || asked_.contains(slot)) return;
+  asked_.insert(slot);
+  connect_channel(slot);
+}
+
+// One connection a slot at a time, and no more of them in a row than threads can need: a body that asks for ever
+// must not use up this node's ports.
+void Keeper::connect_channel(uint32_t slot) {
+  const auto now = std::chrono::steady_clock::now();
+  if (channel_credit_ == 0 || now - credit_since_ > kCreditTime) {
+    if (now - credit_since_ <= kCreditTime) {
+      tasks_.add(io_.provider->getTimer().afterDelay(kRetry).then([this, slot] {
+        if (body_.running() && !ending_) connect_channel(slot);
+      }));
+      return;
+    }
+    credit_since_ = now;
+    channel_credit_ = 2 * slots_;
+  }
+  channel_credit_--;
   tasks_.add(link_.channel(slot, epoch_)
                  .then([this, slot](UniqueFd&& fd) {
                    BodyMessage m{};
                    m.type = kBodyChannel;
                    m.slot = slot;
+                   asked_.erase(slot);
                    if (auto r = body_.send(m, nullptr, 0, fd.get()); !r)
                      log_warn("keeper", "{}", r.error().text());
                  })
                  .catch_([this, slot](kj::Exception&&) {
                    // Home is out of reach at the moment: the body waits, so do we.
                    return io_.provider->getTimer().afterDelay(kRetry).then([this, slot] {
-                     if (body_.running() && !ending_) send_channel(slot);
+                     if (body_.running() && !ending_) connect_channel(slot);
                    });
                  }));
 }

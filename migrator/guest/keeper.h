@@ -11,6 +11,7 @@
 #include <deque>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -76,6 +77,7 @@ class Keeper {
   void pause(bool on);
   void write_clock();
   void send_channel(uint32_t slot);
+  void connect_channel(uint32_t slot);
   kj::Promise<void> serve_session();
   void shut(const std::string& what);
 
@@ -118,6 +120,9 @@ class Keeper {
   uint64_t filled_pages_ = 0;
   kj::Promise<void> filling_ = nullptr;
   std::optional<Outcome> fill_failed_;
+  std::set<uint32_t> asked_;  // slots that a channel is being made for
+  uint32_t channel_credit_ = 0;
+  std::chrono::steady_clock::time_point credit_since_{};
 
   std::deque<std::pair<std::function<void()>, kj::Own<kj::PromiseFulfiller<void>>>> jobs_;
   kj::Maybe<kj::Own<kj::PromiseFulfiller<void>>> job_arrived_;

@@ -8,6 +8,8 @@
 namespace om::guest {
 namespace {
 
+constexpr uint32_t kSpareThreads = 8;
+
 int64_t now_ns(clockid_t clock) {
   timespec ts{};
   ::clock_gettime(clock, &ts);
@@ -111,6 +113,9 @@ kj::Promise<void> KeeperService::ping(PingContext context) {
   if (auto status = proc::read_status(keeper_.body_.pid())) {
     results.setRssBytes(status->vm_rss_bytes);
     results.setThreads(status->threads);
+    // Its gate makes no more: the filter is what a guest cannot get around, and that does not count them.
+    if (status->threads > keeper_.slots_ + kSpareThreads)
+      keeper_.body_.end("it made more threads than it may have");
   }
   results.setBodyMonoNs(keeper_.clocks_.body_mono(mono));
   return kj::READY_NOW;

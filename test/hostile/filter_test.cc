@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The body's filter, call by call: every number, those of x32 and negative ones, from the gate's pages and from
+// elsewhere, and each argument that it looks at. What is allowed is written here once more, on purpose: who opens
+// the sandbox has to say so twice.
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "libom/restore/filter.h"
+
+namespace {
+
+enum class Verdict { kAllowed, kTrapped, kKilled };
+using Function = long (*)(long, long, long, long, long, long);
+
+constexpr int kTrapStatus = 42, kAllowedStatus = 43;
+
+// mov %rdi,%rax; mov %rsi,%rdi; mov %rdx,%rsi; mov %rcx,%rdx; mov %r8,%r10; xor %r8d,%r8d; xor %r9d,%r9d;
+// syscall; ret
+constexpr unsigned char kCode[] = {0x48, 0x89, 0xf8, 0x48, 0x89, 0xf7, 0x48, 0x89,
+                                   0xd6, 0x48, 0x89, 0xca, 0x4d, 0x89, 0xc2, 0x45,
+                                   0x31, 0xc0, 0x45, 0x31, 0xc9, 0x0f, 0x05, 0xc3};
+// push %rbx; mov %edi,%eax; xor %ebx,%ebx; int $0x80; pop %rbx; ret
+constexpr unsigned char kOldCode[] = {0x53, 0x89, 0xf8, 0x31, 0xdb, 0xcd, 0x80, 0x5b, 0xc3};
+
+char* g_gate;  // one page that counts as the gate
+Function g_inside, g_outside, g_old;
+
+[[noreturn]] void leave(int status) {
+  for (;;) g_inside(SYS_exit_group, status, 0, 0, 0, 0);
+}
+
+void on_trap(int) { leave(kTrapStatus); }
+
+void confine() {
+  om::restore::BpfInstruction code[om::restore::kMaxFilter];
+  const auto lo = reinterpret_cast<uint64_t>(g_gate);
+  const uint32_t n = om::restore::build_filter(lo, lo + 4096, code);
+  if (n == 0) _exit(1);
+  signal(SIGSYS, on_trap);
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  sock_fprog program{static_cast<unsigned short>(n), reinterpret_cast<sock_filter*>(code)};
+  if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0) _exit(2);
+}
+
+Verdict judge(Function how, long nr, long a = 0, long b = 0, long c = 0, long d = 0) {
+  const pid_t child = fork();
+  if (child == 0) {
+    confine();
+    how(nr, a, b, c, d, 0);
+    leave(kAllowedStatus);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) return Verdict::kKilled;
+  if (WIFEXITED(status) && WEXITSTATUS(status) == kTrapStatus) return Verdict::kTrapped;
+  if (WIFEXITED(status) && (WEXITSTATUS(status) == 1 || WEXITSTATUS(status) == 2)) {
+    fprintf(stderr, "the filter cannot be installed\n");
+    exit(99);
+  }
+  return Verdict::kAllowed;  // also what ends the process or breaks its stack
+}
+
+int g_failures;
+
+void expect(Verdict want, Verdict got, const char* what, long nr) {
+  if (want == got) return;
+  const char* const names[] = {"allowed", "trapped", "killed"};
+  fprintf(stderr, "%s %ld: %s, not %s\n", what, nr, names[static_cast<int>(got)],
+          names[static_cast<int>(want)]);
+  g_failures++;
+}
+
+// With arguments of zero.
+constexpr long kAllowed[] = {
+    SYS_write,       SYS_read,      SYS_futex,           SYS_rt_sigreturn,   SYS_munmap,
+    SYS_mprotect,    SYS_madvise,   SYS_mremap,          SYS_clock_gettime,  SYS_nanosleep,
+    SYS_sched_yield, SYS_getrandom, SYS_membarrier,      SYS_getcpu,         SYS_clock_getres,
+    SYS_mincore,     SYS_msync,     SYS_getrusage,       SYS_rt_sigprocmask, SYS_rt_sigaction,
+    SYS_sigaltstack, SYS_gettid,    SYS_set_tid_address, SYS_rseq,           SYS_exit,
+    SYS_exit_group,  SYS_close};
+
+bool is_allowed(long nr) {
+  return std::find(std::begin(kAllowed), std::end(kAllowed), nr) != std::end(kAllowed);
+}
+
+void numbers() {
+  for (long nr = 0; nr < 700; nr++) {
+    // uretprobe and uprobe: the kernel asks no filter, and raises SIGILL but for its own trampolines.
+    if (nr == 335 || nr == 336) continue;
+    expect(is_allowed(nr) ? Verdict::kAllowed : Verdict::kKilled, judge(g_inside, nr), "inside",
+           nr);
+    if (nr % 3 == 0 || is_allowed(nr))
+      expect(Verdict::kTrapped, judge(g_outside, nr), "outside", nr);
+  }
+  for (long nr :
+       {-1l, -2l, 0x40000000l, 0x40000001l, 0x40000003l, 0x400000e7l, 0x7fffffffl, 0xffffffffl}) {
+    expect(Verdict::kKilled, judge(g_inside, nr), "inside", nr);
+    expect(Verdict::kTrapped, judge(g_outside, nr), "outside", nr);
+  }
+  for (long nr : {1l, 3l, 4l, 6l, 11l, 90l, 120l, 252l}) {
+    expect(Verdict::kKilled, judge(g_old, nr), "int 0x80", nr);
+  }
+}
+
+void arguments() {
+  const long anonymous = MAP_PRIVATE | MAP_ANONYMOUS;
+  for (long flags : {anonymous, long{MAP_SHARED | MAP_ANONYMOUS}, anonymous | MAP_FIXED})
+    expect(Verdict::kAllowed, judge(g_inside, SYS_mmap, 0x10000000, 4096, 0, flags), "mmap", flags);
+  for (long flags : {long{MAP_PRIVATE}, long{MAP_SHARED}, long{MAP_SHARED_VALIDATE},
+                     long{MAP_PRIVATE | MAP_FIXED}, anonymous << 32})
+    expect(Verdict::kKilled, judge(g_inside, SYS_mmap, 0x10000000, 4096, 0, flags), "mmap", flags);
+  const long thread =
+      CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+  for (long flags : {long{SIGCHLD}, long{CLONE_VM | CLONE_VFORK | SIGCHLD}, thread | CLONE_NEWUSER,
+                     thread | CLONE_NEWNS, thread | CLONE_PARENT, thread | CLONE_UNTRACED,
+                     thread & ~CLONE_THREAD, thread | (1l << 32), thread | (1l << 63)})
+    expect(Verdict::kKilled, judge(g_inside, SYS_clone, flags), "clone", flags);
+  expect(Verdict::kAllowed, judge(g_inside, SYS_recvmsg, 3), "recvmsg", 3);
+  for (long fd : {0l, 2l, 4l, -1l, 3l | 1l << 32})
+    expect(Verdict::kKilled, judge(g_inside, SYS_recvmsg, fd), "recvmsg", fd);
+  for (long fd : {3l, 3l | 1l << 32})
+    expect(Verdict::kKilled, judge(g_inside, SYS_close, fd), "close", fd);
+  for (long fd : {4l, 1000l})
+    expect(Verdict::kAllowed, judge(g_inside, SYS_close, fd), "close", fd);
+  for (long op : {0x1001l, 0x1003l})  // ARCH_SET_GS, ARCH_GET_FS
+    expect(Verdict::kAllowed, judge(g_inside, SYS_arch_prctl, op, 0), "arch_prctl", op);
+  for (long op : {0x1004l, 0x1011l, 0x1012l, 0x1023l, 0x2001l, 0x4001l, 0x1001l | 1l << 32})
+    expect(Verdict::kKilled, judge(g_inside, SYS_arch_prctl, op, 0), "arch_prctl", op);
+}
+
+}  // namespace
+
+int main() {
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+  auto* pages = static_cast<char*>(mmap(nullptr, 3 * 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+                                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  if (pages == MAP_FAILED) return 99;
+  memcpy(pages, kCode, sizeof kCode);
+  g_gate = pages + 4096;
+  // The last instruction of the gate ends where it ends: the address behind it counts.
+  memcpy(g_gate + 4096 - sizeof kCode, kCode, sizeof kCode);
+  memcpy(g_gate, kOldCode, sizeof kOldCode);
+  memcpy(pages + 8192, kCode, sizeof kCode);
+  g_outside = reinterpret_cast<Function>(pages);
+  g_inside = reinterpret_cast<Function>(g_gate + 4096 - sizeof kCode);
+  g_old = reinterpret_cast<Function>(g_gate);
+  numbers();
+  arguments();
+  g_outside = reinterpret_cast<Function>(pages + 8192);
+  expect(Verdict::kTrapped, judge(g_outside, SYS_write), "behind the gate", SYS_write);
+  printf("%d findings\n", g_failures);
+  return g_failures == 0 ? 0 : 1;
+}
