@@ -161,6 +161,7 @@ struct HomeExec {
   uint64_t
       started_ns;  // CLOCK_MONOTONIC when a socket call began, 0 unknown: H, D for a transplanted call
   uint64_t done;  // H: bytes of a transfer that stops of ours have cut into pieces
+  uint64_t sent;  // H: 1: its Return has left on the connection that is open
 };
 
 // Where a thread goes on that runs code of ours for a deputy that dies.

@@ -176,6 +176,7 @@ long send_kept(HomeThread* t) {
                                      count * sizeof(SignalRecord), t->outs_bytes);
   if (n < 0) return kBroken;
   t->noted_sent = count;
+  e.sent = 1;
   return send_two(t, send_buffer(t), static_cast<size_t>(n),
                   reinterpret_cast<const uint8_t*>(t->outs_address), t->outs_bytes);
 }
@@ -206,7 +207,10 @@ long handle_resume(HomeThread* t, uint32_t question, const safe::ForwardParams& 
     t->noted_sent = 0;
   }
   if (answer_plain(t, question, 0, static_cast<long>(t->seq_started), 0) != 0) return kBroken;
-  if (t->call.finished && t->call.seq > seen && (t->call.wire_flags & kCallWaited))
+  // Once on a connection: a second one would take signals along that came in between, and which the gate, no
+  // longer waiting, would not look at.
+  if (t->call.finished && t->call.sent == 0 && t->call.seq > seen &&
+      (t->call.wire_flags & kCallWaited))
     return send_kept(t);
   return 0;
 }

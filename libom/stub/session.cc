@@ -146,6 +146,7 @@ void fetch_channel(HomeThread* t) {
   const uint32_t before = t->phase;
   t->phase = kExecFetch;
   t->recv_fill = t->recv_used = 0;
+  t->call.sent = 0;
   // The deputy holds the socket, too: without a shutdown the body would not see that its bytes were refused.
   if (t->channel_fd >= 0) {
     sys(kNr_shutdown, t->channel_fd, kShutRdwr);

@@ -28,10 +28,24 @@ bool in_arena(uint64_t p) {
          p < g_home.arena + arena_bytes(g_home.nslots);
 }
 
-uint64_t current_mask() {
-  uint64_t mask = 0;
-  sys(kNr_rt_sigprocmask, k::kSigBlock, 0, &mask, 8);
-  return mask;
+// The mask that the signal was delivered under. The frame has the one to go back to, which is another one only for
+// a call with a mask of its own that the signal has ended.
+uint64_t mask_at_delivery(const HomeThread* t, const k::Ucontext* uc) {
+  const uint64_t rip = uc->mcontext.regs[kRip];
+  const bool behind = rip == address(om_window_end) || rip == address(om_transplant_end);
+  if (t->phase != kExecCall || !behind ||
+      static_cast<int64_t>(uc->mcontext.regs[kRax]) != -k::kEINTR)
+    return uc->sigmask;
+  const HomeExec& e = t->call;
+  uint64_t at = 0, mask = 0;
+  if (e.exec_nr == kNr_rt_sigsuspend) at = e.exec_args[0];
+  if (e.exec_nr == kNr_ppoll) at = e.exec_args[3];
+  if (e.exec_nr == kNr_epoll_pwait || e.exec_nr == kNr_epoll_pwait2) at = e.exec_args[4];
+  if (e.exec_nr == kNr_pselect6 &&
+      (e.exec_args[5] == 0 || !read_program(&at, e.exec_args[5], sizeof at)))
+    at = 0;
+  if (at == 0 || !read_program(&mask, at, sizeof mask)) return uc->sigmask;
+  return mask & ~(k::sig_bit(k::kSIGKILL) | k::sig_bit(k::kSIGSTOP));
 }
 
 void classify(HomeThread* t, k::Ucontext* uc) {
@@ -68,6 +82,9 @@ long install(uint32_t sig, const KernelSigaction& action) {
   if (action.handler > k::kSigIgn) {
     native.handler = address(reinterpret_cast<const void*>(om_catcher));
     native.flags |= k::kSaSiginfo | k::kSaRestorer;
+    // Nothing may interrupt it: two would fill in one record, and there is stack for one.
+    native.flags &= ~k::kSaNodefer;
+    native.mask = ~uint64_t{0};
     native.restorer = address(om_restorer);
   }
   // The catcher may run before the call returns: the table comes first.
@@ -101,7 +118,8 @@ void om_catcher(int sig, k::Siginfo* info, k::Ucontext* uc) {
   s.flags = action.flags;
   s.restorer = action.restorer;
   s.frame_mask = uc->sigmask;
-  s.handler_mask = current_mask();
+  s.handler_mask = mask_at_delivery(t, uc) | action.mask |
+                   ((action.flags & k::kSaNodefer) ? 0 : k::sig_bit(static_cast<uint32_t>(sig)));
   safe::copy_bytes(s.info, info, sizeof s.info);
   if (action.flags & k::kSaResethand) action.handler = k::kSigDfl;
   uc->sigmask = s.handler_mask;
