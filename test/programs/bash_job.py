@@ -4,19 +4,10 @@
 new window size, a secret without echo, and its end by Ctrl-C. The job moves, bash does not. The
 transcript, every byte that the terminal showed, must be the same as natively."""
 
-import fcntl
-import os
-import pty
-import select
-import struct
-import sys
-import termios
-import time
-
-from moving import Failure, MovingProgram, main, show
+from moving import main
+from terminal import Terminal, TerminalProgram
 
 LINES = 40
-ANSWER_LIMIT = 60  # seconds for the terminal to show what is waited for
 CTRL_C, CTRL_Z = '\x03', '\x1a'
 
 WRAPPER = '''\
@@ -25,65 +16,11 @@ WRAPPER = '''\
 exec "$JOB_PROGRAM"
 '''
 
-# Runs in a session of its own: takes the terminal as the controlling one and becomes bash.
-START_BASH = '''\
-import fcntl, os, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv('/bin/bash', ['bash', '--norc', '--noprofile', '--noediting', '-i'])
-'''
 
-
-class Terminal:
-    """The master side: types, and collects everything that is shown."""
-
-    def __init__(self, run, master):
-        self.run = run
-        self.master = master
-        self.shown = b''
-        self.seen = 0  # what has been waited for already
-
-    def type(self, text):
-        os.write(self.master, text.encode())
-
-    def expect(self, text):
-        """Waits until `text` is shown behind everything that was expected before."""
-        until = time.monotonic() + ANSWER_LIMIT
-        wanted = text.encode()
-        while wanted not in self.shown[self.seen:]:
-            self.run.check()
-            if select.select([self.master], [], [], 0.05)[0]:
-                try:
-                    part = os.read(self.master, 65536)
-                except OSError:  # the last slave is closed
-                    part = b''
-                if not part:
-                    raise Failure(f'terminal closed, {text!r} not shown: {show(self.shown)}')
-                self.shown += part
-            elif time.monotonic() > until:
-                raise Failure(f'{text!r} not shown: {show(self.shown)}')
-        self.seen += self.shown[self.seen:].index(wanted) + len(wanted)
-
-    def expect_line(self, text):
-        self.expect(text + '\r\n')
-
-    def drain(self):
-        """Reads what is left once nobody has the slave open."""
-        while True:
-            try:
-                self.shown += os.read(self.master, 65536)
-            except OSError:
-                os.close(self.master)
-                return
-
-    def resize(self, rows, columns):
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack('HHHH', rows, columns, 0, 0))
-
-
-class BashJob(MovingProgram):
+class BashJob(TerminalProgram):
     name = 'bash_job'
     needs = ('/bin/bash',)
-    grows = False
-    moves_itself = False
+    preloaded = False
     ignored_files = ('job.pid',)
 
     def make_input(self, folder, rng):
@@ -93,12 +30,8 @@ class BashJob(MovingProgram):
     def settings(self):
         return {'JOB_PROGRAM': self.binary('typed_job'), 'PS1': '> ', 'HISTFILE': ''}
 
-    def command(self, work):
-        return [sys.executable, '-c', START_BASH]
-
-    def open_streams(self, folder):
-        self.master, slave = pty.openpty()
-        return [slave, slave, slave]
+    def arguments(self):
+        return ['/bin/bash', '--norc', '--noprofile', '--noediting', '-i']
 
     def talk(self, run):
         terminal = Terminal(run, self.master)
@@ -122,8 +55,7 @@ class BashJob(MovingProgram):
         terminal.type('exit\n')
         terminal.expect_line('exit')
         run.wait_end()
-        terminal.drain()
-        (run.folder / 'work' / 'transcript').write_bytes(terminal.shown)
+        terminal.keep()
 
     def step(self, terminal, number):
         """One thing done at the terminal."""
