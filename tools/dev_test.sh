@@ -54,6 +54,7 @@ verb_test() {
   done
   readable_by_others || run_in_readable_copy test "${given[@]}"
   need_packages build test
+  if [[ $suite == full ]]; then need_packages full; fi
   configure "$OM_BUILD"
   compile "$OM_BUILD"
   run_tests "$OM_BUILD" "$suite" "${rest[@]}"

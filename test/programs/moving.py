@@ -44,17 +44,18 @@ POLL = 0.02
 
 
 class Mover(threading.Thread):
-    """Moves one process at random until it has ended or stop() is called."""
+    """Moves one process, or any of a family, at random until it has ended or stop() is called."""
 
-    def __init__(self, cluster, pid, rng, interval, refusals=()):
+    def __init__(self, cluster, pid, rng, interval, family=False, refusals=()):
         super().__init__(daemon=True)
         self.cluster = cluster
         self.pid = pid
+        self.family = family      # also what `pid` has started
         self.refusals = refusals  # codes that are right for this program
         self.refused = 0
         self.random = rng
         self.interval = interval
-        self.where = 'home'
+        self.where = {}           # by process; those that are not in it are at home
         self.done = 0
         self.transient = 0
         self.log = []
@@ -69,19 +70,25 @@ class Mover(threading.Thread):
             self.problem = f'{type(error).__name__}: {error}'
 
     def step(self):
-        to = self.random.choice([place for place in PLACES if place != self.where])
-        move = self.cluster.migrate_once(self.pid, to, 60)
-        self.log.append(str(move))
+        pid = self.random.choice(self.targets())
+        to = self.random.choice([place for place in PLACES if place != self.where.get(pid, 'home')])
+        move = self.cluster.migrate_once(pid, to, 60)
+        self.log.append(f'{pid} {move}')
         if move.result == 'moved':
-            self.where = to
+            self.where[pid] = to
             self.done += move.real()
         elif move.result == 'refused' and move.code in TRANSIENT:
             self.transient += 1
         elif move.result == 'refused' and move.code in self.refusals:
-            self.where = 'home'
+            self.where[pid] = 'home'
             self.refused += 1
-        elif om_process.alive(self.pid):
+        elif om_process.alive(pid):
             self.problem = f'after {self.done} moves: {move}'
+
+    def targets(self):
+        if not self.family:
+            return [self.pid]
+        return [self.pid, *(pid for pid in om_process.descendants(self.pid) if om_process.alive(pid))]
 
     def stop(self):
         self.stopping.set()
@@ -204,6 +211,7 @@ class MovingProgram:
     exponent = 1           # the time grows with this power of the work
     status = 0             # how it ends natively
     moves_itself = True    # the started process is the one that moves; else talk() starts the mover
+    moves_family = False   # True: with everything that it starts
     grows = True           # False: the duration is up to talk(), which paces itself by the moves
     refusals = ()          # codes with which it may refuse at times, besides those that end by themselves
     ignored_files = ()     # files that differ between any two runs
@@ -301,7 +309,8 @@ class MovingProgram:
 
         def prepare(run):
             def start_mover(pid):
-                run.mover = Mover(cluster, pid, rng, self.options.interval, self.refusals)
+                run.mover = Mover(cluster, pid, rng, self.options.interval, self.moves_family,
+                                  self.refusals)
                 run.mover.start()
             run.start_mover = start_mover
 
