@@ -282,6 +282,23 @@ bool attached_elsewhere(pid_t pid, const ProcessView& view, const Mapping& map) 
   return attached && *attached > static_cast<uint64_t>(own);
 }
 
+// Whether the process itself sees the same bytes in a second way, which would not show what it stores away: a
+// descriptor of the memory object, or another mapping of the same part.
+std::string second_view(pid_t pid, const ProcessView& view, const Mapping& map) {
+  std::vector<proc::Sharer> own;
+  proc::find_open_memfds(pid, {proc::object_of(map)}, own);
+  if (!own.empty()) return "open as descriptor " + std::to_string(own.front().fd);
+  const uint64_t end = map.offset + (map.end - map.start);
+  for (const SmapsEntry& entry : view.maps) {
+    const Mapping& other = entry.map;
+    if (!other.shared || other.start == map.start) continue;
+    if (proc::object_of(other) != proc::object_of(map)) continue;
+    if (other.offset < end && map.offset < other.offset + (other.end - other.start))
+      return "mapped twice";
+  }
+  return {};
+}
+
 void check_sharing(pid_t pid, const ProcessView& view, Findings& found,
                    std::vector<Mapping>& lone_shared) {
   std::set<proc::ObjectId> objects;
@@ -312,6 +329,8 @@ void check_sharing(pid_t pid, const ProcessView& view, Findings& found,
     } else if (map.kind == MapKind::kSysvShm && attached_elsewhere(pid, view, map)) {
       found.add(kSharedWritable,
                 std::string(to_string(map.kind)) + ", attached by another process");
+    } else if (std::string second = second_view(pid, view, map); !second.empty()) {
+      found.add(kSharedWritable, std::string(to_string(map.kind)) + ", " + second);
     } else {
       lone_shared.push_back(map);
     }

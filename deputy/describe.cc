@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "common/log.h"
+#include "common/proc/pagemap.h"
 #include "common/proc/process.h"
 #include "common/proc/stat.h"
 #include "common/proc/status.h"
@@ -84,6 +85,7 @@ uint64_t Mover::readable_end(const Range& part) const {
 Step Mover::describe_memory() {
   regions_.clear();
   file_ranges_.clear();
+  guards_.clear();
   vdso_lo_ = vdso_hi_ = 0;
   uint64_t vdso_start = 0;
   uint64_t below = 0;  // end of the mapping before
@@ -139,6 +141,13 @@ Step Mover::describe_memory() {
       if (end < part.hi)
         regions_.push_back({end, part.hi, PROT_NONE, kKindMemory, false, m.shared});
       if (file) file_ranges_.push_back(part);
+    }
+  }
+  const auto pagemap = OM_MUST(proc::Pagemap::open(pid_));
+  for (const auto& r : regions_) {
+    if (r.kind != kKindMemory) continue;
+    for (const auto& run : OM_MUST(pagemap.runs(r.lo, r.hi))) {
+      if (run.guard) guards_.push_back({run.start, run.end});
     }
   }
   vdso_image_.clear();
@@ -211,6 +220,11 @@ void Mover::describe(schema::Image::Builder image) {
   for (unsigned i = 0; i < file_ranges_.size(); i++) {
     files[i].setLo(file_ranges_[i].lo);
     files[i].setHi(file_ranges_[i].hi);
+  }
+  auto guards = image.initGuards(static_cast<unsigned>(guards_.size()));
+  for (unsigned i = 0; i < guards_.size(); i++) {
+    guards[i].setLo(guards_[i].lo);
+    guards[i].setHi(guards_[i].hi);
   }
   image.setHomeMonoNs(static_cast<int64_t>(now_ns(CLOCK_MONOTONIC)));
   image.setHomeRealNs(static_cast<int64_t>(now_ns(CLOCK_REALTIME)));

@@ -201,6 +201,7 @@ class Mover {
   int fd_base_ = 0;
   std::vector<Region> regions_;
   std::vector<Range> file_ranges_;
+  std::vector<Range> guards_;
   std::vector<ThreadPlan> plans_;
   std::vector<std::vector<std::byte>> xsaves_;
   uint64_t vdso_lo_ = 0, vdso_hi_ = 0;

@@ -34,7 +34,8 @@ bool maps_object(const std::string& maps, const Key& key) {
   return false;
 }
 
-// The first descriptor of `pid` for each memfd among the objects.
+}  // namespace
+
 void find_open_memfds(pid_t pid, const std::vector<ObjectId>& objects, std::vector<Sharer>& found) {
   Result<std::vector<FdEntry>> fds = list_fds(pid);
   if (!fds) return;
@@ -51,8 +52,6 @@ void find_open_memfds(pid_t pid, const std::vector<ObjectId>& objects, std::vect
     }
   }
 }
-
-}  // namespace
 
 ObjectId object_of(const Mapping& map) { return ObjectId{map.dev_major, map.dev_minor, map.inode}; }
 

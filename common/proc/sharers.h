@@ -37,6 +37,9 @@ struct Sharer {
 // entry for a process and object.
 Result<std::vector<Sharer>> find_sharers(pid_t pid, const std::vector<ObjectId>& objects);
 
+// Adds the first descriptor of `pid` for each memfd among `objects`. Nothing if its descriptors cannot be read.
+void find_open_memfds(pid_t pid, const std::vector<ObjectId>& objects, std::vector<Sharer>& found);
+
 // Whether the two processes run in one address space. ENOSYS or EPERM where kcmp is missing or
 // forbidden.
 Result<bool> same_address_space(pid_t a, pid_t b);

@@ -136,6 +136,7 @@ struct Image {
   homeMonoNs @16 :Int64;
   homeRealNs @17 :Int64;
   fdSize @18 :UInt32;       # size of the descriptor table (FDSize of /proc/PID/status)
+  guards @19 :List(Range);  # pages under MADV_GUARD_INSTALL, within mappings
 }
 
 struct Thread {

@@ -115,7 +115,8 @@ constexpr uint32_t kMapShared = 1, kMapPrivate = 2, kMapSharedValidate = 3, kMap
                    kMapNonblock = 0x10000, kMapStack = 0x20000, kMapHugetlb = 0x40000,
                    kMapSync = 0x80000, kMapFixedNoreplace = 0x100000;
 constexpr uint32_t kMremapMaymove = 1, kMremapFixed = 2, kMremapDontunmap = 4;
-constexpr uint32_t kMadvDontneed = 4, kMadvFree = 8, kMadvRemove = 9, kMadvDontneedLocked = 24;
+constexpr uint32_t kMadvDontneed = 4, kMadvFree = 8, kMadvRemove = 9, kMadvDontneedLocked = 24,
+                   kMadvGuardInstall = 102;
 
 // clone
 constexpr uint64_t kCloneVm = 0x100, kCloneFs = 0x200, kCloneFiles = 0x400, kCloneSighand = 0x800,

@@ -421,9 +421,9 @@ struct BodyState {
                               // > kMaxFileRanges = assume all
   Range file_ranges[kMaxFileRanges];
   uint64_t calls, traps, unknown_calls;  // B
-  uint32_t fd_size;  // K at start, B: size of the program's own descriptor table (FDSize)
-  uint32_t pad1;
-  char uts[6][65];  // K: uname fields of home
+  uint32_t fd_size;      // K at start, B: size of the program's own descriptor table (FDSize)
+  uint32_t membarriers;  // B: expedited commands that home has granted
+  char uts[6][65];       // K: uname fields of home
   uint8_t pad2[2];
   uint64_t pad3;
   uint64_t reserved[8];
@@ -465,6 +465,7 @@ enum PlanKind : uint32_t {
   kPlanMap = 3,       // private anonymous, writable until kPlanProtect
   kPlanReserve = 4,   // PROT_NONE placeholder
   kPlanProtect = 5,   // final protection, after the fill
+  kPlanGuard = 6,     // every touch of [lo, hi) is to be a fault, whatever its protection becomes
 };
 struct PlanEntry {
   uint64_t lo, hi;

@@ -5,6 +5,7 @@
 #include "libom/abi/kernel.h"
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
+#include "libom/safe/atomic.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/row.h"
@@ -59,8 +60,24 @@ long gate_native(GateCall& c) {
   return sys(c.nr, c.args[0], c.args[1], c.args[2], c.args[3], c.args[4], c.args[5]);
 }
 
+// Registrations belong to the address space, and home's is the one that lasts; the body has registered for all
+// of its own. Home is asked once whether an expedited command is granted.
 // Context: gate
-long gate_membarrier(GateCall& c) { return gate_native(c); }
+long gate_membarrier(GateCall& c) {
+  constexpr uint32_t kGlobal = 1,
+                     kExpedited = 8 | 32 | 128;  // PRIVATE_EXPEDITED, _SYNC_CORE, _RSEQ
+  const auto command = static_cast<uint32_t>(c.args[0]);
+  const bool expedited = (command & kExpedited) != 0 && (command & (command - 1)) == 0;
+  if (command != kGlobal && !expedited) return forward(c);
+  if (expedited && (safe::load_acquire(&g_body.membarriers) & command) == 0) {
+    const long r = forward(c);
+    if (r != 0) return r;
+    uint32_t known = safe::load_acquire(&g_body.membarriers);
+    while (!safe::compare_exchange(&g_body.membarriers, known, known | command))
+      known = safe::load_acquire(&g_body.membarriers);
+  }
+  return gate_native(c);
+}
 
 // Context: gate
 long gate_pselect6(GateCall& c) {

@@ -83,6 +83,11 @@ long carry_out(const PlanEntry& e) {
     }
     case kPlanProtect:
       return sys(kNr_mprotect, e.lo, len, e.prot & 7);
+    case kPlanGuard: {
+      // A kernel before 6.13 has no such pages. Without access a touch faults, too, and comes home.
+      const long r = sys(kNr_madvise, e.lo, len, k::kMadvGuardInstall);
+      return r == -k::kEINVAL ? sys(kNr_mprotect, e.lo, len, k::kProtNone) : r;
+    }
     default:
       return -k::kEINVAL;
   }

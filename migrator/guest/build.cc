@@ -87,6 +87,13 @@ Outcome Keeper::check_image(schema::Image::Reader image) const {
   for (size_t i = 1; i < sorted.size(); i++) {
     if (sorted[i].lo < sorted[i - 1].hi) return fail("INTERNAL", "mappings overlap");
   }
+  for (auto g : image.getGuards()) {
+    const uint64_t lo = g.getLo(), hi = g.getHi();
+    const bool within = std::any_of(sorted.begin(), sorted.end(),
+                                    [&](const Place& p) { return p.lo <= lo && hi <= p.hi; });
+    if (!is_page(lo) || !is_page(hi) || lo >= hi || !within)
+      return fail("INTERNAL", fmt::format("guard pages {:#x}-{:#x} make no sense", lo, hi));
+  }
   const size_t threads = image.getThreads().size();
   if (threads == 0 || threads > launched_slots_) {
     return fail("INTERNAL",
@@ -184,6 +191,7 @@ Outcome Keeper::write_plan(schema::Image::Reader image) {
     if (!reserve && prot != (PROT_READ | PROT_WRITE))
       after.push_back({m.getLo(), m.getHi(), kPlanProtect, prot, 0});
   }
+  for (auto g : image.getGuards()) after.push_back({g.getLo(), g.getHi(), kPlanGuard, 0, 0});
   if (before.size() + after.size() > kMaxPlanEntries) return fail("NO_MEMORY", "too many mappings");
   RestorePlan head{kPlanMagic, static_cast<uint32_t>(before.size()),
                    static_cast<uint32_t>(after.size())};

@@ -202,6 +202,8 @@ Outcome Keeper::collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pag
     uint64_t done = lo;
     for (const auto& run : *runs) {
       if (range.getFile()) zeros(done, run.start);
+      done = run.end;
+      if (run.guard) continue;  // home has it, too
       for (uint64_t at = run.start; at < run.end;) {
         const size_t want = std::min<uint64_t>(run.end - at, buffer.size());
         const size_t got =
@@ -211,7 +213,6 @@ Outcome Keeper::collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pag
         contents(at, buffer.data(), got, range.getFile());
         at += got;
       }
-      done = run.end;
     }
     if (range.getFile()) zeros(done, hi);
   }

@@ -72,29 +72,61 @@ TEST_CASE("SHARED_WRITABLE: anonymous memory only with another process") {
   provoke_sharing(MapKind::kAnonShared, map, idle_fork, ", mapped by process ");
 }
 
-TEST_CASE("SHARED_WRITABLE: memfd only with another process") {
-  static UniqueFd memory;
+// A memfd that only its mapping holds, and its descriptor while `memory` is open.
+int map_memfd(UniqueFd& memory) {
+  memory = UniqueFd(memfd_create("pool", MFD_CLOEXEC));
+  return check(ftruncate(memory.get(), 2 * kPage) == 0 &&
+               mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_SHARED, memory.get(), 0) !=
+                   MAP_FAILED);
+}
+
+TEST_CASE("SHARED_WRITABLE: memfd that another process maps") {
   auto map = [] {
-    memory = UniqueFd(memfd_create("pool", MFD_CLOEXEC));
-    return check(ftruncate(memory.get(), kPage) == 0 &&
-                 mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_SHARED, memory.get(), 0) !=
-                     MAP_FAILED);
+    UniqueFd memory;
+    return map_memfd(memory);
   };
-  SUBCASE("that maps it") {
-    provoke_sharing(MapKind::kMemFd, map, idle_fork, ", mapped by process ");
-  }
-  SUBCASE("that has its descriptor") {
-    // CLONE_FILES without the memory: exec drops the mapping, the descriptor goes along.
-    auto share = [] {
-      fcntl(memory.get(), F_SETFD, 0);
-      pid_t pid = 0;
-      start_program(files().path("static"), pid);
-      fcntl(memory.get(), F_SETFD, FD_CLOEXEC);
-      return pid;
-    };
-    files().write("static", tiny_program(true), 0755);
-    provoke_sharing(MapKind::kMemFd, map, share, ", open in process ");
-  }
+  provoke_sharing(MapKind::kMemFd, map, idle_fork, ", mapped by process ");
+}
+
+TEST_CASE("SHARED_WRITABLE: memfd that another process has open") {
+  // CLONE_FILES without the memory: exec drops the mapping, the descriptor goes along.
+  static pid_t other;
+  files().write("static", tiny_program(true), 0755);
+  auto share = [] {
+    UniqueFd memory;
+    if (int failed = map_memfd(memory)) return failed;
+    fcntl(memory.get(), F_SETFD, 0);
+    start_program(files().path("static"), other);
+    return check(other > 0);
+  };
+  Child child({share, [] { return end_of(other); }});
+  REQUIRE(child.next() == 0);
+  CHECK(names_of(preflight_process(child.pid())) == plus("SHARED_WRITABLE"));
+  CHECK(detail_of(child.pid(), ReasonCode::kSharedWritable).find(", open in process ") !=
+        std::string::npos);
+  REQUIRE(child.next() == 0);
+  CHECK(names_of(preflight_process(child.pid())) == baseline());
+}
+
+TEST_CASE("SHARED_WRITABLE: memfd that the process sees in a second way") {
+  static UniqueFd memory;
+  static void* again;
+  auto open = [] { return map_memfd(memory); };
+  auto twice = [] {
+    again = mmap(nullptr, kPage, PROT_READ, MAP_SHARED, memory.get(), 0);
+    memory.reset();
+    return check(again != MAP_FAILED);
+  };
+  auto once = [] { return check(munmap(again, kPage) == 0); };
+  Child child({open, twice, once});
+  REQUIRE(child.next() == 0);
+  CHECK(detail_of(child.pid(), ReasonCode::kSharedWritable).find(", open as descriptor ") !=
+        std::string::npos);
+  REQUIRE(child.next() == 0);
+  CHECK(detail_of(child.pid(), ReasonCode::kSharedWritable).find(", mapped twice") !=
+        std::string::npos);
+  REQUIRE(child.next() == 0);
+  CHECK(names_of(preflight_process(child.pid())) == baseline());
 }
 
 TEST_CASE("SHARED_WRITABLE: SysV memory only with another process") {
