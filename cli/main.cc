@@ -67,6 +67,12 @@ void add_process_verbs(CLI::App& app, Arguments& given, Action& action) {
   sub->add_flag("--json", given.json, kJsonHelp);
   sub->callback([&] { action = [&] { return where(given.pid, given.json); }; });
 
+  sub = verb(app, "stack", "print where the threads of a process are, wherever it runs",
+             "  om stack 4711\n  om stack --json 4711");
+  sub->add_option("PID", given.pid, "the process")->required()->check(kPid)->type_name("");
+  sub->add_flag("--json", given.json, kJsonHelp);
+  sub->callback([&] { action = [&] { return stack(given.pid, given.json); }; });
+
   sub = verb(app, "why", "say what speaks against moving a process",
              "  om why 4711\n  om why --json 4711");
   sub->add_option("PID", given.pid, "the process")->required()->check(kPid)->type_name("");

@@ -19,6 +19,7 @@ int migrate(const MigrateArguments& arguments);
 
 int ps(bool json);
 int where(int pid, bool json);
+int stack(int pid, bool json);
 int why(int pid, bool json);
 int nodes(bool json);
 int doctor(bool json);

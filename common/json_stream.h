@@ -41,6 +41,8 @@ class JsonStream {
   void send(const Json& value);
   // Everything sent has left, or can never leave.
   bool drained() const;
+  // From now on lines that come in may have this many bytes.
+  void allow_lines(size_t bytes);
   // A connection changes hands. May be called from a handler.
   void set_handlers(Handlers handlers);
 

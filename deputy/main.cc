@@ -105,6 +105,8 @@ class Deputy {
       answer(mover_.come_home());
     } else if (verb == "adopt") {
       adopt(command);
+    } else if (verb == "stack") {
+      control_.send({{"event", "result"}, {"id", id_}, {"data", mover_.stack()}});
     } else if (verb == "debug") {
       mover_.cut(json_string_or(command, "what", 64, "all").value_or("all"));
       control_.send({{"event", "result"}, {"id", id_}, {"data", {{"result", "cut"}}}});

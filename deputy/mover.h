@@ -80,6 +80,9 @@ class Mover {
   void adopt(const std::string& at, const SessionKeys& keys, bool moving);
   // For another daemon: where the process is, and what it needs to let the process be adopted.
   void report() const;
+  // Backtraces of all threads, wherever they run: what `om stack --json` prints, or result, code and message of
+  // a failure. The process stands still meanwhile and goes on in any case.
+  nlohmann::json stack();
   // Looks after what tasks have noticed: requests to come home, a lost keeper, the end of the process.
   void attend();
 
@@ -154,6 +157,10 @@ class Mover {
   uint32_t slot_of(const StoppedThread& t) const;
   Verdict<int64_t> run_remote(StoppedProcess& stop, StoppedThread& t, uint64_t stack,
                               uint64_t function, uint64_t argument);
+
+  // stack.cc
+  Step stack_of_body(nlohmann::json& threads);
+  Step stack_at_home(nlohmann::json& threads);
 
   // adopt.cc
   Step adopt_steps(const std::string& at, bool moving);

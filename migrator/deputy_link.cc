@@ -11,7 +11,7 @@ namespace om::migrator {
 DeputyLink::DeputyLink(Loop& loop, UniqueFd socket, std::string home, Handlers handlers)
     : home_(std::move(home)), at_(home_), handlers_(std::move(handlers)) {
   stream_ = std::make_unique<JsonStream>(loop, std::move(socket), stream_handlers(),
-                                         JsonStream::Limits{});
+                                         JsonStream::Limits{.line_bytes = kMaxReportBytes});
 }
 
 DeputyLink::DeputyLink(std::unique_ptr<JsonStream> stream, std::string home, Handlers handlers)
@@ -20,6 +20,7 @@ DeputyLink::DeputyLink(std::unique_ptr<JsonStream> stream, std::string home, Han
       handlers_(std::move(handlers)),
       stream_(std::move(stream)) {
   stream_->set_handlers(stream_handlers());
+  stream_->allow_lines(kMaxReportBytes);
 }
 
 JsonStream::Handlers DeputyLink::stream_handlers() {

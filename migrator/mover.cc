@@ -24,6 +24,7 @@ struct Mover::Job {
   std::unique_ptr<Timer> timer;
   std::unique_ptr<Timer> retry;
   MonotonicTime started;
+  Json question;           // of ask(); null: a move
   std::string from;        // where the process was when the job's turn came
   bool running = false;    // its turn has come
   bool commanded = false;  // the deputy has been told
@@ -47,9 +48,19 @@ Mover::~Mover() { *alive_ = false; }
 
 void Mover::request(const ProcessId& process, const std::string& to, Milliseconds limit,
                     Answerer answer) {
+  enqueue(process, to, nullptr, limit, std::move(answer));
+}
+
+void Mover::ask(const ProcessId& process, Json question, Milliseconds limit, Answerer answer) {
+  enqueue(process, deputies_.at(process), std::move(question), limit, std::move(answer));
+}
+
+void Mover::enqueue(const ProcessId& process, const std::string& to, Json question,
+                    Milliseconds limit, Answerer answer) {
   auto job = std::make_shared<Job>();
   job->process = process;
   job->to = to;
+  job->question = std::move(question);
   job->id = ++last_id_;
   job->answer = std::move(answer);
   job->from = deputies_.at(process);
@@ -99,6 +110,7 @@ void Mover::start(const std::shared_ptr<Job>& job) {
     return finish(job, unmoved_record(describe(*job), "failed", "DEPUTY_LOST",
                                       "its deputy has gone while it was at " + job->from));
   }
+  if (!job->question.is_null()) return command(job, *process);
   if (job->from == job->to && state != DeputyLink::State::kMoving) {
     return finish(job, already_there_record(describe(*job)));
   }
@@ -131,6 +143,11 @@ void Mover::command(const std::shared_ptr<Job>& job, const ProcessInfo& process)
   if (!deputy) {
     return finish(job, unmoved_record(describe(*job), "failed", "INTERNAL", deputy.error().text()));
   }
+  if (!job->question.is_null()) {
+    job->commanded = true;
+    return (*deputy)->command(job->question, job->id,
+                              [this, job](const Json& data) { finish(job, data); });
+  }
   bool home = job->to == node_;
   Json line{{"verb", home ? "home" : "depart"}};
   if (!home) line["to"] = job->to;
@@ -141,8 +158,12 @@ void Mover::command(const std::shared_ptr<Job>& job, const ProcessInfo& process)
 }
 
 void Mover::finish(const std::shared_ptr<Job>& job, Json record) {
+  const bool question = !job->question.is_null();
+  if (question && record["result"] != "looked") {
+    record = checked_record(describe(*job), record);
+  }
   bool noop = record["code"] == "ALREADY_THERE";
-  if (!noop) {
+  if (!noop && !question) {
     std::string message = record["message"];
     if (record["result"] == "moved") {
       message = fmt::format("{} -> {} in {} ms, frozen {} ms", job->from, job->to,
@@ -150,7 +171,10 @@ void Mover::finish(const std::shared_ptr<Job>& job, Json record) {
     }
     events_.add({record["result"], job->process.pid, job->to, record["code"], message});
   }
-  if (job->answer) std::exchange(job->answer, nullptr)(answer_of(record));
+  if (job->answer) {
+    const bool looked = question && record["result"] == "looked";
+    std::exchange(job->answer, nullptr)(looked ? ok_answer(record) : answer_of(record));
+  }
   job->timer.reset();
   job->retry.reset();
   pid_t pid = job->process.pid;

@@ -36,6 +36,10 @@ class Mover {
         Deputies& deputies, Events& events, Preflight preflight, TargetCheck target_check);
   ~Mover();
 
+  // Something else that only the deputy can answer, "stack"; waits its turn among the moves. The deputy's data is
+  // passed on if its result is "looked".
+  void ask(const ProcessId& process, Json question, Milliseconds limit, Answerer answer);
+
   // `to` is this node's name or a peer's. Answered exactly once, at the latest after `limit`.
   void request(const ProcessId& process, const std::string& to, Milliseconds limit,
                Answerer answer);
@@ -49,6 +53,8 @@ class Mover {
   struct Job;
   using Queue = std::deque<std::shared_ptr<Job>>;
 
+  void enqueue(const ProcessId& process, const std::string& to, Json question, Milliseconds limit,
+               Answerer answer);
   void start(const std::shared_ptr<Job>& job);
   void command(const std::shared_ptr<Job>& job, const ProcessInfo& process);
   void finish(const std::shared_ptr<Job>& job, Json record);

@@ -32,19 +32,13 @@ Json bad_request(const Error& error) {
 
 void Verbs::handle(const Caller& caller, const Json& request, Answerer answer) {
   static const std::map<std::string, Method, std::less<>> kMethods{
-      {"version", &Verbs::version},
-      {"migrate", &Verbs::migrate},
-      {"ps", &Verbs::ps},
-      {"where", &Verbs::where},
-      {"why", &Verbs::why},
-      {"nodes", &Verbs::nodes},
-      {"events", &Verbs::events},
-      {"epitaph", &Verbs::epitaph},
-      {"peers.reload", &Verbs::reload_peers},
-      {"peers.set", &Verbs::set_peers},
-      {"recall", &Verbs::recall},
-      {"debug", &Verbs::debug},
-      {"deputy.attach", &Verbs::refuse_attach},
+      {"version", &Verbs::version},     {"migrate", &Verbs::migrate},
+      {"stack", &Verbs::stack},         {"ps", &Verbs::ps},
+      {"where", &Verbs::where},         {"why", &Verbs::why},
+      {"nodes", &Verbs::nodes},         {"events", &Verbs::events},
+      {"epitaph", &Verbs::epitaph},     {"peers.reload", &Verbs::reload_peers},
+      {"peers.set", &Verbs::set_peers}, {"recall", &Verbs::recall},
+      {"debug", &Verbs::debug},         {"deputy.attach", &Verbs::refuse_attach},
   };
   auto verb = json_string(request, "verb", 32);
   if (!verb) return answer(bad_request(verb.error()));
@@ -135,6 +129,18 @@ void Verbs::migrate(const Caller& caller, const Json& request, Answerer answer) 
   }
   // To anywhere else a process that is not preloaded goes on to the preflight, which knows the exact reason.
   node_.mover_.request(about->process.id, target, Milliseconds(*limit), std::move(answer));
+}
+
+void Verbs::stack(const Caller& caller, const Json& request, Answerer answer) {
+  auto limit = json_int_or(request, "timeout_ms", 1, kMaxLimitMs, 30000);
+  if (!limit) return answer(bad_request(limit.error()));
+  auto about = subject(caller, request, true, answer);
+  if (!about) return;
+  if (!about->member) {
+    Reason reason{ReasonCode::kNotPreloaded, ""};
+    return answer(failure(ExitCode::kRefused, std::string(reason.name()), reason.message()));
+  }
+  node_.mover_.ask(about->process.id, {{"verb", "stack"}}, Milliseconds(*limit), std::move(answer));
 }
 
 Json Verbs::describe(const ProcessInfo& process) const {

@@ -51,6 +51,10 @@ interface Keeper @0xd7c1b3a8895e2f41 {
 
   bodyEnds @12 () -> (how :Text);
   # Answers when the body has ended by itself or was killed on its node.
+
+  peek @13 (address :UInt64, bytes :UInt32) -> (verdict :Outcome, data :Data);
+  # Memory of the body, at most 64 KiB; less if not all of it is readable. For backtraces, between stop() and
+  # resume().
 }
 
 struct Outcome {

@@ -3,10 +3,16 @@
 
 #include <time.h>
 
+#include <algorithm>
+#include <cstddef>
+#include <vector>
+
 #include "common/proc/status.h"
 
 namespace om::guest {
 namespace {
+
+constexpr uint32_t kMaxPeekBytes = 64 << 10;
 
 constexpr uint32_t kSpareThreads = 8;
 
@@ -118,6 +124,20 @@ kj::Promise<void> KeeperService::ping(PingContext context) {
       keeper_.body_.end("it made more threads than it may have");
   }
   results.setBodyMonoNs(keeper_.clocks_.body_mono(mono));
+  return kj::READY_NOW;
+}
+
+kj::Promise<void> KeeperService::peek(PeekContext context) {
+  auto p = context.getParams();
+  auto results = context.getResults();
+  if (!keeper_.running_ || !keeper_.body_.running()) {
+    write_outcome(results.initVerdict(), fail("INTERNAL", "the body has ended"));
+    return kj::READY_NOW;
+  }
+  std::vector<std::byte> bytes(std::min<uint32_t>(p.getBytes(), kMaxPeekBytes));
+  const size_t got = keeper_.body_.memory().read_some(p.getAddress(), bytes);
+  results.setData(kj::arrayPtr(reinterpret_cast<const kj::byte*>(bytes.data()), got));
+  write_outcome(results.initVerdict(), {});
   return kj::READY_NOW;
 }
 

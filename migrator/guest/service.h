@@ -23,6 +23,7 @@ class KeeperService final : public schema::Keeper::Server {
   kj::Promise<void> pause(PauseContext context) override;
   kj::Promise<void> end(EndContext context) override;
   kj::Promise<void> ping(PingContext context) override;
+  kj::Promise<void> peek(PeekContext context) override;
   kj::Promise<void> cut(CutContext context) override;
   kj::Promise<void> bodyEnds(BodyEndsContext context) override;
 

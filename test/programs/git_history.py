@@ -30,7 +30,8 @@ git log -p --stat -M --format='%H %an %ad%n%B' > ../log
 git log --graph --oneline --all -S word7 -- 'file1*' > ../search
 git blame -w -C HEAD -- file7 > ../blame
 git rev-list --objects --all | sort > ../objects
-git -c pack.threads=2 pack-objects --quiet --all --no-reuse-delta --depth=30 --window=20 --stdout </dev/null >../some.pack
+git -c pack.threads=2 pack-objects --quiet --all --no-reuse-delta --depth=30 --window=20 --stdout \\
+  </dev/null >../some.pack
 git index-pack --threads=2 --stdin < ../some.pack | cut -c1-4
 rm ../some.pack
 git checkout --quiet -b side HEAD~30
