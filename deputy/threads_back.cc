@@ -95,6 +95,7 @@ Verdict<Mover::Return> Mover::plan_return(const StoppedThread& t, const HomeThre
   for (uint32_t i = from; i != h.noted_head && r.signals.size() < kMaxNoted; i++) {
     r.signals.push_back(h.noted[i % kMaxNoted]);
   }
+  if (h.core.number >= 1 && h.core.number <= 64) r.signals.push_back(h.core);
   if (!r.signals.empty()) r.sigmask = r.signals.front().frame_mask;
 
   const bool waiting = s.kind == kThreadWaiting && s.nr < kNrResume;
@@ -255,6 +256,7 @@ Step Mover::leave_libom(StoppedProcess& stop, std::vector<Item>& items) {
     if (!item.plan.signals.empty()) {
       item.home.noted_tail = item.home.noted_head;
       item.home.noted_sent = 0;
+      item.home.core.number = 0;
       OM_MUST_VOID(target_->put_thread(arena_, item.home.slot, item.home));
     }
   }

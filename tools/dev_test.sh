@@ -100,11 +100,11 @@ sanitized() {
 }
 
 verb_asan() {
-  sanitized asan address,undefined 'unit fuzz cluster' "$@"
+  sanitized asan address,undefined 'unit fuzz cluster hostile' "$@"
 }
 
 verb_tsan() {
-  sanitized tsan thread 'unit cluster' "$@"
+  sanitized tsan thread 'unit cluster hostile' "$@"
 }
 
 verb_cover() {

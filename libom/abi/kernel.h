@@ -26,6 +26,11 @@ constexpr uint64_t kSaSiginfo = 4, kSaOnstack = 0x08000000, kSaRestart = 0x10000
 constexpr uint64_t kSigDfl = 0, kSigIgn = 1;
 constexpr uint32_t kSigBlock = 0, kSigUnblock = 1, kSigSetmask = 2;
 constexpr uint64_t sig_bit(uint32_t sig) { return uint64_t{1} << (sig - 1); }
+// Signals that end a process with a core unless it handles them.
+constexpr uint64_t kCoreSignals = sig_bit(kSIGQUIT) | sig_bit(kSIGILL) | sig_bit(kSIGTRAP) |
+                                  sig_bit(kSIGABRT) | sig_bit(kSIGBUS) | sig_bit(kSIGFPE) |
+                                  sig_bit(kSIGSEGV) | sig_bit(kSIGXCPU) | sig_bit(kSIGXFSZ) |
+                                  sig_bit(kSIGSYS);
 
 constexpr uint32_t kSsOnstack = 1, kSsDisable = 2, kSsAutodisarm = 1u << 31;
 

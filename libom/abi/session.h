@@ -201,6 +201,8 @@ struct HomeThread {
   uint32_t late;       // D: the process is home; when the call ends the thread resumes by its frame
   uint64_t call_mask;  // H: signal mask to put back when the ring is no longer choked
   SignalRecord noted[kMaxNoted];  // H
+  SignalRecord core;  // H (catcher): a signal that ends the process with a core, number 0 = none. The process
+                      // comes home for it; D raises it there again
 };
 static_assert(sizeof(HomeThread) <= kSlotBlockSize);
 static_assert(offsetof(HomeThread, phase) == 16);

@@ -142,15 +142,10 @@ long gate_kcmp(GateCall& c) {
 // A signal that would dump core is raised at home, where the memory is then complete.
 // Context: gate
 long gate_kill(GateCall& c) {
-  constexpr uint64_t kCore = k::sig_bit(k::kSIGQUIT) | k::sig_bit(k::kSIGILL) |
-                             k::sig_bit(k::kSIGTRAP) | k::sig_bit(k::kSIGABRT) |
-                             k::sig_bit(k::kSIGBUS) | k::sig_bit(k::kSIGFPE) |
-                             k::sig_bit(k::kSIGSEGV) | k::sig_bit(k::kSIGXCPU) |
-                             k::sig_bit(k::kSIGXFSZ) | k::sig_bit(k::kSIGSYS);
   const bool tg = c.nr == kNr_tgkill || c.nr == kNr_rt_tgsigqueueinfo;
   const auto target = static_cast<int32_t>(c.args[tg ? 1 : 0]);
   const auto sig = static_cast<uint32_t>(c.args[tg ? 2 : 1]);
-  if (sig >= 1 && sig <= 64 && (kCore & k::sig_bit(sig)) && !(g_body.caught & k::sig_bit(sig)) &&
+  if (sig >= 1 && sig <= 64 && (k::kCoreSignals & k::sig_bit(sig)) && !(g_body.caught & k::sig_bit(sig)) &&
       is_own_thread(target)) {
     return come_home(c);
   }

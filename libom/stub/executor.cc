@@ -265,7 +265,8 @@ long handle_forward(HomeThread* t, uint32_t question, const safe::ForwardParams&
   safe::store_release(&e.finished, 1u);
   safe::store_release(&t->seq_done, p.sequence);
   if (ticketed) ticket_done(p.ticket);
-  if (e.no_answer) return 0;
+  // A thread that a signal ends gets no answer: it comes home with the result, and goes no further there.
+  if (e.no_answer || safe::load_acquire(&t->core.number) != 0) return 0;
   wait_while_held(t);
   leave_if_home(t);
   return send_kept(t);

@@ -174,7 +174,8 @@ long take_over() {
     sys(kNr_rt_sigaction, sig, 0, &action, 8);
     if (is_catcher(action)) continue;
     g_home.actions[sig] = action;
-    if (action.handler > k::kSigIgn) {
+    const bool core = action.handler == k::kSigDfl && (k::kCoreSignals & k::sig_bit(sig)) != 0;
+    if (action.handler > k::kSigIgn || core) {
       const long installed = install(sig, action);
       if (installed != 0) return installed;
     }
@@ -186,7 +187,6 @@ long give_back() {
   for (uint32_t sig = 1; sig <= 64; sig++) {
     if (sig == k::kSIGKILL || sig == k::kSIGSTOP) continue;
     const KernelSigaction& action = g_home.actions[sig];
-    if (action.handler <= k::kSigIgn) continue;
     KernelSigaction now{};
     sys(kNr_rt_sigaction, sig, 0, &now, 8);
     if (is_catcher(now)) sys(kNr_rt_sigaction, sig, &action, 0, 8);
@@ -245,6 +245,8 @@ void undo_capture() {
     sys(kNr_rt_tgsigqueueinfo, pid, tid, s.number, s.info);
   }
   t->noted_tail = t->noted_head;
+  if (t->core.number != 0) sys(kNr_rt_tgsigqueueinfo, pid, tid, t->core.number, t->core.info);
+  t->core.number = 0;
   t->phase = kExecIdle;
   t->state = kSlotFree;
   resume_by_frame(t);

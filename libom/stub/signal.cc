@@ -7,8 +7,12 @@
 // It leaves with the mask that the program's handler would run with, so that a further signal nests or
 // waits exactly as it would natively; the program's own return from the handler puts the mask back.
 //
+// A signal that nobody handles and that ends the process with a core is caught, too: the core has to have the
+// program's memory. The process comes home for it and is sent it again there.
+//
 // noted[] is a ring with one writer (the catcher) and one reader (the executor of the same thread).
 #include "libom/abi/kernel.h"
+#include "libom/safe/atomic.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"
@@ -48,6 +52,33 @@ uint64_t mask_at_delivery(const HomeThread* t, const k::Ucontext* uc) {
   return mask & ~(k::sig_bit(k::kSIGKILL) | k::sig_bit(k::kSIGSTOP));
 }
 
+bool is_fault(int sig, const k::Siginfo& info) {
+  constexpr uint64_t kFaults = k::sig_bit(k::kSIGILL) | k::sig_bit(k::kSIGTRAP) |
+                               k::sig_bit(k::kSIGBUS) | k::sig_bit(k::kSIGFPE) |
+                               k::sig_bit(k::kSIGSEGV) | k::sig_bit(k::kSIGSYS);
+  return info.code > 0 && (kFaults & k::sig_bit(static_cast<uint32_t>(sig))) != 0;
+}
+
+// The end of the process, with a core. In an executor it waits until the memory is there; a fault of libom's own
+// does not. The call that the thread is in goes on, or is issued again: the program has not been interrupted.
+void catch_core(int sig, const k::Siginfo& info, const k::Ucontext& uc, HomeThread* t) {
+  if (t == nullptr || is_fault(sig, info)) {
+    const KernelSigaction dfl{};
+    sys(kNr_rt_sigaction, sig, &dfl, 0, 8);
+    // The instruction faults again; anything else has to be sent again.
+    if (!is_fault(sig, info))
+      sys(kNr_rt_tgsigqueueinfo, sys(kNr_getpid), sys(kNr_gettid), sig, &info);
+    return;
+  }
+  if (t->core.number != 0) return;
+  safe::set_bytes(&t->core, 0, sizeof t->core);
+  t->core.frame_mask = t->core.handler_mask = uc.sigmask;
+  safe::copy_bytes(t->core.info, &info, sizeof t->core.info);
+  safe::store_release(&t->core.number, static_cast<uint32_t>(sig));
+  safe::store_release(&t->interrupted, 1u);
+  tell_deputy(kHomeWantHome, t->slot, 0);
+}
+
 void classify(HomeThread* t, k::Ucontext* uc) {
   uint64_t& rip = uc->mcontext.regs[kRip];
   if (rip >= address(om_window_lo) && rip < address(om_window_end)) rip = address(om_window_abort);
@@ -79,13 +110,18 @@ void drop_noted(HomeThread* t, uint32_t count) {
 long install(uint32_t sig, const KernelSigaction& action) {
   if (sig < 1 || sig > 64 || sig == k::kSIGKILL || sig == k::kSIGSTOP) return -k::kEINVAL;
   KernelSigaction native = action;
-  if (action.handler > k::kSigIgn) {
+  const bool core = action.handler == k::kSigDfl && (k::kCoreSignals & k::sig_bit(sig)) != 0;
+  if (action.handler > k::kSigIgn || core) {
     native.handler = address(reinterpret_cast<const void*>(om_catcher));
     native.flags |= k::kSaSiginfo | k::kSaRestorer;
     // Nothing may interrupt it: two would fill in one record, and there is stack for one.
     native.flags &= ~k::kSaNodefer;
     native.mask = ~uint64_t{0};
     native.restorer = address(om_restorer);
+  }
+  if (core) {
+    native.flags = k::kSaSiginfo | k::kSaRestorer | k::kSaRestart;
+    native.mask = ~uint64_t{0};
   }
   // The catcher may run before the call returns: the table comes first.
   const KernelSigaction old = g_home.actions[sig];
@@ -103,7 +139,13 @@ using namespace om::stub;
 // Context: catch
 void om_catcher(int sig, k::Siginfo* info, k::Ucontext* uc) {
   KernelSigaction& action = g_home.actions[sig];
-  if (!in_arena(uc->mcontext.regs[kRsp])) {
+  const bool executor = in_arena(uc->mcontext.regs[kRsp]);
+  if (action.handler == k::kSigDfl) {
+    const void* stack = reinterpret_cast<const void*>(uc->mcontext.regs[kRsp]);
+    catch_core(sig, *info, *uc, executor ? thread_of(stack) : nullptr);
+    return;
+  }
+  if (!executor) {
     // Not an executor (the moment between a thread's return and the end of the session): the program's own.
     if (action.handler > k::kSigIgn) {
       reinterpret_cast<void (*)(int, void*, void*)>(action.handler)(sig, info, uc);
@@ -121,7 +163,7 @@ void om_catcher(int sig, k::Siginfo* info, k::Ucontext* uc) {
   s.handler_mask = mask_at_delivery(t, uc) | action.mask |
                    ((action.flags & k::kSaNodefer) ? 0 : k::sig_bit(static_cast<uint32_t>(sig)));
   safe::copy_bytes(s.info, info, sizeof s.info);
-  if (action.flags & k::kSaResethand) action.handler = k::kSigDfl;
+  if (action.flags & k::kSaResethand) install(static_cast<uint32_t>(sig), KernelSigaction{});
   uc->sigmask = s.handler_mask;
   asm volatile("" : : : "memory");
   t->noted_head++;

@@ -73,6 +73,7 @@ long wire_clone_twin(HomeCall& c) {
   t->cancel = t->interrupted = 0;
   t->noted_tail = t->noted_head;
   t->noted_sent = t->choked = 0;
+  t->core.number = 0;
   t->rseq_address = 0;
   const uint64_t stack = address_of_stack(t);
   const long tid =

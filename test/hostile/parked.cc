@@ -76,7 +76,6 @@ struct Orders {
       gate_syscall(SYS_sched_yield);
       continue;
     }
-    t.kind = kThreadUser;
     orders.lie->tell(t, s);
     t.park_seen = generation;
     __atomic_store_n(&t.phase, static_cast<uint32_t>(kBodyParked), __ATOMIC_RELEASE);

@@ -1,0 +1,166 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""A program that is away dies with a core, by itself or by a signal from outside: its parent sees WCOREDUMP, and
+the core at home has the memory and the threads as they were away. The full tests look, with gdb, also at every
+stack by the names of its functions."""
+
+import os
+import pathlib
+import re
+import resource
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'cluster'))
+
+from harness import POLL, WAIT_LIMIT, ClusterCase, main  # noqa: E402
+
+PT_LOAD, PT_NOTE, NT_PRSTATUS = 1, 4, 1
+HEAP = 100000
+MARKER = struct.pack('<4Q', 0x6d61726b6d61726b, 0x1122334455667788, 0x6d61726b6d61726b, HEAP)
+
+
+class Core:
+    """As much of an ELF core as the tests look at."""
+
+    def __init__(self, path):
+        self.bytes = path.read_bytes()
+        offset, size, count = (struct.unpack_from('<Q', self.bytes, 32)[0],
+                               *struct.unpack_from('<HH', self.bytes, 54))
+        self.loads, self.threads = [], []
+        for i in range(count):
+            kind, _, at, address, _, length = struct.unpack_from('<IIQQQQ', self.bytes, offset + i * size)
+            if kind == PT_LOAD:
+                self.loads.append((address, at, length))
+            elif kind == PT_NOTE:
+                self.read_notes(at, at + length)
+
+    def read_notes(self, at, end):
+        while at + 12 <= end:
+            name, size, kind = struct.unpack_from('<III', self.bytes, at)
+            text = at + 12 + (name + 3 & ~3)
+            if kind == NT_PRSTATUS and self.bytes[at + 12:at + 16] == b'CORE':
+                # struct elf_prstatus: the current signal at 12, general registers at 112 (rip 16th, rsp 19th)
+                registers = struct.unpack_from('<27Q', self.bytes, text + 112)
+                self.threads.append({'signal': struct.unpack_from('<H', self.bytes, text + 12)[0],
+                                     'rip': registers[16], 'rsp': registers[19]})
+            at = text + (size + 3 & ~3)
+
+    def read(self, address, length):
+        for start, at, size in self.loads:
+            if start <= address and address + length <= start + size:
+                return self.bytes[at + address - start:at + address - start + length]
+        return None
+
+
+class CoreDumps(ClusterCase):
+    nodes = 2
+
+    @classmethod
+    def setUpClass(cls):
+        pattern = pathlib.Path('/proc/sys/kernel/core_pattern').read_text(encoding='ascii').strip()
+        cls.cores = pattern
+        folder = os.path.dirname(pattern)
+        if pattern.startswith(('|', '@')) or (folder and not os.access(folder, os.W_OK)):
+            raise unittest.SkipTest(f'cores go elsewhere: {pattern}')
+        super().setUpClass()
+
+    def die(self, how, sig):
+        """Runs `dies`; gives its wait status, its core, and where its heap was."""
+        folder = self.folder / f'{how}-{len(list(self.folder.iterdir()))}'
+        folder.mkdir()
+        self.program = self.product.build / 'test' / 'fault' / 'dies'
+        guest = self.start(self.program, how, cwd=folder, preexec_fn=lambda: resource.setrlimit(
+            resource.RLIMIT_CORE, (resource.RLIM_INFINITY,) * 2))
+        heap = int(re.fullmatch(rb'heap (0x[0-9a-f]+)\n', guest.stdout.readline())[1], 16)
+        self.move(guest, 'n2')
+        (folder / 'go').touch()
+        self.assertEqual(b'there\n', guest.stdout.readline())
+        if sig is not None:
+            if how in ('read', 'poll'):
+                self.wait_blocked(guest, {'read': 0, 'poll': 232}[how])
+            os.kill(guest.pid, sig)
+        status = self.wait_status(guest)
+        self.assertEqual(b'', guest.stdout.read())
+        # As core(5) names it, whatever else is in the name.
+        place = folder / os.path.dirname(self.cores)
+        cores = [path for path in place.iterdir() if path.is_file() and (
+            path.name == 'core' or (str(guest.pid) in path.name and 'core' in path.name))]
+        self.assertEqual(1, len(cores), f'{cores}, status {status:#x}')
+        self.core_path = cores[0]
+        self.addCleanup(self.core_path.unlink)
+        return status, Core(self.core_path), heap
+
+    def wait_blocked(self, guest, number):
+        """Until its first thread is inside that system call, which it makes at home."""
+        def inside():
+            text = pathlib.Path(f'/proc/{guest.pid}/task/{guest.pid}/syscall').read_text(encoding='ascii')
+            return text.split()[0] == str(number)
+        self.wait_until(inside, f'{number} in the main thread')
+
+    def wait_status(self, guest):
+        until = time.monotonic() + WAIT_LIMIT
+        while True:
+            pid, status = os.waitpid(guest.pid, os.WNOHANG)
+            if pid != 0:
+                guest.returncode = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+                return status
+            self.assertLess(time.monotonic(), until, f'it has not died: {self.om("ps").stdout}')
+            time.sleep(POLL)
+
+    def check(self, how, expected, sig=None):
+        status, core, heap = self.die(how, sig)
+        self.assertTrue(os.WIFSIGNALED(status), hex(status))
+        self.assertEqual(expected, os.WTERMSIG(status))
+        self.assertTrue(os.WCOREDUMP(status))
+        self.assertEqual(3, len(core.threads))
+        self.assertEqual({expected}, {thread['signal'] for thread in core.threads if thread['signal']})
+        self.assertEqual(b'b' * HEAP, core.read(heap, HEAP), 'the heap as it was away')
+        stack = self.stack_of_main(core)
+        self.assertIn(MARKER, stack)
+        for thread in core.threads:
+            self.assertTrue(core.read(thread['rsp'], 8), f'the stack at {thread["rsp"]:#x}')
+        if os.environ.get('OM_TEST_FULL') and shutil.which('gdb'):
+            self.check_stacks()
+
+    def stack_of_main(self, core):
+        for start, at, size in core.loads:
+            if core.threads and any(start <= thread['rsp'] < start + size for thread in core.threads):
+                piece = core.bytes[at:at + size]
+                if MARKER in piece:
+                    return piece
+        return b''
+
+    def check_stacks(self):
+        done = subprocess.run(['gdb', '-nx', '-batch', '-ex', 'thread apply all backtrace', self.program,
+                               self.core_path], capture_output=True, text=True, check=False, timeout=60)
+        for name in ('thread_that_computes', 'thread_that_reads', 'innermost', 'outer', 'main'):
+            self.assertRegex(done.stdout, rf'\b{name} \(', done.stdout + done.stderr)
+
+    def test_a_fault(self):
+        self.check('fault', signal.SIGSEGV)
+
+    def test_abort(self):
+        self.check('abort', signal.SIGABRT)
+
+    def test_raise(self):
+        self.check('raise', signal.SIGQUIT)
+
+    def test_quit_from_outside(self):
+        for how in ('compute', 'read', 'poll'):
+            with self.subTest(how=how):
+                self.check(how, signal.SIGQUIT, signal.SIGQUIT)
+
+    def test_other_signals_from_outside(self):
+        for sig in (signal.SIGSEGV, signal.SIGXCPU, signal.SIGTRAP):
+            with self.subTest(sig=sig):
+                self.check('compute', sig, sig)
+
+
+if __name__ == '__main__':
+    main()
