@@ -75,6 +75,9 @@ class CoreDumps(ClusterCase):
         folder = self.folder / f'{how}-{len(list(self.folder.iterdir()))}'
         folder.mkdir()
         self.program = self.product.build / 'test' / 'fault' / 'dies'
+        mark = folder / 'began'
+        mark.touch()
+        began = mark.stat().st_mtime_ns  # by the file system's own clock
         guest = self.start(self.program, how, cwd=folder, preexec_fn=lambda: resource.setrlimit(
             resource.RLIMIT_CORE, (resource.RLIM_INFINITY,) * 2))
         heap = int(re.fullmatch(rb'heap (0x[0-9a-f]+)\n', guest.stdout.readline())[1], 16)
@@ -87,10 +90,11 @@ class CoreDumps(ClusterCase):
             os.kill(guest.pid, sig)
         status = self.wait_status(guest)
         self.assertEqual(b'', guest.stdout.read())
-        # As core(5) names it, whatever else is in the name.
+        # As core(5) names it, whatever else is in the name; a folder of cores may have older ones of this number.
         place = folder / os.path.dirname(self.cores)
-        cores = [path for path in place.iterdir() if path.is_file() and (
-            path.name == 'core' or (str(guest.pid) in path.name and 'core' in path.name))]
+        cores = [path for path in place.iterdir()
+                 if re.search(rf'^core$|core.*\b{guest.pid}\b', path.name) and
+                 path.stat().st_mtime_ns >= began]
         self.assertEqual(1, len(cores), f'{cores}, status {status:#x}')
         self.core_path = cores[0]
         self.addCleanup(self.core_path.unlink)
