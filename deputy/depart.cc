@@ -68,6 +68,17 @@ Reason from_peer(schema::Outcome::Reader outcome) {
   return Reason{known.value_or(ReasonCode::kInternal), outcome.getMessage().cStr()};
 }
 
+// Every step fails in a way of its own when the process ends meanwhile.
+bool has_ended(pid_t pid) {
+  constexpr uint64_t kPfExiting = 4;
+  const auto tasks = proc::list_tasks(pid);
+  if (!tasks) return tasks.error().err == ESRCH || tasks.error().err == ENOENT;
+  return std::all_of(tasks->begin(), tasks->end(), [](pid_t tid) {
+    const auto stat = proc::read_stat(tid);
+    return !stat || stat->state == 'Z' || stat->state == 'X' || (stat->flags & kPfExiting) != 0;
+  });
+}
+
 }  // namespace
 
 Step check(schema::Outcome::Reader outcome) {
@@ -86,6 +97,7 @@ MoveRecord Mover::depart(const std::string& to) {
   KJ_IF_MAYBE (exception, kj::runCatchingExceptions([&] { done = depart_steps(to, record); })) {
     done = refuse(ReasonCode::kTargetUnreachable, "{}", one_line(exception->getDescription()));
   }
+  if (!done.ok() && has_ended(pid_)) done = refuse(ReasonCode::kNoSuchProcess, "it has ended");
   record.total_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   if (done.ok()) {
     record.result = "moved";
