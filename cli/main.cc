@@ -27,6 +27,7 @@ struct Arguments {
   CheckArguments check;
   ClusterArguments cluster;
   DebugArguments debug;
+  TraceArguments trace;
   int pid = 0;
   bool json = false;
 };
@@ -72,6 +73,13 @@ void add_process_verbs(CLI::App& app, Arguments& given, Action& action) {
   sub->add_option("PID", given.pid, "the process")->required()->check(kPid)->type_name("");
   sub->add_flag("--json", given.json, kJsonHelp);
   sub->callback([&] { action = [&] { return stack(given.pid, given.json); }; });
+
+  sub = verb(app, "trace", "print the calls of a process that are forwarded to this node",
+             "  om trace 4711\n  om trace --summary 4711");
+  sub->add_option("PID", given.trace.pid, "the process")->required()->check(kPid)->type_name("");
+  sub->add_flag("--summary", given.trace.summary, "count calls instead, until it ends or Ctrl-C");
+  sub->add_flag("--json", given.trace.json, kJsonHelp);
+  sub->callback([&] { action = [&] { return trace(given.trace); }; });
 
   sub = verb(app, "why", "say what speaks against moving a process",
              "  om why 4711\n  om why --json 4711");

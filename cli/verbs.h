@@ -19,6 +19,13 @@ int migrate(const MigrateArguments& arguments);
 
 int ps(bool json);
 int where(int pid, bool json);
+struct TraceArguments {
+  int pid = 0;
+  bool summary = false;
+  bool json = false;
+};
+int trace(const TraceArguments& arguments);
+
 int stack(int pid, bool json);
 int why(int pid, bool json);
 int nodes(bool json);

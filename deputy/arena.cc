@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <algorithm>
+#include <memory>
 #include "common/cpu_features.h"
 #include "common/log.h"
 #include "common/preflight.h"
@@ -21,6 +22,7 @@
 #include "deputy/mover.h"
 #include "deputy/text.h"
 #include "gen/syscalls_desc.h"
+#include "libom/abi/trace.h"
 
 namespace om::deputy {
 
@@ -103,9 +105,9 @@ Step Mover::set_up_arena(StoppedProcess& stop) {
     home_.slots_ready = 0;
     OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, arena), arena_));
     OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, nslots), home_.nslots));
-    OM_STEP(must(stop.first_call(t, *target_, SYS_mprotect,
-                                 {arena_ + kControlPlan, kControlPlanSize, PROT_READ | PROT_WRITE}),
-                 "mprotect"));
+    OM_STEP(must(
+        stop.first_call(t, *target_, SYS_mprotect, {arena_, kControlSize, PROT_READ | PROT_WRITE}),
+        "mprotect"));
   }
   while (home_.slots_ready < count) {
     OM_STEP(must(stop.first_call(t, *target_, SYS_mprotect,
@@ -115,6 +117,11 @@ Step Mover::set_up_arena(StoppedProcess& stop) {
     home_.slots_ready++;
   }
   OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, slots_ready), home_.slots_ready));
+  // Calls are counted anew for each stay away.
+  if (OM_MUST(target_->memory.get<uint64_t>(arena_ + kControlTrace)) != 0) {
+    auto empty = std::make_unique<TraceArea>();
+    OM_MUST_VOID(target_->memory.put(arena_ + kControlTrace, *empty));
+  }
   // Slots of threads to come count their calls anew, as the body does.
   for (uint32_t i = count; i < home_.slots_ready; i++) {
     HomeThread h{};

@@ -107,6 +107,11 @@ class Deputy {
       adopt(command);
     } else if (verb == "stack") {
       control_.send({{"event", "result"}, {"id", id_}, {"data", mover_.stack()}});
+    } else if (verb == "trace") {
+      const auto cursor = json_int_or(command, "cursor", 0, INT64_MAX, 0).value_or(0);
+      control_.send({{"event", "result"},
+                     {"id", id_},
+                     {"data", mover_.trace(static_cast<uint64_t>(cursor))}});
     } else if (verb == "debug") {
       mover_.cut(json_string_or(command, "what", 64, "all").value_or("all"));
       control_.send({{"event", "result"}, {"id", id_}, {"data", {{"result", "cut"}}}});

@@ -83,6 +83,9 @@ class Mover {
   // Backtraces of all threads, wherever they run: what `om stack --json` prints, or result, code and message of
   // a failure. The process stands still meanwhile and goes on in any case.
   nlohmann::json stack();
+  // Forwarded calls from number `cursor` on, and the counts: what `om trace` asks for again and again. Executors write
+  // them down from the first question on and until nobody has asked for two seconds.
+  nlohmann::json trace(uint64_t cursor);
   // Looks after what tasks have noticed: requests to come home, a lost keeper, the end of the process.
   void attend();
 
@@ -162,6 +165,8 @@ class Mover {
   Step stack_of_body(nlohmann::json& threads);
   Step stack_at_home(nlohmann::json& threads);
 
+  void stop_tracing();
+
   // adopt.cc
   Step adopt_steps(const std::string& at, bool moving);
   Step let_executors_go();
@@ -218,6 +223,7 @@ class Mover {
   pid_t inner_pid_ = 0;  // pid as the program sees it
   uint32_t generation_ = 0;
 
+  std::chrono::steady_clock::time_point traced_{};  // last question of om trace; none: not tracing
   std::string at_;
   int watched_session_ = -1;  // descriptor of the home session that a task watches
   kj::Duration patience_;     // for a keeper out of reach

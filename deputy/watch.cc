@@ -234,6 +234,7 @@ kj::Promise<void> Mover::tick() {
   return io_.provider->getTimer().afterDelay(kTick).then([this]() -> kj::Promise<void> {
     if (!away_) return kj::READY_NOW;
     follow_job_control();
+    stop_tracing();
     if (ticks_++ % kTicksPerPing == 0) {
       exchange_clocks();
       look_for_exec();

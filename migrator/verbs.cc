@@ -32,13 +32,21 @@ Json bad_request(const Error& error) {
 
 void Verbs::handle(const Caller& caller, const Json& request, Answerer answer) {
   static const std::map<std::string, Method, std::less<>> kMethods{
-      {"version", &Verbs::version},     {"migrate", &Verbs::migrate},
-      {"stack", &Verbs::stack},         {"ps", &Verbs::ps},
-      {"where", &Verbs::where},         {"why", &Verbs::why},
-      {"nodes", &Verbs::nodes},         {"events", &Verbs::events},
-      {"epitaph", &Verbs::epitaph},     {"peers.reload", &Verbs::reload_peers},
-      {"peers.set", &Verbs::set_peers}, {"recall", &Verbs::recall},
-      {"debug", &Verbs::debug},         {"deputy.attach", &Verbs::refuse_attach},
+      {"version", &Verbs::version},
+      {"migrate", &Verbs::migrate},
+      {"stack", &Verbs::stack},
+      {"trace", &Verbs::trace},
+      {"ps", &Verbs::ps},
+      {"where", &Verbs::where},
+      {"why", &Verbs::why},
+      {"nodes", &Verbs::nodes},
+      {"events", &Verbs::events},
+      {"epitaph", &Verbs::epitaph},
+      {"peers.reload", &Verbs::reload_peers},
+      {"peers.set", &Verbs::set_peers},
+      {"recall", &Verbs::recall},
+      {"debug", &Verbs::debug},
+      {"deputy.attach", &Verbs::refuse_attach},
   };
   auto verb = json_string(request, "verb", 32);
   if (!verb) return answer(bad_request(verb.error()));
@@ -141,6 +149,30 @@ void Verbs::stack(const Caller& caller, const Json& request, Answerer answer) {
     return answer(failure(ExitCode::kRefused, std::string(reason.name()), reason.message()));
   }
   node_.mover_.ask(about->process.id, {{"verb", "stack"}}, Milliseconds(*limit), std::move(answer));
+}
+
+void Verbs::trace(const Caller& caller, const Json& request, Answerer answer) {
+  auto cursor = json_int_or(request, "cursor", 0, INT64_MAX, 0);
+  if (!cursor) return answer(bad_request(cursor.error()));
+  auto about = subject(caller, request, true, answer);
+  if (!about) return;
+  const ProcessId& id = about->process.id;
+  if (!about->member) {
+    Reason reason{ReasonCode::kNotPreloaded, ""};
+    return answer(failure(ExitCode::kRefused, std::string(reason.name()), reason.message()));
+  }
+  // Nothing is forwarded at home, and nobody is there to be asked.
+  if (node_.deputies_.find(id.pid) == nullptr) {
+    return answer(ok_answer({{"pid", id.pid},
+                             {"at", node_.deputies_.at(id)},
+                             {"next", 0},
+                             {"session", 0},
+                             {"lost", 0},
+                             {"records", Json::array()},
+                             {"counts", Json::array()}}));
+  }
+  node_.mover_.ask(id, {{"verb", "trace"}, {"cursor", *cursor}}, Milliseconds(30000),
+                   std::move(answer));
 }
 
 Json Verbs::describe(const ProcessInfo& process) const {

@@ -45,6 +45,7 @@ class Verbs {
 
   void version(const Caller&, const Json&, Answerer);
   void migrate(const Caller&, const Json&, Answerer);
+  void trace(const Caller&, const Json&, Answerer);
   void stack(const Caller&, const Json&, Answerer);
   void ps(const Caller&, const Json&, Answerer);
   void where(const Caller&, const Json&, Answerer);

@@ -118,6 +118,7 @@ struct HomeState {
   uint32_t
       undone;  // H: dispositions and descriptors are being (1) or have been (2) put back by threads
                // whose deputy died during a departure; D zeroes it
+  uint32_t trace;  // D: 1: executors write down what they do (trace.h)
 };
 
 enum HomeThreadState : uint32_t {

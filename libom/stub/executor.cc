@@ -247,6 +247,7 @@ long handle_forward(HomeThread* t, uint32_t question, const safe::ForwardParams&
   for (int i = 0; i < 6; i++) e.program_args[i] = p.a[i];
   safe::store_release(&t->seq_started, p.sequence);
   safe::fetch_add(&g_home.calls, 1);
+  const uint64_t begun = trace_begin();
 
   if ((p.flags & kCallSignals) && noted(t) > 0 && p.nr != kNrSignalPoll) {
     // The handler runs first, then the program's instruction runs again.
@@ -262,6 +263,7 @@ long handle_forward(HomeThread* t, uint32_t question, const safe::ForwardParams&
     for (int i = 0; i < 6; i++) c.args[i] = p.a[i];
     execute(c);
   }
+  trace_end(t, begun);
   safe::store_release(&e.finished, 1u);
   safe::store_release(&t->seq_done, p.sequence);
   if (ticketed) ticket_done(p.ticket);

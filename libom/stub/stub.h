@@ -80,6 +80,9 @@ const SyscallDesc* row_of(HomeThread* t, SyscallDesc& storage);
 // CLOCK_MONOTONIC, ns.
 // Context: exec
 uint64_t monotonic_ns();
+// For `om trace` (trace.cc): when the call began, 0 if nobody looks; and that it has ended.
+uint64_t trace_begin();
+void trace_end(HomeThread* t, uint64_t begun);
 
 // mirror.cc -------------------------------------------------------------------------------------------
 
