@@ -163,7 +163,11 @@ void om_catcher(int sig, k::Siginfo* info, k::Ucontext* uc) {
   s.handler_mask = mask_at_delivery(t, uc) | action.mask |
                    ((action.flags & k::kSaNodefer) ? 0 : k::sig_bit(static_cast<uint32_t>(sig)));
   safe::copy_bytes(s.info, info, sizeof s.info);
-  if (action.flags & k::kSaResethand) install(static_cast<uint32_t>(sig), KernelSigaction{});
+  if (action.flags & k::kSaResethand) {
+    KernelSigaction reset = action;  // flags and mask stay, as in the kernel
+    reset.handler = k::kSigDfl;
+    install(static_cast<uint32_t>(sig), reset);
+  }
   uc->sigmask = s.handler_mask;
   asm volatile("" : : : "memory");
   t->noted_head++;

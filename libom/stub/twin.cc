@@ -155,7 +155,8 @@ long wire_fault(HomeCall& c) {
   s.handler_mask = mask | action.mask | ((action.flags & k::kSaNodefer) ? 0 : k::sig_bit(sig));
   safe::copy_bytes(s.info, info, sizeof s.info);
   if (action.flags & k::kSaResethand) {
-    KernelSigaction dfl{};
+    KernelSigaction dfl = action;  // flags and mask stay, as in the kernel
+    dfl.handler = k::kSigDfl;
     install(sig, dfl);
   }
   t->noted_head++;
