@@ -156,7 +156,8 @@ Result<std::vector<Mapping>> parse_maps(std::string_view text) {
   while (!text.empty()) {
     std::string_view line = take_line(text);
     Mapping map = OM_TRY(parse_maps_line(line));
-    if (!maps.empty() && map.start < maps.back().end) return bad_text("maps: overlap", line);
+    if (!make_room(maps, map, [](Mapping& m) -> Mapping& { return m; }))
+      return bad_text("maps: not ascending", line);
     maps.push_back(std::move(map));
   }
   return maps;

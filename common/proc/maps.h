@@ -59,8 +59,20 @@ struct Mapping {
 // One line, without newline. EBADMSG for anything that is not a maps line.
 Result<Mapping> parse_maps_line(std::string_view line);
 
-// Whole text; additionally the mappings must ascend and not overlap.
+// Whole text; additionally the mappings must ascend. Between two pieces of the text of a running process a mapping
+// may have grown over addresses that were shown already: the later line is the true one, and replaces what it covers.
 Result<std::vector<Mapping>> parse_maps(std::string_view text);
+
+// Makes room for `next`, which is to be appended to `list`; `map_of` gives the Mapping of an element. False if that is
+// no later moment of the same list: it ends where or before the last one does.
+template <typename List, typename MapOf>
+bool make_room(List& list, const Mapping& next, MapOf map_of) {
+  if (list.empty() || next.start >= map_of(list.back()).end) return true;
+  if (next.end <= map_of(list.back()).end) return false;
+  while (!list.empty() && map_of(list.back()).start >= next.start) list.pop_back();
+  if (!list.empty() && map_of(list.back()).end > next.start) map_of(list.back()).end = next.start;
+  return true;
+}
 
 // A kernel thread and a thread whose main thread has exited give an empty list. The kernel reads a
 // page of text at a time: of a running process the list is a set of moments, each line true at its

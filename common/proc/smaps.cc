@@ -46,9 +46,8 @@ Result<std::vector<SmapsEntry>> parse_smaps(std::string_view text) {
     }
     SmapsEntry entry;
     entry.map = OM_TRY(parse_maps_line(line));
-    if (!entries.empty() && entry.map.start < entries.back().map.end) {
-      return bad_text("smaps: overlap", line);
-    }
+    if (!make_room(entries, entry.map, [](SmapsEntry& e) -> Mapping& { return e.map; }))
+      return bad_text("smaps: not ascending", line);
     entries.push_back(std::move(entry));
   }
   return entries;

@@ -163,7 +163,7 @@ TEST_CASE("lists ascend") {
   CHECK(parse_maps("")->empty());
   CHECK(parse_maps("1000-2000 r--p 0 00:00 0\n2000-3000 r--p 0 00:00 0\n")->size() == 2);
   CHECK(parse_maps("1000-2000 r--p 0 00:00 0\n2000-3000 r--p 0 00:00 0")->size() == 2);
-  CHECK_FALSE(parse_maps("1000-3000 r--p 0 00:00 0\n2000-4000 r--p 0 00:00 0\n").ok());
+  CHECK_FALSE(parse_maps("1000-3000 r--p 0 00:00 0\n2000-3000 r--p 0 00:00 0\n").ok());
   CHECK_FALSE(parse_maps("2000-3000 r--p 0 00:00 0\n1000-2000 r--p 0 00:00 0\n").ok());
   CHECK_FALSE(parse_maps("1000-2000 r--p 0 00:00 0\n\n").ok());
   std::vector<Mapping> maps = *parse_maps("1000-2000 r--p 0 00:00 0\n4000-6000 r--p 0 00:00 0\n");
@@ -174,6 +174,24 @@ TEST_CASE("lists ascend") {
   CHECK(find_mapping(maps, 0x5000) == &maps[1]);
   CHECK(find_mapping(maps, 0x6000) == nullptr);
   CHECK(find_mapping({}, 0x6000) == nullptr);
+}
+
+TEST_CASE("a mapping that grows while the text is made replaces what it covers") {
+  std::vector<Mapping> cut = *parse_maps("1000-3000 r--p 0 00:00 0\n2000-4000 rw-p 0 00:00 0\n");
+  REQUIRE(cut.size() == 2);
+  CHECK(cut[0].end == 0x2000);
+  CHECK(cut[1].end == 0x4000);
+  std::vector<Mapping> gone = *parse_maps(
+      "1000-2000 r--p 0 00:00 0\n3000-4000 r--p 0 00:00 0\n4000-5000 ---p 0 00:00 0\n3000-6000 "
+      "rw-p 0 00:00 0\n");
+  REQUIRE(gone.size() == 2);
+  CHECK(gone[1].start == 0x3000);
+  CHECK((gone[1].prot & PROT_WRITE) != 0);
+  std::vector<SmapsEntry> entries = *parse_smaps(
+      "1000-3000 r--p 0 00:00 0\nRss: 8 kB\n1000-4000 rw-p 0 00:00 0\nRss: 12 kB\n5000-6000 r--p 0 "
+      "00:00 0\n");
+  REQUIRE(entries.size() == 2);
+  CHECK(entries[0].rss_bytes == 12288);
 }
 
 TEST_CASE("mutated text gives an error or a list that ascends, never a crash") {
