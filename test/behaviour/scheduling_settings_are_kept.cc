@@ -7,13 +7,14 @@
 #include <sys/resource.h>
 
 int main() {
-  OM_CHECK_EQ(nice(3), 3);
+  const int before = getpriority(PRIO_PROCESS, 0);
+  OM_CHECK_EQ(nice(3), before + 3);
   om_test_ready();
   om_test_wait_moved();
-  OM_CHECK_EQ(getpriority(PRIO_PROCESS, 0), 3);
-  OM_SYS(setpriority(PRIO_PROCESS, 0, 5));
-  OM_CHECK_EQ(getpriority(PRIO_PROCESS, getpid()), 5);
-  OM_CHECK_EQ(nice(2), 7);
+  OM_CHECK_EQ(getpriority(PRIO_PROCESS, 0), before + 3);
+  OM_SYS(setpriority(PRIO_PROCESS, 0, before + 5));
+  OM_CHECK_EQ(getpriority(PRIO_PROCESS, getpid()), before + 5);
+  OM_CHECK_EQ(nice(2), before + 7);
   OM_CHECK_EQ(sched_getscheduler(0), SCHED_OTHER);
   OmGuardedOut<sched_param> parameters;
   OM_SYS(sched_getparam(0, &parameters));
