@@ -19,6 +19,7 @@
 #include "deputy/control.h"
 #include "deputy/mover.h"
 #include "deputy/text.h"
+#include "deputy/tracee.h"
 
 namespace om::deputy {
 namespace {
@@ -61,6 +62,14 @@ Result<Options> parse(int argc, char** argv) {
   }
   if (o.pid == 0 || o.node.empty()) return plain_error("--pid and --node are needed");
   return o;
+}
+
+// A tracee has stopped, perhaps one that was to be let go.
+kj::Promise<void> watch_stops(kj::UnixEventPort& port) {
+  return port.onSignal(SIGCHLD).then([&port](siginfo_t&&) {
+    let_go_late();
+    return watch_stops(port);
+  });
 }
 
 class Deputy {
@@ -216,7 +225,9 @@ int main(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
   kj::Maybe<kj::Exception> failed = kj::runCatchingExceptions([&] {
     kj::UnixEventPort::setReservedSignal(SIGUSR2);
+    kj::UnixEventPort::captureSignal(SIGCHLD);
     auto io = kj::setupAsyncIo();
+    auto stops = watch_stops(io.unixEventPort).eagerlyEvaluate(nullptr);
     Deputy deputy(io, *options);
     deputy.run();
   });

@@ -18,7 +18,10 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kSettleTries = 400;
 constexpr auto kCallLimit = std::chrono::seconds(2);
+// For a thread that only waits for a processor: it will stop, on a loaded machine later.
+constexpr auto kRunnableLimit = std::chrono::seconds(5);
 constexpr auto kNap = std::chrono::microseconds(50);
+constexpr auto kDetachLimit = std::chrono::milliseconds(100);  // after it: when it stands
 
 // Signals that stop a process are not "pending" for us: they belong to job control.
 uint64_t bit(int sig) { return uint64_t{1} << (sig - 1); }
@@ -61,12 +64,11 @@ Step StoppedProcess::seize_all(Deadline deadline) {
       found = true;
     }
     for (auto& t : threads_) {
-      auto stopped = t.tracee.wait_stop(deadline);
-      if (!stopped) {
-        auto status = proc::read_status(t.tid);
-        return refuse(ReasonCode::kUninterruptible, "thread {} (state {})", t.tid,
-                      status ? status->state : '?');
-      }
+      if (t.tracee.wait_stop(deadline)) continue;
+      const auto status = proc::read_status(t.tid);
+      const char state = status ? status->state : '?';
+      if (state == 'R' && t.tracee.wait_stop(deadline + kRunnableLimit)) continue;
+      return refuse(ReasonCode::kUninterruptible, "thread {} (state {})", t.tid, state);
     }
     std::erase_if(threads_, [](const StoppedThread& t) { return t.tracee.gone(); });
   }
@@ -128,6 +130,7 @@ Verdict<StoppedProcess> StoppedProcess::stop(pid_t pid, const Options& options) 
   StoppedProcess p(pid);
   p.since_ = Clock::now();
   const Deadline deadline = p.since_ + options.limit;
+  let_go_late(deadline);
   OM_STEP(p.seize_all(deadline));
   if (options.settle_signals) OM_STEP(p.settle(deadline));
   OM_STEP(p.read_all());
@@ -193,7 +196,7 @@ void StoppedProcess::detach() {
   for (auto& t : threads_) {
     if (!t.tracee.gone() && !t.tracee.stopped()) {
       t.tracee.interrupt();
-      (void)t.tracee.wait_stop(Clock::now() + std::chrono::seconds(1));
+      (void)t.tracee.wait_stop(Clock::now() + kDetachLimit);
     }
     t.tracee.detach();
   }

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "common/proc/stat.h"
+#include "common/proc/status.h"
 #include "deputy/host.h"
 #include "deputy/mover.h"
 #include "deputy/text.h"
@@ -33,6 +33,13 @@ constexpr auto kHomeRetry = 200 * kj::MILLISECONDS;
 constexpr auto kEndLimit = 5 * kj::SECONDS;
 constexpr auto kKeeperWait = std::chrono::seconds(10);
 constexpr auto kBulkWait = 10 * kj::SECONDS;
+
+// By job control, or by a debugger; not by us.
+bool stands_still(pid_t pid) {
+  const auto status = proc::read_status(pid);
+  if (!status) return false;
+  return status->state == 'T' || (status->state == 't' && status->tracer_pid != ::getpid());
+}
 
 // How long a keeper may be unreachable.
 kj::Duration patience() {
@@ -194,8 +201,7 @@ kj::Promise<void> Mover::reconnect() {
 // A keeper that has come (back): what it may have missed, or was told by somebody who cannot go on with it.
 void Mover::greet_keeper() {
   KJ_IF_MAYBE (keeper, keeper_) {
-    const auto stat = proc::read_stat(pid_);
-    paused_ = stat && (stat->state == 'T' || stat->state == 't');
+    paused_ = stands_still(pid_);
     auto request = keeper->pauseRequest();
     request.setOn(paused_);
     tasks_->add(request.send().ignoreResult());
@@ -250,9 +256,7 @@ kj::Promise<void> Mover::tick() {
 }
 
 void Mover::follow_job_control() {
-  const auto stat = proc::read_stat(pid_);
-  if (!stat) return;
-  const bool stopped = stat->state == 'T' || stat->state == 't';
+  const bool stopped = stands_still(pid_);
   if (stopped == paused_) return;
   KJ_IF_MAYBE (keeper, keeper_) {
     paused_ = stopped;

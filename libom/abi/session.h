@@ -119,6 +119,8 @@ struct HomeState {
       undone;  // H: dispositions and descriptors are being (1) or have been (2) put back by threads
                // whose deputy died during a departure; D zeroes it
   uint32_t trace;  // D: 1: executors write down what they do (trace.h)
+  uint32_t
+      place_lock;  // H: a thread has raised the limit of descriptor numbers for a moment; D zeroes it
 };
 
 enum HomeThreadState : uint32_t {
@@ -202,8 +204,9 @@ struct HomeThread {
   uint32_t late;       // D: the process is home; when the call ends the thread resumes by its frame
   uint64_t call_mask;  // H: signal mask to put back when the ring is no longer choked
   SignalRecord noted[kMaxNoted];  // H
-  SignalRecord core;  // H (catcher): a signal that ends the process with a core, number 0 = none. The process
-                      // comes home for it; D raises it there again
+  SignalRecord
+      core;  // H (catcher): a signal that ends the process with a core, number 0 = none. The process
+             // comes home for it; D raises it there again
 };
 static_assert(sizeof(HomeThread) <= kSlotBlockSize);
 static_assert(offsetof(HomeThread, phase) == 16);
@@ -355,7 +358,6 @@ struct BodyThread {
   uint32_t sent_here;      // B: the waited Call has been sent on the connection that is open
   uint32_t need_resume;    // B: nothing may be sent before home has said what it knows
   uint32_t asked_channel;  // B: the keeper owes this slot a channel
-  uint32_t never;          // always 0: the cancel word of waits that cannot be called off
   uint64_t xsave_bytes;    // B: valid bytes of the slot's xsave area while parked
   uint64_t cpu_ns;         // B: CPU time of this body's thread when it parked
   uint32_t want_home;      // B: 1 while the thread asks to go home

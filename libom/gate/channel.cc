@@ -112,8 +112,11 @@ long ensure_channel(BodyThread* t, bool window) {
   for (;;) {
     while (safe::load_acquire(&t->channel_fd) < 0) {
       if (window && t->kick) return kKicked;
-      if (safe::lock_window(&g_body.keeper_lock, window ? &t->kick : &t->never) == kAborted)
+      if (!window) {
+        safe::lock(&g_body.keeper_lock);  // a kick must not end it
+      } else if (safe::lock_window(&g_body.keeper_lock, &t->kick) == kAborted) {
         return kKicked;
+      }
       long r = 0;
       if (t->channel_fd < 0) {
         if (!t->asked_channel) {

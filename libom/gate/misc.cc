@@ -145,8 +145,8 @@ long gate_kill(GateCall& c) {
   const bool tg = c.nr == kNr_tgkill || c.nr == kNr_rt_tgsigqueueinfo;
   const auto target = static_cast<int32_t>(c.args[tg ? 1 : 0]);
   const auto sig = static_cast<uint32_t>(c.args[tg ? 2 : 1]);
-  if (sig >= 1 && sig <= 64 && (k::kCoreSignals & k::sig_bit(sig)) && !(g_body.caught & k::sig_bit(sig)) &&
-      is_own_thread(target)) {
+  if (sig >= 1 && sig <= 64 && (k::kCoreSignals & k::sig_bit(sig)) &&
+      !(g_body.caught & k::sig_bit(sig)) && is_own_thread(target)) {
     return come_home(c);
   }
   return forward(c);

@@ -23,6 +23,12 @@ inline void futex_wake(volatile uint32_t* word, int count) {
 inline long futex_wait(volatile uint32_t* word, uint32_t value) {
   return sys(kNr_futex, word, kFutexWait, static_cast<long>(value));
 }
+// For words that somebody changes from outside of the process, who cannot wake. `nanoseconds` below a second.
+// Context: any
+inline long futex_wait_for(volatile uint32_t* word, uint32_t value, int64_t nanoseconds) {
+  const int64_t timeout[2] = {0, nanoseconds};  // struct timespec
+  return sys(kNr_futex, word, kFutexWait, static_cast<long>(value), timeout);
+}
 
 // Context: any
 inline void lock(volatile uint32_t* word) {

@@ -317,9 +317,10 @@ void disable_altstack() {
 
 // Context: exec
 void wait_while_held(HomeThread* t) {
+  constexpr int64_t kLook = 5000000;  // ns; the deputy writes the word, it cannot wake
   while (safe::load_acquire(&g_home.hold) != 0) {
     t->phase = kExecHeld;
-    safe::futex_wait(&g_home.hold, 1);
+    safe::futex_wait_for(&g_home.hold, 1, kLook);
   }
   t->phase = kExecBusy;
 }

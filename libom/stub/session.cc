@@ -5,6 +5,7 @@
 // another deputy process that listens there by now.
 #include "libom/abi/kernel.h"
 #include "libom/safe/atomic.h"
+#include "libom/safe/lock.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"
@@ -29,10 +30,16 @@ void pause_a_moment() {
   sys(kNr_nanosleep, &ts, 0);
 }
 
-// Moves a descriptor to a number of ours, above what the program can see.
+// Moves a descriptor to a number of ours, above what the program can see. After a failure `fd` is still open.
 long place_at(int want, long fd) {
   if (fd < 0) return fd;
-  // The number may lie above the soft limit: raise it for the moment, as the deputy did at capture.
+  // The number may lie above the soft limit: raise it for the moment, as the deputy did at capture. One thread at a
+  // time: another would find the raised limit and put that back, or fail in the lowered one. And no signal: its
+  // catcher may come here.
+  const uint64_t all = ~uint64_t{0};
+  uint64_t mask = 0;
+  sys(kNr_rt_sigprocmask, k::kSigSetmask, &all, &mask, 8);
+  safe::lock(&g_home.place_lock);
   constexpr long kNofile = 7;
   uint64_t limit[2], raised[2];
   sys(kNr_prlimit64, 0, kNofile, 0, limit);
@@ -41,7 +48,16 @@ long place_at(int want, long fd) {
   if (raised[0] != limit[0]) sys(kNr_prlimit64, 0, kNofile, raised, 0);
   const long r = sys(kNr_dup3, fd, want, static_cast<long>(k::kOCloexec));
   if (raised[0] != limit[0]) sys(kNr_prlimit64, 0, kNofile, limit, 0);
-  sys(kNr_close, fd);
+  safe::unlock(&g_home.place_lock);
+  sys(kNr_rt_sigprocmask, k::kSigSetmask, &mask, 0, 8);
+  if (r >= 0) sys(kNr_close, fd);
+  return r;
+}
+
+long placed_socket(int want) {
+  const long fd = sys(kNr_socket, kAfUnix, kSockSeqpacket | kSockCloexec, 0);
+  const long r = place_at(want, fd);
+  if (r < 0 && fd >= 0) sys(kNr_close, fd);
   return r;
 }
 
@@ -66,8 +82,7 @@ long renew_session() {
     SockaddrUn to{};
     to.family = static_cast<uint16_t>(kAfUnix);
     safe::copy_bytes(to.path, g_home.deputy_path, sizeof to.path);
-    const long s =
-        place_at(g_home.fd_base, sys(kNr_socket, kAfUnix, kSockSeqpacket | kSockCloexec, 0));
+    const long s = placed_socket(g_home.fd_base);
     r = s < 0 ? s : sys(kNr_connect, s, &to, sizeof to);
     if (r == 0) {
       g_home.session_fd = static_cast<int32_t>(s);
@@ -90,7 +105,7 @@ long ask(HomeThread* t) {
   to.family = static_cast<uint16_t>(kAfUnix);
   safe::copy_bytes(to.path, g_home.deputy_path, sizeof to.path);
   // The connection has the channel's number while it waits: low numbers are the program's.
-  const long s = place(t, sys(kNr_socket, kAfUnix, kSockSeqpacket | kSockCloexec, 0));
+  const long s = placed_socket(g_home.fd_base + 1 + static_cast<int>(t->slot));
   if (s < 0) return s;
   long r = sys(kNr_connect, s, &to, sizeof to);
   if (r == 0) {
@@ -165,6 +180,9 @@ void fetch_channel(HomeThread* t) {
         }
         break;
       }
+      // The only descriptor of a channel that the body counts on.
+      sys(kNr_shutdown, fd, kShutRdwr);
+      sys(kNr_close, fd);
     }
     // The deputy has no new connection yet, or is being replaced.
     pause_a_moment();

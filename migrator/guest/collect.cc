@@ -14,6 +14,7 @@
 #include "common/fault.h"
 #include "common/log.h"
 #include "common/proc/pagemap.h"
+#include "common/proc/stat.h"
 #include "migrator/guest/keeper.h"
 
 namespace om::guest {
@@ -28,6 +29,11 @@ int64_t now_ns(clockid_t clock) {
   timespec ts{};
   ::clock_gettime(clock, &ts);
   return ts.tv_sec * int64_t{1000000000} + ts.tv_nsec;
+}
+
+char state_of(pid_t tid) {
+  const auto stat = proc::read_stat(tid);
+  return stat ? stat->state : '-';
 }
 
 bool is_zero(const std::byte* page) {
@@ -101,25 +107,30 @@ Outcome Keeper::wait_parked(uint32_t generation) {
     auto ready = body_.memory().get<uint32_t>(body_state_ + offsetof(BodyState, slots_ready));
     if (!ready) return fail(ready.error());
     bool all = true;
-    std::vector<pid_t> late;
+    std::vector<BodyThread> late;
     for (uint32_t slot = 0; slot < std::min(*ready, slots_); slot++) {
       auto t = thread(slot);
       if (!t) return fail(t.error());
       if (!t->busy) continue;
       if (t->phase == kBodyParked && t->park_seen == generation) continue;
       all = false;
-      late.push_back(t->body_tid);
+      late.push_back(*t);
     }
     if (all && all_before) return {};
     all_before = all;
     if (all) continue;
     const auto now = std::chrono::steady_clock::now();
     if (now - start > kParkLimit) {
-      return fail("UNINTERRUPTIBLE",
-                  fmt::format("{} threads of the body do not stand still", late.size()));
+      const BodyThread& t = late.front();
+      return fail(
+          "UNINTERRUPTIBLE",
+          fmt::format("{} threads of the body do not stand still; slot {}: phase {}, call {} ({}), "
+                      "thread {} state {}",
+                      late.size(), t.slot, t.phase, t.call_nr, t.call_sent ? "sent" : "not sent",
+                      t.body_tid, state_of(t.body_tid)));
     }
     if (now - kicked >= kKickAgain) {
-      for (pid_t tid : late) body_.signal_thread(tid, kKickSignal);
+      for (const BodyThread& t : late) body_.signal_thread(t.body_tid, kKickSignal);
       kicked = now;
     }
     io_.provider->getTimer().afterDelay(kLook).wait(io_.waitScope);

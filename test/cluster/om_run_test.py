@@ -43,6 +43,8 @@ def state(pid):
 class Run(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)  # a job in the background of a script would ignore them
         cls.dir = pathlib.Path(tempfile.mkdtemp(prefix="om-run-"))
         cls.addClassCleanup(shutil.rmtree, cls.dir)
         cls.library = cls.dir / "libom.so"

@@ -21,14 +21,14 @@ SESSION_TIMEOUT = 2  # seconds that a deputy waits for a keeper that is out of r
 
 
 class NumberedJob:
-    """`numbered` under `om run`: counts and checks the lines while they come."""
+    """`numbered`, or what prints the like, under `om run`: counts and checks the lines while they come."""
 
-    def __init__(self, case, lines=50, pause_us=2000):
+    def __init__(self, case, lines=50, pause_us=2000, program='numbered'):
         self.case = case
         folder = case.folder / f'job-{len(list(case.folder.iterdir()))}'
         folder.mkdir()
         self.folder = folder
-        program = case.product.build / 'test' / 'fault' / 'numbered'
+        program = case.product.build / 'test' / 'fault' / program
         self.runner = case.start(case.product.om, 'run', '--', program, lines, pause_us, preload=False,
                                  cwd=folder)
         self.lines = 0

@@ -128,6 +128,21 @@ class Steps(FaultCase):
     def test_homecoming_dies(self):
         self.try_all(STEPS[FIRST_HOME:], 'kill')
 
+    def test_calls_end_while_a_homecoming_fails(self):
+        job = NumberedJob(self, program='sleepers')
+        job.move('n2')
+        for time_of_it in range(1, 10 * ROUNDS + 1):
+            for step in ('return.hold', 'return.stop'):
+                self.fault.write_text(f'{step}:{time_of_it}\n')
+                try:
+                    move = self.cluster.migrate_once(job.pid, 'home', WAIT_LIMIT)
+                finally:
+                    self.fault.unlink()
+                self.assertIn('on demand', move.message, move)
+                job.wait_progress(3)
+        job.move('home')
+        job.finish()
+
 
 if __name__ == '__main__':
     main()

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Eight threads that sleep a moment, over and over: at any time one of them is just being woken. Line k comes
+// when every thread has been woken since line k - 1. Lines and end are those of `numbered`.
+//
+//   sleepers LINES PAUSE_US
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <thread>
+#include <vector>
+
+int main(int argc, char** argv) {
+  if (argc != 3) return 2;
+  const long lines = atol(argv[1]);
+  const auto pause_us = static_cast<useconds_t>(atol(argv[2]));
+  std::array<std::atomic<long>, 8> woken{};
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  for (auto& count : woken) {
+    threads.emplace_back([&count, &stop] {
+      while (!stop) {
+        usleep(1000);
+        ++count;
+      }
+    });
+  }
+  for (long k = 0; k < lines || access("stop", F_OK) != 0; ++k) {
+    std::array<long, 8> before{};
+    for (size_t i = 0; i < before.size(); ++i) before[i] = woken[i];
+    for (size_t i = 0; i < before.size(); ++i) {
+      while (woken[i] == before[i]) usleep(pause_us);
+    }
+    char line[32];
+    const int length = snprintf(line, sizeof line, "%ld\n", k);
+    if (write(STDOUT_FILENO, line, static_cast<size_t>(length)) != length) return 1;
+  }
+  stop = true;
+  for (auto& thread : threads) thread.join();
+  dprintf(STDOUT_FILENO, "sound\n");
+  return 7;
+}
