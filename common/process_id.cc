@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/proc/process.h"
 #include "common/proc/stat.h"
 
 namespace om {
@@ -16,7 +17,9 @@ Result<ProcessId> ProcessId::of(pid_t pid) {
 
 bool ProcessId::alive() const {
   auto stat = proc::read_stat(pid);
-  return stat && stat->starttime == start_ticks && stat->state != 'Z' && stat->state != 'X';
+  if (!stat || stat->starttime != start_ticks) return false;
+  // A main thread may end before the others.
+  return (stat->state != 'Z' && stat->state != 'X') || proc::memory_tid(pid) != pid;
 }
 
 Result<UniqueFd> ProcessId::open() const {

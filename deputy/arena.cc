@@ -155,7 +155,7 @@ Step Mover::ask_cpu_timers(StoppedProcess& stop, StoppedThread& t, uint64_t stac
 // Descriptor numbers for libom: together, as high as the hard limit allows, none of them the program's.
 Step Mover::choose_descriptors() {
   auto nofile = OM_MUST(proc::read_limit(pid_, RLIMIT_NOFILE));
-  const auto fds = OM_MUST(proc::list_fds(pid_));
+  const auto fds = OM_MUST(proc::list_fds(proc::memory_tid(pid_)));
   const auto first = find_descriptors(fds, nofile.rlim_max, home_.nslots + 1);
   if (!first)
     return refuse(ReasonCode::kFdLimit, "{} numbers in a row are needed", home_.nslots + 1);

@@ -76,7 +76,8 @@ uint64_t original_call(const Target& target, const user_regs_struct& r) {
 }
 
 bool is_stream(pid_t pid, uint64_t fd) {
-  auto link = proc::read_link(fmt::format("/proc/{}/fd/{}", pid, static_cast<int>(fd)));
+  auto link =
+      proc::read_link(fmt::format("/proc/{}/fd/{}", proc::memory_tid(pid), static_cast<int>(fd)));
   return link && (link->starts_with("pipe:") || link->starts_with("socket:") ||
                   link->starts_with("/dev/pts/") || link->starts_with("/dev/tty"));
 }

@@ -173,9 +173,10 @@ Step Mover::depart_steps(const std::string& to, MoveRecord& record) {
 }
 
 Step Mover::prepare_keeper(const std::string& to) {
-  auto maps = OM_MUST(proc::read_smaps(pid_));
-  auto status = OM_MUST(proc::read_status(pid_));
-  auto cmdline = proc::read_cmdline(pid_);
+  const pid_t shown = proc::memory_tid(pid_);
+  auto maps = OM_MUST(proc::read_smaps(shown));
+  auto status = OM_MUST(proc::read_status(shown));
+  auto cmdline = proc::read_cmdline(shown);
   const auto features = local_cpu_features();
   const uint32_t threads = std::max<uint32_t>(status.threads, 1);
 
@@ -194,8 +195,14 @@ Step Mover::prepare_keeper(const std::string& to) {
   auto verdict = around_.need_guest(to, keys_, link_.port(), offer).wait(io_.waitScope);
   if (verdict) return *verdict;
   OM_STEP(fault("depart.ask"));
+  if (!pidfd_.valid()) return refuse(ReasonCode::kInternal, "the process cannot be watched");
+  auto observer = kj::heap<kj::UnixEventPort::FdObserver>(
+      io_.unixEventPort, pidfd_.get(), kj::UnixEventPort::FdObserver::OBSERVE_READ);
+  auto ended = observer->whenBecomesReadable().then([] { return kj::Own<kj::AsyncIoStream>(); });
+  auto arrives = link_.session().exclusiveJoin(ended.attach(kj::mv(observer)));
   session_stream_ =
-      io_.provider->getTimer().timeoutAfter(kKeeperArrives, link_.session()).wait(io_.waitScope);
+      io_.provider->getTimer().timeoutAfter(kKeeperArrives, kj::mv(arrives)).wait(io_.waitScope);
+  if (session_stream_.get() == nullptr) return refuse(ReasonCode::kNoSuchProcess, "it has ended");
   client_ = kj::heap<capnp::TwoPartyClient>(*session_stream_);
   keeper_ = client_->bootstrap().castAs<schema::Keeper>();
 
@@ -337,7 +344,7 @@ Step Mover::connect_home(StoppedProcess& stop) {
   // What may be given back once the body has done something: private memory, but for what blocked calls use.
   const auto pins = pinned_ranges(*target_, plans_);
   std::vector<Range> drops;
-  const auto stat = OM_MUST(proc::read_stat(pid_));
+  const auto stat = OM_MUST(proc::read_stat(proc::memory_tid(pid_)));
   for (const auto& r : regions_) {
     if (r.shared || (r.file && !(r.prot & PROT_WRITE))) continue;
     uint64_t lo = r.lo;

@@ -143,7 +143,7 @@ Step Mover::describe_memory() {
       if (file) file_ranges_.push_back(part);
     }
   }
-  const auto pagemap = OM_MUST(proc::Pagemap::open(pid_));
+  const auto pagemap = OM_MUST(proc::Pagemap::open(proc::memory_tid(pid_)));
   for (const auto& r : regions_) {
     if (r.kind != kKindMemory) continue;
     for (const auto& run : OM_MUST(pagemap.runs(r.lo, r.hi))) {
@@ -206,7 +206,7 @@ void Mover::describe(schema::Image::Builder image) {
     // Signals whose handler is the program's own.
     image.setCaught(status->sig_caught);
   }
-  const auto stat = proc::read_stat(pid_);
+  const auto stat = proc::read_stat(proc::memory_tid(pid_));
   if (stat) image.setBrkStart(stat->start_brk);
   image.setBrkNow(brk_now_);
   const auto data = proc::read_limit(pid_, RLIMIT_DATA);

@@ -321,7 +321,7 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
     return false;
   };
   uint64_t stack_lo = 0, stack_hi = 0;
-  const auto stat = OM_MUST(proc::read_stat(pid_));
+  const auto stat = OM_MUST(proc::read_stat(proc::memory_tid(pid_)));
   for (const auto& r : regions_) {
     if (r.kind == 2) continue;
     if (r.kind == 1) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "common/proc/process.h"
 #include "common/proc/text.h"
 
 namespace om::deputy {
@@ -23,7 +24,7 @@ uint32_t possible_cpus() {
 
 uint32_t fd_size(pid_t pid) {
   constexpr uint32_t kSmallest = 64;
-  auto text = proc::read_proc(pid, "status");
+  auto text = proc::read_proc(proc::memory_tid(pid), "status");
   if (!text) return kSmallest;
   std::string_view rest = *text;
   while (!rest.empty()) {

@@ -9,6 +9,7 @@
 
 #include "common/bulk.h"
 #include "common/proc/pagemap.h"
+#include "common/proc/process.h"
 #include "deputy/mover.h"
 
 namespace om::deputy {
@@ -82,7 +83,7 @@ class Sender {
 
 Verdict<Mover::Shipped> Mover::ship_pages() {
   Sender sender(io_, *bulk_);
-  auto pagemap = OM_MUST(proc::Pagemap::open(pid_));
+  auto pagemap = OM_MUST(proc::Pagemap::open(proc::memory_tid(pid_)));
   for (const auto& r : regions_) {
     if (r.kind == 2) continue;
     if (r.file || r.shared) {

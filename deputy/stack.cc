@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/log.h"
+#include "common/proc/process.h"
 #include "common/proc/text.h"
 #include "deputy/frames.h"
 #include "deputy/mover.h"
@@ -69,7 +70,7 @@ nlohmann::json unwind_all(Unwinder& unwinder, pid_t pid,
   return list;
 }
 
-std::string root_of(pid_t pid) { return fmt::format("/proc/{}/root", pid); }
+std::string root_of(pid_t pid) { return proc::proc_path(proc::memory_tid(pid), "root"); }
 
 }  // namespace
 
@@ -154,10 +155,10 @@ Step Mover::stack_of_body(nlohmann::json& threads) {
 }
 
 Step Mover::stack_at_home(nlohmann::json& threads) {
-  auto maps = OM_MUST(proc::read_maps(pid_));
+  auto maps = OM_MUST(proc::read_maps(proc::memory_tid(pid_)));
   auto stop = OM_STEP(StoppedProcess::stop(pid_, {.settle_signals = false}));
   KJ_DEFER(stop.release());
-  auto memory = OM_MUST(ProcessMemory::open(pid_));
+  auto memory = OM_MUST(ProcessMemory::open(proc::memory_tid(pid_)));
   std::vector<StandingThread> standing;
   for (const StoppedThread& t : stop.threads()) {
     if (t.tracee.gone()) continue;

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "common/proc/process.h"
+
 namespace om::deputy {
 namespace {
 
@@ -74,18 +76,19 @@ bool plausible(const Anchor& a, uint64_t base) {
 }  // namespace
 
 Result<void> Target::reread_maps() {
-  maps = OM_TRY(proc::read_maps(pid));
+  maps = OM_TRY(proc::read_maps(proc::memory_tid(pid)));
   return {};
 }
 
 Verdict<Target> open_target(pid_t pid) {
-  auto maps = proc::read_maps(pid);
+  const pid_t shown = proc::memory_tid(pid);
+  auto maps = proc::read_maps(shown);
   if (!maps) {
     if (maps.error().err == ESRCH || maps.error().err == ENOENT)
       return refuse(ReasonCode::kNoSuchProcess, "{}", pid);
     return internal(maps.error());
   }
-  auto memory = ProcessMemory::open(pid);
+  auto memory = ProcessMemory::open(shown);
   if (!memory) {
     if (memory.error().err == ESRCH || memory.error().err == ENOENT)
       return refuse(ReasonCode::kNoSuchProcess, "{}", pid);

@@ -33,7 +33,7 @@ std::vector<Refusal> preflight(pid_t pid) {
 // A process started by `om run --cpu` keeps to its baseline.
 std::vector<std::string> used_features(pid_t pid, const std::vector<std::string>& features) {
   const std::string prefix = std::string(kCpuBaselineVariable) + "=";
-  for (const std::string& entry : proc::read_environ(pid).value_or({})) {
+  for (const std::string& entry : proc::read_environ(proc::memory_tid(pid)).value_or({})) {
     if (entry.compare(0, prefix.size(), prefix) != 0) continue;
     const CpuBaseline* baseline = find_cpu_baseline(std::string_view(entry).substr(prefix.size()));
     return baseline == nullptr ? features : restrict_features(features, *baseline);

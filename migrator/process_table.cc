@@ -28,7 +28,7 @@ uint64_t boot_time_ms() {
 }
 
 std::string program_name(pid_t pid) {
-  auto link = proc::read_link(proc::proc_path(pid, "exe"));
+  auto link = proc::read_link(proc::proc_path(proc::memory_tid(pid), "exe"));
   if (!link) return "";
   return link->substr(link->rfind('/') + 1);
 }
@@ -58,11 +58,14 @@ bool same_file(const std::string& a, const std::string& b) {
 
 Result<ProcessInfo> read_process(pid_t pid) {
   proc::Stat stat = OM_TRY(proc::read_stat(pid));
-  proc::Status status = OM_TRY(proc::read_status(pid));
+  const pid_t shown = proc::memory_tid(pid);
+  proc::Status status = OM_TRY(proc::read_status(shown));
   ProcessInfo info;
   info.id = ProcessId{pid, stat.starttime};
-  if (stat.state == 'Z' || stat.state == 'X')
-    return Error{ESRCH, "read process " + std::to_string(pid)};
+  if (stat.state == 'Z' || stat.state == 'X') {
+    if (shown == pid) return Error{ESRCH, "read process " + std::to_string(pid)};
+    stat.state = status.state;
+  }
   info.uid = status.uid[0];
   info.gid = status.gid[0];
   info.threads = static_cast<uint32_t>(std::max<int64_t>(stat.num_threads, 0));
@@ -72,7 +75,7 @@ Result<ProcessInfo> read_process(pid_t pid) {
   uint64_t start = ticks_to_ms(stat.starttime);
   info.age_ms = now > start ? now - start : 0;
   info.state = stat.state;
-  auto arguments = proc::read_cmdline(pid);
+  auto arguments = proc::read_cmdline(shown);
   if (arguments) {
     for (const std::string& argument : *arguments) {
       info.command += (info.command.empty() ? "" : " ") + argument;
@@ -98,7 +101,8 @@ bool ProcessTable::names_this_node(const std::vector<std::string>& environment) 
 }
 
 ProcessTable::Membership ProcessTable::membership(pid_t pid) const {
-  auto maps = proc::read_maps(pid);
+  const pid_t shown = proc::memory_tid(pid);
+  auto maps = proc::read_maps(shown);
   if (!maps) {
     bool denied = maps.error().err == EACCES || maps.error().err == EPERM;
     return denied ? Membership::kUnreadable : Membership::kGone;
@@ -107,7 +111,7 @@ ProcessTable::Membership ProcessTable::membership(pid_t pid) const {
     return mapping.basename() == "libom.so";
   });
   if (!loaded || own_program(pid) || is_body(pid)) return Membership::kNotLoaded;
-  auto environment = proc::read_environ(pid);
+  auto environment = proc::read_environ(shown);
   if (!environment) return Membership::kUnreadable;
   return names_this_node(*environment) ? Membership::kMember : Membership::kOtherNode;
 }

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "common/proc/stat.h"
+
 namespace om::proc {
 namespace {
 
@@ -47,6 +49,18 @@ Result<std::vector<pid_t>> list_tasks(pid_t pid) {
   if (!tasks) return gone(tasks.error());
   if (tasks->empty()) return Error{ESRCH, "list " + proc_path(pid, "task")};
   return tasks;
+}
+
+pid_t memory_tid(pid_t pid) {
+  const auto lives = [](pid_t tid) {
+    const auto stat = read_stat(tid);
+    return stat && stat->state != 'Z' && stat->state != 'X';
+  };
+  if (lives(pid)) return pid;
+  for (pid_t tid : list_tasks(pid).value_or({})) {
+    if (lives(tid)) return tid;
+  }
+  return pid;
 }
 
 Result<std::vector<pid_t>> list_children(pid_t pid) {

@@ -25,6 +25,10 @@ Result<std::vector<pid_t>> list_processes();
 // Thread ids, ascending; the main thread's is the pid. ESRCH if the process has gone.
 Result<std::vector<pid_t>> list_tasks(pid_t pid);
 
+// The thread by which /proc shows memory, descriptors and program of the process: the main thread, or another when
+// that one has called pthread_exit. `pid` itself if there is none.
+pid_t memory_tid(pid_t pid);
+
 // Direct children of all threads of `pid`; ENOENT where the kernel has no task/TID/children.
 Result<std::vector<pid_t>> list_children(pid_t pid);
 

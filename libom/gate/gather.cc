@@ -137,6 +137,8 @@ long probe_outs(const SyscallDesc& desc, const uint64_t args[6], uint32_t& bad) 
     if (safe::needs_deref(a)) {
       uint32_t room = 0;
       if (args[a.len_arg] == 0 || om_copy(&room, pointer<void>(args[a.len_arg]), 4) != 0) continue;
+      if (static_cast<int32_t>(room) < 0)
+        return kOnlyHome;  // an int to the kernel: EINVAL, or not looked at
       n = room;
     } else {
       n = safe::cap_bytes(a, args, 0);
