@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include <vector>
+
 namespace om {
 
 constexpr uint32_t kBulkData = 1;  // `bytes` bytes for `address`
@@ -21,5 +23,22 @@ struct BulkHeader {
 static_assert(sizeof(BulkHeader) == 16);
 
 constexpr uint32_t kBulkMaxBytes = 1u << 20;
+
+// The memory that a receiver expects frames for.
+class BulkPlaces {
+ public:
+  struct Place {
+    uint64_t lo, hi;  // page aligned
+  };
+  BulkPlaces() = default;
+  // They do not overlap.
+  explicit BulkPlaces(std::vector<Place> places);
+
+  // Has the header a size and an address as above, and lies all of it in places (it may fill neighbours)?
+  bool holds(const BulkHeader& frame) const;
+
+ private:
+  std::vector<Place> places_;
+};
 
 }  // namespace om

@@ -45,23 +45,6 @@ constexpr auto kNap = std::chrono::microseconds(100);
 constexpr int64_t kErestartsys = -512, kErestartnointr = -513, kErestartnohand = -514,
                   kErestartBlock = -516;
 
-// What the kernel does not take from a tracer, and what has no place in a slot, is found before home decides.
-// Vector state is made the kernel's own form.
-Step check_states(const std::vector<ThreadState>& states,
-                  std::vector<std::vector<std::byte>>& xsaves) {
-  constexpr uint64_t kUserEnd = (uint64_t{1} << 47) - kPageSize;
-  const auto layout = OM_MUST(local_layout());
-  for (size_t i = 0; i < states.size(); i++) {
-    const ThreadState& s = states[i];
-    if ((s.kind != kThreadUser && s.kind != kThreadWaiting) || s.fs_base >= kUserEnd)
-      return refuse(ReasonCode::kInternal, "the state of thread slot {} makes no sense", s.slot);
-    std::vector<std::byte> checked(layout.size);
-    OM_MUST_VOID(convert(layout, xsaves[i], layout, checked));
-    xsaves[i] = std::move(checked);
-  }
-  return Done{};
-}
-
 bool is_restart(int64_t rax) {
   return rax == kErestartsys || rax == kErestartnointr || rax == kErestartnohand ||
          rax == kErestartBlock;
@@ -127,7 +110,8 @@ Step Mover::come_home_steps(MoveRecord& record) {
     auto state = body.getState();
     record.threads = state.getThreads().size();
 
-    step = wait_for_calls(state);
+    auto returning = read_body(state);
+    step = returning ? wait_for_calls(returning->states) : Step(returning.reason());
     if (!step) {
       resume_body();
       return step.reason();
@@ -163,28 +147,11 @@ Step Mover::come_home_steps(MoveRecord& record) {
       resume_body();
       return step.reason();
     }
-    std::vector<ThreadState> states;
-    std::vector<std::vector<std::byte>> xsaves;
-    for (auto t : state.getThreads()) {
-      ThreadState s{};
-      memcpy(&s, t.getState().begin(), sizeof s);  // size checked in wait_for_calls
-      states.push_back(s);
-      auto x = t.getXsave();
-      xsaves.emplace_back(reinterpret_cast<const std::byte*>(x.begin()),
-                          reinterpret_cast<const std::byte*>(x.end()));
-    }
-    step = check_states(states, xsaves);
-    if (!step) {
-      let_go();
-      stop.release();
-      resume_body();
-      return step.reason();
-    }
     // Home's clock must have reached what the body has shown.
     const int64_t ahead = state.getMonoNs() - static_cast<int64_t>(now_ns(CLOCK_MONOTONIC));
     if (ahead > 0 && ahead < 1000000000)
       std::this_thread::sleep_for(std::chrono::nanoseconds(ahead));
-    step = restore_threads(stop, states, xsaves, state.getCpuNs());
+    step = restore_threads(stop, returning->states, returning->xsaves, state.getCpuNs());
     if (!step) {
       let_go();
       stop.release();
@@ -199,20 +166,17 @@ Step Mover::come_home_steps(MoveRecord& record) {
   return Done{};
 }
 
-// Every Call that the body has sent must have reached home; it is then executing, or executed.
-Step Mover::wait_for_calls(schema::BodyImage::Reader body) {
+// What the keeper says of the threads, checked.
+Verdict<ReturningThreads> Mover::read_body(schema::BodyImage::Reader body) {
   OM_STEP(fault("return.calls"));
-  const Deadline deadline = Clock::now() + kCallsArrive;
   home_ = OM_MUST(target_->home());
-  std::vector<bool> seen(home_.nslots, false);
-  for (auto t : body.getThreads()) {
-    if (t.getState().size() != sizeof(ThreadState))
-      return refuse(ReasonCode::kInternal, "the keeper's answer is malformed");
-    ThreadState s{};
-    memcpy(&s, t.getState().begin(), sizeof s);
-    if (s.slot >= home_.slots_ready || seen[s.slot])
-      return refuse(ReasonCode::kInternal, "the keeper's answer is malformed");
-    seen[s.slot] = true;
+  return read_threads(body, OM_MUST(local_layout()), std::min(home_.slots_ready, home_.nslots));
+}
+
+// Every Call that the body has sent must have reached home; it is then executing, or executed.
+Step Mover::wait_for_calls(const std::vector<ThreadState>& states) {
+  const Deadline deadline = Clock::now() + kCallsArrive;
+  for (const ThreadState& s : states) {
     for (;;) {
       const HomeThread h = OM_MUST(target_->thread(arena_, s.slot));
       if (h.state != kSlotUsed)
@@ -370,6 +334,9 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
       ranges[i].setFile(parts[i].file);
     }
     auto answer = request.send();
+    std::vector<BulkPlaces::Place> asked;
+    for (const auto& p : parts) asked.push_back({p.lo, p.hi});
+    const BulkPlaces places(std::move(asked));
     // Frames until the end mark; the answer comes behind it.
     std::vector<std::byte> buffer(kBulkMaxBytes);
     uint64_t frames = 0;
@@ -386,20 +353,15 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
         missing = h.address != frames;
         break;
       }
-      const bool expected = std::any_of(parts.begin(), parts.end(), [&](const Part& p) {
-        return h.address >= p.lo && h.address < p.hi && h.bytes <= p.hi - h.address;
-      });
-      if ((h.kind != kBulkData && h.kind != kBulkZero) || h.bytes == 0 || h.bytes > buffer.size() ||
-          h.bytes % kPageSize != 0 || !expected) {
+      if ((h.kind != kBulkData && h.kind != kBulkZero) || !places.holds(h)) {
         return refuse(ReasonCode::kInternal, "the keeper sent a page that was not asked for");
       }
       frames++;
       if (h.kind == kBulkZero) {
         // Zeros in place of what the file has. Beyond its end there is nothing to write to.
         std::fill_n(buffer.begin(), h.bytes, std::byte{0});
-        for (uint64_t at = 0; at < h.bytes; at += kPageSize) {
-          if (!target_->memory.write(h.address + at, std::span(buffer).first(kPageSize))) break;
-        }
+        for (uint64_t at = 0; at < h.bytes; at += kPageSize)
+          (void)target_->memory.write(h.address + at, std::span(buffer).first(kPageSize));
         continue;
       }
       io_.provider->getTimer()

@@ -23,6 +23,7 @@
 
 #include "common/schema/session.capnp.h"
 #include "common/xstate.h"
+#include "deputy/body_threads.h"
 #include "deputy/classify.h"
 #include "deputy/home_socket.h"
 #include "deputy/link.h"
@@ -140,7 +141,8 @@ class Mover {
 
   // homecoming.cc
   Step come_home_steps(MoveRecord& record);
-  Step wait_for_calls(schema::BodyImage::Reader body);
+  Verdict<ReturningThreads> read_body(schema::BodyImage::Reader body);
+  Step wait_for_calls(const std::vector<ThreadState>& states);
   Step settle_executors(StoppedProcess& stop);
   Step restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body, MoveRecord& record);
   Step restore_threads(StoppedProcess& stop, const std::vector<ThreadState>& states,

@@ -23,8 +23,6 @@
 namespace om::guest {
 namespace {
 
-constexpr uint64_t kTop = uint64_t{1} << 47;
-constexpr uint32_t kKindMemory = 0, kKindStack = 1, kKindReserve = 2;
 constexpr auto kBodyAnswers = 20 * kj::SECONDS;
 constexpr auto kChannelLimit = 10 * kj::SECONDS;
 
@@ -32,23 +30,6 @@ int64_t now_ns(clockid_t clock) {
   timespec ts{};
   ::clock_gettime(clock, &ts);
   return ts.tv_sec * int64_t{1000000000} + ts.tv_nsec;
-}
-
-bool is_page(uint64_t address) { return address % kPageSize == 0; }
-
-Result<XstateLayout> read_layout(schema::Xstate::Reader in) {
-  XstateLayout layout;
-  layout.size = in.getSize();
-  layout.mxcsr_mask = in.getMxcsrMask();
-  layout.xcr0 = in.getXcr0();
-  auto offsets = in.getOffsets();
-  auto sizes = in.getSizes();
-  if (offsets.size() != kXstateComponents || sizes.size() != kXstateComponents) {
-    return plain_error("home's XSAVE layout is incomplete");
-  }
-  for (unsigned i = 0; i < kXstateComponents; i++) layout.comp[i] = {offsets[i], sizes[i]};
-  if (auto valid = validate(layout); !valid) return valid.error();
-  return layout;
 }
 
 XstateTable to_table(const XstateLayout& layout) {
@@ -68,47 +49,10 @@ struct LocalVdso {
 
 }  // namespace
 
-bool Keeper::inside_libom(uint64_t lo, uint64_t hi) const {
-  return (lo < image_hi_ && hi > image_lo_) || (lo < arena_ + arena_bytes(slots_) && hi > arena_);
-}
-
-Outcome Keeper::check_image(schema::Image::Reader image) const {
-  std::vector<Place> sorted;
-  for (auto m : image.getMappings()) {
-    const uint64_t lo = m.getLo(), hi = m.getHi();
-    if (!is_page(lo) || !is_page(hi) || lo >= hi || hi > kTop || lo < kPageSize ||
-        inside_libom(lo, hi) || m.getKind() > kKindReserve) {
-      return fail("INTERNAL", fmt::format("mapping {:#x}-{:#x} makes no sense", lo, hi));
-    }
-    sorted.push_back({lo, hi});
-  }
-  std::sort(sorted.begin(), sorted.end(),
-            [](const Place& a, const Place& b) { return a.lo < b.lo; });
-  for (size_t i = 1; i < sorted.size(); i++) {
-    if (sorted[i].lo < sorted[i - 1].hi) return fail("INTERNAL", "mappings overlap");
-  }
-  for (auto g : image.getGuards()) {
-    const uint64_t lo = g.getLo(), hi = g.getHi();
-    const bool within = std::any_of(sorted.begin(), sorted.end(),
-                                    [&](const Place& p) { return p.lo <= lo && hi <= p.hi; });
-    if (!is_page(lo) || !is_page(hi) || lo >= hi || !within)
-      return fail("INTERNAL", fmt::format("guard pages {:#x}-{:#x} make no sense", lo, hi));
-  }
-  const size_t threads = image.getThreads().size();
-  if (threads == 0 || threads > launched_slots_) {
-    return fail("INTERNAL",
-                fmt::format("{} threads, prepared for {}; try again", threads, launched_slots_));
-  }
-  if (image.getUts().size() != sizeof(BodyState::uts) || image.getIds().size() != 8) {
-    return fail("INTERNAL", "home's description is incomplete");
-  }
-  return {};
-}
-
 Outcome Keeper::build(schema::Image::Reader image) {
   if (fault_at("guest.build")) return fail("INTERNAL", fault_text("guest.build"));
   if (!body_.running()) return fail("INTERNAL", "the body has ended");
-  if (Outcome o = check_image(image); !o.ok()) return o;
+  if (Outcome o = check_image(image, bounds_); !o.ok()) return o;
   auto layout = read_layout(image.getXstate());
   if (!layout) return fail(layout.error());
   home_xstate_ = *layout;
@@ -122,8 +66,8 @@ Outcome Keeper::build(schema::Image::Reader image) {
 
   BodyMessage enter{};
   enter.type = kBodyEnter;
-  enter.a = body_entry_;
-  enter.b = slot_address(arena_, 0);
+  enter.a = bounds_.body_entry;
+  enter.b = slot_address(bounds_.arena, 0);
   enter.c = segments_.size();
   if (auto sent = body_.send(enter, segments_.data(), segments_.size() * sizeof segments_[0]);
       !sent) {
@@ -132,16 +76,15 @@ Outcome Keeper::build(schema::Image::Reader image) {
   if (Outcome o = expect(kBodyRestored, "rebuild the address space"); !o.ok()) return o;
   if (fault_at("guest.restored")) return fail("INTERNAL", fault_text("guest.restored"));
 
-  places_.clear();
+  std::vector<BulkPlaces::Place> places;
   for (auto m : image.getMappings()) {
-    if (m.getKind() != kKindReserve) places_.push_back({m.getLo(), m.getHi()});
+    if (m.getKind() != kKindReserve) places.push_back({m.getLo(), m.getHi()});
     if (m.getKind() == kKindStack) {
       stack_lo_ = m.getLo();
       stack_hi_ = m.getHi();
     }
   }
-  std::sort(places_.begin(), places_.end(),
-            [](const Place& a, const Place& b) { return a.lo < b.lo; });
+  places_ = BulkPlaces(std::move(places));
   filled_pages_ = 0;
   fill_failed_.reset();
   filling_ = fill().eagerlyEvaluate([this](kj::Exception&& e) {
@@ -171,13 +114,13 @@ Outcome Keeper::write_plan(schema::Image::Reader image) {
   LocalVdso vdso;
   std::vector<PlanEntry> before, after;
   for (const auto& m : *maps) {
-    if (m.kind == proc::MapKind::kVsyscall || inside_libom(m.start, m.end)) continue;
+    if (m.kind == proc::MapKind::kVsyscall || bounds_.hit(m.start, m.end)) continue;
     if (m.kind == proc::MapKind::kVvar || m.kind == proc::MapKind::kVdso) {
       if (vdso.lo == 0) vdso.lo = m.start;
       vdso.hi = m.end;
       if (m.kind == proc::MapKind::kVdso) vdso.text = m.start;
       before.push_back(
-          {m.start, m.end, kPlanMoveVdso, 0, arena_ + kControlVdso + (m.start - vdso.lo)});
+          {m.start, m.end, kPlanMoveVdso, 0, bounds_.arena + kControlVdso + (m.start - vdso.lo)});
       continue;
     }
     before.push_back({m.start, m.end, kPlanUnmap, 0, 0});
@@ -195,7 +138,7 @@ Outcome Keeper::write_plan(schema::Image::Reader image) {
   if (before.size() + after.size() > kMaxPlanEntries) return fail("NO_MEMORY", "too many mappings");
   RestorePlan head{kPlanMagic, static_cast<uint32_t>(before.size()),
                    static_cast<uint32_t>(after.size())};
-  uint64_t at = arena_ + kControlPlan;
+  uint64_t at = bounds_.arena + kControlPlan;
   auto put = [&](const void* data, size_t bytes) -> Result<void> {
     auto r = body_.memory().write(at, std::span(static_cast<const std::byte*>(data), bytes));
     at += bytes;
@@ -212,7 +155,7 @@ Outcome Keeper::write_plan(schema::Image::Reader image) {
     if (auto r = body_.memory().read(vdso.text, code); !r) return fail(r.error());
     auto parsed = parse_vdso(code);
     if (!parsed) return fail(parsed.error());
-    const uint64_t moved = arena_ + kControlVdso + (vdso.text - vdso.lo);
+    const uint64_t moved = bounds_.arena + kControlVdso + (vdso.text - vdso.lo);
     const std::pair<VdsoFunction, const char*> wanted[] = {
         {kVdsoClockGettime, "__vdso_clock_gettime"},
         {kVdsoGettimeofday, "__vdso_gettimeofday"},
@@ -224,8 +167,8 @@ Outcome Keeper::write_plan(schema::Image::Reader image) {
         functions[function] = moved + symbol->offset;
     }
   }
-  const uint64_t lo = arena_ + kControlVdso, hi = lo + (vdso.hi - vdso.lo);
-  if (auto r = body_.memory().write(body_state_ + offsetof(BodyState, local_vdso),
+  const uint64_t lo = bounds_.arena + kControlVdso, hi = lo + (vdso.hi - vdso.lo);
+  if (auto r = body_.memory().write(bounds_.body_state + offsetof(BodyState, local_vdso),
                                     std::as_bytes(std::span(functions)));
       !r)
     return fail(r.error());
@@ -238,8 +181,8 @@ Outcome Keeper::write_state(schema::Image::Reader image) {
   auto state = std::make_unique<BodyState>();
   BodyState& s = *state;
   s.epoch = epoch_;
-  s.nslots = slots_;
-  s.arena = arena_;
+  s.nslots = bounds_.slots;
+  s.arena = bounds_.arena;
   s.nthreads = image.getThreads().size();
   s.slots_ready = s.nthreads;
   s.home_pid = image.getPid();
@@ -262,7 +205,7 @@ Outcome Keeper::write_state(schema::Image::Reader image) {
   for (unsigned i = 0; i < files.size() && i < kMaxFileRanges; i++)
     s.file_ranges[i] = {files[i].getLo(), files[i].getHi()};
   memcpy(s.uts, image.getUts().begin(), sizeof s.uts);
-  auto r = body_.memory().put(body_state_, s);
+  auto r = body_.memory().put(bounds_.body_state, s);
   return r ? Outcome{} : fail(r.error());
 }
 
@@ -281,7 +224,7 @@ Outcome Keeper::write_threads(schema::Image::Reader image) {
       return r.error().err == ENOTSUP ? fail("CPU_FEATURE", r.error().what) : fail(r.error());
     }
     BodyThread b{};
-    const uint64_t base = slot_address(arena_, slot);
+    const uint64_t base = slot_address(bounds_.arena, slot);
     b.self = base + kSlotBlock;
     b.gate_sp = base + kSlotStack + kSlotStackSize - 64;
     b.slot = slot;
@@ -325,24 +268,11 @@ Outcome Keeper::open_channels(uint32_t count) {
   return {};
 }
 
-bool Keeper::is_place(const BulkHeader& frame) const {
-  if (frame.bytes == 0 || frame.bytes > kBulkMaxBytes || frame.bytes % kPageSize != 0) return false;
-  auto it = std::upper_bound(places_.begin(), places_.end(), frame.address,
-                             [](uint64_t address, const Place& p) { return address < p.lo; });
-  if (it == places_.begin()) return false;
-  --it;
-  // Neighbouring mappings may be filled by one frame.
-  uint64_t at = frame.address;
-  const uint64_t end = frame.address + frame.bytes;
-  while (at < end && it != places_.end() && it->lo <= at && at < it->hi) at = (it++)->hi;
-  return at >= end;
-}
-
 // Reads frames into the body until the end mark.
 kj::Promise<void> Keeper::fill() {
   return bulk_->read(&frame_, sizeof frame_).then([this]() -> kj::Promise<void> {
     if (frame_.kind == kBulkEnd) return kj::READY_NOW;
-    if (frame_.kind != kBulkData || !is_place(frame_)) {
+    if (frame_.kind != kBulkData || !places_.holds(frame_)) {
       fill_failed_ = fail("INTERNAL", "home sent a page for a place that it did not describe");
       bulk_->abortRead();
       return kj::READY_NOW;
@@ -394,7 +324,7 @@ Outcome Keeper::commit(uint32_t epoch, int64_t home_mono, int64_t home_real) {
 
 void Keeper::write_clock() {
   ClockPage page = clocks_.page(now_ns(CLOCK_MONOTONIC));
-  const uint64_t at = body_state_ + offsetof(BodyState, clock);
+  const uint64_t at = bounds_.body_state + offsetof(BodyState, clock);
   auto sequence = body_.memory().get<uint32_t>(at);
   if (!sequence) return;
   // Odd while the values change, as a reader expects of a sequence lock.

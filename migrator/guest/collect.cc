@@ -54,10 +54,10 @@ Outcome Keeper::stop(uint32_t generation, schema::BodyImage::Builder state) {
     resume();
     return parked;
   }
-  auto body = body_.memory().get<BodyState>(body_state_);
+  auto body = body_.memory().get<BodyState>(bounds_.body_state);
   if (!body) return fail(body.error());
   std::vector<std::pair<uint32_t, BodyThread>> threads;
-  for (uint32_t slot = 0; slot < std::min(body->slots_ready, slots_); slot++) {
+  for (uint32_t slot = 0; slot < std::min(body->slots_ready, bounds_.slots); slot++) {
     auto t = thread(slot);
     if (!t) return fail(t.error());
     if (t->busy) threads.emplace_back(slot, *t);
@@ -104,11 +104,12 @@ Outcome Keeper::wait_parked(uint32_t generation) {
   bool all_before = false;
   for (;;) {
     if (!body_.running()) return fail("INTERNAL", "the body has ended");
-    auto ready = body_.memory().get<uint32_t>(body_state_ + offsetof(BodyState, slots_ready));
+    auto ready =
+        body_.memory().get<uint32_t>(bounds_.body_state + offsetof(BodyState, slots_ready));
     if (!ready) return fail(ready.error());
     bool all = true;
     std::vector<BodyThread> late;
-    for (uint32_t slot = 0; slot < std::min(*ready, slots_); slot++) {
+    for (uint32_t slot = 0; slot < std::min(*ready, bounds_.slots); slot++) {
       auto t = thread(slot);
       if (!t) return fail(t.error());
       if (!t->busy) continue;
@@ -159,7 +160,8 @@ Outcome Keeper::describe_thread(uint32_t slot, const BodyThread& t, schema::Thre
   s.xstate_bytes = home_xstate_.size;
   s.cpu_ns = t.cpu_ns;
   std::vector<std::byte> local(local_xstate_.size), home(home_xstate_.size);
-  if (auto r = body_.memory().read(slot_address(arena_, slot) + kSlotFrame + kFrameXsave, local);
+  if (auto r =
+          body_.memory().read(slot_address(bounds_.arena, slot) + kSlotFrame + kFrameXsave, local);
       !r)
     return fail(r.error());
   if (auto r = convert(local_xstate_, local, home_xstate_, home); !r) return fail(r.error());
@@ -254,7 +256,7 @@ void Keeper::renew_bulk() {
 
 void Keeper::kick(capnp::List<uint32_t>::Reader slots) {
   for (uint32_t slot : slots) {
-    if (slot >= slots_ || !running_) continue;
+    if (slot >= bounds_.slots || !running_) continue;
     auto t = thread(slot);
     if (t && t->busy) body_.signal_thread(t->body_tid, kKickSignal);
   }

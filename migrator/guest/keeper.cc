@@ -27,19 +27,6 @@ std::chrono::seconds patience() {
 
 }  // namespace
 
-Outcome fail(std::string code, std::string message) {
-  return {std::move(code), std::move(message)};
-}
-Outcome fail(const Error& error) {
-  return {error.err == ENOMEM ? "NO_MEMORY" : "INTERNAL", error.text()};
-}
-
-void write_outcome(schema::Outcome::Builder to, const Outcome& from) {
-  to.setOk(from.ok());
-  to.setCode(from.code.c_str());
-  to.setMessage(from.message.c_str());
-}
-
 Keeper::Keeper(kj::AsyncIoContext& io, const Address& home, const uint8_t (&session)[16],
                const uint8_t (&token)[16], std::string launcher)
     : io_(io),
@@ -128,7 +115,7 @@ kj::Promise<void> Keeper::serve_session() {
 
 // The body asked for a channel (again).
 void Keeper::send_channel(uint32_t slot) {
-  if (slot >= slots_ || asked_.contains(slot)) return;
+  if (slot >= bounds_.slots || asked_.contains(slot)) return;
   asked_.insert(slot);
   connect_channel(slot);
 }
@@ -145,7 +132,7 @@ void Keeper::connect_channel(uint32_t slot) {
       return;
     }
     credit_since_ = now;
-    channel_credit_ = 2 * slots_;
+    channel_credit_ = 2 * bounds_.slots;
   }
   channel_credit_--;
   tasks_.add(link_.channel(slot, epoch_)

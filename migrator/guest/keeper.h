@@ -19,22 +19,14 @@
 #include "common/schema/session.capnp.h"
 #include "common/xstate.h"
 #include "migrator/guest/body.h"
+#include "migrator/guest/checks.h"
 #include "migrator/guest/clocks.h"
 #include "migrator/guest/home_link.h"
+#include "migrator/guest/outcome.h"
 
 namespace om::guest {
 
-namespace schema = ::om::wire;
-
 // Why a step did not succeed: a reason code and a message. Empty code: it did.
-struct Outcome {
-  std::string code, message;
-  bool ok() const { return code.empty(); }
-};
-Outcome fail(std::string code, std::string message);
-Outcome fail(const Error& error);
-void write_outcome(schema::Outcome::Builder to, const Outcome& from);
-
 class Keeper {
  public:
   Keeper(kj::AsyncIoContext& io, const Address& home, const uint8_t (&session)[16],
@@ -54,14 +46,12 @@ class Keeper {
   Outcome launch(schema::BodySpec::Reader spec);
   // build.cc
   Outcome build(schema::Image::Reader image);
-  Outcome check_image(schema::Image::Reader image) const;
   Outcome write_plan(schema::Image::Reader image);
   Outcome write_state(schema::Image::Reader image);
   Outcome write_threads(schema::Image::Reader image);
   Outcome filled(uint64_t pages);
   Outcome commit(uint32_t epoch, int64_t home_mono, int64_t home_real);
   kj::Promise<void> fill();
-  bool is_place(const BulkHeader& frame) const;
   Outcome expect(uint32_t type, const char* what);
   Outcome open_channels(uint32_t count);
   // collect.cc
@@ -81,15 +71,16 @@ class Keeper {
   kj::Promise<void> serve_session();
   void shut(const std::string& what);
 
-  uint64_t thread_address(uint32_t slot) const { return slot_address(arena_, slot) + kSlotBlock; }
+  uint64_t thread_address(uint32_t slot) const {
+    return slot_address(bounds_.arena, slot) + kSlotBlock;
+  }
   Result<BodyThread> thread(uint32_t slot) const {
     return body_.memory().get<BodyThread>(thread_address(slot));
   }
   template <class T>
   Result<void> put_state(size_t offset, const T& value) const {
-    return body_.memory().put(body_state_ + offset, value);
+    return body_.memory().put(bounds_.body_state + offset, value);
   }
-  bool inside_libom(uint64_t lo, uint64_t hi) const;
 
   class Errors final : public kj::TaskSet::ErrorHandler {
    public:
@@ -103,18 +94,14 @@ class Keeper {
   kj::Own<kj::AsyncIoStream> session_, bulk_;
 
   // of the body
-  uint64_t image_lo_ = 0, image_hi_ = 0, arena_ = 0, body_state_ = 0, body_entry_ = 0, gate_lo_ = 0,
-           gate_hi_ = 0;
-  uint32_t slots_ = 0, launched_slots_ = 0, epoch_ = 0;
+  Bounds bounds_;
+  uint32_t epoch_ = 0;
   std::vector<LaunchSegment> segments_;
   XstateLayout home_xstate_{}, local_xstate_{};
   Clocks clocks_;
   bool running_ = false, paused_ = false, ending_ = false;
   uint64_t stack_lo_ = 0, stack_hi_ = 0;
-  struct Place {
-    uint64_t lo, hi;
-  };
-  std::vector<Place> places_;  // where pages may go
+  BulkPlaces places_;  // where pages may go
   BulkHeader frame_{};
   kj::Array<kj::byte> frame_data_ = kj::heapArray<kj::byte>(kBulkMaxBytes);
   uint64_t filled_pages_ = 0;

@@ -15,14 +15,8 @@
 namespace om::guest {
 namespace {
 
-// Threads that the process may start between the offer and its stop; a slot costs address space only.
-constexpr uint32_t kMoreThreads = 128;
 constexpr int kAttempts = 12;
-constexpr uint64_t kMaxImage = 64u << 20;
-constexpr uint64_t kTop = uint64_t{1} << 47;
 constexpr auto kLaunchLimit = 10 * kj::SECONDS;
-
-bool is_page(uint64_t address) { return address % kPageSize == 0; }
 
 }  // namespace
 
@@ -33,37 +27,9 @@ Outcome Keeper::prepare(schema::BodySpec::Reader spec) {
                 fmt::format("the program's libom has keeper interface {}, this node serves {}",
                             spec.getKeeperGateAbi(), kKeeperGateAbi));
   }
-  image_lo_ = spec.getImageLo();
-  image_hi_ = spec.getImageHi();
-  gate_lo_ = spec.getGateLo();
-  gate_hi_ = spec.getGateHi();
-  arena_ = spec.getArena();
-  slots_ = spec.getSlots();
-  body_state_ = spec.getBodyState();
-  body_entry_ = spec.getBodyEntry();
-  const bool image_ok = is_page(image_lo_) && is_page(image_hi_) && image_lo_ < image_hi_ &&
-                        image_hi_ < kTop && image_hi_ - image_lo_ <= kMaxImage &&
-                        spec.getImage().size() == image_hi_ - image_lo_;
-  const bool gate_ok = gate_lo_ >= image_lo_ && gate_hi_ <= image_hi_ && gate_lo_ < gate_hi_ &&
-                       gate_lo_ >> 32 == (gate_hi_ - 1) >> 32;
-  const bool slots_ok = slots_ > 0 && slots_ <= kMaxSlots;
-  const bool arena_ok = slots_ok && arena_ % kSlotSize == 0 && arena_ < kTop &&
-                        arena_ + arena_bytes(slots_) < kTop &&
-                        (arena_ >= image_hi_ || arena_ + arena_bytes(slots_) <= image_lo_);
-  const bool state_ok = body_state_ >= image_lo_ && body_state_ + sizeof(BodyState) <= image_hi_ &&
-                        body_entry_ >= image_lo_ && body_entry_ < image_hi_;
-  if (!image_ok || !gate_ok || !arena_ok || !state_ok)
-    return fail("INTERNAL", "home's description of libom makes no sense");
+  if (Outcome o = check_spec(spec, bounds_); !o.ok()) return o;
   segments_.clear();
-  for (auto s : spec.getSegments()) {
-    if (s.getLo() < image_lo_ || s.getHi() > image_hi_ || s.getLo() >= s.getHi() ||
-        segments_.size() == kMaxSegments) {
-      return fail("INTERNAL", "home's description of libom makes no sense");
-    }
-    segments_.push_back({s.getLo(), s.getHi(), s.getProt() & 7, 0});
-  }
-  // Some slots more than there are threads now: one may be made before the stop.
-  launched_slots_ = std::min(slots_, spec.getThreads() + kMoreThreads);
+  for (auto g : spec.getSegments()) segments_.push_back({g.getLo(), g.getHi(), g.getProt() & 7, 0});
   auto layout = local_layout();
   if (fault_at("guest.prepare")) return fail("INTERNAL", fault_text("guest.prepare"));
   if (!layout) return fail(layout.error());
@@ -85,23 +51,21 @@ Outcome Keeper::launch(schema::BodySpec::Reader spec) {
   BodyPlan plan;
   plan.command = spec.getCommand().cStr();
   plan.cpus = spec.getCpus();
-  for (auto l : spec.getLimits()) {
-    if (l.getResource() >= RLIM_NLIMITS) return fail("INTERNAL", "unknown resource limit");
+  for (auto l : spec.getLimits())
     plan.limits.push_back({l.getResource(), l.getSoft(), l.getHard()});
-  }
   if (auto started = body_.start(launcher_, plan); !started) {
     return started.error().err == ERANGE ? fail("CPU_COUNT", started.error().what)
                                          : fail(started.error());
   }
   BodyMessage m{};
   m.type = kBodyLaunch;
-  m.slot = launched_slots_;
-  m.a = image_lo_;
-  m.b = image_hi_;
-  m.c = arena_;
-  m.d = arena_bytes(slots_);
-  m.e = gate_lo_;
-  m.f = gate_hi_;
+  m.slot = bounds_.launched_slots;
+  m.a = bounds_.image_lo;
+  m.b = bounds_.image_hi;
+  m.c = bounds_.arena;
+  m.d = arena_bytes(bounds_.slots);
+  m.e = bounds_.gate_lo;
+  m.f = bounds_.gate_hi;
   if (auto sent = body_.send(m); !sent) return fail(sent.error());
   const BodyMessage mapped =
       io_.provider->getTimer().timeoutAfter(kLaunchLimit, body_.receive()).wait(io_.waitScope);
@@ -115,7 +79,7 @@ Outcome Keeper::launch(schema::BodySpec::Reader spec) {
   if (auto opened = body_.open_memory(); !opened) return fail(opened.error());
   auto image = spec.getImage();
   auto written =
-      body_.memory().write(image_lo_, std::as_bytes(std::span(image.begin(), image.size())));
+      body_.memory().write(bounds_.image_lo, std::as_bytes(std::span(image.begin(), image.size())));
   return written ? Outcome{} : fail(written.error());
 }
 

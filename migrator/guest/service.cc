@@ -120,7 +120,7 @@ kj::Promise<void> KeeperService::ping(PingContext context) {
     results.setRssBytes(status->vm_rss_bytes);
     results.setThreads(status->threads);
     // Its gate makes no more: the filter is what a guest cannot get around, and that does not count them.
-    if (status->threads > keeper_.slots_ + kSpareThreads)
+    if (status->threads > keeper_.bounds_.slots + kSpareThreads)
       keeper_.body_.end("it made more threads than it may have");
   }
   results.setBodyMonoNs(keeper_.clocks_.body_mono(mono));

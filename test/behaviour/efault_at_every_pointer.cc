@@ -90,6 +90,7 @@ uint64_t number(const Row& row, unsigned i, int fd) {
   if (row.desc.sub != 0 && i == row.desc.cmd_arg) return row.command;
   if (is_counting(row.desc, i)) {
     const bool vector = row.desc.args[1].kind == ArgKind::kBuf && safe::is_iov(row.desc.args[1]);
+    if (strcmp(row.name, "getcwd") == 0) return kRoom;  // however long the test's directory is
     return vector ? 2 : strncmp(row.name, "rt_sig", 6) == 0 ? 8 : kCount;
   }
   if (a.type == ArgType::kFd) return static_cast<uint64_t>(fd);

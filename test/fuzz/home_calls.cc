@@ -330,8 +330,8 @@ void make_calls(fuzz::Bytes& in) {
 
 extern "C" {
 
-char om_window_lo[1], om_window_end[1], om_window_abort[1], om_transplant[1],
-    om_transplant_end[1], om_transplant_abort[1], om_restorer[1];
+char om_window_lo[1], om_window_end[1], om_window_abort[1], om_transplant[1], om_transplant_end[1],
+    om_transplant_abort[1], om_restorer[1];
 [[noreturn]] void om_resume_user(const ResumeFrame*) { end_of_input(); }
 [[noreturn]] void om_resume_registers(const ResumeFrame*) { end_of_input(); }
 [[noreturn]] void om_exit_thread(volatile uint32_t*, long) { end_of_input(); }

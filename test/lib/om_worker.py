@@ -25,7 +25,7 @@ class Worker:
             os.close(self.fd)
             self._work(function, writer)
         os.close(writer)
-        self.data = b''
+        self.data = bytearray()
 
     @staticmethod
     def _work(function, writer):

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The threads of a body that comes home, as its keeper describes them. The bytes are a foreign node's: everything
+// that has no place at home is found here, before home decides to be home.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "common/schema/session.capnp.h"
+#include "common/xstate.h"
+#include "deputy/verdict.h"
+#include "libom/abi/session.h"
+
+namespace om::deputy {
+
+struct ReturningThreads {
+  std::vector<ThreadState> states;             // no slot twice, all below `slots`
+  std::vector<std::vector<std::byte>> xsaves;  // of each, in the layout of this node
+};
+
+// INTERNAL. `slots`: how many the process has at home.
+Verdict<ReturningThreads> read_threads(wire::BodyImage::Reader body, const XstateLayout& layout,
+                                       uint32_t slots);
+
+}  // namespace om::deputy

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "migrator/guest/checks.h"
+
+#include <sys/resource.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "libom/abi/session.h"
+
+namespace om::guest {
+namespace {
+
+constexpr uint64_t kMaxImage = 64u << 20;
+constexpr uint64_t kTop = uint64_t{1} << 47;
+// Threads that the process may start between the offer and its stop; a slot costs address space only.
+constexpr uint32_t kMoreThreads = 128;
+
+bool is_page(uint64_t address) { return address % kPageSize == 0; }
+
+}  // namespace
+
+bool Bounds::hit(uint64_t lo, uint64_t hi) const {
+  return (lo < image_hi && hi > image_lo) || (lo < arena + arena_bytes(slots) && hi > arena);
+}
+
+Outcome check_spec(schema::BodySpec::Reader spec, Bounds& bounds) {
+  Bounds b;
+  b.image_lo = spec.getImageLo();
+  b.image_hi = spec.getImageHi();
+  b.gate_lo = spec.getGateLo();
+  b.gate_hi = spec.getGateHi();
+  b.arena = spec.getArena();
+  b.slots = spec.getSlots();
+  b.body_state = spec.getBodyState();
+  b.body_entry = spec.getBodyEntry();
+  const bool image_ok = is_page(b.image_lo) && is_page(b.image_hi) && b.image_lo >= kPageSize &&
+                        b.image_lo < b.image_hi && b.image_hi < kTop &&
+                        b.image_hi - b.image_lo <= kMaxImage &&
+                        spec.getImage().size() == b.image_hi - b.image_lo;
+  const bool gate_ok = b.gate_lo >= b.image_lo && b.gate_hi <= b.image_hi &&
+                       b.gate_lo < b.gate_hi && b.gate_lo >> 32 == (b.gate_hi - 1) >> 32;
+  const bool slots_ok = b.slots > 0 && b.slots <= kMaxSlots;
+  const bool arena_ok = slots_ok && b.arena % kSlotSize == 0 && b.arena >= kSlotSize &&
+                        b.arena < kTop && b.arena + arena_bytes(b.slots) < kTop &&
+                        (b.arena >= b.image_hi || b.arena + arena_bytes(b.slots) <= b.image_lo);
+  const bool state_ok = image_ok && b.body_state >= b.image_lo && b.body_state < b.image_hi &&
+                        b.image_hi - b.body_state >= sizeof(BodyState) &&
+                        b.body_entry >= b.image_lo && b.body_entry < b.image_hi;
+  if (!image_ok || !gate_ok || !arena_ok || !state_ok)
+    return fail("INTERNAL", "home's description of libom makes no sense");
+  for (auto s : spec.getSegments()) {
+    if (s.getLo() < b.image_lo || s.getHi() > b.image_hi || s.getLo() >= s.getHi())
+      return fail("INTERNAL", "home's description of libom makes no sense");
+  }
+  if (spec.getSegments().size() > kMaxSegments)
+    return fail("INTERNAL", "home's description of libom makes no sense");
+  for (auto l : spec.getLimits()) {
+    if (l.getResource() >= RLIM_NLIMITS) return fail("INTERNAL", "unknown resource limit");
+  }
+  b.launched_slots = std::min(b.slots, std::min(spec.getThreads(), kMaxSlots) + kMoreThreads);
+  bounds = b;
+  return {};
+}
+
+Result<XstateLayout> read_layout(schema::Xstate::Reader in) {
+  XstateLayout layout;
+  layout.size = in.getSize();
+  layout.mxcsr_mask = in.getMxcsrMask();
+  layout.xcr0 = in.getXcr0();
+  auto offsets = in.getOffsets();
+  auto sizes = in.getSizes();
+  if (offsets.size() != kXstateComponents || sizes.size() != kXstateComponents) {
+    return plain_error("home's XSAVE layout is incomplete");
+  }
+  for (unsigned i = 0; i < kXstateComponents; i++) layout.comp[i] = {offsets[i], sizes[i]};
+  if (auto valid = validate(layout); !valid) return valid.error();
+  return layout;
+}
+
+Outcome check_image(schema::Image::Reader image, const Bounds& bounds) {
+  struct Place {
+    uint64_t lo, hi;
+  };
+  std::vector<Place> sorted;
+  for (auto m : image.getMappings()) {
+    const uint64_t lo = m.getLo(), hi = m.getHi();
+    if (!is_page(lo) || !is_page(hi) || lo >= hi || hi > kTop || lo < kPageSize ||
+        bounds.hit(lo, hi) || m.getKind() > kKindReserve) {
+      return fail("INTERNAL", fmt::format("mapping {:#x}-{:#x} makes no sense", lo, hi));
+    }
+    sorted.push_back({lo, hi});
+  }
+  std::sort(sorted.begin(), sorted.end(),
+            [](const Place& a, const Place& b) { return a.lo < b.lo; });
+  for (size_t i = 1; i < sorted.size(); i++) {
+    if (sorted[i].lo < sorted[i - 1].hi) return fail("INTERNAL", "mappings overlap");
+  }
+  for (auto g : image.getGuards()) {
+    const uint64_t lo = g.getLo(), hi = g.getHi();
+    const bool within = std::any_of(sorted.begin(), sorted.end(),
+                                    [&](const Place& p) { return p.lo <= lo && hi <= p.hi; });
+    if (!is_page(lo) || !is_page(hi) || lo >= hi || !within)
+      return fail("INTERNAL", fmt::format("guard pages {:#x}-{:#x} make no sense", lo, hi));
+  }
+  const size_t threads = image.getThreads().size();
+  if (threads == 0 || threads > bounds.launched_slots) {
+    return fail("INTERNAL", fmt::format("{} threads, prepared for {}; try again", threads,
+                                        bounds.launched_slots));
+  }
+  if (image.getUts().size() != sizeof(BodyState::uts) || image.getIds().size() != 8) {
+    return fail("INTERNAL", "home's description is incomplete");
+  }
+  return {};
+}
+
+}  // namespace om::guest

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Fuzz target: what home tells a keeper (migrator/guest/checks.h), as Cap'n Proto messages, and the headers of the
+// pages that follow. Whatever is let pass lies in the program's half of the address space, beside libom, and no
+// two mappings overlap.
+//
+//   input   BodySpec message and Image message, both packed, BulkHeaders
+#include <capnp/serialize-packed.h>
+#include <kj/exception.h>
+#include <string.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "common/bulk.h"
+#include "libom/abi/session.h"
+#include "migrator/guest/checks.h"
+#include "test/fuzz/fuzz.h"
+
+using namespace om::guest;
+using om::fuzz::require;
+
+namespace {
+
+constexpr uint64_t kUserEnd = uint64_t{1} << 47;
+
+capnp::ReaderOptions limits() {
+  capnp::ReaderOptions options;
+  options.traversalLimitInWords = 1 << 20;
+  return options;
+}
+
+void check_frames(const om::BulkPlaces& places, schema::Image::Reader image, const Bounds& bounds,
+                  const kj::byte* data, size_t size) {
+  for (; size >= sizeof(om::BulkHeader);
+       data += sizeof(om::BulkHeader), size -= sizeof(om::BulkHeader)) {
+    om::BulkHeader frame;
+    memcpy(&frame, data, sizeof frame);
+    if (!places.holds(frame)) continue;
+    const uint64_t end = frame.address + frame.bytes;
+    require(end > frame.address && end <= kUserEnd && !bounds.hit(frame.address, end));
+    for (uint64_t page = frame.address; page < end; page += om::kPageSize) {
+      bool inside = false;
+      for (auto m : image.getMappings())
+        inside = inside || (m.getKind() != kKindReserve && m.getLo() <= page && page < m.getHi());
+      require(inside);
+    }
+  }
+}
+
+void check(kj::ArrayInputStream& input) {
+  capnp::PackedMessageReader first(input, limits());
+  Bounds bounds;
+  if (!check_spec(first.getRoot<schema::BodySpec>(), bounds).ok()) return;
+  require(bounds.image_lo < bounds.image_hi && bounds.image_hi <= kUserEnd);
+  require(bounds.body_state >= bounds.image_lo &&
+          bounds.image_hi - bounds.body_state >= sizeof(om::BodyState));
+  require(bounds.slots >= 1 && bounds.slots <= om::kMaxSlots && bounds.launched_slots >= 1);
+  require(bounds.arena + om::arena_bytes(bounds.slots) <= kUserEnd);
+
+  capnp::PackedMessageReader second(input, limits());
+  auto image = second.getRoot<schema::Image>();
+  static_cast<void>(read_layout(image.getXstate()));
+  if (!check_image(image, bounds).ok()) return;
+  std::vector<om::BulkPlaces::Place> all, places;
+  for (auto m : image.getMappings()) {
+    require(m.getLo() < m.getHi() && m.getHi() <= kUserEnd && !bounds.hit(m.getLo(), m.getHi()));
+    for (const auto& other : all) require(m.getLo() >= other.hi || m.getHi() <= other.lo);
+    all.push_back({m.getLo(), m.getHi()});
+    if (m.getKind() != kKindReserve) places.push_back(all.back());
+  }
+  require(image.getThreads().size() >= 1 && image.getThreads().size() <= bounds.launched_slots);
+  const auto rest = input.tryGetReadBuffer();
+  check_frames(om::BulkPlaces(std::move(places)), image, bounds, rest.begin(), rest.size());
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  // A message that is none ends the session with an exception.
+  static_cast<void>(kj::runCatchingExceptions([&] {
+    kj::ArrayInputStream input(kj::arrayPtr(data, size));
+    check(input);
+  }));
+  return 0;
+}
