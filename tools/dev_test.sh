@@ -137,7 +137,7 @@ verb_fuzz() {
     shift
   done
   [[ $seconds =~ ^[1-9][0-9]*$ ]] || usage "--seconds: not a number: $seconds"
-  for name in "$OM_ROOT"/test/fuzz/*.cc; do names+=("$(basename "$name" .cc)"); done
+  for name in "$OM_ROOT"/test/fuzz/corpus/*/; do names+=("$(basename "$name")"); done
   if [[ -n $target ]]; then
     [[ -f $OM_ROOT/test/fuzz/$target.cc ]] || usage "no fuzz target $target; one of: ${names[*]}"
     names=("$target")
