@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/proc/pagemap.h"
 #include "common/proc/process.h"
+#include "common/proc/smaps.h"
 #include "common/proc/stat.h"
 #include "common/proc/status.h"
 #include "common/vdso.h"
@@ -61,6 +62,17 @@ std::vector<Range> without(const std::vector<Range>& ranges, uint64_t lo, uint64
   return left;
 }
 
+// Mappings that are locked into memory. What tells is slow to read, and most processes have none.
+Result<std::vector<Range>> locked_memory(pid_t pid) {
+  const pid_t shown = proc::memory_tid(pid);
+  std::vector<Range> locked;
+  if (OM_TRY(proc::read_status(shown)).vm_locked_bytes == 0) return locked;
+  for (const auto& entry : OM_TRY(proc::read_smaps(shown))) {
+    if (entry.flags.has("lo")) locked.push_back({entry.map.start, entry.map.end});
+  }
+  return locked;
+}
+
 }  // namespace
 
 // Where the pages of a file mapping end: at its end, or at the file's.
@@ -95,6 +107,7 @@ Step Mover::describe_memory() {
   const uint64_t private_hi = has_window ? arena_ - kPrivateDistance : 0;
   const auto stack_limit = OM_MUST(proc::read_limit(pid_, RLIMIT_STACK));
   const uint64_t most = std::min<uint64_t>(stack_limit.rlim_cur, kMaxStack);
+  const auto locked = OM_MUST(locked_memory(pid_));
   for (const auto& m : target_->maps) {
     const uint64_t previous = below;
     below = m.end;
@@ -141,6 +154,10 @@ Step Mover::describe_memory() {
       if (end < part.hi)
         regions_.push_back({end, part.hi, PROT_NONE, kKindMemory, false, m.shared});
       if (file) file_ranges_.push_back(part);
+      if (m.shared && !file) file_ranges_.push_back({part.lo | kRangeShared, part.hi});
+      if (std::any_of(locked.begin(), locked.end(),
+                      [&](const Range& l) { return l.lo <= part.lo && part.hi <= l.hi; }))
+        file_ranges_.push_back({part.lo | kRangeLocked, part.hi});
     }
   }
   const auto pagemap = OM_MUST(proc::Pagemap::open(proc::memory_tid(pid_)));

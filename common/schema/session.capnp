@@ -134,7 +134,7 @@ struct Image {
   uts @10 :Data;            # struct utsname
   vdsoLo @11 :UInt64;       # home's vDSO and vvar: [vdsoLo, vdsoHi)
   vdsoHi @12 :UInt64;
-  fileRanges @13 :List(Range);  # private mappings of files
+  fileRanges @13 :List(Range);  # mappings of files; shared, locked memory (kRangeMarks of libom/abi/session.h)
   caught @14 :UInt64;       # signals with a handler
   reserved15 @15 :UInt64;   # not used any more
   homeMonoNs @16 :Int64;

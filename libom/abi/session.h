@@ -396,6 +396,11 @@ struct ClockPage {
 constexpr uint32_t kMaxTouched = 512;
 constexpr uint32_t kMaxFileRanges = 2048;
 
+// Why a range is in BodyState.file_ranges, in the low bits of its `lo`; none of them: a file is behind it.
+constexpr uint64_t kRangeShared = 1;  // shared memory: home's kernel keeps what no mapping shows
+constexpr uint64_t kRangeLocked = 2;  // locked into memory
+constexpr uint64_t kRangeMarks = 3;
+
 struct BodyState {
   uint32_t stop;                     // K: generation to park for, 0 = run
   uint32_t epoch;                    // K
@@ -422,8 +427,8 @@ struct BodyState {
   uint64_t stack_low, stack_high;  // K: the [stack] mapping as pre-grown in the body
   uint64_t touched_count;  // B: file mappings from home that became writable; > kMaxTouched = all
   Range touched[kMaxTouched];
-  uint64_t file_range_count;  // K at start, B: private mappings with a file behind them at home;
-                              // > kMaxFileRanges = assume all
+  uint64_t file_range_count;  // K at start, B: mappings with a file behind them at home, shared and
+                              // locked memory; > kMaxFileRanges = assume all
   Range file_ranges[kMaxFileRanges];
   uint64_t calls, traps, unknown_calls;  // B
   uint32_t fd_size;      // K at start, B: size of the program's own descriptor table (FDSize)

@@ -50,7 +50,9 @@ long add_iov(Ins& ins, Scratch& scratch, uint32_t arg, const uint64_t args[6], c
       bad |= 1u << arg;
       return 0;
     }
-    if (static_cast<int64_t>(v.len) < 0) return kOnlyHome;
+    // The kernel judges all addresses before it transfers anything, those of nothing included.
+    constexpr uint64_t kUserEnd = 0x7fff'ffff'f000;
+    if (static_cast<int64_t>(v.len) < 0 || v.base > kUserEnd) return kOnlyHome;
     if (v.len > kMaxTransfer - total) {
       if (!cut) return kTooLong;
       v.len = kMaxTransfer - total;

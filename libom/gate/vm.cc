@@ -4,8 +4,9 @@
 // home too, because both maps are kept equal); home repeats them in ticket order without being waited for.
 // Only a file mapping needs home at once: the file is there.
 //
-// File mappings are private copies in a body. What depends on the file behind them (DONTNEED reading it
-// again, growing into more of it) goes home first; the list of such ranges is kept in file_ranges.
+// File mappings are private copies in a body, and so is shared memory. What depends on the file or object behind
+// them (DONTNEED reading it again, growing into more of it, parts that go and may come back), or on pages being
+// locked, goes home first; the list of such ranges is kept in file_ranges.
 #include "libom/abi/kernel.h"
 #include "libom/gate/channel.h"
 #include "libom/gate/functions.h"
@@ -37,6 +38,10 @@ class MmLock {
   MmLock(const MmLock&) = delete;
   MmLock& operator=(const MmLock&) = delete;
   bool held() const { return held_; }
+  void release() {
+    if (held_) safe::unlock(&g_body.mm_lock);
+    held_ = false;
+  }
 
  private:
   bool held_;
@@ -46,11 +51,30 @@ bool overlaps(uint64_t a_lo, uint64_t a_hi, uint64_t b_lo, uint64_t b_hi) {
   return a_lo < b_hi && b_lo < a_hi;
 }
 
-// Does [lo, hi) touch a range whose contents come from a file.
-bool is_file_range(uint64_t lo, uint64_t hi) {
+uint64_t start_of(const Range& r) { return r.lo & ~kRangeMarks; }
+
+// Does [lo, hi) touch a range that is on the list for the reason `mark`.
+bool is_marked(uint64_t lo, uint64_t hi, uint64_t mark) {
   if (g_body.file_range_count > kMaxFileRanges) return true;
   for (uint64_t i = 0; i < g_body.file_range_count; i++) {
-    if (overlaps(lo, hi, g_body.file_ranges[i].lo, g_body.file_ranges[i].hi)) return true;
+    const Range& r = g_body.file_ranges[i];
+    if ((r.lo & kRangeMarks) == mark && overlaps(lo, hi, start_of(r), r.hi)) return true;
+  }
+  return false;
+}
+
+bool is_file_range(uint64_t lo, uint64_t hi) { return is_marked(lo, hi, 0); }
+bool is_shared(uint64_t lo, uint64_t hi) { return is_marked(lo, hi, kRangeShared); }
+bool is_locked(uint64_t lo, uint64_t hi) { return is_marked(lo, hi, kRangeLocked); }
+
+// Would shared memory without [lo, hi) still be there. mremap can then show the part again.
+bool cuts_shared(uint64_t lo, uint64_t hi) {
+  if (g_body.file_range_count > kMaxFileRanges) return true;
+  for (uint64_t i = 0; i < g_body.file_range_count; i++) {
+    const Range& r = g_body.file_ranges[i];
+    if ((r.lo & kRangeMarks) == kRangeShared && overlaps(lo, hi, start_of(r), r.hi) &&
+        (lo > start_of(r) || hi < r.hi))
+      return true;
   }
   return false;
 }
@@ -61,17 +85,18 @@ void add_file_range(uint64_t lo, uint64_t hi) {
   n = n < kMaxFileRanges ? n + 1 : kMaxFileRanges + 1;
 }
 
-// [lo, hi) is no longer file memory: unmapped or mapped over.
+// [lo, hi) is no longer memory of that kind: unmapped or mapped over.
 void forget_file_range(uint64_t lo, uint64_t hi) {
   if (g_body.file_range_count > kMaxFileRanges) return;
   for (uint64_t i = 0; i < g_body.file_range_count;) {
     Range& r = g_body.file_ranges[i];
-    if (!overlaps(lo, hi, r.lo, r.hi)) {
+    const uint64_t marks = r.lo & kRangeMarks;
+    if (!overlaps(lo, hi, start_of(r), r.hi)) {
       i++;
-    } else if (lo <= r.lo && hi >= r.hi) {
+    } else if (lo <= start_of(r) && hi >= r.hi) {
       r = g_body.file_ranges[--g_body.file_range_count];
-    } else if (lo <= r.lo) {
-      r.lo = hi;
+    } else if (lo <= start_of(r)) {
+      r.lo = hi | marks;
       i++;
     } else if (hi >= r.hi) {
       r.hi = lo;
@@ -79,7 +104,7 @@ void forget_file_range(uint64_t lo, uint64_t hi) {
     } else {
       const uint64_t tail = r.hi;
       r.hi = lo;
-      add_file_range(hi, tail);
+      add_file_range(hi | marks, tail);
       i++;
     }
   }
@@ -169,7 +194,7 @@ long gate_mmap(GateCall& c) {
   const auto prot = static_cast<uint32_t>(c.args[2]);
   const auto flags = static_cast<uint32_t>(c.args[3]);
   const uint32_t type = flags & k::kMapTypeMask;
-  constexpr uint32_t kOnlyAtHome = k::kMapHugetlb | k::kMapSync | k::kMapGrowsdown;
+  constexpr uint32_t kOnlyAtHome = k::kMapHugetlb | k::kMapSync | k::kMapGrowsdown | k::kMapLocked;
   if (type != k::kMapPrivate || (flags & kOnlyAtHome) != 0) return come_home(c);
   if (c.args[1] == 0) return -k::kEINVAL;
   if (c.args[1] > (uint64_t{1} << 47)) return -k::kENOMEM;
@@ -179,8 +204,12 @@ long gate_mmap(GateCall& c) {
   if (t->kick) return kPark;
   MmLock lock(t);
   if (!lock.held()) return kPark;
+  if ((flags & k::kMapFixed) && cuts_shared(addr, addr + len)) {
+    lock.release();
+    return come_home(c);
+  }
   if (!(flags & k::kMapAnonymous)) return map_file(c, len, prot, flags);
-  const long at = sys(kNr_mmap, addr, c.args[1], prot, flags & ~k::kMapLocked, -1, 0);
+  const long at = sys(kNr_mmap, addr, c.args[1], prot, flags, -1, 0);
   if (is_error(at)) return at;
   const bool replaces = (flags & k::kMapFixed) && !(flags & k::kMapFixedNoreplace);
   if (replaces) forget_file_range(addr, addr + len);
@@ -200,6 +229,10 @@ long gate_munmap(GateCall& c) {
   if (t->kick) return kPark;
   MmLock lock(t);
   if (!lock.held()) return kPark;
+  if (cuts_shared(c.args[0], c.args[0] + page_up(c.args[1]))) {
+    lock.release();
+    return come_home(c);
+  }
   const long r = sys(kNr_munmap, c.args[0], c.args[1]);
   if (r != 0) return r;
   forget_file_range(c.args[0], c.args[0] + page_up(c.args[1]));
@@ -216,9 +249,14 @@ long gate_mprotect(GateCall& c) {
   if (t->kick) return kPark;
   MmLock lock(t);
   if (!lock.held()) return kPark;
+  const uint64_t end = c.args[0] + page_up(c.args[1]);
+  // Contents of shared memory cannot be written at home once it is read-only there.
+  if (is_shared(c.args[0], end)) {
+    lock.release();
+    return come_home(c);
+  }
   const long r = sys(kNr_mprotect, c.args[0], c.args[1], c.args[2]);
   if (r != 0) return r;
-  const uint64_t end = c.args[0] + page_up(c.args[1]);
   if ((c.args[2] & k::kProtWrite) && is_file_range(c.args[0], end)) note_touched(c.args[0], end);
   post(t, kNr_mprotect, c.args[0], c.args[1], c.args[2]);
   return 0;
@@ -232,10 +270,16 @@ long gate_mremap(GateCall& c) {
   if (is_reserved(old, old_len)) return -k::kEFAULT;
   if ((flags & k::kMremapFixed) && is_reserved(c.args[4], new_len)) return -k::kEINVAL;
   // Duplicating a shared mapping (old length 0) and growing into more of a file need home's mapping.
-  if (old_len == 0 || (new_len > old_len && is_file_range(old, old + old_len))) return come_home(c);
+  if (old_len == 0) return come_home(c);
   if (t->kick) return kPark;
   MmLock lock(t);
   if (!lock.held()) return kPark;
+  const uint64_t old_end = old + old_len;
+  if ((new_len > old_len && is_file_range(old, old_end)) || is_shared(old, old_end) ||
+      is_locked(old, old_end)) {
+    lock.release();
+    return come_home(c);
+  }
   const bool file = is_file_range(old, old + old_len);
   const long at = sys(kNr_mremap, old, c.args[1], c.args[2], flags, c.args[4]);
   if (is_error(at)) return at;
@@ -285,7 +329,9 @@ long gate_brk(GateCall& c) {
 long gate_madvise(GateCall& c) {
   BodyThread* t = c.thread;
   const auto advice = static_cast<uint32_t>(c.args[2]);
-  if (is_reserved(c.args[0], c.args[1])) return -k::kENOMEM;
+  const uint64_t at = c.args[0], end = at + page_up(c.args[1]);
+  if (end < at || page_up(c.args[1]) < c.args[1]) return -k::kEINVAL;
+  if (is_reserved(at, c.args[1])) return -k::kENOMEM;
   if (t->kick) return kPark;
   MmLock lock(t);
   if (!lock.held()) return kPark;
@@ -293,12 +339,11 @@ long gate_madvise(GateCall& c) {
     case k::kMadvDontneed:
     case k::kMadvFree:
     case k::kMadvDontneedLocked:
-      // A private file mapping would read the file again: home has it.
-      if (is_file_range(c.args[0], c.args[0] + page_up(c.args[1]))) {
-        safe::unlock(&g_body.mm_lock);
-        const long r = come_home(c);
-        safe::lock(&g_body.mm_lock);
-        return r;
+      // A private file mapping would read the file again: home has it. Shared memory keeps its contents, locked
+      // memory refuses.
+      if (is_file_range(at, end) || is_shared(at, end) || is_locked(at, end)) {
+        lock.release();
+        return come_home(c);
       }
       return sys(kNr_madvise, c.args[0], c.args[1], c.args[2]);
     case 0:   // NORMAL
@@ -326,17 +371,20 @@ long gate_madvise(GateCall& c) {
       if (r == 0) post(t, kNr_madvise, c.args[0], c.args[1], c.args[2]);
       return r;
     }
-    default: {
-      safe::unlock(&g_body.mm_lock);
-      const long r = come_home(c);
-      safe::lock(&g_body.mm_lock);
-      return r;
-    }
+    default:
+      lock.release();
+      return come_home(c);
   }
 }
 
 // Context: gate
-long gate_msync(GateCall& c) { return sys(kNr_msync, c.args[0], c.args[1], c.args[2]); }
+long gate_msync(GateCall& c) {
+  constexpr uint64_t kInvalidate = 2;
+  // EBUSY for locked memory, which is locked at home.
+  if ((c.args[2] & kInvalidate) && is_locked(c.args[0], c.args[0] + page_up(c.args[1])))
+    return come_home(c);
+  return sys(kNr_msync, c.args[0], c.args[1], c.args[2]);
+}
 
 // Context: gate
 long gate_mincore(GateCall& c) { return sys(kNr_mincore, c.args[0], c.args[1], c.args[2]); }
