@@ -243,6 +243,8 @@ long gate_munmap(GateCall& c) {
 // Context: gate
 long gate_mprotect(GateCall& c) {
   BodyThread* t = c.thread;
+  // What home's kernel says of its vDSO and the data beside it only home knows.
+  if (c.args[0] >= g_body.home_vdso_lo && c.args[0] < g_body.home_vdso_hi) return come_home(c);
   if (is_reserved(c.args[0], c.args[1])) return -k::kENOMEM;
   constexpr uint64_t kGrowsDown = 0x01000000, kGrowsUp = 0x02000000;
   if (c.args[2] & (kGrowsDown | kGrowsUp)) return come_home(c);
