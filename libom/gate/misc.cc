@@ -139,6 +139,19 @@ long gate_kcmp(GateCall& c) {
   return c.args[2] == kEpollTarget ? come_home(c) : forward(c);
 }
 
+// The body has the memory limits that the process had when it left: with others it leaves again.
+// Context: gate
+long gate_rlimit(GateCall& c) {
+  constexpr uint64_t kMemoryLimits = 1 << 2 | 1 << 3 | 1 << 8 | 1 << 9;  // DATA, STACK, MEMLOCK, AS
+  const bool p = c.nr == kNr_prlimit64;
+  const auto pid = static_cast<int32_t>(p ? c.args[0] : 0);
+  const auto resource = static_cast<uint32_t>(c.args[p ? 1 : 0]);
+  const bool sets = c.args[p ? 2 : 1] != 0 && c.nr != kNr_getrlimit;
+  if (sets && resource < 64 && (kMemoryLimits >> resource & 1) && (pid == 0 || is_own_thread(pid)))
+    return come_home(c);
+  return forward(c);
+}
+
 // A signal that would dump core is raised at home, where the memory is then complete.
 // Context: gate
 long gate_kill(GateCall& c) {

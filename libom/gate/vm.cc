@@ -130,6 +130,21 @@ void post(BodyThread* t, uint32_t nr, uint64_t a, uint64_t b, uint64_t c = 0, ui
   post_home(t, nr, args);
 }
 
+// This node's limits and memory are not the program's: what is too much here, home decides. With the lock held,
+// and before anything has been changed.
+long leave_it_to_home(GateCall& c, MmLock& lock) {
+  lock.release();
+  return come_home(c);
+}
+
+bool is_free(uint64_t lo, uint64_t len) {
+  constexpr uint32_t kPlace =
+      k::kMapPrivate | k::kMapAnonymous | k::kMapNoreserve | k::kMapFixedNoreplace;
+  const long r = sys(kNr_mmap, lo, len, k::kProtNone, kPlace, -1, 0);
+  if (!is_error(r)) sys(kNr_munmap, r, len);
+  return r != -k::kEEXIST;
+}
+
 // Contents of a fresh file mapping at [at, at + len), which home has made. Pages beyond the end of the file
 // stay inaccessible here: touching one comes home, where it is SIGBUS as always.
 long fetch_file(GateCall& c, uint64_t at, uint64_t len, uint32_t prot) {
@@ -151,7 +166,7 @@ long fetch_file(GateCall& c, uint64_t at, uint64_t len, uint32_t prot) {
   return 0;
 }
 
-long map_file(GateCall& c, uint64_t len, uint32_t prot, uint32_t flags) {
+long map_file(GateCall& c, MmLock& lock, uint64_t len, uint32_t prot, uint32_t flags) {
   BodyThread* t = c.thread;
   // Take the place here, let home map the file there, fill it.
   const uint32_t place = (flags & (k::kMapFixed | k::kMapFixedNoreplace | k::kMap32bit)) |
@@ -166,6 +181,7 @@ long map_file(GateCall& c, uint64_t len, uint32_t prot, uint32_t flags) {
     if (is_error(at)) panic("mmap", static_cast<uint64_t>(-at));
   } else {
     const long at = sys(kNr_mmap, c.args[0], len, k::kProtRead | k::kProtWrite, place, -1, 0);
+    if (at == -k::kENOMEM) return leave_it_to_home(c, lock);
     if (is_error(at)) return at;
     c.args[0] = static_cast<uint64_t>(at);
     const uint64_t args[6] = {c.args[0], c.args[1],
@@ -208,8 +224,9 @@ long gate_mmap(GateCall& c) {
     lock.release();
     return come_home(c);
   }
-  if (!(flags & k::kMapAnonymous)) return map_file(c, len, prot, flags);
+  if (!(flags & k::kMapAnonymous)) return map_file(c, lock, len, prot, flags);
   const long at = sys(kNr_mmap, addr, c.args[1], prot, flags, -1, 0);
+  if (at == -k::kENOMEM) return leave_it_to_home(c, lock);
   if (is_error(at)) return at;
   const bool replaces = (flags & k::kMapFixed) && !(flags & k::kMapFixedNoreplace);
   if (replaces) forget_file_range(addr, addr + len);
@@ -258,6 +275,7 @@ long gate_mprotect(GateCall& c) {
     return come_home(c);
   }
   const long r = sys(kNr_mprotect, c.args[0], c.args[1], c.args[2]);
+  if (r == -k::kENOMEM) return leave_it_to_home(c, lock);
   if (r != 0) return r;
   if ((c.args[2] & k::kProtWrite) && is_file_range(c.args[0], end)) note_touched(c.args[0], end);
   post(t, kNr_mprotect, c.args[0], c.args[1], c.args[2]);
@@ -284,6 +302,10 @@ long gate_mremap(GateCall& c) {
   }
   const bool file = is_file_range(old, old + old_len);
   const long at = sys(kNr_mremap, old, c.args[1], c.args[2], flags, c.args[4]);
+  // Without the right to move it, a neighbour is the usual reason, here as at home.
+  if (at == -k::kENOMEM && ((flags & k::kMremapMaymove) ||
+                            (new_len > old_len && is_free(old + old_len, new_len - old_len))))
+    return leave_it_to_home(c, lock);
   if (is_error(at)) return at;
   const auto where = static_cast<uint64_t>(at);
   if (where != old && !(flags & k::kMremapDontunmap)) forget_file_range(old, old + old_len);
@@ -315,6 +337,7 @@ long gate_brk(GateCall& c) {
     const long at =
         sys(kNr_mmap, from, to - from, k::kProtRead | k::kProtWrite,
             k::kMapPrivate | k::kMapAnonymous | k::kMapFixedNoreplace | k::kMapNoreserve, -1, 0);
+    if (at == -k::kENOMEM) return leave_it_to_home(c, lock);
     if (at != static_cast<long>(from)) {
       if (!is_error(at)) sys(kNr_munmap, at, to - from);
       return static_cast<long>(g_body.brk_now);
