@@ -348,7 +348,7 @@ void add_read_error(const Error& error, Findings& found) {
   if (error.err == ESRCH || error.err == ENOENT) {
     found.add(kNoSuchProcess, "it has ended");
   } else if (error.err != EACCES && error.err != EPERM) {
-    found.add(kInternal, error.text());
+    found.add(reason_of_errno(error.err), error.text());
   } else if (!found.has(kSetuid)) {
     found.add(kNotDumpable);
   }
@@ -357,7 +357,7 @@ void add_read_error(const Error& error, Findings& found) {
 void inspect(pid_t pid, Findings& found, std::vector<Mapping>& lone_shared) {
   Result<Status> leader = proc::read_status(pid);
   if (!leader && leader.error().err != ESRCH && leader.error().err != ENOENT) {
-    return found.add(kInternal, leader.error().text());
+    return found.add(reason_of_errno(leader.error().err), leader.error().text());
   }
   if (!leader) return found.add(kNoSuchProcess, std::to_string(pid));
   if (leader->tgid != pid) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/reasons.h"
 
+#include <errno.h>
+
 #include <array>
 
 namespace om {
@@ -56,7 +58,9 @@ constexpr ReasonInfo kTable[] = {
      "Turn the part of the program off that uses userfaultfd.", kPreflight},
     {kFdLimit, "FD_LIMIT",
      "There are too few free descriptor numbers for the connections of all threads.",
-     "Raise the hard limit (ulimit -Hn), or let the program close descriptors.", kPreflight},
+     "Raise the hard limit (ulimit -Hn) of what the message names, or let the program close "
+     "descriptors.",
+     kPreflight},
     {kSanitizer, "SANITIZER",
      "The program contains the runtime of a sanitizer, which must be loaded first.",
      "Build the program without -fsanitize.", kPreflight},
@@ -89,9 +93,9 @@ constexpr ReasonInfo kTable[] = {
      "Unlock it first, if it is yours.", kRequest},
     {kTargetUnreachable, "TARGET_UNREACHABLE", "The target node cannot be reached.",
      "Look at `om nodes`; start om-migrator there or repair the network.", kRequest},
-    {kHomeMemory, "HOME_MEMORY",
-     "Home cannot repeat a change of the address space that was made away.",
-     "Free memory at home, or raise its limits (RLIMIT_AS, vm.max_map_count), then try again.",
+    {kHomeMemory, "HOME_MEMORY", "Home has no room for the memory that the process has now.",
+     "Free memory at home, or raise its limits (RLIMIT_AS, RLIMIT_STACK, vm.max_map_count), then "
+     "try again.",
      kAway},
     {kIoBound, "IO_BOUND", "The process waits for home so often that it would be slower away.",
      "Leave it at home, or move it by hand.", kAway},
@@ -120,6 +124,22 @@ std::optional<ReasonCode> reason_from_name(std::string_view name) {
     if (info.name == name) return info.code;
   }
   return std::nullopt;
+}
+
+ReasonCode reason_of_errno(int err) {
+  if (err == EMFILE || err == ENFILE) return ReasonCode::kFdLimit;
+  return err == ENOMEM ? ReasonCode::kNoMemory : ReasonCode::kInternal;
+}
+
+Reason Reason::from_words(std::string_view code, std::string_view message) {
+  const ReasonCode known = reason_from_name(code).value_or(ReasonCode::kInternal);
+  std::string_view sentence = reason_info(known).sentence;
+  if (message == sentence) return {known, ""};
+  sentence.remove_suffix(1);
+  const bool has =
+      message.starts_with(sentence) && message.substr(sentence.size()).starts_with(": ");
+  if (has) message.remove_prefix(sentence.size() + 2);
+  return {known, std::string(message)};
 }
 
 std::string Reason::message() const {

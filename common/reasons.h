@@ -80,6 +80,10 @@ const ReasonInfo& reason_info(ReasonCode code);
 // A peer's or another program's word for a code.
 std::optional<ReasonCode> reason_from_name(std::string_view name);
 
+// What a failed system call of our own programs means for a move: FD_LIMIT (EMFILE, ENFILE), NO_MEMORY
+// (ENOMEM), else INTERNAL.
+ReasonCode reason_of_errno(int err);
+
 // One finding about one process.
 struct Reason {
   ReasonCode code = ReasonCode::kInternal;
@@ -87,6 +91,8 @@ struct Reason {
 
   std::string_view name() const { return reason_info(code).name; }
   std::string_view remedy() const { return reason_info(code).remedy; }
+  // From another program of ours, whose message may have the sentence already.
+  static Reason from_words(std::string_view code, std::string_view message);
   // The sentence, with the detail after a colon. One line: control characters of the detail become
   // '?'.
   std::string message() const;

@@ -83,6 +83,7 @@ Step Mover::adopt_steps(const std::string& at, bool moving) {
   const auto status = OM_MUST(proc::read_status(pid_));
   inner_pid_ = status.ns_pids.empty() ? pid_ : status.ns_pids.back();
   link_.expect(keys_);
+  link_.be_patient();
   socket_ =
       OM_MUST(HomeSocket::take_over(pid_, keys_.session, home_.deputy_path,
                                     [this](uint32_t slot) { return link_.take_channel(slot); }));

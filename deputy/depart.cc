@@ -63,9 +63,7 @@ Verdict<uint64_t> find_place(const Target& target, uint64_t bytes) {
 }
 
 Reason from_peer(schema::Outcome::Reader outcome) {
-  const std::string code = outcome.getCode().cStr();
-  auto known = reason_from_name(code);
-  return Reason{known.value_or(ReasonCode::kInternal), outcome.getMessage().cStr()};
+  return Reason::from_words(outcome.getCode().cStr(), outcome.getMessage().cStr());
 }
 
 // Every step fails in a way of its own when the process ends meanwhile.
@@ -95,7 +93,7 @@ MoveRecord Mover::depart(const std::string& to) {
   around_.state(at_, "moving");
   Step done = Done{};
   KJ_IF_MAYBE (exception, kj::runCatchingExceptions([&] { done = depart_steps(to, record); })) {
-    done = refuse(ReasonCode::kTargetUnreachable, "{}", one_line(exception->getDescription()));
+    done = broken(*exception);
   }
   if (!done.ok() && has_ended(pid_)) done = refuse(ReasonCode::kNoSuchProcess, "it has ended");
   record.total_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
@@ -157,8 +155,7 @@ Step Mover::depart_steps(const std::string& to, MoveRecord& record) {
                                      .wait(io_.waitScope);
                    committed = check(answer.getVerdict());
                  })) {
-      committed =
-          refuse(ReasonCode::kTargetUnreachable, "{}", one_line(exception->getDescription()));
+      committed = broken(*exception);
     }
     if (!committed) {
       OM_STEP(roll_back("the target did not take over"));

@@ -12,6 +12,7 @@
 
 #include "common/json_line.h"
 #include "common/log.h"
+#include "common/open_files.h"
 
 namespace om::deputy {
 namespace {
@@ -116,9 +117,13 @@ HomeSocket::~HomeSocket() {
 }
 
 void HomeSocket::accept_all() {
+  not_accepted_ = false;
   for (;;) {
     UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!fd.valid()) return;
+    if (!fd.valid()) {
+      not_accepted_ = out_of_files(errno);
+      return;
+    }
     if (!from_process(fd.get(), pid_) || greeting_.size() >= kMaxGreetings) continue;
     greeting_.push_back(std::move(fd));
   }

@@ -43,8 +43,9 @@ class HomeSocket {
 
   // Accepts, answers, reads.
   void pump();
-  // An executor has connected and not said yet what it wants: pump() has to be called again soon.
-  bool greeting() const { return !greeting_.empty(); }
+  // An executor has connected and not said yet what it wants, or could not be accepted for want of a
+  // descriptor: pump() has to be called again soon.
+  bool greeting() const { return !greeting_.empty() || not_accepted_; }
   // The oldest message that has arrived.
   std::optional<HomeMessage> next();
   // Sends channels with their slots over the session connection (libom's setup takes them).
@@ -65,6 +66,7 @@ class HomeSocket {
   std::string path_;
   UniqueFd listener_, session_;
   bool ended_ = false;
+  bool not_accepted_ = false;
   std::vector<UniqueFd> greeting_;  // accepted, nothing said yet
   std::deque<HomeMessage> messages_;
 };

@@ -61,7 +61,7 @@ MoveRecord Mover::come_home() {
   around_.state(at_, "moving");
   Step done = Done{};
   KJ_IF_MAYBE (exception, kj::runCatchingExceptions([&] { done = come_home_steps(record); })) {
-    done = refuse(ReasonCode::kTargetUnreachable, "{}", one_line(exception->getDescription()));
+    done = broken(*exception);
     // If it was the connection: when the keeper is back it is told to let the body go on (watch.cc).
     bulk_stale_ = true;
     KJ_IF_MAYBE (keeper, keeper_) tasks_->add(keeper->resumeRequest().send().ignoreResult());
@@ -290,7 +290,9 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
     if (r.kind == 2) continue;
     if (r.kind == 1) {
       stack_hi = r.hi;
-      stack_lo = std::min(stack_start(r.hi), std::max(body.getStackLow() & ~(kPageSize - 1), r.lo));
+      stack_lo = std::min(stack_start(r.hi), body.getStackLow() & ~(kPageSize - 1));
+      if (stack_lo < r.lo)
+        return refuse(ReasonCode::kHomeMemory, "its stack is larger than it may be");
       parts.push_back({stack_lo, r.hi, true, false});
       continue;
     }
@@ -298,7 +300,9 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
     if (r.shared && !(r.prot & PROT_WRITE)) continue;
     parts.push_back({r.lo, r.hi, !r.shared, r.file || r.shared});
   }
-  if (stack_lo != 0 && stack_lo < stack_start(stack_hi)) OM_STEP(remote(kRemoteTouch, stack_lo));
+  if (stack_lo != 0 && stack_lo < stack_start(stack_hi) &&
+      OM_STEP(remote(kRemoteTouch, stack_lo)) != 0)
+    return refuse(ReasonCode::kHomeMemory, "its stack cannot grow");
   std::vector<Range> drops;
   for (const auto& p : parts) {
     if (!p.drop) continue;
@@ -367,7 +371,8 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
       io_.provider->getTimer()
           .timeoutAfter(kKeeperAnswers, bulk_->read(buffer.data(), h.bytes))
           .wait(io_.waitScope);
-      OM_MUST_VOID(target_->memory.write(h.address, std::span(buffer).first(h.bytes)));
+      if (auto put = target_->memory.write(h.address, std::span(buffer).first(h.bytes)); !put)
+        return refuse(ReasonCode::kHomeMemory, "{}", put.error().text());
       record.pages += h.bytes / kPageSize;
       record.bytes_raw += h.bytes;
       record.bytes_wire += h.bytes;

@@ -12,12 +12,14 @@
 
 #include "common/json_line.h"
 #include "common/log.h"
+#include "deputy/text.h"
 #include "libom/abi/layout.h"
 
 namespace om::deputy {
 namespace {
 
 constexpr auto kGreetLimit = 5 * kj::SECONDS;
+constexpr auto kAcceptAgain = 100 * kj::MILLISECONDS;
 constexpr size_t kMaxGreeting = 64;
 
 std::string hex(const uint8_t (&bytes)[16]) {
@@ -80,6 +82,13 @@ void Link::expect(const SessionKeys& keys) {
   close_all();
   keys_ = keys;
   expecting_ = true;
+  patient_ = false;
+  failed_ = nullptr;
+}
+
+void Link::be_patient() {
+  patient_ = true;
+  failed_ = nullptr;
 }
 
 void Link::close_all() {
@@ -96,6 +105,9 @@ kj::Promise<kj::Own<kj::AsyncIoStream>> Link::bulk() { return next(bulk_); }
 
 kj::Promise<kj::Own<kj::AsyncIoStream>> Link::next(Waiting& waiting) {
   if (waiting.early.get() != nullptr) return kj::mv(waiting.early);
+  KJ_IF_MAYBE (exception, failed_) {
+    return kj::cp(*exception);
+  }
   auto paf = kj::newPromiseAndFulfiller<kj::Own<kj::AsyncIoStream>>();
   waiting.fulfiller = kj::mv(paf.fulfiller);
   return kj::mv(paf.promise);
@@ -114,6 +126,9 @@ kj::Promise<void> Link::channels(uint32_t count) {
   auto paf = kj::newPromiseAndFulfiller<void>();
   wanted_channels_ = count;
   channels_done_ = kj::mv(paf.fulfiller);
+  KJ_IF_MAYBE (exception, failed_) {
+    return kj::cp(*exception);
+  }
   check_channels();
   return kj::mv(paf.promise);
 }
@@ -142,10 +157,32 @@ void Link::cut_channels() {
 }
 
 kj::Promise<void> Link::accept_loop() {
-  return receiver_->accept().then([this](kj::Own<kj::AsyncIoStream>&& stream) {
-    tasks_.add(io_.provider->getTimer().timeoutAfter(kGreetLimit, greet(kj::mv(stream))));
-    return accept_loop();
-  });
+  return receiver_->accept().then(
+      [this](kj::Own<kj::AsyncIoStream>&& stream) {
+        tasks_.add(io_.provider->getTimer().timeoutAfter(kGreetLimit, greet(kj::mv(stream))));
+        return accept_loop();
+      },
+      [this](kj::Exception&& exception) {
+        cannot_take(exception);
+        return io_.provider->getTimer().afterDelay(kAcceptAgain).then([this] {
+          return accept_loop();
+        });
+      });
+}
+
+// Descriptors or memory are short here. Who is away waits until there are some again; a departure fails.
+void Link::cannot_take(const kj::Exception& exception) {
+  log_warn("link", "cannot take a connection: {}", one_line(exception.getDescription()));
+  if (patient_ || !expecting_) return;
+  failed_ = kj::cp(exception);
+  for (Waiting* waiting : {&session_, &bulk_}) {
+    if (waiting->fulfiller.get() != nullptr) waiting->fulfiller->reject(kj::cp(exception));
+    waiting->fulfiller = nullptr;
+  }
+  KJ_IF_MAYBE (done, channels_done_) {
+    (*done)->reject(kj::cp(exception));
+    channels_done_ = nullptr;
+  }
 }
 
 kj::Promise<void> Link::greet(kj::Own<kj::AsyncIoStream> stream) {
@@ -161,8 +198,12 @@ kj::Promise<void> Link::greet(kj::Own<kj::AsyncIoStream> stream) {
           log_warn("link", "a connection without a valid preamble was dropped");
           return;
         }
-        set_nodelay(*stream);
-        file(q, kj::mv(stream));
+        KJ_IF_MAYBE (exception, kj::runCatchingExceptions([&] {
+                       set_nodelay(*stream);
+                       file(q, kj::mv(stream));
+                     })) {
+          cannot_take(*exception);
+        }
       });
 }
 

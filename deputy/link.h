@@ -38,6 +38,9 @@ class Link {
 
   // From now on connections with these keys are for us; what was there before is dropped.
   void expect(const SessionKeys& keys);
+  // From now on a connection that cannot be taken (no descriptors are left here) is waited for. Before, between
+  // expect() and this, what is waited for fails then: a departure holds its process up.
+  void be_patient();
   // No connection is accepted any more and all are closed.
   void close_all();
 
@@ -69,6 +72,7 @@ class Link {
   kj::Promise<kj::Own<kj::AsyncIoStream>> next(Waiting& waiting);
   static void arrived(Waiting& waiting, kj::Own<kj::AsyncIoStream> stream);
   void check_channels();
+  void cannot_take(const kj::Exception& exception);
 
   class Errors final : public kj::TaskSet::ErrorHandler {
    public:
@@ -79,6 +83,8 @@ class Link {
   kj::Own<kj::ConnectionReceiver> receiver_;
   uint16_t port_ = 0;
   bool expecting_ = false;
+  bool patient_ = false;
+  kj::Maybe<kj::Exception> failed_;
   SessionKeys keys_{};
   Waiting session_, bulk_;
   std::map<uint32_t, Channel> channels_;

@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/log.h"
+#include "common/open_files.h"
 #include "common/proc/text.h"
 #include "common/version.h"
 #include "deputy/control.h"
@@ -223,6 +224,7 @@ int main(int argc, char** argv) {
     return kUsage;
   }
   signal(SIGPIPE, SIG_IGN);
+  om::raise_open_files();
   kj::Maybe<kj::Exception> failed = kj::runCatchingExceptions([&] {
     kj::UnixEventPort::setReservedSignal(SIGUSR2);
     kj::UnixEventPort::captureSignal(SIGCHLD);

@@ -3,10 +3,15 @@
 // Small conversions between KJ, nlohmann and our own types.
 #pragma once
 
+#include <errno.h>
+#include <kj/exception.h>
 #include <kj/string.h>
+#include <string.h>
 
 #include <algorithm>
 #include <string>
+
+#include "common/reasons.h"
 
 namespace om::deputy {
 
@@ -16,6 +21,20 @@ inline std::string one_line(kj::StringPtr text) {
   std::replace_if(
       s.begin(), s.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
   return s;
+}
+
+// What a failure that KJ has thrown, here or at the keeper, means for a move.
+inline Reason broken(const kj::Exception& exception) {
+  const std::string text = one_line(exception.getDescription());
+  ReasonCode code = ReasonCode::kTargetUnreachable;
+  if (exception.getType() == kj::Exception::Type::OVERLOADED) {
+    auto says = [&](const char* words) { return text.find(words) != std::string::npos; };
+    if (says(::strerrordesc_np(EMFILE))) code = reason_of_errno(EMFILE);
+    if (says(::strerrordesc_np(ENOMEM)) || says("bad_alloc")) code = reason_of_errno(ENOMEM);
+  }
+  if (code == ReasonCode::kTargetUnreachable) return Reason{code, text};
+  const bool theirs = text.starts_with("remote exception: ");
+  return Reason{code, (theirs ? "om-guest: " : "om-deputy: ") + text};
 }
 
 }  // namespace om::deputy

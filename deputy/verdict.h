@@ -50,7 +50,9 @@ inline Verdict<Done> fault(std::string_view step) {
   return Reason{ReasonCode::kInternal, fault_text(step)};
 }
 // Something of ours or of the system failed: what, with errno.
-inline Reason internal(const Error& error) { return Reason{ReasonCode::kInternal, error.text()}; }
+inline Reason internal(const Error& error) {
+  return Reason{reason_of_errno(error.err), error.text()};
+}
 
 }  // namespace om::deputy
 

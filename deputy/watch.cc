@@ -114,6 +114,7 @@ void Mover::start_tasks() {
   body_end_.clear();
   ticks_ = 0;
   watched_session_ = socket_->session();
+  link_.be_patient();
   tasks_ = kj::heap<kj::TaskSet>(errors_);
   tasks_->add(watch_fd(socket_->listener()));
   tasks_->add(watch_fd(socket_->session()));

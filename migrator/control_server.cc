@@ -20,7 +20,8 @@ namespace {
 
 constexpr size_t kMaxClients = 256;
 constexpr size_t kMaxClientsOfUser = 64;  // nobody but root can keep the others out
-constexpr size_t kMaxPending = 64;        // unanswered requests of one client
+constexpr Milliseconds kAcceptPause{100};
+constexpr size_t kMaxPending = 64;  // unanswered requests of one client
 
 Result<void> prepare_directory(const std::string& directory, mode_t socket_mode) {
   std::error_code error;
@@ -94,6 +95,7 @@ ControlServer::ControlServer(Loop& loop, std::string path, UniqueFd lock, Unique
       lock_(std::move(lock)),
       socket_(std::move(socket)),
       poller_(loop, socket_.get()),
+      accept_again_(loop),
       self_(std::make_shared<ControlServer*>(this)) {}
 
 ControlServer::~ControlServer() {
@@ -105,6 +107,10 @@ ControlServer::~ControlServer() {
 void ControlServer::serve(Handler handler, Adopter adopter) {
   handler_ = std::move(handler);
   adopter_ = std::move(adopter);
+  listen_on();
+}
+
+void ControlServer::listen_on() {
   poller_.start(UV_READABLE, [this](int, int) { accept_some(); });
 }
 
@@ -112,7 +118,11 @@ void ControlServer::accept_some() {
   UniqueFd socket(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!socket) {
     if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) {
-      log_error("control", "{}, ignoring", errno_error("accept a client").text());
+      log_error("control", "{}, again in {} ms", errno_error("accept a client").text(),
+                kAcceptPause.count());
+      // It stays readable: without a pause the loop would do nothing else.
+      poller_.stop();
+      accept_again_.start(kAcceptPause, [this] { listen_on(); });
     }
     return;
   }

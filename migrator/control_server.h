@@ -44,6 +44,7 @@ class ControlServer {
  private:
   struct Client;
   ControlServer(Loop& loop, std::string path, UniqueFd lock, UniqueFd socket);
+  void listen_on();
   void accept_some();
   void on_request(uint64_t id, const Json& request);
   void close_if_done(uint64_t id);
@@ -53,6 +54,7 @@ class ControlServer {
   UniqueFd lock_;
   UniqueFd socket_;
   Poller poller_;
+  Timer accept_again_;
   Handler handler_;
   Adopter adopter_;
   uint64_t last_id_ = 0;

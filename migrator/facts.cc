@@ -74,16 +74,14 @@ Result<NodeFacts> read_fixed_facts(std::string name) {
   return facts;
 }
 
-void refresh_facts(NodeFacts& facts) {
+Result<void> refresh_facts(NodeFacts& facts) {
   facts.free_bytes = 0;
   facts.load_centis = 0;
-  auto meminfo = proc::read_text("/proc/meminfo");
-  if (meminfo) {
-    auto memory = parse_meminfo(*meminfo);
-    if (memory) facts.free_bytes = memory->available_bytes;
-  }
   auto loadavg = proc::read_text("/proc/loadavg");
   if (loadavg) facts.load_centis = parse_loadavg(*loadavg).value_or(0);
+  facts.free_bytes =
+      OM_TRY(parse_meminfo(OM_TRY(proc::read_text("/proc/meminfo")))).available_bytes;
+  return {};
 }
 
 void write_info(const NodeFacts& facts, wire::NodeInfo::Builder to) {

@@ -46,7 +46,7 @@ Result<std::vector<uint32_t>> allowed_cpus();
 // What does not change while the daemon runs.
 Result<NodeFacts> read_fixed_facts(std::string name);
 // Fills free_bytes and load_centis. A file that cannot be read leaves 0: then nothing is admitted.
-void refresh_facts(NodeFacts& facts);
+Result<void> refresh_facts(NodeFacts& facts);
 
 void write_info(const NodeFacts& facts, wire::NodeInfo::Builder to);
 Result<NodeFacts> read_info(wire::NodeInfo::Reader from);

@@ -8,6 +8,7 @@
 
 #include "common/json_line.h"
 #include "common/log.h"
+#include "common/open_files.h"
 #include "migrator/node.h"
 
 #include <nlohmann/json.hpp>
@@ -47,6 +48,7 @@ int run(const std::vector<std::string>& arguments) {
   log_init("om-migrator[" + options->name + "]");
   // A peer, a client or a log reader that goes away is an errno, not an end.
   ::signal(SIGPIPE, SIG_IGN);
+  raise_open_files();
   auto node = Node::create(*options);
   if (!node) {
     log_error("main", "{}", node.error().text());

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "common/reasons.h"
 
 namespace om::migrator {
 namespace {
@@ -85,6 +86,7 @@ void Mover::start(const std::shared_ptr<Job>& job) {
   if (job->attempts == 1) job->started = clock_.now();
   pid_t pid = job->process.pid;
   auto process = read_process(pid);
+  if (!process && !is_no_process(process.error())) return cannot(job, process.error());
   if (!process || !(process->id == job->process)) {
     return finish(
         job, unmoved_record(describe(*job), "failed", "NO_SUCH_PROCESS", "the process has ended"));
@@ -141,7 +143,7 @@ void Mover::command(const std::shared_ptr<Job>& job, const ProcessInfo& process)
   }
   auto deputy = deputies_.ensure(process);
   if (!deputy) {
-    return finish(job, unmoved_record(describe(*job), "failed", "INTERNAL", deputy.error().text()));
+    return cannot(job, deputy.error());
   }
   if (!job->question.is_null()) {
     job->commanded = true;
@@ -155,6 +157,14 @@ void Mover::command(const std::shared_ptr<Job>& job, const ProcessInfo& process)
   (*deputy)->command(std::move(line), job->id, [this, job](const Json& data) {
     finish(job, checked_record(describe(*job), data));
   });
+}
+
+// Something of this daemon's own has failed, before anything was begun.
+void Mover::cannot(const std::shared_ptr<Job>& job, const Error& error) {
+  const Reason reason{reason_of_errno(error.err), error.text()};
+  const bool ours = reason.code == ReasonCode::kInternal;
+  finish(job, unmoved_record(describe(*job), ours ? "failed" : "refused",
+                             std::string(reason.name()), reason.message()));
 }
 
 void Mover::finish(const std::shared_ptr<Job>& job, Json record) {

@@ -157,7 +157,7 @@ Json Node::ready_line() const {
 
 NodeFacts Node::facts() {
   NodeFacts facts = fixed_facts_;
-  refresh_facts(facts);
+  if (auto read = refresh_facts(facts); !read) log_warn("node", "{}", read.error().text());
   facts.guests = keepers_.count();
   return facts;
 }
@@ -175,14 +175,18 @@ std::optional<Refusal> Node::admit(const Offer& offer) {
   host.keeper_gate_abi = fixed_facts_.keeper_gate_abi;
   host.cpu_features = fixed_facts_.cpu_features;
   host.cpus = allowed_cpus().value_or({});
-  host.free_bytes = facts().free_bytes;
   host.reserved_bytes = keepers_.reserved_bytes();
   host.headroom_bytes = options_.headroom_bytes;
-  std::optional<Refusal> refusal = refuse_offer(offer, host);
-  if (!refusal) {
-    auto started = keepers_.start(offer);
-    if (!started)
-      refusal = Refusal{"INTERNAL", "node " + options_.name + ": " + started.error().text()};
+  NodeFacts now = fixed_facts_;
+  auto possible = refresh_facts(now);
+  host.free_bytes = now.free_bytes;
+  std::optional<Refusal> refusal;
+  if (possible) refusal = refuse_offer(offer, host);
+  if (possible && !refusal) possible = keepers_.start(offer);
+  if (!possible) {
+    const Reason reason{reason_of_errno(possible.error().err),
+                        "node " + options_.name + ": " + possible.error().text()};
+    refusal = Refusal{std::string(reason.name()), reason.message()};
   }
   events_.add({refusal ? "rejected" : "admitted", offer.pid, offer.home_node,
                refusal ? refusal->code : "", refusal ? refusal->message : "a guest comes"});

@@ -9,6 +9,11 @@
 #include "common/schema/node.capnp.h"
 
 namespace om::migrator {
+namespace {
+
+constexpr Milliseconds kAcceptPause{100};
+
+}  // namespace
 
 Result<UniqueFd> listen_tcp(Address& address) {
   UniqueFd socket(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -104,12 +109,17 @@ NodeService::NodeService(UvKj& kj, UniqueFd listener, Local local)
       listener_(std::move(listener)),
       local_(std::move(local)),
       poller_(kj.loop(), listener_.get()),
+      accept_again_(kj.loop()),
       errors_(std::make_unique<TaskErrors>()),
       tasks_(kj::heap<kj::TaskSet>(*errors_)) {
-  poller_.start(UV_READABLE, [this](int, int) { accept_some(); });
+  listen_on();
 }
 
 NodeService::~NodeService() noexcept(false) { tasks_ = nullptr; }
+
+void NodeService::listen_on() {
+  poller_.start(UV_READABLE, [this](int, int) { accept_some(); });
+}
 
 void NodeService::accept_some() {
   sockaddr_storage storage{};
@@ -118,7 +128,11 @@ void NodeService::accept_some() {
                             SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!socket) {
     if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) {
-      log_error("peer", "{}, ignoring", errno_error("accept a node").text());
+      log_error("peer", "{}, again in {} ms", errno_error("accept a node").text(),
+                kAcceptPause.count());
+      // It stays readable: without a pause the loop would do nothing else.
+      poller_.stop();
+      accept_again_.start(kAcceptPause, [this] { listen_on(); });
     }
     return;
   }

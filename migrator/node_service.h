@@ -50,12 +50,14 @@ class NodeService {
   struct Connection;
   class Server;
   class TaskErrors;
+  void listen_on();
   void accept_some();
 
   UvKj& kj_;
   UniqueFd listener_;
   Local local_;
   Poller poller_;
+  Timer accept_again_;
   size_t connections_ = 0;
   std::unique_ptr<TaskErrors> errors_;
   kj::Own<kj::TaskSet> tasks_;

@@ -56,6 +56,8 @@ bool same_file(const std::string& a, const std::string& b) {
 
 }  // namespace
 
+bool is_no_process(const Error& error) { return error.err == ESRCH || error.err == ENOENT; }
+
 Result<ProcessInfo> read_process(pid_t pid) {
   proc::Stat stat = OM_TRY(proc::read_stat(pid));
   const pid_t shown = proc::memory_tid(pid);

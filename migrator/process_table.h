@@ -34,6 +34,8 @@ struct ProcessInfo {
 
 // ESRCH if there is no such process.
 Result<ProcessInfo> read_process(pid_t pid);
+// Is that why it cannot be read? There are other reasons: no descriptor is free here.
+bool is_no_process(const Error& error);
 
 class ProcessTable {
  public:

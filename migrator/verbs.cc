@@ -65,9 +65,14 @@ std::optional<Verbs::Subject> Verbs::subject(const Caller& caller, const Json& r
   }
   pid_t pid = node_.processes_.resolve(static_cast<pid_t>(*number));
   auto process = read_process(pid);
-  if (!process) {
+  if (!process && is_no_process(process.error())) {
     answer(failure(ExitCode::kNotFound, "NO_SUCH_PROCESS",
                    fmt::format("there is no process {}", pid)));
+    return std::nullopt;
+  }
+  if (!process) {
+    const Reason reason{reason_of_errno(process.error().err), process.error().text()};
+    answer(failure(ExitCode::kRefused, std::string(reason.name()), reason.message()));
     return std::nullopt;
   }
   if (owner_only && caller.uid != 0 && caller.uid != process->uid) {

@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <kj/debug.h>
 
+#include <utility>
+
 #include "common/log.h"
 #include "migrator/guest/service.h"
 
@@ -93,6 +95,7 @@ kj::Promise<void> Keeper::serve_session() {
       return keeper.link_.connect(kPreambleSession)
           .catch_([&keeper, until](kj::Exception&& e) -> kj::Promise<kj::Own<kj::AsyncIoStream>> {
             if (std::chrono::steady_clock::now() > until) return kj::mv(e);
+            keeper.cannot_connect(e);
             return keeper.io_.provider->getTimer().afterDelay(kRetry).then(
                 [&keeper, until] { return again(keeper, until); });
           });
@@ -102,6 +105,7 @@ kj::Promise<void> Keeper::serve_session() {
       .then([this](kj::Own<kj::AsyncIoStream>&& stream) {
         auto session = kj::heap<Session>(kj::mv(stream), *this);
         auto gone = session->network.onDisconnect();
+        cannot_connect_.clear();
         return gone.attach(kj::mv(session));
       })
       .then([this]() -> kj::Promise<void> {
@@ -144,12 +148,20 @@ void Keeper::connect_channel(uint32_t slot) {
                    if (auto r = body_.send(m, nullptr, 0, fd.get()); !r)
                      log_warn("keeper", "{}", r.error().text());
                  })
-                 .catch_([this, slot](kj::Exception&&) {
+                 .catch_([this, slot](kj::Exception&& e) {
+                   cannot_connect(e);
                    // Home is out of reach at the moment: the body waits, so do we.
                    return io_.provider->getTimer().afterDelay(kRetry).then([this, slot] {
                      if (body_.running() && !ending_) connect_channel(slot);
                    });
                  }));
+}
+
+// Once for each cause, although it is tried again and again.
+void Keeper::cannot_connect(const kj::Exception& exception) {
+  const std::string why = exception.getDescription().cStr();
+  if (std::exchange(cannot_connect_, why) != why)
+    log_warn("keeper", "cannot connect to home: {}", why);
 }
 
 void Keeper::shut(const std::string& what) {

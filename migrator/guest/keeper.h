@@ -68,6 +68,7 @@ class Keeper {
   void write_clock();
   void send_channel(uint32_t slot);
   void connect_channel(uint32_t slot);
+  void cannot_connect(const kj::Exception& exception);
   kj::Promise<void> serve_session();
   void shut(const std::string& what);
 
@@ -107,7 +108,8 @@ class Keeper {
   uint64_t filled_pages_ = 0;
   kj::Promise<void> filling_ = nullptr;
   std::optional<Outcome> fill_failed_;
-  std::set<uint32_t> asked_;  // slots that a channel is being made for
+  std::string cannot_connect_;  // why, as long as it lasts
+  std::set<uint32_t> asked_;    // slots that a channel is being made for
   uint32_t channel_credit_ = 0;
   std::chrono::steady_clock::time_point credit_since_{};
 

@@ -11,6 +11,7 @@
 
 #include "common/json_line.h"
 #include "common/log.h"
+#include "common/open_files.h"
 #include "common/proc/text.h"
 #include "common/version.h"
 #include "migrator/guest/keeper.h"
@@ -111,6 +112,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   signal(SIGPIPE, SIG_IGN);
+  om::raise_open_files();
   kj::Maybe<kj::Exception> failed = kj::runCatchingExceptions([&] {
     kj::UnixEventPort::setReservedSignal(SIGUSR2);
     auto io = kj::setupAsyncIo();

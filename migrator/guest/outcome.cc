@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "migrator/guest/outcome.h"
 
+#include "common/reasons.h"
+
 #include <errno.h>
 
 namespace om::guest {
@@ -9,7 +11,7 @@ Outcome fail(std::string code, std::string message) {
   return {std::move(code), std::move(message)};
 }
 Outcome fail(const Error& error) {
-  return {error.err == ENOMEM ? "NO_MEMORY" : "INTERNAL", error.text()};
+  return {std::string(reason_info(reason_of_errno(error.err)).name), error.text()};
 }
 
 void write_outcome(schema::Outcome::Builder to, const Outcome& from) {
