@@ -3,8 +3,6 @@
 
 #include "common/reasons.h"
 
-#include <errno.h>
-
 namespace om::guest {
 
 Outcome fail(std::string code, std::string message) {

@@ -23,14 +23,14 @@ SESSION_TIMEOUT = 2  # seconds that a deputy waits for a keeper that is out of r
 class NumberedJob:
     """`numbered`, or what prints the like, under `om run`: counts and checks the lines while they come."""
 
-    def __init__(self, case, lines=50, pause_us=2000, program='numbered'):
+    def __init__(self, case, lines=50, pause_us=2000, program='numbered', more=()):
         self.case = case
         folder = case.folder / f'job-{len(list(case.folder.iterdir()))}'
         folder.mkdir()
         self.folder = folder
         program = case.product.build / 'test' / 'fault' / program
-        self.runner = case.start(case.product.om, 'run', '--', program, lines, pause_us, preload=False,
-                                 cwd=folder)
+        self.runner = case.start(case.product.om, 'run', '--', program, lines, pause_us, *more,
+                                 preload=False, cwd=folder)
         self.lines = 0
         self.problem = ''
         self.sound = False
@@ -108,9 +108,11 @@ class NumberedJob:
 class FaultCase(ClusterCase):
     """`self.random` comes from a seed that is printed; OM_TEST_SEED repeats it."""
 
+    session_timeout = SESSION_TIMEOUT
+
     @classmethod
     def setUpClass(cls):
-        os.environ['OM_SESSION_TIMEOUT_S'] = str(SESSION_TIMEOUT)
+        os.environ['OM_SESSION_TIMEOUT_S'] = str(cls.session_timeout)
         super().setUpClass()
 
     def setUp(self):

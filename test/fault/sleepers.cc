@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Eight threads that sleep a moment, over and over: at any time one of them is just being woken. Line k comes
-// when every thread has been woken since line k - 1. Lines and end are those of `numbered`.
+// Eight threads (or THREADS) that sleep a moment, over and over: at any time one of them is just being woken.
+// Line k comes when every thread has been woken since line k - 1. Lines and end are those of `numbered`.
 //
-//   sleepers LINES PAUSE_US
+//   sleepers LINES PAUSE_US [THREADS]
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <array>
 #include <atomic>
 #include <thread>
 #include <vector>
 
 int main(int argc, char** argv) {
-  if (argc != 3) return 2;
+  if (argc != 3 && argc != 4) return 2;
   const long lines = atol(argv[1]);
   const auto pause_us = static_cast<useconds_t>(atol(argv[2]));
-  std::array<std::atomic<long>, 8> woken{};
+  std::vector<std::atomic<long>> woken(argc == 4 ? strtoul(argv[3], nullptr, 10) : 8);
   std::atomic<bool> stop{false};
   std::vector<std::thread> threads;
   for (auto& count : woken) {
@@ -29,7 +28,7 @@ int main(int argc, char** argv) {
     });
   }
   for (long k = 0; k < lines || access("stop", F_OK) != 0; ++k) {
-    std::array<long, 8> before{};
+    std::vector<long> before(woken.size());
     for (size_t i = 0; i < before.size(); ++i) before[i] = woken[i];
     for (size_t i = 0; i < before.size(); ++i) {
       while (woken[i] == before[i]) usleep(pause_us);

@@ -1,0 +1,273 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Something is short: descriptors in our own programs, address space, memory or disk at either end. A move is
+refused with a code, nothing is lost, and it is possible again once there is enough; what the program itself
+asks for is answered as natively. And what dies with a node, by name: its memory's last user, home."""
+
+import os
+import pathlib
+import re
+import resource
+import signal
+import subprocess
+import time
+
+from faulty import POLL, WAIT_LIMIT, FaultCase, NumberedJob, main, om_process
+
+ASKS_END = 5
+MIB = 1 << 20
+
+
+def lowest_free(pid):
+    """The descriptor number that a process would get next."""
+    used = {int(entry) for entry in os.listdir(f'/proc/{pid}/fd')}
+    return next(number for number in range(1 << 20) if number not in used)
+
+
+def mapped(pid):
+    return int(om_process.read_proc(pid, 'statm').split()[0]) * resource.getpagesize()
+
+
+class Limit:
+    """The soft limit of another process, lowered for a while."""
+
+    def __init__(self, pid, kind, value):
+        self.pid, self.kind, self.value = pid, kind, value
+
+    def __enter__(self):
+        self.before = resource.prlimit(self.pid, self.kind)
+        resource.prlimit(self.pid, self.kind, (self.value, self.before[1]))
+
+    def __exit__(self, *_):
+        resource.prlimit(self.pid, self.kind, self.before)
+
+
+class ShortageCase(FaultCase):
+    def asker(self, *arguments, **how):
+        program = self.product.build / 'test' / 'fault' / 'asks'
+        job = self.start(program, *arguments, stdin=subprocess.PIPE, **how)
+        self.assertEqual(b'up\n', job.stdout.readline())
+        return job
+
+    def ask(self, job, line):
+        job.stdin.write(line.encode() + b'\n')
+        job.stdin.flush()
+        return job.stdout.readline().decode().strip()
+
+    def end_asker(self, job):
+        job.stdin.write(b'end\n')
+        job.stdin.flush()
+        self.finish(job, ASKS_END)
+
+    def only(self, name):
+        found = self.helpers(name)
+        self.assertEqual(1, len(found), name)
+        return found[0]
+
+    def log(self, node):
+        return ''.join(path.read_text(errors='replace')
+                       for path in pathlib.Path(self.cluster.directory, node).glob('log*'))
+
+    def wait_said(self, node, text, before):
+        until = time.monotonic() + WAIT_LIMIT
+        while self.log(node).count(text) <= before:
+            if time.monotonic() > until:
+                self.fail(f'{text!r} is not in the log of {node}: {self.log(node)[-2000:]}')
+            time.sleep(POLL)
+
+    def restart_limited(self, node, kind, value):
+        """The node's daemon with a hard limit, which what it starts inherits; what restores it.
+        An ordinary user cannot raise a hard limit again: another daemon has to be started for that."""
+        resource.prlimit(self.daemon_pid(node), kind, (value, value))
+        return lambda: self.restart_daemon(self.kill_daemon(node))
+
+    def until_moved(self, job, to):
+        """After a restart of a daemon: its peers need a moment to see it."""
+        self.wait_until(lambda: self.cluster.migrate_once(job.pid, to, 60).result == 'moved', f'a move to {to}')
+
+
+class Descriptors(ShortageCase):
+    session_timeout = 60
+
+    def refused_for_descriptors(self, job, to):
+        move = self.cluster.migrate_once(job.pid, to, 60)
+        self.assertEqual(('refused', 'FD_LIMIT'), (move.result, move.code), move)
+        self.assertIn('oo many open files', move.message)
+        job.wait_progress(3)
+
+    def test_deputy_while_away(self):
+        """Connections that break while it has no descriptors are taken when it has some again."""
+        job = NumberedJob(self)
+        job.move('n2')
+        deputy = self.only('om-deputy')
+        said = self.log('n1').count('cannot take a connection')
+        with Limit(deputy, resource.RLIMIT_NOFILE, 0):
+            self.om('debug', 'all', job.pid)
+            self.wait_said('n1', 'cannot take a connection', said)
+        job.wait_progress(5)
+        self.assertEqual(deputy, self.only('om-deputy'))
+        job.move('home')
+        job.finish()
+
+    def test_keeper_while_away(self):
+        job = NumberedJob(self)
+        job.move('n2')
+        keeper = self.only('om-guest')
+        said = self.log('n2').count('cannot connect to home')
+        with Limit(keeper, resource.RLIMIT_NOFILE, lowest_free(keeper)):
+            self.om('debug', 'all', job.pid)
+            self.wait_said('n2', 'cannot connect to home', said)
+        job.wait_progress(5)
+        self.assertEqual(keeper, self.only('om-guest'))
+        job.move('home')
+        job.finish()
+
+    def test_daemons(self):
+        """The daemon itself: at the target it cannot start a keeper, at home no deputy."""
+        job = NumberedJob(self)
+        job.move('n2')  # the connections between the nodes are there
+        job.move('home')
+        target = self.daemon_pid('n2')
+        with Limit(target, resource.RLIMIT_NOFILE, lowest_free(target)):
+            self.refused_for_descriptors(job, 'n2')
+        job.move('n2')
+        job.move('home')
+        home = self.daemon_pid('n1')
+        self.wait_until(lambda: not self.helpers('om-deputy'), 'the end of the deputy')
+        refused = 0
+        for more in range(1, 5):  # the first is for the request
+            with Limit(home, resource.RLIMIT_NOFILE, lowest_free(home) + more):
+                move = self.cluster.migrate_once(job.pid, 'n2', 60)
+            job.wait_progress(3)
+            if move.result == 'moved':
+                break
+            self.assertEqual(('refused', 'FD_LIMIT'), (move.result, move.code), move)
+            refused += 1
+        self.assertGreater(refused, 0)
+        job.move('home')
+        job.move('n2')
+        job.finish()
+
+    def test_a_daemon_that_cannot_accept(self):
+        """Requests wait until it can, and it does not spin meanwhile: one line each time that it tries."""
+        daemon = self.daemon_pid('n2')
+        said = self.log('n2').count('accept a client')
+        with Limit(daemon, resource.RLIMIT_NOFILE, lowest_free(daemon)):
+            asked = self.start(self.product.om, 'nodes', node='n2', preload=False)
+            self.wait_said('n2', 'accept a client', said + 1)
+            self.assertLess(self.log('n2').count('accept a client') - said, 100)
+        self.finish(asked)
+
+    def helpers_limited(self, node):
+        job = NumberedJob(self, program='sleepers', more=(40,))
+        restore = self.restart_limited(node, resource.RLIMIT_NOFILE, lowest_free(self.daemon_pid(node)) + 6)
+        self.refused_for_descriptors(job, 'n2')
+        if node != 'n1':
+            job.move('n3')
+            job.move('home')
+        restore()
+        self.until_moved(job, 'n2')
+        job.wait_progress(3)
+        job.move('home')
+        job.finish()
+
+    def test_deputy_with_a_low_limit(self):
+        self.helpers_limited('n1')
+
+    def test_keeper_with_a_low_limit(self):
+        self.helpers_limited('n2')
+
+
+class Memory(ShortageCase):
+    def target_limited(self, kind, limit):
+        job = self.asker()
+        self.assertEqual('ok', self.ask(job, 'map 1024'))
+        restore = self.restart_limited('n2', kind, limit)
+        self.refuse(job, 'n2', 'NO_MEMORY')
+        self.assertEqual('ok', self.ask(job, 'check'))
+        self.move(job, 'n3')
+        self.move(job, 'home')
+        restore()
+        self.until_moved(job, 'n2')
+        self.assertEqual('ok', self.ask(job, 'check'))
+        self.end_asker(job)
+
+    def test_address_space_of_the_target(self):
+        self.target_limited(resource.RLIMIT_AS, mapped(self.daemon_pid('n2')) + 600 * MIB)
+
+    def test_data_of_the_target(self):
+        self.target_limited(resource.RLIMIT_DATA, 900 * MIB)
+
+    def test_limits_reached_while_away(self):
+        """What natively is there is there: the process comes home for it."""
+        for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
+            with self.subTest(kind=kind):
+                job = self.asker()
+                self.move(job, 'n2')
+                self.assertEqual(['ok', 'ok'], [self.ask(job, line) for line in ('map 1', 'touch')])
+                self.assertEqual('n2', self.where(job))
+                body = self.only('om-body')
+                resource.prlimit(body, kind, (mapped(body) + 8 * MIB, resource.RLIM_INFINITY))
+                self.assertEqual(['ok', 'ok', 'ok'], [self.ask(job, line) for line in ('map 600', 'touch', 'check')])
+                self.assertEqual('n1', self.where(job))
+                self.end_asker(job)
+
+    def test_home_cannot_take_it_back(self):
+        """Away its stack has grown beyond what home has room for now: it goes on there, and comes when there is."""
+        job = self.asker()
+        self.assertEqual('ok', self.ask(job, 'map 1'))
+        self.move(job, 'n2')
+        self.assertEqual('ok', self.ask(job, 'stack 6'))
+        limits = {resource.RLIMIT_STACK: 1 * MIB, resource.RLIMIT_AS: mapped(job.pid) + 2 * MIB}
+        for kind, limit in limits.items():
+            with Limit(job.pid, kind, limit):
+                self.refuse(job, 'home', 'HOME_MEMORY')
+                self.assertEqual('n2', self.where(job))
+                self.assertEqual(['ok', 'ok'], [self.ask(job, line) for line in ('touch', 'check')])
+                self.assertEqual('HOME_MEMORY', self.om_json('events', job.pid)[-1]['code'])
+        self.move(job, 'home')
+        self.assertEqual('ok', self.ask(job, 'check'))
+        self.end_asker(job)
+
+    def test_the_body_is_killed(self):
+        """By SIGKILL, as by a kernel that has no memory left: what has acted is lost, and that is said."""
+        job = NumberedJob(self)
+        job.move('n2')
+        job.wait_progress(5)
+        self.kill(self.only('om-body'))
+        job.runner.wait(WAIT_LIMIT)
+        job.check_lost()
+        self.assertRegex(job.said.decode(), 'NODE_LOST: .*killed by SIGKILL')
+
+    def test_the_body_is_killed_before_it_has_acted(self):
+        """It goes on at home, from where it left."""
+        native = self.asker('3000000', preload=False)
+        moved = self.asker('3000000')
+        self.move(moved, 'n2')
+        self.kill(self.only('om-body'))
+        self.wait_until(lambda: self.where(moved) == 'n1', 'it at home')
+        self.assertIn('NODE_LOST', [event['code'] for event in self.om_json('events', moved.pid)])
+        (self.folder / 'go').touch()
+        outputs = [self.finish(job, ASKS_END) for job in (native, moved)]
+        self.assertEqual(*outputs)
+
+
+class HomeIsLost(ShortageCase):
+    nodes = 2
+
+    def test_bodies_end(self):
+        """Everything of the home node dies at once: keepers end what they have of it."""
+        job = NumberedJob(self)
+        job.move('n2')
+        keeper, body = self.only('om-guest'), self.only('om-body')
+        killed = self.kill_daemon('n1')
+        for pid in (self.only('om-deputy'), job.pid):
+            self.kill(pid)
+        job.runner.wait(WAIT_LIMIT)
+        self.wait_until(lambda: not om_process.alive(body) and not om_process.alive(keeper), 'the end of the body')
+        self.restart_daemon(killed)
+        self.assertEqual('', job.problem)
+
+
+if __name__ == '__main__':
+    main()
