@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -75,11 +76,15 @@ uint64_t original_call(const Target& target, const user_regs_struct& r) {
   return kRestartSyscall;
 }
 
-bool is_stream(pid_t pid, uint64_t fd) {
-  auto link =
-      proc::read_link(fmt::format("/proc/{}/fd/{}", proc::memory_tid(pid), static_cast<int>(fd)));
-  return link && (link->starts_with("pipe:") || link->starts_with("socket:") ||
-                  link->starts_with("/dev/pts/") || link->starts_with("/dev/tty"));
+// Does what is written to the descriptor block, or, if the kernel copies, stop between two pieces.
+bool is_cut_by_stops(pid_t pid, uint64_t fd, bool copied) {
+  const auto path = fmt::format("/proc/{}/fd/{}", proc::memory_tid(pid), static_cast<int>(fd));
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) return false;
+  if (S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode)) return true;
+  if (S_ISREG(info.st_mode)) return copied;
+  auto link = proc::read_link(path);
+  return link && (link->starts_with("/dev/pts/") || link->starts_with("/dev/tty"));
 }
 
 // Bytes in an iovec array of the program.
@@ -124,6 +129,7 @@ uint64_t wanted_bytes(const Target& target, const user_regs_struct& r) {
     case SYS_sendfile:
       return r.r10;
     case SYS_splice:
+    case SYS_copy_file_range:
       return r.r8;
     default:
       return 0;
@@ -134,8 +140,10 @@ uint64_t wanted_bytes(const Target& target, const user_regs_struct& r) {
 bool cut_transfer(const Target& target, const user_regs_struct& r) {
   const auto done = static_cast<int64_t>(r.rax);
   if (done <= 0 || static_cast<uint64_t>(done) >= wanted_bytes(target, r)) return false;
-  const bool to_second = r.orig_rax == SYS_splice;
-  return is_stream(target.pid, r.rdi) || (to_second && is_stream(target.pid, r.rdx));
+  const bool to_second = r.orig_rax == SYS_splice || r.orig_rax == SYS_copy_file_range;
+  const bool copied = to_second || r.orig_rax == SYS_sendfile;
+  return is_cut_by_stops(target.pid, r.rdi, copied) ||
+         (to_second && is_cut_by_stops(target.pid, r.rdx, copied));
 }
 
 int64_t now_ns() {

@@ -269,6 +269,14 @@ Step Mover::ship_frozen(StoppedProcess& stop, MoveRecord& record) {
   OM_STEP(settle_position(stop, *target_));
   plans_.clear();
   xsaves_.clear();
+  // Executors that still end a call see our stop in its result, whether the move comes about or not.
+  for (auto& t : stop.threads()) {
+    constexpr uint32_t kOne = 1;
+    if (is_in_arena(t)) {
+      OM_MUST_VOID(target_->memory.put(
+          target_->thread_address(arena_, slot_of(t)) + offsetof(HomeThread, interrupted), kOne));
+    }
+  }
   OM_STEP(place_threads(stop));
   for (auto& t : stop.threads()) {
     if (t.regs.gs_base != 0) return refuse(ReasonCode::kGsBase, "thread {}", t.tid);
