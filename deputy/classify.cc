@@ -146,42 +146,6 @@ bool cut_transfer(const Target& target, const user_regs_struct& r) {
          (to_second && is_cut_by_stops(target.pid, r.rdx, copied));
 }
 
-int64_t now_ns() {
-  timespec ts{};
-  clock_gettime(CLOCK_MONOTONIC, &ts);
-  return ts.tv_sec * int64_t{1000000000} + ts.tv_nsec;
-}
-
-// When a call that loses its remaining time has to end: its timeout minus the time it has been in the call.
-uint64_t deadline(const Target& target, uint64_t nr, const uint64_t args[6], double blocked_ms) {
-  int64_t timeout_ns = -1;
-  auto from_timespec = [&](uint64_t address) {
-    timespec ts{};
-    if (address == 0 || !target.memory.read(address, std::as_writable_bytes(std::span(&ts, 1))))
-      return;
-    if (ts.tv_sec < 0 || ts.tv_sec > 1000000000 || ts.tv_nsec < 0) return;
-    timeout_ns = ts.tv_sec * int64_t{1000000000} + ts.tv_nsec;
-  };
-  switch (nr) {
-    case SYS_epoll_wait:
-    case SYS_epoll_pwait:
-      if (static_cast<int32_t>(args[3]) > 0) timeout_ns = static_cast<int32_t>(args[3]) * kNsPerMs;
-      break;
-    case SYS_epoll_pwait2:
-    case SYS_semtimedop:
-      from_timespec(args[3]);
-      break;
-    case SYS_rt_sigtimedwait:
-      from_timespec(args[2]);
-      break;
-    default:
-      break;
-  }
-  if (timeout_ns < 0) return 0;
-  const auto waited = static_cast<int64_t>(blocked_ms * kNsPerMs);
-  return static_cast<uint64_t>(std::max<int64_t>(now_ns() + timeout_ns - waited, 1));
-}
-
 void rewind(user_regs_struct& r, uint64_t nr) {
   r.rip -= 2;
   r.rax = nr;
@@ -246,6 +210,53 @@ Step settle_position(StoppedProcess& process, const Target& target) {
     }
   }
   return Done{};
+}
+
+uint64_t monotonic_ns() {
+  timespec ts{};
+  clock_gettime(CLOCK_MONOTONIC, &ts);
+  return static_cast<uint64_t>(ts.tv_sec * int64_t{1000000000} + ts.tv_nsec);
+}
+
+uint64_t call_deadline(const Target& target, uint64_t nr, const uint64_t args[6],
+                       double blocked_ms) {
+  int64_t timeout_ns = -1;
+  auto from_timespec = [&](uint64_t address) {
+    timespec ts{};
+    if (address == 0 || !target.memory.read(address, std::as_writable_bytes(std::span(&ts, 1))))
+      return;
+    if (ts.tv_sec < 0 || ts.tv_sec > 1000000000 || ts.tv_nsec < 0) return;
+    timeout_ns = ts.tv_sec * int64_t{1000000000} + ts.tv_nsec;
+  };
+  switch (nr) {
+    case SYS_epoll_wait:
+    case SYS_epoll_pwait:
+      if (static_cast<int32_t>(args[3]) > 0) timeout_ns = static_cast<int32_t>(args[3]) * kNsPerMs;
+      break;
+    case SYS_epoll_pwait2:
+    case SYS_semtimedop:
+      from_timespec(args[3]);
+      break;
+    case SYS_rt_sigtimedwait:
+      from_timespec(args[2]);
+      break;
+    default:
+      break;
+  }
+  if (timeout_ns < 0) return 0;
+  const auto waited = static_cast<int64_t>(blocked_ms * kNsPerMs);
+  return static_cast<uint64_t>(
+      std::max<int64_t>(static_cast<int64_t>(monotonic_ns()) + timeout_ns - waited, 1));
+}
+
+Cut cut_of(const Target& target, const user_regs_struct& regs) {
+  const auto rax = static_cast<int64_t>(regs.rax);
+  if (rax == -EINTR) {
+    const SyscallDesc& desc = syscall_desc(regs.orig_rax);
+    const bool blocks = desc.restart == Restart::kEintr || (desc.effects & kEffBlock) != 0;
+    return blocks ? Cut::kInterrupted : Cut::kNot;
+  }
+  return cut_transfer(target, regs) ? Cut::kShort : Cut::kNot;
 }
 
 Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& t) {
@@ -322,9 +333,8 @@ Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& t) {
     rewind(plan.resume, nr);
   } else if (rax == -EINTR) {
     plan.at_home = AtHome::kReissue;
-    plan.started_ns =
-        static_cast<uint64_t>(now_ns() - static_cast<int64_t>(t.blocked_ms * kNsPerMs));
-    plan.deadline_ns = deadline(target, nr, args, t.blocked_ms);
+    plan.started_ns = monotonic_ns() - static_cast<uint64_t>(t.blocked_ms * kNsPerMs);
+    plan.deadline_ns = call_deadline(target, nr, args, t.blocked_ms);
     rewind(plan.resume, nr);
   } else {
     plan.at_home = AtHome::kContinue;

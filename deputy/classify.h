@@ -41,6 +41,19 @@ struct ThreadPlan {
 // Moves threads out of places that mean nothing elsewhere: the vDSO (by single steps), restartable sequences.
 Step settle_position(StoppedProcess& process, const Target& target);
 
+// What a stop has made of the call that `regs` stand behind.
+enum class Cut : uint8_t {
+  kNot,          // nothing, or the kernel restarts it by itself
+  kShort,        // a transfer that has been done in part; rax bytes
+  kInterrupted,  // EINTR, though there was no signal
+};
+Cut cut_of(const Target& target, const user_regs_struct& regs);
+
+// CLOCK_MONOTONIC nanoseconds at which a call that loses its remaining time has to end; 0 if it has no end.
+uint64_t call_deadline(const Target& target, uint64_t nr, const uint64_t args[6],
+                       double blocked_ms);
+uint64_t monotonic_ns();
+
 // BLOCKED for a call that only home can finish and that cannot be carried over.
 Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& thread);
 

@@ -125,7 +125,7 @@ Step Mover::depart_steps(const std::string& to, MoveRecord& record) {
   if (home_.phase != kHomeNative)
     return refuse(ReasonCode::kInternal, "the process is still bound to another deputy");
   OM_STEP(prepare_keeper(to));
-  StoppedProcess stop = OM_STEP(StoppedProcess::stop(pid_, {}));
+  StoppedProcess stop = OM_STEP(StoppedProcess::stop(pid_, {.target = &*target_}));
   const auto frozen = stop.since();
   record.threads = stop.threads().size();
   Step shipped = ship_frozen(stop, record);

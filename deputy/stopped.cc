@@ -10,6 +10,7 @@
 #include "common/proc/process.h"
 #include "common/proc/stat.h"
 #include "common/proc/status.h"
+#include "deputy/continue.h"
 
 namespace om::deputy {
 namespace {
@@ -116,6 +117,7 @@ Step StoppedProcess::read_all() {
       t.robust_size = robust->second;
     }
     auto status = OM_MUST(proc::read_status(t.tid));
+    t.known = true;
     t.inner_tid = status.ns_pids.empty() ? t.tid : status.ns_pids.back();
   }
   // The main thread first: it becomes the body's first.
@@ -127,7 +129,7 @@ Step StoppedProcess::read_all() {
 }
 
 Verdict<StoppedProcess> StoppedProcess::stop(pid_t pid, const Options& options) {
-  StoppedProcess p(pid);
+  StoppedProcess p(pid, options.target);
   p.since_ = Clock::now();
   const Deadline deadline = p.since_ + options.limit;
   let_go_late(deadline);
@@ -182,14 +184,25 @@ Result<void> StoppedProcess::run(StoppedThread& t, const Target& target, uint64_
 
 void StoppedProcess::release() {
   for (auto& t : threads_) {
-    if (t.tracee.gone() || !t.changed) continue;
-    // Best effort for each: a thread that was killed meanwhile is not ours to mend.
+    if (!t.tracee.gone() && t.tracee.stopped()) release(t);
+  }
+  detach();
+}
+
+// Best effort: a thread that was killed meanwhile is not ours to mend.
+void StoppedProcess::release(StoppedThread& t) {
+  if (!t.known) {
+    auto regs = t.tracee.regs();
+    if (!regs) return;
+    t.regs = *regs;
+  }
+  const bool continued = target_ != nullptr && continue_call(*target_, t.blocked_ms, t.regs);
+  if (t.changed) {
     // The registers last: as long as they are libom's, its frame says where the thread goes on.
     (void)t.tracee.set_xstate(t.xstate);
     (void)t.tracee.set_signal_mask(t.sigmask);
-    (void)t.tracee.set_regs(t.regs);
   }
-  detach();
+  if (t.changed || continued) (void)t.tracee.set_regs(t.regs);
 }
 
 void StoppedProcess::detach() {

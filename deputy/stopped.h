@@ -28,6 +28,7 @@ struct StoppedThread {
   RseqArea rseq;
   uint64_t robust_head = 0, robust_size = 0;
   double blocked_ms = 0;  // how long it had not run when the stop was asked for
+  bool known = false;     // the state above has been read
   bool changed = false;   // registers, mask or vector state are no longer the program's
 
   explicit StoppedThread(pid_t id) : tracee(id), tid(id) {}
@@ -41,6 +42,8 @@ class StoppedProcess {
     // No thread may stand with an unblocked signal pending: such threads are let go and stopped again.
     bool settle_signals = true;
     std::chrono::milliseconds limit{1000};
+    // With it, release() completes calls that the stop has cut short (continue.h). Outlives the object.
+    const Target* target = nullptr;
   };
 
   StoppedProcess(StoppedProcess&&) = default;
@@ -74,12 +77,14 @@ class StoppedProcess {
   void detach();
 
  private:
-  explicit StoppedProcess(pid_t pid) : pid_(pid) {}
+  StoppedProcess(pid_t pid, const Target* target) : pid_(pid), target_(target) {}
+  void release(StoppedThread& t);
   Step seize_all(Deadline deadline);
   Step settle(Deadline deadline);
   Step read_all();
 
   pid_t pid_;
+  const Target* target_;
   std::vector<StoppedThread> threads_;
   std::chrono::steady_clock::time_point since_;
   bool active_ = true;

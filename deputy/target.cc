@@ -60,7 +60,7 @@ bool plausible(const Anchor& a, uint64_t base) {
   const uint64_t code[] = {a.inject,     a.transplant,     a.transplant_end, a.window_lo,
                            a.window_end, a.executor_entry, a.orphan_entry,   a.remote_entry,
                            a.catcher,    a.restorer,       a.body_entry,     a.home_state,
-                           a.body_state, a.first_inject,   a.first_aid};
+                           a.body_state, a.first_inject,   a.first_aid,      a.continue_call};
   if (a.image_lo != base || a.image_hi <= a.image_lo || a.image_hi - a.image_lo > (64u << 20))
     return false;
   if (a.gate_lo < a.image_lo || a.gate_hi > a.image_hi || a.gate_lo >= a.gate_hi) return false;

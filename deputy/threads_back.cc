@@ -218,6 +218,14 @@ Step Mover::restore_threads(StoppedProcess& stop, const std::vector<ThreadState>
 // The program's own dispositions, no descriptor of ours, its signals and registers, while nothing can run.
 Step Mover::leave_libom(StoppedProcess& stop, std::vector<Item>& items) {
   StoppedThread& first = *items.front().thread;
+  // What the kernel still reads and writes for a transfer that goes on must not be given back.
+  for (Item& item : items) {
+    if (!item.plan.late) continue;
+    item.home.keeps = 1;
+    OM_MUST_VOID(target_->memory.put(
+        target_->thread_address(arena_, item.home.slot) + offsetof(HomeThread, keeps),
+        item.home.keeps));
+  }
   OM_STEP(run_remote(stop, first, items.front().stack, kRemoteRestore, 0));
   for (Item& item : items) {
     const ThreadState& s = *item.state;

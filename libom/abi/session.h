@@ -17,7 +17,7 @@
 namespace om {
 
 constexpr uint64_t kAnchorMagic = 0x31584f534d4f7055ull;  // "UpOMSOX1"
-constexpr uint32_t kAnchorAbi = 1;                        // layout of the structs in this file
+constexpr uint32_t kAnchorAbi = 2;                        // layout of the structs in this file
 
 // Found through the ELF note "openMosix" of the mapped libom.so; link-time constant, relocated by ld.so.
 struct Anchor {
@@ -42,10 +42,11 @@ struct Anchor {
   uint64_t vdso_functions[8];  // replacements, by VdsoFunction
   uint64_t away_cpu;           // AwayCpu (abi/away_cpu.h)
   uint64_t exports_lo,
-      exports_hi;         // code of libom's that is the program's: stopped and moved like it
-  uint64_t first_inject;  // a bare syscall instruction for threads that have no slot yet
-  uint64_t first_aid;     // FirstAid
-  uint64_t reserved[3];
+      exports_hi;          // code of libom's that is the program's: stopped and moved like it
+  uint64_t first_inject;   // a bare syscall instruction for threads that have no slot yet
+  uint64_t first_aid;      // FirstAid
+  uint64_t continue_call;  // rsp = ContinueFrame (abi/continue.h)
+  uint64_t reserved[2];
 };
 static_assert(sizeof(Anchor) == 16 + 8 * 33);
 
@@ -192,17 +193,20 @@ struct HomeThread {
   HomeExec call;          // H; D writes it for a transplanted call
   uint64_t outs_address;  // H: packed outputs of the kept Return
   uint64_t outs_bytes;
-  uint64_t bounce_address, bounce_bytes;  // H: temporary mapping of a large call, 0 none
-  uint64_t recv_fill;                     // H: bytes in the receive buffer
-  uint64_t recv_used;                     // H: of which the message before used these
-  uint64_t timespec[2];                   // H: scratch for timeouts that are handed to the kernel
-  uint64_t sigarg[3];                     // H: the same for pselect6's mask
+  uint64_t bounce_address, bounce_bytes;    // H: temporary mapping of a large call, 0 none
+  uint64_t message_address, message_bytes;  // H: the same for a message larger than the buffer
+  uint64_t recv_fill;                       // H: bytes in the receive buffer
+  uint64_t recv_used;                       // H: of which the message before used these
+  uint64_t timespec[2];                     // H: scratch for timeouts that are handed to the kernel
+  uint64_t sigarg[3];                       // H: the same for pselect6's mask
   uint64_t altstack[3];   // D: the program's alternate stack at capture: sp, flags, size
   uint64_t rseq_address;  // D: as registered with home's kernel, 0 none
   uint32_t rseq_size, rseq_signature;
   uint32_t frame_valid;  // D: FrameKind
-  uint32_t late;       // D: the process is home; when the call ends the thread resumes by its frame
-  uint64_t call_mask;  // H: signal mask to put back when the ring is no longer choked
+  uint32_t late;  // D: the process is home; when the call ends the thread resumes by its frame
+  uint32_t keeps,
+      pad;  // D: the call goes on at home: its mappings stay; H zeroes it when they are not needed
+  uint64_t call_mask;             // H: signal mask to put back when the ring is no longer choked
   SignalRecord noted[kMaxNoted];  // H
   SignalRecord
       core;  // H (catcher): a signal that ends the process with a core, number 0 = none. The process

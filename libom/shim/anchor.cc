@@ -16,6 +16,7 @@ void om_orphan_entry(void);
 void om_remote_entry(void);
 void om_catcher(void);
 void om_body_entry(void);
+__attribute__((visibility("hidden"))) void om_continue(void);
 extern __attribute__((visibility("hidden"))) const om::Anchor om_anchor;
 }
 
@@ -58,5 +59,6 @@ __attribute__((section(".data.rel.ro.anchor"), used)) const om::Anchor om_anchor
     OM_ADDRESS(__stop_om_exports),
     OM_ADDRESS(om_inject_first),
     OM_ADDRESS(&om::stub::g_first_aid),
+    OM_ADDRESS(om_continue),
     {},
 };

@@ -105,6 +105,8 @@ long receive(HomeThread* t, Message& m) {
       const long p = map_private(t, 1, room);
       if (p < 0 && p > -4096) return kBroken;
       m.mapped = reinterpret_cast<uint8_t*>(p);
+      t->message_address = static_cast<uint64_t>(p);
+      t->message_bytes = room;
       m.bytes = m.mapped;
       m.length = need;
       safe::copy_bytes(m.mapped, at, have);
@@ -112,7 +114,7 @@ long receive(HomeThread* t, Message& m) {
       for (size_t got = have; got < need;) {
         const long r = receive_some(t, m.mapped + got, need - got);
         if (r == kBroken) {
-          sys(kNr_munmap, m.mapped, room);
+          release_message(t);
           return kBroken;
         }
         got += static_cast<size_t>(r);
@@ -132,7 +134,7 @@ long receive(HomeThread* t, Message& m) {
 
 void done_with(HomeThread* t, Message& m) {
   if (m.mapped != nullptr) {
-    sys(kNr_munmap, m.mapped, (m.length + kPageSize - 1) & ~(kPageSize - 1));
+    release_message(t);
     return;
   }
   t->recv_used += m.length;
@@ -238,6 +240,7 @@ long handle_forward(HomeThread* t, uint32_t question, const safe::ForwardParams&
 
   HomeExec& e = t->call;
   release_bounce(t);
+  t->keeps = 0;
   safe::set_bytes(&e, 0, sizeof e);
   t->outs_address = t->outs_bytes = 0;
   e.seq = p.sequence;

@@ -104,6 +104,13 @@ long unpack_ins(HomeCall& c, Deref& deref) {
       deref.value[i] = n;
       const uint8_t* data = take_ins(c, n);
       if (data == nullptr) return -k::kEPROTO;
+      if (safe::needs_deref(a) && a.len_arg == i) {
+        // It states its own length: the kernel must not believe in more than has come.
+        if (n < 4 || n < a.plus) return -k::kEINVAL;
+        auto* stated = const_cast<uint8_t*>(data);
+        if (safe::load<uint32_t>(stated) > n - a.plus)
+          safe::store(stated, static_cast<uint32_t>(n - a.plus));
+      }
       e.exec_args[i] = address(data);
     }
   }
@@ -154,6 +161,12 @@ uint8_t* bounce(HomeThread* t, uint64_t bytes) {
 void release_bounce(HomeThread* t) {
   if (t->bounce_bytes != 0) sys(kNr_munmap, t->bounce_address, t->bounce_bytes);
   t->bounce_address = t->bounce_bytes = 0;
+}
+
+// Context: exec
+void release_message(HomeThread* t) {
+  if (t->message_bytes != 0) sys(kNr_munmap, t->message_address, t->message_bytes);
+  t->message_address = t->message_bytes = 0;
 }
 
 // Context: exec

@@ -193,7 +193,10 @@ long give_back() {
   }
   for (uint32_t i = 0; i < g_home.slots_ready; i++) {
     HomeThread* t = thread_at(i);
-    release_bounce(t);
+    if (t->keeps == 0) {
+      release_bounce(t);
+      release_message(t);
+    }
     // While it asks for a channel the connection for that has the channel's number.
     if (t->channel_fd >= 0 || (t->state == kSlotUsed && t->phase == kExecFetch)) {
       sys(kNr_close, g_home.fd_base + 1 + static_cast<int32_t>(i));
@@ -275,6 +278,8 @@ void finish_late(HomeThread* t) {
     if (fault != 0) result = fault;
   }
   release_bounce(t);
+  release_message(t);
+  t->keeps = 0;
   auto* frame = reinterpret_cast<ResumeFrame*>(slot_base(t) + kSlotFrame);
   frame->gpr[kRax] = static_cast<uint64_t>(result);
   t->phase = kExecIdle;

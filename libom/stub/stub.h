@@ -137,6 +137,7 @@ bool read_memory(HomeThread* t, void* to, uint64_t from, uint64_t bytes);
 bool read_program(void* to, uint64_t from, uint64_t bytes);
 bool write_program(uint64_t to, const void* from, uint64_t bytes);
 void release_bounce(HomeThread* t);
+void release_message(HomeThread* t);
 // Memory of ours of a size that no slot has room for, far from where kernels put new mappings by themselves:
 // what the body maps is mapped here at the same addresses. `which` 0 or 1 of a slot. Address or -errno.
 // Context: exec

@@ -128,6 +128,24 @@ class Steps(FaultCase):
     def test_homecoming_dies(self):
         self.try_all(STEPS[FIRST_HOME:], 'kill')
 
+    def test_calls_are_whole_behind_a_stop(self):
+        """Stops at home that lead to nothing: moves that fail, and looks at the stack."""
+        job = NumberedJob(self, program='transfers')
+        for _ in range(3 * ROUNDS):
+            for step in ('depart.stop', 'depart.describe', 'depart.taken'):
+                self.fault.write_text(f'{step}\n')
+                try:
+                    move = self.cluster.migrate_once(job.pid, 'n2', WAIT_LIMIT)
+                finally:
+                    self.fault.unlink()
+                self.assertNotEqual('moved', move.result, move)
+                self.assertEqual(0, self.om('stack', job.pid).returncode)
+            job.wait_progress(1)
+        for to in ('n2', 'home'):
+            job.move(to)
+            job.wait_progress(2)
+        job.finish()
+
     def test_calls_end_while_a_homecoming_fails(self):
         job = NumberedJob(self, program='sleepers')
         job.move('n2')

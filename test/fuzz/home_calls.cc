@@ -199,8 +199,6 @@ long described_call(const SyscallDesc& row, const HomeExec& e, const uint64_t* a
       if (a.len_arg != i && (args[a.len_arg] == 0 || is_guard(args[a.len_arg]))) continue;
       require(is_buffer(args[a.len_arg], 4));
       n = *reinterpret_cast<const uint32_t*>(args[a.len_arg]);
-      // A structure that states its own length: the kernel knows a largest one.
-      if (a.len_arg == i && n > 65536) continue;
       n += a.plus;
     } else {
       // Negative counts are refused before anything is touched.
