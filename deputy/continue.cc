@@ -73,6 +73,7 @@ bool rest_of_transfer(const Target& target, uint64_t frame, uint64_t done, Conti
       f.args[3] -= done;
       return true;
     case SYS_splice:
+    case SYS_copy_file_range:
       f.args[4] -= done;
       return true;
     default:
