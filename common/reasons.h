@@ -47,10 +47,8 @@ enum class ReasonCode : uint8_t {
   kNoSuchProcess,
   kPermission,
   kAlreadyThere,
-  kLocked,
   kTargetUnreachable,
   kHomeMemory,
-  kIoBound,
   kTimeout,
   kInternal,
   kCount

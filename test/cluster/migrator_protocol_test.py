@@ -131,7 +131,7 @@ for text in lines:
         break
     elif command["verb"] == "debug":
         if command["what"] == "note":
-            say(event="note", code="IO_BOUND", message="waits too often")
+            say(event="note", code="HOME_MEMORY", message="waits too often")
         if command["what"] == "crash":
             os._exit(9)
         say(event="result", id=command["id"], data={"did": command["what"]})
@@ -485,9 +485,9 @@ class Failures(Cluster):
         self.assertEqual(json.loads(self.om("debug", "cut", pid).stdout), {"did": "cut"})
         self.assertEqual(self.om("debug", "note", pid).returncode, 0)
         why = self.om_json("why", pid)
-        self.assertEqual([reason["code"] for reason in why["reasons"]], ["IO_BOUND"])
+        self.assertEqual([reason["code"] for reason in why["reasons"]], ["HOME_MEMORY"])
         self.assertTrue(why["reasons"][0]["remedy"])
-        self.assertIn("IO_BOUND", self.om("events").stdout)
+        self.assertIn("HOME_MEMORY", self.om("events").stdout)
 
     def test_om_run_says_why_its_job_was_lost(self):
         runner = subprocess.Popen([self.om_path, "run", "--", "sleep", "1000"], env=self.env, text=True,
@@ -503,7 +503,7 @@ class Failures(Cluster):
         os.kill(pid, signal.SIGKILL)
         _, said = runner.communicate(timeout=LIMIT)
         self.assertEqual(runner.returncode, 128 + signal.SIGKILL)
-        self.assertEqual(said, f"om: process {pid}: IO_BOUND: waits too often\n")
+        self.assertEqual(said, f"om: process {pid}: HOME_MEMORY: waits too often\n")
 
     @unittest.skipUnless(os.getuid() == 0, "needs root")
     def test_other_users(self):

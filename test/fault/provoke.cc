@@ -13,6 +13,7 @@
 #include <asm/prctl.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <linux/aio_abi.h>
 #include <linux/filter.h>
 #include <linux/io_uring.h>
@@ -33,12 +34,15 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <string>
+#include <thread>
 
 namespace {
 
@@ -241,6 +245,107 @@ Undo cpu_timer() {
   };
 }
 
+// A thread waits as for vfork, which no tracer can interrupt, while its child has memory of its own.
+Undo uninterruptible() {
+  static int s_hold[2], s_runs[2];
+  if (pipe(s_hold) != 0 || pipe(s_runs) != 0) die("pipe");
+  static std::thread s_thread;
+  s_thread = std::thread([] {
+    const long child = syscall(SYS_clone, CLONE_VFORK | SIGCHLD, nullptr, nullptr, nullptr, 0);
+    if (child == 0) {
+      char c = 1;
+      close(s_hold[1]);
+      if (write(s_runs[1], &c, 1) != 1) _exit(1);
+      _exit(read(s_hold[0], &c, 1) == 0 ? 0 : 1);
+    }
+    wait_for(static_cast<pid_t>(child));
+  });
+  char c = 0;
+  if (read(s_runs[0], &c, 1) != 1) die("child");
+  return [] {
+    close(s_hold[1]);
+    s_thread.join();
+  };
+}
+
+// Is the thread in the system call?
+bool is_inside(pid_t tid, long nr) {
+  const std::string path = "/proc/self/task/" + std::to_string(tid) + "/syscall";
+  FILE* file = fopen(path.c_str(), "re");
+  if (file == nullptr) die("syscall of a thread");
+  long now = -1;
+  const bool known = fscanf(file, "%ld", &now) == 1;
+  fclose(file);
+  return known && now == nr;
+}
+
+// A thread is inside vmsplice, whose pages could not be another node's: the pipe is full.
+Undo in_call() {
+  static int s_pipe[2];
+  static char s_full[65536];
+  if (pipe2(s_pipe, O_NONBLOCK) != 0) die("pipe");
+  while (write(s_pipe[1], s_full, sizeof s_full) > 0) continue;
+  if (fcntl(s_pipe[1], F_SETFL, 0) != 0) die("F_SETFL");
+  static std::thread s_thread;
+  static std::atomic<pid_t> s_tid{0};
+  s_thread = std::thread([] {
+    s_tid = gettid();
+    const iovec part{s_full, 1};
+    if (vmsplice(s_pipe[1], &part, 1, 0) != 1) die("vmsplice");
+  });
+  while (s_tid == 0 || !is_inside(s_tid, SYS_vmsplice)) sched_yield();
+  return [] {
+    while (read(s_pipe[0], s_full, sizeof s_full) > 0) continue;
+    s_thread.join();
+  };
+}
+
+// The number in libom's anchor by which nodes know whether they can serve it (found by an ELF note).
+uint32_t* keeper_gate_abi() {
+  uint32_t* found = nullptr;
+  dl_iterate_phdr(
+      [](dl_phdr_info* info, size_t, void* to) {
+        if (strstr(info->dlpi_name, "libom.so") == nullptr) return 0;
+        for (int i = 0; i < info->dlpi_phnum; ++i) {
+          const ElfW(Phdr)& part = info->dlpi_phdr[i];
+          if (part.p_type != PT_NOTE) continue;
+          const auto* at = reinterpret_cast<const char*>(info->dlpi_addr + part.p_vaddr);
+          const char* const end = at + part.p_filesz;
+          while (at < end) {
+            ElfW(Nhdr) note;
+            memcpy(&note, at, sizeof note);
+            const char* name = at + sizeof note;
+            const char* value = name + ((note.n_namesz + 3) & ~3u);
+            at = value + ((note.n_descsz + 3) & ~3u);
+            if (strcmp(name, "openMosix") != 0 || note.n_descsz != 8) continue;
+            int64_t distance = 0;
+            memcpy(&distance, value, sizeof distance);
+            constexpr size_t kKeeperGateAbi = 12;  // of the Anchor
+            *static_cast<uint32_t**>(to) =
+                reinterpret_cast<uint32_t*>(const_cast<char*>(value) + distance + kKeeperGateAbi);
+          }
+        }
+        return 1;
+      },
+      &found);
+  return found;
+}
+
+void set_keeper_gate_abi(uint32_t value) {
+  uint32_t* at = keeper_gate_abi();
+  if (at == nullptr) die("libom's anchor");
+  void* page = reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(at) & ~uintptr_t{4095});
+  if (mprotect(page, 4096, PROT_READ | PROT_WRITE) != 0) die("mprotect");
+  *at = value;
+}
+
+// Its libom is of another release.
+Undo version() {
+  const uint32_t right = *keeper_gate_abi();
+  set_keeper_gate_abi(right + 7);
+  return [right] { set_keeper_gate_abi(right); };
+}
+
 // The saved id is still root's: the program could take it again.
 Undo setuid() {
   auto change = [](uid_t saved) {
@@ -275,6 +380,7 @@ int main(int argc, char** argv) {
                                                     {"FD_LIMIT", fd_limit},
                                                     {"GS_BASE", gs_base},
                                                     {"HUGETLB", hugetlb},
+                                                    {"IN_CALL", in_call},
                                                     {"IO_URING", io_uring},
                                                     {"NOT_DUMPABLE", not_dumpable},
                                                     {"NOTHING", nothing},
@@ -285,7 +391,9 @@ int main(int argc, char** argv) {
                                                     {"SHARED_MM", shared_mm},
                                                     {"SHARED_WRITABLE", shared_writable},
                                                     {"TRACED", traced},
-                                                    {"UFFD", uffd}};
+                                                    {"UFFD", uffd},
+                                                    {"UNINTERRUPTIBLE", uninterruptible},
+                                                    {"VERSION", version}};
   const auto cause = argc == 2 ? causes.find(argv[1]) : causes.end();
   if (cause == causes.end()) return 2;
   const Undo undo = cause->second();

@@ -199,7 +199,7 @@ TEST_CASE("the cause comes before what follows from it") {
   CHECK(json["reasons"][1]["code"] == "NOT_PRELOADED");
   CHECK_FALSE(json["reasons"][0]["remedy"].get<std::string>().empty());
   CHECK(reasons_json({})["can_move"] == true);
-  CHECK(reason_text("IO_BOUND", "x").remedy != "");
+  CHECK(reason_text("HOME_MEMORY", "x").remedy != "");
   CHECK(reason_text("SOMETHING", "x").remedy == "");
 }
 

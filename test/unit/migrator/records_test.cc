@@ -85,7 +85,7 @@ TEST_CASE("the ring of events keeps the last ones, numbered") {
   FakeClock clock;
   Events events(clock);
   for (pid_t pid = 1; pid <= 1003; ++pid)
-    events.add({"note", pid % 2 + 1, "n2", "IO_BOUND", std::to_string(pid)});
+    events.add({"note", pid % 2 + 1, "n2", "HOME_MEMORY", std::to_string(pid)});
   Json list = events.list(0);
   CHECK(list.size() == Events::kCapacity);
   CHECK(list.front()["number"] == 4);
