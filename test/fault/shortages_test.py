@@ -4,13 +4,14 @@
 refused with a code, nothing is lost, and it is possible again once there is enough; what the program itself
 asks for is answered as natively. And what dies with a node, by name: its memory's last user, home."""
 
+import ctypes
+import errno
 import os
 import pathlib
-import re
 import resource
-import signal
 import subprocess
 import time
+import unittest
 
 from faulty import POLL, WAIT_LIMIT, FaultCase, NumberedJob, main, om_process
 
@@ -267,6 +268,70 @@ class HomeIsLost(ShortageCase):
         self.wait_until(lambda: not om_process.alive(body) and not om_process.alive(keeper), 'the end of the body')
         self.restart_daemon(killed)
         self.assertEqual('', job.problem)
+
+
+class DiskOfRoot(ShortageCase):
+    """Small disks of its own, in a mount namespace that ends with the test."""
+    needs_root = True
+    nodes = 2
+
+    @classmethod
+    def setUpClass(cls):
+        if os.geteuid() == 0:
+            clone_newns = 0x20000
+            if ctypes.CDLL(None, use_errno=True).unshare(clone_newns) != 0:
+                raise unittest.SkipTest('no mount namespace')
+            subprocess.run(['mount', '--make-rprivate', '/'], check=True)
+            cls.sockets = f'/tmp/om-{os.getuid()}'  # where deputies have theirs
+            os.makedirs(cls.sockets, mode=0o700, exist_ok=True)
+            cls.mount(cls.sockets, 'size=1m,nr_inodes=16,mode=700')
+            cls.addClassCleanup(cls.unmount, cls.sockets)
+        super().setUpClass()
+
+    @staticmethod
+    def mount(folder, options):
+        subprocess.run(['mount', '-t', 'tmpfs', '-o', options, 'none', folder], check=True)
+
+    @staticmethod
+    def unmount(folder):
+        subprocess.run(['umount', folder], check=True)
+
+    def test_writes_of_the_program(self):
+        answers = []
+        for away in (False, True):
+            disk = self.folder / f'disk-{away}'
+            disk.mkdir()
+            self.mount(disk, 'size=256k')
+            self.addCleanup(self.unmount, disk)
+            job = self.asker()
+            if away:
+                self.move(job, 'n2')
+            lines = [f'write {disk}/{name} {kib}' for name, kib in (('a', 100), ('b', 200), ('a', 1))]
+            answers.append([self.ask(job, line) for line in [*lines, f'unlink {disk}/b', lines[2]]])
+            self.assertEqual('n2' if away else 'n1', self.where(job))
+            self.end_asker(job)
+        self.assertEqual(*answers)
+        self.assertIn('ENOSPC', ' '.join(answers[0]))
+
+    def test_no_room_for_sockets_at_home(self):
+        job = self.asker()
+        self.assertEqual('ok', self.ask(job, 'map 1'))
+        files = []
+        try:
+            while True:
+                files.append(pathlib.Path(self.sockets, f'full-{len(files)}'))
+                files[-1].touch()
+        except OSError as full:
+            self.assertEqual(errno.ENOSPC, full.errno)
+        move = self.cluster.migrate_once(job.pid, 'n2', 60)
+        self.assertNotEqual('moved', move.result)
+        self.assertIn('No space left on device', move.message)
+        self.assertEqual(['ok', 'ok'], [self.ask(job, line) for line in ('touch', 'check')])
+        for file in files:
+            file.unlink(missing_ok=True)
+        self.move(job, 'n2')
+        self.assertEqual('ok', self.ask(job, 'check'))
+        self.end_asker(job)
 
 
 if __name__ == '__main__':
