@@ -25,6 +25,7 @@ constexpr uint64_t kRestartSyscall = 219;
 constexpr int kMaxSteps = 20000;
 constexpr uint64_t kTrap = uint64_t{1} << (SIGTRAP - 1);
 constexpr int64_t kNsPerMs = 1000000;
+constexpr uint64_t kMaxAnswer = uint64_t{32} << 20;  // outputs of a call that is carried over
 
 bool is_restart(int64_t rax) {
   return rax == kErestartsys || rax == kErestartnointr || rax == kErestartnohand ||
@@ -305,6 +306,17 @@ Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& t) {
   }
   if (rax == kErestartnointr) {
     // The kernel repeats it in any case, and it has done nothing yet.
+    rewind(r, nr);
+    plan.resume = r;
+    plan.resume.orig_rax = ~0ull;
+    put_regs(r, s);
+    return plan;
+  }
+  // No answer has room for that much: received in pieces by the gate, unless it has begun here.
+  if ((nr == SYS_recvfrom || nr == SYS_recvmsg) && wanted_bytes(target, r) > kMaxAnswer) {
+    if (!is_restart(rax) && rax != -EINTR)
+      return refuse(ReasonCode::kInCall, "thread {} has received a part of what it waits for",
+                    t.tid);
     rewind(r, nr);
     plan.resume = r;
     plan.resume.orig_rax = ~0ull;

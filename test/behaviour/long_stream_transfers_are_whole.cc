@@ -3,6 +3,7 @@
 // 40 MiB through blocking stream sockets and pipes by one call each: send, write, writev, sendmsg give the whole
 // count, and so do recv and recvmsg with MSG_WAITALL. What does not wait transfers what there is room for.
 // om-limit: 120
+// om-transient: IN_CALL
 #include "test/lib/om_test.h"
 
 #include <fcntl.h>
