@@ -152,7 +152,7 @@ Step Mover::describe_memory() {
       // Behind the end of its file a mapping has no pages: the body must not have any there either. What
       // touches them comes home, where the kernel raises SIGBUS.
       if (end < part.hi)
-        regions_.push_back({end, part.hi, PROT_NONE, kKindMemory, false, m.shared});
+        regions_.push_back({end, part.hi, PROT_NONE, kKindMemory, false, m.shared, true});
       if (file) file_ranges_.push_back(part);
       if (m.shared && !file) file_ranges_.push_back({part.lo | kRangeShared, part.hi});
       if (std::any_of(locked.begin(), locked.end(),

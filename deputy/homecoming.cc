@@ -296,6 +296,7 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
       parts.push_back({stack_lo, r.hi, true, false});
       continue;
     }
+    if (r.beyond_file) continue;
     if (r.file && !(r.prot & PROT_WRITE) && !touched(r.lo, r.hi)) continue;
     if (r.shared && !(r.prot & PROT_WRITE)) continue;
     parts.push_back({r.lo, r.hi, !r.shared, r.file || r.shared});
@@ -371,8 +372,20 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
       io_.provider->getTimer()
           .timeoutAfter(kKeeperAnswers, bulk_->read(buffer.data(), h.bytes))
           .wait(io_.waitScope);
-      if (auto put = target_->memory.write(h.address, std::span(buffer).first(h.bytes)); !put)
-        return refuse(ReasonCode::kHomeMemory, "{}", put.error().text());
+      auto put = target_->memory.write(h.address, std::span(buffer).first(h.bytes));
+      const bool file = std::any_of(parts.begin(), parts.end(), [&](const auto& p) {
+        return p.file && p.lo <= h.address && h.address < p.hi;
+      });
+      // The file may have become shorter meanwhile: pages behind its end have gone, at home as natively.
+      for (uint64_t at = 0; !put && file && at < h.bytes; at += kPageSize) {
+        const auto page =
+            std::span(buffer).subspan(at, std::min<uint64_t>(kPageSize, h.bytes - at));
+        std::byte there;
+        if (!target_->memory.read(h.address + at, std::span(&there, 1))) continue;
+        if (auto one = target_->memory.write(h.address + at, page); !one)
+          return refuse(ReasonCode::kHomeMemory, "{}", one.error().text());
+      }
+      if (!put && !file) return refuse(ReasonCode::kHomeMemory, "{}", put.error().text());
       record.pages += h.bytes / kPageSize;
       record.bytes_raw += h.bytes;
       record.bytes_wire += h.bytes;

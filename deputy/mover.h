@@ -127,6 +127,8 @@ class Mover {
     uint32_t kind;  // session.capnp Mapping.kind
     bool file;      // contents come from a file: send all of it
     bool shared;
+    bool beyond_file =
+        false;  // a file mapping behind the end of its file: there are no pages at home
   };
   uint64_t readable_end(const Range& part) const;
   Step describe_memory();
