@@ -19,14 +19,15 @@
 #include "common/version.h"
 #include "deputy/control.h"
 #include "deputy/mover.h"
+#include "deputy/stopped.h"
 #include "deputy/text.h"
-#include "deputy/tracee.h"
 
 namespace om::deputy {
 namespace {
 
 constexpr int kControlFd = 3;
 constexpr int kUsage = 2;
+constexpr auto kLateLimit = std::chrono::seconds(5);
 
 struct Options {
   pid_t pid = 0;
@@ -232,6 +233,8 @@ int main(int argc, char** argv) {
     auto stops = watch_stops(io.unixEventPort).eagerlyEvaluate(nullptr);
     Deputy deputy(io, *options);
     deputy.run();
+    // With our end the kernel lets them go as well, but then nobody completes their calls.
+    let_go_late(std::chrono::steady_clock::now() + kLateLimit);
   });
   KJ_IF_MAYBE (exception, failed) {
     om::log_error("main", "{}", one_line(exception->getDescription()));

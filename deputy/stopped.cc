@@ -27,6 +27,26 @@ constexpr auto kDetachLimit = std::chrono::milliseconds(100);  // after it: when
 // Signals that stop a process are not "pending" for us: they belong to job control.
 uint64_t bit(int sig) { return uint64_t{1} << (sig - 1); }
 
+// Asked for a stop when nobody wanted it any more: to be let go as soon as they stand.
+struct LateThread {
+  Tracee tracee;
+  pid_t pid;
+  double blocked_ms;
+};
+std::vector<LateThread>& late_threads() {
+  static std::vector<LateThread> threads;
+  return threads;
+}
+
+// The stop has come after all, and with it what it does to a call.
+void let_go(LateThread& late) {
+  auto target = open_target(late.pid);
+  auto regs = late.tracee.regs();
+  if (target && regs && continue_call(*target, late.blocked_ms, *regs))
+    (void)late.tracee.set_regs(*regs);
+  late.tracee.detach();
+}
+
 bool known(const std::vector<StoppedThread>& threads, pid_t tid) {
   return std::any_of(threads.begin(), threads.end(),
                      [&](const StoppedThread& t) { return t.tid == tid; });
@@ -205,11 +225,22 @@ void StoppedProcess::release(StoppedThread& t) {
   if (t.changed || continued) (void)t.tracee.set_regs(t.regs);
 }
 
+void let_go_late(Deadline deadline) {
+  std::erase_if(late_threads(), [&](LateThread& late) {
+    if (!late.tracee.wait_stop(deadline)) return false;
+    if (!late.tracee.gone()) let_go(late);
+    return true;
+  });
+}
+
 void StoppedProcess::detach() {
   for (auto& t : threads_) {
     if (!t.tracee.gone() && !t.tracee.stopped()) {
       t.tracee.interrupt();
-      (void)t.tracee.wait_stop(Clock::now() + kDetachLimit);
+      if (!t.tracee.wait_stop(Clock::now() + kDetachLimit)) {
+        late_threads().push_back({t.tracee, pid_, t.blocked_ms});
+        continue;
+      }
     }
     t.tracee.detach();
   }

@@ -90,4 +90,8 @@ class StoppedProcess {
   bool active_ = true;
 };
 
+// Lets go of threads that did not stand in time when their process was released, as far as they do by `deadline`.
+// Called when a stop has been reported (SIGCHLD), and before the next stop of a process.
+void let_go_late(Deadline deadline = {});
+
 }  // namespace om::deputy

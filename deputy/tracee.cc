@@ -31,12 +31,6 @@ Error failed(const char* what, pid_t tid) {
 
 int event_of(int status) { return status >> 16; }
 
-// Asked for a stop when nobody wanted it any more: to be let go as soon as they stand.
-std::vector<Tracee>& late() {
-  static std::vector<Tracee> tracees;
-  return tracees;
-}
-
 }  // namespace
 
 Result<void> Tracee::seize() {
@@ -90,21 +84,9 @@ void Tracee::resume() {
 
 void Tracee::detach() {
   if (gone_) return;
-  if (!stopped_) {
-    late().push_back(*this);
-  } else {
-    do_ptrace(PTRACE_DETACH, tid_, 0, nullptr);
-  }
+  do_ptrace(PTRACE_DETACH, tid_, 0, nullptr);
   stopped_ = false;
   gone_ = true;
-}
-
-void let_go_late(Deadline deadline) {
-  std::erase_if(late(), [&](Tracee& t) {
-    if (!t.wait_stop(deadline)) return false;
-    if (!t.gone_) do_ptrace(PTRACE_DETACH, t.tid_, 0, nullptr);
-    return true;
-  });
 }
 
 Result<user_regs_struct> Tracee::regs() const {

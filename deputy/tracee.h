@@ -47,7 +47,7 @@ class Tracee {
   bool group_stopped() const { return group_stop_; }
   // Lets it run; it stays seized.
   void resume();
-  // Lets it run and lets go. One that does not stand cannot be let go: that is done when it does.
+  // Lets it run and lets go. Preconditions: it stands; the kernel does not let go of others.
   void detach();
 
   Result<user_regs_struct> regs() const;
@@ -71,7 +71,6 @@ class Tracee {
   Result<void> single_step(Deadline deadline);
 
  private:
-  friend void let_go_late(Deadline deadline);
   Result<int> wait_any(Deadline deadline);
 
   pid_t tid_;
@@ -79,9 +78,5 @@ class Tracee {
   bool gone_ = false;
   bool group_stop_ = false;
 };
-
-// Lets go of those that detach() could not, as far as they stand by `deadline`. Called when a stop has been
-// reported (SIGCHLD), and before the next stop of a process.
-void let_go_late(Deadline deadline = {});
 
 }  // namespace om::deputy
