@@ -87,8 +87,9 @@ sanitized() {
   mkdir -p "$reports"
   chmod 1777 "$reports"
   local options=log_path=$reports/report
-  # Programs under test are started with other libraries in front, too.
-  export ASAN_OPTIONS=$options:detect_stack_use_after_return=1:strict_string_checks=1:verify_asan_link_order=0${ASAN_OPTIONS:+:$ASAN_OPTIONS}
+  # The link order: programs under test are started with other libraries in front, too.
+  local asan=detect_stack_use_after_return=1:strict_string_checks=1:verify_asan_link_order=0
+  export ASAN_OPTIONS=$options:$asan${ASAN_OPTIONS:+:$ASAN_OPTIONS}
   export UBSAN_OPTIONS=$options:print_stacktrace=1${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}
   export TSAN_OPTIONS=$options:halt_on_error=1${TSAN_OPTIONS:+:$TSAN_OPTIONS}
   run_tests "$directory" quick "${arguments[@]}" --timeout-multiplier 3 || status=$?
