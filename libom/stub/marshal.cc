@@ -84,6 +84,11 @@ long unpack_ins(HomeCall& c, Deref& deref) {
       if (total == nullptr) return -k::kEPROTO;
       deref.value[i] = safe::load<uint64_t>(total);
       if (deref.value[i] > kMaxBounce / 2) return -k::kEPROTO;
+      if (c.args[i] == 0) {
+        // No vector: what came with it must never be taken for one.
+        if (deref.value[i] != 0) return -k::kEPROTO;
+        continue;
+      }
       if (a.len == LenKind::kIov) {
         const uint8_t* data = take_ins(c, deref.value[i]);
         if (data == nullptr) return -k::kEPROTO;
