@@ -12,7 +12,7 @@ readable_by_others() {
 run_in_readable_copy() {
   local copy status=0
   copy=$(mktemp -d /var/tmp/om-tree-XXXXXX)
-  say "the tests run as an ordinary user, who cannot read $OM_ROOT: they run in the copy $copy"
+  say "an ordinary user, who takes part in this, cannot read $OM_ROOT: it is done in the copy $copy"
   chmod 755 "$copy"
   tar -C "$OM_ROOT" --exclude='./build*' --exclude=./.git -cf - . | tar -C "$copy" -xf -
   chmod -R go+rX "$copy"
