@@ -12,6 +12,7 @@
 
 #include "common/proc/process.h"
 #include "common/proc/status.h"
+#include "deputy/host.h"
 #include "gen/syscalls_desc.h"
 #include "gen/syscalls_names.h"
 
@@ -147,6 +148,11 @@ bool cut_transfer(const Target& target, const user_regs_struct& r) {
          (to_second && is_cut_by_stops(target.pid, r.rdx, copied));
 }
 
+// May our stop, and not the call itself, be what its EINTR comes from.
+bool may_wait(const SyscallDesc& desc) {
+  return desc.restart == Restart::kEintr || (desc.effects & kEffBlock) != 0;
+}
+
 void rewind(user_regs_struct& r, uint64_t nr) {
   r.rip -= 2;
   r.rax = nr;
@@ -213,12 +219,6 @@ Step settle_position(StoppedProcess& process, const Target& target) {
   return Done{};
 }
 
-uint64_t monotonic_ns() {
-  timespec ts{};
-  clock_gettime(CLOCK_MONOTONIC, &ts);
-  return static_cast<uint64_t>(ts.tv_sec * int64_t{1000000000} + ts.tv_nsec);
-}
-
 uint64_t call_deadline(const Target& target, uint64_t nr, const uint64_t args[6],
                        double blocked_ms) {
   int64_t timeout_ns = -1;
@@ -247,15 +247,13 @@ uint64_t call_deadline(const Target& target, uint64_t nr, const uint64_t args[6]
   if (timeout_ns < 0) return 0;
   const auto waited = static_cast<int64_t>(blocked_ms * kNsPerMs);
   return static_cast<uint64_t>(
-      std::max<int64_t>(static_cast<int64_t>(monotonic_ns()) + timeout_ns - waited, 1));
+      std::max<int64_t>(static_cast<int64_t>(now_ns(CLOCK_MONOTONIC)) + timeout_ns - waited, 1));
 }
 
 Cut cut_of(const Target& target, const user_regs_struct& regs) {
   const auto rax = static_cast<int64_t>(regs.rax);
   if (rax == -EINTR) {
-    const SyscallDesc& desc = syscall_desc(regs.orig_rax);
-    const bool blocks = desc.restart == Restart::kEintr || (desc.effects & kEffBlock) != 0;
-    return blocks ? Cut::kInterrupted : Cut::kNot;
+    return may_wait(syscall_desc(regs.orig_rax)) ? Cut::kInterrupted : Cut::kNot;
   }
   return cut_transfer(target, regs) ? Cut::kShort : Cut::kNot;
 }
@@ -272,23 +270,25 @@ Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& t) {
   s.rseq_address = t.rseq.address;
   s.rseq_size = t.rseq.size;
   s.rseq_signature = t.rseq.signature;
+  // In the body, and natively should it stay: with the registers that `r` has by then.
+  auto goes_on = [&]() -> ThreadPlan {
+    plan.resume = r;
+    plan.resume.orig_rax = ~0ull;
+    put_regs(r, s);
+    return plan;
+  };
   plan.resume = r;
   plan.resume.orig_rax = ~0ull;
   const auto rax = static_cast<int64_t>(r.rax);
-  if (!t.in_call() || (!is_restart(rax) && rax != -EINTR && !cut_transfer(target, r))) {
-    put_regs(r, s);
-    return plan;
-  }
+  if (!t.in_call() || (!is_restart(rax) && rax != -EINTR && !cut_transfer(target, r)))
+    return goes_on();
 
   uint64_t nr = r.orig_rax;
   if (nr == kRestartSyscall) nr = original_call(target, r);
   const SyscallDesc& desc = syscall_desc(nr);
   uint64_t args[6];
   get_args(r, args);
-  if (rax == -EINTR && desc.restart != Restart::kEintr && !(desc.effects & kEffBlock)) {
-    put_regs(r, s);  // the call's own answer
-    return plan;
-  }
+  if (rax == -EINTR && !may_wait(desc)) return goes_on();  // the call's own answer
   // Blocked on memory that is the body's from now on. All have absolute timeouts, but for FUTEX_WAIT.
   constexpr uint64_t kFutexWaitv = 449, kFutexWait2 = 455;
   if (nr == SYS_futex || nr == kFutexWaitv || nr == kFutexWait2) {
@@ -299,18 +299,12 @@ Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& t) {
         rewind(r, nr);
       }
     }
-    plan.resume = r;
-    plan.resume.orig_rax = ~0ull;
-    put_regs(r, s);
-    return plan;
+    return goes_on();
   }
   if (rax == kErestartnointr) {
     // The kernel repeats it in any case, and it has done nothing yet.
     rewind(r, nr);
-    plan.resume = r;
-    plan.resume.orig_rax = ~0ull;
-    put_regs(r, s);
-    return plan;
+    return goes_on();
   }
   // No answer has room for that much: received in pieces by the gate, unless it has begun here.
   if ((nr == SYS_recvfrom || nr == SYS_recvmsg) && wanted_bytes(target, r) > kMaxAnswer) {
@@ -318,10 +312,7 @@ Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& t) {
       return refuse(ReasonCode::kInCall, "thread {} has received a part of what it waits for",
                     t.tid);
     rewind(r, nr);
-    plan.resume = r;
-    plan.resume.orig_rax = ~0ull;
-    put_regs(r, s);
-    return plan;
+    return goes_on();
   }
   const bool carried = desc.route == Route::kFwd || desc.route == Route::kSplit ||
                        nr == SYS_nanosleep || nr == SYS_clock_nanosleep;
@@ -345,7 +336,7 @@ Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& t) {
     rewind(plan.resume, nr);
   } else if (rax == -EINTR) {
     plan.at_home = AtHome::kReissue;
-    plan.started_ns = monotonic_ns() - static_cast<uint64_t>(t.blocked_ms * kNsPerMs);
+    plan.started_ns = now_ns(CLOCK_MONOTONIC) - static_cast<uint64_t>(t.blocked_ms * kNsPerMs);
     plan.deadline_ns = call_deadline(target, nr, args, t.blocked_ms);
     rewind(plan.resume, nr);
   } else {

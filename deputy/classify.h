@@ -52,7 +52,6 @@ Cut cut_of(const Target& target, const user_regs_struct& regs);
 // CLOCK_MONOTONIC nanoseconds at which a call that loses its remaining time has to end; 0 if it has no end.
 uint64_t call_deadline(const Target& target, uint64_t nr, const uint64_t args[6],
                        double blocked_ms);
-uint64_t monotonic_ns();
 
 // BLOCKED for a call that only home can finish and that cannot be carried over.
 Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& thread);

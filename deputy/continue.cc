@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "deputy/continue.h"
 
-#include <errno.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/epoll.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
 
 #include "deputy/classify.h"
-#include "gen/syscalls_desc.h"
+#include "deputy/host.h"
 #include "libom/abi/continue.h"
 
 namespace om::deputy {
@@ -18,9 +14,6 @@ namespace {
 
 constexpr uint64_t kRedZone = 128;
 constexpr uint64_t kNsPerMs = 1000000, kNsPerSec = 1000000000;
-
-// Where a member of the frame will lie in the thread's memory.
-uint64_t at(uint64_t frame, size_t offset) { return frame + offset; }
 
 // The parts of a vector behind the first `done` bytes. False if they are too many.
 bool rest_of_vector(const Target& target, uint64_t address, uint64_t count, uint64_t done,
@@ -54,7 +47,7 @@ bool rest_of_transfer(const Target& target, uint64_t frame, uint64_t done, Conti
     case SYS_writev:
     case SYS_vmsplice:
       if (!rest_of_vector(target, f.args[1], f.args[2], done, f, left)) return false;
-      f.args[1] = at(frame, offsetof(ContinueFrame, vector));
+      f.args[1] = frame + offsetof(ContinueFrame, vector);
       f.args[2] = left;
       return true;
     case SYS_sendmsg:
@@ -63,10 +56,10 @@ bool rest_of_transfer(const Target& target, uint64_t frame, uint64_t done, Conti
         return false;
       uint64_t(&m)[7] = f.message;  // name, namelen, iov, iovlen, control, controllen, flags
       if (!rest_of_vector(target, m[2], m[3], done, f, left)) return false;
-      m[2] = at(frame, offsetof(ContinueFrame, vector));
+      m[2] = frame + offsetof(ContinueFrame, vector);
       m[3] = left;
       m[4] = m[5] = 0;  // went with the first byte
-      f.args[1] = at(frame, offsetof(ContinueFrame, message));
+      f.args[1] = frame + offsetof(ContinueFrame, message);
       return true;
     }
     case SYS_sendfile:
@@ -81,11 +74,11 @@ bool rest_of_transfer(const Target& target, uint64_t frame, uint64_t done, Conti
   }
 }
 
-// The time that a call still has. False if it is none whose time is known.
+// The time that a call still has, if it is one that has an end.
 void rest_of_time(const Target& target, uint64_t frame, double blocked_ms, ContinueFrame& f) {
   const uint64_t end = call_deadline(target, f.nr, f.args, blocked_ms);
   if (end == 0) return;
-  const uint64_t now = monotonic_ns(), left = end > now ? end - now : 0;
+  const uint64_t now = now_ns(CLOCK_MONOTONIC), left = end > now ? end - now : 0;
   switch (f.nr) {
     case SYS_epoll_wait:
     case SYS_epoll_pwait:
@@ -96,7 +89,7 @@ void rest_of_time(const Target& target, uint64_t frame, double blocked_ms, Conti
     case SYS_rt_sigtimedwait:
       f.time[0] = left / kNsPerSec;
       f.time[1] = left % kNsPerSec;
-      f.args[f.nr == SYS_rt_sigtimedwait ? 2 : 3] = at(frame, offsetof(ContinueFrame, time));
+      f.args[f.nr == SYS_rt_sigtimedwait ? 2 : 3] = frame + offsetof(ContinueFrame, time);
       break;
     default:
       break;

@@ -373,11 +373,11 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
           .timeoutAfter(kKeeperAnswers, bulk_->read(buffer.data(), h.bytes))
           .wait(io_.waitScope);
       auto put = target_->memory.write(h.address, std::span(buffer).first(h.bytes));
-      const bool file = std::any_of(parts.begin(), parts.end(), [&](const auto& p) {
+      const bool file = !put && std::any_of(parts.begin(), parts.end(), [&](const auto& p) {
         return p.file && p.lo <= h.address && h.address < p.hi;
       });
       // The file may have become shorter meanwhile: pages behind its end have gone, at home as natively.
-      for (uint64_t at = 0; !put && file && at < h.bytes; at += kPageSize) {
+      for (uint64_t at = 0; file && at < h.bytes; at += kPageSize) {
         const auto page =
             std::span(buffer).subspan(at, std::min<uint64_t>(kPageSize, h.bytes - at));
         std::byte there;

@@ -33,7 +33,7 @@ verb_env() {
 
 verb_demo() {
   if (($# > 0)); then usage "demo takes no arguments"; fi
-  readable_by_others || run_in_readable_copy demo  # programs that move run as an ordinary user at the other node
+  readable_by_others || run_in_readable_copy demo
   need_packages build test
   configure "$OM_BUILD"
   say "build the programs (the first time takes some minutes)"

@@ -130,8 +130,8 @@ void post(BodyThread* t, uint32_t nr, uint64_t a, uint64_t b, uint64_t c = 0, ui
   post_home(t, nr, args);
 }
 
-// This node's limits and memory are not the program's: what is too much here, home decides. With the lock held,
-// and before anything has been changed.
+// Ends a call that has begun under the lock, before anything has been changed: home decides. So it does what is too
+// much here, as this node's limits and memory are not the program's.
 long leave_it_to_home(GateCall& c, MmLock& lock) {
   lock.release();
   return come_home(c);
@@ -220,10 +220,7 @@ long gate_mmap(GateCall& c) {
   if (t->kick) return kPark;
   MmLock lock(t);
   if (!lock.held()) return kPark;
-  if ((flags & k::kMapFixed) && cuts_shared(addr, addr + len)) {
-    lock.release();
-    return come_home(c);
-  }
+  if ((flags & k::kMapFixed) && cuts_shared(addr, addr + len)) return leave_it_to_home(c, lock);
   if (!(flags & k::kMapAnonymous)) return map_file(c, lock, len, prot, flags);
   const long at = sys(kNr_mmap, addr, c.args[1], prot, flags, -1, 0);
   if (at == -k::kENOMEM) return leave_it_to_home(c, lock);
@@ -246,10 +243,7 @@ long gate_munmap(GateCall& c) {
   if (t->kick) return kPark;
   MmLock lock(t);
   if (!lock.held()) return kPark;
-  if (cuts_shared(c.args[0], c.args[0] + page_up(c.args[1]))) {
-    lock.release();
-    return come_home(c);
-  }
+  if (cuts_shared(c.args[0], c.args[0] + page_up(c.args[1]))) return leave_it_to_home(c, lock);
   const long r = sys(kNr_munmap, c.args[0], c.args[1]);
   if (r != 0) return r;
   forget_file_range(c.args[0], c.args[0] + page_up(c.args[1]));
@@ -270,10 +264,7 @@ long gate_mprotect(GateCall& c) {
   if (!lock.held()) return kPark;
   const uint64_t end = c.args[0] + page_up(c.args[1]);
   // Contents of shared memory cannot be written at home once it is read-only there.
-  if (is_shared(c.args[0], end)) {
-    lock.release();
-    return come_home(c);
-  }
+  if (is_shared(c.args[0], end)) return leave_it_to_home(c, lock);
   const long r = sys(kNr_mprotect, c.args[0], c.args[1], c.args[2]);
   if (r == -k::kENOMEM) return leave_it_to_home(c, lock);
   if (r != 0) return r;
@@ -296,10 +287,8 @@ long gate_mremap(GateCall& c) {
   if (!lock.held()) return kPark;
   const uint64_t old_end = old + old_len;
   if ((new_len > old_len && is_file_range(old, old_end)) || is_shared(old, old_end) ||
-      is_locked(old, old_end)) {
-    lock.release();
-    return come_home(c);
-  }
+      is_locked(old, old_end))
+    return leave_it_to_home(c, lock);
   const bool file = is_file_range(old, old + old_len);
   const long at = sys(kNr_mremap, old, c.args[1], c.args[2], flags, c.args[4]);
   // Without the right to move it, a neighbour is the usual reason, here as at home.
@@ -366,10 +355,8 @@ long gate_madvise(GateCall& c) {
     case k::kMadvDontneedLocked:
       // A private file mapping would read the file again: home has it. Shared memory keeps its contents, locked
       // memory refuses.
-      if (is_file_range(at, end) || is_shared(at, end) || is_locked(at, end)) {
-        lock.release();
-        return come_home(c);
-      }
+      if (is_file_range(at, end) || is_shared(at, end) || is_locked(at, end))
+        return leave_it_to_home(c, lock);
       return sys(kNr_madvise, c.args[0], c.args[1], c.args[2]);
     case 0:   // NORMAL
     case 1:   // RANDOM
@@ -397,8 +384,7 @@ long gate_madvise(GateCall& c) {
       return r;
     }
     default:
-      lock.release();
-      return come_home(c);
+      return leave_it_to_home(c, lock);
   }
 }
 

@@ -162,17 +162,16 @@ uint8_t* bounce(HomeThread* t, uint64_t bytes) {
   return p;
 }
 
-// Context: exec
-void release_bounce(HomeThread* t) {
-  if (t->bounce_bytes != 0) sys(kNr_munmap, t->bounce_address, t->bounce_bytes);
-  t->bounce_address = t->bounce_bytes = 0;
+static void release(uint64_t& address, uint64_t& bytes) {
+  if (bytes != 0) sys(kNr_munmap, address, bytes);
+  address = bytes = 0;
 }
 
 // Context: exec
-void release_message(HomeThread* t) {
-  if (t->message_bytes != 0) sys(kNr_munmap, t->message_address, t->message_bytes);
-  t->message_address = t->message_bytes = 0;
-}
+void release_bounce(HomeThread* t) { release(t->bounce_address, t->bounce_bytes); }
+
+// Context: exec
+void release_message(HomeThread* t) { release(t->message_address, t->message_bytes); }
 
 // Context: exec
 long unpack(HomeCall& c) {

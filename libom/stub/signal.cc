@@ -131,6 +131,14 @@ long install(uint32_t sig, const KernelSigaction& action) {
   return r;
 }
 
+// Context: exec, catch
+void reset_handler(uint32_t sig, const KernelSigaction& action) {
+  if (!(action.flags & k::kSaResethand)) return;
+  KernelSigaction reset = action;
+  reset.handler = k::kSigDfl;
+  install(sig, reset);
+}
+
 }  // namespace om::stub
 
 using namespace om;
@@ -163,11 +171,7 @@ void om_catcher(int sig, k::Siginfo* info, k::Ucontext* uc) {
   s.handler_mask = mask_at_delivery(t, uc) | action.mask |
                    ((action.flags & k::kSaNodefer) ? 0 : k::sig_bit(static_cast<uint32_t>(sig)));
   safe::copy_bytes(s.info, info, sizeof s.info);
-  if (action.flags & k::kSaResethand) {
-    KernelSigaction reset = action;  // flags and mask stay, as in the kernel
-    reset.handler = k::kSigDfl;
-    install(static_cast<uint32_t>(sig), reset);
-  }
+  reset_handler(static_cast<uint32_t>(sig), action);
   uc->sigmask = s.handler_mask;
   asm volatile("" : : : "memory");
   t->noted_head++;

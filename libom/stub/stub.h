@@ -200,6 +200,9 @@ void drop_noted(HomeThread* t, uint32_t count);
 // Installs the native disposition that stands for the program's `action` of `sig`.
 // Context: exec
 long install(uint32_t sig, const KernelSigaction& action);
+// SA_RESETHAND, if `action` has it: flags and mask stay, as in the kernel.
+// Context: exec, catch
+void reset_handler(uint32_t sig, const KernelSigaction& action);
 
 // drop.cc ---------------------------------------------------------------------------------------------
 

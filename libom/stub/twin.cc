@@ -154,11 +154,7 @@ long wire_fault(HomeCall& c) {
   s.frame_mask = mask;
   s.handler_mask = mask | action.mask | ((action.flags & k::kSaNodefer) ? 0 : k::sig_bit(sig));
   safe::copy_bytes(s.info, info, sizeof s.info);
-  if (action.flags & k::kSaResethand) {
-    KernelSigaction dfl = action;  // flags and mask stay, as in the kernel
-    dfl.handler = k::kSigDfl;
-    install(sig, dfl);
-  }
+  reset_handler(sig, action);
   t->noted_head++;
   swap_mask(s.handler_mask);
   return 1;

@@ -96,32 +96,26 @@ class Descriptors(ShortageCase):
         self.assertIn('oo many open files', move.message)
         job.wait_progress(3)
 
-    def test_deputy_while_away(self):
-        """Connections that break while it has no descriptors are taken when it has some again."""
+    def connections_break(self, program, node, limit_of, words):
+        """All of a job's that is away, while `program` at `node` has no descriptor left and says `words`."""
         job = NumberedJob(self)
         job.move('n2')
-        deputy = self.only('om-deputy')
-        said = self.log('n1').count('cannot take a connection')
-        with Limit(deputy, resource.RLIMIT_NOFILE, 0):
+        pid = self.only(program)
+        said = self.log(node).count(words)
+        with Limit(pid, resource.RLIMIT_NOFILE, limit_of(pid)):
             self.om('debug', 'all', job.pid)
-            self.wait_said('n1', 'cannot take a connection', said)
+            self.wait_said(node, words, said)
         job.wait_progress(5)
-        self.assertEqual(deputy, self.only('om-deputy'))
+        self.assertEqual(pid, self.only(program))
         job.move('home')
         job.finish()
 
+    def test_deputy_while_away(self):
+        """Connections that break while it has no descriptors are taken when it has some again."""
+        self.connections_break('om-deputy', 'n1', lambda pid: 0, 'cannot take a connection')
+
     def test_keeper_while_away(self):
-        job = NumberedJob(self)
-        job.move('n2')
-        keeper = self.only('om-guest')
-        said = self.log('n2').count('cannot connect to home')
-        with Limit(keeper, resource.RLIMIT_NOFILE, lowest_free(keeper)):
-            self.om('debug', 'all', job.pid)
-            self.wait_said('n2', 'cannot connect to home', said)
-        job.wait_progress(5)
-        self.assertEqual(keeper, self.only('om-guest'))
-        job.move('home')
-        job.finish()
+        self.connections_break('om-guest', 'n2', lowest_free, 'cannot connect to home')
 
     def test_daemons(self):
         """The daemon itself: at the target it cannot start a keeper, at home no deputy."""

@@ -81,17 +81,21 @@ class Steps(FaultCase):
             time.sleep(0.1)
         self.assertEqual('moved', move.result, move)
 
+    def migrate_with(self, fault, job, to):
+        """One try, with OM_FAULT set to `fault` meanwhile."""
+        self.fault.write_text(fault + '\n')
+        try:
+            return self.cluster.migrate_once(job.pid, to, WAIT_LIMIT)
+        finally:
+            self.fault.unlink()
+
     def try_step(self, job, step, how):
         """The process fails at `step` on its way; gives the job to go on with."""
         returning = STEPS.index(step) >= FIRST_HOME
         if returning:
             self.bring(job, 'n2')
         before = self.fired(step)
-        self.fault.write_text(f'{step}:1:{how}\n')
-        try:
-            move = self.cluster.migrate_once(job.pid, 'home' if returning else 'n2', WAIT_LIMIT)
-        finally:
-            self.fault.unlink()
+        move = self.migrate_with(f'{step}:1:{how}', job, 'home' if returning else 'n2')
         print(f'{step} {how}: {move}', file=sys.stderr, flush=True)
         self.assertEqual(before + 1, self.fired(step), f'{step}: {move}')
         if how == 'fail' and move.result != 'moved' and step not in DECIDED:
@@ -133,11 +137,7 @@ class Steps(FaultCase):
         job = NumberedJob(self, program='transfers')
         for _ in range(3 * ROUNDS):
             for step in ('depart.stop', 'depart.describe', 'depart.taken'):
-                self.fault.write_text(f'{step}\n')
-                try:
-                    move = self.cluster.migrate_once(job.pid, 'n2', WAIT_LIMIT)
-                finally:
-                    self.fault.unlink()
+                move = self.migrate_with(step, job, 'n2')
                 self.assertNotEqual('moved', move.result, move)
                 self.assertEqual(0, self.om('stack', job.pid).returncode)
             job.wait_progress(1)
@@ -151,11 +151,7 @@ class Steps(FaultCase):
         job.move('n2')
         for time_of_it in range(1, 10 * ROUNDS + 1):
             for step in ('return.hold', 'return.stop'):
-                self.fault.write_text(f'{step}:{time_of_it}\n')
-                try:
-                    move = self.cluster.migrate_once(job.pid, 'home', WAIT_LIMIT)
-                finally:
-                    self.fault.unlink()
+                move = self.migrate_with(f'{step}:{time_of_it}', job, 'home')
                 self.assertIn('on demand', move.message, move)
                 job.wait_progress(3)
         job.move('home')
