@@ -2,6 +2,8 @@
 #include "deputy/classify.h"
 
 #include <errno.h>
+#include <linux/futex.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,7 +27,7 @@ constexpr int64_t kErestartsys = -512, kErestartnointr = -513, kErestartnohand =
 constexpr uint64_t kRestartSyscall = 219;
 constexpr int kMaxSteps = 20000;
 constexpr uint64_t kTrap = uint64_t{1} << (SIGTRAP - 1);
-constexpr int64_t kNsPerMs = 1000000;
+constexpr int64_t kNsPerMs = 1000000, kNsPerSecond = 1000 * kNsPerMs;
 constexpr uint64_t kMaxAnswer = uint64_t{32} << 20;  // outputs of a call that is carried over
 
 bool is_restart(int64_t rax) {
@@ -55,8 +57,18 @@ std::string call_name(uint64_t nr) {
   return name != nullptr ? name : fmt::format("system call {}", nr);
 }
 
-// The number of the call that a restarted call (restart_syscall) was, by the instruction before it. The kernel
-// does not tell; the calls that restart this way are few.
+// Is there a time that a sleep can be for; nothing is left of no time at all.
+bool is_time(const Target& target, uint64_t address) {
+  timespec t{};
+  if (!target.memory.read(address, std::as_writable_bytes(std::span(&t, 1)))) return false;
+  return t.tv_sec >= 0 && t.tv_nsec >= 0 && t.tv_nsec < kNsPerSecond &&
+         (t.tv_sec > 0 || t.tv_nsec > 0);
+}
+
+// The number of the call that a restarted call (restart_syscall) was. The kernel does not tell; the calls that
+// restart this way are four. The instruction before it names the number, unless it is in a function for any call
+// (syscall() of the C library). Then by what the arguments can be, of which those that the call does not have are
+// anything; restart_syscall if they would do for two calls.
 uint64_t original_call(const Target& target, const user_regs_struct& r) {
   unsigned char code[7];
   if (!target.memory.read(r.rip - sizeof code, std::as_writable_bytes(std::span(code))))
@@ -67,15 +79,37 @@ uint64_t original_call(const Target& target, const user_regs_struct& r) {
     if (nr == SYS_nanosleep || nr == SYS_clock_nanosleep || nr == SYS_poll || nr == SYS_futex)
       return nr;
   }
-  // Told apart by what their arguments can be: poll has a small count second and a timeout third, the clock of
-  // clock_nanosleep comes first, futex has an operation second.
-  const bool pointer1 = r.rdi > 0xffff, pointer2 = r.rsi > 0xffff, pointer3 = r.rdx > 0xffff;
-  if (!pointer1 && !pointer2 && pointer3) return SYS_clock_nanosleep;
-  if (pointer1 && !pointer2 && (r.rsi & 127) <= 13 && (r.rsi & 128)) return SYS_futex;
-  if (pointer1 && (pointer2 || r.rsi == 0) && !pointer3)
-    return r.rsi == 0 && static_cast<int32_t>(r.rdx) > 0 ? SYS_poll : SYS_nanosleep;
-  if (pointer1 && !pointer2) return SYS_poll;
-  return kRestartSyscall;
+  constexpr uint64_t kMaxInt = 0xffffffff, kMinInt = 0xffffffff80000000, kMaxPolled = 1 << 20;
+  constexpr int kMaxClock = 15;
+  auto is_int = [](uint64_t value) { return value <= kMaxInt || value >= kMinInt; };
+  auto in_memory = [&](uint64_t address, size_t size) {
+    std::byte bytes[sizeof(timespec)];
+    return target.memory.read(address, std::span(bytes, size));
+  };
+  auto is_rest = [&](uint64_t address) {
+    return address == 0 || in_memory(address, sizeof(timespec));
+  };
+  const auto clock = static_cast<int32_t>(r.rdi);
+  const uint64_t operation = r.rsi & ~uint64_t{FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME};
+  const bool waits = operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET;
+  uint64_t found = kRestartSyscall;
+  int count = 0;
+  auto consider = [&](bool fits, uint64_t nr) {
+    if (!fits) return;
+    found = nr;
+    count++;
+  };
+  consider(is_time(target, r.rdi) && is_rest(r.rsi), SYS_nanosleep);
+  consider(
+      is_int(r.rdi) && clock <= kMaxClock && r.rsi == 0 && is_time(target, r.rdx) && is_rest(r.r10),
+      SYS_clock_nanosleep);
+  consider(r.rsi < kMaxPolled && r.rdx != 0 && is_int(r.rdx) &&
+               (r.rsi == 0 || in_memory(r.rdi, sizeof(pollfd))),
+           SYS_poll);
+  consider(waits && r.rdi % sizeof(uint32_t) == 0 && in_memory(r.rdi, sizeof(uint32_t)) &&
+               is_time(target, r.r10),
+           SYS_futex);
+  return count == 1 ? found : kRestartSyscall;
 }
 
 // Does what is written to the descriptor block, or, if the kernel copies, stop between two pieces.
