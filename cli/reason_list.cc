@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/reason_list.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "cli/output.h"
@@ -13,8 +12,6 @@ std::vector<ReasonText> reason_texts(const std::vector<Reason>& reasons) {
   for (const Reason& reason : reasons) {
     texts.push_back({std::string(reason.name()), reason.message(), std::string(reason.remedy())});
   }
-  std::stable_partition(texts.begin(), texts.end(),
-                        [](const ReasonText& text) { return text.code != "NOT_PRELOADED"; });
   return texts;
 }
 

@@ -17,7 +17,6 @@ struct ReasonText {
   std::string remedy;
 };
 
-// What a cause explains comes after the cause: NOT_PRELOADED after STATIC_BINARY and SANITIZER.
 std::vector<ReasonText> reason_texts(const std::vector<Reason>& reasons);
 
 // A code that another program named; the remedy comes from the table if the code is in it.

@@ -75,6 +75,7 @@ int run(const RunArguments& arguments) {
       complain(added.error().text());
       return kOmFailed;
     }
+    add_sanitizer_options(environment);
     // A job without OM_CONTROL belongs to whichever node turns out to be the default one.
     std::string control = client_control_path();
     if (::access(control.c_str(), F_OK) == 0) environment["OM_CONTROL"] = control;

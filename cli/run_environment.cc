@@ -34,6 +34,13 @@ Result<void> add_preload(Environment& environment, const std::string& library) {
   return {};
 }
 
+void add_sanitizer_options(Environment& environment) {
+  constexpr std::string_view kOption = "verify_asan_link_order";
+  std::string& options = environment["ASAN_OPTIONS"];
+  if (options.find(kOption) != options.npos) return;
+  options += fmt::format("{}{}=0", options.empty() ? "" : ":", kOption);
+}
+
 void add_baseline(Environment& environment, const CpuBaseline& baseline) {
   for (auto& [name, value] : baseline.environment) {
     std::string& variable = environment[name];

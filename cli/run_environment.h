@@ -19,6 +19,10 @@ Environment current_environment();
 // Error if its path holds a character at which the loader splits the list.
 Result<void> add_preload(Environment& environment, const std::string& library);
 
+// What the job starts may have been built with gcc's address sanitizer, whose runtime does not run behind
+// another library unless it is told to. The user's own options stay, and win if they name that one.
+void add_sanitizer_options(Environment& environment);
+
 // Appends the tunable to those that are set; sets the rest.
 void add_baseline(Environment& environment, const CpuBaseline& baseline);
 

@@ -58,6 +58,8 @@ class Findings {
         text += " and " + std::to_string(details.size() - kShown) + " more";
       out.push_back(Reason{code, std::move(text)});
     }
+    std::stable_partition(out.begin(), out.end(),
+                          [](const Reason& reason) { return reason.code != kNotPreloaded; });
     return out;
   }
 

@@ -3,7 +3,8 @@
 // What can be known about a process before anything is stopped: the reasons of common/reasons.h
 // that FoundBy::kPreflight marks. Reads /proc and makes harmless calls only (kcmp, prlimit, kill
 // with signal 0); the process notices nothing and may change right after, so the deputy checks
-// again what matters when the threads stand. A process may have several reasons, all are returned.
+// again what matters when the threads stand. A process may have several reasons, all are returned: in the order
+// of the table, but that libom.so is missing comes last, as what follows from another.
 //
 // Used by om-migrator (`om migrate`, `om why`) and the command line (`om check`).
 #pragma once
@@ -26,7 +27,7 @@
 namespace om {
 
 struct ProcessReport {
-  std::vector<Reason> reasons;  // at most one for a code, in the order of the table
+  std::vector<Reason> reasons;  // at most one for a code; the first is the cause
   // Shared mappings of memory (kAnonShared, kMemFd, kSysvShm) that nobody else was seen to hold:
   // they may move, but the mover has to copy them whole (see common/proc/pagemap.h).
   std::vector<proc::Mapping> lone_shared;

@@ -13,7 +13,10 @@ using enum FoundBy;
 
 constexpr ReasonInfo kTable[] = {
     {kNotPreloaded, "NOT_PRELOADED", "libom.so is not loaded in the process.",
-     "Start the program with `om run -- COMMAND`, or with LD_PRELOAD set to libom.so.", kPreflight},
+     "Start the program with `om run -- COMMAND`, or with LD_PRELOAD set to libom.so; a program "
+     "for another "
+     "CPU or of 32 bits has to be built for x86-64.",
+     kPreflight},
     {kStaticBinary, "STATIC_BINARY",
      "The program is statically linked, so libom.so cannot be loaded into it.",
      "Link the program dynamically.", kPreflight},

@@ -2,13 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every reason not to move (docs/REASONS.md) that can be provoked is: `om why` and `om migrate` name it
 with a message and a remedy, the program goes on at home and does right, and once the cause has gone
-the process moves. Codes that nothing can provoke here are listed in NOT_HERE with the reason."""
+the process moves. Codes that nothing can provoke here are listed in NOT_HERE with the reason; a test
+elsewhere that provokes one is named in ELSEWHERE."""
 
 import json
 import os
+import pathlib
+import re
 import resource
 import signal
+import struct
 import subprocess
+import types
 import unittest
 
 from faulty import FaultCase, main, om_process
@@ -18,23 +23,36 @@ RIGHT_END = 5  # of provoke
 SKIPPED = 77
 
 # In the process, taken away again by the program.
-CURABLE = ('AIO', 'CPU_TIMER', 'DEVICE_MAPPED', 'GS_BASE', 'HUGETLB', 'IO_URING', 'NOT_DUMPABLE',
-           'PKEYS', 'SHARED_FILE', 'SHARED_MM', 'SHARED_WRITABLE', 'TRACED', 'UFFD', 'UNINTERRUPTIBLE',
-           'IN_CALL', 'VERSION')
+CURABLE = ('AIO', 'CPU_TIMER', 'DEVICE_MAPPED', 'FD_LIMIT', 'GS_BASE', 'HUGETLB', 'IN_CALL', 'IO_URING',
+           'NOT_DUMPABLE', 'PKEYS', 'SECCOMP', 'SHARED_FILE', 'SHARED_MM', 'SHARED_WRITABLE', 'TRACED',
+           'UFFD', 'UNINTERRUPTIBLE', 'VERSION')
 # Found when the threads stand, or by the target: om why cannot know.
 AT_THE_STOP = ('GS_BASE', 'CPU_TIMER', 'UNINTERRUPTIBLE', 'IN_CALL', 'VERSION')
-LASTING = ('FD_LIMIT', 'SECCOMP')
-ELSEWHERE = {'NOT_PRELOADED', 'STATIC_BINARY', 'SANITIZER', 'STOPPED', 'SETUID', 'CPU_FEATURE', 'NO_MEMORY',
-             'BLOCKED', 'TARGET_UNREACHABLE', 'NO_SUCH_PROCESS', 'PERMISSION', 'ALREADY_THERE', 'TIMEOUT',
-             'HOME_MEMORY',
-             'INTERNAL'}  # what steps_test.py makes fail
+# Module and test method, which names the code; without a module, in this one.
+ELSEWHERE = {
+    'ALREADY_THERE': '../cluster/commands_test.py test_human_output_of_migrate',
+    'NO_SUCH_PROCESS': '../cluster/commands_test.py test_status_4_no_such_process_or_node',
+    'TIMEOUT': '../cluster/commands_test.py test_status_7_timeout',
+    'INTERNAL': 'steps_test.py try_step',
+    'BLOCKED': 'test_blocked',
+    'CPU_FEATURE': 'test_cpu_feature',
+    'HOME_MEMORY': 'test_home_memory',
+    'NOT_PRELOADED': 'test_not_preloaded',
+    'NO_MEMORY': 'test_no_memory',
+    'PERMISSION': 'test_permission',
+    'SANITIZER': 'test_sanitizer',
+    'SETUID': 'test_changed_user',
+    'STATIC_BINARY': 'test_static_binary',
+    'STOPPED': 'test_stopped',
+    'TARGET_UNREACHABLE': 'test_target_unreachable',
+}
 NOT_HERE = {
     'CET': 'needs a CPU, kernel and C library with shadow stacks (unit test of the preflight)',
     'CPU_COUNT': 'one machine has one set of CPU numbers (unit test of the admission)',
 }
 
 
-class Refusals(FaultCase):
+class RefusalCase(FaultCase):
     def program(self, cause, **how):
         """A running `provoke CAUSE` that has taken its cause on; None if this machine cannot."""
         program = self.product.build / 'test' / 'fault' / 'provoke'
@@ -77,13 +95,104 @@ class Refusals(FaultCase):
         self.assertGreater(len(lines), 1, 'no remedy')
         self.assertIn(code, [event['code'] for event in self.om_json('events', job.pid)])
 
+    # Programs that libom.so cannot be in. Each says "up", waits for a line, then executes its arguments if it
+    # has any; else it says "right".
+    C_PROGRAM = ('#include <stdio.h>\n#include <unistd.h>\n'
+                 'int main(int argc, char** argv) {\n'
+                 '  puts("up"); fflush(stdout); getchar();\n'
+                 '  if (argc > 1) { execv(argv[1], argv + 1); return 1; }\n'
+                 '  puts("right"); return 5;\n}\n')
+    # i386, by its own system calls; the libraries of that machine are nowhere installed by default.
+    PROGRAM_32 = """
+        .globl _start
+        _start:
+          mov $4, %eax; mov $1, %ebx; mov $up, %ecx; mov $3, %edx; int $0x80
+          mov $3, %eax; xor %ebx, %ebx; mov $line, %ecx; mov $1, %edx; int $0x80
+          lea 8(%esp), %ecx; mov (%ecx), %ebx; test %ebx, %ebx; jz 1f
+          mov (%esp), %eax; lea 8(%esp,%eax,4), %edx; mov $11, %eax; int $0x80
+        1:
+          mov $4, %eax; mov $1, %ebx; mov $right, %ecx; mov $6, %edx; int $0x80
+          mov $1, %eax; mov $5, %ebx; int $0x80
+        .data
+        up: .ascii "up\\n"
+        right: .ascii "right\\n"
+        line: .byte 0
+        """
+
+    def build(self, name, *flags):
+        program, source = self.folder / name, self.folder / 'program.c'
+        source.write_text(self.C_PROGRAM, encoding='ascii')
+        return self.tool(program, 'gcc', source, *flags, '-o', program)
+
+    def build_32(self):
+        program, source = self.folder / 'of-32-bits', self.folder / 'program.s'
+        source.write_text(self.PROGRAM_32, encoding='ascii')
+        self.tool(program, 'as', '--32', source, '-o', self.folder / 'program.o')
+        return self.tool(program, 'ld', '-m', 'elf_i386', self.folder / 'program.o', '-o', program)
+
+    def tool(self, program, *command):
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        self.assertEqual(0, done.returncode, done.stderr)
+        return program
+
+    def check_stays_home(self, program, code, detail='', keeps_preload=True, **user):
+        """`om check` knows before the start; `om run` runs it and says so in a line. So it is with what a
+        program becomes that could move, at home or away, and once it has become one that can, it moves."""
+        heir = [self.product.build / 'test/fault/provoke', 'NOTHING'] if keeps_preload else []
+        checks = [self.start(self.product.om, 'check', *options, '--', program, preload=False, **user)
+                  for options in ([], ['--json'])]
+        text, report = [self.finish(check, 6)[0].decode() for check in checks]
+        self.assertRegex(text, f'(?s)^{code}: .*{detail}.*\n    .*\n$')
+        report = json.loads(report)
+        self.assertEqual((False, [code]), (report['can_move'], [r['code'] for r in report['reasons']]))
+        self.check_reason(report['reasons'][0])
+        job = self.start(self.product.om, 'run', '--', program, preload=False, stdin=subprocess.PIPE, **user)
+        self.assertEqual(b'up\n', job.stdout.readline())
+        out, err = job.communicate(b'\n', timeout=30)
+        self.assertEqual((RIGHT_END, b'right\n'), (job.returncode, out))
+        self.assertEqual((True, 1), (err.startswith(b'om: '), err.count(b'\n')), err)
+
+        for away in (False, True):
+            runner = self.start(self.product.om, 'run', '--', 'sh', '-c', 'read line; exec "$@"', 'sh', program, *heir,
+                                preload=False, stdin=subprocess.PIPE, **user)
+            pid = self.wait_until(lambda runner=runner: om_process.children(runner.pid), 'a child')[0]
+            self.wait_until(lambda pid=pid: 'libom.so' in om_process.read_proc(pid, 'maps'), 'libom.so')
+            job = types.SimpleNamespace(pid=pid, stdin=runner.stdin, stdout=runner.stdout)
+            if away:
+                self.move(job, 'n2')
+            self.say(job, b'up\n')
+            # The daemon needs a moment to hear that it is at home again.
+            self.wait_until(lambda job=job: code in self.codes(job), code)
+            self.assertIn(detail, self.om('why', pid, expect=None).stdout)
+            self.check_refused(job, code)
+            if heir:
+                self.say(job, b'caused\n')
+                self.assertEqual([], self.codes(job))
+                self.move(job, 'n2')
+                self.say(job, b'cured\n')
+            self.say(job, b'right\n')
+            self.finish(runner, RIGHT_END)
+
+
+class Refusals(RefusalCase):
     def test_every_code_has_its_place(self):
-        page = subprocess.run(['sed', '-n', r's/^| \([A-Z_]*\) |.*/\1/p',
-                               os.path.join(os.path.dirname(__file__), '../../docs/REASONS.md')],
-                              capture_output=True, text=True, check=True).stdout.split()
+        here = pathlib.Path(__file__).resolve().parent
+        page = re.findall(r'^\| ([A-Z_]+) \|', (here / '../../docs/REASONS.md').read_text(), re.M)
         self.assertGreater(len(page), 30)
-        known = set(CURABLE) | set(LASTING) | ELSEWHERE | set(NOT_HERE)
-        self.assertEqual(set(), set(page) - known, 'codes without a test or a reason for none')
+        self.assertEqual(sorted(page), sorted([*CURABLE, *ELSEWHERE, *NOT_HERE]))
+        self.assertEqual(set(), set(AT_THE_STOP) - set(CURABLE))
+        causes = (here / 'provoke.cc').read_text()
+        for code in CURABLE:
+            self.assertIn(f'{{"{code}", ', causes)
+        for code, place in ELSEWHERE.items():
+            module, _, method = place.rpartition(' ')
+            text = (here / (module or 'refusals_test.py')).read_text()
+            body = re.search(rf'^    def {method}\(.*\n((?:     .*\n|\n)+)', text, re.M)
+            self.assertTrue(body and re.search(rf"'{code}'", body[1]), f'{code} is not in {place}')
+        for code in NOT_HERE:  # a unit test has it
+            name = 'k' + ''.join(word.capitalize() for word in code.split('_'))
+            texts = [file.read_text() for file in (here / '../unit').rglob('*.cc')]
+            self.assertTrue([text for text in texts if name in text or f'"{code}"' in text], code)
 
     def test_causes_that_come_and_go(self):
         for code in CURABLE:
@@ -103,17 +212,6 @@ class Refusals(FaultCase):
                 self.move(job, 'n2')
                 self.end_right(job)
 
-    def test_causes_that_last(self):
-        for code in LASTING:
-            with self.subTest(code=code):
-                job = self.program(code)
-                if job is None:
-                    print(f'{code}: cannot be provoked here')
-                    continue
-                self.assertEqual([code], self.codes(job))
-                self.check_refused(job, code)
-                self.end_right(job)
-
     def test_stopped(self):
         job = self.program('NOTHING')
         os.kill(job.pid, signal.SIGSTOP)
@@ -125,50 +223,28 @@ class Refusals(FaultCase):
         self.say(job, b'cured\n')
         self.end_right(job)
 
-    def build(self, name, *flags):
-        source = self.folder / 'program.c'
-        source.write_text('#include <stdio.h>\nint main(void) { puts("up"); fflush(stdout); getchar(); '
-                          'puts("right"); return 5; }\n', encoding='ascii')
-        done = subprocess.run(['gcc', source, *flags, '-o', self.folder / name], check=False,
-                              capture_output=True, text=True)
-        if done.returncode != 0:
-            self.skipTest(f'gcc {flags}: {done.stderr.splitlines()[-1:]}')
-        return self.folder / name
-
-    def check_stays_home(self, program, code):
-        """`om check` knows before the start; `om run` runs it and says so in a line."""
-        done = self.om('check', '--json', '--', program, expect=6)
-        check = json.loads(done.stdout)
-        self.assertEqual((False, [code]), (check['can_move'], [r['code'] for r in check['reasons']]))
-        for reason in check['reasons']:
-            self.check_reason(reason)
-        self.assertIn(code, self.om('check', '--', program, expect=6).stdout)
-        job = self.start(self.product.om, 'run', '--', program, preload=False, stdin=subprocess.PIPE)
-        self.assertEqual(b'up\n', job.stdout.readline())
-        out, err = job.communicate(b'\n', timeout=30)
-        self.assertEqual((RIGHT_END, b'right\n'), (job.returncode, out))
-        self.assertEqual((True, 1), (err.startswith(b'om: '), err.count(b'\n')), err)
-
     def test_static_binary(self):
         program = self.build('static', '-static')
         self.check_stays_home(program, 'STATIC_BINARY')
-        job = self.start(program, stdin=subprocess.PIPE)
-        self.assertEqual(b'up\n', job.stdout.readline())
-        self.assertEqual(['STATIC_BINARY'], self.codes(job))
-        self.check_refused(job, 'STATIC_BINARY')
+
+    def test_32_bit_program(self):
+        program = self.build_32()
+        self.check_stays_home(program, 'NOT_PRELOADED', 'a 32-bit program')
 
     def test_sanitizer(self):
         program = self.build('sanitized', '-fsanitize=address')
-        self.check_stays_home(program, 'SANITIZER')
-        job = self.start(program, stdin=subprocess.PIPE, preload=False)
-        self.assertEqual(b'up\n', job.stdout.readline())
-        self.assertIn('SANITIZER', self.codes(job))
-        self.check_refused(job, 'SANITIZER')
+        self.check_stays_home(program, 'SANITIZER', 'libasan')
 
     def test_not_preloaded(self):
-        job = self.program('NOTHING', preload=False)
+        """Until it becomes a program that is."""
+        job = self.start('/bin/sh', '-c', 'read line; LD_PRELOAD="$1" exec "$2" NOTHING', 'sh',
+                         self.product.preload, self.product.build / 'test/fault/provoke',
+                         preload=False, stdin=subprocess.PIPE)
+        self.wait_until(lambda: om_process.read_proc(job.pid, 'comm').strip() == 'sh', 'the shell')
         self.assertEqual(['NOT_PRELOADED'], self.codes(job))
         self.check_refused(job, 'NOT_PRELOADED')
+        self.say(job, b'caused\n')
+        self.move(job, 'n2')
         self.say(job, b'cured\n')
         self.end_right(job)
 
@@ -248,7 +324,7 @@ class Refusals(FaultCase):
         self.end_right(job)
 
 
-class RefusalsOfRoot(FaultCase):
+class RefusalsOfRoot(RefusalCase):
     needs_root = True
     nodes = 2
 
@@ -257,12 +333,17 @@ class RefusalsOfRoot(FaultCase):
         super().setUpClass()
         os.chmod(cls.base, 0o755)  # other users reach the control socket
 
-    program = Refusals.program
-    say = Refusals.say
-    end_right = Refusals.end_right
-    codes = Refusals.codes
-    check_reason = Refusals.check_reason
-    check_refused = Refusals.check_refused
+    def test_privileged_files(self):
+        """Set-user-id, set-group-id, or with capabilities: the loader drops libom.so, for what they start, too."""
+        self.folder.chmod(0o755)
+        user = {'user': DEFAULT_UID, 'group': DEFAULT_UID, 'extra_groups': []}
+        for name in ('setuid', 'setgid', 'capable'):
+            with self.subTest(name=name):
+                program = self.build(name)
+                program.chmod({'setuid': 0o4755, 'setgid': 0o2755}.get(name, 0o755))
+                if name == 'capable':  # version 2, effective: CAP_NET_RAW
+                    os.setxattr(program, 'security.capability', struct.pack('<5I', 0x02000001, 1 << 13, 0, 0, 0))
+                self.check_stays_home(program, 'SETUID', keeps_preload=False, **user)
 
     def test_changed_user(self):
         job = self.program('SETUID')

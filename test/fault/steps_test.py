@@ -99,6 +99,7 @@ class Steps(FaultCase):
         print(f'{step} {how}: {move}', file=sys.stderr, flush=True)
         self.assertEqual(before + 1, self.fired(step), f'{step}: {move}')
         if how == 'fail' and move.result != 'moved' and step not in DECIDED:
+            self.assertEqual('INTERNAL', move.code, move)
             self.assertIn('on demand', move.message)
         alive = self.go_on(job)
         if not alive:

