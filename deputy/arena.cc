@@ -132,9 +132,11 @@ Step Mover::set_up_arena(StoppedProcess& stop) {
   return Done{};
 }
 
-// Timers that count CPU time would count the twins' only, which use next to none.
+// Timers and limits that count CPU time would count the twins' only, which use next to none.
 Step Mover::ask_cpu_timers(StoppedProcess& stop, StoppedThread& t, uint64_t stack,
                            uint64_t scratch) {
+  if (OM_MUST(proc::read_limit(pid_, RLIMIT_CPU)).rlim_cur != RLIM_INFINITY)
+    return refuse(ReasonCode::kCpuTimer, "RLIMIT_CPU");
   for (const int which : {ITIMER_VIRTUAL, ITIMER_PROF}) {
     itimerval left{};
     const auto got = OM_MUST(

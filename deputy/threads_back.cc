@@ -4,6 +4,7 @@
 // signals and the kernel state that the program's thread has to have.
 #include <errno.h>
 #include <kj/common.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -256,6 +257,14 @@ Step Mover::leave_libom(StoppedProcess& stop, std::vector<Item>& items) {
       }
     }
     for (const SignalRecord& signal : item.plan.signals) {
+      if ((signal.flags & SA_RESETHAND) != 0 && signal.number <= 64) {
+        // Its delivery at home has reset the handler, which is still to be called.
+        KernelSigaction action = home_.actions[signal.number];
+        action.handler = signal.handler;
+        OM_MUST_VOID(target_->memory.put(scratch, action));
+        OM_MUST(
+            stop.call(t, *target_, item.stack, SYS_rt_sigaction, {signal.number, scratch, 0, 8}));
+      }
       OM_MUST_VOID(target_->memory.write(scratch, std::as_bytes(std::span(signal.info))));
       OM_MUST(stop.call(t, *target_, item.stack, SYS_rt_tgsigqueueinfo,
                         {static_cast<uint64_t>(inner_pid_), static_cast<uint64_t>(item.home.tid),

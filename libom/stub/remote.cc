@@ -245,6 +245,12 @@ void undo_capture() {
   const long pid = sys(kNr_getpid), tid = sys(kNr_gettid);
   for (uint32_t i = t->noted_tail; i != t->noted_head; i++) {
     const SignalRecord& s = t->noted[i % kMaxNoted];
+    if (s.flags & k::kSaResethand) {
+      // Its delivery has reset the handler, which is still to be called.
+      KernelSigaction action = g_home.actions[s.number];
+      action.handler = s.handler;
+      sys(kNr_rt_sigaction, s.number, &action, 0, 8);
+    }
     sys(kNr_rt_tgsigqueueinfo, pid, tid, s.number, s.info);
   }
   t->noted_tail = t->noted_head;
