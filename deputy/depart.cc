@@ -10,6 +10,7 @@
 //
 // Over 500 lines, because the order of these steps is the point of the file; arena.cc has the parts that do
 // not depend on it.
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -17,6 +18,8 @@
 #include <sys/time.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "common/cpu_features.h"
 #include "common/log.h"
@@ -66,18 +69,32 @@ Reason from_peer(schema::Outcome::Reader outcome) {
   return Reason::from_words(outcome.getCode().cStr(), outcome.getMessage().cStr());
 }
 
-// Every step fails in a way of its own when the process ends meanwhile.
-bool has_ended(pid_t pid) {
-  constexpr uint64_t kPfExiting = 4;
-  const auto tasks = proc::list_tasks(pid);
-  if (!tasks) return tasks.error().err == ESRCH || tasks.error().err == ENOENT;
-  return std::all_of(tasks->begin(), tasks->end(), [](pid_t tid) {
-    const auto stat = proc::read_stat(tid);
-    return !stat || stat->state == 'Z' || stat->state == 'X' || (stat->flags & kPfExiting) != 0;
-  });
-}
-
 }  // namespace
+
+// Every step fails in a way of its own when the process ends meanwhile. Its threads end one after the other.
+bool has_ended(pid_t pid) {
+  constexpr uint64_t kPfExiting = 4, kKill = uint64_t{1} << (SIGKILL - 1);
+  constexpr std::chrono::milliseconds kLook(2), kLastThread(200);
+  const Deadline until = Clock::now() + kLastThread;
+  for (;;) {
+    const auto tasks = proc::list_tasks(pid);
+    if (!tasks) return tasks.error().err == ESRCH || tasks.error().err == ENOENT;
+    size_t ended = 0, killed = 0;
+    for (pid_t tid : *tasks) {
+      const auto status = proc::read_status(tid);
+      const auto stat = proc::read_stat(tid);
+      if (!status || !stat || stat->state == 'Z' || stat->state == 'X' ||
+          (stat->flags & kPfExiting) != 0) {
+        ended++;
+      } else if (((status->sig_pending | status->sig_pending_shared) & kKill) != 0) {
+        killed++;
+      }
+    }
+    if (ended == tasks->size()) return true;
+    if ((ended == 0 && killed == 0) || Clock::now() >= until) return false;
+    std::this_thread::sleep_for(kLook);
+  }
+}
 
 Step check(schema::Outcome::Reader outcome) {
   if (outcome.getOk()) return Done{};

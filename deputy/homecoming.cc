@@ -33,6 +33,7 @@
 namespace om::deputy {
 
 Step check(schema::Outcome::Reader outcome);  // depart.cc
+bool has_ended(pid_t pid);                    // depart.cc
 
 namespace {
 
@@ -66,6 +67,7 @@ MoveRecord Mover::come_home() {
     bulk_stale_ = true;
     KJ_IF_MAYBE (keeper, keeper_) tasks_->add(keeper->resumeRequest().send().ignoreResult());
   }
+  if (!done.ok() && has_ended(pid_)) done = refuse(ReasonCode::kNoSuchProcess, "it has ended");
   record.total_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   if (done.ok()) {
     record.result = "moved";
