@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/client.h"
+#include "cli/epitaph.h"
 #include "cli/job.h"
 #include "cli/output.h"
 #include "cli/run_environment.h"
@@ -44,20 +45,9 @@ std::string reason_against_preload(const std::vector<std::string>& command) {
   return "";
 }
 
-// A job that ended by SIGKILL may have been lost with a remote node: what the daemon knows of it. What happened
-// before it last changed its place is no reason for its end.
+// A job that ended by SIGKILL may have been lost with a remote node.
 void tell_loss(pid_t pid) {
-  Answer answer =
-      request({{"verb", "epitaph"}, {"pid", pid}, {"wait_ms", 2000}}, Milliseconds(4000));
-  if (!answer.ok || !answer.data.is_array()) return;
-  std::string last;
-  for (const Json& event : answer.data) {
-    std::string kind = json_string_or(event, "kind", 32, "").value_or("");
-    std::string code = json_string_or(event, "code", 64, "").value_or("");
-    if (kind == "moved" || kind == "home") last.clear();
-    if ((kind != "lost" && kind != "note") || code == "CAME_HOME") continue;
-    last = fmt::format("{}: {}", code, json_string_or(event, "message", 1 << 16, "").value_or(""));
-  }
+  const std::string last = epitaph(pid);
   if (!last.empty()) complain(fmt::format("process {}: {}", pid, last));
 }
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // om why PID: what speaks against moving the process now. At home that is looked up in /proc with the
-// caller's own rights; of a process that is away the deputy's notes say it.
+// caller's own rights; of a process that is away, or was lost, the deputy's notes say it.
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "cli/client.h"
+#include "cli/epitaph.h"
 #include "cli/output.h"
 #include "cli/reason_list.h"
 #include "cli/verbs.h"
@@ -33,11 +34,20 @@ std::vector<ReasonText> notes_of(const Json& events) {
   return notes;
 }
 
+// Whoever asks about a process that was lost learns why.
+int report_no_process(pid_t pid) {
+  const std::string last = epitaph(pid);
+  return report({ExitCode::kNotFound, "NO_SUCH_PROCESS",
+                 last.empty() ? fmt::format("there is no process {}", pid)
+                              : fmt::format("there is no process {} any more: {}", pid, last)});
+}
+
 }  // namespace
 
 int why(int pid, bool json) {
   Answer daemon = request({{"verb", "why"}, {"pid", pid}});
   bool unreachable = !daemon.ok && daemon.failure.exit == ExitCode::kUnreachable;
+  if (!daemon.ok && daemon.failure.code == "NO_SUCH_PROCESS") return report_no_process(pid);
   if (!daemon.ok && !unreachable && daemon.failure.code != "OTHER_NODE")
     return report(daemon.failure);
 
@@ -53,10 +63,7 @@ int why(int pid, bool json) {
   if (state == "home") {
     std::vector<Reason> found = preflight_process(pid);
     for (const Reason& reason : found) {
-      if (reason.code == ReasonCode::kNoSuchProcess) {
-        return report(
-            {ExitCode::kNotFound, "NO_SUCH_PROCESS", fmt::format("there is no process {}", pid)});
-      }
+      if (reason.code == ReasonCode::kNoSuchProcess) return report_no_process(pid);
       if (reason.code == ReasonCode::kPermission) {
         return report({ExitCode::kPermission, "PERMISSION", reason.message()});
       }

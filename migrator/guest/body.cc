@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -19,9 +20,13 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 
 #include "common/log.h"
 #include "common/proc/process.h"
+#include "common/proc/stat.h"
+#include "common/proc/status.h"
+#include "common/proc/text.h"
 
 namespace om::guest {
 namespace {
@@ -31,6 +36,8 @@ constexpr int kSetupFailed = 72;
 // A body may send as fast as it likes: this many messages are read, then it is the others' turn for a while.
 constexpr int kMessagesAtOnce = 64;
 constexpr auto kOthersTurn = 1 * kj::MILLISECONDS;
+constexpr auto kEndLimit = std::chrono::seconds(10);  // a large one takes a while to end
+constexpr int kEndPollMs = 10;
 constexpr const char* kOomScore = "500";  // above the host's own processes
 
 // Affinity: CPU ids that home has too, among those this process may use. False if there is none.
@@ -66,6 +73,24 @@ void write_file(const char* path, const char* text) {
   if (fd < 0) return;
   // Best effort: without it the kernel chooses its victim by size.
   (void)!::write(fd, text, strlen(text));
+}
+
+// Processes that this kernel has killed because memory had run out, in a cgroup or at all.
+uint64_t oom_kills() {
+  const auto text = proc::read_text("/proc/vmstat");
+  if (!text) return 0;
+  constexpr std::string_view kName = "\noom_kill ";
+  const size_t at = text->find(kName);
+  return at == text->npos ? 0 : ::strtoull(text->c_str() + at + kName.size(), nullptr, 10);
+}
+
+// SIGKILL is on its way to it, or has arrived.
+bool is_dying(pid_t pid) {
+  constexpr uint64_t kPfExiting = 4;
+  const auto stat = proc::read_stat(pid);
+  if (!stat || (stat->flags & kPfExiting) != 0) return true;
+  const auto status = proc::read_status(pid);
+  return !status || ((status->sig_pending | status->sig_pending_shared) >> (SIGKILL - 1) & 1) != 0;
 }
 
 std::string how_ended(int status) {
@@ -137,7 +162,9 @@ Result<void> Body::start(const std::string& launcher, const BodyPlan& plan) {
   if (child == 0)
     become_body(launcher.c_str(), name.c_str(), theirs.get(), plan, cpus, threads, parent);
   pid_ = child;
-  ended_ = false;
+  ended_ = out_of_memory_ = false;
+  how_.clear();
+  oom_kills_before_ = oom_kills();
   socket_ = std::move(ours);
   if (::fcntl(socket_.get(), F_SETFL, O_NONBLOCK) != 0) return errno_error("socket for the body");
   pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
@@ -258,22 +285,38 @@ kj::Promise<BodyMessage> Body::receive() {
 }
 
 kj::Promise<void> Body::watch_end() {
-  return end_observer_->whenBecomesReadable().then([this] {
-    int status = 0;
-    if (::waitpid(pid_, &status, WNOHANG) != pid_) return;
-    read_messages();  // the last one may say why
-    ended_ = true;
-    how_ = how_ended(status);
-    for (const std::string& more : {panic_, end_reason_}) {
-      if (!more.empty()) how_ += ": " + more;
-    }
-    KJ_IF_MAYBE (fulfiller, waiting_) {
-      (*fulfiller)->reject(KJ_EXCEPTION(DISCONNECTED, "the body has ended", how_.c_str()));
-      waiting_ = nullptr;
-    }
-    for (auto& waiter : end_waiters_) waiter->fulfill(kj::cp(how_));
-    end_waiters_.clear();
-  });
+  return end_observer_->whenBecomesReadable().then([this] { take_end(); });
+}
+
+void Body::take_end() {
+  int status = 0;
+  if (ended_ || ::waitpid(pid_, &status, WNOHANG) != pid_) return;
+  read_messages();  // the last one may say why
+  ended_ = true;
+  how_ = how_ended(status);
+  out_of_memory_ = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && end_reason_.empty() &&
+                   oom_kills() != oom_kills_before_;
+  if (out_of_memory_) how_ += " when memory had run out there";
+  for (const std::string& more : {panic_, end_reason_}) {
+    if (!more.empty()) how_ += ": " + more;
+  }
+  KJ_IF_MAYBE (fulfiller, waiting_) {
+    (*fulfiller)->reject(KJ_EXCEPTION(DISCONNECTED, "the body has ended", how_.c_str()));
+    waiting_ = nullptr;
+  }
+  for (auto& waiter : end_waiters_) waiter->fulfill(kj::cp(how_));
+  end_waiters_.clear();
+}
+
+bool Body::has_ended() {
+  if (pid_ <= 0) return false;
+  const auto limit = std::chrono::steady_clock::now() + kEndLimit;
+  pollfd end{pidfd_.get(), POLLIN, 0};
+  while (!ended_ && is_dying(pid_) && std::chrono::steady_clock::now() < limit) {
+    ::poll(&end, 1, kEndPollMs);
+    take_end();
+  }
+  return !how_.empty();
 }
 
 kj::Promise<std::string> Body::ended() {

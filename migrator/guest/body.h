@@ -58,6 +58,12 @@ class Body {
   kj::Promise<BodyMessage> receive();
   // How the process ended, when it has.
   kj::Promise<std::string> ended();
+  // Behind a failure: whether the process has ended or is about to, for which it waits (blocks) as long as that
+  // takes. Then how_it_ended() has text. False if kill() has ended it.
+  bool has_ended();
+  const std::string& how_it_ended() const { return how_; }
+  // It was killed while the kernel of this node ended processes because memory had run out.
+  bool ran_out_of_memory() const { return out_of_memory_; }
   const std::string& panic_text() const { return panic_; }
 
   void signal_thread(pid_t tid, int sig) const;
@@ -66,6 +72,7 @@ class Body {
  private:
   kj::Promise<void> read_loop();
   kj::Promise<void> watch_end();
+  void take_end();
   kj::Promise<void> read_on();
   bool read_messages();
   void file(const BodyMessage& message);
@@ -78,7 +85,8 @@ class Body {
   kj::AsyncIoContext& io_;
   std::function<void(uint32_t)> on_need_channel_;
   pid_t pid_ = 0;
-  bool ended_ = false;
+  bool ended_ = false, out_of_memory_ = false;
+  uint64_t oom_kills_before_ = 0;
   std::string how_, panic_, end_reason_;
   UniqueFd socket_, pidfd_;
   std::optional<ProcessMemory> memory_;

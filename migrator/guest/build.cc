@@ -94,6 +94,21 @@ Outcome Keeper::build(schema::Image::Reader image) {
 }
 
 // Waits for one message of the body and its result.
+// A body that the kernel kills meanwhile is the cause of whatever has failed; one that ends by itself has answered.
+Outcome Keeper::attempt(const std::function<Outcome()>& step) {
+  Outcome outcome;
+  kj::Maybe<kj::Exception> broken = kj::runCatchingExceptions([&] { outcome = step(); });
+  if (broken == nullptr && outcome.ok()) return outcome;
+  const bool ended = body_.has_ended();
+  const std::string how = fmt::format("the body was {}", body_.how_it_ended());
+  if (ended && body_.ran_out_of_memory()) return fail("NO_MEMORY", how);
+  KJ_IF_MAYBE (exception, broken) {
+    if (ended) return fail("INTERNAL", how);
+    kj::throwFatalException(kj::mv(*exception));
+  }
+  return outcome;
+}
+
 Outcome Keeper::expect(uint32_t type, const char* what) {
   const BodyMessage m =
       io_.provider->getTimer().timeoutAfter(kBodyAnswers, body_.receive()).wait(io_.waitScope);
@@ -283,9 +298,7 @@ kj::Promise<void> Keeper::fill() {
       // Home writes until its end mark: what cannot be used any more is taken all the same.
       if (fill_failed_) return fill();
       if (auto r = body_.memory().write(frame_.address, data); !r) {
-        fill_failed_ = body_.running()
-                           ? fail(r.error())
-                           : fail("NO_MEMORY", "the body was killed while it was filled");
+        fill_failed_ = fail(r.error());
         return fill();
       }
       filled_pages_ += frame_.bytes / kPageSize;

@@ -41,6 +41,8 @@ class Keeper {
   // Runs `job` on the top level; the promise resolves when it has returned.
   kj::Promise<void> queue(std::function<void()> job);
 
+  // build.cc
+  Outcome attempt(const std::function<Outcome()>& step);
   // launch.cc
   Outcome prepare(schema::BodySpec::Reader spec);
   Outcome launch(schema::BodySpec::Reader spec);

@@ -2,6 +2,7 @@
 //
 // om-guest: the keeper of one guest on this node. Started by om-migrator with the session's keys as one JSON
 // line on stdin. Exits when the guest has gone home, has ended, or its home is lost.
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -76,6 +77,12 @@ Result<Options> parse(int argc, char** argv) {
   return o;
 }
 
+// When memory runs out the kernel ends the body first, its keeper next, and the host's own processes last.
+void offer_itself_to_the_oom_killer() {
+  const UniqueFd fd(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
+  if (fd.valid()) (void)!::write(fd.get(), "400", 3);  // best effort; a body has 500
+}
+
 // The launcher lies beside this program, or in the build tree's libom folder.
 Result<std::string> find_launcher() {
   const std::string self = OM_TRY(proc::read_link("/proc/self/exe"));
@@ -113,6 +120,7 @@ int main(int argc, char** argv) {
   }
   signal(SIGPIPE, SIG_IGN);
   om::raise_open_files();
+  offer_itself_to_the_oom_killer();
   kj::Maybe<kj::Exception> failed = kj::runCatchingExceptions([&] {
     kj::UnixEventPort::setReservedSignal(SIGUSR2);
     auto io = kj::setupAsyncIo();

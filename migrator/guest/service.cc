@@ -32,7 +32,8 @@ uint64_t cpu_ns(pid_t pid) {
 
 kj::Promise<void> KeeperService::prepare(PrepareContext context) {
   return keeper_.queue([this, context]() mutable {
-    const Outcome outcome = keeper_.prepare(context.getParams().getSpec());
+    const Outcome outcome =
+        keeper_.attempt([&] { return keeper_.prepare(context.getParams().getSpec()); });
     auto results = context.getResults();
     write_outcome(results.initVerdict(), outcome);
     results.initHost().setPid(keeper_.body_.pid());
@@ -41,14 +42,16 @@ kj::Promise<void> KeeperService::prepare(PrepareContext context) {
 
 kj::Promise<void> KeeperService::build(BuildContext context) {
   return keeper_.queue([this, context]() mutable {
-    const Outcome outcome = keeper_.build(context.getParams().getImage());
+    const Outcome outcome =
+        keeper_.attempt([&] { return keeper_.build(context.getParams().getImage()); });
     write_outcome(context.getResults().initVerdict(), outcome);
   });
 }
 
 kj::Promise<void> KeeperService::filled(FilledContext context) {
   return keeper_.queue([this, context]() mutable {
-    const Outcome outcome = keeper_.filled(context.getParams().getPages());
+    const Outcome outcome =
+        keeper_.attempt([&] { return keeper_.filled(context.getParams().getPages()); });
     write_outcome(context.getResults().initVerdict(), outcome);
   });
 }

@@ -9,7 +9,8 @@
 //   end                exit 5
 //
 // With an argument N it computes instead, without any call that has an effect, in a loop that takes long enough to
-// be moved; it ends, with the result on stdout and exit 5, N rounds after a file "go" exists.
+// be moved; it ends, with the result on stdout and exit 5, N rounds after a file "go" exists. With a second one it
+// then uses that many MiB first, and shows what it finds in them by the result.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -83,11 +84,22 @@ void append(const char* name, size_t kib) {
   close(fd);
 }
 
-int compute(uint64_t rounds) {
+int compute(uint64_t rounds, size_t mib) {
   uint64_t sum = 1;
+  if (mib != 0) {
+    void* at =
+        mmap(nullptr, mib * kMiB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED) return 1;
+    g_maps.push_back({static_cast<unsigned char*>(at), mib * kMiB, 0});
+  }
   say("up");
   // Nothing of this may show how long the test takes: what counts starts with the file.
   while (access("go", F_OK) != 0) {
+  }
+  for (const Map& m : g_maps) {
+    for (size_t i = 0; i < m.bytes; i += kPage)
+      m.at[i] = static_cast<unsigned char>(m.at[i] + i / kPage);
+    for (size_t i = 0; i < m.bytes; i += kPage) sum = sum * 31 + m.at[i];
   }
   for (uint64_t i = 0; i < rounds; ++i) sum = sum * 6364136223846793005u + i;
   say(std::to_string(sum));
@@ -97,7 +109,8 @@ int compute(uint64_t rounds) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc == 2) return compute(strtoull(argv[1], nullptr, 10));
+  if (argc >= 2)
+    return compute(strtoull(argv[1], nullptr, 10), argc > 2 ? strtoull(argv[2], nullptr, 10) : 0);
   say("up");
   char line[256];
   // The standard library would read ahead; a line of a pipe comes as a whole.

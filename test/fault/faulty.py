@@ -6,6 +6,7 @@ import os
 import pathlib
 import random
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -16,6 +17,7 @@ from harness import POLL, WAIT_LIMIT, ClusterCase, main  # noqa: E402, F401
 import om_process  # noqa: E402, F401
 
 RIGHT_END = 7     # how numbered ends if nothing is wrong
+ASKS_END = 5      # and how asks does
 ROUNDS = int(os.environ.get('OM_TEST_ROUNDS', '4'))
 SESSION_TIMEOUT = 2  # seconds that a deputy waits for a keeper that is out of reach
 
@@ -101,6 +103,8 @@ class NumberedJob:
             reader.join(WAIT_LIMIT)
         self.case.assertEqual((128 + signal.SIGKILL, ''), (self.runner.returncode, self.problem))
         self.case.assertRegex(self.said.decode(), rf'^om: process {self.pid}: [A-Z_]+: .+\n$')
+        said = self.said.decode().partition(f'{self.pid}: ')[2].strip()
+        self.case.assertIn(said, self.case.om('why', self.pid, expect=4).stderr)
         kinds = [(event['kind'], event['code']) for event in self.case.om_json('events', self.pid)]
         self.case.assertTrue([code for kind, code in kinds if kind in ('lost', 'note') and code], kinds)
 
@@ -132,3 +136,28 @@ class FaultCase(ClusterCase):
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
+
+
+class AskerCase(FaultCase):
+    """With programs that do what they are told (asks.cc)."""
+
+    def asker(self, *arguments, **how):
+        program = self.product.build / 'test' / 'fault' / 'asks'
+        job = self.start(program, *arguments, stdin=subprocess.PIPE, **how)
+        self.assertEqual(b'up\n', job.stdout.readline())
+        return job
+
+    def ask(self, job, line):
+        job.stdin.write(line.encode() + b'\n')
+        job.stdin.flush()
+        return job.stdout.readline().decode().strip()
+
+    def end_asker(self, job):
+        job.stdin.write(b'end\n')
+        job.stdin.flush()
+        self.finish(job, ASKS_END)
+
+    def only(self, name):
+        found = self.helpers(name)
+        self.assertEqual(1, len(found), name)
+        return found[0]

@@ -9,13 +9,11 @@ import errno
 import os
 import pathlib
 import resource
-import subprocess
 import time
 import unittest
 
-from faulty import POLL, WAIT_LIMIT, FaultCase, NumberedJob, main, om_process
+from faulty import ASKS_END, POLL, WAIT_LIMIT, AskerCase, NumberedJob, main, om_process
 
-ASKS_END = 5
 MIB = 1 << 20
 
 
@@ -43,28 +41,7 @@ class Limit:
         resource.prlimit(self.pid, self.kind, self.before)
 
 
-class ShortageCase(FaultCase):
-    def asker(self, *arguments, **how):
-        program = self.product.build / 'test' / 'fault' / 'asks'
-        job = self.start(program, *arguments, stdin=subprocess.PIPE, **how)
-        self.assertEqual(b'up\n', job.stdout.readline())
-        return job
-
-    def ask(self, job, line):
-        job.stdin.write(line.encode() + b'\n')
-        job.stdin.flush()
-        return job.stdout.readline().decode().strip()
-
-    def end_asker(self, job):
-        job.stdin.write(b'end\n')
-        job.stdin.flush()
-        self.finish(job, ASKS_END)
-
-    def only(self, name):
-        found = self.helpers(name)
-        self.assertEqual(1, len(found), name)
-        return found[0]
-
+class ShortageCase(AskerCase):
     def log(self, node):
         return ''.join(path.read_text(errors='replace')
                        for path in pathlib.Path(self.cluster.directory, node).glob('log*'))
