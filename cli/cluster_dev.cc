@@ -19,6 +19,7 @@
 #include "cli/output.h"
 #include "cli/verbs.h"
 #include "common/names.h"
+#include "common/replace_file.h"
 
 namespace om::cli {
 namespace {
@@ -39,12 +40,7 @@ Result<void> write_peers(const ClusterState& state) {
   std::string text;
   for (const ClusterNode& node : state.nodes)
     text += fmt::format("{} {}\n", node.name, node.address);
-  std::string path = state.dir + "/peers";
-  UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-  if (!file || ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
-    return errno_error("write " + path);
-  }
-  return {};
+  return replace_file(state.dir + "/peers", text, 0644);
 }
 
 // How many nodes this one sees, itself included.

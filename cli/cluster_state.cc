@@ -12,6 +12,7 @@
 #include "common/json_line.h"
 #include "common/names.h"
 #include "common/proc/text.h"
+#include "common/replace_file.h"
 
 namespace om::cli {
 namespace {
@@ -82,14 +83,7 @@ Result<void> save_cluster(const ClusterState& state) {
                                    {"socket_dir", state.socket_dir},
                                    {"switch_namespace", state.switch_namespace},
                                    {"nodes", nodes}});
-  std::string path = state_file(state.dir);
-  std::string draft = path + ".new";
-  UniqueFd file(::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
-  if (!file || ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
-      ::rename(draft.c_str(), path.c_str()) != 0) {
-    return errno_error("write " + path);
-  }
-  return {};
+  return replace_file(state_file(state.dir), text, 0644);
 }
 
 Result<ClusterState> load_cluster(const std::string& absolute_dir) {

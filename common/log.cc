@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/log.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +22,9 @@ constexpr std::array<std::pair<std::string_view, LogLevel>, 4> kLevels{{
 struct LogState {
   std::string program = "om";
   LogFilter filter;
+  uint64_t lost = 0;  // lines that could not be written, since the last that could
+  int lost_errno = 0;
+  bool cut = false;  // the first of them is there in part
 };
 
 LogState& log_state() {
@@ -89,17 +94,31 @@ bool log_enabled(std::string_view area, LogLevel level) {
 }
 
 void log_write(std::string_view area, LogLevel level, std::string_view text) {
+  LogState& state = log_state();
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
   tm parts{};
   ::gmtime_r(&now.tv_sec, &parts);
   std::array<char, 32> stamp{};
   ::strftime(stamp.data(), stamp.size(), "%Y-%m-%dT%H:%M:%S", &parts);
-  std::string line = fmt::format("{}.{:03}Z {} {} {}: {}\n", stamp.data(), now.tv_nsec / 1000000,
-                                 log_state().program, level_name(level), area, text);
+  const std::string head =
+      fmt::format("{}.{:03}Z {}", stamp.data(), now.tv_nsec / 1000000, state.program);
+  std::string line = fmt::format("{} {} {}: {}\n", head, level_name(level), area, text);
+  if (state.lost != 0) {
+    line = fmt::format("{}{} warn log: {} line{} could not be written: {}\n{}",
+                       state.cut ? "\n" : "", head, state.lost, state.lost == 1 ? "" : "s",
+                       ::strerror(state.lost_errno), line);
+  }
   // One write, so that lines of several processes in one file do not mix. A full disk loses the line.
-  ssize_t ignored = ::write(STDERR_FILENO, line.data(), line.size());
-  static_cast<void>(ignored);
+  const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
+  if (written == static_cast<ssize_t>(line.size())) {
+    state.lost = 0;
+    state.cut = false;
+    return;
+  }
+  state.lost_errno = written < 0 ? errno : ENOSPC;
+  state.lost++;
+  if (written > 0) state.cut = true;
 }
 
 std::string escaped(std::string_view text, size_t max_bytes) {

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "migrator/child_list.h"
 
-#include <fcntl.h>
-#include <stdio.h>
-
 #include <nlohmann/json.hpp>
 
 #include "common/json_line.h"
 #include "common/log.h"
 #include "common/names.h"
 #include "common/proc/text.h"
+#include "common/replace_file.h"
 
 namespace om::migrator {
 namespace {
@@ -53,7 +51,8 @@ void ChildList::remove(const ProcessId& process) {
 }
 
 void ChildList::prune() {
-  if (std::erase_if(entries_, [](auto& item) { return !item.first.alive(); }) != 0) save();
+  const size_t ended = std::erase_if(entries_, [](auto& item) { return !item.first.alive(); });
+  if (ended != 0 || !problem_.empty()) save();
 }
 
 void ChildList::set_at(const ProcessId& process, const std::string& at) {
@@ -80,12 +79,18 @@ void ChildList::save() {
                           {"about", entry.about},
                           {"at", entry.at}});
   }
-  std::string draft = path_ + ".new";
-  UniqueFd file(::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  bool written = file.valid() &&
-                 ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  if (!written || ::rename(draft.c_str(), path_.c_str()) != 0) {
-    log_error("state", "{}", errno_error("write " + path_).text());
+  const Result<void> saved = replace_file(path_, text, 0600);
+  // Once for each cause, although it is tried again and again.
+  const std::string problem = saved ? "" : saved.error().text();
+  if (problem != problem_) {
+    if (saved) {
+      log_info("state", "{} is written again", path_);
+    } else {
+      log_error("state",
+                "{}; a daemon that is started now would not know all of this one's children",
+                problem);
+    }
+    problem_ = problem;
   }
 }
 

@@ -26,7 +26,8 @@ class ChildList {
 
   void add(const ProcessId& process, Entry entry);
   void remove(const ProcessId& process);
-  // Forgets those that have ended unseen: children of an earlier daemon.
+  // Forgets those that have ended unseen: children of an earlier daemon. Tries again to write the file if that
+  // has failed.
   void prune();
   void set_at(const ProcessId& process, const std::string& at);
   // The living deputy of the process `about`; nullptr if there is none.
@@ -36,7 +37,7 @@ class ChildList {
  private:
   void save();
 
-  std::string path_;
+  std::string path_, problem_;  // what was wrong when it was last written
   std::map<ProcessId, Entry> entries_;
 };
 

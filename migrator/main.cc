@@ -9,6 +9,7 @@
 #include "common/json_line.h"
 #include "common/log.h"
 #include "common/open_files.h"
+#include "common/replace_file.h"
 #include "migrator/node.h"
 
 #include <nlohmann/json.hpp>
@@ -23,13 +24,7 @@ Result<void> announce(const Options& options, const Node& node) {
     if (::write(fd.get(), line.data(), line.size()) < 0) return errno_error("write to --ready-fd");
   }
   if (!options.ready_file.empty()) {
-    // Whoever waits for the file finds it complete.
-    std::string draft = options.ready_file + ".new";
-    UniqueFd fd(::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (!fd || ::write(fd.get(), line.data(), line.size()) < 0 ||
-        ::rename(draft.c_str(), options.ready_file.c_str()) != 0) {
-      return errno_error("write " + options.ready_file);
-    }
+    OM_TRY(replace_file(options.ready_file, line, 0644));
   }
   return {};
 }

@@ -148,8 +148,9 @@ class ClusterCase(unittest.TestCase):
         self.wait_until(lambda: not om_process.alive(pid), 'the end of the daemon')
         return node, command, settings
 
-    def restart_daemon(self, killed):
-        """What a service manager does then. The cluster's own files name the new one afterwards."""
+    def restart_daemon(self, killed, log=None):
+        """What a service manager does then. The cluster's own files name the new one afterwards. `log`: where it
+        writes to (default: where the old one did)."""
         node, command, settings = killed
         ready = self.folder / f'ready-{node}'
         ready.unlink(missing_ok=True)
@@ -160,7 +161,7 @@ class ClusterCase(unittest.TestCase):
         state = json.loads(self.state_file().read_text(encoding='utf-8'))
         entry = next(entry for entry in state['nodes'] if entry['name'] == node)
         command[command.index('--listen') + 1] = entry['address']  # the port that the others know
-        log = pathlib.Path(self.cluster.directory, node, 'log')
+        log = log or pathlib.Path(self.cluster.directory, node, 'log')
         with open(log, 'ab') as out:
             daemon = subprocess.Popen(command, env=settings, stdin=subprocess.DEVNULL, stdout=out,
                                       stderr=out, start_new_session=True)

@@ -298,6 +298,100 @@ class DiskOfRoot(ShortageCase):
         self.assertEqual(*answers)
         self.assertIn('ENOSPC', ' '.join(answers[0]))
 
+    def small_disk(self, name):
+        disk = self.folder / name
+        disk.mkdir()
+        self.mount(disk, 'size=256k,mode=755')
+        # Its daemons end with the cluster, which must not find it in use.
+        self.addClassCleanup(self.unmount_later, disk)
+        return disk
+
+    @classmethod
+    def unmount_later(cls, disk):
+        detach = 2
+        cls.system('umount2', os.fsencode(disk), detach)
+
+    @staticmethod
+    def fill(disk):
+        """Takes all that is left of it; the file that has it."""
+        file = disk / 'full'
+        with open(file, 'wb', buffering=0) as out:
+            try:
+                while True:
+                    out.write(bytes(1024))
+            except OSError as full:
+                if full.errno != errno.ENOSPC:
+                    raise
+        return file
+
+    def check_moves(self, job, *places):
+        for to in places:
+            self.move(job, to)
+            self.assertEqual('n1' if to == 'home' else to, self.where(job))
+            self.assertEqual(['ok', 'ok'], [self.ask(job, line) for line in ('touch', 'check')])
+
+    def test_state_of_the_daemons(self):
+        """They do not need it as long as they run, and what is away is found again by one that cannot write it."""
+        disk = self.small_disk('state')
+        for node in ('n1', 'n2'):
+            name, command, settings = self.kill_daemon(node)
+            command[command.index('--state') + 1] = str(disk / node)
+            self.restart_daemon((name, command, settings))
+        job = self.asker()
+        self.assertEqual('ok', self.ask(job, 'map 1'))
+        self.until_moved(job, 'n2')
+        self.check_moves(job, 'home')
+        other = self.asker()  # of it something has to be noted all the time
+        self.move(other, 'n2')
+        full = self.fill(disk)
+        said = {node: self.log(node).count('No space left on device') for node in ('n1', 'n2')}
+        self.check_moves(job, 'n2', 'home', 'n2')
+        for node, before in said.items():
+            self.assertEqual(1, self.log(node).count('No space left on device') - before, self.log(node))
+        self.restart_daemon(self.kill_daemon('n1'))
+        self.wait_until(lambda: self.where(job) == 'n2', 'its deputy')
+        self.assertEqual('ok', self.ask(job, 'check'))
+        self.until_moved(job, 'home')
+        self.until_moved(job, 'n2')
+        self.assertEqual(2, self.log('n1').count('No space left on device') - said['n1'])
+        full.unlink()
+        deputies = self.helpers('om-deputy')
+        self.assertEqual(2, len(deputies))
+        children = disk / 'n1' / 'children'
+        self.wait_until(lambda: all(f'"pid":{pid},' in children.read_text() for pid in deputies), 'both in the state')
+        self.assertIn('is written again', self.log('n1'))
+        self.check_moves(job, 'home')
+        self.end_asker(job)
+        self.end_asker(other)
+
+    def test_logs_of_the_daemons(self):
+        """What cannot be written is counted, and told once it can; no line is cut."""
+        disk = self.small_disk('logs')
+        for node in ('n1', 'n2'):
+            name, command, settings = self.kill_daemon(node)
+            self.restart_daemon((name, command, {**settings, 'OM_LOG': 'debug'}), disk / node)
+        job = self.asker()
+        self.assertEqual('ok', self.ask(job, 'map 1'))
+        self.until_moved(job, 'n2')
+        full = self.fill(disk)
+        while (disk / 'n1').stat().st_size % 4096 != 0:  # the rest of its last page
+            self.check_moves(job, 'home', 'n2')
+        full.unlink()
+        self.check_moves(job, 'home', 'n2', 'home')
+        text = (disk / 'n1').read_text()
+        lines = [line for line in text.splitlines() if line]
+        self.assertRegex(text, r'om-migrator\[n1\] warn log: [0-9]+ lines? could not be written: No space')
+        cut = [line for line in lines if not line.startswith('20')]
+        self.assertEqual([], cut)
+        self.end_asker(job)
+
+    def test_a_cluster_on_a_full_disk(self):
+        disk = self.small_disk('cluster')
+        full = self.fill(disk)
+        done = self.om('cluster', 'dev', 'start', '--nodes', 2, '--dir', disk / 'c', expect=1)
+        self.assertRegex(done.stderr, r'^om: [^\n]*No space left on device[^\n]*\n$')
+        self.assertEqual([full], list(disk.iterdir()))
+
     def test_no_room_for_sockets_at_home(self):
         job = self.asker()
         self.assertEqual('ok', self.ask(job, 'map 1'))

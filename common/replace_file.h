@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Small files that are written as a whole: a reader finds the old contents or the new ones, never a part, and a
+// disk that is full leaves the old ones.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <string_view>
+
+#include "common/result.h"
+
+namespace om {
+
+// Writes `path`.new and renames it. Errors: those of open(2), write(2) and rename(2); nothing has changed then.
+Result<void> replace_file(const std::string& path, std::string_view text, mode_t mode);
+
+}  // namespace om
