@@ -280,14 +280,17 @@ long gate_mremap(GateCall& c) {
   const auto flags = static_cast<uint32_t>(c.args[3]);
   if (is_reserved(old, old_len)) return -k::kEFAULT;
   if ((flags & k::kMremapFixed) && is_reserved(c.args[4], new_len)) return -k::kEINVAL;
-  // Duplicating a shared mapping (old length 0) and growing into more of a file need home's mapping.
+  // Duplicating a shared mapping (old length 0), growing into more of a file and leaving a file's range behind need
+  // home's mapping.
   if (old_len == 0) return come_home(c);
   if (t->kick) return kPark;
   MmLock lock(t);
   if (!lock.held()) return kPark;
   const uint64_t old_end = old + old_len;
-  if ((new_len > old_len && is_file_range(old, old_end)) || is_shared(old, old_end) ||
-      is_locked(old, old_end))
+  const bool fixed = (flags & k::kMremapFixed) != 0;
+  const bool wants_file = new_len > old_len || (flags & k::kMremapDontunmap);
+  if ((wants_file && is_file_range(old, old_end)) || is_shared(old, old_end) ||
+      is_locked(old, old_end) || (fixed && cuts_shared(c.args[4], c.args[4] + new_len)))
     return leave_it_to_home(c, lock);
   const bool file = is_file_range(old, old + old_len);
   const long at = sys(kNr_mremap, old, c.args[1], c.args[2], flags, c.args[4]);
