@@ -162,6 +162,13 @@ Step Mover::choose_descriptors() {
   if (!first)
     return refuse(ReasonCode::kFdLimit, "{} numbers in a row are needed", home_.nslots + 1);
   fd_base_ = *first;
+  // By name, whatever /proc it was found in; libom looks at each itself.
+  constexpr std::string_view kShowMemory[] = {"mem",          "pagemap",   "smaps",
+                                              "smaps_rollup", "numa_maps", "clear_refs"};
+  home_.memory_files = std::any_of(fds.begin(), fds.end(), [&](const proc::FdEntry& fd) {
+    const std::string_view name = std::string_view(fd.target).substr(fd.target.rfind('/') + 1);
+    return std::find(std::begin(kShowMemory), std::end(kShowMemory), name) != std::end(kShowMemory);
+  });
   return Done{};
 }
 

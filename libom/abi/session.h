@@ -122,6 +122,9 @@ struct HomeState {
   uint32_t trace;  // D: 1: executors write down what they do (trace.h)
   uint32_t
       place_lock;  // H: a thread has raised the limit of descriptor numbers for a moment; D zeroes it
+  uint32_t
+      memory_files;  // D: it may have files open that show its own memory (/proc/self/mem, ...)
+  uint32_t pad;
 };
 
 enum HomeThreadState : uint32_t {

@@ -163,6 +163,30 @@ long wire_transfer(HomeCall& c) {
 }
 
 // Context: exec
+bool transfers_own_memory(const HomeCall& c) {
+  switch (c.exec->nr) {
+    case kNr_read:
+    case kNr_write:
+    case kNr_pread64:
+    case kNr_pwrite64:
+    case kNr_readv:
+    case kNr_writev:
+    case kNr_preadv:
+    case kNr_pwritev:
+    case kNr_preadv2:
+    case kNr_pwritev2:
+      return is_own_memory(c.args[0]);
+    case kNr_splice:
+    case kNr_copy_file_range:
+      return is_own_memory(c.args[0]) || is_own_memory(c.args[2]);
+    case kNr_sendfile:
+      return is_own_memory(c.args[0]) || is_own_memory(c.args[1]);
+    default:
+      return false;
+  }
+}
+
+// Context: exec
 void again_aligned(HomeCall& c) {
   HomeExec& e = *c.exec;
   const uint64_t flags = static_cast<uint64_t>(sys(kNr_fcntl, c.args[0], kFGetfl));

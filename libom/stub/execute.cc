@@ -237,6 +237,10 @@ long run_window(HomeThread* t, const SyscallDesc* desc) {
 long generic(HomeCall& c) {
   HomeExec& e = *c.exec;
   if (names_our_descriptor(c)) return e.result = -k::kEBADF;
+  if (g_home.memory_files != 0 && transfers_own_memory(c)) {
+    e.ret_flags |= kRetRestart | kRetHome;
+    return e.result = -k::kEINTR;
+  }
   const long r = unpack(c);
   if (r != 0) return e.result = r;
   e.result = run_window(c.thread, c.desc);

@@ -26,6 +26,8 @@ bool parse_number(const char* s, uint64_t& value);
 // alignment.
 // Context: exec
 void again_aligned(HomeCall& c);
+// Does the call read or write a file that shows this process's own memory, which is away.
+bool transfers_own_memory(const HomeCall& c);
 
 // The generic way, for a home function that only had to look at the arguments first.
 long generic(HomeCall& c);

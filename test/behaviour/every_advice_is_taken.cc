@@ -24,7 +24,8 @@ static bool keeps(int advice) {
 static int advise(void* at, size_t bytes, int advice) {
   const int result = madvise(at, bytes, advice) == 0 ? 0 : errno;
   // It depends on how much the kernel has free.
-  return advice == kCollapse && (result == EAGAIN || result == ENOMEM || result == EBUSY) ? 0 : result;
+  return advice == kCollapse && (result == EAGAIN || result == ENOMEM || result == EBUSY) ? 0
+                                                                                          : result;
 }
 
 static char* anonymous() {

@@ -149,13 +149,25 @@ static void devices() {
   OM_CHECK(OM_ASK(random, RNDGETENTCNT, 4) > 0);
   close(random);
   // No disk and no clock: ENOTTY, whatever is asked.
-  const unsigned long commands[] = {
-        BLKROGET, BLKGETSIZE, BLKRAGET, BLKFRAGET, BLKSECTGET, BLKSSZGET, BLKIOMIN, BLKIOOPT,
-        BLKALIGNOFF, BLKPBSZGET, BLKDISCARDZEROES, BLKROTATIONAL, BLKBSZGET, BLKGETSIZE64,
-        0x80041284ul /* BLKGETZONESZ */, 0x80041285ul /* BLKGETNRZONES */,
-        0x80081280ul /* BLKGETDISKSEQ */, RTC_RD_TIME};
-  for (const unsigned long command : commands)
-    ask("disk", g_file, command, 256);
+  const unsigned long commands[] = {BLKROGET,
+                                    BLKGETSIZE,
+                                    BLKRAGET,
+                                    BLKFRAGET,
+                                    BLKSECTGET,
+                                    BLKSSZGET,
+                                    BLKIOMIN,
+                                    BLKIOOPT,
+                                    BLKALIGNOFF,
+                                    BLKPBSZGET,
+                                    BLKDISCARDZEROES,
+                                    BLKROTATIONAL,
+                                    BLKBSZGET,
+                                    BLKGETSIZE64,
+                                    0x80041284ul /* BLKGETZONESZ */,
+                                    0x80041285ul /* BLKGETNRZONES */,
+                                    0x80081280ul /* BLKGETDISKSEQ */,
+                                    RTC_RD_TIME};
+  for (const unsigned long command : commands) ask("disk", g_file, command, 256);
   give("BLKFLSBUF", g_file, BLKFLSBUF, 0);
 }
 

@@ -18,11 +18,12 @@ static int policy_of(void* at, unsigned long* nodes) {
 }
 
 int main() {
-  void* map = OM_SYS(
-      mmap(nullptr, 8 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  void* map =
+      OM_SYS(mmap(nullptr, 8 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   char* memory = static_cast<char*>(map);
   const unsigned long first = 1;
-  if (syscall(SYS_set_mempolicy, MPOL_PREFERRED, &first, 64) != 0) om_test_skip("no memory policies");
+  if (syscall(SYS_set_mempolicy, MPOL_PREFERRED, &first, 64) != 0)
+    om_test_skip("no memory policies");
   OM_SYS(syscall(SYS_mbind, memory, 4 * 4096, MPOL_BIND, &first, 64, 0));
   memory[0] = 1;
   om_test_ready();
