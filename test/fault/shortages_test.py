@@ -240,6 +240,30 @@ class HomeIsLost(ShortageCase):
         self.restart_daemon(killed)
         self.assertEqual('', job.problem)
 
+    def computing(self):
+        """A program at n2 that makes no call any more, by which its body could see that it is alone."""
+        job = self.asker(10 ** 12)
+        self.move(job, 'n2')
+        keeper, body = self.only('om-guest'), self.only('om-body')
+        (self.folder / 'go').touch()
+        self.wait_until(lambda: all(om_process.read_proc(body, 'syscall').startswith('running') for _ in range(50)),
+                        'nothing but computing')
+        return job, keeper, body
+
+    def test_bodies_that_only_compute_end(self):
+        job, keeper, body = self.computing()
+        killed = self.kill_daemon('n1')
+        for pid in (self.only('om-deputy'), job.pid):
+            self.kill(pid)
+        self.wait_until(lambda: not om_process.alive(body) and not om_process.alive(keeper), 'the end of the body')
+        self.restart_daemon(killed)
+
+    def test_a_body_ends_with_its_keeper(self):
+        job, keeper, body = self.computing()
+        self.kill(keeper)
+        self.wait_until(lambda: not om_process.alive(body), 'the end of the body')
+        self.wait_until(lambda: self.where(job) == 'n1', 'it at home')  # nothing was lost
+
 
 class DiskOfRoot(ShortageCase):
     """Small disks of its own, in a mount namespace that ends with the test."""
