@@ -17,7 +17,7 @@
 namespace om {
 
 constexpr uint64_t kAnchorMagic = 0x31584f534d4f7055ull;  // "UpOMSOX1"
-constexpr uint32_t kAnchorAbi = 2;                        // layout of the structs in this file
+constexpr uint32_t kAnchorAbi = 3;                        // layout of the structs in this file
 
 // Found through the ELF note "openMosix" of the mapped libom.so; link-time constant, relocated by ld.so.
 struct Anchor {
@@ -116,15 +116,12 @@ struct HomeState {
   KernelSigaction actions[65];         // D at capture, H while away: the program's own dispositions
   char deputy_path[108];               // D: where an executor fetches a new channel
   uint8_t session_id[16];              // D
-  uint32_t
-      undone;  // H: dispositions and descriptors are being (1) or have been (2) put back by threads
-               // whose deputy died during a departure; D zeroes it
-  uint32_t trace;  // D: 1: executors write down what they do (trace.h)
-  uint32_t
-      place_lock;  // H: a thread has raised the limit of descriptor numbers for a moment; D zeroes it
-  uint32_t
-      memory_files;  // D: it may have files open that show its own memory (/proc/self/mem, ...)
-  uint32_t pad;
+  // H: dispositions and descriptors are being (1) or have been (2) put back by threads whose deputy died during a
+  // departure; D zeroes it
+  uint32_t undone;
+  uint32_t trace;         // D: 1: executors write down what they do (trace.h)
+  uint32_t place_lock;    // H: a thread has raised the limit of descriptor numbers; D zeroes it
+  uint32_t memory_files;  // D: files of its own memory may be open (/proc/self/mem, ...)
 };
 
 enum HomeThreadState : uint32_t {
