@@ -25,6 +25,7 @@ using safe::sys;
 
 constexpr uint64_t kPageMask = kPageSize - 1;
 
+bool is_page(uint64_t at) { return (at & kPageMask) == 0; }
 uint64_t page_up(uint64_t n) { return (n + kPageMask) & ~kPageMask; }
 
 bool is_error(long r) { return r < 0 && r > -4096; }
@@ -216,6 +217,8 @@ long gate_mmap(GateCall& c) {
   if (c.args[1] > (uint64_t{1} << 47)) return -k::kENOMEM;
   const uint64_t len = page_up(c.args[1]);
   const bool fixed = (flags & (k::kMapFixed | k::kMapFixedNoreplace)) != 0;
+  // Of a file only home knows whether there is something else that is wrong.
+  if (fixed && !is_page(addr)) return flags & k::kMapAnonymous ? -k::kEINVAL : come_home(c);
   if (fixed && is_reserved(addr, len)) return -k::kENOMEM;
   if (t->kick) return kPark;
   MmLock lock(t);
@@ -256,6 +259,7 @@ long gate_mprotect(GateCall& c) {
   BodyThread* t = c.thread;
   // What home's kernel says of its vDSO and the data beside it only home knows.
   if (c.args[0] >= g_body.home_vdso_lo && c.args[0] < g_body.home_vdso_hi) return come_home(c);
+  if (!is_page(c.args[0])) return -k::kEINVAL;
   if (is_reserved(c.args[0], c.args[1])) return -k::kENOMEM;
   constexpr uint64_t kGrowsDown = 0x01000000, kGrowsUp = 0x02000000;
   if (c.args[2] & (kGrowsDown | kGrowsUp)) return come_home(c);
@@ -278,6 +282,7 @@ long gate_mremap(GateCall& c) {
   BodyThread* t = c.thread;
   const uint64_t old = c.args[0], old_len = page_up(c.args[1]), new_len = page_up(c.args[2]);
   const auto flags = static_cast<uint32_t>(c.args[3]);
+  if (!is_page(old)) return -k::kEINVAL;
   if (is_reserved(old, old_len)) return -k::kEFAULT;
   if ((flags & k::kMremapFixed) && is_reserved(c.args[4], new_len)) return -k::kEINVAL;
   // Duplicating a shared mapping (old length 0), growing into more of a file and leaving a file's range behind need
@@ -347,7 +352,7 @@ long gate_madvise(GateCall& c) {
   BodyThread* t = c.thread;
   const auto advice = static_cast<uint32_t>(c.args[2]);
   const uint64_t at = c.args[0], end = at + page_up(c.args[1]);
-  if (end < at || page_up(c.args[1]) < c.args[1]) return -k::kEINVAL;
+  if (!is_page(at) || end < at || page_up(c.args[1]) < c.args[1]) return -k::kEINVAL;
   if (is_reserved(at, c.args[1])) return -k::kENOMEM;
   if (t->kick) return kPark;
   MmLock lock(t);
