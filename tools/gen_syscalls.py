@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compiles the system call table (libom/abi/*.tbl) into everything that knows about system calls.
 
-    gen_syscalls.py [--unistd FILE] [--require-tests DIR] KIND TABLE_DIR OUT
+    gen_syscalls.py [--unistd FILE] [--require-tests CALLS] KIND TABLE_DIR OUT
 
 KIND: desc   numbers, SyscallDesc and CommandDesc arrays, look-up functions (freestanding header)
       gate   the gate functions that rows name, and their dispatch (freestanding header)
@@ -55,7 +55,7 @@ COMMAND = re.compile(r"(0x[0-9a-f]+|\d+)\s+(\w+)\s+(\w+)\s+(\S+)\s+\(([^)]*)\)(.
 ARG = re.compile(r"(\w+):(?:(in|out|inout)\s+)?(arr<\w+>|\w+)(?:\[([^\]]*)\])?"
                  r"(?:\s+plus\s+(\d+))?((?:\s+(?:pos|zero|eintr|always))*)(\?)?$")
 STRUCT = re.compile(r'struct\s+(\w+)\s+(\d+)\s+(?:-|"([^"]+)")$')
-TAIL = re.compile(r'\s+(?:(gate|home|deny|test)=(\w+)|sub=(\w+)\(([\w,]+)\)|'
+TAIL = re.compile(r'\s+(?:(gate|home|deny)=(\w+)|sub=(\w+)\(([\w,]+)\)|'
                   r'untested\s+"([^"]*)"|"([^"]*)")')
 
 
@@ -409,18 +409,37 @@ def check_header(table, path, where):
             table.errors.add(row.where, f"{row.nr} {row.name} is not what the kernel header says")
 
 
-def check_tests(table, directory):
-    """full and part rows have a behaviour test: a file that has the call's name, or what test=
-    says, among its words. untested "why" excuses a row; home rows share *comes_home*.cc."""
-    names = ["_" + os.path.basename(p)[:-len(".cc")] + "_"
-             for p in glob.glob(os.path.join(directory, "behaviour", "*.cc"))]
+def read_calls(path, errors):
+    """The calls and commands (ioctl:0x5401) of calls.txt that a program still there makes."""
+    calls, folder = set(), os.path.dirname(path)
+    with open(path, encoding="utf-8") as f:
+        for number, line in enumerate(f, 1):
+            if line.startswith("#") or not line.strip():
+                continue
+            call, *programs = line.split()
+            gone = [p for p in programs if not os.path.exists(os.path.join(folder, p + ".cc"))]
+            for program in gone:
+                errors.add((shown(path), number), f"there is no {program}.cc")
+            if len(gone) < len(programs):
+                calls.add(call)
+    return calls
+
+
+def check_tests(table, path):
+    """What is served away, but for ENOSYS, is called by a behaviour program after its first point,
+    as test/lib/call_coverage.py has seen it: each row and each command. untested "why" excuses a row."""
+    calls = read_calls(path, table.errors)
+
+    def served(row):
+        return row.route != "home" and row.attrs.get("deny") != "ENOSYS" and row.untested is None
+
     for row in table.rows:
-        if row.level == "none" or row.route == "deny" or row.untested is not None:
-            continue
-        words = row.attrs.get("test", "comes_home" if row.route == "home" else row.name)
-        if not any(f"_{words}_" in name for name in names):
-            table.errors.add(row.where, f"no test {directory}/behaviour/*{words}*.cc; "
-                                        'name one with test=, or say untested "why"')
+        if served(row) and row.name not in calls and f"nr{row.nr}" not in calls:
+            table.errors.add(row.where, f"no behaviour program calls {row.name} ({shown(path)})")
+        for command in table.subs[row.sub].rows if row.sub in table.subs else ():
+            if served(command) and f"{row.name}:{command.nr:#x}" not in calls:
+                table.errors.add(command.where, f"no behaviour program calls {row.name} with "
+                                                f"{command.name} ({shown(path)})")
 
 
 def load(directory, unistd, tests):
@@ -760,8 +779,8 @@ def write_if_changed(path, text):
 def main():
     parser = argparse.ArgumentParser(description="compile libom/abi/*.tbl")
     parser.add_argument("--unistd", help="the kernel's <asm/unistd_64.h>")
-    parser.add_argument("--require-tests", metavar="DIR",
-                        help="the test folder: full and part rows need a behaviour test there")
+    parser.add_argument("--require-tests", metavar="CALLS",
+                        help="test/behaviour/calls.txt: what is served away needs a program there")
     parser.add_argument("kind", choices=sorted(WRITERS))
     parser.add_argument("tables")
     parser.add_argument("out")

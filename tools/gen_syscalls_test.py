@@ -365,21 +365,25 @@ class Refusals(Case):
             self.assertIn(line, errors)
 
     def test_required_tests(self):
-        self.write("test/behaviour/blocked_read_wakes.cc", "")
-        missing = 'no test test/behaviour/*ioctl*.cc; name one with test=, or say untested "why"'
-        self.assertEqual(self.errors("test")[0], ["syscalls.tbl:4: " + missing])
-        self.write("syscalls.tbl", STRUCTS + READ +
-                   IOCTL.replace("\n", ' untested "needs a device"\n'))
-        self.assertEqual(self.errors("test")[0], [])
-        self.write("syscalls.tbl", STRUCTS + READ + IOCTL.replace("\n", " test=tty_modes\n"))
-        self.refused("syscalls.tbl:4: " + missing.replace("ioctl", "tty_modes"), "test")
-        self.write("test/behaviour/tty_modes_survive.cc", "")
-        self.assertEqual(self.errors("test")[0], [])
+        def calls(*lines):
+            self.write("calls.txt", "# head\n" + "".join(line + "\n" for line in lines))
+            return os.path.join(self.dir, "calls.txt")
+        for name in ("reads", "asks"):
+            self.write(name + ".cc", "")
+        commands = [f"ioctl:{c}" for c in ("0x5401", "0x5409", "0x5412")]
+        found = calls("read reads asks", "nr2 asks", *(c + " asks" for c in commands))
+        self.assertEqual(self.errors(found)[0], [])
+        name = gen_syscalls.shown(found)
+        self.refused(f"syscalls.tbl:3: no behaviour program calls read ({name})",
+                     calls("ioctl asks", *(c + " asks" for c in commands)))
+        missing = self.errors(calls("read reads", "ioctl asks"))[0]
+        self.assertEqual(len(missing), len(commands))
+        self.assertIn("no behaviour program calls ioctl with ", missing[0])
+        self.refused(f"{name}:2: there is no gone.cc", calls("read gone reads"))
         self.write("syscalls.tbl", STRUCTS + READ.replace("fwd", "home") +
-                   IOCTL.replace("\n", ' untested "x"\n'))
-        self.refused("syscalls.tbl:3: " + missing.replace("ioctl", "comes_home"), "test")
-        self.write("test/behaviour/mount_comes_home.cc", "")
-        self.assertEqual(self.errors("test")[0], [])
+                   IOCTL.replace("\n", ' untested "needs a device"\n'))
+        found = calls(*(c + " asks" for c in commands))
+        self.assertEqual(self.errors(found)[0], [])
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 
 constexpr int kDupQuery = 1027, kCreatedQuery = 1028;  // F_DUPFD_QUERY, F_CREATED_QUERY
 
@@ -117,7 +118,8 @@ int main() {
   OM_SYS(fcntl(seals, F_ADD_SEALS, F_SEAL_SEAL));
   OM_CHECK_ERRNO(fcntl(seals, F_ADD_SEALS, F_SEAL_WRITE), EPERM);
   OM_SYS(fcntl(ends[0], F_SETOWN, getpid()));
-  OM_CHECK_EQ(fcntl(ends[0], F_GETOWN), getpid());
+  OM_CHECK_EQ(fcntl(ends[0], F_GETOWN), getpid());  // of the C library's making
+  OM_CHECK_EQ(syscall(SYS_fcntl, ends[0], F_GETOWN), getpid());
   OM_SYS(fcntl(ends[0], F_SETSIG, SIGUSR1));
   OM_CHECK_EQ(fcntl(ends[0], F_GETSIG), SIGUSR1);
   locks(fd, other);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// capget and capset, sched_setattr, kcmp, syslog, mq_notify by a signal, rule sets of landlock, names of memory and
-// timer slack: what is set is read back, and errors are those of the kernel.
+// capget and capset, sched_setattr, kcmp, syslog, mq_notify by a signal, rule sets of landlock, names of memory,
+// timer slack, robust lists: what is set is read back, and errors are those of the kernel.
 #include "test/lib/om_test.h"
 
 #include <fcntl.h>
@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/timex.h>
 
 static volatile sig_atomic_t g_notified;
 
@@ -125,6 +126,18 @@ static void names() {
   OM_CHECK(found);
 }
 
+static void old_forms() {
+  OmGuardedOut<uint64_t> head;
+  OmGuardedOut<uint64_t> bytes;
+  OM_SYS(syscall(SYS_get_robust_list, 0, &head, &bytes));
+  OM_CHECK(*head != 0);
+  OM_CHECK_EQ(*bytes, 24);
+  OM_CHECK_ERRNO(syscall(SYS_get_robust_list, 0x7ffffff, &head, &bytes), ESRCH);
+  OmGuardedOut<timex> adjust;
+  OM_CHECK(OM_SYS(syscall(SYS_adjtimex, &adjust)) >= 0);
+  OM_CHECK(adjust->tick > 5000);
+}
+
 int main() {
   om_test_ready();
   om_test_wait_moved();
@@ -134,6 +147,7 @@ int main() {
   notification();
   rules();
   names();
+  old_forms();
   OM_SYS(prctl(PR_SET_TIMERSLACK, 123456, 0, 0, 0));
   OM_CHECK_EQ(prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0), 123456);
   const long size = syscall(SYS_syslog, 10, nullptr, 0);

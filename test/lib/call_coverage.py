@@ -4,9 +4,10 @@
 
   call_coverage.py --build build > test/behaviour/calls.txt
 
-A call counts from the program's first point on, when it may be away. One line a call: its name and
-up to five programs, chosen from those that make the fewest calls. The table of system calls is held
-against it: a call without a line has no test. For the developer; needs strace, which no test does.
+A call counts from the program's first point on, when it may be away. One line a call, or a call with
+a command (ioctl:0x5401): its name and up to five programs, chosen from those that make the fewest
+calls. The table of system calls is held against it (gen_syscalls.py --require-tests): what it serves
+away and has no line here has no test. For the developer; needs strace, which no test does.
 """
 
 import argparse
@@ -21,7 +22,9 @@ from om_behaviour import all_behaviours
 from om_product import BrokenSetup, Product
 
 SHOWN = 5
-LINE = re.compile(r'^\d+\s+(?:<\.\.\. (\w+) resumed|(\w+)\()')
+LINE = re.compile(r'^\d+\s+(?:<\.\.\. (\w+) resumed|(\w+)\(([^)<]*))')
+# Calls with commands, and the argument that is the command; their arguments are printed as numbers.
+COMMANDS = {'fcntl': 1, 'ioctl': 1, 'prctl': 0, 'msgctl': 1, 'semctl': 2}
 FIRST_POINT = '/ready.1"'
 HEAD = '''\
 # Which behaviour programs make which system calls after their first point, written by
@@ -37,7 +40,7 @@ def trace_all(product, behaviours, folder):
     for behaviour in behaviours:
         traces[behaviour.name] = folder / f'{behaviour.name}.trace'
         script = programs / behaviour.name
-        script.write_text(f'#!/bin/sh\nexec strace -f -qq -o {traces[behaviour.name]} '
+        script.write_text(f'#!/bin/sh\nexec strace -D -f -qq -e raw={",".join(COMMANDS)} -o {traces[behaviour.name]} '
                           f'{behaviour.binary(product)}\n', encoding='utf-8')
         script.chmod(0o755)
     suite = pathlib.Path(__file__).with_name('run_suite.py')
@@ -59,7 +62,11 @@ def calls_of(trace):
         match = LINE.match(line)
         started = started or (FIRST_POINT in line and 'rename' in line)
         if started and match:
-            found.add(plain_name(match.group(1) or match.group(2)))
+            name = plain_name(match.group(1) or match.group(2))
+            found.add(name)
+            if name in COMMANDS and match.group(3):
+                command = int(match.group(3).split(', ')[COMMANDS[name]], 0)
+                found.add(f'{name}:{command & 0xffffffff:#x}')
     return found
 
 
