@@ -326,14 +326,9 @@ class DiskOfRoot(ShortageCase):
         disk = self.folder / name
         disk.mkdir()
         self.mount(disk, 'size=256k,mode=755')
-        # Its daemons end with the cluster, which must not find it in use.
-        self.addClassCleanup(self.unmount_later, disk)
+        detach = 2  # daemons that still use it end with the cluster
+        self.addCleanup(self.system, 'umount2', os.fsencode(disk), detach)
         return disk
-
-    @classmethod
-    def unmount_later(cls, disk):
-        detach = 2
-        cls.system('umount2', os.fsencode(disk), detach)
 
     @staticmethod
     def fill(disk):

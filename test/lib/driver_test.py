@@ -213,6 +213,13 @@ class DriverTest(unittest.TestCase):
         result = om_case.result_of(worker, behaviour, 'native', 1, '/x')
         self.expect('broken', 'died', result)
 
+    def test_what_cannot_be_removed_leaves_its_surroundings_alone(self):
+        with tempfile.TemporaryDirectory() as folder:
+            os.chmod(folder, 0o755)
+            with self.assertRaises(FileNotFoundError):
+                om_product.remove_tree(pathlib.Path(folder, 'none'))
+            self.assertEqual(0o755, stat.S_IMODE(os.stat(folder).st_mode))
+
 
 if __name__ == '__main__':
     unittest.main()
