@@ -155,11 +155,33 @@ void check_descriptors(const ProcessView& view, Findings& found) {
                           std::to_string(std::min(hard, kFdMost)));
 }
 
+// libom's own memory counts in the program's limits while it is away.
+void check_limits(const ProcessView& view, Findings& found) {
+  if (view.threads.empty()) return;
+  const size_t threads = view.threads.size();
+  auto check = [&](const std::optional<rlimit>& limit, std::string_view name, uint64_t used,
+                   uint64_t needed) {
+    if (!limit || limit->rlim_cur == RLIM_INFINITY) return;
+    const uint64_t left = limit->rlim_cur > used ? limit->rlim_cur - used : 0;
+    if (left >= needed) return;
+    found.add(kHomeMemory, std::string(name) + " leaves " + std::to_string(left >> 20) + " MiB, " +
+                               std::to_string((needed + (1 << 20) - 1) >> 20) + " MiB are needed");
+  };
+  const proc::Status& of = view.threads.front();
+  if (view.as) {
+    const uint32_t slots = thread_slots(threads, view.as->rlim_cur, RLIM_INFINITY);
+    check(view.as, "RLIMIT_AS", of.vm_size_bytes, arena_bytes(slots) + kExecutorRoom);
+  }
+  check(view.data, "RLIMIT_DATA", of.vm_data_bytes,
+        kControlSize + threads * kSlotSize + kExecutorRoom);
+}
+
 void check_view_into(const ProcessView& view, Findings& found) {
   check_threads(view, found);
   check_program(view, found);
   for (const SmapsEntry& entry : view.maps) check_mapping(entry, found);
   check_descriptors(view, found);
+  check_limits(view, found);
 }
 
 // -------------------------------------------------------------------------------- with system
@@ -196,6 +218,8 @@ Result<ProcessView> read_view(pid_t pid, const Status& leader, Findings& found) 
     }
     view.nofile = *nofile;
   }
+  if (auto as = proc::read_limit(pid, RLIMIT_AS)) view.as = *as;
+  if (auto data = proc::read_limit(pid, RLIMIT_DATA)) view.data = *data;
   Result<ElfFile> program = read_elf_file(proc::proc_path(alive, "exe"), ElfSearch::kDynamicOnly);
   if (program) view.program = std::move(*program);
   Result<proc::Auxv> auxv = proc::read_auxv(alive);

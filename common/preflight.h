@@ -45,6 +45,7 @@ struct ProcessView {
   std::vector<proc::SmapsEntry> maps;
   std::vector<proc::FdEntry> fds;
   std::optional<rlimit> nofile;    // hard limit already cut to fs.nr_open
+  std::optional<rlimit> as, data;  // RLIMIT_AS, RLIMIT_DATA
   std::optional<ElfFile> program;  // of /proc/PID/exe
   bool secure_exec = false;        // AT_SECURE
 };

@@ -95,10 +95,10 @@ constexpr ReasonInfo kTable[] = {
      "Nothing needs to be done.", kRequest},
     {kTargetUnreachable, "TARGET_UNREACHABLE", "The target node cannot be reached.",
      "Look at `om nodes`; start om-migrator there or repair the network.", kRequest},
-    {kHomeMemory, "HOME_MEMORY", "Home has no room for the memory that the process has now.",
+    {kHomeMemory, "HOME_MEMORY", "Home, or a limit there, has no room for what is needed.",
      "Free memory at home, or raise its limits (RLIMIT_AS, RLIMIT_STACK, vm.max_map_count), then "
      "try again.",
-     kAway},
+     kAnyone},
     {kTimeout, "TIMEOUT", "A step took longer than it may.",
      "The process goes on where it was; try again, and look at `om events`.", kAnyone},
     {kInternal, "INTERNAL", "Something failed that should not.",

@@ -3,6 +3,8 @@
 // libom's own memory in a process that is about to leave: where it lies, which slot is whose, what only the
 // threads themselves can tell. Part of a departure (depart.cc); all threads are stopped, nothing of the program
 // is changed.
+#include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -80,7 +82,7 @@ Verdict<ThreadPlan> Mover::plan_late(const StoppedThread& t, const HomeThread& h
   return plan;
 }
 
-// libom's memory in the process: reserved once, slots made accessible as they are needed.
+// libom's memory in the process: reserved if it is not there, slots made accessible as they are needed.
 Step Mover::set_up_arena(StoppedProcess& stop) {
   StoppedThread& t = stop.threads().front();
   const bool late = plans_.front().at_home == AtHome::kLate;
@@ -88,6 +90,9 @@ Step Mover::set_up_arena(StoppedProcess& stop) {
   OM_MUST_VOID(target_->memory.put(target_->anchor.first_aid + offsetof(FirstAid, frame), aid));
   auto must = [](Result<int64_t> r, const char* what) -> Step {
     if (!r) return internal(r.error());
+    // EAGAIN: it locks all memory that it maps.
+    if (*r == -ENOMEM || *r == -EAGAIN)
+      return refuse(ReasonCode::kHomeMemory, "{}: {}", what, strerror(static_cast<int>(-*r)));
     if (*r < 0 && *r > -4096) return internal(Error{static_cast<int>(-*r), what});
     return Done{};
   };
@@ -107,13 +112,13 @@ Step Mover::set_up_arena(StoppedProcess& stop) {
     OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, nslots), home_.nslots));
     OM_STEP(must(
         stop.first_call(t, *target_, SYS_mprotect, {arena_, kControlSize, PROT_READ | PROT_WRITE}),
-        "mprotect"));
+        "prepare libom's memory"));
   }
   while (home_.slots_ready < count) {
     OM_STEP(must(stop.first_call(t, *target_, SYS_mprotect,
                                  {slot_address(arena_, home_.slots_ready) + kSlotGuard,
                                   kSlotSize - kSlotGuard, PROT_READ | PROT_WRITE}),
-                 "mprotect"));
+                 "prepare libom's memory"));
     home_.slots_ready++;
   }
   OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, slots_ready), home_.slots_ready));
@@ -130,6 +135,33 @@ Step Mover::set_up_arena(StoppedProcess& stop) {
     OM_MUST_VOID(target_->put_thread(arena_, i, h));
   }
   return Done{};
+}
+
+// When no thread is in it any more and all have the registers with which they go on: it would count in the program's
+// limits and lie in its way. Should we die meanwhile, it stays, and nobody knows of it.
+void Mover::give_arena_back(StoppedProcess& stop) {
+  const uint64_t at = home_.arena, none = 0;
+  const auto tasks = proc::list_tasks(pid_);
+  if (at == 0 || !tasks || stop.threads().empty() || stop.threads().size() != tasks->size()) return;
+  for (auto& t : stop.threads()) {
+    auto regs = t.tracee.regs();
+    if (!regs) return;
+    t.regs = *regs;
+    if (is_in_arena(t)) return;
+  }
+  StoppedThread& t = stop.threads().front();
+  auto mask = t.tracee.signal_mask();
+  if (!mask) return;
+  t.sigmask = *mask;
+  if (!target_->memory.put(target_->anchor.first_aid + offsetof(FirstAid, frame),
+                           executor_frame(t)) ||
+      !target_->put_home_field(offsetof(HomeState, arena), none))
+    return;
+  home_.arena = 0;
+  const auto r = stop.first_call(t, *target_, SYS_munmap, {at, arena_bytes(home_.nslots)});
+  if (!r || *r != 0) log_warn("mover", "process {}: libom's memory cannot be given back", pid_);
+  (void)t.tracee.set_signal_mask(t.sigmask);
+  (void)t.tracee.set_regs(t.regs);
 }
 
 // Timers and limits that count CPU time would count the twins' only, which use next to none.

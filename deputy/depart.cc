@@ -48,16 +48,33 @@ std::span<const std::byte> bytes_of(const T& value) {
   return std::as_bytes(std::span(&value, 1));
 }
 
+bool is_free(const std::vector<proc::Mapping>& maps, uint64_t lo, uint64_t hi) {
+  return std::none_of(maps.begin(), maps.end(),
+                      [&](const proc::Mapping& m) { return m.start < hi && m.end > lo; });
+}
+
 // A free place for the arena, aligned to the slot size: below the libraries, and a good way below, because
-// right below them is where the kernel puts what the program maps until it is stopped.
-Verdict<uint64_t> find_place(const Target& target, uint64_t bytes) {
-  constexpr uint64_t kGrowth = uint64_t{64} << 30;
-  for (const uint64_t away : {kGrowth, uint64_t{0}}) {
+// right below them is where the kernel puts what the program maps until it is stopped. Rather one where the window of
+// its executors is free as well: what they find no room for there comes home.
+Verdict<uint64_t> find_place(const Target& target, uint32_t slots) {
+  struct Wish {
+    uint64_t distance;
+    bool window;
+  };
+  constexpr uint64_t kGrowth = uint64_t{64} << 30, kStep = uint64_t{1} << 40;
+  const uint64_t bytes = arena_bytes(slots);
+  for (const Wish wish :
+       {Wish{kGrowth, true}, Wish{0, true}, Wish{kGrowth, false}, Wish{0, false}}) {
+    const uint64_t room = bytes + kSlotSize + 2 * wish.distance;
     uint64_t top = target.image_lo() & ~(kSlotSize - 1);
     for (auto it = target.maps.rbegin(); it != target.maps.rend(); ++it) {
       if (it->start >= top) continue;
-      if (it->end <= top && top - it->end >= bytes + kSlotSize + 2 * away) {
-        return (top - away - bytes) & ~(kSlotSize - 1);
+      for (uint64_t below = top; below >= it->end && below - it->end >= room;
+           below -= std::min(below, kStep)) {
+        const uint64_t place = (below - wish.distance - bytes) & ~(kSlotSize - 1);
+        if (!wish.window || (has_private(place, slots) &&
+                             is_free(target.maps, window_start(place, slots), window_end(place))))
+          return place;
       }
       top = it->start & ~(kSlotSize - 1);
     }
@@ -147,14 +164,14 @@ Step Mover::depart_steps(const std::string& to, MoveRecord& record) {
   record.threads = stop.threads().size();
   Step shipped = ship_frozen(stop, record);
   if (!shipped) {
-    stop.release();
+    let_stay(stop);
     return shipped.reason();
   }
   Step left = connect_home(stop);
   if (left.ok()) left = send_home_away(stop);
   if (!left) {
     undo_home(stop);
-    stop.release();
+    let_stay(stop);
     return left.reason();
   }
   away_ = true;
@@ -220,12 +237,12 @@ Step Mover::prepare_keeper(const std::string& to) {
   client_ = kj::heap<capnp::TwoPartyClient>(*session_stream_);
   keeper_ = client_->bootstrap().castAs<schema::Keeper>();
 
-  // Where libom's own memory lies: as before, or a place that is free now (taken for good at the stop).
+  // Where libom's own memory lies: a place that is free now (taken at the stop), or where it still is.
   auto as_limit = OM_MUST(proc::read_limit(pid_, RLIMIT_AS));
   auto nofile = OM_MUST(proc::read_limit(pid_, RLIMIT_NOFILE));
   if (home_.arena == 0) {
     home_.nslots = thread_slots(threads, as_limit.rlim_cur, nofile.rlim_max);
-    arena_ = OM_STEP(find_place(*target_, arena_bytes(home_.nslots)));
+    arena_ = OM_STEP(find_place(*target_, home_.nslots));
   } else {
     arena_ = home_.arena;
   }
@@ -268,6 +285,10 @@ Step Mover::prepare_keeper(const std::string& to) {
     for (unsigned i = 0; i < std::size(inherited); i++) {
       auto limit = OM_MUST(proc::read_limit(pid_, inherited[i]));
       limits[i].setResource(static_cast<uint32_t>(inherited[i]));
+      // What comes near them comes home, where there is room for executors then and nothing else of libom's.
+      const bool shared = inherited[i] == RLIMIT_AS || inherited[i] == RLIMIT_DATA;
+      if (shared && limit.rlim_cur != RLIM_INFINITY)
+        limit.rlim_cur -= std::min<rlim_t>(limit.rlim_cur, kExecutorRoom);
       limits[i].setSoft(limit.rlim_cur);
       limits[i].setHard(limit.rlim_max);
     }
@@ -343,6 +364,13 @@ Step Mover::ship_frozen(StoppedProcess& stop, MoveRecord& record) {
       .timeoutAfter(kKeeperArrives, link_.channels(static_cast<uint32_t>(plans_.size())))
       .wait(io_.waitScope);
   return fault("depart.channels");
+}
+
+// The process goes on at home as if it had not been asked.
+void Mover::let_stay(StoppedProcess& stop) {
+  stop.put_back();
+  give_arena_back(stop);
+  stop.detach();
 }
 
 // Session socket, channels, catchers: the process becomes able to be a deputy.

@@ -94,6 +94,19 @@ uint64_t Mover::readable_end(const Range& part) const {
   return part.lo + lo * kPageSize;
 }
 
+// What executors have mapped for the calls that they are in.
+Result<std::vector<Range>> Mover::executor_memory() const {
+  std::vector<Range> ranges;
+  for (uint32_t i = 0; i < home_.slots_ready; i++) {
+    const HomeThread h = OM_TRY(target_->thread(arena_, i));
+    if (h.bounce_bytes != 0)
+      ranges.push_back({h.bounce_address, h.bounce_address + h.bounce_bytes});
+    if (h.message_bytes != 0)
+      ranges.push_back({h.message_address, h.message_address + h.message_bytes});
+  }
+  return ranges;
+}
+
 Step Mover::describe_memory() {
   regions_.clear();
   file_ranges_.clear();
@@ -101,10 +114,8 @@ Step Mover::describe_memory() {
   vdso_lo_ = vdso_hi_ = 0;
   uint64_t vdso_start = 0;
   uint64_t below = 0;  // end of the mapping before
-  const uint64_t arena_end = arena_ + arena_bytes(home_.nslots);
-  const bool has_window = has_private(arena_, home_.nslots);
-  const uint64_t private_lo = has_window ? private_address(arena_, home_.nslots, 0) : 0;
-  const uint64_t private_hi = has_window ? arena_ - kPrivateDistance : 0;
+  auto of_libom = OM_MUST(executor_memory());
+  of_libom.push_back({arena_, arena_ + arena_bytes(home_.nslots)});
   const auto stack_limit = OM_MUST(proc::read_limit(pid_, RLIMIT_STACK));
   const uint64_t most = std::min<uint64_t>(stack_limit.rlim_cur, kMaxStack);
   const auto locked = OM_MUST(locked_memory(pid_));
@@ -141,12 +152,12 @@ Step Mover::describe_memory() {
       case proc::MapKind::kDevice:
         break;
     }
-    if (m.start >= private_lo && m.start < private_hi) continue;
     const bool file = m.kind == proc::MapKind::kFile;
     // libom's own memory does not travel; its bss may share a mapping with memory of the program beside it.
-    for (const Range& part :
-         without(without({{m.start, m.end}}, target_->image_lo(), target_->image_hi()), arena_,
-                 arena_end)) {
+    std::vector<Range> parts =
+        without({{m.start, m.end}}, target_->image_lo(), target_->image_hi());
+    for (const Range& own : of_libom) parts = without(parts, own.lo, own.hi);
+    for (const Range& part : parts) {
       const uint64_t end = file && (m.prot & PROT_READ) ? readable_end(part) : part.hi;
       if (part.lo < end) regions_.push_back({part.lo, end, m.prot, kKindMemory, file, m.shared});
       // Behind the end of its file a mapping has no pages: the body must not have any there either. What

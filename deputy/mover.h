@@ -108,11 +108,13 @@ class Mover {
   Step depart_steps(const std::string& to, MoveRecord& record);
   Step prepare_keeper(const std::string& to);
   Step ship_frozen(StoppedProcess& stop, MoveRecord& record);
+  void let_stay(StoppedProcess& stop);
   bool is_in_arena(const StoppedThread& t) const;
   uint64_t stack_of(const StoppedThread& t, uint32_t slot) const;
   Step place_threads(StoppedProcess& stop);
   Verdict<ThreadPlan> plan_late(const StoppedThread& t, const HomeThread& h);
   Step set_up_arena(StoppedProcess& stop);
+  void give_arena_back(StoppedProcess& stop);
   Step ask_threads(StoppedProcess& stop);
   Step ask_cpu_timers(StoppedProcess& stop, StoppedThread& t, uint64_t stack, uint64_t scratch);
   Step choose_descriptors();
@@ -131,6 +133,7 @@ class Mover {
         false;  // a file mapping behind the end of its file: there are no pages at home
   };
   uint64_t readable_end(const Range& part) const;
+  Result<std::vector<Range>> executor_memory() const;
   Step describe_memory();
   void describe(schema::Image::Builder image);
 

@@ -202,15 +202,19 @@ Result<void> StoppedProcess::run(StoppedThread& t, const Target& target, uint64_
   return {};
 }
 
-void StoppedProcess::release() {
+void StoppedProcess::put_back() {
   for (auto& t : threads_) {
-    if (!t.tracee.gone() && t.tracee.stopped()) release(t);
+    if (!t.tracee.gone() && t.tracee.stopped()) put_back(t);
   }
+}
+
+void StoppedProcess::release() {
+  put_back();
   detach();
 }
 
 // Best effort: a thread that was killed meanwhile is not ours to mend.
-void StoppedProcess::release(StoppedThread& t) {
+void StoppedProcess::put_back(StoppedThread& t) {
   if (!t.known) {
     auto regs = t.tracee.regs();
     if (!regs) return;

@@ -71,14 +71,16 @@ class StoppedProcess {
   Result<void> run(StoppedThread& t, const Target& target, uint64_t stack, uint64_t function,
                    uint64_t argument, const std::function<Result<bool>()>& done);
 
-  // Puts back what was changed and lets all threads run.
+  // Puts back what was changed; the threads still stand. Afterwards `regs` of a thread are what it goes on with.
+  void put_back();
+  // put_back(), and lets all threads run.
   void release();
   // The threads have their new registers for good: lets them run and lets go.
   void detach();
 
  private:
   StoppedProcess(pid_t pid, const Target* target) : pid_(pid), target_(target) {}
-  void release(StoppedThread& t);
+  void put_back(StoppedThread& t);
   Step seize_all(Deadline deadline);
   Step settle(Deadline deadline);
   Step read_all();

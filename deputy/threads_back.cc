@@ -305,6 +305,7 @@ Step Mover::leave_libom(StoppedProcess& stop, std::vector<Item>& items) {
   home_.hold = 0;
   OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, phase), home_.phase));
   OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, hold), home_.hold));
+  give_arena_back(stop);
   stop.detach();
   return Done{};
 }

@@ -79,6 +79,7 @@ bool parse_line(std::string_view name, std::string_view value, Status& out, Seen
   if (name == "NSpid") return parse_list(value, out.ns_pids);
   if (name == "Kthread") return parse_flag(value, out.kernel_thread);
   if (name == "VmSize") return seen.vm_size = parse_kib(value, out.vm_size_bytes);
+  if (name == "VmData") return parse_kib(value, out.vm_data_bytes);
   if (name == "VmLck") return parse_kib(value, out.vm_locked_bytes);
   if (name == "VmRSS") return parse_kib(value, out.vm_rss_bytes);
   if (name == "Threads") return seen.threads = parse_number(value, out.threads);

@@ -29,6 +29,7 @@ struct Status {
   std::vector<pid_t> ns_pids;    // outermost (the reader's) namespace first
   bool kernel_thread = false;    // Kthread line, or no VmSize line
   uint64_t vm_size_bytes = 0;
+  uint64_t vm_data_bytes = 0;  // what counts in RLIMIT_DATA
   uint64_t vm_locked_bytes = 0;
   uint64_t vm_rss_bytes = 0;
   uint32_t threads = 0;

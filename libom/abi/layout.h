@@ -2,9 +2,10 @@
 //
 // Where things are inside the range that libom owns on both sides of a migration.
 //
-// The arena is reserved by the deputy in the stopped program (PROT_NONE, any free place) before the first
-// departure and mapped at the same address in every body, so neither side can ever hand the range out to
-// the program. Its content is never migrated: each side uses a slot in its own way.
+// The arena is reserved by the deputy in the stopped program (PROT_NONE, any free place) at a departure, mapped at
+// the same address in the body, and given back when all threads are the program's again: at home no memory of the
+// program's is taken, while it is away neither side can hand the range out to it. Its content is never migrated:
+// each side uses a slot in its own way.
 //
 //   arena + 0            control area: local vDSO (body), plans and lists from the daemons
 //   arena + kControlSize slot 0, slot 1, ...   one per thread
@@ -50,8 +51,9 @@ constexpr uint32_t kMinSlots = 64;
 constexpr uint32_t kDefaultSlots = 1024;
 constexpr uint32_t kMaxSlots = 16384;
 
-// Temporary mappings of executors (large calls) at home: two places a slot, far below the arena, where no
-// kernel puts a new mapping by itself. They are libom's: no body has them, no homecoming touches them.
+// Temporary mappings of executors (large calls) at home: two places a slot, in a window far below the arena where no
+// kernel puts a new mapping by itself. The arena lies where the window is free, and calls of the body that concern
+// the window come home. No body has these mappings, no homecoming touches them.
 constexpr uint64_t kPrivateDistance = uint64_t{1} << 40, kPrivateEach = uint64_t{1} << 29;
 constexpr uint64_t private_address(uint64_t arena, uint32_t slot, uint32_t which) {
   return arena - kPrivateDistance - (uint64_t{slot} * 2 + which + 1) * kPrivateEach;
@@ -59,8 +61,25 @@ constexpr uint64_t private_address(uint64_t arena, uint32_t slot, uint32_t which
 constexpr bool has_private(uint64_t arena, uint32_t slots) {
   return arena > kPrivateDistance + (uint64_t{slots} * 2 + 1) * kPrivateEach;
 }
+constexpr uint64_t window_end(uint64_t arena) { return arena - kPrivateDistance; }
+constexpr uint64_t window_start(uint64_t arena, uint32_t slots) {
+  return private_address(arena, slots, 0);
+}
+// What the memory limits of a process at home must leave for them.
+constexpr uint64_t kExecutorRoom = uint64_t{64} << 20;
 constexpr uint64_t arena_bytes(uint32_t slots) {
   return kControlSize + uint64_t{slots} * kSlotSize;
+}
+// Does [at, at + bytes) touch [lo, hi).
+constexpr bool touches(uint64_t at, uint64_t bytes, uint64_t lo, uint64_t hi) {
+  const uint64_t end = at + bytes < at ? ~uint64_t{0} : at + bytes;
+  return at < hi && end > lo;
+}
+// What is libom's only while the process is away: the arena, and where executors map at home.
+constexpr bool touches_lent(uint64_t at, uint64_t bytes, uint64_t arena, uint32_t slots) {
+  return touches(at, bytes, arena, arena + arena_bytes(slots)) ||
+         (has_private(arena, slots) &&
+          touches(at, bytes, window_start(arena, slots), window_end(arena)));
 }
 constexpr uint64_t slot_address(uint64_t arena, uint32_t slot) {
   return arena + kControlSize + uint64_t{slot} * kSlotSize;

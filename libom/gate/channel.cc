@@ -148,6 +148,19 @@ void note_finish(BodyThread* t, uint64_t seq) {
   t->finish_hi = seq;
 }
 
+// For a message that its slot has no room for an executor maps memory (map_private). Where the program has a mapping,
+// or so near a limit, there is none; here as there: no other thread of ours uses the place.
+static bool home_has_room(const BodyThread* t, uint64_t bytes) {
+  constexpr uint32_t kHow =
+      k::kMapPrivate | k::kMapAnonymous | k::kMapNoreserve | k::kMapFixedNoreplace;
+  if (!has_private(g_body.arena, g_body.nslots)) return false;
+  const uint64_t at = private_address(g_body.arena, t->slot, 1);
+  const long r = sys(kNr_mmap, at, bytes, k::kProtNone, kHow, -1, 0);
+  if (r != static_cast<long>(at)) return false;
+  sys(kNr_munmap, at, bytes);
+  return true;
+}
+
 // Context: gate
 long send_call(BodyThread* t, const safe::ForwardParams& params, const Ins* ins) {
   uint8_t* const buffer = send_buffer(t);
@@ -172,6 +185,7 @@ long send_call(BodyThread* t, const safe::ForwardParams& params, const Ins* ins)
 
   const bool streamed = n + bytes > kSlotSendSize;
   if (streamed) {
+    if (!home_has_room(t, n + bytes)) return safe::kRpcTooLarge;
     // Find a bad pointer before the first byte is on the wire; a page that goes away after this check costs
     // the connection (the record is incomplete, home drops it), never a wrong byte.
     for (uint32_t i = 0; i < ins->count; i++) {

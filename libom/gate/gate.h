@@ -135,9 +135,12 @@ inline BodyThread* thread_at(uint32_t slot) {
 inline char* slot_base(const BodyThread* t) {
   return reinterpret_cast<char*>(reinterpret_cast<uintptr_t>(t) - kSlotBlock);
 }
-// [addr, addr+len) touches libom, its arena or another range that the program must not map.
+// [addr, addr+len) touches libom or another range that the program must not map, at home either.
 // Context: gate
 bool is_reserved(uint64_t addr, uint64_t len);
+// [addr, addr+len) touches what is libom's only while the process is away: the arena, or what executors map at home.
+// Context: gate
+bool is_lent(uint64_t addr, uint64_t len);
 
 // Fatal inconsistency inside libom: writes a line to the keeper's log and ends the body.
 // Context: any

@@ -182,11 +182,13 @@ long prepare_slot(uint32_t slot) {
 
 // Context: gate
 bool is_reserved(uint64_t addr, uint64_t len) {
-  const uint64_t end = addr + len < addr ? ~uint64_t{0} : addr + len;
-  auto hits = [&](uint64_t lo, uint64_t hi) { return addr < hi && end > lo; };
-  return hits(safe::image_lo(), safe::image_hi()) ||
-         hits(g_body.arena, g_body.arena + arena_bytes(g_body.nslots)) ||
-         hits(g_body.home_vdso_lo, g_body.home_vdso_hi);
+  return touches(addr, len, safe::image_lo(), safe::image_hi()) ||
+         touches(addr, len, g_body.home_vdso_lo, g_body.home_vdso_hi);
+}
+
+// Context: gate
+bool is_lent(uint64_t addr, uint64_t len) {
+  return touches_lent(addr, len, g_body.arena, g_body.nslots);
 }
 
 // Context: any

@@ -138,6 +138,12 @@ long leave_it_to_home(GateCall& c, MmLock& lock) {
   return come_home(c);
 }
 
+// The kernel has come so far down (a terabyte is mapped) that it chose a place which home needs for its executors.
+long undo_mapping(GateCall& c, MmLock& lock, long at, uint64_t len) {
+  sys(kNr_munmap, at, len);
+  return leave_it_to_home(c, lock);
+}
+
 bool is_free(uint64_t lo, uint64_t len) {
   constexpr uint32_t kPlace =
       k::kMapPrivate | k::kMapAnonymous | k::kMapNoreserve | k::kMapFixedNoreplace;
@@ -184,6 +190,7 @@ long map_file(GateCall& c, MmLock& lock, uint64_t len, uint32_t prot, uint32_t f
     const long at = sys(kNr_mmap, c.args[0], len, k::kProtRead | k::kProtWrite, place, -1, 0);
     if (at == -k::kENOMEM) return leave_it_to_home(c, lock);
     if (is_error(at)) return at;
+    if (is_lent(static_cast<uint64_t>(at), len)) return undo_mapping(c, lock, at, len);
     c.args[0] = static_cast<uint64_t>(at);
     const uint64_t args[6] = {c.args[0], c.args[1],
                               c.args[2], flags | k::kMapFixedNoreplace | k::kMapFixed,
@@ -220,6 +227,7 @@ long gate_mmap(GateCall& c) {
   // Of a file only home knows whether there is something else that is wrong.
   if (fixed && !is_page(addr)) return flags & k::kMapAnonymous ? -k::kEINVAL : come_home(c);
   if (fixed && is_reserved(addr, len)) return -k::kENOMEM;
+  if (addr != 0 && is_lent(addr, len)) return come_home(c);
   if (t->kick) return kPark;
   MmLock lock(t);
   if (!lock.held()) return kPark;
@@ -228,6 +236,7 @@ long gate_mmap(GateCall& c) {
   const long at = sys(kNr_mmap, addr, c.args[1], prot, flags, -1, 0);
   if (at == -k::kENOMEM) return leave_it_to_home(c, lock);
   if (is_error(at)) return at;
+  if (is_lent(static_cast<uint64_t>(at), len)) return undo_mapping(c, lock, at, len);
   const bool replaces = (flags & k::kMapFixed) && !(flags & k::kMapFixedNoreplace);
   if (replaces) forget_file_range(addr, addr + len);
   constexpr uint32_t kHomeFlags =
@@ -243,6 +252,7 @@ long gate_mmap(GateCall& c) {
 long gate_munmap(GateCall& c) {
   BodyThread* t = c.thread;
   if (is_reserved(c.args[0], c.args[1])) return -k::kEINVAL;
+  if (is_lent(c.args[0], c.args[1])) return come_home(c);
   if (t->kick) return kPark;
   MmLock lock(t);
   if (!lock.held()) return kPark;
@@ -261,6 +271,7 @@ long gate_mprotect(GateCall& c) {
   if (c.args[0] >= g_body.home_vdso_lo && c.args[0] < g_body.home_vdso_hi) return come_home(c);
   if (!is_page(c.args[0])) return -k::kEINVAL;
   if (is_reserved(c.args[0], c.args[1])) return -k::kENOMEM;
+  if (is_lent(c.args[0], c.args[1])) return come_home(c);
   constexpr uint64_t kGrowsDown = 0x01000000, kGrowsUp = 0x02000000;
   if (c.args[2] & (kGrowsDown | kGrowsUp)) return come_home(c);
   if (t->kick) return kPark;
@@ -285,6 +296,8 @@ long gate_mremap(GateCall& c) {
   if (!is_page(old)) return -k::kEINVAL;
   if (is_reserved(old, old_len)) return -k::kEFAULT;
   if ((flags & k::kMremapFixed) && is_reserved(c.args[4], new_len)) return -k::kEINVAL;
+  if (is_lent(old, old_len) || ((flags & k::kMremapFixed) && is_lent(c.args[4], new_len)))
+    return come_home(c);
   // Duplicating a shared mapping (old length 0), growing into more of a file and leaving a file's range behind need
   // home's mapping.
   if (old_len == 0) return come_home(c);
@@ -305,6 +318,13 @@ long gate_mremap(GateCall& c) {
     return leave_it_to_home(c, lock);
   if (is_error(at)) return at;
   const auto where = static_cast<uint64_t>(at);
+  if (is_lent(where, new_len)) {
+    // As undo_mapping(): moved or grown, its old pages are the first of the new ones.
+    const uint64_t how = where != old ? k::kMremapMaymove | k::kMremapFixed : 0;
+    const long back = sys(kNr_mremap, where, new_len, old_len, how, old);
+    if (is_error(back)) panic("mremap", static_cast<uint64_t>(-back));
+    return leave_it_to_home(c, lock);
+  }
   if (where != old && !(flags & k::kMremapDontunmap)) forget_file_range(old, old + old_len);
   if (where == old && new_len < old_len) forget_file_range(old + new_len, old + old_len);
   if (where != old) {
@@ -354,6 +374,7 @@ long gate_madvise(GateCall& c) {
   const uint64_t at = c.args[0], end = at + page_up(c.args[1]);
   if (!is_page(at) || end < at || page_up(c.args[1]) < c.args[1]) return -k::kEINVAL;
   if (is_reserved(at, c.args[1])) return -k::kENOMEM;
+  if (is_lent(at, c.args[1])) return come_home(c);
   if (t->kick) return kPark;
   MmLock lock(t);
   if (!lock.held()) return kPark;

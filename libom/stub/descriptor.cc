@@ -113,8 +113,7 @@ long home_open(HomeCall& c) {
   if (r < 0 || !is_own_memory(static_cast<uint64_t>(r))) return r;
   // By the kernel's own resolution of the name; opening such a file has no other effect.
   sys(kNr_close, r);
-  c.extra_flags |= kRetRestart | kRetHome;
-  return -k::kEINTR;
+  return leave_it_to_program(c);
 }
 
 // Context: exec
@@ -194,7 +193,7 @@ void again_aligned(HomeCall& c) {
   const bool vector = e.nr == kNr_readv || e.nr == kNr_writev || e.nr == kNr_preadv ||
                       e.nr == kNr_pwritev || e.nr == kNr_preadv2 || e.nr == kNr_pwritev2;
   if (vector) {
-    e.ret_flags |= kRetRestart | kRetHome;
+    leave_it_to_program(c);
     return;
   }
   const bool writing = e.nr == kNr_write || e.nr == kNr_pwrite64;

@@ -136,14 +136,17 @@ const uint8_t* take_ins(HomeCall& c, uint64_t bytes) {
 // Context: exec
 long map_private(const HomeThread* t, uint32_t which, uint64_t bytes) {
   constexpr long kHow = k::kProtRead | k::kProtWrite;
-  constexpr long kWhat = k::kMapPrivate | k::kMapAnonymous;
-  if (bytes <= kPrivateEach && has_private(g_home.arena, g_home.nslots)) {
-    const uint64_t at = private_address(g_home.arena, t->slot, which);
-    const long r = sys(kNr_mmap, at, bytes, kHow, kWhat | k::kMapFixedNoreplace, -1, 0);
-    if (r == static_cast<long>(at)) return r;
-    if (r > 0) sys(kNr_munmap, r, bytes);  // kernels before 4.17 take the address for a hint
-  }
-  return sys(kNr_mmap, 0, bytes, kHow, kWhat, -1, 0);
+  constexpr long kWhat = k::kMapPrivate | k::kMapAnonymous | k::kMapFixedNoreplace;
+  // At no other place: what the body maps meanwhile is mapped over what is there.
+  if (bytes > kPrivateEach || !has_private(g_home.arena, g_home.nslots)) return -k::kENOMEM;
+  const uint64_t at = private_address(g_home.arena, t->slot, which);
+  return sys(kNr_mmap, at, bytes, kHow, kWhat, -1, 0);
+}
+
+// Context: exec
+long leave_it_to_program(HomeCall& c) {
+  c.exec->ret_flags |= kRetRestart | kRetHome;
+  return -k::kEINTR;
 }
 
 // Context: exec
@@ -203,7 +206,7 @@ long unpack(HomeCall& c) {
   }
   if (room == 0) return 0;
   uint8_t* p = bounce(c.thread, room + 64);
-  if (p == nullptr) return -k::kENOMEM;
+  if (p == nullptr) return leave_it_to_program(c);
   for (uint32_t i = 0; i < c.desc->nargs; i++) {
     const ArgDesc& a = c.desc->args[i];
     if (a.kind != ArgKind::kBuf || c.args[i] == 0 || is_bad(e, i)) continue;
@@ -246,14 +249,12 @@ long unpack(HomeCall& c) {
 
 // Context: exec
 bool hits_libom(uint64_t at, uint64_t bytes) {
-  const uint64_t end = at + bytes < at ? ~uint64_t{0} : at + bytes;
-  auto hits = [&](uint64_t lo, uint64_t hi) { return at < hi && end > lo; };
-  return hits(safe::image_lo(), safe::image_hi()) ||
-         hits(g_home.arena, g_home.arena + arena_bytes(g_home.nslots));
+  return touches(at, bytes, safe::image_lo(), safe::image_hi()) ||
+         touches_lent(at, bytes, g_home.arena, g_home.nslots);
 }
 
 // Context: exec
-bool read_memory(HomeThread* t, void* to, uint64_t from, uint64_t bytes) {
+bool read_memory(const HomeThread* t, void* to, uint64_t from, uint64_t bytes) {
   if (!t->call.transplanted) {
     safe::copy_bytes(to, reinterpret_cast<void*>(from), bytes);
     return true;

@@ -188,7 +188,7 @@ long messages(HomeCall& c, bool sending, bool vector) {
   if (!vector && p.count != 1) return -k::kEPROTO;
   for (int i = 0; i < 6; i++) e.exec_args[i] = c.args[i];
   Mmsghdr* headers = lay_out(c, sending, p);
-  if (headers == nullptr) return -k::kENOMEM;
+  if (headers == nullptr) return leave_it_to_program(c);
   e.exec_args[1] = address(headers);
   if (vector) e.exec_args[2] = p.count;
   if (!p.timed && e.nr == kNr_recvmmsg) e.exec_args[4] = 0;

@@ -46,9 +46,9 @@ uint64_t mask_at_delivery(const HomeThread* t, const k::Ucontext* uc) {
   if (e.exec_nr == kNr_ppoll) at = e.exec_args[3];
   if (e.exec_nr == kNr_epoll_pwait || e.exec_nr == kNr_epoll_pwait2) at = e.exec_args[4];
   if (e.exec_nr == kNr_pselect6 &&
-      (e.exec_args[5] == 0 || !read_program(&at, e.exec_args[5], sizeof at)))
+      (e.exec_args[5] == 0 || !read_memory(t, &at, e.exec_args[5], sizeof at)))
     at = 0;
-  if (at == 0 || !read_program(&mask, at, sizeof mask)) return uc->sigmask;
+  if (at == 0 || !read_memory(t, &mask, at, sizeof mask)) return uc->sigmask;
   return mask & ~(k::sig_bit(k::kSIGKILL) | k::sig_bit(k::kSIGSTOP));
 }
 

@@ -117,9 +117,13 @@ long continue_transfer(HomeThread* t, long done);
 // Takes `bytes` of input memory (padded to 8); nullptr when the Call has fewer.
 // Context: exec
 const uint8_t* take_ins(HomeCall& c, uint64_t bytes);
-// exec_args from args, ins and fresh bounce memory. 0 or -errno (malformed Call: -EPROTO).
+// exec_args from args, ins and fresh bounce memory. 0 or -errno (malformed Call: -EPROTO; -EINTR: not to be executed
+// here, see leave_it_to_program).
 // Context: exec
 long unpack(HomeCall& c);
+// The Call has done nothing yet and cannot be executed: the process comes home and makes it itself. -EINTR.
+// Context: exec
+long leave_it_to_program(HomeCall& c);
 // Bounce memory of the slot for outputs, zero-filled up to `bytes`; larger than the slot's is mapped.
 // nullptr when memory is short.
 // Context: exec
@@ -127,19 +131,20 @@ uint8_t* bounce(HomeThread* t, uint64_t bytes);
 // Packs the outputs of the finished call behind each other at t->outs_address.
 // Context: exec
 void pack(HomeThread* t, const SyscallDesc& desc);
-// Does [at, at + bytes) touch memory of libom's own: its image, or the arena. A body has no business there.
+// Does [at, at + bytes) touch memory of libom's own: its image, the arena, or what executors map. A body has no
+// business there.
 // Context: exec
 bool hits_libom(uint64_t at, uint64_t bytes);
 // Copies from the program's memory at home (transplanted calls) or from our own; false when not readable.
 // Neither read_program() nor write_program() touches memory of libom's.
 // Context: exec
-bool read_memory(HomeThread* t, void* to, uint64_t from, uint64_t bytes);
+bool read_memory(const HomeThread* t, void* to, uint64_t from, uint64_t bytes);
 bool read_program(void* to, uint64_t from, uint64_t bytes);
 bool write_program(uint64_t to, const void* from, uint64_t bytes);
 void release_bounce(HomeThread* t);
 void release_message(HomeThread* t);
-// Memory of ours of a size that no slot has room for, far from where kernels put new mappings by themselves:
-// what the body maps is mapped here at the same addresses. `which` 0 or 1 of a slot. Address or -errno.
+// Memory of ours of a size that no slot has room for, in the window where the body maps nothing: what it maps is
+// mapped here at the same addresses. `which` 0 or 1 of a slot. Address or -errno.
 // Context: exec
 long map_private(const HomeThread* t, uint32_t which, uint64_t bytes);
 

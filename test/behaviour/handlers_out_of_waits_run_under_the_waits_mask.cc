@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // sigsuspend, ppoll, pselect and epoll_pwait are blocked across the move with masks of their own. The handler that
-// ends them runs under that mask and its own; afterwards the old mask is back.
+// ends them runs under that mask and its own; afterwards the old mask is back. So it is for a signal that was pending
+// before the call.
 // om-points: 4
 #include "test/lib/om_test.h"
 
@@ -40,20 +41,26 @@ int main() {
   const int queue = epoll_create1(0);
   const char* const calls[] = {"rt_sigsuspend", "ppoll", "pselect6", "epoll_pwait"};
   for (int i = 0; i < 4; ++i) {
-    sigemptyset(&during);
     epoll_event event;
-    om_test_ready_blocking(calls[i]);
-    int result = 0;
-    if (i == 0) result = sigsuspend(&waiting);
-    if (i == 1) result = ppoll(nullptr, 0, nullptr, &waiting);
-    if (i == 2) result = pselect(0, nullptr, nullptr, nullptr, nullptr, &waiting);
-    if (i == 3) result = epoll_pwait(queue, &event, 1, -1, &waiting);
-    OM_CHECK(result == -1 && errno == EINTR);
-    OM_CHECK(same(during, set_of(SIGUSR1, SIGUSR2, SIGWINCH)));
-    sigset_t now;
-    sigemptyset(&now);
-    OM_SYS(sigprocmask(SIG_BLOCK, nullptr, &now));
-    OM_CHECK(same(now, usual));
-    om_test_join(senders[i]);
+    for (const bool pending : {false, true}) {
+      if (pending) {
+        OM_SYS(raise(SIGUSR1));
+      } else {
+        om_test_ready_blocking(calls[i]);
+      }
+      int result = 0;
+      if (i == 0) result = sigsuspend(&waiting);
+      if (i == 1) result = ppoll(nullptr, 0, nullptr, &waiting);
+      if (i == 2) result = pselect(0, nullptr, nullptr, nullptr, nullptr, &waiting);
+      if (i == 3) result = epoll_pwait(queue, &event, 1, -1, &waiting);
+      OM_CHECK(result == -1 && errno == EINTR);
+      OM_CHECK(same(during, set_of(SIGUSR1, SIGUSR2, SIGWINCH)));
+      sigset_t now;
+      sigemptyset(&now);
+      OM_SYS(sigprocmask(SIG_BLOCK, nullptr, &now));
+      OM_CHECK(same(now, usual));
+      if (!pending) om_test_join(senders[i]);
+      sigemptyset(&during);
+    }
   }
 }

@@ -248,6 +248,25 @@ class Refusals(RefusalCase):
         self.say(job, b'cured\n')
         self.end_right(job)
 
+    def test_home_limits(self):
+        """A limit that leaves libom no room: the process stays, with all that the limit leaves, until there is some."""
+        for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
+            with self.subTest(kind=kind):
+                job = self.program('NOTHING')
+                before = resource.prlimit(job.pid, kind)
+                field = {resource.RLIMIT_AS: 'VmSize', resource.RLIMIT_DATA: 'VmData'}[kind]
+                size = om_process.memory(job.pid, field)
+                resource.prlimit(job.pid, kind, (size + (8 << 20), before[1]))
+                self.assertEqual(['HOME_MEMORY'], self.codes(job))
+                self.check_refused(job, 'HOME_MEMORY')
+                self.assertEqual(size, om_process.memory(job.pid, field))
+                resource.prlimit(job.pid, kind, before)
+                self.move(job, 'n2')
+                self.move(job, 'home')
+                self.assertEqual(size, om_process.memory(job.pid, field))
+                self.say(job, b'cured\n')
+                self.end_right(job)
+
     def test_home_memory(self):
         """Away the process maps more than home may: it stays away until there is room."""
         limit = 400 << 20
@@ -265,7 +284,7 @@ class Refusals(RefusalCase):
         self.move(job, 'n2')
         # Of the process at home only: the body keeps the old limit.
         before = resource.prlimit(job.pid, resource.RLIMIT_AS)
-        used = int(om_process.read_proc(job.pid, 'statm').split()[0]) * resource.getpagesize()
+        used = om_process.memory(job.pid)
         resource.prlimit(job.pid, resource.RLIMIT_AS, (used + (64 << 20), before[1]))
         self.say(job, b'mapped\n')
         self.check_refused(job, 'HOME_MEMORY', 'home')

@@ -23,10 +23,6 @@ def lowest_free(pid):
     return next(number for number in range(1 << 20) if number not in used)
 
 
-def mapped(pid):
-    return int(om_process.read_proc(pid, 'statm').split()[0]) * resource.getpagesize()
-
-
 class Limit:
     """The soft limit of another process, lowered for a while."""
 
@@ -165,7 +161,7 @@ class Memory(ShortageCase):
         self.end_asker(job)
 
     def test_address_space_of_the_target(self):
-        self.target_limited(resource.RLIMIT_AS, mapped(self.daemon_pid('n2')) + 600 * MIB)
+        self.target_limited(resource.RLIMIT_AS, om_process.memory(self.daemon_pid('n2')) + 600 * MIB)
 
     def test_data_of_the_target(self):
         self.target_limited(resource.RLIMIT_DATA, 900 * MIB)
@@ -179,7 +175,7 @@ class Memory(ShortageCase):
                 self.assertEqual(['ok', 'ok'], [self.ask(job, line) for line in ('map 1', 'touch')])
                 self.assertEqual('n2', self.where(job))
                 body = self.only('om-body')
-                resource.prlimit(body, kind, (mapped(body) + 8 * MIB, resource.RLIM_INFINITY))
+                resource.prlimit(body, kind, (om_process.memory(body) + 8 * MIB, resource.RLIM_INFINITY))
                 self.assertEqual(['ok', 'ok', 'ok'], [self.ask(job, line) for line in ('map 600', 'touch', 'check')])
                 self.assertEqual('n1', self.where(job))
                 self.end_asker(job)
@@ -190,7 +186,7 @@ class Memory(ShortageCase):
         self.assertEqual('ok', self.ask(job, 'map 1'))
         self.move(job, 'n2')
         self.assertEqual('ok', self.ask(job, 'stack 6'))
-        limits = {resource.RLIMIT_STACK: 1 * MIB, resource.RLIMIT_AS: mapped(job.pid) + 2 * MIB}
+        limits = {resource.RLIMIT_STACK: 1 * MIB, resource.RLIMIT_AS: om_process.memory(job.pid) + 2 * MIB}
         for kind, limit in limits.items():
             with Limit(job.pid, kind, limit):
                 self.refuse(job, 'home', 'HOME_MEMORY')

@@ -39,6 +39,14 @@ def read_proc(pid, name):
         return ''
 
 
+def memory(pid, field='VmSize'):
+    """Bytes, by a line of /proc/PID/status: VmSize, VmData, VmRSS."""
+    for line in read_proc(pid, 'status').splitlines():
+        if line.startswith(field + ':'):
+            return int(line.split()[1]) * 1024
+    raise ValueError(f'{field} of process {pid}')
+
+
 def stat_fields(pid):
     """The fields of /proc/PID/stat behind the name: [state, ppid, ...]; [] if it is gone."""
     return read_proc(pid, 'stat').rpartition(')')[2].split()

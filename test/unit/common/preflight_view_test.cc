@@ -116,6 +116,24 @@ TEST_CASE("made-up views") {
     view.nofile.reset();
     CHECK(names_of(check_view(view)).empty());
   }
+  SUBCASE("memory limits leave room for libom") {
+    constexpr uint64_t kMiB = 1 << 20;
+    view.threads[0].vm_size_bytes = 100 * kMiB;
+    view.threads[0].vm_data_bytes = 30 * kMiB;
+    view.as = rlimit{184 * kMiB, RLIM_INFINITY};
+    CHECK(names_of(check_view(view)).empty());
+    view.as = rlimit{184 * kMiB - 1, RLIM_INFINITY};
+    CHECK(names_of(check_view(view)) == Codes{"HOME_MEMORY"});
+    CHECK(check_view(view)[0].detail == "RLIMIT_AS leaves 83 MiB, 84 MiB are needed");
+    view.as = rlimit{50 * kMiB, RLIM_INFINITY};
+    CHECK(check_view(view)[0].detail == "RLIMIT_AS leaves 0 MiB, 84 MiB are needed");
+    view.as = rlimit{RLIM_INFINITY, RLIM_INFINITY};
+    CHECK(names_of(check_view(view)).empty());
+    view.data = rlimit{99 * kMiB, RLIM_INFINITY};
+    CHECK(names_of(check_view(view)).empty());
+    view.data = rlimit{98 * kMiB, RLIM_INFINITY};
+    CHECK(names_of(check_view(view)) == Codes{"HOME_MEMORY"});
+  }
   SUBCASE("more threads need more numbers, a small limit means fewer") {
     CHECK(thread_slots(1, RLIM_INFINITY, 1 << 20) == 1024);
     CHECK(thread_slots(1, RLIM_INFINITY, 1024) == 256);
