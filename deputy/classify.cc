@@ -224,7 +224,11 @@ Step settle_position(StoppedProcess& process, const Target& target) {
       for (int steps = 0; in_vdso(); steps++) {
         if (steps > kMaxSteps)
           return refuse(ReasonCode::kUninterruptible, "thread {} does not leave the vDSO", t.tid);
-        OM_MUST_VOID(t.tracee.single_step(limit));
+        auto stepped = t.tracee.single_step(limit);
+        if (!stepped && stepped.error().err == ETIMEDOUT)
+          return refuse(ReasonCode::kUninterruptible, "thread {} is in the vDSO and does not run",
+                        t.tid);
+        OM_MUST_VOID(stepped);
         t.regs = OM_MUST(t.tracee.regs());
       }
       // Back into an event stop, which is where registers can be set for good.

@@ -36,7 +36,7 @@ struct Ins {
 long ensure_channel(BodyThread* t, bool window);
 void drop_channel(BodyThread* t);
 
-// Sends one Call: due Finishes, head, payload. 0, kLost, or -EFAULT or kRpcTooLarge (nothing has been executed at home).
+// Sends one Call: due Finishes, head, payload. 0, kLost; -EFAULT or kRpcTooLarge: nothing has been executed at home.
 // Context: gate
 long send_call(BodyThread* t, const safe::ForwardParams& params, const Ins* ins);
 

@@ -113,6 +113,7 @@ void handle_kick(BodyThread* t) {
   t->full_exit = 1;
   if (safe::load_acquire(&g_body.stop) != 0) {
     park(t, kThreadUser);
+    t->kick = 1;  // one for a signal may have come meanwhile
     return;
   }
   SignalRecord signals[kMaxSignals];

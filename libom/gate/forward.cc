@@ -234,7 +234,8 @@ long accept_answer(GateCall& c, const SyscallDesc* desc, const Answer& answer) {
   return result;
 }
 
-// Kicked while a Call is on its way: stand still if asked to; signals come with the Return.
+// Kicked while a Call is on its way: stand still if asked to. Signals come with the Return, unless that had left home
+// before them: the caller asks for them afterwards.
 void kicked_while_waiting(BodyThread* t, bool hold) {
   t->kick = 0;
   if (safe::load_acquire(&g_body.stop) != 0 && !hold) {
@@ -247,6 +248,7 @@ void kicked_while_waiting(BodyThread* t, bool hold) {
 long transact(GateCall& c, const SyscallDesc* desc, const Ins* ins, bool hold) {
   BodyThread* t = c.thread;
   Answer answer;
+  bool kicked = false;
   for (;;) {
     long r = ensure_channel(t, !hold);
     if (r == kKicked && !t->call_sent) {
@@ -279,6 +281,7 @@ long transact(GateCall& c, const SyscallDesc* desc, const Ins* ins, bool hold) {
       return kPark;
     }
     if (r == kKicked) {
+      kicked = true;
       kicked_while_waiting(t, hold);
       continue;
     }
@@ -290,6 +293,7 @@ long transact(GateCall& c, const SyscallDesc* desc, const Ins* ins, bool hold) {
     t->sent_here = 0;
     note_finish(t, t->call_seq);
     t->phase = kBodyGate;
+    if (kicked) t->kick = 1;
     return result;
   }
 }

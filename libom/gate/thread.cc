@@ -103,7 +103,8 @@ long start_thread(GateCall& c, const CloneArgs& a) {
     return come_home(c);
   }
   BodyThread* child = thread_at(static_cast<uint32_t>(slot));
-  child->busy = 1;
+  child->body_tid = 0;  // not there yet: kicks wait
+  safe::store_release(&child->busy, 1u);
   const uint64_t args[6] = {static_cast<uint64_t>(slot), 0, 0, 0, 0, 0};
   // Not interruptible: a twin without a thread must not exist.
   const long tid = call_home(c, kNrCloneTwin, args, true);

@@ -24,6 +24,7 @@ constexpr int kKickSignal = SIGURG;
 constexpr auto kParkLimit = std::chrono::seconds(5);
 constexpr auto kKickAgain = std::chrono::milliseconds(5);
 constexpr auto kLook = 100 * kj::MICROSECONDS;
+constexpr auto kKickLater = 1 * kj::MILLISECONDS;
 
 int64_t now_ns(clockid_t clock) {
   timespec ts{};
@@ -255,11 +256,17 @@ void Keeper::renew_bulk() {
 }
 
 void Keeper::kick(capnp::List<uint32_t>::Reader slots) {
-  for (uint32_t slot : slots) {
-    if (slot >= bounds_.slots || !running_) continue;
-    auto t = thread(slot);
-    if (t && t->busy) body_.signal_thread(t->body_tid, kKickSignal);
-  }
+  for (uint32_t slot : slots) kick_slot(slot);
+}
+
+// A thread that is still being made has a twin at home, which may get signals already: it is kicked when it is there.
+void Keeper::kick_slot(uint32_t slot) {
+  if (slot >= bounds_.slots || !running_) return;
+  auto t = thread(slot);
+  if (!t || !t->busy) return;
+  if (t->body_tid > 0) return body_.signal_thread(t->body_tid, kKickSignal);
+  tasks_.add(
+      io_.provider->getTimer().afterDelay(kKickLater).then([this, slot] { kick_slot(slot); }));
 }
 
 void Keeper::pause(bool on) {

@@ -66,6 +66,7 @@ class Keeper {
   void end_pages();
   // keeper.cc
   void kick(capnp::List<uint32_t>::Reader slots);
+  void kick_slot(uint32_t slot);
   void pause(bool on);
   void write_clock();
   void send_channel(uint32_t slot);
