@@ -7,6 +7,7 @@
 #include "test/lib/om_test.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,6 +163,8 @@ void bad_pointers(const Row& row, int fd, const char* kind) {
 }
 
 void good_pointers(const Row& row, int fd, const char* kind) {
+  // What ext4 says to no flags at all depends on how far it has written the file.
+  if (row.command == FS_IOC_SETFLAGS) return;
   uint64_t args[6];
   arguments(row, fd, args);
   const long r = call(row, args);
