@@ -5,6 +5,8 @@
 // H = libom at home, B = libom in the body.
 //
 // The daemons check every value they read from here before use: the process may have scribbled over it.
+//
+// All of it in one file, of some 500 lines: the two sides of a field, and its offset, are seen together.
 #pragma once
 
 #include <stddef.h>
