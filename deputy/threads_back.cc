@@ -25,7 +25,9 @@
 namespace om::deputy {
 namespace {
 
-constexpr int64_t kErestartBlock = -516;
+constexpr int64_t kErestartsys = -512, kErestartBlock = -516;
+
+bool is_restart(int64_t rax) { return rax >= kErestartBlock && rax <= kErestartsys; }
 
 void load_regs(const ThreadState& s, user_regs_struct& r) {
   unsigned long long* const in_order[] = {&r.r8,  &r.r9,  &r.r10, &r.r11, &r.r12, &r.r13,
@@ -316,6 +318,8 @@ Step Mover::leave_late(StoppedThread& t, HomeThread h, const user_regs_struct& r
   OM_MUST_VOID(target_->memory.put(slot + kSlotFrame, frame_of(regs, sigmask)));
   OM_MUST_VOID(target_->memory.write(slot + kSlotFrame + kFrameXsave, xsave));
   h.late = 1;
+  // A call that the kernel restarts by itself ends early from now on only because of a signal of the program.
+  if (is_restart(static_cast<int64_t>(t.regs.rax))) h.interrupted = 0;
   OM_MUST_VOID(target_->put_thread(arena_, h.slot, h));
   // The program's handlers may run on top of the executor until the transfer is complete.
   user_regs_struct there = t.regs;

@@ -5,6 +5,15 @@
  * instruction). Signal handlers tell by address in what state an interrupted call is, so the order of the
  * instructions between the labels is part of the interface.
  */
+
+/* How to unwind out of the window: a handler of the program runs on top of it when a transfer that has moved goes on
+ * at home (HomeThread::late), and may leave by an exception or be cancelled. The next frame is the program's, as the
+ * ResumeFrame of the slot (rsp & -kSlotSize, + kSlotFrame) has it. libom/stub/remote.cc holds the numbers against
+ * the layout. */
+        .macro program_register number, place_low, place_high
+        .cfi_escape 0x10, \number, 11, 0x77, 0, 0x11, 0x80, 0x80, 0x70, 0x1a, 0x23, \place_low, \place_high, 1
+        .endm
+
         .section om_gate, "ax", @progbits
         .balign 4096
         .globl om_gate_lo
@@ -44,11 +53,32 @@ om_window:
         mov     32(%r11), %r8
         mov     40(%r11), %r9
 om_window_lo:
+        .cfi_startproc
+        .cfi_signal_frame
+        .cfi_escape 0x0f, 12, 0x77, 0, 0x11, 0x80, 0x80, 0x70, 0x1a, 0x23, 0xf8, 0x80, 1, 0x06
+        program_register 8, 0x80, 0x80    /* r8 */
+        program_register 9, 0x88, 0x80    /* r9 */
+        program_register 10, 0x90, 0x80    /* r10 */
+        program_register 11, 0x98, 0x80    /* r11 */
+        program_register 12, 0xa0, 0x80    /* r12 */
+        program_register 13, 0xa8, 0x80    /* r13 */
+        program_register 14, 0xb0, 0x80    /* r14 */
+        program_register 15, 0xb8, 0x80    /* r15 */
+        program_register 5, 0xc0, 0x80    /* rdi */
+        program_register 4, 0xc8, 0x80    /* rsi */
+        program_register 6, 0xd0, 0x80    /* rbp */
+        program_register 3, 0xd8, 0x80    /* rbx */
+        program_register 1, 0xe0, 0x80    /* rdx */
+        program_register 0, 0xe8, 0x80    /* rax */
+        program_register 2, 0xf0, 0x80    /* rcx */
+        program_register 7, 0xf8, 0x80    /* rsp */
+        program_register 16, 0x80, 0x81    /* rip */
         cmpl    $0, (%rbx)
         jne     om_window_abort
         syscall
 om_window_end:
         pop     %rbx
+        .cfi_endproc
         ret
 om_window_abort:
         mov     $-5000, %rax

@@ -161,6 +161,10 @@ long take_channels() {
   }
 }
 
+// How libom/safe/syscall.S unwinds out of the window.
+static_assert(kSlotSize == 0x40000 && kSlotFrame == 0x4000 && offsetof(ResumeFrame, gpr) == 0);
+static_assert(kRsp == 15 && kRip == 16);
+
 bool is_catcher(const KernelSigaction& action) {
   return action.handler == reinterpret_cast<uint64_t>(reinterpret_cast<const void*>(om_catcher));
 }
