@@ -21,7 +21,16 @@ Result<std::pair<ProcessId, ChildList::Entry>> parse_entry(std::string_view line
   entry.role = OM_TRY(json_string(value, "role", 16));
   entry.about = static_cast<pid_t>(OM_TRY(json_int(value, "about", 0, INT32_MAX)));
   entry.at = OM_TRY(json_string_or(value, "at", kMaxNodeName, ""));
+  entry.about_start =
+      static_cast<uint64_t>(OM_TRY(json_int_or(value, "about_start", 0, INT64_MAX, 0)));
+  entry.moving = OM_TRY(json_bool_or(value, "moving", false));
+  if (value.contains("session")) entry.session = OM_TRY(session_from_json(value["session"]));
   return std::pair{process, entry};
+}
+
+// What a daemon that is started later is to know: children that live, and who has lost its deputy away from home.
+bool matters(const ProcessId& process, const ChildList::Entry& entry) {
+  return process.alive() || (entry.session && ProcessId{entry.about, entry.about_start}.alive());
 }
 
 }  // namespace
@@ -34,7 +43,7 @@ ChildList::ChildList(std::string path) : path_(std::move(path)) {
     auto entry = parse_entry(proc::take_line(rest));
     if (!entry) {
       log_warn("state", "{}: {}, ignoring", path_, entry.error().text());
-    } else if (entry->first.alive()) {
+    } else if (matters(entry->first, entry->second)) {
       entries_.insert(*entry);
     }
   }
@@ -51,7 +60,8 @@ void ChildList::remove(const ProcessId& process) {
 }
 
 void ChildList::prune() {
-  const size_t ended = std::erase_if(entries_, [](auto& item) { return !item.first.alive(); });
+  const size_t ended =
+      std::erase_if(entries_, [](auto& item) { return !matters(item.first, item.second); });
   if (ended != 0 || !problem_.empty()) save();
 }
 
@@ -59,6 +69,16 @@ void ChildList::set_at(const ProcessId& process, const std::string& at) {
   auto it = entries_.find(process);
   if (it == entries_.end() || it->second.at == at) return;
   it->second.at = at;
+  save();
+}
+
+void ChildList::set_session(const ProcessId& process, const std::optional<DeputySession>& session,
+                            bool moving) {
+  auto it = entries_.find(process);
+  if (it == entries_.end() || (it->second.session == session && it->second.moving == moving))
+    return;
+  it->second.session = session;
+  it->second.moving = moving;
   save();
 }
 
@@ -73,11 +93,17 @@ const std::pair<const ProcessId, ChildList::Entry>* ChildList::deputy_of(pid_t a
 void ChildList::save() {
   std::string text;
   for (auto& [process, entry] : entries_) {
-    text += to_json_line({{"role", entry.role},
-                          {"pid", process.pid},
-                          {"start", process.start_ticks},
-                          {"about", entry.about},
-                          {"at", entry.at}});
+    Json line = {{"role", entry.role},
+                 {"pid", process.pid},
+                 {"start", process.start_ticks},
+                 {"about", entry.about},
+                 {"at", entry.at}};
+    if (entry.session) {
+      line["about_start"] = entry.about_start;
+      line["moving"] = entry.moving;
+      line["session"] = session_to_json(*entry.session);
+    }
+    text += to_json_line(line);
   }
   const Result<void> saved = replace_file(path_, text, 0600);
   // Once for each cause, although it is tried again and again.

@@ -52,7 +52,9 @@ DeputyLink* Deputies::find(pid_t pid) {
 DeputyLink::Handlers Deputies::link_handlers(pid_t pid) {
   DeputyLink::Handlers handlers;
   handlers.on_need_guest = [this, pid](int64_t id, const std::string& to, Offer offer) {
-    entries_.at(pid).session = DeputySession{to, offer.session, offer.token, offer.home.port()};
+    Entry& entry = entries_.at(pid);
+    entry.session = DeputySession{to, offer.session, offer.token, offer.home.port()};
+    children_.set_session(entry.deputy, entry.session, true);
     handlers_.on_need_guest(pid, id, to, std::move(offer));
   };
   handlers.on_state = [this, pid] {
@@ -64,6 +66,8 @@ DeputyLink::Handlers Deputies::link_handlers(pid_t pid) {
     entry.last_state = state;
     if (state != DeputyLink::State::kMoving)
       children_.set_at(entry.deputy, state == DeputyLink::State::kAway ? entry.link->at() : "");
+    if (state == DeputyLink::State::kHome) entry.session.reset();
+    children_.set_session(entry.deputy, entry.session, state == DeputyLink::State::kMoving);
     log_debug("deputy", "process {} is {} at {}", pid, state_name(state), entry.link->at());
     if (arrived && state == DeputyLink::State::kHome) {
       events_.add({"home", pid, entry.link->at(), "", "runs at home"});
@@ -73,7 +77,10 @@ DeputyLink::Handlers Deputies::link_handlers(pid_t pid) {
     events_.add({"note", pid, entries_.at(pid).link->at(), code, message});
   };
   handlers.on_session = [this, pid](DeputySession session) {
-    entries_.at(pid).session = std::move(session);
+    Entry& entry = entries_.at(pid);
+    entry.session = std::move(session);
+    children_.set_session(entry.deputy, entry.session,
+                          entry.link->state() == DeputyLink::State::kMoving);
   };
   handlers.on_closed = [this, pid](std::optional<Error> error) {
     on_closed(pid, std::move(error));
@@ -118,7 +125,7 @@ Result<void> Deputies::spawn(Entry& entry, const ProcessInfo& process, const std
   entry.child = std::move(child);
   entry.link =
       std::make_unique<DeputyLink>(loop_, std::move(ours), settings_.node, link_handlers(pid));
-  children_.add(entry.deputy, {"deputy", pid, ""});
+  children_.add(entry.deputy, {"deputy", pid, "", process.id.start_ticks, entry.session, false});
   entry.closed = false;
   entry.exit_text.clear();
   return {};
@@ -142,9 +149,37 @@ bool Deputies::adopt(const ProcessInfo& process, pid_t deputy_pid,
   }
   entry.silent = true;
   if (children_.entries().count(entry.deputy) == 0)
-    children_.add(entry.deputy, {"deputy", pid, ""});
+    children_.add(entry.deputy, {"deputy", pid, "", process.id.start_ticks, {}, false});
   entries_.insert_or_assign(pid, std::move(entry));
   return true;
+}
+
+// Daemon and deputy have died together: what the daemon wrote down is enough for another deputy.
+void Deputies::recover() {
+  std::vector<std::pair<ProcessId, ChildList::Entry>> orphans;
+  for (auto& item : children_.entries()) {
+    if (item.second.role == "deputy" && item.second.session && !item.first.alive())
+      orphans.push_back(item);
+  }
+  for (auto& [deputy, of] : orphans) {
+    const ProcessId process{of.about, of.about_start};
+    std::array<int, 2> pair{};
+    if (entry_of(process) != nullptr || !process.alive() ||
+        ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0)
+      continue;
+    // A connection whose other end is gone: the rest is as when a deputy dies in our time.
+    UniqueFd ours(pair[0]), theirs(pair[1]);
+    Entry entry;
+    entry.process = process;
+    entry.deputy = deputy;
+    entry.session = of.session;
+    entry.last_state = DeputyLink::State::kAway;
+    entry.link = std::make_unique<DeputyLink>(loop_, std::move(ours), settings_.node,
+                                              link_handlers(process.pid));
+    entry.link->set_place(of.session->at,
+                          of.moving ? DeputyLink::State::kMoving : DeputyLink::State::kAway);
+    entries_.insert_or_assign(process.pid, std::move(entry));
+  }
 }
 
 // A child is gone when both its socket and its exit status have been read, in whatever order they come:
@@ -180,7 +215,6 @@ void Deputies::on_exit(pid_t pid, int64_t code, int signal) {
 
 void Deputies::gone(pid_t pid, bool clean, std::string how) {
   Entry& entry = entries_.at(pid);
-  children_.remove(entry.deputy);
   entry.child.reset();
   entry.patience.reset();
   entry.closed = true;
@@ -192,6 +226,7 @@ void Deputies::gone(pid_t pid, bool clean, std::string how) {
     adopt_later(pid);
     return handlers_.on_gone(pid, clean);
   }
+  children_.remove(entry.deputy);
   if (clean || was_home) {
     if (!clean)
       events_.add({"failed", pid, "", "DEPUTY_LOST", "the deputy failed at home: " + how});
@@ -230,8 +265,10 @@ void Deputies::start_adoption(pid_t pid) {
                                    : Result<void>();
   const DeputyLink::State state = entry.link->state();
   if (started) {
+    const ProcessId before = entry.deputy;
     listen->set_port(entry.session->port);
     started = spawn(entry, *process, listen->text());
+    if (started) children_.remove(before);
   }
   if (!started) return gone(pid, false, started.error().text());
   const DeputySession& session = *entry.session;

@@ -46,6 +46,9 @@ class Deputies {
   // A deputy of the process `pid` has come by itself. False: there is one already, or no such process.
   bool adopt(const ProcessInfo& process, pid_t deputy_pid, std::unique_ptr<JsonStream>& stream);
 
+  // Starts deputies for processes that an earlier daemon and their deputy have left alone.
+  void recover();
+
   // Where the process is: own node name if there is no deputy.
   std::string at(const ProcessId& process) const;
   DeputyLink::State state(const ProcessId& process) const;

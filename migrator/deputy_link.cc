@@ -94,13 +94,7 @@ Result<void> DeputyLink::handle(const Json& line) {
     std::string message = OM_TRY(json_string(line, "message", 4096));
     handlers_.on_note(code, message);
   } else if (event == "session") {
-    DeputySession session;
-    session.at = OM_TRY(json_string(line, "at", kMaxNodeName));
-    session.session = OM_TRY(from_hex(OM_TRY(json_string(line, "session", 64)), kSecretBytes));
-    session.token = OM_TRY(from_hex(OM_TRY(json_string(line, "token", 64)), kSecretBytes));
-    session.port = static_cast<uint16_t>(OM_TRY(json_int(line, "port", 1, 65535)));
-    if (!valid_node_name(session.at)) return plain_error("\"at\" must be a node name");
-    handlers_.on_session(std::move(session));
+    handlers_.on_session(OM_TRY(session_from_json(line)));
   } else if (event == "stats") {
     DeputyStats stats;
     stats.cpu_ms = static_cast<uint64_t>(OM_TRY(json_int_or(line, "cpu_ms", 0, kMaxNumber, 0)));
@@ -120,6 +114,23 @@ Result<void> DeputyLink::handle(const Json& line) {
     return plain_error("unknown event " + escaped(event, 40));
   }
   return {};
+}
+
+Json session_to_json(const DeputySession& session) {
+  return {{"at", session.at},
+          {"session", to_hex(session.session)},
+          {"token", to_hex(session.token)},
+          {"port", session.port}};
+}
+
+Result<DeputySession> session_from_json(const Json& value) {
+  DeputySession session;
+  session.at = OM_TRY(json_string(value, "at", kMaxNodeName));
+  session.session = OM_TRY(from_hex(OM_TRY(json_string(value, "session", 64)), kSecretBytes));
+  session.token = OM_TRY(from_hex(OM_TRY(json_string(value, "token", 64)), kSecretBytes));
+  session.port = static_cast<uint16_t>(OM_TRY(json_int(value, "port", 1, 65535)));
+  if (!valid_node_name(session.at)) return plain_error("\"at\" must be a node name");
+  return session;
 }
 
 const char* state_name(DeputyLink::State state) {

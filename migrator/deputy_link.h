@@ -36,7 +36,12 @@ struct DeputySession {
   std::string session;  // kSecretBytes each
   std::string token;
   uint16_t port = 0;  // on which the keeper finds the deputy
+
+  bool operator==(const DeputySession&) const = default;
 };
+// {"at":..,"session":hex,"token":hex,"port":..}
+Json session_to_json(const DeputySession& session);
+Result<DeputySession> session_from_json(const Json& value);
 
 class DeputyLink {
  public:

@@ -98,6 +98,7 @@ Result<std::unique_ptr<Node>> Node::create(const Options& options) {
                                    std::unique_ptr<JsonStream>& stream) {
         return verbs->adopt(caller, request, stream);
       });
+  node->deputies_.recover();
   return node;
 }
 
@@ -131,6 +132,7 @@ Node::Node(const Options& options, UniqueFd listener, NodeFacts fixed_facts,
   sampler_.start_repeating(kSamplePeriod, [this] {
     deputies_.prune();
     children_.prune();
+    deputies_.recover();
     std::vector<pid_t> away;
     for (const ProcessId& process : deputies_.processes()) away.push_back(process.pid);
     processes_.sample(away);

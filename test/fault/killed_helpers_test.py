@@ -96,6 +96,23 @@ class KilledHelpers(FaultCase):
     def test_daemon_of_the_target(self):
         self.daemon_rounds('n2')
 
+    def test_daemon_and_deputy(self):
+        """Both at once, while the process is away or on its way: a daemon that is started later finds what to do."""
+        job = NumberedJob(self)
+        for to in ('n2', 'home') * ROUNDS:
+            mover = self.start(self.product.om, 'migrate', job.pid, to, preload=False)
+            time.sleep(self.random.uniform(0, 0.3))
+            killed = self.kill_daemon('n1')
+            for deputy in self.helpers('om-deputy'):
+                self.kill(deputy)
+            mover.communicate(timeout=WAIT_LIMIT)
+            self.restart_daemon(killed)
+            job.wait_progress(3)
+            job.move('n3')
+            job.wait_progress(3)
+        job.move('home')
+        job.finish()
+
 
 if __name__ == '__main__':
     main()
