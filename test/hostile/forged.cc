@@ -147,6 +147,21 @@ void order() {
     const Answer a = forge(p, nullptr, 0);
     check(!a.exception && a.results.result == 0, "a call once more", a.results.result);
   }
+  // The last one is kept: as when its answer was lost with the connection.
+  const int ends = open("once", O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  const auto fd = static_cast<uint64_t>(ends);
+  const long wrote = result_of(SYS_write, {fd, 8, 8}, "only one", 8);
+  check(wrote == 8, "write", wrote);
+  p.nr = SYS_write;
+  p.sequence = next_sequence() - 1;
+  p.a[0] = fd;
+  p.a[1] = 8;
+  p.a[2] = 8;
+  const Answer kept = forge(p, "one more", 8);
+  check(!kept.exception && kept.results.result == 8, "the last call once more",
+        kept.results.result);
+  check(lseek(ends, 0, SEEK_END) == 8, "it was executed once more", lseek(ends, 0, SEEK_END));
+  close(ends);
 }
 
 // The whole row of libom's descriptors lies below this number.

@@ -6,7 +6,7 @@ writes to a file. A writer outside feeds it, in pieces of odd sizes."""
 import os
 import threading
 
-from moving import MovingProgram, main
+from moving import MovingProgram, main, write_text
 
 
 class GzipCompress(MovingProgram):
@@ -15,8 +15,7 @@ class GzipCompress(MovingProgram):
     first_work = 120  # MiB
 
     def make_input(self, folder, rng):
-        letters = bytes(rng.choice(b'etaoin shrdlucmfwyp,.\n') for _ in range(256))
-        (folder / 'input').write_bytes(rng.randbytes(self.work << 20).translate(letters))
+        write_text(folder / 'input', rng, self.work)
 
     def command(self, work):
         return ['gzip', '-9', '--verbose']

@@ -203,6 +203,14 @@ def run_here(run):
     return done
 
 
+def write_text(path, rng, mib):
+    """A file of letters that can be compressed; a piece at a time, as a random generator has a limit."""
+    letters = bytes(rng.choice(b'etaoin shrdlucmfwyp,.\n') for _ in range(256))
+    with open(path, 'wb') as out:
+        for _ in range(mib):
+            out.write(rng.randbytes(1 << 20).translate(letters))
+
+
 class MovingProgram:
     """What a test says about its program."""
     name = ''

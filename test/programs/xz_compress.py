@@ -3,7 +3,7 @@
 """xz with two threads compresses a file: big buffers, worker threads, read and write of regular
 files."""
 
-from moving import MovingProgram, main
+from moving import MovingProgram, main, write_text
 
 
 class XzCompress(MovingProgram):
@@ -12,9 +12,7 @@ class XzCompress(MovingProgram):
     first_work = 24  # MiB
 
     def make_input(self, folder, rng):
-        letters = bytes(rng.choice(b'etaoin shrdlucmfwyp,.\n') for _ in range(256))
-        text = rng.randbytes(self.work << 20).translate(letters)
-        (folder / 'input').write_bytes(text)
+        write_text(folder / 'input', rng, self.work)
 
     def command(self, work):
         return ['xz', '--keep', '-7', '--extreme', '--threads=2', '--block-size=1MiB', 'input']
