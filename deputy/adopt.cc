@@ -102,7 +102,8 @@ Step Mover::adopt_steps(const std::string& at, bool moving) {
 
 // A homecoming has been given up in the middle: finished calls are answered.
 Step Mover::let_executors_go() {
-  StoppedProcess stop = OM_STEP(StoppedProcess::stop(pid_, {.settle_signals = false}));
+  StoppedProcess stop =
+      OM_STEP(StoppedProcess::stop(pid_, {.settle_signals = false, .target = &*target_}));
   OM_STEP(settle_executors(stop));
   const uint32_t off = 0;
   OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, hold), off));
@@ -113,10 +114,11 @@ Step Mover::let_executors_go() {
 // Threads that are still in libom get what their slots say. (Those whose transfer goes on need nobody.)
 Step Mover::complete_return() {
   log_info("adopt", "process {}: completing its return", pid_);
-  StoppedProcess stop = OM_STEP(StoppedProcess::stop(pid_, {.settle_signals = false}));
+  StoppedProcess stop =
+      OM_STEP(StoppedProcess::stop(pid_, {.settle_signals = false, .target = &*target_}));
   for (auto& t : stop.threads()) {
     const bool inside = is_in_arena(t);
-    if (!inside || OM_MUST(target_->thread(arena_, slot_of(t))).late != 0) t.tracee.detach();
+    if (!inside || OM_MUST(target_->thread(arena_, slot_of(t))).late != 0) stop.let_go(t);
   }
   std::erase_if(stop.threads(), [](const StoppedThread& t) { return t.tracee.gone(); });
   std::vector<ThreadState> states;

@@ -38,11 +38,32 @@ std::vector<LateThread>& late_threads() {
   return threads;
 }
 
+// An executor that is in a call must know that what it returns may be our stop's doing (libom/stub/execute.cc).
+void tell_executor(const Target& target, const user_regs_struct& regs) {
+  const auto home = target.home();
+  if (!home || home->arena == 0) return;
+  const uint64_t lo = home->arena + kControlSize;
+  if (regs.rsp < lo || regs.rsp >= home->arena + arena_bytes(home->nslots)) return;
+  const auto slot = static_cast<uint32_t>((regs.rsp - lo) / kSlotSize);
+  const auto thread = target.thread(home->arena, slot);
+  constexpr uint32_t kOne = 1;
+  if (thread && thread->phase == kExecCall) {
+    (void)target.memory.put(
+        target.thread_address(home->arena, slot) + offsetof(HomeThread, interrupted), kOne);
+  }
+}
+
+// True if the registers are others now.
+bool complete_call(const Target& target, double blocked_ms, user_regs_struct& regs) {
+  tell_executor(target, regs);
+  return continue_call(target, blocked_ms, regs);
+}
+
 // The stop has come after all, and with it what it does to a call.
-void let_go(LateThread& late) {
+void let_go_of(LateThread& late) {
   auto target = open_target(late.pid);
   auto regs = late.tracee.regs();
-  if (target && regs && continue_call(*target, late.blocked_ms, *regs))
+  if (target && regs && complete_call(*target, late.blocked_ms, *regs))
     (void)late.tracee.set_regs(*regs);
   late.tracee.detach();
 }
@@ -220,7 +241,7 @@ void StoppedProcess::put_back(StoppedThread& t) {
     if (!regs) return;
     t.regs = *regs;
   }
-  const bool continued = target_ != nullptr && continue_call(*target_, t.blocked_ms, t.regs);
+  const bool continued = target_ != nullptr && complete_call(*target_, t.blocked_ms, t.regs);
   if (t.changed) {
     // The registers last: as long as they are libom's, its frame says where the thread goes on.
     (void)t.tracee.set_xstate(t.xstate);
@@ -232,7 +253,7 @@ void StoppedProcess::put_back(StoppedThread& t) {
 void let_go_late(Deadline deadline) {
   std::erase_if(late_threads(), [&](LateThread& late) {
     if (!late.tracee.wait_stop(deadline)) return false;
-    if (!late.tracee.gone()) let_go(late);
+    if (!late.tracee.gone()) let_go_of(late);
     return true;
   });
 }
@@ -245,10 +266,19 @@ void StoppedProcess::detach() {
         late_threads().push_back({t.tracee, pid_, t.blocked_ms});
         continue;
       }
+      if (!t.tracee.gone() && !t.changed) {
+        t.known = false;
+        put_back(t);
+      }
     }
     t.tracee.detach();
   }
   active_ = false;
+}
+
+void StoppedProcess::let_go(StoppedThread& t) {
+  put_back(t);
+  t.tracee.detach();
 }
 
 }  // namespace om::deputy

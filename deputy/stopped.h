@@ -42,7 +42,8 @@ class StoppedProcess {
     // No thread may stand with an unblocked signal pending: such threads are let go and stopped again.
     bool settle_signals = true;
     std::chrono::milliseconds limit{1000};
-    // With it, release() completes calls that the stop has cut short (continue.h). Outlives the object.
+    // With it, calls that the stop has cut short are completed when their threads go on: by continue.h, or by the
+    // executor that is in one. Outlives the object.
     const Target* target = nullptr;
   };
 
@@ -77,6 +78,8 @@ class StoppedProcess {
   void release();
   // The threads have their new registers for good: lets them run and lets go.
   void detach();
+  // One thread goes on as release() would let it.
+  void let_go(StoppedThread& t);
 
  private:
   StoppedProcess(pid_t pid, const Target* target) : pid_(pid), target_(target) {}

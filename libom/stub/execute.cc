@@ -183,6 +183,17 @@ long window(HomeThread* t) {
 }
 
 // Context: exec
+bool was_stopped(HomeThread* t) {
+  const bool told = safe::exchange(&t->interrupted, 0u) != 0;
+  return told || safe::load_acquire(&g_home.hold) != 0;
+}
+
+// Context: exec
+bool is_stopped(HomeThread* t) {
+  return safe::load_acquire(&t->interrupted) != 0 || safe::load_acquire(&g_home.hold) != 0;
+}
+
+// Context: exec
 const SyscallDesc* row_of(HomeThread* t, SyscallDesc& storage) {
   const SyscallDesc& desc = syscall_desc(t->call.nr);
   if (desc.route == Route::kUnknown) return nullptr;
@@ -201,7 +212,7 @@ long after_window(HomeThread* t, const SyscallDesc* desc, long r) {
         e.ret_flags |= r == kAborted ? kRetRestart : kRetEintr;
         return -k::kEINTR;
       }
-      const bool stopped = safe::exchange(&t->interrupted, 0u) != 0;
+      const bool stopped = was_stopped(t);
       if (r == -k::kEINTR && !(stopped && blocks)) return r;  // the call's own answer
       if (r == -k::kEINTR && has_socket_timeout(t)) {
         r = wait_on_socket(t);
@@ -211,7 +222,7 @@ long after_window(HomeThread* t, const SyscallDesc* desc, long r) {
       r = window(t);
       continue;
     }
-    if (r > 0 && !signalled && safe::load_acquire(&t->interrupted) != 0 && is_cut_short(t, r)) {
+    if (r > 0 && !signalled && is_stopped(t) && is_cut_short(t, r)) {
       r = continue_transfer(t, r);
     }
     safe::store_release(&t->interrupted, 0u);

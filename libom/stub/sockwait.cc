@@ -81,7 +81,7 @@ long wait_on_socket(HomeThread* t) {
     long r = window(t);
     restore();
     if (r < 0) {
-      const bool stopped = safe::exchange(&t->interrupted, 0u) != 0;
+      const bool stopped = was_stopped(t);
       if (r == -k::kEINTR && stopped && noted(t) <= t->noted_sent) continue;
       return r;
     }

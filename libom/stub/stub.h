@@ -73,6 +73,11 @@ long after_window(HomeThread* t, const SyscallDesc* desc, long r);
 // The call itself: exec_nr with exec_args, called off (kAborted) by a signal that comes before it blocks.
 // Context: exec
 long window(HomeThread* t);
+// May a stop of the deputy have made the call return EINTR or short? It tells, but before it stops executors it asks
+// them to hold: should it die then, nobody tells. The first of these forgets what was told.
+// Context: exec
+bool was_stopped(HomeThread* t);
+bool is_stopped(HomeThread* t);
 // Finds the row of exec.nr with its command's arguments put in. nullptr when there is none.
 // Context: exec
 const SyscallDesc* row_of(HomeThread* t, SyscallDesc& storage);

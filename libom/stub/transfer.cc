@@ -161,10 +161,10 @@ long continue_transfer(HomeThread* t, long done) {
     e.done = static_cast<uint64_t>(done);
     const long r = window(t);
     // A stop before the first byte of the rest: again.
-    if (r == -k::kEINTR && safe::load_acquire(&t->interrupted) != 0) continue;
+    if (r == -k::kEINTR && is_stopped(t)) continue;
     if (r <= 0) break;
     done += r;
-    if (static_cast<uint64_t>(done) < total && safe::load_acquire(&t->interrupted) == 0) break;
+    if (static_cast<uint64_t>(done) < total && !is_stopped(t)) break;
   }
   e.done = 0;
   for (int i = 0; i < 6; i++) e.exec_args[i] = original[i];

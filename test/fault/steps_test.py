@@ -147,6 +147,20 @@ class Steps(FaultCase):
             job.wait_progress(2)
         job.finish()
 
+    def test_calls_are_whole_behind_a_homecoming_that_fails(self):
+        """Stops of executors that lead to nothing, or that another deputy has to make something of."""
+        job = NumberedJob(self, program='transfers')
+        for how in ('fail', 'kill'):
+            for _ in range(ROUNDS):
+                for step in ('return.stop', 'return.settled', 'return.memory', 'return.left'):
+                    self.bring(job, 'n2')
+                    move = self.migrate_with(f'{step}:1:{how}', job, 'home')
+                    print(f'{step} {how}: {move}', file=sys.stderr, flush=True)
+                    if job.progress(1) is False:
+                        self.fail(f'{step} {how}: {job.said!r}')
+        self.bring(job, 'home')
+        job.finish()
+
     def test_calls_end_while_a_homecoming_fails(self):
         job = NumberedJob(self, program='sleepers')
         job.move('n2')
