@@ -20,8 +20,8 @@ int main() {
   limit.rlim_cur = 1;
   OM_SYS(setrlimit(RLIMIT_CPU, &limit));
   while (g_exceeded == 0) OM_CHECK(om_test_ns(CLOCK_PROCESS_CPUTIME_ID) < 3 * kSecond);
-  // Not earlier; the kernel looks at its ticks, which are not the clock's nanoseconds.
-  OM_CHECK(om_test_ns(CLOCK_PROCESS_CPUTIME_ID) > 900 * kMilli);
+  // Not much earlier; the kernel counts its ticks, which on a busy machine are far from the clock's nanoseconds.
+  OM_CHECK(om_test_ns(CLOCK_PROCESS_CPUTIME_ID) > 500 * kMilli);
   OM_SYS(getrlimit(RLIMIT_CPU, &limit));
   OM_CHECK(limit.rlim_cur >= 1);
 }
