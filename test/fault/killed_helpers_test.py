@@ -10,6 +10,9 @@ import time
 from faulty import ROUNDS, SESSION_TIMEOUT, WAIT_LIMIT, FaultCase, NumberedJob, main
 
 
+MORE_THAN_UNREAD = 100  # lines that a job may have printed before the kill and nobody has read yet
+
+
 class KilledHelpers(FaultCase):
     def move_and_kill(self, job, to, victims):
         """Kills `victims()` at a random moment of a move; gives the exit status of om migrate."""
@@ -30,7 +33,7 @@ class KilledHelpers(FaultCase):
         # A keeper that is out of reach is waited for before it is given up.
         until = time.monotonic() + SESSION_TIMEOUT + WAIT_LIMIT
         while True:
-            more = job.progress(3)
+            more = job.progress(MORE_THAN_UNREAD)
             if more:
                 return True
             if more is False:
