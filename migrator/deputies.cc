@@ -218,7 +218,9 @@ void Deputies::gone(pid_t pid, bool clean, std::string how) {
   entry.child.reset();
   entry.patience.reset();
   entry.closed = true;
-  bool was_home = entry.last_state == DeputyLink::State::kHome;
+  // One that sets out and has not asked for a guest yet has changed nothing.
+  const bool was_home = entry.last_state == DeputyLink::State::kHome ||
+                        (entry.last_state == DeputyLink::State::kMoving && !entry.session);
   if (!clean && !was_home && entry.session && entry.adoptions < kMaxAdoptions &&
       entry.process.alive()) {
     events_.add({"adopt", pid, entry.session->at, "",

@@ -63,6 +63,8 @@ def leave_keeper():
 def depart(command):
     global keeper
     state("home" if keeper is None else current, "moving")
+    if mode() == "begin":
+        sys.exit(3)  # before it has asked for anything
     listener = socket.create_server((options.listen, 0))
     session, token = secrets.token_hex(16), secrets.token_hex(16)
     features = ["fpu"] + (["imaginary_feature"] if mode() == "imaginary" else [])
@@ -436,6 +438,17 @@ class Failures(Cluster):
         self.set_mode("quit")
         record = self.om_json("migrate", pid, "n2", code=1)
         self.assertEqual((record["result"], record["code"]), ("failed", "DEPUTY_LOST"))
+        self.assertEqual(self.where(pid), "n1")
+        self.set_mode("good")
+        self.assertEqual(self.om("migrate", pid, "n2").returncode, 0)
+
+    def test_deputy_that_fails_before_it_has_asked_for_a_guest(self):
+        """Nothing has left: the process is at home, and another deputy may move it."""
+        pid = self.job()
+        self.set_mode("begin")
+        record = self.om_json("migrate", pid, "n2", code=1)
+        self.assertEqual((record["result"], record["code"]), ("failed", "DEPUTY_LOST"))
+        self.assertEqual(self.om_json("where", pid)["state"], "home")
         self.assertEqual(self.where(pid), "n1")
         self.set_mode("good")
         self.assertEqual(self.om("migrate", pid, "n2").returncode, 0)
