@@ -76,6 +76,8 @@ constexpr ReasonInfo kTable[] = {
     {kCpuTimer, "CPU_TIMER", "The process has a timer that counts its CPU time, or a limit of it.",
      "Wait until the timer has fired or is disarmed; start it without the limit (ulimit -t).",
      kStop},
+    {kOwnTraps, "OWN_TRAPS", "A thread has its own system calls or instructions trapped.",
+     "There is none but to change the program.", kStop},
     {kCpuFeature, "CPU_FEATURE", "The target's CPU lacks something that the process may use.",
      "Choose another node, or start the program with `om run --cpu=BASELINE`.", kTarget},
     {kCpuCount, "CPU_COUNT",

@@ -39,6 +39,7 @@ enum class ReasonCode : uint8_t {
   kGsBase,
   kInCall,
   kCpuTimer,
+  kOwnTraps,
   kCpuFeature,
   kCpuCount,
   kNoMemory,

@@ -186,6 +186,20 @@ Step Mover::ask_cpu_timers(StoppedProcess& stop, StoppedThread& t, uint64_t stac
   return Done{};
 }
 
+// What the kernel does to the instructions and mappings of the program, asked in the main thread.
+Step Mover::ask_settings(StoppedProcess& stop, StoppedThread& t, uint64_t stack, uint64_t scratch) {
+  constexpr uint64_t kGetCpuid = 0x1011, kGetMdwe = 66;  // ARCH_GET_CPUID, PR_GET_MDWE
+  const int32_t allowed = PR_TSC_ENABLE;
+  OM_MUST_VOID(target_->memory.put(scratch, allowed));
+  OM_MUST(stop.call(t, *target_, stack, SYS_prctl, {PR_GET_TSC, scratch, 0, 0, 0}));
+  if (OM_MUST(target_->memory.get<int32_t>(scratch)) != allowed)
+    return refuse(ReasonCode::kOwnTraps, "the time stamp counter");
+  if (OM_MUST(stop.call(t, *target_, stack, SYS_arch_prctl, {kGetCpuid, 0})) == 0)
+    return refuse(ReasonCode::kOwnTraps, "CPUID");
+  denies_exec_ = OM_MUST(stop.call(t, *target_, stack, SYS_prctl, {kGetMdwe, 0, 0, 0, 0})) > 0;
+  return Done{};
+}
+
 // Descriptor numbers for libom: together, as high as the hard limit allows, none of them the program's.
 Step Mover::choose_descriptors() {
   auto nofile = OM_MUST(proc::read_limit(pid_, RLIMIT_NOFILE));
@@ -259,6 +273,7 @@ Step Mover::ask_threads(StoppedProcess& stop) {
           plan.state.ctid));
     }
     if (i == 0) OM_STEP(ask_cpu_timers(stop, t, stack, scratch));
+    if (i == 0) OM_STEP(ask_settings(stop, t, stack, scratch));
     if (i == 0)
       brk_now_ = static_cast<uint64_t>(OM_MUST(stop.call(t, *target_, stack, SYS_brk, {0})));
     constexpr int32_t kDisable = 2, kAutodisarm = static_cast<int32_t>(1u << 31);

@@ -318,6 +318,8 @@ Step Mover::ship_frozen(StoppedProcess& stop, MoveRecord& record) {
   OM_STEP(place_threads(stop));
   for (auto& t : stop.threads()) {
     if (t.regs.gs_base != 0) return refuse(ReasonCode::kGsBase, "thread {}", t.tid);
+    if (t.tracee.has_user_dispatch())
+      return refuse(ReasonCode::kOwnTraps, "thread {}: system calls", t.tid);
     const auto slot = static_cast<uint32_t>(plans_.size());
     if (is_in_arena(t)) {
       plans_.push_back(OM_STEP(plan_late(t, OM_MUST(target_->thread(arena_, slot)))));

@@ -257,6 +257,7 @@ void Mover::describe(schema::Image::Builder image) {
   image.setHomeMonoNs(static_cast<int64_t>(now_ns(CLOCK_MONOTONIC)));
   image.setHomeRealNs(static_cast<int64_t>(now_ns(CLOCK_REALTIME)));
   image.setFdSize(fd_size(pid_));
+  image.setDeniesExec(denies_exec_);
 }
 
 }  // namespace om::deputy

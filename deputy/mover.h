@@ -117,6 +117,7 @@ class Mover {
   void give_arena_back(StoppedProcess& stop);
   Step ask_threads(StoppedProcess& stop);
   Step ask_cpu_timers(StoppedProcess& stop, StoppedThread& t, uint64_t stack, uint64_t scratch);
+  Step ask_settings(StoppedProcess& stop, StoppedThread& t, uint64_t stack, uint64_t scratch);
   Step choose_descriptors();
   Step connect_home(StoppedProcess& stop);
   Step send_home_away(StoppedProcess& stop);
@@ -227,7 +228,8 @@ class Mover {
   std::vector<std::byte> vdso_image_;
   XstateLayout xstate_layout_{};
   uint64_t brk_now_ = 0;
-  pid_t inner_pid_ = 0;  // pid as the program sees it
+  bool denies_exec_ = false;  // PR_SET_MDWE
+  pid_t inner_pid_ = 0;       // pid as the program sees it
   uint32_t generation_ = 0;
 
   std::chrono::steady_clock::time_point traced_{};  // last question of om trace; none: not tracing

@@ -135,6 +135,14 @@ Result<RseqArea> Tracee::rseq() const {
   return RseqArea{c.rseq_abi_pointer, c.rseq_abi_size, c.signature};
 }
 
+bool Tracee::has_user_dispatch() const {
+  constexpr int kGetUserDispatch = 0x4211;  // PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG
+  struct {
+    uint64_t mode, selector, offset, bytes;
+  } config{};
+  return do_ptrace(kGetUserDispatch, tid_, sizeof config, &config) == 0 && config.mode != 0;
+}
+
 Result<std::pair<uint64_t, uint64_t>> Tracee::robust_list() const {
   uint64_t head = 0, size = 0;
   if (::syscall(SYS_get_robust_list, tid_, &head, &size) != 0) return failed("robust list", tid_);

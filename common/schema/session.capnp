@@ -141,6 +141,7 @@ struct Image {
   homeRealNs @17 :Int64;
   fdSize @18 :UInt32;       # size of the descriptor table (FDSize of /proc/PID/status)
   guards @19 :List(Range);  # pages under MADV_GUARD_INSTALL, within mappings
+  deniesExec @20 :Bool;     # PR_SET_MDWE: what becomes executable is home's decision
 }
 
 struct Thread {

@@ -107,10 +107,9 @@ struct HomeState {
   uint32_t ticket_word;   // H: low half of tickets_done, futex
   uint32_t ticket_waiters;  // H
   uint64_t tickets_done;    // H
-  uint64_t
-      drop_count;  // D: number of Range at arena + kControlPlan to give back after the first effect
-  uint64_t calls;  // H: Calls executed, for `om ps` and the fence against a silent loss
-  uint64_t mirror_failed;  // H: entries of `mirror`; more than it holds: it can never be mended
+  uint64_t drop_count;      // D: Ranges at arena + kControlPlan to give back after the first effect
+  uint64_t calls;           // H: Calls executed, for `om ps` and the fence against a silent loss
+  uint64_t mirror_failed;   // H: entries of `mirror`; more than it holds: it can never be mended
   MirrorCall mirror[kMaxMirrorCalls];  // H
   uint32_t mirror_lock, slots_lock;    // H
   uint64_t drop_failed;                // H: ranges that could not be given back; D zeroes it
@@ -118,8 +117,7 @@ struct HomeState {
   KernelSigaction actions[65];         // D at capture, H while away: the program's own dispositions
   char deputy_path[108];               // D: where an executor fetches a new channel
   uint8_t session_id[16];              // D
-  // H: dispositions and descriptors are being (1) or have been (2) put back by threads whose deputy died during a
-  // departure; D zeroes it
+  // H: dispositions and descriptors are (1), have been (2) put back by threads without a deputy; D zeroes it
   uint32_t undone;
   uint32_t trace;         // D: 1: executors write down what they do (trace.h)
   uint32_t place_lock;    // H: a thread has raised the limit of descriptor numbers; D zeroes it
@@ -419,9 +417,9 @@ struct BodyState {
   uint32_t ids[8];                   // K: uid euid suid fsuid gid egid sgid fsgid of the process
   uint64_t brk_start, brk_now;       // K at start, B
   uint64_t brk_limit;                // K: bytes, from RLIMIT_DATA
-  uint64_t pad0;
-  uint64_t caught;   // K at start, B: signals that have a handler of the program
-  uint64_t tickets;  // B: last ticket taken
+  uint64_t denies_exec;              // K: 1: home decides what becomes executable (PR_SET_MDWE)
+  uint64_t caught;                   // K at start, B: signals that have a handler of the program
+  uint64_t tickets;                  // B: last ticket taken
   uint32_t mm_lock, clone_lock, keeper_lock;  // B
   uint32_t slots_ready;                       // K at start, B: slots [0, slots_ready) have memory
   ClockPage clock;                            // K

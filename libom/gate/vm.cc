@@ -220,6 +220,7 @@ long gate_mmap(GateCall& c) {
   const uint32_t type = flags & k::kMapTypeMask;
   constexpr uint32_t kOnlyAtHome = k::kMapHugetlb | k::kMapSync | k::kMapGrowsdown | k::kMapLocked;
   if (type != k::kMapPrivate || (flags & kOnlyAtHome) != 0) return come_home(c);
+  if ((prot & k::kProtExec) && g_body.denies_exec != 0) return come_home(c);
   if (c.args[1] == 0) return -k::kEINVAL;
   if (c.args[1] > (uint64_t{1} << 47)) return -k::kENOMEM;
   const uint64_t len = page_up(c.args[1]);
@@ -274,6 +275,7 @@ long gate_mprotect(GateCall& c) {
   if (is_lent(c.args[0], c.args[1])) return come_home(c);
   constexpr uint64_t kGrowsDown = 0x01000000, kGrowsUp = 0x02000000;
   if (c.args[2] & (kGrowsDown | kGrowsUp)) return come_home(c);
+  if ((c.args[2] & k::kProtExec) && g_body.denies_exec != 0) return come_home(c);
   if (t->kick) return kPark;
   MmLock lock(t);
   if (!lock.held()) return kPark;

@@ -209,6 +209,7 @@ Outcome Keeper::write_state(schema::Image::Reader image) {
   s.brk_limit = image.getBrkLimit();
   s.caught = image.getCaught();
   s.fd_size = image.getFdSize();
+  s.denies_exec = image.getDeniesExec() ? 1 : 0;
   s.home_xstate = to_table(home_xstate_);
   s.local_xstate = to_table(local_xstate_);
   s.home_vdso_lo = image.getVdsoLo();

@@ -259,6 +259,13 @@ Undo gs_base() {
   };
 }
 
+Undo own_traps() {
+  if (prctl(PR_SET_TSC, PR_TSC_SIGSEGV) != 0) die("PR_SET_TSC");
+  return [] {
+    if (prctl(PR_SET_TSC, PR_TSC_ENABLE) != 0) die("PR_SET_TSC");
+  };
+}
+
 Undo cpu_timer() {
   const itimerval far{{1000, 0}, {1000, 0}}, off{};
   if (setitimer(ITIMER_VIRTUAL, &far, nullptr) != 0) die("setitimer");
@@ -406,6 +413,7 @@ int main(int argc, char** argv) {
                                                     {"IO_URING", io_uring},
                                                     {"NOT_DUMPABLE", not_dumpable},
                                                     {"NOTHING", nothing},
+                                                    {"OWN_TRAPS", own_traps},
                                                     {"PKEYS", pkeys},
                                                     {"SECCOMP", seccomp},
                                                     {"SETUID", setuid},

@@ -24,10 +24,10 @@ SKIPPED = 77
 
 # In the process, taken away again by the program.
 CURABLE = ('AIO', 'CPU_TIMER', 'DEVICE_MAPPED', 'FD_LIMIT', 'GS_BASE', 'HUGETLB', 'IN_CALL', 'IO_URING',
-           'NOT_DUMPABLE', 'PKEYS', 'SECCOMP', 'SHARED_FILE', 'SHARED_MM', 'SHARED_WRITABLE', 'TRACED',
+           'NOT_DUMPABLE', 'OWN_TRAPS', 'PKEYS', 'SECCOMP', 'SHARED_FILE', 'SHARED_MM', 'SHARED_WRITABLE', 'TRACED',
            'UFFD', 'UNINTERRUPTIBLE', 'VERSION')
 # Found when the threads stand, or by the target: om why cannot know.
-AT_THE_STOP = ('GS_BASE', 'CPU_TIMER', 'UNINTERRUPTIBLE', 'IN_CALL', 'VERSION')
+AT_THE_STOP = ('GS_BASE', 'CPU_TIMER', 'UNINTERRUPTIBLE', 'IN_CALL', 'OWN_TRAPS', 'VERSION')
 # Module and test method, which names the code; without a module, in this one.
 ELSEWHERE = {
     'ALREADY_THERE': '../cluster/commands_test.py test_human_output_of_migrate',

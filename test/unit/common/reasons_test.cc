@@ -48,6 +48,7 @@ TEST_CASE("the codes that the design and the daemons use exist, and no others") 
                                        "GS_BASE",
                                        "IN_CALL",
                                        "CPU_TIMER",
+                                       "OWN_TRAPS",
                                        "CET",
                                        "HUGETLB",
                                        "UFFD",
