@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A program that is away dies with a core, by itself or by a signal from outside: its parent sees WCOREDUMP, and
 the core at home has the memory and the threads as they were away. The full tests look, with gdb, also at every
-stack by the names of its functions."""
+stack by the names of its functions. Where the kernel gives cores to a program, or nowhere (core_pattern is the whole
+machine's), there is nothing to look into: the status of the death is then held against that of a native one."""
 
 import os
 import pathlib
@@ -66,12 +67,14 @@ class CoreDumps(ClusterCase):
         pattern = pathlib.Path('/proc/sys/kernel/core_pattern').read_text(encoding='ascii').strip()
         cls.cores = pattern
         folder = os.path.dirname(pattern)
-        if pattern.startswith(('|', '@')) or (folder and not os.access(folder, os.W_OK)):
-            raise unittest.SkipTest(f'cores go elsewhere: {pattern}')
         super().setUpClass()
+        cls.readable = not pattern.startswith(('|', '@')) and (not folder or os.access(folder, os.W_OK))
+        if not cls.readable:
+            print(f'core_dump_test: cores go elsewhere ({pattern}): contents and stacks are SKIPPED, only the '
+                  'status is looked at', file=sys.stderr)
 
-    def die(self, how, sig):
-        """Runs `dies`; gives its wait status, its core, and where its heap was."""
+    def die(self, how, sig, moved=True):
+        """Runs `dies`; gives its wait status, its core, if it can be read, and where its heap was."""
         folder = self.folder / f'{how}-{len(list(self.folder.iterdir()))}'
         folder.mkdir()
         self.program = self.product.build / 'test' / 'fault' / 'dies'
@@ -81,7 +84,8 @@ class CoreDumps(ClusterCase):
         guest = self.start(self.program, how, cwd=folder, preexec_fn=lambda: resource.setrlimit(
             resource.RLIMIT_CORE, (resource.RLIM_INFINITY,) * 2))
         heap = int(re.fullmatch(rb'heap (0x[0-9a-f]+)\n', guest.stdout.readline())[1], 16)
-        self.move(guest, 'n2')
+        if moved:
+            self.move(guest, 'n2')
         (folder / 'go').touch()
         self.assertEqual(b'there\n', guest.stdout.readline())
         if sig is not None:
@@ -90,6 +94,8 @@ class CoreDumps(ClusterCase):
             os.kill(guest.pid, sig)
         status = self.wait_status(guest)
         self.assertEqual(b'', guest.stdout.read())
+        if not self.readable:
+            return status, None, heap
         # As core(5) names it, whatever else is in the name; a folder of cores may have older ones of this number.
         place = folder / os.path.dirname(self.cores)
         cores = [path for path in place.iterdir()
@@ -121,6 +127,9 @@ class CoreDumps(ClusterCase):
         status, core, heap = self.die(how, sig)
         self.assertTrue(os.WIFSIGNALED(status), hex(status))
         self.assertEqual(expected, os.WTERMSIG(status))
+        if not self.readable:
+            self.assertEqual(self.die(how, sig, moved=False)[0], status)
+            return
         self.assertTrue(os.WCOREDUMP(status))
         self.assertEqual(3, len(core.threads))
         self.assertEqual({expected}, {thread['signal'] for thread in core.threads if thread['signal']})
