@@ -369,12 +369,12 @@ Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& t) {
   s.nr = static_cast<uint32_t>(nr);
   memcpy(s.args, args, sizeof args);
   s.seq = 1;
+  plan.started_ns = now_ns(CLOCK_MONOTONIC) - static_cast<uint64_t>(t.blocked_ms * kNsPerMs);
   if (is_restart(rax)) {
     plan.at_home = AtHome::kRestart;
     rewind(plan.resume, nr);
   } else if (rax == -EINTR) {
     plan.at_home = AtHome::kReissue;
-    plan.started_ns = now_ns(CLOCK_MONOTONIC) - static_cast<uint64_t>(t.blocked_ms * kNsPerMs);
     plan.deadline_ns = call_deadline(target, nr, args, t.blocked_ms);
     rewind(plan.resume, nr);
   } else {

@@ -99,6 +99,7 @@ Step Mover::stack_of_body(nlohmann::json& threads) {
   auto stop_request = keeper.stopRequest();
   if (++generation_ == 0) ++generation_;
   stop_request.setGeneration(generation_);
+  stop_request.setLook(true);
   auto body = timer.timeoutAfter(kKeeperAnswers, stop_request.send()).wait(io_.waitScope);
   KJ_DEFER({
     // The keeper renews the page connection at every resume.

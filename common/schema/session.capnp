@@ -26,8 +26,9 @@ interface Keeper @0xd7c1b3a8895e2f41 {
   kick @4 (slots :List(UInt32)) -> ();
   # These threads have signals waiting at home.
 
-  stop @5 (generation :UInt32) -> (verdict :Outcome, state :BodyImage);
-  # Every thread stands still; what they are.
+  stop @5 (generation :UInt32, look :Bool) -> (verdict :Outcome, state :BodyImage);
+  # Every thread stands still; what they are. With `look` the body only stands until it is looked at: one that job
+  # control has stopped, too.
 
   collect @6 (ranges :List(Range)) -> (verdict :Outcome, pages :UInt64, bytes :UInt64);
   # Send what the body has in these ranges on BULK. Zero pages travel as frames without contents, and only

@@ -383,6 +383,7 @@ void om_executor_transplanted(void* stack, long result) {
     pack(t, *desc);
   }
   e.program_memory = {0, 0};
+  trace_end(t, trace_begin() != 0 ? e.started_ns : 0);
   safe::store_release(&e.finished, 1u);
   safe::store_release(&t->seq_done, e.seq);
   wait_while_held(t);

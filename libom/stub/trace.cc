@@ -69,7 +69,8 @@ void trace_end(HomeThread* t, uint64_t begun) {
   r.started_ns = static_cast<uint64_t>(now.sec * 1000000000 + now.nsec) - took;
   // Refused before anything was unpacked: there are no strings.
   r.text_arg = r.text_bytes = 0;
-  if (e.ret_flags == 0) take_text(r, e);
+  // A carried-over call's are where the program's memory was.
+  if (e.ret_flags == 0 && e.transplanted == 0) take_text(r, e);
   safe::store_release(&r.ready, number + 1);
 }
 

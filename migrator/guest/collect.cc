@@ -14,6 +14,7 @@
 #include "common/fault.h"
 #include "common/log.h"
 #include "common/proc/pagemap.h"
+#include "common/proc/process.h"
 #include "common/proc/stat.h"
 #include "migrator/guest/keeper.h"
 
@@ -44,12 +45,17 @@ bool is_zero(const std::byte* page) {
 
 }  // namespace
 
-Outcome Keeper::stop(uint32_t generation, schema::BodyImage::Builder state) {
+Outcome Keeper::stop(uint32_t generation, bool look, schema::BodyImage::Builder state) {
   if (fault_at("guest.stop")) return fail("INTERNAL", fault_text("guest.stop"));
   if (!running_ || !body_.running()) return fail("INTERNAL", "the body has ended");
-  if (paused_) return fail("STOPPED", "the process is stopped by job control");
+  if (paused_ && !look) return fail("STOPPED", "the process is stopped by job control");
   if (generation == 0) return fail("INTERNAL", "generation 0");
   if (auto r = put_state(offsetof(BodyState, stop), generation); !r) return fail(r.error());
+  if (paused_) {
+    // The kicks first: threads of a body that goes on have them before anything of the program.
+    body_.signal_all(kKickSignal);
+    body_.signal_thread(body_.pid(), SIGCONT);
+  }
   Outcome parked = wait_parked(generation);
   if (!parked.ok()) {
     resume();
@@ -235,10 +241,26 @@ Outcome Keeper::collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pag
 }
 
 Outcome Keeper::resume() {
+  if (paused_) stop_parked_body();
   const uint32_t none = 0;
   if (auto r = put_state(offsetof(BodyState, stop), none); !r) return fail(r.error());
   body_.signal_all(kKickSignal);
   return {};
+}
+
+// Job control has stopped it, and it was made to go on so that it could be looked at: the other way round.
+void Keeper::stop_parked_body() {
+  body_.signal_thread(body_.pid(), SIGSTOP);
+  const auto limit = std::chrono::steady_clock::now() + kParkLimit;
+  auto running = [this] {
+    auto tids = proc::list_tasks(body_.pid());
+    return tids && std::any_of(tids->begin(), tids->end(), [](pid_t tid) {
+             const char state = state_of(tid);
+             return state == 'R' || state == 'S';
+           });
+  };
+  while (running() && std::chrono::steady_clock::now() < limit)
+    io_.provider->getTimer().afterDelay(kLook).wait(io_.waitScope);
 }
 
 // Home waits for pages: after a failure there are no more.

@@ -57,7 +57,7 @@ class Keeper {
   Outcome expect(uint32_t type, const char* what);
   Outcome open_channels(uint32_t count);
   // collect.cc
-  Outcome stop(uint32_t generation, schema::BodyImage::Builder state);
+  Outcome stop(uint32_t generation, bool look, schema::BodyImage::Builder state);
   Outcome wait_parked(uint32_t generation);
   Outcome describe_thread(uint32_t slot, const BodyThread& t, schema::Thread::Builder to);
   Outcome collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pages, uint64_t& bytes);
@@ -67,6 +67,7 @@ class Keeper {
   // keeper.cc
   void kick(capnp::List<uint32_t>::Reader slots);
   void kick_slot(uint32_t slot);
+  void stop_parked_body();
   void pause(bool on);
   void write_clock();
   void send_channel(uint32_t slot);

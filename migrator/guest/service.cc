@@ -72,7 +72,8 @@ kj::Promise<void> KeeperService::kick(KickContext context) {
 kj::Promise<void> KeeperService::stop(StopContext context) {
   return keeper_.queue([this, context]() mutable {
     auto results = context.getResults();
-    const Outcome outcome = keeper_.stop(context.getParams().getGeneration(), results.initState());
+    auto p = context.getParams();
+    const Outcome outcome = keeper_.stop(p.getGeneration(), p.getLook(), results.initState());
     write_outcome(results.initVerdict(), outcome);
   });
 }

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 
-from harness import WAIT_LIMIT, ClusterCase, main
+from harness import WAIT_LIMIT, ClusterCase, main, om_process
 
 BLOCKED = ['(anonymous namespace)::middle()', '(anonymous namespace)::outer()', 'main']
 SPINNING = ['(anonymous namespace)::spin_inner()', '(anonymous namespace)::spin_outer()',
@@ -74,17 +74,33 @@ class Stack(ClusterCase):
         self.assertIn('there is no process', self.om('stack', 2 ** 22, expect=4).stderr)
         native = self.start('/bin/sleep', '100', preload=False)
         self.assertIn('NOT_PRELOADED', self.om('stack', native.pid, expect=6).stderr)
+
+    def test_stopped_by_job_control(self):
+        """It is looked at without running on."""
         job = self.job()
-        self.om_json('migrate', job.pid, 'n2')
-        os.kill(job.pid, signal.SIGSTOP)
-        # The body stops a moment after its process at home.
-        refused = self.wait_until(lambda: (done := self.om('stack', job.pid, expect=None)).returncode and done,
-                                  'the stop')
-        self.assertEqual(6, refused.returncode)
-        self.assertIn('STOPPED', refused.stderr)
-        os.kill(job.pid, signal.SIGCONT)
+        for at in ('n1', 'n2'):
+            if at != 'n1':
+                self.om_json('migrate', job.pid, at)
+            os.kill(job.pid, signal.SIGSTOP)
+            if at != 'n1':
+                # The body stops a moment after its process at home.
+                self.wait_until(lambda: self.body_states() == {'T'}, 'the stop')
+            for _ in range(3):
+                self.check_stacks(job.pid, at)
+                if at != 'n1':
+                    self.assertEqual({'T'}, self.body_states())
+            os.kill(job.pid, signal.SIGCONT)
         out, _ = job.communicate(b'go\n', timeout=WAIT_LIMIT)
         self.assertEqual((0, b'done 3\n'), (job.returncode, out))
+
+    def body_states(self):
+        """Of all threads of the one body."""
+        bodies = [pid for pid in om_process.descendants(os.getpid())
+                  if om_process.read_proc(pid, 'comm').strip() == 'om-body']
+        self.assertEqual(1, len(bodies))
+        return {line.split()[1] for tid in os.listdir(f'/proc/{bodies[0]}/task')
+                for line in om_process.read_proc(bodies[0], f'task/{tid}/status').splitlines()
+                if line.startswith('State:')}
 
 
 if __name__ == '__main__':

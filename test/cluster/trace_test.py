@@ -7,9 +7,24 @@ import signal
 import subprocess
 import threading
 
-from harness import WAIT_LIMIT, ClusterCase, main
+from harness import WAIT_LIMIT, ClusterCase, main, om_process
 
 SCRIPT = 'echo up; while read x; do if [ -e "$x" ]; then echo yes; else echo no; fi; done; exit 3'
+
+BLOCKED = """
+import os, threading, time
+ended = threading.Event()
+def look():
+    while not ended.wait(0.01):
+        os.access('/nowhere', os.F_OK)
+looker = threading.Thread(target=look)
+looker.start()
+os.write(1, b'up\\n')
+os.write(1, os.read(0, 100))
+os.read(0, 100)
+ended.set()
+looker.join()
+"""
 
 
 class Trace(ClusterCase):
@@ -92,6 +107,24 @@ class Trace(ClusterCase):
                                r'-1 ENOENT <\d+\.\d{6}>$')
         tracer.send_signal(signal.SIGINT)
         self.assertEqual(0, tracer.wait(WAIT_LIMIT))
+
+    def test_a_call_that_was_blocked_when_it_left(self):
+        job = self.start('/usr/bin/python3', '-S', '-c', BLOCKED, stdin=subprocess.PIPE)
+        self.assertEqual(b'up\n', job.stdout.readline())
+        self.wait_until(lambda: om_process.current_syscall(job.pid, job.pid) == 0, 'the read')
+        self.om_json('migrate', job.pid, 'n2')
+        lines = self.lines_of(self.tracer(job))
+        self.wait_until(lambda: any('/nowhere' in line for line in list(lines)), 'calls')
+        job.stdin.write(b'line\n')
+        job.stdin.flush()
+        self.assertEqual(b'line\n', job.stdout.readline())
+        self.wait_until(lambda: any('"read"' in line for line in list(lines)), 'the read')
+        read = next(call for call in map(json.loads, list(lines)) if call['call'] == 'read')
+        self.assertEqual((job.pid, 5), (read['tid'], read['result']))
+        self.assertTrue(read['arguments'].startswith('0, '), read)
+        self.assertGreater(read['took_ns'], 0)
+        job.communicate(timeout=WAIT_LIMIT)
+        self.assertEqual(0, job.returncode)
 
     def test_at_home_it_says_that_nothing_is_forwarded(self):
         job = self.job()
