@@ -26,6 +26,8 @@ constexpr int64_t kErestartsys = -512, kErestartnointr = -513, kErestartnohand =
                   kErestartBlock = -516;
 constexpr uint64_t kRestartSyscall = 219;
 constexpr int kMaxSteps = 20000;
+constexpr auto kSteppingLimit = std::chrono::seconds(1);
+constexpr auto kStepLimit = std::chrono::seconds(30);  // of one that waits for a processor
 constexpr uint64_t kTrap = uint64_t{1} << (SIGTRAP - 1);
 constexpr int64_t kNsPerMs = 1000000, kNsPerSecond = 1000 * kNsPerMs;
 constexpr uint64_t kMaxAnswer = uint64_t{32} << 20;  // outputs of a call that is carried over
@@ -220,15 +222,12 @@ Step settle_position(StoppedProcess& process, const Target& target) {
           target.memory.put(aid + offsetof(FirstAid, stepped_tid), static_cast<int32_t>(t.tid)));
       t.changed = true;
       OM_MUST_VOID(t.tracee.set_signal_mask(~kTrap));
-      const Deadline limit = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+      // Given up between two steps only: the trap of one under way would end the program.
+      const auto limit = std::chrono::steady_clock::now() + kSteppingLimit;
       for (int steps = 0; in_vdso(); steps++) {
-        if (steps > kMaxSteps)
+        if (steps > kMaxSteps || std::chrono::steady_clock::now() > limit)
           return refuse(ReasonCode::kUninterruptible, "thread {} does not leave the vDSO", t.tid);
-        auto stepped = t.tracee.single_step(limit);
-        if (!stepped && stepped.error().err == ETIMEDOUT)
-          return refuse(ReasonCode::kUninterruptible, "thread {} is in the vDSO and does not run",
-                        t.tid);
-        OM_MUST_VOID(stepped);
+        OM_MUST_VOID(t.tracee.single_step(std::chrono::steady_clock::now() + kStepLimit));
         t.regs = OM_MUST(t.tracee.regs());
       }
       // Back into an event stop, which is where registers can be set for good.
