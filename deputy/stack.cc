@@ -64,7 +64,7 @@ nlohmann::json unwind_all(Unwinder& unwinder, pid_t pid,
     std::string comm = name ? *name : "";
     while (!comm.empty() && comm.back() == '\n') comm.pop_back();
     nlohmann::json item{{"tid", t.tid}, {"name", comm}, {"frames", std::move(frames)}};
-    if (t.nr >= 0) item["call"] = syscall_name(static_cast<uint64_t>(t.nr));
+    if (t.nr >= 0) item["call"] = name_of_call(static_cast<uint64_t>(t.nr));
     list.push_back(std::move(item));
   }
   return list;

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "common/reasons.h"
+#include "gen/syscalls_names.h"
 
 namespace om::deputy {
 
@@ -21,6 +22,12 @@ inline std::string one_line(kj::StringPtr text) {
   std::replace_if(
       s.begin(), s.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
   return s;
+}
+
+// A body names numbers as it likes, and libom has some of its own that are in no table.
+inline std::string name_of_call(uint64_t nr) {
+  const char* name = syscall_name(nr);
+  return name != nullptr ? name : "call " + std::to_string(nr);
 }
 
 // What a failure that KJ has thrown, here or at the keeper, means for a move.

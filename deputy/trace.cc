@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "deputy/mover.h"
+#include "deputy/text.h"
 #include "gen/syscalls_desc.h"
 #include "gen/syscalls_names.h"
 #include "libom/abi/trace.h"
@@ -74,7 +75,7 @@ nlohmann::json to_json(const TraceRecord& r) {
     if (i != 0) arguments += ", ";
     arguments += argument_text(r, row, i);
   }
-  nlohmann::json out{{"tid", r.tid},       {"call", syscall_name(r.nr)}, {"arguments", arguments},
+  nlohmann::json out{{"tid", r.tid},       {"call", name_of_call(r.nr)}, {"arguments", arguments},
                      {"result", r.result}, {"started_ns", r.started_ns}, {"took_ns", r.took_ns}};
   if (r.result < 0 && r.result >= -4095) {
     const char* name = ::strerrorname_np(static_cast<int>(-r.result));
@@ -114,7 +115,7 @@ nlohmann::json Mover::trace(uint64_t cursor) {
       const TraceCount& c = area->counts[nr];
       if (c.calls == 0) continue;
       counts.push_back(
-          {{"call", syscall_name(nr)}, {"calls", c.calls}, {"errors", c.errors}, {"ns", c.ns}});
+          {{"call", name_of_call(nr)}, {"calls", c.calls}, {"errors", c.errors}, {"ns", c.ns}});
     }
     answer["session"] = home_.epoch;
     answer["next"] = at;

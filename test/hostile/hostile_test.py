@@ -186,6 +186,14 @@ class Hostile(FaultCase):
                 self.assertTrue(self.ended(guest))
                 self.check_others()
 
+    def test_lies_shown(self):
+        """A call that does not exist is no trouble for who looks."""
+        guest = self.attack('park', 'waiting')
+        self.read_until(guest, b'lying\n')
+        threads = self.om_json('stack', guest.pid)['threads']
+        self.assertIn('call 2147483647', [thread.get('call') for thread in threads])
+        self.check_witness_and_kill(guest)
+
     def read_until(self, guest, line):
         while (got := guest.stdout.readline()) != line:
             self.assertTrue(got, guest.stderr.read() if guest.poll() is not None else 'no output')
