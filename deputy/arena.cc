@@ -86,7 +86,8 @@ Verdict<ThreadPlan> Mover::plan_late(const StoppedThread& t, const HomeThread& h
 Step Mover::set_up_arena(StoppedProcess& stop) {
   StoppedThread& t = stop.threads().front();
   const bool late = plans_.front().at_home == AtHome::kLate;
-  const ResumeFrame aid = late ? executor_frame(t) : frame_of(plans_.front().resume, t.sigmask);
+  const ResumeFrame aid =
+      late ? executor_frame(t) : frame_of(t.ahead ? *t.ahead : plans_.front().resume, t.sigmask);
   OM_MUST_VOID(target_->memory.put(target_->anchor.first_aid + offsetof(FirstAid, frame), aid));
   auto must = [](Result<int64_t> r, const char* what) -> Step {
     if (!r) return internal(r.error());
@@ -250,6 +251,10 @@ Step Mover::ask_threads(StoppedProcess& stop) {
       frame.pad[kFrameWaits] = plan.state.kind == kThreadWaiting;
       frame.pad[kFrameNr] = plan.state.nr;
       std::copy(std::begin(plan.state.args), std::end(plan.state.args), frame.pad + kFrameArgs);
+      if (t.ahead) {
+        frame.pad[kFrameAheadRip] = t.ahead->rip;
+        frame.pad[kFrameAheadRsp] = t.ahead->rsp;
+      }
       OM_MUST_VOID(target_->memory.put(slot + kSlotFrame, frame));
       OM_MUST_VOID(target_->memory.write(slot + kSlotFrame + kFrameXsave, t.xstate));
     }

@@ -161,6 +161,12 @@ Step StoppedProcess::read_all() {
     t.known = true;
     t.inner_tid = status.ns_pids.empty() ? t.tid : status.ns_pids.back();
   }
+  for (auto& t : threads_) {
+    user_regs_struct ahead = t.regs;
+    if (target_ != nullptr && complete_call(*target_, t.blocked_ms, ahead) &&
+        t.tracee.set_regs(ahead))
+      t.ahead = ahead;
+  }
   // The main thread first: it becomes the body's first.
   std::stable_sort(threads_.begin(), threads_.end(),
                    [this](const StoppedThread& a, const StoppedThread& b) {

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <functional>
 #include <initializer_list>
+#include <optional>
 #include <vector>
 
 #include "deputy/target.h"
@@ -28,8 +29,10 @@ struct StoppedThread {
   RseqArea rseq;
   uint64_t robust_head = 0, robust_size = 0;
   double blocked_ms = 0;  // how long it had not run when the stop was asked for
-  bool known = false;     // the state above has been read
-  bool changed = false;   // registers, mask or vector state are no longer the program's
+  // What it goes on with if this process dies now: not `regs`, where the stop shows in a call.
+  std::optional<user_regs_struct> ahead;
+  bool known = false;    // the state above has been read
+  bool changed = false;  // registers, mask or vector state are no longer the program's
 
   explicit StoppedThread(pid_t id) : tracee(id), tid(id) {}
   // In a system call, interrupted by our stop (or by a signal that is not there any more).

@@ -129,6 +129,9 @@ enum FramePad : uint32_t {
   kFrameNr = 2,
   kFrameArgs = 3,  // six
   kFrameCtid = 9,
+  // Not 0: a call that the stop has cut short goes on there (continue.h), unless an executor goes on with it.
+  kFrameAheadRip = 10,
+  kFrameAheadRsp = 11,
 };
 
 }  // namespace om

@@ -315,6 +315,11 @@ void om_orphan_main(void* stack) {
     for (;;) sys(kNr_exit_group, 134);
   }
   undo_capture();
+  auto* frame = reinterpret_cast<ResumeFrame*>(slot_base(t) + kSlotFrame);
+  if (frame->pad[kFrameAheadRip] != 0) {
+    frame->gpr[kRip] = frame->pad[kFrameAheadRip];
+    frame->gpr[kRsp] = frame->pad[kFrameAheadRsp];
+  }
   resume_by_frame(t);
 }
 

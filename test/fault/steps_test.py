@@ -161,6 +161,18 @@ class Steps(FaultCase):
         self.bring(job, 'home')
         job.finish()
 
+    def test_calls_are_whole_when_the_deputy_dies(self):
+        """Before anything is decided: the threads go on by themselves."""
+        job = NumberedJob(self, program='transfers')
+        for _ in range(ROUNDS):
+            for step in STEPS[STEPS.index('depart.stop'):STEPS.index('depart.decided')]:
+                move = self.migrate_with(f'{step}:1:kill', job, 'n2')
+                print(f'{step}: {move}', file=sys.stderr, flush=True)
+                if job.progress(1) is False:
+                    self.fail(f'{step}: {job.said!r}')
+                self.bring(job, 'home')
+        job.finish()
+
     def test_calls_end_while_a_homecoming_fails(self):
         job = NumberedJob(self, program='sleepers')
         job.move('n2')
