@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <string>
 
+#include "common/log.h"
 #include "common/reasons.h"
 #include "gen/syscalls_names.h"
 
@@ -39,7 +40,12 @@ inline Reason broken(const kj::Exception& exception) {
     if (says(::strerrordesc_np(EMFILE))) code = reason_of_errno(EMFILE);
     if (says(::strerrordesc_np(ENOMEM)) || says("bad_alloc")) code = reason_of_errno(ENOMEM);
   }
-  if (code == ReasonCode::kTargetUnreachable) return Reason{code, text};
+  if (code == ReasonCode::kTargetUnreachable) {
+    log_debug("mover", "{}", text);
+    return Reason{code, exception.getType() == kj::Exception::Type::DISCONNECTED
+                            ? "the connection was lost"
+                            : text};
+  }
   const bool theirs = text.starts_with("remote exception: ");
   return Reason{code, (theirs ? "om-guest: " : "om-deputy: ") + text};
 }

@@ -108,7 +108,12 @@ long build_ins(const SyscallDesc& desc, const uint64_t args[6], Ins& ins, Scratc
       uint64_t deref = 0;
       if (safe::needs_deref(a)) {
         uint32_t v = 0;
-        if (args[a.len_arg] != 0) om_copy(&v, pointer<void>(args[a.len_arg]), 4);
+        const bool known =
+            args[a.len_arg] != 0 && om_copy(&v, pointer<void>(args[a.len_arg]), 4) == 0;
+        if (!known && a.len_arg == i) {
+          bad |= 1u << i;  // it is the word that nobody can read
+          continue;
+        }
         deref = v;
       }
       const uint64_t n = safe::cap_bytes(a, args, deref);
