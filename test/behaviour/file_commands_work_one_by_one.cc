@@ -2,6 +2,7 @@
 //
 // The commands of ioctl() for files, pipes, sockets, timers, interfaces, random numbers, disks and loop devices, on
 // descriptors from before the move: the same results as natively, structures with pointers in them included.
+#include "test/lib/om_ioctl.h"
 #include "test/lib/om_test.h"
 
 #include <fcntl.h>
@@ -21,24 +22,6 @@
 #include <sys/timerfd.h>
 
 static int g_file, g_other, g_pipe[2], g_udp, g_timer, g_tcp;
-
-static long ask(const char* name, int fd, unsigned long command, size_t bytes, int with = 0) {
-  OmGuarded argument(bytes);
-  memset(argument.data(), with, bytes);
-  errno = 0;
-  const int result = ioctl(fd, command, argument.data());
-  printf("%s %d %d\n", name, result, errno);
-  long value = 0;
-  memcpy(&value, argument.data(), bytes < sizeof value ? bytes : sizeof value);
-  return value;
-}
-static void give(const char* name, int fd, unsigned long command, long value) {
-  errno = 0;
-  const int result = ioctl(fd, command, value);
-  printf("%s %d %d\n", name, result, errno);
-}
-#define OM_ASK(fd, command, ...) ask(#command, fd, command, __VA_ARGS__)
-#define OM_GIVE(fd, command, value) give(#command, fd, command, value)
 
 static void any_descriptor() {
   OM_GIVE(g_file, FIOCLEX, 0);
@@ -167,8 +150,8 @@ static void devices() {
                                     0x80041285ul /* BLKGETNRZONES */,
                                     0x80081280ul /* BLKGETDISKSEQ */,
                                     RTC_RD_TIME};
-  for (const unsigned long command : commands) ask("disk", g_file, command, 256);
-  give("BLKFLSBUF", g_file, BLKFLSBUF, 0);
+  for (const unsigned long command : commands) om_ask("disk", g_file, command, 256);
+  om_give("BLKFLSBUF", g_file, BLKFLSBUF, 0);
 }
 
 // With pointers inside: at home.

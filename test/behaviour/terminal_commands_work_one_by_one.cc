@@ -2,6 +2,7 @@
 //
 // Every command of a terminal, on both ends of a pseudo-terminal from before the move: settings in all their forms,
 // lock, packet mode, groups and sessions, flow, breaks, queues; what a pseudo-terminal refuses has the kernel's errno.
+#include "test/lib/om_ioctl.h"
 #include "test/lib/om_test.h"
 
 #include <asm/termbits.h>
@@ -17,28 +18,6 @@
 #include <sys/ioctl.h>
 
 static int g_master, g_slave;
-
-// Prints what the command says; its argument is `bytes` bytes against a guard page, filled with `with`.
-static long ask(const char* name, int fd, unsigned long command, size_t bytes, int with = 0) {
-  OmGuarded argument(bytes);
-  memset(argument.data(), with, bytes);
-  errno = 0;
-  const int result = ioctl(fd, command, argument.data());
-  printf("%s %d %d\n", name, result, errno);
-  long value = 0;
-  memcpy(&value, argument.data(), bytes < sizeof value ? bytes : sizeof value);
-  return value;
-}
-
-static long give(const char* name, int fd, unsigned long command, long value) {
-  errno = 0;
-  const int result = ioctl(fd, command, value);
-  printf("%s %d %d\n", name, result, errno);
-  return result;
-}
-
-#define OM_ASK(fd, command, ...) ask(#command, fd, command, __VA_ARGS__)
-#define OM_GIVE(fd, command, value) give(#command, fd, command, value)
 
 static void settings() {
   OmGuardedOut<termios2> full;

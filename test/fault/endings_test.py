@@ -7,35 +7,21 @@ of it is left.
 OM_FAULT names a named pipe, which every step reads and so stops at until it is told to go on."""
 
 import os
-import pathlib
 import signal
 import sys
-import tempfile
 import threading
 import time
 
-from faulty import POLL, WAIT_LIMIT, FaultCase, NumberedJob, main, om_process  # noqa: F401
+from faulty import POLL, WAIT_LIMIT, DemandCase, NumberedJob, main, om_process  # noqa: F401
 
 FULL = bool(os.environ.get('OM_TEST_FULL'))
 
 
-class Endings(FaultCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.gate = pathlib.Path(tempfile.mkdtemp(prefix='om-gate-'), 'gate')
-        cls.gate.parent.chmod(0o755)
-        os.environ['OM_FAULT'] = f'@{cls.gate}'
-        super().setUpClass()
-
-    @classmethod
-    def tearDownClass(cls):
-        super().tearDownClass()
-        cls.gate.parent.rmdir()
-
+class Endings(DemandCase):
     def release(self):
         """Lets go on who waits at the gate, or returns False."""
         try:
-            os.close(os.open(self.gate, os.O_WRONLY | os.O_NONBLOCK))
+            os.close(os.open(self.fault, os.O_WRONLY | os.O_NONBLOCK))
             return True
         except OSError:
             return False
@@ -52,7 +38,7 @@ class Endings(FaultCase):
         if to == 'home':
             job.move('n2')
         moves = []
-        os.mkfifo(self.gate)
+        os.mkfifo(self.fault)
         thread = threading.Thread(target=lambda: moves.append(
             self.cluster.migrate_once(job.pid, to, WAIT_LIMIT)))
         thread.start()
@@ -71,8 +57,8 @@ class Endings(FaultCase):
                 self.release()
                 time.sleep(POLL / 4)
         finally:
-            late = os.open(self.gate, os.O_RDWR | os.O_NONBLOCK)
-            os.unlink(self.gate)
+            late = os.open(self.fault, os.O_RDWR | os.O_NONBLOCK)
+            os.unlink(self.fault)
             os.close(late)
             thread.join(WAIT_LIMIT)
         job.runner.wait(WAIT_LIMIT)

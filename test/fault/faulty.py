@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -136,6 +137,22 @@ class FaultCase(ClusterCase):
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
+
+
+class DemandCase(FaultCase):
+    """With OM_FAULT read from the file `fault`, which is not there at first."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.fault = pathlib.Path(tempfile.mkdtemp(prefix='om-fault-'), 'fault')
+        cls.fault.parent.chmod(0o755)
+        os.environ['OM_FAULT'] = f'@{cls.fault}'
+        super().setUpClass()
+
+    @classmethod
+    def tearDownClass(cls):
+        super().tearDownClass()
+        cls.fault.parent.rmdir()
 
 
 class AskerCase(FaultCase):

@@ -14,7 +14,6 @@ import signal
 import struct
 import subprocess
 import types
-import unittest
 
 from faulty import FaultCase, main, om_process
 from om_product import DEFAULT_UID

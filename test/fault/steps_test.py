@@ -5,14 +5,12 @@ death of the program that is in it. What may follow: the process has arrived, or
 was; never is anything lost or done twice. Only a keeper that dies after it was told to let the body
 run takes the process with it, and that is told."""
 
-import os
 import pathlib
 import re
 import sys
-import tempfile
 import time
 
-from faulty import ROUNDS, WAIT_LIMIT, FaultCase, NumberedJob, main  # noqa: F401
+from faulty import ROUNDS, WAIT_LIMIT, DemandCase, NumberedJob, main  # noqa: F401
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 STEPS = re.findall(r'^    \{"([a-z]+\.[a-z]+)", "', (ROOT / 'common/fault.cc').read_text(), re.M)
@@ -23,19 +21,7 @@ DECIDED = ('return.decided', 'return.leave', 'return.left')
 BODY_RUNS = ('guest.stop', 'guest.stopped', 'guest.collect')
 
 
-class Steps(FaultCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.fault = pathlib.Path(tempfile.mkdtemp(prefix='om-fault-'), 'fault')
-        cls.fault.parent.chmod(0o755)
-        os.environ['OM_FAULT'] = f'@{cls.fault}'
-        super().setUpClass()
-
-    @classmethod
-    def tearDownClass(cls):
-        super().tearDownClass()
-        cls.fault.parent.rmdir()
-
+class Steps(DemandCase):
     def fired(self, step):
         """How often daemons' children have said that they fail at the step."""
         text = f'fault: step {step} fails on demand'
@@ -147,6 +133,12 @@ class Steps(FaultCase):
             job.wait_progress(2)
         job.finish()
 
+    def goes_on_behind(self, fault, job, to):
+        move = self.migrate_with(fault, job, to)
+        print(f'{fault}: {move}', file=sys.stderr, flush=True)
+        if job.progress(1) is False:
+            self.fail(f'{fault}: {job.said!r}')
+
     def test_calls_are_whole_behind_a_homecoming_that_fails(self):
         """Stops of executors that lead to nothing, or that another deputy has to make something of."""
         job = NumberedJob(self, program='transfers')
@@ -154,10 +146,7 @@ class Steps(FaultCase):
             for _ in range(ROUNDS):
                 for step in ('return.stop', 'return.settled', 'return.memory', 'return.left'):
                     self.bring(job, 'n2')
-                    move = self.migrate_with(f'{step}:1:{how}', job, 'home')
-                    print(f'{step} {how}: {move}', file=sys.stderr, flush=True)
-                    if job.progress(1) is False:
-                        self.fail(f'{step} {how}: {job.said!r}')
+                    self.goes_on_behind(f'{step}:1:{how}', job, 'home')
         self.bring(job, 'home')
         job.finish()
 
@@ -166,10 +155,7 @@ class Steps(FaultCase):
         job = NumberedJob(self, program='transfers')
         for _ in range(ROUNDS):
             for step in STEPS[STEPS.index('depart.stop'):STEPS.index('depart.decided')]:
-                move = self.migrate_with(f'{step}:1:kill', job, 'n2')
-                print(f'{step}: {move}', file=sys.stderr, flush=True)
-                if job.progress(1) is False:
-                    self.fail(f'{step}: {job.said!r}')
+                self.goes_on_behind(f'{step}:1:kill', job, 'n2')
                 self.bring(job, 'home')
         job.finish()
 
