@@ -193,6 +193,7 @@ class Mover {
   kj::Promise<void> watch_fd(int fd);
   kj::Promise<void> watch_process();
   kj::Promise<void> watch_session();
+  kj::Promise<void> watch_memory(schema::Keeper::Client keeper);
   kj::Promise<void> reconnect();
   kj::Promise<void> tick();
   void follow_job_control();
@@ -244,6 +245,7 @@ class Mover {
   bool exec_ = false;  // the session socket ended while the process lives
   bool keeper_lost_ = false;
   std::string body_end_;     // how the body ended, as the keeper says
+  std::string evicted_;      // what memory is short at the other node, as the keeper says
   bool bulk_stale_ = false;  // the keeper has made, or makes, another page connection
   uint32_t sessions_ = 0;    // connections with the keeper so far
   uint64_t ticks_ = 0;

@@ -14,6 +14,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "common/log.h"
 #include "common/proc/status.h"
 #include "deputy/host.h"
@@ -30,6 +32,7 @@ constexpr uint64_t kTicksPerPing = 10;
 constexpr auto kSilence =
     std::chrono::seconds(10);  // of the keeper, then the connection counts as broken
 constexpr auto kHomeRetry = 200 * kj::MILLISECONDS;
+constexpr auto kEvictAgain = 5 * kj::SECONDS;
 constexpr auto kEndLimit = 5 * kj::SECONDS;
 constexpr auto kKeeperWait = std::chrono::seconds(10);
 constexpr auto kBulkWait = 10 * kj::SECONDS;
@@ -112,6 +115,7 @@ void Mover::happened() {
 void Mover::start_tasks() {
   want_home_ = exec_ = process_gone_ = keeper_lost_ = paused_ = false;
   body_end_.clear();
+  evicted_.clear();
   ticks_ = 0;
   watched_session_ = socket_->session();
   link_.be_patient();
@@ -164,11 +168,28 @@ kj::Promise<void> Mover::watch_session() {
           happened();
         },
         [](kj::Exception&&) {}));  // the session: noticed below
+    tasks_->add(watch_memory(*keeper));
   }
   return client_->onDisconnect().then([this]() -> kj::Promise<void> {
     if (!away_) return kj::READY_NOW;
     return reconnect();
   });
+}
+
+// The other node's memory gets short: home before the kernel there kills.
+kj::Promise<void> Mover::watch_memory(schema::Keeper::Client keeper) {
+  return keeper.evictedRequest().send().then(
+      [this, keeper](
+          capnp::Response<schema::Keeper::EvictedResults>&& answer) mutable -> kj::Promise<void> {
+        if (!away_) return kj::READY_NOW;
+        evicted_ = one_line(answer.getWhy());
+        want_home_ = true;
+        happened();
+        return io_.provider->getTimer().afterDelay(kEvictAgain).then([this, keeper]() mutable {
+          return watch_memory(kj::mv(keeper));
+        });
+      },
+      [](kj::Exception&&) {});  // the session: noticed by others; or an older keeper
 }
 
 // The keeper makes connections, we wait for it.
@@ -356,7 +377,11 @@ void Mover::attend() {
     keeper_is_lost();
   } else if (want_home_) {
     const MoveRecord record = come_home();
-    if (record.result == "moved") {
+    const std::string evicted = std::exchange(evicted_, "");
+    if (record.result == "moved" && !evicted.empty()) {
+      around_.note("NO_MEMORY", fmt::format("process {} came home, memory was short at {}: {}",
+                                            pid_, record.from, evicted));
+    } else if (record.result == "moved") {
       around_.note("CAME_HOME",
                    fmt::format("process {} came home for a call that only home can run", pid_));
     } else if (away_) {

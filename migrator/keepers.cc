@@ -12,11 +12,12 @@
 
 namespace om::migrator {
 
-Keepers::Keepers(Loop& loop, const Clock& clock, std::string node,
+Keepers::Keepers(Loop& loop, const Clock& clock, std::string node, uint64_t headroom,
                  std::optional<std::pair<uid_t, gid_t>> owner, ChildList& children, Events& events)
     : loop_(loop),
       clock_(clock),
       node_(std::move(node)),
+      headroom_(headroom),
       owner_(owner),
       children_(children),
       events_(events) {}
@@ -39,7 +40,8 @@ Result<void> Keepers::start(const Offer& offer) {
     return errno_error("write the offer");
   }
   write_end.reset();
-  spec.arguments = {"--home", offer.home.text(), "--node", node_};
+  spec.arguments = {"--home", offer.home.text(), "--node",
+                    node_,    "--headroom",      std::to_string(headroom_)};
   spec.environment = child_environment({});
   spec.descriptors = {read_end.get(), 2, 2};
   spec.owner = owner_;

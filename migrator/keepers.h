@@ -25,7 +25,7 @@ class Keepers {
   static constexpr Milliseconds kReservation{10000};
 
   // owner: whom keepers run as, if this daemon is root.
-  Keepers(Loop& loop, const Clock& clock, std::string node,
+  Keepers(Loop& loop, const Clock& clock, std::string node, uint64_t headroom,
           std::optional<std::pair<uid_t, gid_t>> owner, ChildList& children, Events& events);
 
   Result<void> start(const Offer& offer);
@@ -46,6 +46,7 @@ class Keepers {
   Loop& loop_;
   const Clock& clock_;
   std::string node_;
+  uint64_t headroom_;  // bytes of memory that the host keeps for itself
   std::optional<std::pair<uid_t, gid_t>> owner_;
   ChildList& children_;
   Events& events_;

@@ -53,6 +53,10 @@ interface Keeper @0xd7c1b3a8895e2f41 {
   bodyEnds @12 () -> (how :Text);
   # Answers when the body has ended by itself or was killed on its node.
 
+  evicted @14 () -> (why :Text);
+  # Answers when this node has too little memory left for its own and its guests': the body should go home, or the
+  # kernel will kill it. At once as long as that is so.
+
   peek @13 (address :UInt64, bytes :UInt32) -> (verdict :Outcome, data :Data);
   # Memory of the body, at most 64 KiB; less if not all of it is readable. For backtraces, between stop() and
   # resume().

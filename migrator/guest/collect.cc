@@ -51,10 +51,11 @@ Outcome Keeper::stop(uint32_t generation, bool look, schema::BodyImage::Builder 
   if (paused_ && !look) return fail("STOPPED", "the process is stopped by job control");
   if (generation == 0) return fail("INTERNAL", "generation 0");
   if (auto r = put_state(offsetof(BodyState, stop), generation); !r) return fail(r.error());
-  if (paused_) {
+  if (paused_ || held_) {
     // The kicks first: threads of a body that goes on have them before anything of the program.
     body_.signal_all(kKickSignal);
     body_.signal_thread(body_.pid(), SIGCONT);
+    held_ = false;
   }
   Outcome parked = wait_parked(generation);
   if (!parked.ok()) {

@@ -2,6 +2,7 @@
 #include "migrator/guest/keeper.h"
 
 #include <capnp/rpc-twoparty.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include <fmt/format.h>
@@ -10,12 +11,15 @@
 #include <utility>
 
 #include "common/log.h"
+#include "common/proc/text.h"
 #include "migrator/guest/service.h"
 
 namespace om::guest {
 namespace {
 
 constexpr auto kRetry = 100 * kj::MILLISECONDS;
+constexpr auto kLookAtMemory = 50 * kj::MILLISECONDS;
+constexpr auto kHomeComes = 2 * kj::SECONDS;
 constexpr int kPatienceSeconds = 60;
 constexpr auto kCreditTime = std::chrono::seconds(10);
 
@@ -30,10 +34,12 @@ std::chrono::seconds patience() {
 }  // namespace
 
 Keeper::Keeper(kj::AsyncIoContext& io, const Address& home, const uint8_t (&session)[16],
-               const uint8_t (&token)[16], std::string launcher)
+               const uint8_t (&token)[16], std::string launcher, uint64_t headroom)
     : io_(io),
       link_(io, home, session, token),
       launcher_(std::move(launcher)),
+      headroom_(headroom),
+      memory_mounts_(memory_mounts(proc::read_text("/proc/self/mountinfo").value_or(""))),
       body_(io, [this](uint32_t slot) { send_channel(slot); }) {}
 
 kj::Promise<void> Keeper::queue(std::function<void()> job) {
@@ -162,6 +168,32 @@ void Keeper::cannot_connect(const kj::Exception& exception) {
   const std::string why = exception.getDescription().cStr();
   if (std::exchange(cannot_connect_, why) != why)
     log_warn("keeper", "cannot connect to home: {}", why);
+}
+
+kj::Promise<std::string> Keeper::memory_short() {
+  if (running_ && body_.running()) {
+    const auto room = memory_room(body_.pid(), memory_mounts_);
+    if (room && is_short(*room, headroom_)) {
+      hold_body();
+      return fmt::format("{} MiB are left of {} MiB that {} has", room->left >> 20,
+                         room->limit >> 20, room->of);
+    }
+  }
+  return io_.provider->getTimer().afterDelay(kLookAtMemory).then([this] { return memory_short(); });
+}
+
+// It must not go on taking memory until home has stopped it, for which it has a moment.
+void Keeper::hold_body() {
+  if (held_ || paused_) return;
+  held_ = true;
+  body_.signal_thread(body_.pid(), SIGSTOP);
+  tasks_.add(io_.provider->getTimer().afterDelay(kHomeComes).then([this] { let_body_go(); }));
+}
+
+void Keeper::let_body_go() {
+  if (!held_) return;
+  held_ = false;
+  if (!paused_) body_.signal_thread(body_.pid(), SIGCONT);
 }
 
 void Keeper::shut(const std::string& what) {

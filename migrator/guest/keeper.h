@@ -22,6 +22,7 @@
 #include "migrator/guest/checks.h"
 #include "migrator/guest/clocks.h"
 #include "migrator/guest/home_link.h"
+#include "migrator/guest/memory_room.h"
 #include "migrator/guest/outcome.h"
 
 namespace om::guest {
@@ -30,7 +31,7 @@ namespace om::guest {
 class Keeper {
  public:
   Keeper(kj::AsyncIoContext& io, const Address& home, const uint8_t (&session)[16],
-         const uint8_t (&token)[16], std::string launcher);
+         const uint8_t (&token)[16], std::string launcher, uint64_t headroom);
 
   // Until the session has ended. Top level.
   void run();
@@ -71,6 +72,10 @@ class Keeper {
   void pause(bool on);
   void write_clock();
   void send_channel(uint32_t slot);
+  // Resolves to what is short when this node's memory is.
+  kj::Promise<std::string> memory_short();
+  void hold_body();
+  void let_body_go();
   void connect_channel(uint32_t slot);
   void cannot_connect(const kj::Exception& exception);
   kj::Promise<void> serve_session();
@@ -95,6 +100,9 @@ class Keeper {
   kj::AsyncIoContext& io_;
   HomeLink link_;
   std::string launcher_;
+  uint64_t
+      headroom_;  // bytes of memory that this node keeps for itself; 0: its memory is not watched
+  std::vector<CgroupMount> memory_mounts_;
   Body body_;
   kj::Own<kj::AsyncIoStream> session_, bulk_;
 
@@ -105,6 +113,7 @@ class Keeper {
   XstateLayout home_xstate_{}, local_xstate_{};
   Clocks clocks_;
   bool running_ = false, paused_ = false, ending_ = false;
+  bool held_ = false;  // stopped until home comes, because memory is short
   uint64_t stack_lo_ = 0, stack_hi_ = 0;
   BulkPlaces places_;  // where pages may go
   BulkHeader frame_{};

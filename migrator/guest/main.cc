@@ -55,6 +55,7 @@ Result<Keys> read_keys() {
 struct Options {
   Address home;
   std::string node;
+  uint64_t headroom = 0;
 };
 
 Result<Options> parse(int argc, char** argv) {
@@ -69,6 +70,8 @@ Result<Options> parse(int argc, char** argv) {
       home = o.home.port() != 0;
     } else if (name == "--node") {
       o.node = value;
+    } else if (name == "--headroom") {
+      if (!proc::parse_number(value, o.headroom)) return plain_error("--headroom needs bytes");
     } else {
       return plain_error(fmt::format("unknown option {}", escaped(name)));
     }
@@ -124,7 +127,7 @@ int main(int argc, char** argv) {
   kj::Maybe<kj::Exception> failed = kj::runCatchingExceptions([&] {
     kj::UnixEventPort::setReservedSignal(SIGUSR2);
     auto io = kj::setupAsyncIo();
-    Keeper keeper(io, options->home, keys->session, keys->token, *launcher);
+    Keeper keeper(io, options->home, keys->session, keys->token, *launcher, options->headroom);
     keeper.run();
   });
   KJ_IF_MAYBE (exception, failed) {

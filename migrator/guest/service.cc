@@ -150,6 +150,12 @@ kj::Promise<void> KeeperService::cut(CutContext context) {
   return kj::READY_NOW;
 }
 
+kj::Promise<void> KeeperService::evicted(EvictedContext context) {
+  if (keeper_.headroom_ == 0) return kj::NEVER_DONE;
+  return keeper_.memory_short().then(
+      [context](std::string why) mutable { context.getResults().setWhy(why.c_str()); });
+}
+
 kj::Promise<void> KeeperService::bodyEnds(BodyEndsContext context) {
   return keeper_.body_.ended().then(
       [context](std::string how) mutable { context.getResults().setHow(how.c_str()); });

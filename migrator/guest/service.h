@@ -26,6 +26,7 @@ class KeeperService final : public schema::Keeper::Server {
   kj::Promise<void> peek(PeekContext context) override;
   kj::Promise<void> cut(CutContext context) override;
   kj::Promise<void> bodyEnds(BodyEndsContext context) override;
+  kj::Promise<void> evicted(EvictedContext context) override;
 
  private:
   Keeper& keeper_;

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The target's memory runs out for real: n2 has a memory cgroup that is too small for its guest, and the
-kernel's OOM killer ends the body, before the commit and behind it. Only the guest is hit, nothing is done
-twice, and what happened is told. Needs root and the memory controller of cgroups, version 1 or 2."""
+"""The target's memory runs out for real: n2 has a memory cgroup that is too small for its guest. The keeper sends it
+home before; where it is not to watch (no headroom), the kernel's OOM killer ends the body, before the commit and
+behind it. Only the guest is hit, nothing is done twice, and what happened is told. Needs root and the memory
+controller of cgroups, version 1 or 2."""
 
 import os
 import pathlib
@@ -68,9 +69,11 @@ class MemoryGroup:
                 time.sleep(0.05)
 
 
-class OutOfMemory(AskerCase):
+class MemoryCase(AskerCase):
     needs_root = True
     nodes = 2
+    headroom_mib = 0  # that n2 keeps for itself
+    limit_mib = SMALL_MIB
 
     def setUp(self):
         super().setUp()
@@ -79,19 +82,60 @@ class OutOfMemory(AskerCase):
         except OSError as error:
             raise unittest.SkipTest(f'no memory cgroup of its own: {error}') from error
         self.addCleanup(self.group.remove)
+        path = self.folder / 'om.toml'
+        path.write_text(f'memory_headroom_mib = {self.headroom_mib}\n', encoding='ascii')
+        node, command, settings = self.kill_daemon('n2')
+        self.restart_daemon((node, [*command, '--config', str(path)], settings))
+        # n1 may hold on to the connection of the old daemon for a moment.
+        first = self.asker()
+        self.until_moved(first, 'n2')
+        self.end_asker(first)
         self.daemon = self.daemon_pid('n2')
         self.group.take(self.daemon)
-        self.group.limit(SMALL_MIB)
+        self.group.limit(self.limit_mib)
 
+    def reasons(self, job):
+        return [event['code'] for event in self.om_json('events', job.pid)]
+
+    def until_moved(self, job, to):
+        self.wait_until(lambda: self.cluster.migrate_once(job.pid, to, 60).result == 'moved', f'a move to {to}')
+
+
+class Eviction(MemoryCase):
+    headroom_mib = 64
+    limit_mib = 200
+
+    def test_it_goes_home_before_the_memory_has_run_out(self):
+        """And can come back when there is some again."""
+        for effect in (False, True):
+            with self.subTest(effect=effect):
+                job = self.asker()
+                self.move(job, 'n2')
+                for _ in range(PROGRAM_MIB // 4):
+                    words = ['map 4', 'touch', *(['write file 1'] if effect else [])]
+                    self.assertNotIn('', [self.ask(job, word) for word in words])
+                    if self.where(job) == 'n1':
+                        break
+                self.assertEqual('n1', self.where(job))
+                self.assertEqual(0, self.group.killed())
+                event = next(e for e in self.om_json('events', job.pid) if e['code'] == 'NO_MEMORY')
+                self.assertRegex(event['message'], 'came home, memory was short at n2: .* MiB are left of 200 MiB')
+                self.assertEqual('ok', self.ask(job, 'check'))
+                self.group.limit(None)
+                self.until_moved(job, 'n2')
+                self.assertEqual('ok', self.ask(job, 'check'))
+                self.move(job, 'home')
+                self.end_asker(job)
+                self.group.limit(self.limit_mib)
+
+
+class OutOfMemory(MemoryCase):
     def check_struck(self):
         """The body was the one, and perhaps its keeper, but nobody else. True if the keeper could tell."""
         self.assertIn(self.group.killed(), (1, 2))
         self.assertTrue(om_process.alive(self.daemon))
         self.assertEqual({'n1': 'up', 'n2': 'up'}, {n['name']: n['state'] for n in self.om_json('nodes')})
         return self.group.killed() == 1
-
-    def reasons(self, job):
-        return [event['code'] for event in self.om_json('events', job.pid)]
 
     def test_before_the_commit(self):
         """Its pages do not fit: it goes on at home, and moves once they do."""
