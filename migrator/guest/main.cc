@@ -22,10 +22,13 @@ namespace {
 
 constexpr int kUsage = 2;
 constexpr const char* kHelp =
-    "usage: om-guest --home ADDRESS:PORT --node NAME\n"
+    "usage: om-guest --home ADDRESS:PORT --node NAME [--headroom BYTES]\n"
     "Keeps one guest process on this node. Started by om-migrator, with the keys of the session as "
     "one JSON\n"
-    "line on standard input; not meant to be run by hand.\n";
+    "line on standard input; not meant to be run by hand. --headroom: memory that the node keeps "
+    "for "
+    "itself: when\n"
+    "less is left the guest is sent home (0, the default: never).\n";
 
 struct Keys {
   uint8_t session[16], token[16];

@@ -162,12 +162,13 @@ else:
 FAKE_GUEST = r'''#!%(python)s
 import argparse, json, os, socket, sys
 parser = argparse.ArgumentParser()
-for name in ("--home", "--node"):
+for name in ("--home", "--node", "--headroom"):
     parser.add_argument(name, required=True)
 options = parser.parse_args()
 hello = json.loads(sys.stdin.readline())
 hello["uid"] = os.getuid()
 hello["node"] = options.node
+hello["headroom"] = options.headroom
 host, port = options.home.rsplit(":", 1)
 home = socket.create_connection((host, int(port)))
 home.sendall((json.dumps(hello) + "\n").encode())
@@ -346,7 +347,7 @@ class Moves(Cluster):
         self.assertFalse(deputy["preload"])
         self.assertEqual(deputy["control"], self.env["OM_CONTROL"])
         guest = json.loads((self.libexec / f"guest-of-{pid}").read_text())
-        self.assertEqual(guest["node"], "n2")
+        self.assertEqual((guest["node"], guest["headroom"]), ("n2", str(64 << 20)))
         # What the deputy claims of the process is replaced by what the daemon sees.
         self.assertEqual((guest["offer"]["pid"], guest["offer"]["uid"]), (pid, os.getuid()))
         if os.getuid() == 0:
