@@ -17,10 +17,19 @@ from faulty import ASKS_END, POLL, WAIT_LIMIT, AskerCase, NumberedJob, main, om_
 MIB = 1 << 20
 
 
-def lowest_free(pid):
+def lowest_free_now(pid):
     """The descriptor number that a process would get next."""
     used = {int(entry) for entry in os.listdir(f'/proc/{pid}/fd')}
     return next(number for number in range(1 << 20) if number not in used)
+
+
+def lowest_free(pid):
+    """Of several looks: it may just have a file open that it will close at once."""
+    lowest = lowest_free_now(pid)
+    for _ in range(20):
+        time.sleep(0.002)
+        lowest = min(lowest, lowest_free_now(pid))
+    return lowest
 
 
 class Limit:
