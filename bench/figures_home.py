@@ -83,10 +83,11 @@ def starts(program, product, cpu, rounds):
             'home.start_preloaded_us': min(used['preloaded']) / STARTS / 1000}
 
 
-def trace(command, preload=''):
-    """The system calls of a command as strace prints them, without what is different in every run."""
+def trace(command, variable, preload):
+    """The system calls of a command as strace prints them, without what is different in every run. `variable` names
+    what `preload` is put into: programs keep their environment in the heap, so it has to have the same size always."""
     with tempfile.NamedTemporaryFile('r', suffix='.strace') as log:
-        extra = ['-E', f'LD_PRELOAD={preload}'] if preload else []
+        extra = ['-E', f'{variable}={preload}']
         subprocess.run(['strace', '-a', '1', '-o', log.name, *extra, *command], check=True, timeout=LIMIT,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         lines = [line.rstrip() for line in log
@@ -99,7 +100,7 @@ def calls_after_constructor(command, preload):
 
     What was called just before must be the same, too: only there do both sides compare the same part.
     """
-    native, loaded = trace(command), trace(command, preload)
+    native, loaded = trace(command, 'NO_PRELOAD', preload), trace(command, 'LD_PRELOAD', preload)
     ours = [i for i, line in enumerate(loaded) if SET_PTRACER.match(line)]
     if len(ours) != 1:
         raise BrokenSetup(f'{len(ours)} calls of the constructor in a preloaded {command[0]}')
