@@ -38,7 +38,8 @@ NUMBERED = re.compile(r'\b[Ii]ssues? (#?\d|[A-H]\b)|(?<![&\w])#\d{1,4}\b(?![\d-]
 
 
 def files_of(root):
-    """Relative names of the files of the tree: no builds, no caches, no hidden folders but .ci."""
+    """Relative names of the files of the tree: no builds, no caches, no hidden folders but .ci, not the .git of a
+    worktree."""
     for folder, folders, names in os.walk(root):
         at = pathlib.Path(folder).relative_to(root)
         folders[:] = sorted(name for name in folders
@@ -46,7 +47,7 @@ def files_of(root):
                             (name == '.ci' or not name.startswith('.')) and
                             not (at == pathlib.Path('.') and name.startswith('build')))
         for name in sorted(names):
-            if not name.endswith('.pyc'):
+            if not name.endswith('.pyc') and name != '.git':
                 yield (at / name).as_posix()
 
 

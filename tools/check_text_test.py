@@ -89,6 +89,7 @@ class Text(unittest.TestCase):
         self.good('build-x/x.cc', 'x')
         self.good('a/__pycache__/x.py', 'x')
         self.good('.git/x.py', 'x')
+        self.good('b/.git', 'gitdir: elsewhere')
 
 
 if __name__ == '__main__':
