@@ -96,16 +96,16 @@ Result<ReadyLine> wait_ready(int fd, pid_t pid, const std::string& log_path) {
 
 }  // namespace
 
-Result<ReadyLine> start_daemon(const ClusterState& state, ClusterNode& node,
-                               const std::string& program, const sigset_t& mask) {
-  std::string dir = node_dir(state, node.name);
-  std::string log_path = dir + "/log";
+Result<ReadyLine> start_daemon(const OwnDirectory& dir, const ClusterState& state,
+                               ClusterNode& node, const std::string& program,
+                               const sigset_t& mask) {
+  const OwnDirectory own = OM_TRY(dir.inside(node.name));
+  std::string log_path = own.path() + "/log";
   Launch launch;
   launch.arguments = {program,    "--name",     node.name, "--control",          node.control,
                       "--listen", node.address, "--peers", state.dir + "/peers", "--state",
-                      dir,        "--ready-fd", "3"};
-  launch.log = OM_TRY(
-      high(UniqueFd(::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644))));
+                      own.path(), "--ready-fd", "3"};
+  launch.log = OM_TRY(high(OM_TRY(own.append_to("log", 0644))));
   launch.null = OM_TRY(high(UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC))));
   if (!node.namespace_name.empty()) {
     launch.arguments.insert(launch.arguments.end(), {"--netns-private", kClusterSubnet});
@@ -123,15 +123,16 @@ Result<ReadyLine> start_daemon(const ClusterState& state, ClusterNode& node,
   if (pid < 0) return errno_error("fork");
   if (pid == 0) become_daemon(launch, arguments, mask);
   node.daemon = ProcessId::of(pid).value_or(ProcessId{pid, 0});
-  OM_TRY(save_cluster(state));
+  OM_TRY(save_cluster(dir, state));
   launch.ready.reset();
   return wait_ready(read_end.get(), pid, log_path);
 }
 
-std::vector<ProcessId> cluster_children(const ClusterState& state) {
+std::vector<ProcessId> cluster_children(const OwnDirectory& dir, const ClusterState& state) {
   std::vector<ProcessId> leaders;
   for (const ClusterNode& node : state.nodes) {
-    auto text = proc::read_text(node_dir(state, node.name) + "/children");
+    auto own = dir.inside(node.name);
+    auto text = own ? own->read("children") : Result<std::string>(own.error());
     if (!text) continue;
     std::string_view rest = *text;
     while (!rest.empty()) {

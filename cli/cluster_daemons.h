@@ -20,12 +20,12 @@ struct ReadyLine {
 
 // Starts om-migrator for `node` in a session of its own, in the node's network namespace if it has one, and
 // waits until it is ready. node.daemon is set as soon as there is a process. `mask`: its signal mask.
-Result<ReadyLine> start_daemon(const ClusterState& state, ClusterNode& node,
-                               const std::string& program, const sigset_t& mask);
+Result<ReadyLine> start_daemon(const OwnDirectory& dir, const ClusterState& state,
+                               ClusterNode& node, const std::string& program, const sigset_t& mask);
 
 // Deputies and keepers that the daemons of the cluster have noted and that still run, with everything in
 // their sessions.
-std::vector<ProcessId> cluster_children(const ClusterState& state);
+std::vector<ProcessId> cluster_children(const OwnDirectory& dir, const ClusterState& state);
 
 // SIGTERM to each, SIGKILL to those that are there after `patience`. Only to exactly these processes.
 // Returns those that could not be ended.

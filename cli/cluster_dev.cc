@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <filesystem>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -19,7 +19,7 @@
 #include "cli/output.h"
 #include "cli/verbs.h"
 #include "common/names.h"
-#include "common/replace_file.h"
+#include "common/own_directory.h"
 
 namespace om::cli {
 namespace {
@@ -31,16 +31,18 @@ constexpr Milliseconds kEndPatience{5000};
 
 int fail(const Error& error) { return report({ExitCode::kFailure, "", error.text()}); }
 
-Result<void> make_directory(const std::string& path) {
-  if (::mkdir(path.c_str(), 0755) != 0) return errno_error("create " + path);
-  return {};
+constexpr const char* kPeersFile = "peers";
+
+Result<void> write_peers(const OwnDirectory& dir, const std::vector<ClusterNode>& nodes) {
+  std::string text;
+  for (const ClusterNode& node : nodes) text += fmt::format("{} {}\n", node.name, node.address);
+  return dir.replace(kPeersFile, text, 0644);
 }
 
-Result<void> write_peers(const ClusterState& state) {
-  std::string text;
-  for (const ClusterNode& node : state.nodes)
-    text += fmt::format("{} {}\n", node.name, node.address);
-  return replace_file(state.dir + "/peers", text, 0644);
+bool needs_socket_dir(const ClusterState& state) {
+  const std::string elsewhere = socket_dir(state.dir) + "/";
+  return std::any_of(state.nodes.begin(), state.nodes.end(),
+                     [&](const ClusterNode& node) { return node.control.starts_with(elsewhere); });
 }
 
 // How many nodes this one sees, itself included.
@@ -98,7 +100,7 @@ class SignalsHeld {
   sigset_t before_;
 };
 
-Result<void> build(ClusterState& state, const ClusterArguments& arguments,
+Result<void> build(const OwnDirectory& dir, ClusterState& state, const ClusterArguments& arguments,
                    const SignalsHeld& signals) {
   std::string program = OM_TRY(find_program("om-migrator"));
   std::string tag = cluster_tag(state.dir);
@@ -111,28 +113,30 @@ Result<void> build(ClusterState& state, const ClusterArguments& arguments,
     if (arguments.netns) node.namespace_name = namespace_name(tag, node.name);
     state.nodes.push_back(std::move(node));
   }
-  OM_TRY(save_cluster(state));
-  if (!state.socket_dir.empty()) {
-    if (::mkdir(state.socket_dir.c_str(), 0755) != 0)
-      return errno_error("create " + state.socket_dir);
+  if (needs_socket_dir(state)) {
+    // Before the cluster is written down: what somebody else has there is not removed by stop.
+    auto sockets = OwnDirectory::make(socket_dir(state.dir), 0755);
+    if (!sockets) {
+      state.nodes.clear();
+      return sockets.error();
+    }
   }
+  OM_TRY(save_cluster(dir, state));
   if (arguments.netns) OM_TRY(make_switch(state.switch_namespace));
   // Nobody knows anybody until all ports are known.
-  ClusterState empty;
-  empty.dir = state.dir;
-  OM_TRY(write_peers(empty));
+  OM_TRY(write_peers(dir, {}));
   int number = 0;
   for (ClusterNode& node : state.nodes) {
     OM_TRY(signals.check());
-    OM_TRY(make_directory(node_dir(state, node.name)));
+    OM_TRY(dir.make_inside(node.name, 0755));
     if (arguments.netns)
       OM_TRY(make_node_namespace(node.namespace_name, state.switch_namespace, ++number));
-    auto ready = start_daemon(state, node, program, signals.before());
+    auto ready = start_daemon(dir, state, node, program, signals.before());
     if (!ready) return plain_error(fmt::format("node {}: {}", node.name, ready.error().text()));
     node.address = ready->address;
-    OM_TRY(save_cluster(state));
+    OM_TRY(save_cluster(dir, state));
   }
-  OM_TRY(write_peers(state));
+  OM_TRY(write_peers(dir, state.nodes));
   for (const ClusterNode& node : state.nodes) {
     Answer answer = request(node.control, {{"verb", "peers.reload"}}, Milliseconds(5000));
     if (!answer.ok)
@@ -160,8 +164,22 @@ void recall_all(const ClusterState& state) {
   }
 }
 
+Result<void> remove_socket_dir(const ClusterState& state) {
+  const auto [parent, name] = split_path(socket_dir(state.dir));
+  auto sockets = OwnDirectory::open(parent + "/" + name);
+  if (!sockets && sockets.error().err == ENOENT) return {};
+  if (!sockets) return sockets.error();
+  for (const ClusterNode& node : state.nodes) {
+    const std::string file = split_path(node.control).second;
+    OM_TRY(sockets->remove(file));
+    OM_TRY(sockets->remove(file + ".lock"));
+  }
+  if (::rmdir(sockets->path().c_str()) != 0) return errno_error("remove " + sockets->path());
+  return {};
+}
+
 // Everything that start has made. Goes on after a failure; the last Error is returned.
-Result<void> tear_down(const ClusterState& state) {
+Result<void> tear_down(const OwnDirectory& dir, const ClusterState& state) {
   Result<void> result;
   recall_all(state);
   std::vector<ProcessId> daemons;
@@ -170,7 +188,7 @@ Result<void> tear_down(const ClusterState& state) {
   }
   std::vector<ProcessId> left = end_processes(daemons, kEndPatience);
   // After the daemons, which could start more.
-  for (const ProcessId& process : end_processes(cluster_children(state), kEndPatience))
+  for (const ProcessId& process : end_processes(cluster_children(dir, state), kEndPatience))
     left.push_back(process);
   for (const ProcessId& process : left)
     result = plain_error(fmt::format("process {} does not end", process.pid));
@@ -183,14 +201,18 @@ Result<void> tear_down(const ClusterState& state) {
     auto removed = remove_namespace(state.switch_namespace);
     if (!removed) result = removed.error();
   }
-  std::error_code error;
-  for (const ClusterNode& node : state.nodes)
-    std::filesystem::remove_all(node_dir(state, node.name), error);
-  if (!state.socket_dir.empty()) std::filesystem::remove_all(state.socket_dir, error);
-  std::filesystem::remove(state.dir + "/peers", error);
+  const auto note = [&result](Result<void> removed) {
+    if (!removed) result = removed.error();
+  };
+  for (const ClusterNode& node : state.nodes) note(dir.remove(node.name));
+  if (needs_socket_dir(state)) note(remove_socket_dir(state));
+  note(dir.remove(kPeersFile));
+  dir.remove_drafts(kPeersFile);
+  const std::string state_name = split_path(state_file(state.dir)).second;
+  dir.remove_drafts(state_name);
   // Last: as long as it is there, stop can be tried again.
-  if (result) std::filesystem::remove(state_file(state.dir), error);
-  if (result && state.made_dir) std::filesystem::remove(state.dir, error);
+  if (result) note(dir.remove(state_name));
+  if (result && state.made_dir) ::rmdir(state.dir.c_str());
   return result;
 }
 
@@ -213,20 +235,22 @@ int cluster_dev_start(const ClusterArguments& arguments) {
   } else if (errno != EEXIST) {
     return fail(errno_error("create " + *dir));
   }
-  auto lock = lock_cluster(*dir);
+  auto own = OwnDirectory::open(*dir);
+  if (!own) return fail(own.error());
+  auto lock = lock_cluster(*own);
   if (!lock) return fail(lock.error());
   for (const auto& name : {std::string("cluster.json"), std::string("n1")}) {
-    if (::access((*dir + "/" + name).c_str(), F_OK) == 0) {
+    if (own->has(name)) {
       return fail(plain_error(
           fmt::format("{} holds a cluster already (or what is left of one): om cluster dev "
                       "stop --dir {}",
                       *dir, shell_quoted(*dir))));
     }
   }
-  auto built = build(state, arguments, signals);
+  auto built = build(*own, state, arguments, signals);
   if (!built) {
     complain(built.error().text());
-    auto cleared = tear_down(state);
+    auto cleared = tear_down(*own, state);
     if (!cleared) complain(cleared.error().text());
     return static_cast<int>(ExitCode::kFailure);
   }
@@ -244,18 +268,21 @@ int cluster_dev_stop(const ClusterArguments& arguments) {
     complain("there is no cluster in " + *dir);
     return 0;
   }
-  auto lock = lock_cluster(*dir);
+  auto own = OwnDirectory::open(*dir);
+  if (!own) return fail(own.error());
+  auto lock = lock_cluster(*own);
   if (!lock) return fail(lock.error());
-  auto state = load_cluster(*dir);
+  auto state = load_cluster(*own);
   if (!state) return fail(state.error());
-  auto done = tear_down(*state);
+  auto done = tear_down(*own, *state);
   return done ? 0 : fail(done.error());
 }
 
 int cluster_dev_env(const ClusterArguments& arguments) {
   auto dir = absolute_path(arguments.dir);
   if (!dir) return fail(dir.error());
-  auto state = load_cluster(*dir);
+  auto own = OwnDirectory::open(*dir);
+  auto state = own ? load_cluster(*own) : Result<ClusterState>(own.error());
   if (!state)
     return fail(state.error().err == ENOENT ? plain_error(state.error().what) : state.error());
   auto library = find_preload_library();

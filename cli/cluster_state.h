@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/own_directory.h"
 #include "common/process_id.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
@@ -25,13 +26,11 @@ struct ClusterNode {
 struct ClusterState {
   std::string dir;        // absolute
   bool made_dir = false;  // stop removes it again
-  std::string
-      socket_dir;  // other place for control sockets if D is too long for them; stop removes it
   std::string switch_namespace;  // holds the bridge; empty without --netns
   std::vector<ClusterNode> nodes;
 };
 
-// Absolute, without links. The directory need not exist.
+// Absolute, without links before its last component. The directory need not exist.
 Result<std::string> absolute_path(const std::string& path);
 
 // Eight hexadecimal digits that stand for the directory in names outside it.
@@ -40,14 +39,18 @@ std::string cluster_tag(const std::string& absolute_dir);
 std::string node_dir(const ClusterState& state, const std::string& node);
 std::string state_file(const std::string& dir);
 
-// D/nK/control.sock, or a shorter place outside if that is too long for a socket.
-std::string control_path_in(ClusterState& state, const std::string& node);
+// D/nK/control.sock, or one in socket_dir() if that is too long for a socket.
+std::string control_path_in(const ClusterState& state, const std::string& node);
+// The other place for control sockets: outside D, and the same for every start and stop of this user. start makes
+// it if it is needed, stop removes it.
+std::string socket_dir(const std::string& absolute_dir);
 
-Result<void> save_cluster(const ClusterState& state);
+// Everything is read and written through D as a directory of our own: what is in somebody else's is not believed.
+Result<void> save_cluster(const OwnDirectory& dir, const ClusterState& state);
 // ENOENT: there is no cluster in this directory.
-Result<ClusterState> load_cluster(const std::string& absolute_dir);
+Result<ClusterState> load_cluster(const OwnDirectory& dir);
 
-// Only one start or stop works on a directory at a time; released by closing.
-Result<UniqueFd> lock_cluster(const std::string& dir);
+// Only one start or stop works on a directory at a time, as long as `dir` is open.
+Result<void> lock_cluster(const OwnDirectory& dir);
 
 }  // namespace om::cli

@@ -7,10 +7,11 @@
 #include "common/log.h"
 #include "common/names.h"
 #include "common/proc/text.h"
-#include "common/replace_file.h"
 
 namespace om::migrator {
 namespace {
+
+constexpr const char* kFileName = "children";
 
 Result<std::pair<ProcessId, ChildList::Entry>> parse_entry(std::string_view line) {
   Json value = OM_TRY(parse_json_line(line));
@@ -35,14 +36,18 @@ bool matters(const ProcessId& process, const ChildList::Entry& entry) {
 
 }  // namespace
 
-ChildList::ChildList(std::string path) : path_(std::move(path)) {
-  auto text = proc::read_text(path_);
-  if (!text) return;  // the first start here
+ChildList::ChildList(const OwnDirectory& state) : state_(state) {
+  auto text = state_.read(kFileName);
+  if (!text && text.error().err == ENOENT) return;  // the first start here
+  if (!text) {
+    log_warn("state", "{}, ignoring", text.error().text());
+    return;
+  }
   std::string_view rest = *text;
   while (!rest.empty()) {
     auto entry = parse_entry(proc::take_line(rest));
     if (!entry) {
-      log_warn("state", "{}: {}, ignoring", path_, entry.error().text());
+      log_warn("state", "{}/{}: {}, ignoring", state_.path(), kFileName, entry.error().text());
     } else if (matters(entry->first, entry->second)) {
       entries_.insert(*entry);
     }
@@ -105,12 +110,12 @@ void ChildList::save() {
     }
     text += to_json_line(line);
   }
-  const Result<void> saved = replace_file(path_, text, 0600);
+  const Result<void> saved = state_.replace(kFileName, text, 0600);
   // Once for each cause, although it is tried again and again.
   const std::string problem = saved ? "" : saved.error().text();
   if (problem != problem_) {
     if (saved) {
-      log_info("state", "{} is written again", path_);
+      log_info("state", "{}/{} is written again", state_.path(), kFileName);
     } else {
       log_error("state",
                 "{}; a daemon that is started now would not know all of this one's children",

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "common/own_directory.h"
 #include "common/process_id.h"
 #include "migrator/deputy_link.h"
 
@@ -29,7 +30,7 @@ class ChildList {
 
   // Reads what an earlier daemon left, without those that have ended, but with dead deputies of processes that are
   // away.
-  explicit ChildList(std::string path);
+  explicit ChildList(const OwnDirectory& state);
 
   void add(const ProcessId& process, Entry entry);
   void remove(const ProcessId& process);
@@ -47,7 +48,8 @@ class ChildList {
  private:
   void save();
 
-  std::string path_, problem_;  // what was wrong when it was last written
+  const OwnDirectory& state_;
+  std::string problem_;  // what was wrong when it was last written
   std::map<ProcessId, Entry> entries_;
 };
 

@@ -9,11 +9,11 @@
 #include <sys/un.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "common/log.h"
 #include "common/names.h"
+#include "common/own_directory.h"
 
 namespace om::migrator {
 namespace {
@@ -23,22 +23,22 @@ constexpr size_t kMaxClientsOfUser = 64;  // nobody but root can keep the others
 constexpr Milliseconds kAcceptPause{100};
 constexpr size_t kMaxPending = 64;  // unanswered requests of one client
 
-Result<void> prepare_directory(const std::string& directory, mode_t socket_mode) {
-  std::error_code error;
-  bool created = std::filesystem::create_directories(directory, error);
-  if (error) return Error{error.value(), "create " + directory};
-  if (created && ::chmod(directory.c_str(), socket_mode == 0600 ? 0700 : 0755) != 0) {
-    return errno_error("chmod " + directory);
+// The lock, not the socket file, says that a daemon is there: a killed one leaves its socket behind.
+Result<UniqueFd> take_lock(const std::string& path) {
+  const std::string lock_path = path + ".lock";
+  for (;;) {
+    UniqueFd lock(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!lock) return errno_error("open " + lock_path);
+    if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
+      return Error{EADDRINUSE, fmt::format("another om-migrator listens on {}", path)};
+    // One that was ending may have removed the file between open and flock: a lock that nobody else would find.
+    struct stat held {};
+    struct stat named {};
+    if (::fstat(lock.get(), &held) != 0) return errno_error("look at " + lock_path);
+    if (::lstat(lock_path.c_str(), &named) == 0 && held.st_dev == named.st_dev &&
+        held.st_ino == named.st_ino)
+      return lock;
   }
-  // In /tmp somebody else could have made it first and replace the socket later.
-  struct stat info {};
-  if (::lstat(directory.c_str(), &info) != 0) return errno_error("stat " + directory);
-  bool foreign = info.st_uid != ::geteuid() && info.st_uid != 0;
-  bool writable = (info.st_mode & 022) != 0 && (info.st_mode & S_ISVTX) == 0;
-  if (!S_ISDIR(info.st_mode) || foreign || writable) {
-    return Error{EPERM, directory + " may be written by other users"};
-  }
-  return {};
 }
 
 sockaddr_un unix_address(const std::string& path) {
@@ -63,18 +63,9 @@ Result<std::unique_ptr<ControlServer>> ControlServer::listen(Loop& loop, const s
     return Error{ENAMETOOLONG,
                  fmt::format("control socket {} (at most {} bytes)", path, kMaxControlPath)};
   }
-  size_t slash = path.rfind('/');
-  OM_TRY(prepare_directory(slash == path.npos ? "."
-                           : slash == 0       ? "/"
-                                              : path.substr(0, slash),
-                           mode));
-  // The lock, not the socket file, says that a daemon is there: a killed one leaves its socket behind.
-  std::string lock_path = path + ".lock";
-  UniqueFd lock(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!lock) return errno_error("open " + lock_path);
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    return Error{EADDRINUSE, fmt::format("another om-migrator listens on {}", path)};
-  }
+  // In a directory of somebody else's the socket could be replaced later.
+  OM_TRY(OwnDirectory::make(split_path(path).first, mode == 0600 ? 0700 : 0755));
+  UniqueFd lock = OM_TRY(take_lock(path));
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return errno_error("socket");
   ::unlink(path.c_str());

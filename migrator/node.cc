@@ -4,7 +4,6 @@
 #include <pwd.h>
 #include <signal.h>
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "common/cpu_baseline.h"
@@ -78,12 +77,13 @@ Result<std::unique_ptr<Node>> Node::create(const Options& options) {
       log_warn("node", "hide_cpu_features: this CPU has no {}", escaped(name, 40));
     }
   }
-  std::error_code error;
-  std::filesystem::create_directories(options.state_dir, error);
-  if (error) return Error{error.value(), "create " + options.state_dir};
+  // What an earlier daemon has left there is believed.
+  OwnDirectory state =
+      OM_TRY(OwnDirectory::make(options.state_dir, ::geteuid() == 0 ? 0755 : 0700));
   Options bound = options;
   UniqueFd listener = OM_TRY(listen_tcp(bound.listen));
-  std::unique_ptr<Node> node(new Node(bound, std::move(listener), std::move(facts), owner));
+  std::unique_ptr<Node> node(
+      new Node(bound, std::move(state), std::move(listener), std::move(facts), owner));
   OM_TRY(node->reload_peers());
   // Last: who can connect finds everything in place.
   mode_t mode = ::geteuid() == 0 ? 0666 : 0600;
@@ -102,12 +102,13 @@ Result<std::unique_ptr<Node>> Node::create(const Options& options) {
   return node;
 }
 
-Node::Node(const Options& options, UniqueFd listener, NodeFacts fixed_facts,
+Node::Node(const Options& options, OwnDirectory state, UniqueFd listener, NodeFacts fixed_facts,
            std::optional<std::pair<uid_t, gid_t>> guest_owner)
     : options_(options),
+      state_(std::move(state)),
       fixed_facts_(std::move(fixed_facts)),
       kj_(loop_),
-      children_(options_.state_dir + "/children"),
+      children_(state_),
       events_(clock_),
       processes_(clock_, options_.control, options_.control == default_control_path(::geteuid())),
       keepers_(loop_, clock_, options_.name, options_.headroom_bytes, guest_owner, children_,

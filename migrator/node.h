@@ -37,7 +37,7 @@ class Node {
  private:
   friend class Verbs;
 
-  Node(const Options& options, UniqueFd listener, NodeFacts fixed_facts,
+  Node(const Options& options, OwnDirectory state, UniqueFd listener, NodeFacts fixed_facts,
        std::optional<std::pair<uid_t, gid_t>> guest_owner);
 
   NodeFacts facts();
@@ -49,6 +49,7 @@ class Node {
   NodeService::Local service_local();
 
   Options options_;
+  OwnDirectory state_;
   NodeFacts fixed_facts_;
   SystemClock clock_;
   Loop loop_;

@@ -13,6 +13,7 @@
 
 #include "common/log.h"
 #include "common/names.h"
+#include "common/own_directory.h"
 #include "common/proc/text.h"
 
 namespace om::migrator {
@@ -117,7 +118,7 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
   if (given.count("--config") != 0) {
     bool insecure = options.insecure;
     options.listen = OM_TRY(Address::parse(listen));
-    std::string text = OM_TRY(proc::read_text(given["--config"]));
+    std::string text = OM_TRY(read_own_file(given["--config"]));
     OM_TRY(apply_config(options, text, given["--config"]));
     listen = options.listen.text();
     options.insecure |= insecure;

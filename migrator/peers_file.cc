@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "common/names.h"
+#include "common/own_directory.h"
 #include "common/proc/text.h"
 
 namespace om::migrator {
@@ -51,7 +52,7 @@ Result<std::vector<Peer>> parse_peers(std::string_view text, std::string_view ow
 }
 
 Result<std::vector<Peer>> read_peers_file(const std::string& path, std::string_view own_name) {
-  std::string text = OM_TRY(proc::read_text(path));
+  std::string text = OM_TRY(read_own_file(path));
   auto peers = parse_peers(text, own_name);
   if (!peers) return plain_error(path + ": " + peers.error().text());
   return peers;

@@ -107,11 +107,10 @@ TEST_CASE("a control socket moves out of a directory with a long name") {
   ClusterState state;
   state.dir = "/tmp/c";
   CHECK(control_path_in(state, "n1") == "/tmp/c/n1/control.sock");
-  CHECK(state.socket_dir.empty());
   state.dir = "/tmp/" + std::string(120, 'x');
   std::string path = control_path_in(state, "n1");
   CHECK(path.size() <= kMaxControlPath);
-  CHECK(path == state.socket_dir + "/n1.sock");
+  CHECK(path == socket_dir(state.dir) + "/n1.sock");
 }
 
 struct Directory {
@@ -122,35 +121,41 @@ struct Directory {
 
 TEST_CASE("the state of a cluster is saved and loaded") {
   Directory directory;
-  CHECK(load_cluster(directory.path).error().err == ENOENT);
+  const OwnDirectory own = OwnDirectory::open(directory.path).value();
+  const std::string tag = cluster_tag(directory.path);
+  CHECK(load_cluster(own).error().err == ENOENT);
   ClusterState state;
   state.dir = directory.path;
   state.made_dir = true;
-  state.switch_namespace = "om-x-sw";
-  state.nodes = {{"n1", "127.0.0.1:5", "/c/1", "om-x-n1", ProcessId{5, 77}},
+  state.switch_namespace = namespace_name(tag, "sw");
+  state.nodes = {{"n1", "127.0.0.1:5", "/c/1", namespace_name(tag, "n1"), ProcessId{5, 77}},
                  {"n2", "", "/c/2", "", std::nullopt}};
-  REQUIRE(save_cluster(state).ok());
-  auto back = load_cluster(directory.path);
+  REQUIRE(save_cluster(own, state).ok());
+  auto back = load_cluster(own);
   REQUIRE(back.ok());
   CHECK(back->made_dir);
-  CHECK(back->switch_namespace == "om-x-sw");
+  CHECK(back->switch_namespace == namespace_name(tag, "sw"));
   REQUIRE(back->nodes.size() == 2);
   CHECK(back->nodes[0].daemon == ProcessId{5, 77});
   CHECK_FALSE(back->nodes[1].daemon);
-  for (const char* text :
-       {"", "{}", "[]", "{\"made_dir\":true,\"socket_dir\":\"\",\"switch_namespace\":\"\"}"}) {
+  const std::string deep = "{\"made_dir\":true,\"nodes\":" + std::string(1 << 20, '[');
+  const std::string foreign = R"({"made_dir":true,"switch_namespace":"other","nodes":[]})";
+  const std::string no_nodes = R"({"made_dir":true,"switch_namespace":""})";
+  for (const std::string& text :
+       {std::string(), std::string("{}"), std::string("[]"), no_nodes, deep, foreign}) {
     std::ofstream(state_file(directory.path)) << text << "\n";
-    CHECK_FALSE(load_cluster(directory.path).ok());
+    CHECK_FALSE(load_cluster(own).ok());
   }
 }
 
 TEST_CASE("only one works on a cluster at a time") {
   Directory directory;
-  auto first = lock_cluster(directory.path);
-  REQUIRE(first.ok());
-  CHECK_FALSE(lock_cluster(directory.path).ok());
-  first->reset();
-  CHECK(lock_cluster(directory.path).ok());
+  {
+    const OwnDirectory first = OwnDirectory::open(directory.path).value();
+    REQUIRE(lock_cluster(first).ok());
+    CHECK_FALSE(lock_cluster(OwnDirectory::open(directory.path).value()).ok());
+  }
+  CHECK(lock_cluster(OwnDirectory::open(directory.path).value()).ok());
 }
 
 pid_t start_sleeper(bool stubborn) {

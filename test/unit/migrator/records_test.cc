@@ -5,6 +5,7 @@
 #include <capnp/message.h>
 #include <doctest/doctest.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -134,19 +135,20 @@ TEST_CASE("this machine's facts go over the wire and back") {
 TEST_CASE("the list of children survives a restart, the dead do not") {
   std::string directory = "/tmp/om-test-XXXXXX";
   REQUIRE(::mkdtemp(directory.data()) != nullptr);
-  std::string path = directory + "/children";
+  const OwnDirectory state = OwnDirectory::open(directory).value();
+  const std::string path = directory + "/children";
   ProcessId own = *ProcessId::of(::getpid());
   ProcessId recycled = own;
   recycled.start_ticks += 1;
   {
-    ChildList list(path);
+    ChildList list(state);
     CHECK(list.entries().empty());
     list.add(own, {"deputy", 7, ""});
     list.set_at(own, "n2");
     list.add(recycled, {"deputy", 8, ""});
   }
   {
-    ChildList list(path);
+    ChildList list(state);
     REQUIRE(list.entries().size() == 1);
     REQUIRE(list.deputy_of(7) != nullptr);
     CHECK(list.deputy_of(7)->first == own);
@@ -155,7 +157,14 @@ TEST_CASE("the list of children survives a restart, the dead do not") {
     list.remove(own);
   }
   std::ofstream(path) << "nonsense\n{\"pid\":1}\n";
-  CHECK(ChildList(path).entries().empty());
+  CHECK(ChildList(state).entries().empty());
+  {
+    ChildList list(state);
+    list.add(own, {"deputy", 7, ""});
+  }
+  // What others could have written is not believed.
+  REQUIRE(::chmod(path.c_str(), 0666) == 0);
+  CHECK(ChildList(state).entries().empty());
   std::filesystem::remove_all(directory);
 }
 
