@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "common/assert.h"
@@ -10,6 +11,8 @@
 
 namespace om {
 namespace {
+
+constexpr size_t kMaxJsonDepth = 32;  // of arrays and objects in a line
 
 Error bad_value(const char* key, std::string_view expected) {
   return plain_error(fmt::format("\"{}\" must be {}", key, expected));
@@ -19,6 +22,27 @@ const Json* find(const Json& object, const char* key) {
   if (!object.is_object()) return nullptr;
   auto it = object.find(key);
   return it == object.end() ? nullptr : &*it;
+}
+
+// How deep arrays and objects are nested in what is JSON; of anything else the parser says so.
+size_t json_depth(std::string_view text) {
+  size_t depth = 0;
+  size_t deepest = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      in_string = c != '"';
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '[' || c == '{') {
+      deepest = std::max(deepest, ++depth);
+    } else if ((c == ']' || c == '}') && depth > 0) {
+      --depth;
+    }
+  }
+  return deepest;
 }
 
 int hex_digit(char c) {
@@ -52,6 +76,9 @@ std::string LineSplitter::pop() {
 }
 
 Result<Json> parse_json_line(std::string_view line) {
+  // What is read is copied and printed recursively, and a line of a megabyte could be nested that deep.
+  if (json_depth(line) > kMaxJsonDepth)
+    return plain_error(fmt::format("nested deeper than {}: {}", kMaxJsonDepth, escaped(line, 60)));
   Json value = Json::parse(line, nullptr, false);
   if (value.is_discarded()) return plain_error("not JSON: " + escaped(line, 60));
   if (!value.is_object()) return plain_error("not a JSON object: " + escaped(line, 60));

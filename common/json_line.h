@@ -44,7 +44,7 @@ class LineSplitter {
   std::deque<std::string> lines_;
 };
 
-// Only an object is accepted.
+// Only an object is accepted, nested 32 deep at most. All JSON from outside is read by this.
 Result<Json> parse_json_line(std::string_view line);
 
 // One line, '\n' included. Bytes that are not UTF-8 become U+FFFD, as in a command line from /proc.

@@ -142,6 +142,8 @@ void JsonStream::send(const Json& value) {
 
 bool JsonStream::drained() const { return state_->out.empty(); }
 
+void JsonStream::hang_up() { ::shutdown(state_->socket.get(), SHUT_RDWR); }
+
 void JsonStream::allow_lines(size_t bytes) { state_->splitter.allow(bytes); }
 
 void JsonStream::set_handlers(Handlers handlers) { state_->handlers = std::move(handlers); }

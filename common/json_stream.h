@@ -41,6 +41,8 @@ class JsonStream {
   void send(const Json& value);
   // Everything sent has left, or can never leave.
   bool drained() const;
+  // Nothing more is sent or received; the peer finds the end of the stream.
+  void hang_up();
   // From now on lines that come in may have this many bytes.
   void allow_lines(size_t bytes);
   // A connection changes hands. May be called from a handler.

@@ -16,6 +16,8 @@
 #include "common/log.h"
 #include "common/open_files.h"
 #include "common/proc/text.h"
+#include "common/process_id.h"
+#include "common/reasons.h"
 #include "common/version.h"
 #include "deputy/control.h"
 #include "deputy/mover.h"
@@ -30,17 +32,18 @@ constexpr int kUsage = 2;
 constexpr auto kLateLimit = std::chrono::seconds(5);
 
 struct Options {
-  pid_t pid = 0;
+  ProcessId process;
   std::string node;
   Address listen;
 };
 
 constexpr const char* kHelp =
-    "usage: om-deputy --pid PID --node NAME --listen ADDRESS\n"
-    "Moves process PID of this node and looks after it while it is away. Started by om-migrator, "
-    "which talks\n"
-    "to it on descriptor 3; not meant to be run by hand. $OM_CONTROL is where a restarted "
-    "om-migrator is found.\n";
+    "usage: om-deputy --pid PID --start TICKS --node NAME --listen ADDRESS\n"
+    "Moves process PID of this node, which was started at TICKS (field 22 of /proc/PID/stat), and "
+    "looks after\n"
+    "it while it is away. Started by om-migrator, which talks to it on descriptor 3; not meant to "
+    "be run by\n"
+    "hand. $OM_CONTROL is where a restarted om-migrator is found, $OM_ATTACH the proof for it.\n";
 
 Result<Options> parse(int argc, char** argv) {
   Options o;
@@ -52,8 +55,11 @@ Result<Options> parse(int argc, char** argv) {
     if (i + 1 >= argc) return plain_error(fmt::format("{} needs a value", om::escaped(name)));
     const std::string value = argv[++i];
     if (name == "--pid") {
-      if (!proc::parse_number(value, o.pid) || o.pid <= 0)
+      if (!proc::parse_number(value, o.process.pid) || o.process.pid <= 0)
         return plain_error("--pid needs a process number");
+    } else if (name == "--start") {
+      if (!proc::parse_number(value, o.process.start_ticks))
+        return plain_error("--start needs clock ticks");
     } else if (name == "--node") {
       o.node = value;
     } else if (name == "--listen") {
@@ -62,7 +68,8 @@ Result<Options> parse(int argc, char** argv) {
       return plain_error(fmt::format("unknown option {}", om::escaped(name)));
     }
   }
-  if (o.pid == 0 || o.node.empty()) return plain_error("--pid and --node are needed");
+  if (o.process.pid == 0 || o.process.start_ticks == 0 || o.node.empty())
+    return plain_error("--pid, --start and --node are needed");
   return o;
 }
 
@@ -80,7 +87,7 @@ class Deputy {
       : io_(io),
         options_(options),
         control_(io, kControlFd, attaching()),
-        mover_(io, options.pid, options.node, options.listen, surroundings()) {}
+        mover_(io, options.process.pid, options.node, options.listen, surroundings()) {}
 
   void run() {
     do {
@@ -102,6 +109,11 @@ class Deputy {
   void obey(const Json& command) {
     const auto verb = json_string_or(command, "verb", 64, "").value_or("");
     id_ = json_int_or(command, "id", 0, INT64_MAX, 0).value_or(0);
+    // What is away is watched. At home the pid may be another process's by now.
+    if (!mover_.away() && !options_.process.alive()) {
+      KJ_REQUIRE(verb != "adopt", "the process has ended");
+      return no_process();
+    }
     if (verb == "depart") {
       auto to = json_string(command, "to", 64);
       if (!to) return refuse_command(to.error().text());
@@ -147,6 +159,13 @@ class Deputy {
   void answer(const MoveRecord& record) {
     control_.send({{"event", "result"}, {"id", id_}, {"data", record.to_json()}});
   }
+  void no_process() {
+    const Reason gone{ReasonCode::kNoSuchProcess, "it has ended"};
+    control_.send(
+        {{"event", "result"},
+         {"id", id_},
+         {"data", {{"result", "failed"}, {"code", gone.name()}, {"message", gone.message()}}}});
+  }
   void refuse_command(const std::string& why) {
     log_warn("control", "{}, ignoring", why);
     control_.send({{"event", "result"},
@@ -159,7 +178,10 @@ class Deputy {
     Control::Attaching a;
     const char* path = ::getenv("OM_CONTROL");
     a.path = path != nullptr ? path : "";
-    a.request = {{"verb", "deputy.attach"}, {"pid", options_.pid}};
+    const char* secret = ::getenv("OM_ATTACH");
+    a.request = {{"verb", "deputy.attach"},
+                 {"pid", options_.process.pid},
+                 {"secret", secret != nullptr ? secret : ""}};
     a.wanted = [this] { return mover_.away(); };
     a.attached = [this] { mover_.report(); };
     return a;
@@ -179,7 +201,8 @@ class Deputy {
       return control_.guest_answer(id_);
     };
     s.state = [this](const std::string& at, const std::string& state) {
-      control_.send({{"event", "state"}, {"at", at}, {"state", state}, {"pid", options_.pid}});
+      control_.send(
+          {{"event", "state"}, {"at", at}, {"state", state}, {"pid", options_.process.pid}});
     };
     s.note = [this](const std::string& code, const std::string& message) {
       control_.send({{"event", "note"}, {"code", code}, {"message", message}});

@@ -31,8 +31,13 @@ std::vector<std::string> child_environment(const std::vector<std::string>& more)
   return result;
 }
 
-Deputies::Deputies(Loop& loop, Settings settings, ChildList& children, Events& events)
-    : loop_(loop), settings_(std::move(settings)), children_(children), events_(events) {}
+Deputies::Deputies(Loop& loop, Settings settings, ChildList& children, const AttachKey& key,
+                   Events& events)
+    : loop_(loop),
+      settings_(std::move(settings)),
+      children_(children),
+      key_(key),
+      events_(events) {}
 
 Deputies::Entry* Deputies::entry_of(const ProcessId& process) {
   auto it = entries_.find(process.pid);
@@ -113,8 +118,12 @@ Result<void> Deputies::spawn(Entry& entry, const ProcessInfo& process, const std
   UniqueFd theirs(pair[1]);
   ChildSpec spec;
   spec.program = OM_TRY(find_program("om-deputy"));
-  spec.arguments = {"--pid", std::to_string(pid), "--node", settings_.node, "--listen", listen};
-  spec.environment = child_environment({"OM_CONTROL=" + settings_.control_path});
+  spec.arguments = {
+      "--pid",  std::to_string(pid), "--start",  std::to_string(process.id.start_ticks),
+      "--node", settings_.node,      "--listen", listen};
+  spec.environment =
+      child_environment({"OM_CONTROL=" + settings_.control_path,
+                         std::string(kAttachVariable) + "=" + key_.secret_of(process.id)});
   spec.descriptors = {-1, 2, 2, theirs.get()};
   if (settings_.change_user) spec.owner = {process.uid, process.gid};
   auto child = OM_TRY(Child::spawn(
@@ -131,16 +140,20 @@ Result<void> Deputies::spawn(Entry& entry, const ProcessInfo& process, const std
   return {};
 }
 
-bool Deputies::adopt(const ProcessInfo& process, pid_t deputy_pid,
+bool Deputies::adopt(const ProcessInfo& process, pid_t deputy_pid, const std::string& secret,
                      std::unique_ptr<JsonStream>& stream) {
   pid_t pid = process.id.pid;
+  if (secret.empty() || secret != key_.secret_of(process.id)) return false;
   Entry* present = entry_of(process.id);
-  if (present != nullptr && (present->child || !present->closed)) return false;
+  if (present != nullptr && !present->closed) return false;
+  // Ours may come back after its connection has broken; another one waits until it has ended.
+  if (present != nullptr && present->child && present->deputy.pid != deputy_pid) return false;
   auto deputy = ProcessId::of(deputy_pid);
   if (!deputy) return false;
   Entry entry;
   entry.process = process.id;
   entry.deputy = *deputy;
+  if (present != nullptr) entry.child = std::move(present->child);
   entry.link = std::make_unique<DeputyLink>(std::move(stream), settings_.node, link_handlers(pid));
   // What an earlier daemon wrote down holds until the deputy says where the process is.
   if (std::string before = at(process.id); before != settings_.node) {
@@ -189,7 +202,11 @@ void Deputies::on_closed(pid_t pid, std::optional<Error> error) {
   if (it == entries_.end()) return;
   Entry& entry = it->second;
   entry.closed = true;
-  if (error) log_warn("deputy", "connection to the deputy of process {}: {}", pid, error->text());
+  if (error) {
+    log_warn("deputy", "connection to the deputy of process {}: {}", pid, error->text());
+    // One that talks nonsense still listens: it is to notice, and to come back.
+    entry.link->hang_up();
+  }
   if (!entry.child) {
     gone(pid, entry.last_state == DeputyLink::State::kHome, "its connection has ended");
   } else if (!entry.exit_text.empty()) {

@@ -14,6 +14,7 @@
 
 #include "common/loop.h"
 #include "common/process_id.h"
+#include "migrator/attach_key.h"
 #include "migrator/child_list.h"
 #include "migrator/deputy_link.h"
 #include "migrator/events.h"
@@ -35,7 +36,8 @@ class Deputies {
     std::function<void(pid_t pid, bool clean)> on_gone;
   };
 
-  Deputies(Loop& loop, Settings settings, ChildList& children, Events& events);
+  Deputies(Loop& loop, Settings settings, ChildList& children, const AttachKey& key,
+           Events& events);
 
   void set_handlers(Handlers handlers) { handlers_ = std::move(handlers); }
 
@@ -43,8 +45,10 @@ class Deputies {
   DeputyLink* find(pid_t pid);
   // The running one or a new one.
   Result<DeputyLink*> ensure(const ProcessInfo& process);
-  // A deputy of the process `pid` has come by itself. False: there is one already, or no such process.
-  bool adopt(const ProcessInfo& process, pid_t deputy_pid, std::unique_ptr<JsonStream>& stream);
+  // A deputy of the process has come by itself. False: an earlier daemon has not given it this secret, or there is one
+  // already.
+  bool adopt(const ProcessInfo& process, pid_t deputy_pid, const std::string& secret,
+             std::unique_ptr<JsonStream>& stream);
 
   // Starts deputies for processes that an earlier daemon and their deputy have left alone.
   void recover();
@@ -94,6 +98,7 @@ class Deputies {
   Loop& loop_;
   Settings settings_;
   ChildList& children_;
+  const AttachKey& key_;
   Events& events_;
   Handlers handlers_;
   std::map<pid_t, Entry> entries_;

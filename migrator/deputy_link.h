@@ -70,6 +70,7 @@ class DeputyLink {
   void command(Json line, int64_t id, ResultCallback on_result);
   void forget(int64_t id) { results_.erase(id); }
   void send(const Json& line);
+  void hang_up() { stream_->hang_up(); }
   void answer_guest(int64_t id, const std::string& code,
                     const std::string& message);  // code "": admitted
 

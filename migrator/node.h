@@ -55,6 +55,7 @@ class Node {
   Loop loop_;
   UvKj kj_;
   ChildList children_;
+  AttachKey attach_key_;
   Events events_;
   ProcessTable processes_;
   Keepers keepers_;

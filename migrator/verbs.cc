@@ -381,9 +381,8 @@ bool Verbs::adopt(const Caller& caller, const Json& request, std::unique_ptr<Jso
   auto pid = json_int(request, "pid", 1, kMaxPid);
   auto process = pid ? read_process(static_cast<pid_t>(*pid)) : Result<ProcessInfo>(pid.error());
   if (!process || (caller.uid != 0 && caller.uid != process->uid)) return false;
-  if (node_.processes_.membership(process->id.pid) != ProcessTable::Membership::kMember)
-    return false;
-  if (!node_.deputies_.adopt(*process, caller.pid, stream)) return false;
+  const std::string secret = json_string_or(request, "secret", 64, "").value_or("");
+  if (!node_.deputies_.adopt(*process, caller.pid, secret, stream)) return false;
   node_.deputies_.find(process->id.pid)->send(ok_answer(nullptr));
   return true;
 }
@@ -391,7 +390,7 @@ bool Verbs::adopt(const Caller& caller, const Json& request, std::unique_ptr<Jso
 // What adopt() would not take ends up here.
 void Verbs::refuse_attach(const Caller&, const Json&, Answerer answer) {
   answer(failure(ExitCode::kFailure, "NOT_ATTACHED",
-                 "no process of this node, not the caller's, or it has a deputy already"));
+                 "no deputy of this node, or its process has another one already"));
 }
 
 }  // namespace om::migrator

@@ -37,7 +37,7 @@ LIMIT = 30  # seconds until a thing that must happen counts as not happening
 FAKE_DEPUTY = r'''#!%(python)s
 import argparse, json, os, pathlib, secrets, select, socket, sys, threading, time
 parser = argparse.ArgumentParser()
-for name in ("--pid", "--node", "--listen"):
+for name in ("--pid", "--start", "--node", "--listen"):
     parser.add_argument(name, required=True)
 options = parser.parse_args()
 here = pathlib.Path(__file__).parent
@@ -136,6 +136,12 @@ for text in lines:
             say(event="note", code="HOME_MEMORY", message="waits too often")
         if command["what"] == "crash":
             os._exit(9)
+        if command["what"] == "deep":
+            control.sendall(b'{"event":"x","a":' + b"[" * 400000 + b"]" * 400000 + b"}\n")
+        if command["what"] == "deep-result":
+            control.sendall(b'{"event":"result","id":%%d,"data":{"a":' %% command["id"] + b"[" * 400000 +
+                            b"]" * 400000 + b"}}\n")
+            continue
         say(event="result", id=command["id"], data={"did": command["what"]})
 else:
     # The daemon has gone: keep the session and look for the next one.
@@ -143,7 +149,7 @@ else:
         try:
             control = socket.socket(socket.AF_UNIX)
             control.connect(os.environ["OM_CONTROL"])
-            say(verb="deputy.attach", pid=int(options.pid))
+            say(verb="deputy.attach", pid=int(options.pid), secret=os.environ["OM_ATTACH"])
             lines = control.makefile("r")
             assert json.loads(lines.readline())["ok"]
             state(current, "away")
@@ -536,6 +542,38 @@ class Failures(Cluster):
         self.assertEqual(done.returncode, 0, done.stderr)
         deputy = self.deputy_of(theirs.pid)
         self.assertEqual((deputy["uid"], deputy["groups"]), (os.stat(f"/proc/{theirs.pid}").st_uid, []))
+
+
+class HostileDeputies(Cluster):
+    """A deputy belongs to its user, who may make it say anything."""
+    fresh = True
+
+    def away(self):
+        pid = self.job()
+        self.assertEqual(self.om("migrate", pid, "n2").returncode, 0)
+        return pid
+
+    def daemon(self):
+        (answer,) = self.raw(b'{"verb":"version"}\n')
+        return answer["data"]["pid"]
+
+    def log_lines(self):
+        return (self.cluster / "n1" / "log").read_text(errors="replace").splitlines()
+
+    def test_values_that_are_nested_without_end(self):
+        before = self.daemon()
+        seen = 0
+        for what in ("deep", "deep-result"):
+            pid = self.away()
+            control = socket.socket(socket.AF_UNIX)
+            self.addCleanup(control.close)
+            control.connect(self.env["OM_CONTROL"])
+            control.sendall(json.dumps({"verb": "debug", "what": what, "pid": pid}).encode() + b"\n")
+            wait_for(lambda: "nested deeper" in "".join(self.log_lines()[seen:]), "the line to be refused")
+            seen = len(self.log_lines())
+            self.assertEqual(self.daemon(), before)
+            # Another deputy takes over from one that talks nonsense.
+            wait_for(lambda: self.om("migrate", pid, "home").returncode == 0, "the way home")
 
 
 class Restarts(Cluster):

@@ -133,5 +133,20 @@ class ForeignFiles(UsersCase):
             self.assertRegex(done.stderr, 'another user|other users')
 
 
+class Deputies(UsersCase):
+    def test_nobody_attaches_without_the_secret(self):
+        """Neither the owner of a process nor anybody else speaks as its deputy."""
+        job = self.start_as(USER, 'sleep', '1000')
+        self.wait_until(lambda: self.om('where', job.pid, expect=None).returncode == 0, 'the job')
+        for uid in (USER, ATTACKER, 0):
+            for more in ({}, {'secret': ''}, {'secret': '0' * 16}, {'secret': 5}):
+                answer = self.ask_as(uid, {'verb': 'deputy.attach', 'pid': job.pid, **more})
+                self.assertEqual((False, 'NOT_ATTACHED'), (answer['ok'], answer['code']))
+        self.move(job, 'n2')
+        self.assertEqual('n2', self.where(job))
+        key = pathlib.Path(self.cluster.directory, HOME_NODE, 'attach.key')
+        self.assertEqual(0o600, key.stat().st_mode & 0o777)
+
+
 if __name__ == '__main__':
     main()

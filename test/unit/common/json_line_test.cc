@@ -53,6 +53,31 @@ TEST_CASE("only objects are accepted") {
   CHECK_FALSE(parse_json_line("{\"a\":" + std::string(50000, '[')).ok());
 }
 
+TEST_CASE("a line is nested to a limit, whatever is in its strings") {
+  constexpr size_t kMaxJsonDepth = 32;
+  const auto nested = [](size_t depth) {
+    return "{\"a\":" + std::string(depth - 1, '[') + std::string(depth - 1, ']') + "}";
+  };
+  CHECK(parse_json_line(nested(kMaxJsonDepth)).ok());
+  CHECK_FALSE(parse_json_line(nested(kMaxJsonDepth + 1)).ok());
+  CHECK_FALSE(parse_json_line(nested(1 << 20)).ok());
+  CHECK_FALSE(parse_json_line(std::string(1 << 20, '[')).ok());
+  std::string objects;
+  for (int i = 0; i < 40; ++i) objects += "{\"a\":";
+  CHECK_FALSE(parse_json_line(objects + "1" + std::string(40, '}')).ok());
+  // Brackets in strings are text, also behind an escaped quote.
+  CHECK(parse_json_line("{\"a\":\"" + std::string(100, '[') + "\"}").ok());
+  CHECK(parse_json_line(R"({"a":"\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["})").ok());
+  CHECK_FALSE(parse_json_line(R"({"a":"\\",)"
+                              "\"b\":" +
+                              std::string(40, '[') + std::string(40, ']') + "}")
+                  .ok());
+  // Many beside each other are not deep.
+  std::string wide = "{\"a\":[";
+  for (int i = 0; i < 1000; ++i) wide += "[],";
+  CHECK(parse_json_line(wide + "[]]}").ok());
+}
+
 TEST_CASE("bytes that are not UTF-8 are replaced, not thrown at") {
   std::string line = to_json_line({{"command",
                                     "a\xff"
