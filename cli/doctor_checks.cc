@@ -13,7 +13,6 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,6 +20,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/client.h"
+#include "cli/doctor_probes.h"
 #include "common/cpu_features.h"
 #include "common/names.h"
 #include "common/proc/text.h"
@@ -56,15 +56,6 @@ int version_number(std::string_view text) {
   return major * 1000 + minor;
 }
 
-// errno of unshare(flags) in a child, 0 if it works.
-int try_unshare(int flags) {
-  pid_t pid = ::fork();
-  if (pid == 0) ::_exit(::unshare(flags) == 0 ? 0 : errno);
-  int status = 0;
-  if (pid < 0 || ::waitpid(pid, &status, 0) != pid || !WIFEXITED(status)) return EAGAIN;
-  return WEXITSTATUS(status);
-}
-
 Finding probe_userfaultfd() {
   UniqueFd fd(
       static_cast<int>(::syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY)));
@@ -85,7 +76,7 @@ Finding probe_pagemap_scan() {
 }
 
 Finding probe_namespace(const char* name, int flags, const char* consequence) {
-  int error = try_unshare(flags);
+  int error = probe_unshare(flags);
   if (error == 0) return {name, Health::kOk, "available to this user", ""};
   return {name, Health::kWarn, ::strerror(error), consequence};
 }
@@ -93,13 +84,10 @@ Finding probe_namespace(const char* name, int flags, const char* consequence) {
 Finding check_cpu() {
   auto flags = local_cpu_features();
   if (!flags) return {"cpu", Health::kFail, flags.error().text(), "This machine is not supported."};
-  std::string missing;
-  for (const char* needed : {"fsgsbase", "xsave"}) {
-    if (std::find(flags->begin(), flags->end(), needed) == flags->end())
-      missing += fmt::format(" {}", needed);
-  }
-  if (missing.empty()) return {"cpu", Health::kOk, "fsgsbase and xsave", ""};
-  return {"cpu", Health::kFail, "lacks" + missing,
+  int error = probe_registers();
+  if (error == 0) return {"cpu", Health::kOk, "XSAVE, and a GS base of a program's own", ""};
+  return {"cpu", Health::kFail,
+          fmt::format("a program cannot use XSAVE or set its GS base: {}", ::strerror(error)),
           "Processes can neither leave nor come; use another machine."};
 }
 
@@ -142,21 +130,25 @@ Finding judge_kernel(std::string_view release) {
           "Kernel 5.11 or later is needed, 6.1 or later recommended."};
 }
 
-Finding judge_yama(std::string_view scope, bool root) {
-  if (scope.empty()) return {"ptrace", Health::kOk, "no Yama", ""};
-  std::string detail = fmt::format("Yama ptrace_scope {}", scope);
-  if (scope == "0" || scope == "1") return {"ptrace", Health::kOk, detail, ""};
-  if (scope == "2" && root)
+Finding judge_tracing(std::string_view scope, int error) {
+  std::string detail = scope.empty() ? "no Yama" : fmt::format("Yama ptrace_scope {}", scope);
+  if (error != 0) {
+    return {"ptrace", Health::kFail,
+            fmt::format("a process cannot be stopped: {} ({})", ::strerror(error), detail),
+            "Processes cannot leave this node: set kernel.yama.ptrace_scope to 1 or 0; a container "
+            "must not block ptrace(2)."};
+  }
+  // Tried out by one who may.
+  if (scope == "2")
     return {"ptrace", Health::kWarn, detail, "Only root's processes can leave this node."};
-  return {"ptrace", Health::kFail, detail,
-          "Processes cannot leave this node: set kernel.yama.ptrace_scope to 1 or 0."};
+  return {"ptrace", Health::kOk, detail, ""};
 }
 
-Finding judge_seccomp(std::string_view actions) {
-  bool trap = (" " + std::string(actions) + " ").find(" trap ") != std::string::npos;
-  if (trap) return {"seccomp", Health::kOk, "filters with trap", ""};
-  return {"seccomp", Health::kFail, actions.empty() ? "not available" : std::string(actions),
-          "Guests cannot run here: the kernel needs CONFIG_SECCOMP_FILTER."};
+Finding judge_seccomp(int error) {
+  if (error == 0) return {"seccomp", Health::kOk, "filters with trap", ""};
+  return {"seccomp", Health::kFail, ::strerror(error),
+          "Guests cannot run here: the kernel needs CONFIG_SECCOMP_FILTER; a container must not "
+          "block seccomp(2)."};
 }
 
 Finding judge_glibc(std::string_view version) {
@@ -170,8 +162,8 @@ std::vector<Finding> check_machine() {
   ::uname(&names);
   return {judge_kernel(names.release),
           check_cpu(),
-          judge_seccomp(read_line("/proc/sys/kernel/seccomp/actions_avail")),
-          judge_yama(read_line("/proc/sys/kernel/yama/ptrace_scope"), ::geteuid() == 0),
+          judge_seccomp(probe_filter()),
+          judge_tracing(read_line("/proc/sys/kernel/yama/ptrace_scope"), probe_tracing()),
           probe_userfaultfd(),
           probe_pagemap_scan(),
           probe_namespace(

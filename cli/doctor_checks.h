@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What `om doctor` looks at: each check probes one thing of this machine, harmlessly and without privileges,
-// and says what follows from it. Probes that could change this process run in a child.
+// and says what follows from it. An ability is tried out (cli/doctor_probes.h), not inferred from a flag.
 #pragma once
 
 #include <string>
@@ -27,10 +27,10 @@ std::vector<Finding> check_machine();
 // Programs, libom.so, daemon.
 std::vector<Finding> check_installation();
 
-// Parts with text as input, for the tests.
+// Parts with what was found as input, for the tests. `error`: errno of a probe.
 Finding judge_kernel(std::string_view release);
-Finding judge_yama(std::string_view ptrace_scope, bool root);
-Finding judge_seccomp(std::string_view actions);
+Finding judge_tracing(std::string_view ptrace_scope, int error);
+Finding judge_seccomp(int error);
 Finding judge_glibc(std::string_view version);
 
 }  // namespace om::cli

@@ -3,9 +3,14 @@
 // The pure parts of om: splitting the command line, the job's environment, cluster names and state, tables,
 // reasons, and the doctor's judgements.
 #include <doctest/doctest.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +26,7 @@
 #include "cli/cluster_state.h"
 #include "cli/command_line.h"
 #include "cli/doctor_checks.h"
+#include "cli/doctor_probes.h"
 #include "cli/output.h"
 #include "cli/reason_list.h"
 #include "cli/run_environment.h"
@@ -228,16 +234,46 @@ TEST_CASE("the doctor's judgements") {
   CHECK(judge_kernel("5.15.0").health == Health::kWarn);
   CHECK(judge_kernel("5.4.0").health == Health::kFail);
   CHECK(judge_kernel("strange").health == Health::kFail);
-  CHECK(judge_yama("", false).health == Health::kOk);
-  CHECK(judge_yama("1", false).health == Health::kOk);
-  CHECK(judge_yama("2", false).health == Health::kFail);
-  CHECK(judge_yama("2", true).health == Health::kWarn);
-  CHECK(judge_yama("3", true).health == Health::kFail);
-  CHECK(judge_seccomp("kill_process kill_thread trap errno").health == Health::kOk);
-  CHECK(judge_seccomp("errno trapped").health == Health::kFail);
-  CHECK(judge_seccomp("").health == Health::kFail);
+  CHECK(judge_tracing("", 0).health == Health::kOk);
+  CHECK(judge_tracing("1", 0).health == Health::kOk);
+  CHECK(judge_tracing("2", EPERM).health == Health::kFail);
+  CHECK(judge_tracing("2", 0).health == Health::kWarn);
+  CHECK(judge_tracing("3", EPERM).health == Health::kFail);
+  CHECK(judge_tracing("0", EPERM).health == Health::kFail);
+  CHECK(judge_seccomp(0).health == Health::kOk);
+  CHECK(judge_seccomp(EINVAL).health == Health::kFail);
   CHECK(judge_glibc("2.36").health == Health::kOk);
   CHECK(judge_glibc("2.31").health == Health::kWarn);
+}
+
+// The status of a child that may not make `forbidden` and runs `probe`.
+int probe_without(long forbidden, int (*probe)()) {
+  std::array<sock_filter, 4> code{
+      {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(forbidden), 0, 1),
+       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EXDEV),
+       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)}};
+  const sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
+  const pid_t child = fork();
+  if (child == 0) {
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) _exit(255);
+    _exit(probe());
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST_CASE("the doctor's probes find out what is forbidden") {
+  if (probe_without(SYS_getpgid, [] { return 0; }) == 255) {
+    MESSAGE("skip: no seccomp filters");
+    return;
+  }
+  CHECK(probe_without(SYS_seccomp, probe_filter) == EXDEV);
+  CHECK(probe_without(SYS_ptrace, probe_tracing) == EXDEV);
+  CHECK(probe_without(SYS_arch_prctl, probe_registers) == EXDEV);
+  CHECK(probe_without(SYS_unshare, [] { return probe_unshare(0); }) == EXDEV);
 }
 
 TEST_CASE("every machine check gives a sentence and, unless all is well, a remedy") {
