@@ -11,7 +11,8 @@
 
 int main() {
   OM_SYS(mkdir("watched", 0700));
-  int notify = OM_SYS(inotify_init1(IN_CLOEXEC));
+  int notify = inotify_init1(IN_CLOEXEC);
+  if (notify < 0) om_test_skip("no inotify");  // or all of the user's are taken
   int watch = OM_SYS(inotify_add_watch(notify, "watched", IN_CREATE | IN_DELETE));
   pid_t other = om_test_helper([] { OM_SYS(creat("watched/by-other", 0600)); });
   OmGuarded events(sizeof(inotify_event) + 16);

@@ -15,7 +15,7 @@ int main() {
       mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   OM_CHECK(memory != MAP_FAILED);
   memset(memory, 'x', kBytes);
-  OM_SYS(mlock(memory, kBytes));
+  if (mlock(memory, kBytes) != 0) om_test_skip("no memory can be locked");
   om_test_ready();
   om_test_wait_moved();
   for (size_t i = 0; i < kBytes; ++i) OM_CHECK_EQ(memory[i], 'x');

@@ -74,8 +74,11 @@ int main() {
   OM_CHECK_EQ(static_cast<const char*>(page), "through");
   char other[16] = {};
   iovec local = {other, 8}, remote = {page, 8};
-  OM_CHECK_EQ(process_vm_readv(getpid(), &local, 1, &remote, 1, 0), 8);
-  OM_CHECK_EQ(static_cast<const char*>(other), "through");
+  const ssize_t got = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
+  if (got != -1 || errno != ENOSYS) {
+    OM_CHECK_EQ(got, 8);
+    OM_CHECK_EQ(static_cast<const char*>(other), "through");
+  }
   FILE* smaps = fopen("/proc/self/smaps", "r");
   OM_CHECK(smaps != nullptr);
   // The mapping is one page that has been written to.

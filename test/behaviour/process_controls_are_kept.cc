@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 
 int main() {
+  const int no_more = OM_SYS(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));  // a container's
   OM_SYS(prctl(PR_SET_NAME, "named-before"));
   OM_SYS(prctl(PR_SET_PDEATHSIG, SIGUSR1));
   OM_SYS(prctl(PR_SET_CHILD_SUBREAPER, 1));
@@ -24,7 +25,7 @@ int main() {
   OM_CHECK_EQ(*value, 1);
   OM_CHECK_EQ(prctl(PR_GET_TIMERSLACK), 77777);
   OM_CHECK_EQ(prctl(PR_GET_DUMPABLE), 1);
-  OM_CHECK_EQ(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 0);
+  OM_CHECK_EQ(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), no_more);
   OM_SYS(prctl(PR_SET_NAME, "named-after"));
   OM_CHECK_EQ(pthread_getname_np(pthread_self(), name.data(), 16), 0);
   OM_CHECK_EQ(static_cast<const char*>(name.data()), "named-after");

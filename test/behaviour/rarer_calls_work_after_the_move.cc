@@ -55,6 +55,7 @@ static void schedule() {
   };
   OmGuardedOut<Attributes> now;
   OM_CHECK_EQ(syscall(SYS_sched_getattr, 0, &now, sizeof(Attributes), 0), 0);
+  if (now->policy != SCHED_OTHER || now->nice > 17) return;  // it cannot be made nicer
   now->nice += 2;
   now->size = sizeof(Attributes);
   OM_CHECK_EQ(syscall(SYS_sched_setattr, 0, &now, 0), 0);
@@ -151,9 +152,11 @@ int main() {
   OM_SYS(prctl(PR_SET_TIMERSLACK, 123456, 0, 0, 0));
   OM_CHECK_EQ(prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0), 123456);
   const long size = syscall(SYS_syslog, 10, nullptr, 0);
-  OM_CHECK(size > 0 || errno == EPERM);
+  const int missing = size > 0 ? 0 : errno;
+  OM_CHECK(missing == 0 || missing == EPERM || missing == ENOSYS);
   OmGuarded log(300);
   const long read = syscall(SYS_syslog, 3, log.data(), 300);
-  OM_CHECK(read >= 0 || errno == EPERM);
-  OM_CHECK_ERRNO(syscall(SYS_syslog, 3, log.data(), -1), read >= 0 ? EINVAL : EPERM);
+  const int refused = read >= 0 ? EINVAL : errno;
+  OM_CHECK(read >= 0 || refused == EPERM || refused == missing);
+  OM_CHECK_ERRNO(syscall(SYS_syslog, 3, log.data(), -1), refused);
 }

@@ -7,6 +7,8 @@
 #include <sys/resource.h>
 
 int main() {
+  if (getpriority(PRIO_PROCESS, 0) > 12 || sched_getscheduler(0) != SCHED_OTHER)
+    om_test_skip("it is not scheduled like an ordinary program");
   const int before = getpriority(PRIO_PROCESS, 0);
   OM_CHECK_EQ(nice(3), before + 3);
   om_test_ready();

@@ -167,8 +167,9 @@ static void encrypt(int fd, uint32_t operation, const char* in, char* out) {
 }
 
 int main() {
-  const int route = OM_SYS(socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE)),
-            device = OM_SYS(socket(AF_NETLINK, SOCK_DGRAM, NETLINK_KOBJECT_UEVENT)),
+  const int route = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+  if (route < 0) om_test_skip("no netlink sockets");
+  const int device = OM_SYS(socket(AF_NETLINK, SOCK_DGRAM, NETLINK_KOBJECT_UEVENT)),
             machine = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_nl group{};
   group.nl_family = AF_NETLINK;

@@ -27,17 +27,22 @@ static void check_memory_calls() {
   char from[32] = "read by its own number", to[32] = {};
   iovec local{to, 23}, remote{from, 23};
   move();
-  OM_CHECK_EQ(process_vm_readv(getpid(), &local, 1, &remote, 1, 0), 23);
-  OM_CHECK_EQ(static_cast<const char*>(to), static_cast<const char*>(from));
+  const ssize_t got = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
+  if (got != -1 || errno != ENOSYS) {
+    OM_CHECK_EQ(got, 23);
+    OM_CHECK_EQ(static_cast<const char*>(to), static_cast<const char*>(from));
+    move();
+    OM_CHECK_EQ(process_vm_writev(getpid(), &remote, 1, &local, 1, 0), 23);
+  }
   move();
-  OM_CHECK_EQ(process_vm_writev(getpid(), &remote, 1, &local, 1, 0), 23);
-  move();
-  int segment = OM_SYS(shmget(IPC_PRIVATE, 5000, 0600));
-  void* shared = shmat(segment, nullptr, 0);
-  OM_SYS(shmctl(segment, IPC_RMID, nullptr));
-  OM_CHECK(reinterpret_cast<intptr_t>(shared) != -1);
-  static_cast<char*>(shared)[4999] = 1;
-  OM_SYS(shmdt(shared));
+  const int segment = shmget(IPC_PRIVATE, 5000, 0600);
+  if (segment != -1 || errno != ENOSYS) {
+    void* shared = shmat(segment, nullptr, 0);
+    OM_SYS(shmctl(segment, IPC_RMID, nullptr));
+    OM_CHECK(reinterpret_cast<intptr_t>(shared) != -1);
+    static_cast<char*>(shared)[4999] = 1;
+    OM_SYS(shmdt(shared));
+  }
   move();
   int mode = -1;
   if (syscall(SYS_get_mempolicy, &mode, nullptr, 0, nullptr, 0) == 0)
@@ -45,8 +50,9 @@ static void check_memory_calls() {
 }
 
 static void check_process_calls() {
+  const int before = personality(0xffffffff);  // setarch may have changed it
   move();
-  OM_CHECK_EQ(personality(0xffffffff), 0);
+  OM_CHECK_EQ(personality(0xffffffff), before);
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2] = {};
   move();

@@ -56,7 +56,8 @@ static void hash(int algorithm) {
 }
 
 int main() {
-  const int route = OM_SYS(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  const int route = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  if (route < 0) om_test_skip("no netlink sockets");
   sockaddr_nl self{};
   self.nl_family = AF_NETLINK;
   OM_SYS(bind(route, reinterpret_cast<sockaddr*>(&self), sizeof self));

@@ -6,12 +6,15 @@ migrator_protocol_test.py tests the same daemon with stand-ins for what moves th
 
 import json
 import os
+import pathlib
+import shutil
 import signal
 import socket
 import subprocess
 import unittest
 
 from harness import ClusterCase, main
+import om_machine
 from om_cluster import MIGRATE_FIELDS
 
 NUMBER = (int, float)
@@ -183,6 +186,22 @@ class Commands(ClusterCase):
         self.assertEqual(version['version'], version['daemon']['version'])
         self.assertIn(version['version'], self.om('version').stdout)
 
+    def test_doctor_tries_abilities_out(self):
+        """A machine whose /proc/cpuinfo does not show what nothing needs is a good one."""
+        lacking = om_machine.lacks_namespaces(om_machine.CLONE_NEWUSER | om_machine.CLONE_NEWNS, 'user and mount')
+        if lacking or shutil.which('unshare') is None:
+            self.skipTest(lacking or 'no unshare(1)')
+        shown = pathlib.Path('/proc/cpuinfo').read_text(encoding='utf-8').replace(' fsgsbase', '')
+        (self.folder / 'cpuinfo').write_text(shown, encoding='utf-8')
+        done = subprocess.run(['unshare', '--user', '--map-root-user', '--mount', 'sh', '-c',
+                               'mount --bind "$1" /proc/cpuinfo && exec "$2" doctor --json', 'sh',
+                               self.folder / 'cpuinfo', self.product.om], env=self.cluster.environment(),
+                              capture_output=True, text=True, timeout=30, check=False)
+        if not done.stdout:
+            self.skipTest(f'no /proc/cpuinfo of its own: {done.stderr.strip()}')
+        checks = {check['check']: check for check in json.loads(done.stdout)['checks']}
+        self.assertEqual('ok', checks['cpu']['status'], checks['cpu'])
+
     # Exit status.
 
     def fails(self, status, *arguments, code='', env=None, limit=60):
@@ -229,10 +248,21 @@ class Commands(ClusterCase):
         self.assertEqual(('failed', 'NO_SUCH_PROCESS'),
                          tuple(json.loads(done.stdout)[k] for k in ('result', 'code')))
 
+    @staticmethod
+    def process_of_another_user():
+        for entry in pathlib.Path('/proc').iterdir():
+            try:
+                if entry.name.isdigit() and entry.stat().st_uid != os.geteuid():
+                    return int(entry.name)
+            except OSError:
+                continue  # it has just ended
+        return None
+
     @unittest.skipIf(os.geteuid() == 0, 'root may move any process')
     def test_status_5_permission(self):
-        other = next(int(pid) for pid in os.listdir('/proc') if pid.isdigit() and
-                     os.stat(f'/proc/{pid}').st_uid != os.geteuid())
+        other = self.process_of_another_user()
+        if other is None:
+            self.skipTest('no process of another user is to be seen in /proc')
         self.fails(5, 'migrate', other, 'n2', code='PERMISSION')
 
     def test_status_6_refused(self):
@@ -263,6 +293,8 @@ class Commands(ClusterCase):
             self.assertEqual('', done.stderr)
 
     def test_no_colour_unless_on_a_terminal(self):
+        if shutil.which('script') is None:
+            self.skipTest('no script(1)')
         job = self.sleeper()
         self.move(job, 'n2')
         plain = {key: value for key, value in self.cluster.environment().items() if key != 'NO_COLOR'}

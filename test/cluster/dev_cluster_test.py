@@ -18,8 +18,9 @@ from om_product import DEFAULT_UID
 def listening(uid):
     """Inodes of the TCP sockets of a user that wait for connections."""
     found = set()
-    for name in ('tcp', 'tcp6'):
-        for line in pathlib.Path('/proc/net', name).read_text(encoding='ascii').splitlines()[1:]:
+    for file in map(pathlib.Path, ('/proc/net/tcp', '/proc/net/tcp6')):
+        # There is no tcp6 without IPv6.
+        for line in file.read_text(encoding='ascii').splitlines()[1:] if file.exists() else ():
             fields = line.split()
             if fields[3] == '0A' and int(fields[7]) == uid:
                 found.add((fields[1], fields[9]))

@@ -28,9 +28,10 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'lib'))
 
+import om_machine  # noqa: E402
 import om_process  # noqa: E402
 from om_cluster import HOME_NODE, Cluster  # noqa: E402
-from om_product import (EXIT_BROKEN, EXIT_SKIP, BrokenSetup, Product, drop_privileges,  # noqa: E402
+from om_product import (EXIT_SKIP, BrokenSetup, Product, drop_privileges,  # noqa: E402
                         remove_work, work_directory)
 
 WAIT_LIMIT = 30  # seconds for a condition that must come true
@@ -47,6 +48,9 @@ class ClusterCase(unittest.TestCase):
     def setUpClass(cls):
         if (cls.netns or cls.needs_root) and os.geteuid() != 0:
             raise unittest.SkipTest('needs root (OM_TEST_AS_ROOT=1)')
+        lacking = om_machine.lacks_moves() or (cls.netns and om_machine.lacks_network_namespaces())
+        if lacking:
+            raise unittest.SkipTest(lacking)
         om_process.become_subreaper()
         cls.product = Product(cls.options.build)
         cls.base = work_directory(cls.options.work, 'cluster')
@@ -196,8 +200,8 @@ def main():
         drop_privileges(ClusterCase.options.work)
         Product(ClusterCase.options.build).require()
     except BrokenSetup as setup:
-        print(f'broken set-up: {setup}', file=sys.stderr)
-        sys.exit(EXIT_BROKEN)
+        print(f'{setup.kind}: {setup}', file=sys.stderr)
+        sys.exit(setup.status)
     program = unittest.main(argv=[sys.argv[0], *ClusterCase.options.tests], verbosity=2, exit=False)
     if not program.result.wasSuccessful():
         sys.exit(1)

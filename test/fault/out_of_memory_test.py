@@ -29,9 +29,11 @@ class MemoryGroup:
             options = fields[-1].split(',')
             if kind == 'cgroup' and 'memory' in options:
                 self.limit_file, self.limit_word = 'memory.limit_in_bytes', '-1'
+                self.swap_file, self.swap_word = 'memory.swappiness', '0'
                 self.count_file = 'memory.oom_control'
             elif kind == 'cgroup2' and 'memory' in (folder / 'cgroup.controllers').read_text().split():
                 self.limit_file, self.limit_word = 'memory.max', 'max'
+                self.swap_file, self.swap_word = 'memory.swap.max', '0'
                 self.count_file = 'memory.events'
                 (folder / 'cgroup.subtree_control').write_text('+memory')
             else:
@@ -39,6 +41,8 @@ class MemoryGroup:
             self.path = folder / name
             self.path.mkdir()
             self.home = folder / 'cgroup.procs'
+            if (self.path / self.swap_file).exists():  # with room in a swap device nothing runs out
+                (self.path / self.swap_file).write_text(self.swap_word)
             return
         raise OSError('no memory controller of cgroups')
 

@@ -6,6 +6,7 @@ The programs are small shell scripts that speak the protocol of om_test.h, `om` 
 answers from a file and writes down what it was asked. Nothing of the product is needed.
 """
 
+import errno
 import json
 import os
 import pathlib
@@ -17,6 +18,7 @@ import unittest
 import om_behaviour
 import om_case
 import om_cluster
+import om_machine
 import om_product
 import om_worker
 
@@ -219,6 +221,36 @@ class DriverTest(unittest.TestCase):
             with self.assertRaises(FileNotFoundError):
                 om_product.remove_tree(pathlib.Path(folder, 'none'))
             self.assertEqual(0o755, stat.S_IMODE(os.stat(folder).st_mode))
+
+
+class MachineTest(unittest.TestCase):
+    """What a machine lacks is found out natively, here in a child from which it is taken away."""
+    RET_ERRNO_EXDEV = 0x00050000 | errno.EXDEV
+
+    def without(self, number, question):
+        """The answer to `question` where system call `number` fails with EXDEV."""
+        out, into = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            # Load the number; if it is this one, the errno, else go on.
+            error = om_machine.install_filter((0x20, 0, 0, 0), (0x15, 0, 1, number), (6, 0, 0, self.RET_ERRNO_EXDEV),
+                                              (6, 0, 0, om_machine.SECCOMP_RET_ALLOW))
+            os.write(into, b'no filter' if error else question().encode())
+            os._exit(0)
+        os.close(into)
+        os.waitpid(pid, 0)
+        with os.fdopen(out, 'rb') as stream:
+            return stream.read().decode()
+
+    @unittest.skipIf(om_machine.lacks_filters(), 'no seccomp filters')
+    def test_what_is_forbidden_is_lacking(self):
+        ptrace, prctl, unshare = 101, 157, 272
+        said = os.strerror(errno.EXDEV)
+        self.assertIn(said, self.without(ptrace, om_machine.lacks_tracing))
+        self.assertIn(said, self.without(ptrace, om_machine.lacks_moves))
+        self.assertIn(said, self.without(prctl, om_machine.lacks_filters))
+        self.assertIn(said, self.without(unshare, lambda: om_machine.lacks_namespaces(0, 'any')))
+        self.assertEqual('', self.without(unshare, om_machine.lacks_filters))
 
 
 if __name__ == '__main__':

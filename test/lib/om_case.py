@@ -387,5 +387,5 @@ if __name__ == '__main__':
     try:
         sys.exit(main())
     except BrokenSetup as setup:
-        print(f'broken set-up: {setup}', file=sys.stderr)
-        sys.exit(EXIT_BROKEN)
+        print(f'{setup.kind}: {setup}', file=sys.stderr)
+        sys.exit(setup.status)

@@ -13,8 +13,9 @@ import shutil
 import subprocess
 import time
 
+import om_machine
 import om_process
-from om_product import BrokenSetup
+from om_product import BrokenSetup, MachineLacks
 
 HOME_NODE = 'n1'
 START_LIMIT = 60  # seconds, for start, stop and env
@@ -84,6 +85,9 @@ class Cluster:
     def start(self):
         self.product.require()
         self.product.check_readable()
+        lacking = om_machine.lacks_moves()
+        if lacking:
+            raise MachineLacks(lacking)
         os.makedirs(os.path.dirname(self.directory), exist_ok=True)
         done = self.run('cluster', 'dev', 'start', '--nodes', str(self.nodes), '--dir',
                         self.directory, *self.extra)

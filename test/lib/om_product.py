@@ -18,13 +18,20 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAMS = ('om', 'om-migrator', 'om-deputy', 'om-guest', 'om-body')
 PRELOAD = 'libom.so'
 DEFAULT_UID = 65534
-SOFT_FILES = 1024  # as on an ordinary system: libom keeps its descriptors above the soft limit
+# As on an ordinary system; libom keeps its descriptors above the soft limit of open files.
+SOFT_FILES, HARD_FILES, SOFT_STACK, SOFT_SIGNALS = 1024, 4096, 8 << 20, 1000
 
 EXIT_OK, EXIT_FAILED, EXIT_SKIP, EXIT_BROKEN = 0, 1, 77, 99
 
 
 class BrokenSetup(Exception):
     """The test cannot be judged: something around it is missing or wrong."""
+    kind, status = 'broken set-up', EXIT_BROKEN
+
+
+class MachineLacks(BrokenSetup):
+    """It cannot be made here: the test is skipped with this reason."""
+    kind, status = 'skipped', EXIT_SKIP
 
 
 class Product:
@@ -89,8 +96,8 @@ class Product:
 def set_process_defaults():
     """What an ordinary login gives to a program, whatever started the tests.
 
-    Soft limit of open files, no core files (some programs must die), the usual umask, no ignored
-    or blocked signals: all of it is inherited by the programs under test.
+    Limits of open files, the stack and pending signals, no core files (some programs must die), the usual umask,
+    no ignored or blocked signals: all of it is inherited by the programs under test.
     """
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGCHLD,
                    signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2):
@@ -98,11 +105,19 @@ def set_process_defaults():
             signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    soft = SOFT_FILES if hard == resource.RLIM_INFINITY else min(SOFT_FILES, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    set_limit(resource.RLIMIT_NOFILE, SOFT_FILES, 'open files', least=HARD_FILES)
+    set_limit(resource.RLIMIT_STACK, SOFT_STACK, 'the stack')
+    set_limit(resource.RLIMIT_SIGPENDING, SOFT_SIGNALS, 'pending signals')
+    set_limit(resource.RLIMIT_CORE, 0, 'core files')
     os.umask(0o022)
+
+
+def set_limit(kind, soft, name, least=0):
+    """The soft limit; the hard one must be that, or `least`, at least."""
+    hard = resource.getrlimit(kind)[1]
+    if hard != resource.RLIM_INFINITY and hard < max(soft, least):
+        raise MachineLacks(f'the hard limit of {name} is {hard}, {max(soft, least)} is the least')
+    resource.setrlimit(kind, (soft, hard))
 
 
 def drop_privileges(*writable):

@@ -26,7 +26,7 @@ import xml.etree.ElementTree as xml
 from om_behaviour import MODES, QUICK_MODES, all_behaviours
 from om_case import Result, exit_code, print_result, repeat_command, result_of, start_case
 from om_cluster import NO_END, Cluster, shared_cluster
-from om_product import (EXIT_BROKEN, BrokenSetup, Product, drop_privileges, remove_work,
+from om_product import (BrokenSetup, Product, drop_privileges, remove_work,
                         work_directory)
 
 
@@ -262,5 +262,5 @@ if __name__ == '__main__':
     try:
         sys.exit(main())
     except BrokenSetup as setup:
-        print(f'broken set-up: {setup}', file=sys.stderr)
-        sys.exit(EXIT_BROKEN)
+        print(f'{setup.kind}: {setup}', file=sys.stderr)
+        sys.exit(setup.status)

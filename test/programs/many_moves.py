@@ -19,7 +19,7 @@ import time
 from moving import om_process
 from om_case import Failure
 from om_cluster import Cluster
-from om_product import (EXIT_BROKEN, EXIT_FAILED, EXIT_OK, BrokenSetup, Product, drop_privileges,
+from om_product import (EXIT_FAILED, EXIT_OK, BrokenSetup, Product, drop_privileges,
                         remove_work, work_directory)
 
 CYCLE = ('n2', 'n3', 'home', 'n2', 'home')
@@ -194,5 +194,5 @@ if __name__ == '__main__':
     try:
         sys.exit(main())
     except BrokenSetup as setup:
-        print(f'broken set-up: {setup}', file=sys.stderr)
-        sys.exit(EXIT_BROKEN)
+        print(f'{setup.kind}: {setup}', file=sys.stderr)
+        sys.exit(setup.status)

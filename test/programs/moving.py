@@ -29,10 +29,11 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'lib'))
 
+import om_machine  # noqa: E402
 import om_process  # noqa: E402
 from om_case import Failure, Outcome, file_tree, show, show_status  # noqa: E402
 from om_cluster import TRANSIENT, Cluster, shared_cluster  # noqa: E402
-from om_product import (EXIT_BROKEN, EXIT_FAILED, EXIT_OK, BrokenSetup, Product,  # noqa: E402
+from om_product import (EXIT_FAILED, EXIT_OK, BrokenSetup, MachineLacks, Product,  # noqa: E402
                         drop_privileges, remove_tree, remove_work, work_directory)
 from om_worker import Worker  # noqa: E402
 
@@ -371,8 +372,9 @@ def parse_options(kind):
 
 def run_test(kind, options):
     missing = [command for command in kind.needs if shutil.which(command) is None]
-    if missing:
-        raise BrokenSetup(f'not installed: {", ".join(missing)}')
+    lacking = f'not installed: {", ".join(missing)}' if missing else not options.native and om_machine.lacks_moves()
+    if lacking:
+        raise MachineLacks(lacking)
     om_process.become_subreaper()  # so that the cluster's daemons are reaped at once when it stops
     product = Product(options.build)
     base = work_directory(options.work, kind.name)
@@ -390,7 +392,7 @@ def run_test(kind, options):
     except (Failure, BrokenSetup) as failure:
         print(f'{kind.name}: {failure}\nkept {base}\nrepeat: {sys.argv[0]} --build {product.build} '
               f'--seed {options.seed} --scale {options.scale}', file=sys.stderr)
-        return EXIT_FAILED if isinstance(failure, Failure) else EXIT_BROKEN
+        return EXIT_FAILED if isinstance(failure, Failure) else failure.status
     finally:
         if cluster:
             cluster.save_logs(base)
@@ -410,5 +412,5 @@ def main(kind):
         drop_privileges(options.work)
         sys.exit(run_test(kind, options))
     except BrokenSetup as setup:
-        print(f'broken set-up: {setup}', file=sys.stderr)
-        sys.exit(EXIT_BROKEN)
+        print(f'{setup.kind}: {setup}', file=sys.stderr)
+        sys.exit(setup.status)

@@ -5,7 +5,7 @@ a filter that is another process, and a new window size. Every screen and all fi
 
 import shutil
 
-from moving import BrokenSetup, main
+from moving import MachineLacks, main
 from terminal import Terminal, TerminalProgram
 
 LINES = 3000
@@ -58,7 +58,7 @@ class VimEdit(TerminalProgram):
         for name in ('vim.tiny', 'vim.basic', 'vim'):
             if shutil.which(name):
                 return [name, '-u', 'NONE', '-i', 'NONE', '-N', '--cmd', 'set ruler noshowcmd', 'text']
-        raise BrokenSetup('not installed: vim')
+        raise MachineLacks('not installed: vim')
 
     def talk(self, run):
         shutil.copy(run.folder / 'work' / 'input', run.folder / 'work' / 'text')

@@ -90,6 +90,8 @@ TEST_CASE("PERMISSION") {
   if (is_root()) {
     Child child;
     CHECK(codes_seen_by_nobody(child.pid()) == Codes{"PERMISSION"});
+  } else if (kill(1, 0) == 0 || !proc::read_stat(1)) {
+    MESSAGE("skip: process 1 is this user's own or hidden");
   } else {
     CHECK(names_of(preflight_process(1)) == Codes{"PERMISSION"});
   }
@@ -146,9 +148,15 @@ TEST_CASE("a 32-bit program") {
     waitpid(pid, nullptr, 0);
     return;
   }
-  CHECK(detail_of(pid, ReasonCode::kNotPreloaded) == "it is a 32-bit program");
+  std::string detail = detail_of(pid, ReasonCode::kNotPreloaded);
   Codes codes = names_of(preflight_process(pid));
+  int status = 0;
+  if (waitpid(pid, &status, WNOHANG) == pid) {  // it pauses for ever where it runs at all
+    MESSAGE("skip: a 32-bit program ends here, wait status " << status);
+    return;
+  }
   codes.erase("SECCOMP");
+  CHECK(detail == "it is a 32-bit program");
   CHECK(codes == Codes{"NOT_PRELOADED"});
   CHECK(end_of(pid) == 0);
 }
@@ -280,7 +288,10 @@ TEST_CASE("UFFD: by descriptor and by registered memory") {
 
 TEST_CASE("TRACED") {
   Child child;
-  REQUIRE(ptrace(PTRACE_SEIZE, child.pid(), 0, 0) == 0);
+  if (ptrace(PTRACE_SEIZE, child.pid(), 0, 0) != 0) {
+    MESSAGE("skip TRACED: " << std::string(strerror(errno)));
+    return;
+  }
   CHECK(names_of(preflight_process(child.pid())) == plus("TRACED"));
   CHECK(detail_of(child.pid(), ReasonCode::kTraced) == "by process " + std::to_string(getpid()));
   REQUIRE(ptrace(PTRACE_INTERRUPT, child.pid(), 0, 0) == 0);

@@ -471,6 +471,16 @@ bool cpu_has_avx() { return (local_layout()->xcr0 & xstate_bit(kXstateAvx)) != 0
   _exit(memcmp(&in, &out, sizeof in) == 0 ? 0 : 1);
 }
 
+// Whether children can be stopped by ptrace here, as the cases below do.
+bool cannot_trace() {
+  const pid_t pid = fork();
+  if (pid == 0) _exit(ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) == 0 ? 0 : 1);
+  int status = 0;
+  const bool traced = waitpid(pid, &status, 0) == pid && status == 0;
+  if (!traced) MESSAGE("skip: ptrace is not allowed");
+  return !traced;
+}
+
 class StoppedChild {
  public:
   explicit StoppedChild(bool wide) {
@@ -531,6 +541,7 @@ TEST_CASE("the layout of this CPU is sane and fits what ptrace gives") {
   Result<XstateLayout> local = local_layout();
   REQUIRE(local.ok());
   CHECK(validate(*local).ok());
+  if (cannot_trace()) return;
   if (!cpu_has_avx()) {
     MESSAGE("skip: CPU without AVX");
     return;
@@ -546,6 +557,7 @@ TEST_CASE("the layout of this CPU is sane and fits what ptrace gives") {
 }
 
 TEST_CASE("a stopped child keeps its registers through a foreign layout and back") {
+  if (cannot_trace()) return;
   if (!cpu_has_avx()) {
     MESSAGE("skip: CPU without AVX");
     return;
@@ -573,6 +585,7 @@ TEST_CASE("a stopped child keeps its registers through a foreign layout and back
 }
 
 TEST_CASE("a child that was not given its state back notices") {
+  if (cannot_trace()) return;
   if (!cpu_has_avx()) {
     MESSAGE("skip: CPU without AVX");
     return;
@@ -585,6 +598,7 @@ TEST_CASE("a child that was not given its state back notices") {
 }
 
 TEST_CASE("live AVX-512 does not go to an AVX2 machine, AVX2 state does and comes back") {
+  if (cannot_trace()) return;
   if (!cpu_has_avx512()) {
     MESSAGE("skip: CPU without AVX-512");
     return;
