@@ -143,7 +143,7 @@ Result<void> Deputies::spawn(Entry& entry, const ProcessInfo& process, const std
 bool Deputies::adopt(const ProcessInfo& process, pid_t deputy_pid, const std::string& secret,
                      std::unique_ptr<JsonStream>& stream) {
   pid_t pid = process.id.pid;
-  if (secret.empty() || secret != key_.secret_of(process.id)) return false;
+  if (!key_.proves(process.id, secret)) return false;
   Entry* present = entry_of(process.id);
   if (present != nullptr && !present->closed) return false;
   // Ours may come back after its connection has broken; another one waits until it has ended.

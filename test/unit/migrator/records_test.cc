@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// migrator/move_record.h, migrator/events.h, migrator/facts.h, migrator/child_list.h and the pause between
-// attempts to reach a peer.
+// migrator/move_record.h, migrator/events.h, migrator/facts.h, migrator/child_list.h, migrator/attach_key.h and the
+// pause between attempts to reach a peer.
 #include <capnp/message.h>
 #include <doctest/doctest.h>
 #include <stdlib.h>
@@ -15,6 +15,7 @@
 #include <set>
 #include <string>
 
+#include "migrator/attach_key.h"
 #include "migrator/child_list.h"
 #include "migrator/events.h"
 #include "migrator/facts.h"
@@ -130,6 +131,24 @@ TEST_CASE("this machine's facts go over the wire and back") {
   CHECK(back->boot_id.size() == 36);
   wire.setName("no name");
   CHECK_FALSE(read_info(wire.asReader()).ok());
+}
+
+TEST_CASE("a later daemon knows a deputy by its secret, and no other") {
+  std::string directory = "/tmp/om-test-XXXXXX";
+  REQUIRE(::mkdtemp(directory.data()) != nullptr);
+  const OwnDirectory state = OwnDirectory::open(directory).value();
+  const ProcessId process{42, 7}, recycled{42, 8};
+  const std::string secret = AttachKey(state).secret_of(process);
+  CHECK(secret.size() == 64);
+  const AttachKey later(state);
+  CHECK(later.proves(process, secret));
+  CHECK_FALSE(later.proves(recycled, secret));
+  CHECK_FALSE(later.proves(process, ""));
+  CHECK_FALSE(later.proves(process, secret.substr(1)));
+  std::string other = secret;
+  other[0] = other[0] == '0' ? '1' : '0';
+  CHECK_FALSE(later.proves(process, other));
+  std::filesystem::remove_all(directory);
 }
 
 TEST_CASE("the list of children survives a restart, the dead do not") {
