@@ -40,7 +40,8 @@ OPERATOR = re.compile(r'operator\s*$')
 SYSCALL_SECTIONS = ('om_gate', 'om_vfn', 'om_exports')
 # Functions that stand in front of libc's, as CPU time was used on several nodes; they set its errno.
 EXPORTS = frozenset(('clock', 'clock_gettime', 'getrusage', 'times'))
-ALLOWED_SYMBOLS = frozenset(('__errno_location',))
+# Weak, for the exports and the constructor.
+ALLOWED_SYMBOLS = frozenset(('__errno_location', 'environ', 'getauxval'))
 RELATIVE = 'R_X86_64_RELATIVE'
 VECTOR_REGISTER = re.compile(r'%(?:[xyz]?mm\d+|st\b|st\(\d\)|k[0-7]\b)')
 # Instructions of the x87 and of MXCSR name no register.

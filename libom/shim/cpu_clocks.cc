@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // clock, clock_gettime, getrusage and times as the program calls them: the kernel's answer plus the CPU time
-// that the process has used away (abi/away_cpu.h). Everything else about them is the kernel's.
+// that the process has used away (abi/away_cpu.h). Clocks that count no CPU time are whose they would be without libom
+// (next_clock.cc), everything else is the kernel's.
 //
 // This is program code: it runs on the program's stack, is stopped and moved like the program, and its system
 // calls are the program's own (away, the gate serves them). So it must call nothing in libom outside its own
@@ -23,7 +24,6 @@ __attribute__((weak)) int* __errno_location(void);
 namespace om::shim {
 
 AwayCpu g_away_cpu{};
-long (*g_vdso_clock_gettime)(int, k::Timespec*) = nullptr;
 
 namespace {
 
@@ -98,6 +98,7 @@ extern "C" {
 // Context: program
 OM_EXPORT int clock_gettime(int clock, k::Timespec* ts) {
   if (is_cpu_clock(clock)) return static_cast<int>(finish(cpu_time(clock, ts)));
+  if (g_next_clock_gettime != nullptr) return g_next_clock_gettime(clock, ts);
   if (g_vdso_clock_gettime != nullptr)
     return static_cast<int>(finish(g_vdso_clock_gettime(clock, ts)));
   return static_cast<int>(

@@ -1,11 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The constructor. One system call, which lets the deputy (a process of the same user) stop the program where
-// Yama restricts ptrace to children; it fails harmlessly everywhere else. Besides that a preloaded program
-// runs nothing of libom while it is at home but the clocks of cpu_clocks.cc.
+// Yama restricts ptrace to children; it fails harmlessly everywhere else. Then it keeps what is needed of the start
+// (abi/start.h). Besides that a preloaded program runs nothing of libom while it is at home but the clocks of
+// cpu_clocks.cc.
+//
+// It runs in programs of any C library. glibc gives constructors what main gets, others give them nothing: what is in
+// the registers then is no pointer. What a C library has of its own is asked for by weak symbols.
+#include "libom/abi/start.h"
+#include "libom/safe/atomic.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"
 #include "libom/shim/shim.h"
+
+extern "C" {
+extern __attribute__((weak, visibility("default"))) char** environ;
+__attribute__((weak, visibility("default"))) unsigned long getauxval(unsigned long type);
+extern __attribute__((visibility("hidden"))) om::StartState om_start;
+om::StartState om_start{};
+}
 
 namespace om::shim {
 namespace {
@@ -13,19 +26,43 @@ namespace {
 constexpr long kPrSetPtracer = 0x59616d61;
 constexpr unsigned long kAny = ~0ul;
 
-constexpr uint64_t kAtSysinfoEhdr = 33;
+constexpr uint64_t kAtPhdr = 3, kAtPhnum = 5, kAtSysinfoEhdr = 33;
 
-// ld.so passes constructors what main gets; the auxiliary vector lies behind the environment.
-// Context: init
-__attribute__((constructor)) void om_init(int, char**, char** environment) {
-  safe::sys(kNr_prctl, kPrSetPtracer, kAny);
-  if (environment == nullptr) return;
-  while (*environment != nullptr) environment++;
-  for (auto* aux = reinterpret_cast<const uint64_t*>(environment + 1); aux[0] != 0; aux += 2) {
-    if (aux[0] != kAtSysinfoEhdr) continue;
-    g_vdso_clock_gettime = reinterpret_cast<decltype(g_vdso_clock_gettime)>(
-        reinterpret_cast<uintptr_t>(find_vdso_function(aux[1], "__vdso_clock_gettime")));
+// glibc may run this before it has set environ. Then the arguments are those of main: on this stack, a little above.
+char** environment_of(uint64_t count, char** arguments, char** environment) {
+  if (&environ != nullptr && environ != nullptr) return environ;
+  constexpr uint64_t kNear = 1 << 20, kMaxArguments = kNear / sizeof(char*);
+  const auto here = reinterpret_cast<uint64_t>(__builtin_frame_address(0));
+  const auto there = reinterpret_cast<uint64_t>(arguments);
+  if (there % sizeof(char*) != 0 || there - here >= kNear || count >= kMaxArguments) return nullptr;
+  if (environment != arguments + count + 1) return nullptr;
+  return reinterpret_cast<uint64_t>(arguments[-1]) == count ? environment : nullptr;
+}
+
+// Keeps the value of the first entry for `name`, cut to what `to` holds.
+template <uint64_t N>
+void keep(char** environment, const char* name, char (&to)[N]) {
+  for (; environment != nullptr && *environment != nullptr; environment++) {
+    const char *entry = *environment, *want = name;
+    while (*want != 0 && *entry == *want) {
+      want++;
+      entry++;
+    }
+    if (*want != 0 || *entry++ != '=') continue;
+    for (uint64_t i = 0; i < N - 1 && entry[i] != 0; i++) to[i] = entry[i];
+    return;
   }
+}
+
+// Context: init
+__attribute__((constructor)) void om_init(uint64_t count, char** arguments, char** environment) {
+  safe::sys(kNr_prctl, kPrSetPtracer, kAny);
+  environment = environment_of(static_cast<uint32_t>(count), arguments, environment);
+  keep(environment, "OM_CONTROL", om_start.control);
+  keep(environment, "OM_CPU", om_start.cpu);
+  if (&getauxval != nullptr)
+    find_clocks(getauxval(kAtPhdr), getauxval(kAtPhnum), getauxval(kAtSysinfoEhdr));
+  safe::store_release(&om_start.ready, 1u);
 }
 
 }  // namespace

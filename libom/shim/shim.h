@@ -8,12 +8,16 @@
 
 namespace om::shim {
 
+using ClockGettime = int (*)(int clock, k::Timespec* ts);
+
 extern AwayCpu g_away_cpu;
 // The kernel's own function at home; away the keeper has put a jump to libom's at its address. nullptr: none.
-extern long (*g_vdso_clock_gettime)(int clock, k::Timespec* ts);
+extern ClockGettime g_vdso_clock_gettime;
+// Another library's in front of the C library's, which the program would have called without libom. nullptr: none.
+extern ClockGettime g_next_clock_gettime;
 
-// The function `name` of the vDSO whose ELF header is at `image`; nullptr if it has none.
+// Sets both. `headers`, `count`: program headers of the program; `vdso`: ELF header of the vDSO, 0 none.
 // Context: init
-const void* find_vdso_function(uint64_t image, const char* name);
+void find_clocks(uint64_t headers, uint64_t count, uint64_t vdso);
 
 }  // namespace om::shim

@@ -13,16 +13,19 @@ A program declares what differs from the rule in comment lines of its source, `/
   om-needs: root           what the machine must offer, else the case is skipped
   om-suite: full           not part of the quick selection
   om-link: -static         one more linker option (read by test/behaviour/meson.build)
+  om-libc: musl            written in C and built with this C library; skipped where there is none
 """
 
 import dataclasses
 import os
 import pathlib
 import re
+import shutil
 
 from om_product import ROOT, BrokenSetup
 
 SOURCES = ROOT / 'test' / 'behaviour'
+COMPILERS = {'musl': 'musl-gcc'}  # of other C libraries
 DIRECTIVE = re.compile(r'^// om-([a-z]+):\s*(.*?)\s*$')
 
 # Where each mode moves the process, in order. The program starts at home (n1).
@@ -50,6 +53,7 @@ class Behaviour:
     limit: float = 60
     needs: tuple = ()
     suite: str = 'quick'
+    libc: str = ''
 
     def binary(self, product):
         path = product.build / 'test' / 'behaviour' / self.name
@@ -100,21 +104,27 @@ def parse_source(path):
             result.needs = tuple(value.split())
         elif key == 'link':
             pass
+        elif key == 'libc' and value in COMPILERS and path.suffix == '.c':
+            result.libc = value
         elif key == 'suite' and value in ('quick', 'full'):
             result.suite = value
         else:
             raise BrokenSetup(f'{path.name}: cannot use "{line}"')
+    if path.suffix == '.c' and not result.libc:
+        raise BrokenSetup(f'{path.name}: a program in C says with which om-libc it is built')
     return result
 
 
 def all_behaviours(pattern='', suite='full'):
     """Every program whose name contains `pattern`, sorted; the quick suite has no long ones."""
-    found = [parse_source(path) for path in sorted(SOURCES.glob('*.cc'))]
+    found = [parse_source(path) for path in sorted((*SOURCES.glob('*.cc'), *SOURCES.glob('*.c')))]
     return [b for b in found if pattern in b.name and (suite == 'full' or b.suite == 'quick')]
 
 
 def missing_need(behaviour):
     """The first thing that the machine lacks for this program, or ''."""
+    if behaviour.libc and shutil.which(COMPILERS[behaviour.libc]) is None:
+        return f'needs {COMPILERS[behaviour.libc]}'
     for need in behaviour.needs:
         if need == 'root':
             if os.geteuid() != 0:
