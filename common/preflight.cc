@@ -17,6 +17,7 @@
 #include <map>
 #include <set>
 
+#include "common/preload.h"
 #include "common/proc/sharers.h"
 #include "common/proc/stat.h"
 #include "libom/abi/layout.h"
@@ -363,6 +364,13 @@ void check_sharing(pid_t pid, const ProcessView& view, Findings& found,
   }
 }
 
+// The rest of a constructor is not the program's own yet.
+void check_start(pid_t pid, const ProcessView& view, Findings& found) {
+  std::vector<Mapping> maps;
+  for (const SmapsEntry& entry : view.maps) maps.push_back(entry.map);
+  if (read_start(pid, maps).phase == ProgramStart::Phase::kStarting) found.add(kStarting);
+}
+
 void check_address_space(pid_t pid, Findings& found) {
   // Where kcmp is missing or forbidden, the stop finds out: the parent of a vfork does not stop.
   Result<std::vector<pid_t>> sharers = proc::find_address_space_sharers(pid);
@@ -415,6 +423,7 @@ void inspect(pid_t pid, Findings& found, std::vector<Mapping>& lone_shared) {
   }
   check_view_into(*view, found);
   pid_t alive = view->threads.front().pid;
+  check_start(alive, *view, found);
   check_sharing(alive, *view, found, lone_shared);
   check_address_space(alive, found);
 }

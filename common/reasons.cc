@@ -20,6 +20,11 @@ constexpr ReasonInfo kTable[] = {
     {kStaticBinary, "STATIC_BINARY",
      "The program is statically linked, so libom.so cannot be loaded into it.",
      "Link the program dynamically.", kPreflight},
+    {kStarting, "STARTING",
+     "The program is still being started: libom.so has not been initialised.",
+     "Wait until the libraries that are loaded before it have been initialised, too, then try "
+     "again.",
+     kPreflight},
     {kSharedWritable, "SHARED_WRITABLE",
      "The process writes to memory that a file or another process shares.",
      "Wait until the mapping is gone or the other process has ended; for sqlite use a rollback "

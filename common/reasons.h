@@ -18,6 +18,7 @@ namespace om {
 enum class ReasonCode : uint8_t {
   kNotPreloaded,
   kStaticBinary,
+  kStarting,
   kSharedWritable,
   kSharedFile,
   kDeviceMapped,

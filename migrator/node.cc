@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/names.h"
 #include "common/preflight.h"
+#include "common/preload.h"
 #include "common/proc/process.h"
 #include "migrator/verbs.h"
 
@@ -31,13 +32,9 @@ std::vector<Refusal> preflight(pid_t pid) {
 
 // A process started by `om run --cpu` keeps to its baseline.
 std::vector<std::string> used_features(pid_t pid, const std::vector<std::string>& features) {
-  const std::string prefix = std::string(kCpuBaselineVariable) + "=";
-  for (const std::string& entry : proc::read_environ(proc::memory_tid(pid)).value_or({})) {
-    if (entry.compare(0, prefix.size(), prefix) != 0) continue;
-    const CpuBaseline* baseline = find_cpu_baseline(std::string_view(entry).substr(prefix.size()));
-    return baseline == nullptr ? features : restrict_features(features, *baseline);
-  }
-  return features;
+  const ProgramStart start = read_start(proc::memory_tid(pid));
+  const CpuBaseline* baseline = start.cpu.empty() ? nullptr : find_cpu_baseline(start.cpu);
+  return baseline == nullptr ? features : restrict_features(features, *baseline);
 }
 
 #pragma GCC diagnostic push

@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <set>
 
-#include "common/proc/maps.h"
+#include "common/preload.h"
 #include "common/proc/process.h"
 #include "common/proc/stat.h"
 #include "common/proc/status.h"
@@ -40,13 +40,6 @@ bool own_program(pid_t pid) {
   return kOwn.count(program_name(pid)) != 0;
 }
 
-bool is_body(pid_t pid) {
-  auto stat = proc::read_stat(pid);
-  if (!stat) return false;
-  auto parent = proc::read_stat(stat->ppid);
-  return parent && parent->comm == "om-guest";
-}
-
 bool same_file(const std::string& a, const std::string& b) {
   struct stat sa {};
   struct stat sb {};
@@ -55,6 +48,11 @@ bool same_file(const std::string& a, const std::string& b) {
 }
 
 }  // namespace
+
+bool is_front_end(pid_t pid) {
+  const std::string name = program_name(pid);
+  return name == "om" || name == "openmosix";
+}
 
 bool is_no_process(const Error& error) { return error.err == ESRCH || error.err == ENOENT; }
 
@@ -90,16 +88,10 @@ Result<ProcessInfo> read_process(pid_t pid) {
 ProcessTable::ProcessTable(const Clock& clock, std::string control_path, bool default_node)
     : clock_(clock), control_path_(std::move(control_path)), default_node_(default_node) {}
 
-bool ProcessTable::names_this_node(const std::vector<std::string>& environment) const {
-  constexpr std::string_view kName = "OM_CONTROL=";
-  for (const std::string& entry : environment) {
-    if (entry.compare(0, kName.size(), kName) != 0) continue;
-    std::string path = entry.substr(kName.size());
-    // getenv() finds the first one; an empty one counts as none, as in om.
-    if (path.empty()) return default_node_;
-    return path == control_path_ || same_file(path, control_path_);
-  }
-  return default_node_;
+bool ProcessTable::is_this_node(const std::string& control) const {
+  // An empty one counts as none, as in om.
+  if (control.empty()) return default_node_;
+  return control == control_path_ || same_file(control, control_path_);
 }
 
 ProcessTable::Membership ProcessTable::membership(pid_t pid) const {
@@ -109,13 +101,13 @@ ProcessTable::Membership ProcessTable::membership(pid_t pid) const {
     bool denied = maps.error().err == EACCES || maps.error().err == EPERM;
     return denied ? Membership::kUnreadable : Membership::kGone;
   }
-  bool loaded = std::any_of(maps->begin(), maps->end(), [](const proc::Mapping& mapping) {
-    return mapping.basename() == "libom.so";
-  });
-  if (!loaded || own_program(pid) || is_body(pid)) return Membership::kNotLoaded;
-  auto environment = proc::read_environ(shown);
-  if (!environment) return Membership::kUnreadable;
-  return names_this_node(*environment) ? Membership::kMember : Membership::kOtherNode;
+  // (A body has libom's pages, but not the file: it is none of ours.)
+  const ProgramStart start = read_start(shown, *maps);
+  if (start.phase == ProgramStart::Phase::kNotLoaded || own_program(pid))
+    return Membership::kNotLoaded;
+  if (start.phase == ProgramStart::Phase::kStarting) return Membership::kStarting;
+  if (start.phase == ProgramStart::Phase::kUnknown) return Membership::kUnreadable;
+  return is_this_node(start.control) ? Membership::kMember : Membership::kOtherNode;
 }
 
 std::vector<ProcessInfo> ProcessTable::scan() {
@@ -162,8 +154,7 @@ double ProcessTable::cpu_percent(const ProcessInfo& process) const {
 }
 
 pid_t ProcessTable::resolve(pid_t pid) const {
-  std::string name = program_name(pid);
-  if (name != "om" && name != "openmosix") return pid;
+  if (!is_front_end(pid)) return pid;
   auto children = proc::list_children(pid);
   return children && children->size() == 1 ? children->front() : pid;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The preloaded processes of this node, found in /proc: nobody registers. A process belongs to the node
-// whose control socket its environment names in OM_CONTROL, and without that variable to the default node
-// of its user. Bodies of guests and our own programs are left out. CPU use is measured over the time between
+// whose control socket it was started with in OM_CONTROL, as libom has kept it (libom/abi/start.h), and without that
+// variable to the default node of its user. Our own programs are left out. CPU use is measured over the time between
 // two calls of sample().
 #pragma once
 
@@ -36,11 +36,14 @@ struct ProcessInfo {
 Result<ProcessInfo> read_process(pid_t pid);
 // Is that why it cannot be read? There are other reasons: no descriptor is free here.
 bool is_no_process(const Error& error);
+// Is it om, which may be `om run` with a job for its child?
+bool is_front_end(pid_t pid);
 
 class ProcessTable {
  public:
   enum class Membership {
     kMember,      // preloaded and ours
+    kStarting,    // preloaded; whose it is shows when libom's constructor has run
     kOtherNode,   // preloaded, but its OM_CONTROL names another socket
     kNotLoaded,   // libom.so is not in it
     kUnreadable,  // another user's
@@ -72,7 +75,7 @@ class ProcessTable {
     bool measured = false;
   };
 
-  bool names_this_node(const std::vector<std::string>& environment) const;
+  bool is_this_node(const std::string& control) const;
 
   const Clock& clock_;
   std::string control_path_;

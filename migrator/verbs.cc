@@ -53,7 +53,15 @@ void Verbs::handle(const Caller& caller, const Json& request, Answerer answer) {
   auto it = kMethods.find(*verb);
   if (it == kMethods.end())
     return answer(bad_request(plain_error("unknown verb " + escaped(*verb, 40))));
-  (this->*it->second)(caller, request, std::move(answer));
+  const Method method = it->second;
+  const auto pid = json_int_or(request, "pid", 1, kMaxPid, 0);
+  if (!pid || *pid == 0) return (this->*method)(caller, request, std::move(answer));
+  newcomers_.wait(
+      [this, number = static_cast<pid_t>(*pid)] { return node_.processes_.resolve(number); },
+      method == &Verbs::migrate,
+      [this, method, caller, request, answer = std::move(answer)] {
+        (this->*method)(caller, request, answer);
+      });
 }
 
 std::optional<Verbs::Subject> Verbs::subject(const Caller& caller, const Json& request,
@@ -85,12 +93,13 @@ std::optional<Verbs::Subject> Verbs::subject(const Caller& caller, const Json& r
   if (std::find(known.begin(), known.end(), subject.process.id) != known.end()) return subject;
   switch (node_.processes_.membership(pid)) {
     case ProcessTable::Membership::kMember:
+    case ProcessTable::Membership::kStarting:
       return subject;
     case ProcessTable::Membership::kOtherNode:
       answer(failure(
           owner_only ? ExitCode::kRefused : ExitCode::kNotFound, "OTHER_NODE",
           fmt::format(
-              "process {} belongs to another node: its OM_CONTROL names another socket than {}",
+              "process {} belongs to another node: it was started with another OM_CONTROL than {}",
               pid, node_.options_.control)));
       return std::nullopt;
     case ProcessTable::Membership::kUnreadable:

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "migrator/control_server.h"
+#include "migrator/newcomers.h"
 #include "migrator/node.h"
 
 namespace om::migrator {
@@ -20,7 +21,7 @@ class Verbs {
  public:
   using Answerer = ControlServer::Answerer;
 
-  explicit Verbs(Node& node) : node_(node) {}
+  explicit Verbs(Node& node) : node_(node), newcomers_(node.loop_, node.clock_) {}
 
   void handle(const Caller& caller, const Json& request, Answerer answer);
 
@@ -67,6 +68,7 @@ class Verbs {
   Json describe(const ProcessInfo& process) const;
 
   Node& node_;
+  Newcomers newcomers_;
   int64_t last_debug_id_ = int64_t{1} << 40;  // apart from the Mover's numbers
   std::map<int64_t, std::unique_ptr<Timer>> debug_timers_;
   std::vector<std::unique_ptr<Mourner>> mourners_;

@@ -41,6 +41,7 @@ ELSEWHERE = {
     'PERMISSION': 'test_permission',
     'SANITIZER': 'test_sanitizer',
     'SETUID': 'test_changed_user',
+    'STARTING': '../cluster/starting_test.py test_libraries_before_libom',
     'STATIC_BINARY': 'test_static_binary',
     'STOPPED': 'test_stopped',
     'TARGET_UNREACHABLE': 'test_target_unreachable',

@@ -32,6 +32,7 @@ TEST_CASE("the codes that the design and the daemons use exist, and no others") 
   std::set<std::string> names;
   for (const ReasonInfo& info : reason_table()) names.emplace(info.name);
   CHECK(names == std::set<std::string>{"STATIC_BINARY",
+                                       "STARTING",
                                        "SHARED_WRITABLE",
                                        "SHARED_FILE",
                                        "DEVICE_MAPPED",
