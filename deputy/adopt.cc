@@ -6,7 +6,7 @@
 //   HomeState.phase      what is found                            what follows
 //   native               at home, or another program (execve)     nothing to do
 //   captured             the departure had not been decided       its threads go back by themselves
-//   away                 executors wait, or fetch channels        as after a lost connection (watch.cc)
+//   away                 executors wait, or want channels         as after a lost connection (watch.cc)
 //   returning            memory is home, some threads have left   the return is completed
 //
 // A keeper that has never been told to let the body run ends it when its session ends; then nobody comes, and the
@@ -35,10 +35,8 @@ constexpr auto kKeeperComes = 3 * kj::SECONDS;
 constexpr uint64_t bit(int sig) { return uint64_t{1} << (sig - 1); }
 
 bool plausible(const HomeState& h) {
-  const bool path =
-      memchr(h.deputy_path, 0, sizeof h.deputy_path) != nullptr && h.deputy_path[0] == '/';
-  return path && h.arena != 0 && h.arena % kPageSize == 0 && h.nslots > 0 &&
-         h.nslots <= kMaxSlots && h.slots_ready > 0 && h.slots_ready <= h.nslots && h.fd_base > 2;
+  return h.arena != 0 && h.arena % kPageSize == 0 && h.nslots > 0 && h.nslots <= kMaxSlots &&
+         h.slots_ready > 0 && h.slots_ready <= h.nslots && h.fd_base > 2;
 }
 
 }  // namespace
@@ -84,15 +82,16 @@ Step Mover::adopt_steps(const std::string& at, bool moving) {
   inner_pid_ = status.ns_pids.empty() ? pid_ : status.ns_pids.back();
   link_.expect(keys_);
   link_.be_patient();
-  socket_ =
-      OM_MUST(HomeSocket::take_over(pid_, keys_.session, home_.deputy_path,
-                                    [this](uint32_t slot) { return link_.take_channel(slot); }));
+  socket_.emplace(keys_.session, [this](uint32_t slot) { return link_.take_channel(slot); });
   plans_.clear();
   xsaves_.clear();
   away_ = true;
   at_ = at;
   if (home_.phase == kHomeReturning) return complete_return();
-  if (home_.hold != 0) OM_STEP(let_executors_go());
+  // Where a thread does not stop in time they are met later (watch.cc), unless they are held.
+  Step met = meet_executors();
+  if (!met && (home_.hold != 0 || met.reason().code != ReasonCode::kUninterruptible))
+    return met.reason();
   // Whoever has not been told to let the body run does not come.
   if (moving && home_.effectful == 0) patience_ = std::min<kj::Duration>(patience_, kKeeperComes);
   start_tasks();
@@ -100,11 +99,12 @@ Step Mover::adopt_steps(const std::string& at, bool moving) {
   return Done{};
 }
 
-// A homecoming has been given up in the middle: finished calls are answered.
-Step Mover::let_executors_go() {
+// Makes the session connection. If a homecoming had been given up in the middle, finished calls are answered.
+Step Mover::meet_executors() {
   StoppedProcess stop =
       OM_STEP(StoppedProcess::stop(pid_, {.settle_signals = false, .target = &*target_}));
-  OM_STEP(settle_executors(stop));
+  OM_STEP(meet(stop));
+  if (home_.hold != 0) OM_STEP(settle_executors(stop));
   const uint32_t off = 0;
   OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, hold), off));
   stop.release();

@@ -29,6 +29,7 @@
 #include "common/proc/stat.h"
 #include "common/proc/status.h"
 #include "deputy/frames.h"
+#include "deputy/home_session.h"
 #include "deputy/host.h"
 #include "deputy/mover.h"
 #include "deputy/text.h"
@@ -377,17 +378,13 @@ void Mover::let_stay(StoppedProcess& stop) {
 
 // Session socket, channels, catchers: the process becomes able to be a deputy.
 Step Mover::connect_home(StoppedProcess& stop) {
-  socket_ = OM_MUST(HomeSocket::open(pid_, keys_.session,
-                                     [this](uint32_t slot) { return link_.take_channel(slot); }));
-  if (socket_->path().size() >= sizeof home_.deputy_path)
-    return refuse(ReasonCode::kInternal, "socket path too long");
-  std::copy_n(socket_->path().c_str(), socket_->path().size() + 1, home_.deputy_path);
+  socket_.emplace(keys_.session, [this](uint32_t slot) { return link_.take_channel(slot); });
   std::copy(std::begin(keys_.session), std::end(keys_.session), home_.session_id);
   home_.phase = kHomeCaptured;
   home_.fd_base = fd_base_;
-  home_.session_fd = -1;
+  home_.session_fd = home_.pair[0] = home_.pair[1] = -1;
   home_.hold = home_.effectful = home_.dropped = 0;
-  home_.undone = home_.session_lock = home_.place_lock = 0;
+  home_.undone = home_.place_lock = 0;
   home_.ticket_word = home_.ticket_waiters = 0;
   home_.tickets_done = 0;
   home_.mirror_failed = 0;
@@ -419,15 +416,7 @@ Step Mover::connect_home(StoppedProcess& stop) {
   OM_MUST_VOID(target_->memory.write(arena_ + kControlPlan, std::as_bytes(std::span(drops))));
   OM_MUST_VOID(target_->put_home(home_));
 
-  // Descriptors above the soft limit: it is lifted while they are placed.
-  auto nofile = OM_MUST(proc::read_limit(pid_, RLIMIT_NOFILE));
-  rlimit lifted = nofile;
-  lifted.rlim_cur =
-      std::max<rlim_t>(nofile.rlim_cur, static_cast<rlim_t>(fd_base_) + home_.nslots + 1);
-  const bool lift = lifted.rlim_cur != nofile.rlim_cur;
-  if (lift && ::prlimit(pid_, RLIMIT_NOFILE, &lifted, nullptr) != 0)
-    return internal(errno_error("lift RLIMIT_NOFILE"));
-
+  const LiftedFiles lifted(pid_, static_cast<uint64_t>(fd_base_) + home_.nslots + 1);
   StoppedThread& t = stop.threads().front();
   const uint64_t stack = stack_of(t, 0);
   auto run = [&](uint64_t function) -> Step {
@@ -447,7 +436,7 @@ Step Mover::connect_home(StoppedProcess& stop) {
     return Done{};
   };
   Step done = fault("depart.connect");
-  if (done.ok()) done = run(kRemoteConnect);
+  if (done.ok()) done = connect_session(stop);
   if (done.ok()) done = fault("depart.take");
   if (done.ok()) {
     std::vector<std::pair<uint32_t, UniqueFd>> channels;
@@ -455,7 +444,6 @@ Step Mover::connect_home(StoppedProcess& stop) {
     auto sent = socket_->send_channels(channels);
     done = sent ? run(kRemoteTake) : Step(internal(sent.error()));
   }
-  if (lift) ::prlimit(pid_, RLIMIT_NOFILE, &nofile, nullptr);
   if (!done) return done.reason();
   home_ = OM_MUST(target_->home());
   return fault("depart.taken");

@@ -196,6 +196,8 @@ Step Mover::wait_for_calls(const std::vector<ThreadState>& states) {
 
 // Lets executors run until each is idle, blocked in the kernel, or parked with a finished call.
 Step Mover::settle_executors(StoppedProcess& stop) {
+  // One may be waiting for a deputy that it can tell something.
+  OM_STEP(meet(stop));
   const Deadline deadline = Clock::now() + kSettleLimit;
   const Anchor& a = target_->anchor;
   for (;;) {
@@ -245,15 +247,18 @@ Step Mover::settle_executors(StoppedProcess& stop) {
   return Done{};
 }
 
-// Where each executor goes on if we die while it runs code for us.
+// Where an executor goes on if we die while it runs code for us.
+Step Mover::guard_executor(StoppedThread& t) {
+  const uint64_t slot = slot_address(arena_, slot_of(t));
+  t.sigmask = OM_MUST(t.tracee.signal_mask());  // some have run since they were stopped first
+  OM_MUST_VOID(target_->memory.put(slot + kSlotExecFrame, executor_frame(t)));
+  const uint32_t kind = kFrameExecutor;
+  OM_MUST_VOID(target_->memory.put(slot + kSlotBlock + offsetof(HomeThread, frame_valid), kind));
+  return Done{};
+}
+
 Step Mover::guard_executors(StoppedProcess& stop) {
-  for (auto& t : stop.threads()) {
-    const uint64_t slot = slot_address(arena_, slot_of(t));
-    t.sigmask = OM_MUST(t.tracee.signal_mask());  // some have run since they were stopped first
-    OM_MUST_VOID(target_->memory.put(slot + kSlotExecFrame, executor_frame(t)));
-    const uint32_t kind = kFrameExecutor;
-    OM_MUST_VOID(target_->memory.put(slot + kSlotBlock + offsetof(HomeThread, frame_valid), kind));
-  }
+  for (auto& t : stop.threads()) OM_STEP(guard_executor(t));
   return Done{};
 }
 

@@ -156,6 +156,7 @@ class Mover {
   Step roll_back(const std::string& why);
   struct Return;
   struct Item;
+  Step guard_executor(StoppedThread& t);
   Step guard_executors(StoppedProcess& stop);
   Step leave_libom(StoppedProcess& stop, std::vector<Item>& items);
   Verdict<Return> plan_return(const StoppedThread& t, const HomeThread& h, const ThreadState& s);
@@ -175,9 +176,13 @@ class Mover {
 
   void stop_tracing();
 
+  // home_session.cc
+  Step connect_session(StoppedProcess& stop);
+  Step meet(StoppedProcess& stop);
+
   // adopt.cc
   Step adopt_steps(const std::string& at, bool moving);
-  Step let_executors_go();
+  Step meet_executors();
   Step complete_return();
   Step recall_plans(StoppedProcess& stop);
   Step put_stepped_mask_back();

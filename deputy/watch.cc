@@ -120,7 +120,6 @@ void Mover::start_tasks() {
   watched_session_ = socket_->session();
   link_.be_patient();
   tasks_ = kj::heap<kj::TaskSet>(errors_);
-  tasks_->add(watch_fd(socket_->listener()));
   tasks_->add(watch_fd(socket_->session()));
   tasks_->add(watch_process());
   tasks_->add(client_.get() != nullptr ? watch_session() : reconnect());
@@ -288,9 +287,10 @@ void Mover::follow_job_control() {
   }
 }
 
-// As long as libom has not made its session connection again (adopt.cc), its end cannot tell of an execve.
+// As long as the session connection has not been made again (adopt.cc), its end cannot tell of an execve.
 void Mover::look_for_exec() {
   if (!socket_ || socket_->session() >= 0 || exec_) return;
+  happened();
   const auto home = target_->home();
   if (home && home->phase != kHomeNative &&
       std::equal(std::begin(home->session_id), std::end(home->session_id), keys_.session)) {
@@ -343,11 +343,6 @@ void Mover::read_home_messages() {
     tasks_->add(watch_fd(watched_session_));
     kick_all();
   }
-  if (socket_->greeting()) {
-    tasks_->add(io_.provider->getTimer().afterDelay(1 * kj::MILLISECONDS).then([this] {
-      read_home_messages();
-    }));
-  }
   if (socket_->session_ended() && !exec_) {
     exec_ = true;
     happened();
@@ -375,6 +370,10 @@ void Mover::attend() {
     around_.state(at_, "home");
   } else if (keeper_lost_) {
     keeper_is_lost();
+  } else if (socket_->session() < 0) {
+    const Step met = meet_executors();
+    if (!met) log_warn("watch", "process {}: {}", pid_, met.reason().message());
+    read_home_messages();
   } else if (want_home_) {
     const MoveRecord record = come_home();
     const std::string evicted = std::exchange(evicted_, "");

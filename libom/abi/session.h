@@ -19,7 +19,7 @@
 namespace om {
 
 constexpr uint64_t kAnchorMagic = 0x31584f534d4f7055ull;  // "UpOMSOX1"
-constexpr uint32_t kAnchorAbi = 3;                        // layout of the structs in this file
+constexpr uint32_t kAnchorAbi = 4;                        // layout of the structs in this file
 
 // Found through the ELF note "openMosix" of the mapped libom.so; link-time constant, relocated by ld.so.
 struct Anchor {
@@ -100,7 +100,7 @@ struct HomeState {
   uint32_t dropped;       // H: 0 no, 1 in progress, 2 the memory of the program has been given back
   uint32_t nslots;        // D
   uint32_t slots_ready;   // D, H: slots [0, slots_ready) have memory
-  uint32_t session_lock;  // H: a thread is making the session connection anew
+  uint32_t pad;
   uint64_t arena;         // D: 0 = never captured
   int32_t session_fd;     // D: unix seqpacket socket to the deputy, above the program's descriptors
   int32_t fd_base;        // D: descriptors [fd_base, fd_base + nslots] are ours
@@ -115,7 +115,9 @@ struct HomeState {
   uint64_t drop_failed;                // H: ranges that could not be given back; D zeroes it
   uint64_t unknown_calls;              // H: Calls with a number that is in no table row
   KernelSigaction actions[65];         // D at capture, H while away: the program's own dispositions
-  char deputy_path[108];               // D: where an executor fetches a new channel
+  // The kernel at home, for D: the ends of the session connection while it is being made, with numbers of the
+  // program's; -1 none. Whoever finds them after D has died closes them.
+  int32_t pair[2];
   uint8_t session_id[16];              // D
   // H: dispositions and descriptors are (1), have been (2) put back by threads without a deputy; D zeroes it
   uint32_t undone;
@@ -238,10 +240,10 @@ struct HomeMessage {
   uint64_t a;
 };
 
-// An executor that lost its channel connects to HomeState.deputy_path and sends this; the answer is one
-// FetchReply with the new socket attached (verdict 0), or a verdict without.
+// An executor that lost its channel sends this on the session socket, with an end of a new socket pair attached; the
+// answer comes there: one FetchReply with the new channel attached (verdict 0), or a verdict without.
 struct FetchRequest {
-  uint64_t magic;  // kFetchMagic
+  uint64_t magic;  // kFetchMagic: no HomeMessage has its size
   uint8_t session_id[16];
   uint32_t slot;
   uint32_t epoch;
@@ -249,7 +251,7 @@ struct FetchRequest {
   uint32_t pad;
 };
 constexpr uint64_t kFetchMagic = 0x4843544546544d4full;
-constexpr uint32_t kFetchSession = ~0u;  // as slot: this connection becomes the session connection
+static_assert(sizeof(FetchRequest) != sizeof(HomeMessage));
 struct FetchReply {
   uint32_t verdict;  // 0 channel attached, 1 wait and ask again, 2 the session is over
   uint32_t slot;
@@ -267,7 +269,6 @@ enum RemoteFunction : uint64_t {
   kRemoteDrop = 1,     // give the program's memory back (return path, when no effect did it before)
   kRemoteApply = 2,    // copy a kept Return's outputs into the program's memory
   kRemoteTouch = 3,    // write to `argument` so that the stack grows down to it
-  kRemoteConnect = 4,  // open the session connection
   kRemoteTake = 5,     // take the channels, replace the program's dispositions by the catcher
   kRemoteRestore = 6,  // put the program's dispositions back
   kRemoteMirror = 7,   // repeat the address-space calls that have failed; 0 or -ENOMEM

@@ -98,40 +98,11 @@ long apply_return(HomeThread* t) {
   return fault;
 }
 
-struct SockaddrUn {
-  uint16_t family;
-  char path[108];
-};
-
 // Our descriptors have numbers of their own, out of the program's way.
 long move_to(long fd, int number) {
   const long r = sys(kNr_dup3, fd, number, static_cast<long>(k::kOCloexec));
   sys(kNr_close, fd);
   return r;
-}
-
-long connect_session() {
-  constexpr long kAfUnix = 1, kSockSeqpacket = 5, kSockCloexec = 02000000;
-  SockaddrUn to{};
-  to.family = static_cast<uint16_t>(kAfUnix);
-  safe::copy_bytes(to.path, g_home.deputy_path, sizeof to.path);
-  long s = sys(kNr_socket, kAfUnix, kSockSeqpacket | kSockCloexec, 0);
-  if (s < 0) return s;
-  long r = sys(kNr_connect, s, &to, sizeof to);
-  if (r != 0) {
-    sys(kNr_close, s);
-    return r;
-  }
-  s = move_to(s, g_home.fd_base);
-  if (s < 0) return s;
-  g_home.session_fd = static_cast<int32_t>(s);
-  FetchRequest q{};
-  q.magic = kFetchMagic;
-  safe::copy_bytes(q.session_id, g_home.session_id, sizeof q.session_id);
-  q.slot = kFetchSession;
-  q.epoch = g_home.epoch;
-  r = sys(kNr_sendto, s, &q, sizeof q, k::kMsgNosignal, 0, 0);
-  return r < 0 ? r : 0;
 }
 
 long take_channels() {
@@ -226,8 +197,11 @@ void undo_capture() {
   if (safe::load_acquire(&g_home.phase) != kHomeCaptured) return;
   if (safe::compare_exchange(&g_home.undone, 0u, 1u)) {
     give_back();
-    if (g_home.session_fd >= 0) sys(kNr_close, g_home.session_fd);
-    g_home.session_fd = -1;
+    int32_t* const ours[] = {&g_home.session_fd, &g_home.pair[0], &g_home.pair[1]};
+    for (int32_t* fd : ours) {
+      if (*fd >= 0) sys(kNr_close, *fd);
+      *fd = -1;
+    }
     safe::store_release(&g_home.undone, 2u);
   }
   while (safe::load_acquire(&g_home.undone) != 2) sys(kNr_sched_yield);
@@ -349,9 +323,6 @@ void om_remote_main(uint64_t function, uint64_t argument, void* stack) {
                    : apply_return(thread_at(static_cast<uint32_t>(argument)));
       break;
     }
-    case kRemoteConnect:
-      result = connect_session();
-      break;
     case kRemoteTake:
       result = take_over();
       break;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What executors say to the deputy, and how one gets a new channel when its own has broken. A new channel
-// needs no deputy that remembers anything: the executor connects to the path in HomeState, also when it is
-// another deputy process that listens there by now.
+// What executors say to the deputy, and how one gets a new channel when its own has broken: all on the session socket,
+// which needs no name that the program's file system or network could lack. When its deputy has died another one puts a
+// new socket in its place (deputy/home_session.cc), under the same number; until then executors wait.
 #include "libom/abi/kernel.h"
-#include "libom/safe/atomic.h"
 #include "libom/safe/lock.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
@@ -18,12 +17,8 @@ using safe::sys;
 
 constexpr long kShutRdwr = 2;
 constexpr long kAfUnix = 1, kSockSeqpacket = 5, kSockCloexec = 02000000;
+constexpr int32_t kSolSocket = 1;
 constexpr int64_t kRetryNs = 50000000;
-
-struct SockaddrUn {
-  uint16_t family;
-  char path[108];
-};
 
 void pause_a_moment() {
   k::Timespec ts{0, kRetryNs};
@@ -54,13 +49,6 @@ long place_at(int want, long fd) {
   return r;
 }
 
-long placed_socket(int want) {
-  const long fd = sys(kNr_socket, kAfUnix, kSockSeqpacket | kSockCloexec, 0);
-  const long r = place_at(want, fd);
-  if (r < 0 && fd >= 0) sys(kNr_close, fd);
-  return r;
-}
-
 long place(HomeThread* t, long fd) {
   return place_at(g_home.fd_base + 1 + static_cast<int>(t->slot), fd);
 }
@@ -73,69 +61,67 @@ bool session_is_dead() {
   return r == 0 || (r < 0 && r != -k::kEAGAIN && r != -k::kEINTR);
 }
 
-// Another deputy listens at the same path: the session connection is made again, by one thread for all. Under
-// its old number; the program sees nothing of it. 0 or -errno (-EAGAIN: another thread is about to).
-long renew_session() {
-  if (!safe::compare_exchange(&g_home.session_lock, 0u, 1u)) return -k::kEAGAIN;
-  long r = 0;
-  if (session_is_dead()) {
-    SockaddrUn to{};
-    to.family = static_cast<uint16_t>(kAfUnix);
-    safe::copy_bytes(to.path, g_home.deputy_path, sizeof to.path);
-    const long s = placed_socket(g_home.fd_base);
-    r = s < 0 ? s : sys(kNr_connect, s, &to, sizeof to);
-    if (r == 0) {
-      g_home.session_fd = static_cast<int32_t>(s);
-      FetchRequest q{};
-      q.magic = kFetchMagic;
-      safe::copy_bytes(q.session_id, g_home.session_id, sizeof q.session_id);
-      q.slot = kFetchSession;
-      q.epoch = g_home.epoch;
-      r = sys(kNr_sendto, s, &q, sizeof q, k::kMsgNosignal, 0, 0);
-      if (r > 0) r = 0;
-    }
-  }
-  safe::store_release(&g_home.session_lock, 0u);
-  return r;
+// Our question, with the end of a pair on which the answer is to come. 0 or -errno.
+long send_request(const HomeThread* t, int32_t end) {
+  FetchRequest q{};
+  q.magic = kFetchMagic;
+  safe::copy_bytes(q.session_id, g_home.session_id, sizeof q.session_id);
+  q.slot = t->slot;
+  q.epoch = g_home.epoch;
+  q.tid = t->tid;
+  k::Iovec iov{reinterpret_cast<uint64_t>(&q), sizeof q};
+  alignas(8) uint8_t control[sizeof(k::Cmsghdr) + 8]{};
+  k::Cmsghdr cmsg{};
+  cmsg.len = sizeof cmsg + sizeof end;
+  cmsg.level = kSolSocket;
+  cmsg.type = k::kScmRights;
+  safe::store(control, cmsg);
+  safe::store(control + sizeof cmsg, end);
+  k::Msghdr h{};
+  h.iov = reinterpret_cast<uint64_t>(&iov);
+  h.iovlen = 1;
+  h.control = reinterpret_cast<uint64_t>(control);
+  h.controllen = sizeof control;
+  const long r = sys(kNr_sendmsg, g_home.session_fd, &h, k::kMsgNosignal);
+  if (r < 0) return r;
+  return r == sizeof q ? 0 : -k::kEAGAIN;
+}
+
+// The descriptor attached to the deputy's answer, or -errno.
+long receive_channel(long s) {
+  FetchReply reply{};
+  k::Iovec iov{reinterpret_cast<uint64_t>(&reply), sizeof reply};
+  alignas(8) uint8_t control[sizeof(k::Cmsghdr) + 8];
+  k::Msghdr h{};
+  h.iov = reinterpret_cast<uint64_t>(&iov);
+  h.iovlen = 1;
+  h.control = reinterpret_cast<uint64_t>(control);
+  h.controllen = sizeof control;
+  long r;
+  do {
+    r = sys(kNr_recvmsg, s, &h, k::kMsgCmsgCloexec);
+  } while (r == -k::kEINTR);
+  const auto cmsg = safe::load<k::Cmsghdr>(control);
+  const bool attached =
+      r == sizeof reply && h.controllen >= sizeof cmsg + 4 && cmsg.type == k::kScmRights;
+  return attached ? safe::load<int32_t>(control + sizeof cmsg) : -k::kEAGAIN;
 }
 
 // One request to the deputy. Descriptor of the new channel, or -errno.
 long ask(HomeThread* t) {
-  SockaddrUn to{};
-  to.family = static_cast<uint16_t>(kAfUnix);
-  safe::copy_bytes(to.path, g_home.deputy_path, sizeof to.path);
-  // The connection has the channel's number while it waits: low numbers are the program's.
-  const long s = placed_socket(g_home.fd_base + 1 + static_cast<int>(t->slot));
-  if (s < 0) return s;
-  long r = sys(kNr_connect, s, &to, sizeof to);
-  if (r == 0) {
-    FetchRequest q{};
-    q.magic = kFetchMagic;
-    safe::copy_bytes(q.session_id, g_home.session_id, sizeof q.session_id);
-    q.slot = t->slot;
-    q.epoch = g_home.epoch;
-    q.tid = t->tid;
-    r = sys(kNr_sendto, s, &q, sizeof q, k::kMsgNosignal, 0, 0);
+  int32_t ends[2];
+  long r = sys(kNr_socketpair, kAfUnix, kSockSeqpacket | kSockCloexec, 0, ends);
+  if (r != 0) return r;
+  // Our end has the channel's number while it waits: low numbers are the program's.
+  const long s = place(t, ends[0]);
+  if (s < 0) {
+    sys(kNr_close, ends[0]);
+    sys(kNr_close, ends[1]);
+    return s;
   }
-  if (r > 0) {
-    FetchReply reply{};
-    k::Iovec iov{reinterpret_cast<uint64_t>(&reply), sizeof reply};
-    alignas(8) uint8_t control[sizeof(k::Cmsghdr) + 8];
-    k::Msghdr h{};
-    h.iov = reinterpret_cast<uint64_t>(&iov);
-    h.iovlen = 1;
-    h.control = reinterpret_cast<uint64_t>(control);
-    h.controllen = sizeof control;
-    do {
-      r = sys(kNr_recvmsg, s, &h, k::kMsgCmsgCloexec);
-    } while (r == -k::kEINTR);
-    const auto cmsg = safe::load<k::Cmsghdr>(control);
-    const bool attached =
-        r == sizeof reply && h.controllen >= sizeof cmsg + 4 && cmsg.type == k::kScmRights;
-    r = attached ? safe::load<int32_t>(control + sizeof cmsg) : -k::kEAGAIN;
-  } else if (r == 0) {
-    r = -k::kEAGAIN;
-  }
+  r = send_request(t, ends[1]);
+  sys(kNr_close, ends[1]);
+  if (r == 0) r = receive_channel(s);
   sys(kNr_close, s);
   return r;
 }
@@ -150,7 +136,6 @@ void tell_deputy(uint32_t type, uint32_t slot, uint64_t a) {
     // EBADF: a deputy that died on the way home had closed it already.
     if (r != -k::kEPIPE && r != -k::kECONNRESET && r != -k::kENOTCONN && r != -k::kEBADF) return;
     // The deputy has died. The next one kicks every thread; what else it must be told waits for it.
-    if (renew_session() == 0) continue;
     if (type != kHomeWantHome) return;
     pause_a_moment();
   }
@@ -175,9 +160,7 @@ void fetch_channel(HomeThread* t) {
       if (r >= 0) {
         t->channel_fd = static_cast<int32_t>(r);
         // No call of the program's runs without a session connection: its end is how execve is noticed.
-        while (session_is_dead()) {
-          if (renew_session() != 0) pause_a_moment();
-        }
+        while (session_is_dead()) pause_a_moment();
         break;
       }
       // The only descriptor of a channel that the body counts on.

@@ -40,6 +40,14 @@ class RunMoving(ClusterCase):
                 out, err = runner.communicate(b'go\n', timeout=WAIT_LIMIT)
                 self.assertEqual((status, b'', b''), (runner.returncode, out, err))
 
+    def test_the_way_to_the_deputy_needs_no_folder(self):
+        """Whatever somebody else has made of the places where a user's sockets usually are."""
+        node, command, settings = self.kill_daemon('n1')
+        self.restart_daemon((node, command, {**settings, 'XDG_RUNTIME_DIR': '/proc/nobody'}))
+        runner = self.job('read x; exit 3')
+        runner.communicate(b'go\n', timeout=WAIT_LIMIT)
+        self.assertEqual(3, runner.returncode)
+
     def test_status_of_a_job_that_comes_home(self):
         runner = self.job('read x; exit 9')
         self.om('migrate', runner.pid, 'home')

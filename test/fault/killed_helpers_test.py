@@ -5,9 +5,13 @@ the way home. What may follow: the process has arrived, or goes on at home; or, 
 good, it ends by SIGKILL and the reason is told. It never hangs, never does anything twice, and is
 never lost silently."""
 
+import os
+import pathlib
+import signal
+import subprocess
 import time
 
-from faulty import ROUNDS, SESSION_TIMEOUT, WAIT_LIMIT, FaultCase, NumberedJob, main
+from faulty import ROUNDS, SESSION_TIMEOUT, WAIT_LIMIT, FaultCase, NumberedJob, main, om_process
 
 
 MORE_THAN_UNREAD = 100  # lines that a job may have printed before the kill and nobody has read yet
@@ -77,6 +81,25 @@ class KilledHelpers(FaultCase):
     def test_deputies(self):
         self.rounds('om-deputy')
 
+    def test_deputy_of_a_process_that_stands_still(self):
+        """Job control has stopped it: it stays so under the next deputy, and goes on when it is continued."""
+        job = NumberedJob(self)
+        job.move('n2')
+        os.kill(job.pid, signal.SIGSTOP)
+        self.wait_until(lambda: om_process.stat_fields(job.pid)[0] == 'T', 'the stop')
+        killed = self.helpers('om-deputy')
+        for pid in killed:
+            self.kill(pid)
+        log = pathlib.Path(self.cluster.directory, 'n1', 'log')
+        back = f'process {job.pid}: the keeper at n2 is back'
+        self.wait_until(lambda: back in log.read_text(encoding='utf-8'), 'the next deputy')
+        self.wait_until(lambda: om_process.stat_fields(job.pid)[0] == 'T', 'the stop again')
+        os.kill(job.pid, signal.SIGCONT)
+        os.kill(job.runner.pid, signal.SIGCONT)
+        job.wait_progress(MORE_THAN_UNREAD)
+        job.move('home')
+        job.finish()
+
     def daemon_rounds(self, node):
         """Daemons may die at any time: nothing is lost. A service manager starts them again."""
         job = NumberedJob(self)
@@ -114,6 +137,25 @@ class KilledHelpers(FaultCase):
             job.move('n3')
             job.wait_progress(3)
         job.move('home')
+        job.finish()
+
+    def test_deputies_that_may_not_fetch_descriptors(self):
+        """Where pidfd_getfd is forbidden: the session socket is made in another way, also by the next deputy."""
+        pidfd_getfd = 438
+        forbid = self.product.build / 'test' / 'fault' / 'forbid'
+        if subprocess.run([forbid, str(pidfd_getfd), '/bin/true'], check=False).returncode != 0:
+            self.skipTest('no system call filters')
+        node, command, settings = self.kill_daemon('n1')
+        self.restart_daemon((node, [forbid, str(pidfd_getfd), *command], settings))
+        job = NumberedJob(self)
+        for to in ('n2', 'n3'):
+            job.move(to)
+            for pid in self.helpers('om-deputy'):
+                self.kill(pid)
+            job.wait_progress(MORE_THAN_UNREAD)
+        job.move('home')
+        log = pathlib.Path(self.cluster.directory, 'n1', 'log').read_text(encoding='utf-8')
+        self.assertIn('by name instead', log)
         job.finish()
 
 

@@ -280,12 +280,8 @@ class DiskOfRoot(ShortageCase):
         if os.geteuid() == 0:
             try:
                 cls.leave_mounts()
-                cls.sockets = f'/tmp/om-{os.getuid()}'  # where deputies have theirs
-                os.makedirs(cls.sockets, mode=0o700, exist_ok=True)
-                cls.mount(cls.sockets, 'size=1m,nr_inodes=16,mode=700')
             except OSError as error:
                 raise unittest.SkipTest(f'no mounts of its own: {error}') from error
-            cls.addClassCleanup(cls.unmount, cls.sockets)
         super().setUpClass()
 
     @staticmethod
@@ -415,26 +411,6 @@ class DiskOfRoot(ShortageCase):
         done = self.om('cluster', 'dev', 'start', '--nodes', 2, '--dir', disk / 'c', expect=1)
         self.assertRegex(done.stderr, r'^om: [^\n]*No space left on device[^\n]*\n$')
         self.assertEqual([full], list(disk.iterdir()))
-
-    def test_no_room_for_sockets_at_home(self):
-        job = self.asker()
-        self.assertEqual('ok', self.ask(job, 'map 1'))
-        files = []
-        try:
-            while True:
-                files.append(pathlib.Path(self.sockets, f'full-{len(files)}'))
-                files[-1].touch()
-        except OSError as full:
-            self.assertEqual(errno.ENOSPC, full.errno)
-        move = self.cluster.migrate_once(job.pid, 'n2', 60)
-        self.assertNotEqual('moved', move.result)
-        self.assertIn('No space left on device', move.message)
-        self.assertEqual(['ok', 'ok'], [self.ask(job, line) for line in ('touch', 'check')])
-        for file in files:
-            file.unlink(missing_ok=True)
-        self.move(job, 'n2')
-        self.assertEqual('ok', self.ask(job, 'check'))
-        self.end_asker(job)
 
 
 if __name__ == '__main__':

@@ -378,8 +378,8 @@ long om_syscall(long nr, long a, long b, long c, long d, long e, long f) {
       }
       return sum;
     }
-    case kNr_socket:  // a new connection
-    case kNr_futex:   // a ticket that will never come, or a hold
+    case kNr_socketpair:  // a new connection
+    case kNr_futex:       // a ticket that will never come, or a hold
     case kNr_exit_group:
       end_of_input();
     case kNr_mmap:
