@@ -7,7 +7,9 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <map>
+#include <thread>
 
 #include "common/log.h"
 #include "common/proc/text.h"
@@ -57,10 +59,12 @@ constexpr FaultStep kSteps[] = {
     {"return.left", "every thread has the program's registers"},
 };
 
+enum class How { kFail, kKill, kHold };
+
 struct Setting {
   std::string_view step;
   unsigned time = 1;
-  bool kill = false;
+  How how = How::kFail;
 };
 
 Setting parse(std::string_view text) {
@@ -77,8 +81,25 @@ Setting parse(std::string_view text) {
     s.step = kSteps[number - 1].name;
   const std::string_view time = part();
   if (!time.empty() && !proc::parse_number(time, s.time)) s.time = 1;
-  s.kill = part() == "kill";
+  const std::string_view how = part();
+  if (how == "kill") s.how = How::kKill;
+  if (how == "hold") s.how = How::kHold;
   return s;
+}
+
+// What is set at the moment; empty for nothing.
+std::string setting_now() {
+  static const char* const setting = ::getenv("OM_FAULT");
+  if (setting == nullptr || setting[0] != '@') return setting == nullptr ? "" : setting;
+  auto read = proc::read_text(setting + 1);
+  if (!read) return {};
+  return std::string(proc::trim(std::string_view(*read).substr(0, read->find('\n'))));
+}
+
+void hold(const std::string& text) {
+  constexpr auto kLook = std::chrono::milliseconds(5), kLongest = std::chrono::milliseconds(60000);
+  for (auto held = kLook; held < kLongest && setting_now() == text; held += kLook)
+    std::this_thread::sleep_for(kLook);
 }
 
 }  // namespace
@@ -90,22 +111,18 @@ std::string fault_text(std::string_view step) {
 }
 
 bool fault_at(std::string_view step) {
-  static const char* const setting = ::getenv("OM_FAULT");
-  if (setting == nullptr || setting[0] == 0) return false;
   static std::map<std::string, unsigned, std::less<>> passed;
-  std::string text = setting;
-  if (text[0] == '@') {
-    auto read = proc::read_text(text.substr(1));
-    if (!read) return false;
-    text = *read;
-  }
-  const Setting s = parse(proc::trim(std::string_view(text).substr(0, text.find('\n'))));
+  const std::string text = setting_now();
+  if (text.empty()) return false;
+  const Setting s = parse(text);
   if (s.step != step) return false;
   auto [it, fresh] = passed.try_emplace(std::string(step), 0u);
   if (++it->second != s.time) return false;
-  log_warn("fault", "{}{}", fault_text(step), s.kill ? ", by SIGKILL" : "");
-  if (s.kill) ::kill(::getpid(), SIGKILL);
-  return true;
+  constexpr std::string_view kWords[] = {"", ", by SIGKILL", ", by being held"};
+  log_warn("fault", "{}{}", fault_text(step), kWords[static_cast<size_t>(s.how)]);
+  if (s.how == How::kKill) ::kill(::getpid(), SIGKILL);
+  if (s.how == How::kHold) hold(text);
+  return s.how != How::kHold;
 }
 
 }  // namespace om

@@ -4,7 +4,8 @@
 //
 //   OM_FAULT=STEP[:N[:HOW]]   STEP: a name of fault_steps() or its number from 1 on
 //                             N: at the N-th time that this process comes by (1)
-//                             HOW: fail (an error, as if the step had not succeeded) or kill (SIGKILL to this process)
+//                             HOW: fail (an error, as if the step had not succeeded), kill (SIGKILL to this process)
+//                             or hold (waits, at most a minute, until FILE says something else, and goes on)
 //   OM_FAULT=@FILE            FILE holds that; it is read at each step, no file means no fault
 //
 // Hosted code of the deputy and the keeper, which have it from om-migrator's environment. One thread.
@@ -24,7 +25,7 @@ struct FaultStep {
 // In the order in which a migration comes by: departure, then homecoming.
 std::span<const FaultStep> fault_steps();
 
-// True if the step is to fail now. With HOW kill it does not return.
+// True if the step is to fail now. With HOW kill it does not return, with hold late.
 bool fault_at(std::string_view step);
 
 // What a failed step says.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/preflight.h"
 
+#include <cpuid.h>
 #include <elf.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -11,7 +12,6 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
-#include <functional>
 
 #include <algorithm>
 #include <map>
@@ -24,9 +24,6 @@
 
 namespace om {
 namespace {
-
-constexpr uint64_t kFdMost = 65536;  // the kernel's table grows with the number
-constexpr int64_t kFdLow = 64;       // below are the program's in any case
 
 using proc::MapKind;
 using proc::Mapping;
@@ -88,7 +85,7 @@ bool is_kernel_page(const Mapping& map) {
 void check_threads(const ProcessView& view, Findings& found) {
   for (const Status& thread : view.threads) {
     std::string who = thread.pid == view.leader.pid ? "" : "thread " + std::to_string(thread.pid);
-    if (thread.tracer_pid != 0) {
+    if (thread.tracer_pid != 0 && thread.tracer_pid != view.tracer) {
       found.add(kTraced, "by process " + std::to_string(thread.tracer_pid));
     } else if (thread.state == 'T') {
       found.add(kStopped, who);
@@ -188,7 +185,27 @@ void check_view_into(const ProcessView& view, Findings& found) {
 // -------------------------------------------------------------------------------- with system
 // calls
 
-Result<ProcessView> read_view(pid_t pid, const Status& leader, Findings& found) {
+bool has_protection_keys() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  constexpr unsigned kFeatures = 7, kOspke = 1u << 4;
+  return __get_cpuid_count(kFeatures, 0, &a, &b, &c, &d) != 0 && (c & kOspke) != 0;
+}
+
+// What smaps says beyond maps stays as it is as long as maps do, but for protection keys (and for userfaultfd, of
+// which the process has a descriptor).
+Result<std::vector<SmapsEntry>> read_mappings(pid_t pid, const ProcessReport* before) {
+  if (before != nullptr && !has_protection_keys()) {
+    const auto maps = OM_TRY(proc::read_maps(pid));
+    const bool same =
+        std::equal(maps.begin(), maps.end(), before->maps.begin(), before->maps.end(),
+                   [](const Mapping& now, const SmapsEntry& then) { return now == then.map; });
+    if (same) return before->maps;
+  }
+  return proc::read_smaps(pid);
+}
+
+Result<ProcessView> read_view(pid_t pid, const Status& leader, const ProcessReport* before,
+                              Findings& found) {
   ProcessView view;
   view.leader = leader;
   for (pid_t tid : OM_TRY(proc::list_tasks(pid))) {
@@ -208,7 +225,7 @@ Result<ProcessView> read_view(pid_t pid, const Status& leader, Findings& found) 
       owner.st_uid != view.threads.front().uid[1]) {
     found.add(kNotDumpable);
   }
-  view.maps = OM_TRY(proc::read_smaps(alive));
+  view.maps = OM_TRY(read_mappings(alive, before));
   view.fds = OM_TRY(proc::list_fds(alive));
   Result<rlimit> nofile = proc::read_limit(pid, RLIMIT_NOFILE);
   if (nofile) {
@@ -388,7 +405,9 @@ void add_read_error(const Error& error, Findings& found) {
   }
 }
 
-void inspect(pid_t pid, Findings& found, std::vector<Mapping>& lone_shared) {
+// `before`: if we have stopped it, what was found while it ran.
+void inspect(pid_t pid, const ProcessReport* before, Findings& found, ProcessReport& report) {
+  const pid_t tracer = before != nullptr ? ::getpid() : 0;
   Result<Status> leader = proc::read_status(pid);
   if (!leader && leader.error().err != ESRCH && leader.error().err != ENOENT) {
     return found.add(reason_of_errno(leader.error().err), leader.error().text());
@@ -412,20 +431,23 @@ void inspect(pid_t pid, Findings& found, std::vector<Mapping>& lone_shared) {
   }
   if (::kill(pid, 0) != 0 && errno == EPERM) return found.add(kPermission);
 
-  Result<ProcessView> view = read_view(pid, *leader, found);
+  Result<ProcessView> view = read_view(pid, *leader, before, found);
   if (!view) {
     // What /proc hides is hidden by one of these; say which.
     ProcessView ids;
     ids.leader = *leader;
     ids.threads.push_back(*leader);
+    ids.tracer = tracer;
     check_threads(ids, found);
     return add_read_error(view.error(), found);
   }
+  view->tracer = tracer;
   check_view_into(*view, found);
   pid_t alive = view->threads.front().pid;
   check_start(alive, *view, found);
-  check_sharing(alive, *view, found, lone_shared);
+  check_sharing(alive, *view, found, report.lone_shared);
   check_address_space(alive, found);
+  report.maps = std::move(view->maps);
 }
 
 // Whether exec of the file would set AT_SECURE for the caller, so that LD_PRELOAD is ignored.
@@ -445,7 +467,15 @@ std::vector<Reason> check_view(const ProcessView& view) {
 ProcessReport inspect_process(pid_t pid) {
   Findings found;
   ProcessReport report;
-  inspect(pid, found, report.lone_shared);
+  inspect(pid, nullptr, found, report);
+  report.reasons = found.reasons();
+  return report;
+}
+
+ProcessReport inspect_stopped(pid_t pid, const ProcessReport& before) {
+  Findings found;
+  ProcessReport report;
+  inspect(pid, &before, found, report);
   report.reasons = found.reasons();
   return report;
 }
@@ -468,31 +498,6 @@ Result<CommandReport> preflight_command(std::span<const std::string> argv,
     if (!program.elf.sanitizer.empty()) found.add(kSanitizer, program.elf.sanitizer);
   }
   return CommandReport{std::move(program.path), std::move(program.scripts), found.reasons()};
-}
-
-uint32_t thread_slots(size_t threads, uint64_t as_limit, uint64_t fd_limit) {
-  uint32_t slots = kDefaultSlots;
-  while (slots > kMinSlots && uint64_t{slots} * 4 > fd_limit) slots /= 2;
-  while (slots < threads * 2 && slots < kMaxSlots) slots *= 2;
-  if (as_limit != RLIM_INFINITY)
-    slots = std::max<uint32_t>(kMinSlots, static_cast<uint32_t>(threads) + 16);
-  return std::min(slots, kMaxSlots);
-}
-
-std::optional<int> find_descriptors(std::span<const proc::FdEntry> open, uint64_t fd_limit,
-                                    uint32_t need) {
-  std::vector<int> taken;
-  for (const proc::FdEntry& entry : open) taken.push_back(entry.fd);
-  std::sort(taken.begin(), taken.end(), std::greater<int>());
-  int64_t top = static_cast<int64_t>(std::min(fd_limit, kFdMost));
-  for (const int fd : taken) {
-    if (fd >= top) continue;
-    if (top - fd - 1 >= need) break;
-    top = fd;
-  }
-  const int64_t first = top - need;
-  if (first < kFdLow) return std::nullopt;
-  return static_cast<int>(first);
 }
 
 }  // namespace om

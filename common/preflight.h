@@ -2,11 +2,11 @@
 //
 // What can be known about a process before anything is stopped: the reasons of common/reasons.h
 // that FoundBy::kPreflight marks. Reads /proc and makes harmless calls only (kcmp, prlimit, kill
-// with signal 0); the process notices nothing and may change right after, so the deputy checks
-// again what matters when the threads stand. A process may have several reasons, all are returned: in the order
+// with signal 0); the process notices nothing and may change right after, so the deputy looks again when
+// the threads stand. A process may have several reasons, all are returned: in the order
 // of the table, but that libom.so is missing comes last, as what follows from another.
 //
-// Used by om-migrator (`om migrate`, `om why`) and the command line (`om check`).
+// Used by om-migrator (`om migrate`, `om why`), om-deputy and the command line (`om check`).
 #pragma once
 
 #include <sys/resource.h>
@@ -31,10 +31,15 @@ struct ProcessReport {
   // Shared mappings of memory (kAnonShared, kMemFd, kSysvShm) that nobody else was seen to hold:
   // they may move, but the mover has to copy them whole (see common/proc/pagemap.h).
   std::vector<proc::Mapping> lone_shared;
+  std::vector<proc::SmapsEntry> maps;  // what was looked at
 };
 
 // All of it. An empty list of reasons: nothing speaks against a move so far.
 ProcessReport inspect_process(pid_t pid);
+
+// The same a moment later, for a caller who has stopped the threads: that he traces them is no reason. What takes time
+// in proportion to the memory (smaps) is taken from the report before where maps are as they were then.
+ProcessReport inspect_stopped(pid_t pid, const ProcessReport& before);
 
 std::vector<Reason> preflight_process(pid_t pid);
 
@@ -48,6 +53,7 @@ struct ProcessView {
   std::optional<rlimit> as, data;  // RLIMIT_AS, RLIMIT_DATA
   std::optional<ElfFile> program;  // of /proc/PID/exe
   bool secure_exec = false;        // AT_SECURE
+  pid_t tracer = 0;                // one that is no reason
 };
 
 // The checks without system calls: everything but sharing, NOT_DUMPABLE, SHARED_MM and the
@@ -57,6 +63,8 @@ std::vector<Reason> check_view(const ProcessView& view);
 // Thread slots that libom prepares for a process with `threads` threads: each needs address space (scarce
 // under RLIMIT_AS) and a descriptor number below the hard limit of RLIMIT_NOFILE.
 uint32_t thread_slots(size_t threads, uint64_t as_limit, uint64_t fd_limit);
+
+constexpr uint64_t kFdMost = 65536;  // libom's are below: the kernel's table grows with the number
 
 // First of `need` successive descriptor numbers for libom: as high as possible below `fd_limit` (hard limit of
 // RLIMIT_NOFILE), none of them open. nullopt if there are not so many.

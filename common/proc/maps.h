@@ -51,6 +51,7 @@ struct Mapping {
   std::string
       path;  // unescaped; also "[heap]", "anon_inode:[io_uring]", ...; empty for plain memory
 
+  bool operator==(const Mapping&) const = default;
   uint64_t size() const { return end - start; }
   // Only for named files: "libom.so" of "/usr/lib/libom.so".
   std::string_view basename() const;

@@ -3,12 +3,14 @@
 // A program that gives a reason not to be moved, takes it away again, and works all the time. Used by
 // refusals_test.py, which asks om about it in between.
 //
-//   provoke CODE
+//   provoke CODE [later]
 //
 //   prints            then waits for a line and
+//   up                causes it (only with `later`)
 //   caused            takes the cause away
 //   cured             ends: prints "right", exit 5 (what it did was right all the time)
 //
+// VFORK, EXEC, LIMIT and PLACE are no codes: what else can come in between while a departure is prepared.
 // Exit 77: this machine cannot provoke it.
 #include <asm/prctl.h>
 #include <errno.h>
@@ -205,6 +207,28 @@ Undo shared_mm() {
   };
 }
 
+// A thread waits for a child in its memory.
+Undo vfork_child() {
+  static int s_hold[2], s_runs[2];
+  static char s_stack[65536];
+  if (pipe(s_hold) != 0 || pipe(s_runs) != 0) die("pipe");
+  static std::thread s_thread;
+  s_thread = std::thread([] {
+    auto child = [](void*) -> int {
+      char c = 1;
+      close(s_hold[1]);  // of its own table of descriptors
+      _exit(write(s_runs[1], &c, 1) == 1 && read(s_hold[0], &c, 1) == 0 ? 0 : 1);
+    };
+    wait_for(clone(child, s_stack + sizeof s_stack, CLONE_VM | CLONE_VFORK | SIGCHLD, nullptr));
+  });
+  char c = 0;
+  if (read(s_runs[0], &c, 1) != 1) die("child");
+  return [] {
+    close(s_hold[1]);
+    s_thread.join();
+  };
+}
+
 Undo pkeys() {
   const int key = pkey_alloc(0, 0);
   if (key < 0) skip("pkey_alloc");
@@ -386,6 +410,30 @@ Undo setuid() {
   return [change] { change(65534); };
 }
 
+// Another program, which goes on with "caused".
+Undo exec_again() {
+  execl("/proc/self/exe", "provoke", "NOTHING", nullptr);
+  die("exec");
+}
+
+// What is mapped now has room, what is wanted afterwards has none.
+Undo limit() {
+  constexpr rlim_t kRoom = rlim_t{512} << 20;
+  const rlimit low{kRoom, RLIM_INFINITY};
+  if (setrlimit(RLIMIT_DATA, &low) != 0) die("setrlimit");
+  return [] {
+    void* at = mmap(nullptr, kRoom, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at != MAP_FAILED || errno != ENOMEM) die("a limit that does not hold");
+  };
+}
+
+// All addresses near the libraries.
+Undo place() {
+  constexpr size_t kNear = size_t{200} << 30;
+  void* at = map(kNear, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, PROT_NONE);
+  return [at] { unmap(at, kNear); };
+}
+
 // Not a cause of its own: something to refuse at the target, or from outside.
 Undo nothing() {
   return [] {};
@@ -406,15 +454,18 @@ int main(int argc, char** argv) {
   const std::map<std::string, Undo (*)()> causes = {{"AIO", aio},
                                                     {"CPU_TIMER", cpu_timer},
                                                     {"DEVICE_MAPPED", device_mapped},
+                                                    {"EXEC", exec_again},
                                                     {"FD_LIMIT", fd_limit},
                                                     {"GS_BASE", gs_base},
                                                     {"HUGETLB", hugetlb},
                                                     {"IN_CALL", in_call},
                                                     {"IO_URING", io_uring},
+                                                    {"LIMIT", limit},
                                                     {"NOT_DUMPABLE", not_dumpable},
                                                     {"NOTHING", nothing},
                                                     {"OWN_TRAPS", own_traps},
                                                     {"PKEYS", pkeys},
+                                                    {"PLACE", place},
                                                     {"SECCOMP", seccomp},
                                                     {"SETUID", setuid},
                                                     {"SHARED_FILE", shared_file},
@@ -423,9 +474,15 @@ int main(int argc, char** argv) {
                                                     {"TRACED", traced},
                                                     {"UFFD", uffd},
                                                     {"UNINTERRUPTIBLE", uninterruptible},
-                                                    {"VERSION", version}};
-  const auto cause = argc == 2 ? causes.find(argv[1]) : causes.end();
+                                                    {"VERSION", version},
+                                                    {"VFORK", vfork_child}};
+  const bool later = argc == 3 && !strcmp(argv[2], "later");
+  const auto cause = argc == 2 || later ? causes.find(argv[1]) : causes.end();
   if (cause == causes.end()) return 2;
+  if (later) {
+    say("up");
+    line_from_driver();
+  }
   const Undo undo = cause->second();
   say("caused");
   line_from_driver();

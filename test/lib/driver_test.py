@@ -180,6 +180,11 @@ class DriverTest(unittest.TestCase):
         self.expect('ok', '', result)
         self.assertEqual(2, result.moves[0].tries)
 
+    def test_no_refusal_is_tried_again(self):
+        self.answer(record(6, result='refused', code='SHARED_MM', message='vfork'), record())
+        result = self.run_program('point 1', 'moved', transient=('none',))
+        self.expect('fail', 'refused SHARED_MM', result)
+
     def test_unsound_answers_fail(self):
         for answer in ('0 no json', record(pid=1), record(to='n9'), record(result='done'),
                        record(1), record(6, result='refused', message='no code'), '3 {}',

@@ -6,7 +6,7 @@ A program declares what differs from the rule in comment lines of its source, `/
   om-points: 2             it calls om_test_ready() twice (default 1); "moves": once for every move;
                            "each": as often as it likes, and every time all moves are made again
   om-expect: refused CODE  every move must be refused with this code
-  om-transient: CODE       one more refusal that ends by itself
+  om-transient: CODE       one more refusal that ends by itself; "none": every move is accepted at once
   om-status: signal 15     how it ends (default: exit 0); also "exit 3"
   om-output: free          stdout, stderr and files need not equal the native run's
   om-limit: 90             seconds for one mode (default 60)

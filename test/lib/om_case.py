@@ -204,7 +204,8 @@ class Case:
             return
         left = max(1, self.deadline - time.monotonic())
         want = self.behaviour.expect
-        transient = TRANSIENT.union(self.behaviour.transient) - {want}
+        declared = self.behaviour.transient
+        transient = frozenset() if declared == ('none',) else TRANSIENT.union(declared) - {want}
         move = self.cluster.migrate(self.pid, to, transient, left)
         self.moves.append(move)
         if want:
