@@ -15,7 +15,7 @@
 #include "common/proc/smaps.h"
 #include "common/proc/stat.h"
 #include "common/proc/status.h"
-#include "common/vdso.h"
+#include "deputy/body_vdso.h"
 #include "deputy/host.h"
 #include "deputy/mover.h"
 
@@ -25,32 +25,6 @@ namespace {
 constexpr uint64_t kStackGap = 2u << 20;  // kept free below the stack, as the kernel does
 constexpr uint64_t kMaxStack = uint64_t{256} << 20;  // of an unlimited one
 constexpr uint32_t kKindMemory = 0, kKindStack = 1, kKindReserve = 2;
-
-VdsoFunction function_of(std::string_view name) {
-  if (name.starts_with("__vdso_")) name.remove_prefix(7);
-  if (name == "clock_gettime") return kVdsoClockGettime;
-  if (name == "gettimeofday") return kVdsoGettimeofday;
-  if (name == "time") return kVdsoTime;
-  if (name == "getcpu") return kVdsoGetcpu;
-  if (name == "clock_getres") return kVdsoClockGetres;
-  if (name == "getrandom") return kVdsoGetrandom;
-  return kVdsoOther;
-}
-
-// Jumps to libom's functions at every symbol: ff 25 00000000, then the address.
-Result<void> patch_vdso(std::vector<std::byte>& image, const Anchor& anchor) {
-  const Vdso vdso = OM_TRY(parse_vdso(image));
-  for (const auto& symbol : vdso.symbols) {
-    uint8_t jump[14] = {0xff, 0x25, 0, 0, 0, 0};
-    const uint64_t to = anchor.vdso_functions[function_of(symbol.name)];
-    memcpy(jump + 6, &to, sizeof to);
-    if (symbol.offset > image.size() || image.size() - symbol.offset < sizeof jump) {
-      return plain_error("a symbol of the vDSO lies outside it");
-    }
-    memcpy(image.data() + symbol.offset, jump, sizeof jump);
-  }
-  return {};
-}
 
 // `ranges` without [lo, hi).
 std::vector<Range> without(const std::vector<Range>& ranges, uint64_t lo, uint64_t hi) {
@@ -180,9 +154,9 @@ Step Mover::describe_memory() {
   }
   vdso_image_.clear();
   if (vdso_start != 0) {
-    vdso_image_.resize(vdso_hi_ - vdso_start);
-    OM_MUST_VOID(target_->memory.read(vdso_start, vdso_image_));
-    OM_MUST_VOID(patch_vdso(vdso_image_, target_->anchor));
+    std::vector<std::byte> image(vdso_hi_ - vdso_start);
+    OM_MUST_VOID(target_->memory.read(vdso_start, image));
+    vdso_image_ = OM_MUST(body_vdso(image, vdso_start - vdso_lo_, target_->anchor));
   }
   return Done{};
 }

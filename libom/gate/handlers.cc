@@ -8,6 +8,8 @@
 //   program code            -> registers to the block, on to om_exit_kicked (park or collect signals)
 //   the clock functions     -> single-stepped out first: their state means nothing on another node
 //   the exit sequence       -> the block still holds everything, on to om_exit_kicked
+//   home's vDSO behind the  -> faults (deputy/body_vdso.cc); the process comes home, where the function goes on
+//     start of a function
 //   anywhere else in libom  -> only T_KICK is set; the gate looks at it before it blocks and before it leaves
 #include "libom/abi/kernel.h"
 #include "libom/gate/gate.h"
@@ -33,10 +35,11 @@ bool inside(uint64_t rip, const char* lo, const char* hi) {
   return rip >= address(lo) && rip < address(hi);
 }
 
+bool in_home_vdso(uint64_t rip) { return rip >= g_body.home_vdso_lo && rip < g_body.home_vdso_hi; }
+
 bool in_clock_code(uint64_t rip) {
   return inside(rip, __start_om_vfn, __stop_om_vfn) ||
-         (rip >= g_body.local_vdso_lo && rip < g_body.local_vdso_hi) ||
-         (rip >= g_body.home_vdso_lo && rip < g_body.home_vdso_hi);
+         (rip >= g_body.local_vdso_lo && rip < g_body.local_vdso_hi) || in_home_vdso(rip);
 }
 
 // The exports are the program's code, wherever they lie.
@@ -104,6 +107,13 @@ void om_on_fault(int sig, k::Siginfo* info, k::Ucontext* uc) {
     t->stepping = 0;
     t->kick = 1;
     take_over(uc, t, om_exit_kicked);
+    return;
+  }
+  if (in_home_vdso(rip) && sig != static_cast<int>(k::kSIGTRAP) && info->code > 0) {
+    t->stepping = 0;
+    r[kFlags] &= ~kTrapFlag;
+    t->fault_signal = 0;
+    take_over(uc, t, om_fault_entry);
     return;
   }
   if (info->code <= 0) return;  // sent by kill(2) from the remote node, not a fault

@@ -205,9 +205,14 @@ long gate_sigaltstack(GateCall& c) {
 }
 
 // A synchronous fault: home knows the handler. No handler (or blocked): the instruction runs again at home,
-// where the kernel does to the process what it always does.
+// where the kernel does to the process what it always does. No signal: it is one that runs only there.
 // Context: gate
 void serve_fault(BodyThread* t) {
+  if (t->fault_signal == 0) {
+    t->full_exit = 1;
+    want_home(t, 0);
+    return;
+  }
   SignalRecord signals[kMaxSignals];
   GateCall c;
   safe::set_bytes(&c, 0, sizeof c);
