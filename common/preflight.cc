@@ -182,8 +182,7 @@ void check_view_into(const ProcessView& view, Findings& found) {
   check_limits(view, found);
 }
 
-// -------------------------------------------------------------------------------- with system
-// calls
+// ------------------------------------------------------------------- with system calls
 
 bool has_protection_keys() {
   unsigned a = 0, b = 0, c = 0, d = 0;
@@ -405,7 +404,6 @@ void add_read_error(const Error& error, Findings& found) {
   }
 }
 
-// `before`: if we have stopped it, what was found while it ran.
 void inspect(pid_t pid, const ProcessReport* before, Findings& found, ProcessReport& report) {
   const pid_t tracer = before != nullptr ? ::getpid() : 0;
   Result<Status> leader = proc::read_status(pid);
@@ -450,6 +448,15 @@ void inspect(pid_t pid, const ProcessReport* before, Findings& found, ProcessRep
   report.maps = std::move(view->maps);
 }
 
+// `before`: if we have stopped it, what was found while it ran.
+ProcessReport report_on(pid_t pid, const ProcessReport* before) {
+  Findings found;
+  ProcessReport report;
+  inspect(pid, before, found, report);
+  report.reasons = found.reasons();
+  return report;
+}
+
 // Whether exec of the file would set AT_SECURE for the caller, so that LD_PRELOAD is ignored.
 bool raises_privileges(const ElfFile& elf) {
   return (elf.setuid && elf.owner != ::geteuid()) || (elf.setgid && elf.group != ::getegid()) ||
@@ -464,20 +471,10 @@ std::vector<Reason> check_view(const ProcessView& view) {
   return found.reasons();
 }
 
-ProcessReport inspect_process(pid_t pid) {
-  Findings found;
-  ProcessReport report;
-  inspect(pid, nullptr, found, report);
-  report.reasons = found.reasons();
-  return report;
-}
+ProcessReport inspect_process(pid_t pid) { return report_on(pid, nullptr); }
 
 ProcessReport inspect_stopped(pid_t pid, const ProcessReport& before) {
-  Findings found;
-  ProcessReport report;
-  inspect(pid, &before, found, report);
-  report.reasons = found.reasons();
-  return report;
+  return report_on(pid, &before);
 }
 
 std::vector<Reason> preflight_process(pid_t pid) { return inspect_process(pid).reasons; }

@@ -21,6 +21,7 @@
 #include "common/log.h"
 #include "common/proc/process.h"
 #include "common/proc/status.h"
+#include "deputy/leave_vdso.h"
 #include "deputy/mover.h"
 #include "deputy/text.h"
 
@@ -101,8 +102,7 @@ Step Mover::adopt_steps(const std::string& at, bool moving) {
 
 // Makes the session connection. If a homecoming had been given up in the middle, finished calls are answered.
 Step Mover::meet_executors() {
-  StoppedProcess stop =
-      OM_STEP(StoppedProcess::stop(pid_, {.settle_signals = false, .target = &*target_}));
+  StoppedProcess stop = OM_STEP(StoppedProcess::stop(pid_, {.settle = false, .target = &*target_}));
   OM_STEP(meet(stop));
   if (home_.hold != 0) OM_STEP(settle_executors(stop));
   const uint32_t off = 0;
@@ -114,8 +114,7 @@ Step Mover::meet_executors() {
 // Threads that are still in libom get what their slots say. (Those whose transfer goes on need nobody.)
 Step Mover::complete_return() {
   log_info("adopt", "process {}: completing its return", pid_);
-  StoppedProcess stop =
-      OM_STEP(StoppedProcess::stop(pid_, {.settle_signals = false, .target = &*target_}));
+  StoppedProcess stop = OM_STEP(StoppedProcess::stop(pid_, {.settle = false, .target = &*target_}));
   for (auto& t : stop.threads()) {
     const bool inside = is_in_arena(t);
     if (!inside || OM_MUST(target_->thread(arena_, slot_of(t))).late != 0) stop.let_go(t);
@@ -196,9 +195,8 @@ Step Mover::recall_plans(StoppedProcess& stop) {
   return Done{};
 }
 
-// The deputy died while it stepped a thread out of the vDSO with most signals blocked (classify.cc).
+// The deputy died while it let a thread out of the vDSO.
 Step Mover::put_stepped_mask_back() {
-  constexpr uint64_t kStepping = ~(bit(SIGTRAP) | bit(SIGKILL) | bit(SIGSTOP));
   const uint64_t aid = target_->anchor.first_aid;
   const FirstAid first = OM_MUST(target_->memory.get<FirstAid>(aid));
   if (first.stepped_tid == 0) return Done{};
@@ -208,8 +206,7 @@ Step Mover::put_stepped_mask_back() {
     OM_MUST_VOID(t.seize());
     t.interrupt();
     OM_MUST_VOID(t.wait_stop(Clock::now() + kStopLimit));
-    const uint64_t mask = OM_MUST(t.signal_mask());
-    if (mask == kStepping) OM_MUST_VOID(t.set_signal_mask(first.stepped_mask));
+    if (!t.gone()) OM_STEP(undo_leave_vdso(*target_, t));
     t.detach();
   }
   OM_MUST_VOID(target_->memory.put(aid + offsetof(FirstAid, stepped_tid), int32_t{0}));

@@ -15,6 +15,7 @@
 #include "common/proc/process.h"
 #include "common/proc/status.h"
 #include "deputy/host.h"
+#include "deputy/leave_vdso.h"
 #include "gen/syscalls_desc.h"
 #include "gen/syscalls_names.h"
 
@@ -25,10 +26,6 @@ namespace {
 constexpr int64_t kErestartsys = -512, kErestartnointr = -513, kErestartnohand = -514,
                   kErestartBlock = -516;
 constexpr uint64_t kRestartSyscall = 219;
-constexpr int kMaxSteps = 20000;
-constexpr auto kSteppingLimit = std::chrono::seconds(1);
-constexpr auto kStepLimit = std::chrono::seconds(30);  // of one that waits for a processor
-constexpr uint64_t kTrap = uint64_t{1} << (SIGTRAP - 1);
 constexpr int64_t kNsPerMs = 1000000, kNsPerSecond = 1000 * kNsPerMs;
 constexpr uint64_t kMaxAnswer = uint64_t{32} << 20;  // outputs of a call that is carried over
 
@@ -202,42 +199,10 @@ bool timed_relative_futex(const user_regs_struct& r) {
 }  // namespace
 
 Step settle_position(StoppedProcess& process, const Target& target) {
-  const proc::Mapping* vdso = nullptr;
-  for (const auto& m : target.maps) {
-    if (m.kind == proc::MapKind::kVdso) vdso = &m;
-  }
   for (auto& t : process.threads()) {
-    auto in_vdso = [&] {
-      return vdso != nullptr && t.regs.rip >= vdso->start && t.regs.rip < vdso->end;
-    };
-    if (in_vdso()) {
-      // The step's SIGTRAP must neither be blocked nor ignored, or the kernel would reset its disposition.
-      const auto status = OM_MUST(proc::read_status(t.tid));
-      if (status.sig_ignored & kTrap)
-        return refuse(ReasonCode::kUninterruptible, "SIGTRAP is ignored");
-      // Should we die meanwhile, another deputy puts its own mask back.
-      const uint64_t mask = t.sigmask, aid = target.anchor.first_aid;
-      OM_MUST_VOID(target.memory.put(aid + offsetof(FirstAid, stepped_mask), mask));
-      OM_MUST_VOID(
-          target.memory.put(aid + offsetof(FirstAid, stepped_tid), static_cast<int32_t>(t.tid)));
-      t.changed = true;
-      OM_MUST_VOID(t.tracee.set_signal_mask(~kTrap));
-      // Given up between two steps only: the trap of one under way would end the program.
-      const auto limit = std::chrono::steady_clock::now() + kSteppingLimit;
-      for (int steps = 0; in_vdso(); steps++) {
-        if (steps > kMaxSteps || std::chrono::steady_clock::now() > limit)
-          return refuse(ReasonCode::kUninterruptible, "thread {} does not leave the vDSO", t.tid);
-        OM_MUST_VOID(t.tracee.single_step(std::chrono::steady_clock::now() + kStepLimit));
-        t.regs = OM_MUST(t.tracee.regs());
-      }
-      // Back into an event stop, which is where registers can be set for good.
-      t.tracee.interrupt();
-      t.xstate = OM_MUST(t.tracee.xstate());
-      OM_MUST_VOID(t.tracee.set_signal_mask(mask));
-      OM_MUST_VOID(target.memory.put(aid + offsetof(FirstAid, stepped_tid), int32_t{0}));
-      t.regs.orig_rax = ~0ull;
-      t.changed = true;
-    }
+    // It has left it when it was stopped; what is there now has been let go once more since.
+    if (is_in_vdso(target, t.regs.rip))
+      return refuse(ReasonCode::kUninterruptible, "thread {} does not leave the vDSO", t.tid);
     if (!t.in_call() && t.rseq.address != 0) {
       struct {
         uint32_t version, flags;

@@ -38,7 +38,7 @@ struct ThreadPlan {
       resume{};  // registers that resume the program natively without kernel restart state
 };
 
-// Moves threads out of places that mean nothing elsewhere: the vDSO (by single steps), restartable sequences.
+// Moves threads out of restartable sequences, which mean nothing elsewhere. Refuses one that is in the vDSO.
 Step settle_position(StoppedProcess& process, const Target& target);
 
 // What a stop has made of the call that `regs` stand behind.

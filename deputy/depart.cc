@@ -2,8 +2,8 @@
 //
 // Departure. Until the last step every failure means: put back what was changed and let the threads run.
 //
-//   ask, prepare the keeper           the program runs
-//   stop, look, describe, ship        stopped, nothing changed but libom's own memory
+//   look, ask, prepare the keeper     the program runs
+//   stop, look again, describe, ship  stopped, nothing changed but libom's own memory
 //   connect, catchers                 stopped, can be undone (undo_home)
 //   registers, commit flag, detach    home becomes the deputy
 //   COMMIT to the keeper              the body runs
@@ -43,6 +43,7 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kKeeperArrives = 20 * kj::SECONDS;
 constexpr auto kKeeperAnswers = 60 * kj::SECONDS;
 constexpr uint64_t kStackTop = kSlotStack + kSlotStackSize - 64;
+constexpr int kDepartures = 3;  // tries, if the program changes while it is prepared for
 
 template <class T>
 std::span<const std::byte> bytes_of(const T& value) {
@@ -149,9 +150,58 @@ MoveRecord Mover::depart(const std::string& to) {
   return record;
 }
 
+// What is prepared while the program runs may not fit it any more when it stands: then once more from the beginning.
 Step Mover::depart_steps(const std::string& to, MoveRecord& record) {
+  for (int tries = 1;; tries++) {
+    outdated_ = false;
+    target_.reset();
+    Step done = depart_once(to, record);
+    if (done.ok() || away_ || tries == kDepartures) return done;
+    if (!outdated_ && !is_replaced()) return done;
+    log_info("depart", "process {} has changed: {}", pid_, done.reason().message());
+    disconnect();
+  }
+}
+
+// Has the program become another one (execve) since it was opened: its memory is gone then.
+bool Mover::is_replaced() const { return target_ && !target_->home(); }
+
+// All threads stand: what has the program begun since it was looked at, and does it still fit what was prepared.
+Step Mover::look_again(const ProcessReport& before) {
+  const auto report = inspect_stopped(pid_, before);
+  if (!report.reasons.empty()) return report.reasons.front();
+  if (is_replaced()) return refuse(ReasonCode::kInCall, "it executes one program after the other");
+  OM_MUST_VOID(target_->reread_maps());
+  outdated_ = true;
+  const auto tids = OM_MUST(proc::list_tasks(pid_));
+  if (tids.size() > home_.nslots)
+    return refuse(ReasonCode::kHomeMemory, "{} threads have begun meanwhile", tids.size());
+  if (home_.arena == 0 && !is_free(target_->maps, arena_, arena_ + arena_bytes(home_.nslots)))
+    return refuse(ReasonCode::kHomeMemory, "the place for libom's own memory was taken");
+  for (size_t i = 0; i < std::size(kInheritedLimits); i++) {
+    const auto limit = OM_MUST(proc::read_limit(pid_, kInheritedLimits[i]));
+    if (limit.rlim_cur != limits_[i].rlim_cur || limit.rlim_max != limits_[i].rlim_max)
+      return refuse(ReasonCode::kHomeMemory, "its limits change all the time");
+  }
+  outdated_ = false;
+  return Done{};
+}
+
+// Threads that do not stop, or cannot be stopped, may have begun something that says why.
+Verdict<StoppedProcess> Mover::stop_for_departure(const ProcessReport& before) {
+  auto stop =
+      StoppedProcess::stop(pid_, {.look = [&] { return look_again(before); }, .target = &*target_});
+  if (stop || (stop.reason().code != ReasonCode::kUninterruptible &&
+               stop.reason().code != ReasonCode::kPermission))
+    return stop;
+  const auto report = inspect_stopped(pid_, before);  // a thread may be ours until it stands
+  if (!report.reasons.empty()) return report.reasons.front();
+  return stop;
+}
+
+Step Mover::depart_once(const std::string& to, MoveRecord& record) {
   OM_STEP(fault("depart.inspect"));
-  auto report = inspect_process(pid_);
+  const auto report = inspect_process(pid_);
   if (!report.reasons.empty()) return report.reasons.front();
   target_ = OM_STEP(open_target(pid_));
   home_ = OM_MUST(target_->home());
@@ -160,7 +210,7 @@ Step Mover::depart_steps(const std::string& to, MoveRecord& record) {
   if (home_.phase != kHomeNative)
     return refuse(ReasonCode::kInternal, "the process is still bound to another deputy");
   OM_STEP(prepare_keeper(to));
-  StoppedProcess stop = OM_STEP(StoppedProcess::stop(pid_, {.target = &*target_}));
+  StoppedProcess stop = OM_STEP(stop_for_departure(report));
   const auto frozen = stop.since();
   record.threads = stop.threads().size();
   Step shipped = ship_frozen(stop, record);
@@ -281,13 +331,13 @@ Step Mover::prepare_keeper(const std::string& to) {
     spec.setCommand(status.name.c_str());
     spec.setThreads(threads);
     spec.setCpus(possible_cpus());
-    const int inherited[] = {RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_MEMLOCK};
-    auto limits = spec.initLimits(std::size(inherited));
-    for (unsigned i = 0; i < std::size(inherited); i++) {
-      auto limit = OM_MUST(proc::read_limit(pid_, inherited[i]));
-      limits[i].setResource(static_cast<uint32_t>(inherited[i]));
+    auto limits = spec.initLimits(std::size(kInheritedLimits));
+    for (unsigned i = 0; i < std::size(kInheritedLimits); i++) {
+      const int resource = kInheritedLimits[i];
+      auto limit = limits_[i] = OM_MUST(proc::read_limit(pid_, resource));
+      limits[i].setResource(static_cast<uint32_t>(resource));
       // What comes near them comes home, where there is room for executors then and nothing else of libom's.
-      const bool shared = inherited[i] == RLIMIT_AS || inherited[i] == RLIMIT_DATA;
+      const bool shared = resource == RLIMIT_AS || resource == RLIMIT_DATA;
       if (shared && limit.rlim_cur != RLIM_INFINITY)
         limit.rlim_cur -= std::min<rlim_t>(limit.rlim_cur, kExecutorRoom);
       limits[i].setSoft(limit.rlim_cur);
@@ -304,7 +354,6 @@ Step Mover::prepare_keeper(const std::string& to) {
 
 Step Mover::ship_frozen(StoppedProcess& stop, MoveRecord& record) {
   OM_STEP(fault("depart.stop"));
-  OM_MUST_VOID(target_->reread_maps());
   OM_STEP(settle_position(stop, *target_));
   plans_.clear();
   xsaves_.clear();

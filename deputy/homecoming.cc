@@ -122,9 +122,8 @@ Step Mover::come_home_steps(MoveRecord& record) {
     const uint32_t session = sessions_;
     (void)target_->put_home_field(offsetof(HomeState, hold), hold);
     step = fault("return.hold");
-    auto stopped = step.ok()
-                       ? StoppedProcess::stop(pid_, {.settle_signals = false, .target = &*target_})
-                       : Verdict<StoppedProcess>(step.reason());
+    auto stopped = step.ok() ? StoppedProcess::stop(pid_, {.settle = false, .target = &*target_})
+                             : Verdict<StoppedProcess>(step.reason());
     auto let_go = [this] {
       const uint32_t off = 0;
       if (target_ && home_.phase == kHomeAway)
@@ -456,8 +455,7 @@ Step Mover::roll_back(const std::string& why) {
   log_warn("mover", "process {}: {}; it goes on at home", pid_, why);
   const uint32_t hold = 1;
   OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, hold), hold));
-  StoppedProcess stop =
-      OM_STEP(StoppedProcess::stop(pid_, {.settle_signals = false, .target = &*target_}));
+  StoppedProcess stop = OM_STEP(StoppedProcess::stop(pid_, {.settle = false, .target = &*target_}));
   home_ = OM_MUST(target_->home());
   if (home_.effectful != 0) return refuse(ReasonCode::kInternal, "the body has acted already");
   if (home_.dropped != 0) return refuse(ReasonCode::kInternal, "home's memory has been given back");

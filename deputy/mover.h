@@ -10,9 +10,11 @@
 
 #include <capnp/rpc-twoparty.h>
 #include <kj/async-io.h>
+#include <sys/resource.h>
 
 #include <chrono>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -21,6 +23,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/preflight.h"
 #include "common/schema/session.capnp.h"
 #include "common/xstate.h"
 #include "deputy/body_threads.h"
@@ -106,6 +109,10 @@ class Mover {
 
   // depart.cc
   Step depart_steps(const std::string& to, MoveRecord& record);
+  Step depart_once(const std::string& to, MoveRecord& record);
+  bool is_replaced() const;
+  Step look_again(const ProcessReport& before);
+  Verdict<StoppedProcess> stop_for_departure(const ProcessReport& before);
   Step prepare_keeper(const std::string& to);
   Step ship_frozen(StoppedProcess& stop, MoveRecord& record);
   void let_stay(StoppedProcess& stop);
@@ -234,6 +241,9 @@ class Mover {
   std::vector<std::byte> vdso_image_;
   XstateLayout xstate_layout_{};
   uint64_t brk_now_ = 0;
+  static constexpr int kInheritedLimits[] = {RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_MEMLOCK};
+  rlimit limits_[std::size(kInheritedLimits)] = {};  // as the body has been told
+  bool outdated_ = false;     // what was prepared does not fit the program as it stands
   bool denies_exec_ = false;  // PR_SET_MDWE
   pid_t inner_pid_ = 0;       // pid as the program sees it
   uint32_t generation_ = 0;

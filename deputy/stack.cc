@@ -159,8 +159,8 @@ Step Mover::stack_at_home(nlohmann::json& threads) {
   auto maps = OM_MUST(proc::read_maps(proc::memory_tid(pid_)));
   // A program without libom is shown, too; there is nothing in it that could complete a call.
   auto target = open_target(pid_);
-  auto stop = OM_STEP(StoppedProcess::stop(
-      pid_, {.settle_signals = false, .target = target ? &target.value() : nullptr}));
+  auto stop = OM_STEP(
+      StoppedProcess::stop(pid_, {.settle = false, .target = target ? &target.value() : nullptr}));
   KJ_DEFER(stop.release());
   auto memory = OM_MUST(ProcessMemory::open(proc::memory_tid(pid_)));
   std::vector<StandingThread> standing;

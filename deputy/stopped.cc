@@ -8,24 +8,36 @@
 #include <thread>
 
 #include "common/proc/process.h"
+#include "common/proc/sharers.h"
 #include "common/proc/stat.h"
 #include "common/proc/status.h"
 #include "deputy/continue.h"
+#include "deputy/leave_vdso.h"
 
 namespace om::deputy {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kSettleTries = 400;
+// Of one thread and of all: what has not been taken then is as if it came a moment later.
+constexpr int kMaxSignals = 8;
+constexpr auto kSettleLimit = std::chrono::milliseconds(200);
+constexpr auto kVdsoLimit = std::chrono::seconds(1);
 constexpr auto kCallLimit = std::chrono::seconds(2);
 // For a thread that only waits for a processor: it will stop, on a loaded machine later.
 constexpr auto kRunnableLimit = std::chrono::seconds(5);
+constexpr auto kVforkLook = std::chrono::milliseconds(100);
 constexpr auto kNap = std::chrono::microseconds(50);
 constexpr auto kDetachLimit = std::chrono::milliseconds(100);  // after it: when it stands
 
-// Signals that stop a process are not "pending" for us: they belong to job control.
 uint64_t bit(int sig) { return uint64_t{1} << (sig - 1); }
+
+// Signals that a standing thread would take before it runs on.
+uint64_t pending_signals(pid_t tid) {
+  const auto status = proc::read_status(tid);
+  if (!status) return 0;
+  return (status->sig_pending | status->sig_pending_shared) & ~status->sig_blocked & ~bit(SIGKILL);
+}
 
 // Asked for a stop when nobody wanted it any more: to be let go as soon as they stand.
 struct LateThread {
@@ -79,6 +91,23 @@ StoppedProcess::~StoppedProcess() {
   if (active_ && !threads_.empty()) release();
 }
 
+Step StoppedProcess::wait_for(StoppedThread& t, Deadline deadline) {
+  if (t.tracee.wait_stop(std::min(deadline, Clock::now() + kVforkLook))) return Done{};
+  auto state = [&t] {
+    const auto status = proc::read_status(t.tid);
+    return status ? status->state : '?';
+  };
+  // The parent of a vfork stops when its child is another program, which may take as long as the child likes.
+  if (state() == 'D') {
+    const auto sharers = proc::find_address_space_sharers(pid_);
+    if (sharers && !sharers->empty())
+      return refuse(ReasonCode::kSharedMm, "process {}", sharers->front());
+  }
+  if (t.tracee.wait_stop(deadline)) return Done{};
+  if (state() == 'R' && t.tracee.wait_stop(deadline + kRunnableLimit)) return Done{};
+  return refuse(ReasonCode::kUninterruptible, "thread {} (state {})", t.tid, state());
+}
+
 Step StoppedProcess::seize_all(Deadline deadline) {
   // Until no new thread appears: a thread that is not stopped yet may still make others.
   for (bool found = true; found;) {
@@ -105,45 +134,33 @@ Step StoppedProcess::seize_all(Deadline deadline) {
       threads_.push_back(std::move(t));
       found = true;
     }
-    for (auto& t : threads_) {
-      if (t.tracee.wait_stop(deadline)) continue;
-      const auto status = proc::read_status(t.tid);
-      const char state = status ? status->state : '?';
-      if (state == 'R' && t.tracee.wait_stop(deadline + kRunnableLimit)) continue;
-      return refuse(ReasonCode::kUninterruptible, "thread {} (state {})", t.tid, state);
-    }
+    for (auto& t : threads_) OM_STEP(wait_for(t, deadline));
     std::erase_if(threads_, [](const StoppedThread& t) { return t.tracee.gone(); });
   }
   if (threads_.empty()) return refuse(ReasonCode::kNoSuchProcess, "{}", pid_);
   return Done{};
 }
 
+// Signals that came before the stop, or with it, are delivered by the kernel: it is to do to a blocked call what it
+// does natively. One thread after the other: the first takes those of the process. What comes later, or faster, stays
+// pending and is the executor's (libom/stub/signal.cc), or the program's own if the process does not leave.
 Step StoppedProcess::settle(Deadline deadline) {
-  for (int tries = 0;; tries++) {
-    bool pending = false;
-    for (auto& t : threads_) {
-      if (t.tracee.group_stopped()) return refuse(ReasonCode::kStopped, "thread {}", t.tid);
-      auto status = proc::read_status(t.tid);
-      if (!status) continue;
-      const uint64_t waiting =
-          (status->sig_pending | status->sig_pending_shared) & ~status->sig_blocked & ~bit(SIGKILL);
-      if (waiting == 0) continue;
-      // It is delivered natively: the handler runs, or the default action.
-      pending = true;
-      t.tracee.interrupt();
-      t.tracee.resume();
-      if (!t.tracee.wait_stop(deadline))
-        return refuse(ReasonCode::kUninterruptible, "thread {}", t.tid);
+  const Deadline until = std::min(deadline, Clock::now() + kSettleLimit);
+  bool taken = false;
+  for (auto& t : threads_) {
+    // A handler that is entered now must not have the vDSO behind it.
+    if (target_ != nullptr && !t.tracee.gone()) OM_STEP(leave_vdso(*target_, t.tracee, kVdsoLimit));
+    for (int n = 0; n < kMaxSignals && !t.tracee.gone() && !t.tracee.group_stopped(); n++) {
+      if (Clock::now() > until || pending_signals(t.tid) == 0) break;
+      taken = true;
+      if (!t.tracee.take_signal(deadline)) OM_STEP(wait_for(t, deadline));
     }
-    std::erase_if(threads_, [](const StoppedThread& t) { return t.tracee.gone(); });
-    if (threads_.empty()) return refuse(ReasonCode::kNoSuchProcess, "{}", pid_);
-    if (!pending) return Done{};
-    if (tries > kSettleTries || Clock::now() > deadline) {
-      return refuse(ReasonCode::kUninterruptible, "signals arrive faster than they are handled");
-    }
-    // What was let go may have made threads.
-    OM_STEP(seize_all(deadline));
+    if (t.tracee.group_stopped()) return refuse(ReasonCode::kStopped, "thread {}", t.tid);
   }
+  std::erase_if(threads_, [](const StoppedThread& t) { return t.tracee.gone(); });
+  if (threads_.empty()) return refuse(ReasonCode::kNoSuchProcess, "{}", pid_);
+  // A signal may have been gone when a thread was let go for it, which then ran on for a moment.
+  return taken ? seize_all(deadline) : Step(Done{});
 }
 
 Step StoppedProcess::read_all() {
@@ -181,7 +198,8 @@ Verdict<StoppedProcess> StoppedProcess::stop(pid_t pid, const Options& options) 
   const Deadline deadline = p.since_ + options.limit;
   let_go_late(deadline);
   OM_STEP(p.seize_all(deadline));
-  if (options.settle_signals) OM_STEP(p.settle(deadline));
+  if (options.settle) OM_STEP(p.settle(deadline));
+  if (options.look) OM_STEP(options.look());
   OM_STEP(p.read_all());
   return p;
 }

@@ -42,8 +42,10 @@ struct StoppedThread {
 class StoppedProcess {
  public:
   struct Options {
-    // No thread may stand with an unblocked signal pending: such threads are let go and stopped again.
-    bool settle_signals = true;
+    // For a departure: no thread stands in the vDSO, or with a signal pending that came before the stop.
+    bool settle = true;
+    // Asked when all stand. A reason: they go on.
+    std::function<Step()> look = {};
     std::chrono::milliseconds limit{1000};
     // With it, calls that the stop has cut short are completed when their threads go on: by continue.h, or by the
     // executor that is in one. Outlives the object.
@@ -88,6 +90,8 @@ class StoppedProcess {
   StoppedProcess(pid_t pid, const Target* target) : pid_(pid), target_(target) {}
   void put_back(StoppedThread& t);
   Step seize_all(Deadline deadline);
+  // For a thread that has been asked to stop. SHARED_MM, UNINTERRUPTIBLE.
+  Step wait_for(StoppedThread& t, Deadline deadline);
   Step settle(Deadline deadline);
   Step read_all();
 

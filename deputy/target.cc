@@ -12,10 +12,11 @@ bool inside(const Anchor& a, uint64_t address) {
 }
 
 bool plausible(const Anchor& a, uint64_t base) {
-  const uint64_t code[] = {a.inject,     a.transplant,     a.transplant_end, a.window_lo,
-                           a.window_end, a.executor_entry, a.orphan_entry,   a.remote_entry,
-                           a.catcher,    a.restorer,       a.body_entry,     a.home_state,
-                           a.body_state, a.first_inject,   a.first_aid,      a.continue_call};
+  const uint64_t code[] = {a.inject,      a.transplant,     a.transplant_end, a.window_lo,
+                           a.window_end,  a.executor_entry, a.orphan_entry,   a.remote_entry,
+                           a.catcher,     a.restorer,       a.body_entry,     a.home_state,
+                           a.body_state,  a.first_inject,   a.first_aid,      a.continue_call,
+                           a.clock_return};
   if (a.image_lo != base || a.image_hi <= a.image_lo || a.image_hi - a.image_lo > (64u << 20))
     return false;
   if (a.gate_lo < a.image_lo || a.gate_hi > a.image_hi || a.gate_lo >= a.gate_hi) return false;
@@ -24,6 +25,7 @@ bool plausible(const Anchor& a, uint64_t base) {
     if (!inside(a, address)) return false;
   }
   if (a.first_aid + sizeof(FirstAid) > a.image_hi) return false;
+  if (a.clock_return_end < a.clock_return || !inside(a, a.clock_return_end)) return false;
   return a.home_state + sizeof(HomeState) <= a.image_hi &&
          a.body_state + sizeof(BodyState) <= a.image_hi;
 }

@@ -20,6 +20,8 @@ namespace {
 constexpr size_t kMaxXstate = 64 << 10;
 constexpr auto kFirstNap = std::chrono::microseconds(20);
 constexpr auto kLongNap = std::chrono::microseconds(500);
+// A pending signal is taken before the thread runs: it is late only if the thread gets no processor.
+constexpr auto kDelivery = std::chrono::milliseconds(100);
 
 long do_ptrace(unsigned long request, pid_t tid, unsigned long address, const void* data) {
   return ::syscall(SYS_ptrace, request, tid, address, data);
@@ -53,16 +55,24 @@ bool Tracee::poll() {
   }
   if (!WIFSTOPPED(status)) return false;
   if (event_of(status) == PTRACE_EVENT_STOP) {
-    const int sig = WSTOPSIG(status);
-    group_stop_ = sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
-    stopped_ = true;
+    stands(status);
     return true;
   }
-  // A signal on its way to the program, or the trace of an exec: passed on, the interrupt is still pending.
+  pass_on(status);  // the interrupt is still pending
+  return false;
+}
+
+void Tracee::stands(int status) {
+  const int sig = WSTOPSIG(status);
+  group_stop_ = sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
+  stopped_ = true;
+}
+
+// A signal on its way to the program, or something else on the way to the stop.
+void Tracee::pass_on(int status) {
   const int sig =
       event_of(status) == 0 && WSTOPSIG(status) != (SIGTRAP | 0x80) ? WSTOPSIG(status) : 0;
   do_ptrace(PTRACE_CONT, tid_, 0, reinterpret_cast<void*>(static_cast<uintptr_t>(sig)));
-  return false;
 }
 
 Result<void> Tracee::wait_stop(Deadline deadline) {
@@ -80,6 +90,21 @@ void Tracee::resume() {
   if (gone_ || !stopped_) return;
   stopped_ = group_stop_ = false;
   do_ptrace(PTRACE_CONT, tid_, 0, nullptr);
+}
+
+// The kernel prefers a stop that is asked for to a signal that waits: it is asked for when the signal is on its way.
+Result<void> Tracee::take_signal(Deadline deadline) {
+  if (gone_ || !stopped_) return {};
+  resume();
+  const auto delivered = wait_any(std::min(deadline, std::chrono::steady_clock::now() + kDelivery));
+  if (gone_) return {};
+  if (delivered && event_of(*delivered) == PTRACE_EVENT_STOP) {
+    stands(*delivered);  // the signal stops the process, or the stop of another one has begun
+    return {};
+  }
+  interrupt();
+  if (delivered) pass_on(*delivered);
+  return wait_stop(deadline);
 }
 
 void Tracee::detach() {

@@ -47,6 +47,9 @@ class Tracee {
   bool group_stopped() const { return group_stop_; }
   // Lets it run; it stays seized.
   void resume();
+  // Lets a standing thread take a signal that is pending and not blocked: it stands again with its handler entered
+  // and nothing of it run, or has ended. If there is none any more it runs on for a moment. ETIMEDOUT as wait_stop().
+  Result<void> take_signal(Deadline deadline);
   // Lets it run and lets go. Preconditions: it stands; the kernel does not let go of others.
   void detach();
 
@@ -74,6 +77,10 @@ class Tracee {
 
  private:
   Result<int> wait_any(Deadline deadline);
+  // A stop that is not yet the one that was asked for: passes a signal on.
+  void pass_on(int status);
+  // Takes the status of an event stop.
+  void stands(int status);
 
   pid_t tid_;
   bool stopped_ = false;

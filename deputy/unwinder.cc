@@ -120,27 +120,34 @@ Unwinder::Unwinder(std::vector<proc::Mapping> maps, std::string root, Reader rea
 Unwinder::~Unwinder() = default;
 
 std::vector<StackFrame> Unwinder::unwind(std::span<const uint64_t, kGprCount> gpr, size_t limit) {
-  gpr_ = gpr.data();
   std::vector<StackFrame> frames;
-  frames.push_back(describe(gpr[kRip], true));
+  bool exact = true;
+  for (const FramePlace& place : walk(gpr, limit)) {
+    frames.push_back(describe(place.ip, exact));
+    frames.back().signal = exact = place.signal;
+  }
+  return frames;
+}
+
+std::vector<FramePlace> Unwinder::walk(std::span<const uint64_t, kGprCount> gpr, size_t limit) {
+  gpr_ = gpr.data();
+  std::vector<FramePlace> places{{gpr[kRip], gpr[kRsp], false}};
   unw_cursor_t cursor;
   if (library_->space == nullptr || unw_init_remote(&cursor, library_->space, this) != 0)
-    return frames;
-  uint64_t before = gpr[kRsp];
-  while (frames.size() < limit) {
+    return places;
+  while (places.size() < limit) {
     if (unw_step(&cursor) <= 0) break;
     // Of the cursor that libunwind has just taken out of a signal frame.
     const bool signal = unw_is_signal_frame(&cursor) > 0;
-    frames.back().signal = signal;
+    places.back().signal = signal;
     unw_word_t ip = 0, sp = 0;
     if (unw_get_reg(&cursor, UNW_REG_IP, &ip) != 0 || ip == 0) break;
     if (unw_get_reg(&cursor, UNW_REG_SP, &sp) != 0) break;
     // Only a signal frame may lead to another stack; anything else that does not go up goes round in circles.
-    if (!signal && sp <= before && frames.size() > 1) break;
-    before = sp;
-    frames.push_back(describe(ip, signal));
+    if (!signal && sp <= places.back().sp && places.size() > 1) break;
+    places.push_back({ip, sp, false});
   }
-  return frames;
+  return places;
 }
 
 bool Unwinder::read(uint64_t address, std::span<std::byte> to) {

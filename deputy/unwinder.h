@@ -32,6 +32,12 @@ struct StackFrame {
   bool signal = false;         // the kernel's signal frame: what follows was interrupted
 };
 
+struct FramePlace {
+  uint64_t ip = 0,
+           sp = 0;  // ip: of every place but the first and those below a signal the return address
+  bool signal = false;  // the kernel's signal frame
+};
+
 class Unwinder {
  public:
   // All bytes at `address`, or false.
@@ -44,6 +50,8 @@ class Unwinder {
   // Innermost first, at most `limit` frames. `gpr` in the order of layout.h. At least one frame; fewer than there
   // are when memory or unwind information is missing.
   std::vector<StackFrame> unwind(std::span<const uint64_t, kGprCount> gpr, size_t limit);
+  // The same without names.
+  std::vector<FramePlace> walk(std::span<const uint64_t, kGprCount> gpr, size_t limit);
 
  private:
   struct Library;  // libunwind's types stay out of this header

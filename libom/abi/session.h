@@ -48,7 +48,8 @@ struct Anchor {
   uint64_t first_inject;   // a bare syscall instruction for threads that have no slot yet
   uint64_t first_aid;      // FirstAid
   uint64_t continue_call;  // rsp = ContinueFrame (abi/continue.h)
-  uint64_t reserved[2];
+  uint64_t clock_return,
+      clock_return_end;  // where a thread that leaves the vDSO for the deputy waits for it
 };
 static_assert(sizeof(Anchor) == 16 + 8 * 33);
 
@@ -218,13 +219,17 @@ static_assert(sizeof(HomeThread) <= kSlotBlockSize);
 static_assert(offsetof(HomeThread, phase) == 16);
 static_assert(offsetof(HomeThread, cancel) == 20);
 
-// For the moments of a departure in which the process has no arena yet, or a thread is stepped out of the vDSO.
+// For the moments of a departure in which the process has no arena yet, or a thread is on its way out of the vDSO.
 struct FirstAid {
+  uint64_t
+      clock_return;  // D: where that thread returns to (libom/shim/clock_return.S reads it at offset 0)
+  uint64_t clock_slot;  // D: the place of its return address on its stack, 0 if that is untouched
   ResumeFrame frame;    // D: of the thread that maps the arena; without vector state
   int32_t stepped_tid;  // D: thread (as the deputy sees it) whose mask is not its own, 0 none
   uint32_t pad;
   uint64_t stepped_mask;  // D: its own
 };
+static_assert(offsetof(FirstAid, clock_return) == 0);
 
 // Messages on the session socket between libom at home and the deputy (unix seqpacket).
 enum HomeMessageType : uint32_t {

@@ -17,6 +17,8 @@ void om_remote_entry(void);
 void om_catcher(void);
 void om_body_entry(void);
 __attribute__((visibility("hidden"))) void om_continue(void);
+__attribute__((visibility("hidden"))) void om_clock_return(void);
+__attribute__((visibility("hidden"))) void om_clock_return_end(void);
 extern __attribute__((visibility("hidden"))) const om::Anchor om_anchor;
 }
 
@@ -60,5 +62,6 @@ __attribute__((section(".data.rel.ro.anchor"), used)) const om::Anchor om_anchor
     OM_ADDRESS(om_inject_first),
     OM_ADDRESS(&om::stub::g_first_aid),
     OM_ADDRESS(om_continue),
-    {},
+    OM_ADDRESS(om_clock_return),
+    OM_ADDRESS(om_clock_return_end),
 };

@@ -2,6 +2,7 @@
 //
 // Threads that do nothing but read clocks (mostly inside the vDSO) never see one go back, and the
 // wall clock stays within a few seconds of the one at home.
+// om-transient: none
 #include "test/lib/om_test.h"
 
 #include <stdio.h>

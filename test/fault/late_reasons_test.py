@@ -1,0 +1,102 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""A reason not to move that begins when the process has been looked at and everything is prepared, while it
+still runs: the departure is held there by OM_FAULT. It is refused with the same code as if the reason had been
+there from the beginning; what only makes the preparations void moves all the same. Nothing moves that the target
+was not told of, and what is refused stays right and moves when the reason has gone."""
+
+import concurrent.futures
+import os
+import pathlib
+import signal
+import subprocess
+
+from faulty import DemandCase, main, om_process
+from refusals_test import CURABLE, SKIPPED, RefusalCase
+
+HELD = 'depart.prepared'
+# Not of the process: the deputy has read it by then.
+ELSEWHERE = ('VERSION',)
+REFUSED = {cause: cause for cause in CURABLE if cause not in ELSEWHERE} | {'VFORK': 'SHARED_MM'}
+MOVED = ('EXEC', 'LIMIT', 'NOTHING', 'PLACE')
+
+
+class LateReasons(RefusalCase, DemandCase):
+    nodes = 2
+
+    def held(self):
+        text = f'step {HELD} fails on demand, by being held'
+        return sum(log.read_text(errors='replace').count(text)
+                   for log in pathlib.Path(self.cluster.directory).glob('n*/log*'))
+
+    def waiting(self, cause):
+        """A program that takes its cause on when it is told to."""
+        job = self.start(self.product.build / 'test/fault/provoke', cause, 'later', stdin=subprocess.PIPE)
+        self.assertEqual(b'up\n', job.stdout.readline())
+        return job
+
+    def move_while(self, job, begin):
+        """A move that waits at HELD while `begin` is called; gives what it answers, and the move."""
+        before = self.held()
+        self.fault.write_text(f'{HELD}:1:hold\n')
+        try:
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                move = pool.submit(self.cluster.migrate_once, job.pid, 'n2', 60)
+                self.wait_until(lambda: self.held() > before or move.done(), 'a departure that is held')
+                begun = begin()
+                self.fault.unlink()
+                return begun, move.result()
+        finally:
+            self.fault.unlink(missing_ok=True)
+
+    def cause(self, job):
+        job.stdin.write(b'\n')
+        job.stdin.flush()
+        return job.stdout.readline() == b'caused\n'
+
+    def try_cause(self, cause, check):
+        job = self.waiting(cause)
+        begun, move = self.move_while(job, lambda: self.cause(job))
+        print(f'{cause}: {move}', flush=True)
+        if not begun:
+            job.wait()
+            self.assertEqual(SKIPPED, job.returncode, job.stderr.read())
+            self.skipTest(f'{cause}: not on this machine')
+        check(job, move)
+        self.say(job, b'cured\n')
+        if move.result != 'moved':
+            self.assertEqual('n1', self.where(job))
+            self.move(job, 'n2')
+        self.end_right(job)
+
+    def test_refused_as_ever(self):
+        def check(_, move):
+            self.assertEqual(('refused', REFUSED[cause]), (move.result, move.code), move)
+        for cause in REFUSED:
+            with self.subTest(cause=cause):
+                self.try_cause(cause, check)
+
+    def test_moved_as_it_is_then(self):
+        def check(job, move):
+            self.assertEqual('moved', move.result, move)
+            self.assertEqual('n2', self.where(job))
+        for cause in MOVED:
+            with self.subTest(cause=cause):
+                self.try_cause(cause, check)
+
+    def test_stopped(self):
+        job = self.waiting('NOTHING')
+        def stop():
+            os.kill(job.pid, signal.SIGSTOP)
+            self.wait_until(lambda: om_process.stat_fields(job.pid)[0] == 'T', 'the stop')
+        _, move = self.move_while(job, stop)
+        self.assertEqual(('refused', 'STOPPED'), (move.result, move.code), move)
+        os.kill(job.pid, signal.SIGCONT)
+        self.move(job, 'n2')
+        self.say(job, b'caused\n')
+        self.say(job, b'cured\n')
+        self.end_right(job)
+
+
+if __name__ == '__main__':
+    main()
