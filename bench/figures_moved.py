@@ -164,17 +164,26 @@ def cpu(product, rounds):
     return figures
 
 
-def freeze(product, rounds, mib=64):
+def freeze(product, rounds, mib=64, reserved_tib=8):
     rounds = rounds or ROUNDS
     name = f'freeze.{mib}'
-    there, back = [], []
+    there, back, with_reserve = [], [], []
     with Away(product) as away:
         away.moved(f'fill {mib}')
+
+        def there_and_back():
+            yield away.move('n2')
+            away.moved('check 1')
+            yield away.move('home')
+            away.moved('check 1')
+
         for _ in range(rounds):
-            there.append(away.move('n2'))
-            away.moved('check 1')
-            back.append(away.move('home'))
-            away.moved('check 1')
+            out, home = there_and_back()
+            there.append(out)
+            back.append(home)
+            away.moved(f'reserve {reserved_tib}')
+            with_reserve.append(tuple(there_and_back()))
+            away.moved('release 1')
 
     def median(records, key):
         return statistics.median(record[key] for record in records)
@@ -182,7 +191,14 @@ def freeze(product, rounds, mib=64):
     def speed(records):
         return statistics.median(r['bytes_raw'] / 1e3 / r['freeze_ms'] for r in records)
 
+    def more(plain, way):
+        """What the reserved address space costs: the minima, as it is little beside what else is in a freeze."""
+        return (min(records[way]['freeze_ms'] for records in with_reserve)
+                - min(record['freeze_ms'] for record in plain))
+
     return {'freeze.pinning': 'none', 'freeze.rounds': rounds,
+            'freeze.reserved_more_ms': more(there, 0),
+            'freeze.reserved_home_more_ms': more(back, 1),
             f'{name}.freeze_ms': median(there, 'freeze_ms'),
             f'{name}.mb_per_s': speed(there),
             f'{name}.total_ms': median(there, 'total_ms'),

@@ -11,10 +11,13 @@
 //   cpu      integer and floating point arithmetic on 256 KiB
 //   fill     COUNT MiB of bytes that do not compress are made (once)
 //   check    those bytes are read and compared, COUNT times
+//   reserve  COUNT TiB of address space are reserved, and not touched
+//   release  what was reserved is given back
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -52,6 +55,16 @@ bool check() {
   return !g_block.empty();
 }
 
+void* g_reserved = MAP_FAILED;
+size_t g_reserved_bytes = 0;
+
+bool reserve(long tib) {
+  g_reserved_bytes = static_cast<size_t>(tib) << 40;
+  g_reserved = mmap(nullptr, g_reserved_bytes, PROT_NONE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return g_reserved != MAP_FAILED;
+}
+
 // Touches all of the second-level cache, no system call.
 double compute(long rounds) {
   static double field[32768];
@@ -84,6 +97,10 @@ bool run(const char* kind, long count) {
     for (long i = 0; i < count; ++i) {
       if (!check()) return false;
     }
+  } else if (strcmp(kind, "reserve") == 0) {
+    return reserve(count);
+  } else if (strcmp(kind, "release") == 0) {
+    return munmap(g_reserved, g_reserved_bytes) == 0;
   } else {
     return false;
   }

@@ -40,6 +40,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kKeeperAnswers = 30 * kj::SECONDS;
+constexpr auto kBusySilence = std::chrono::seconds(5);  // pings are answered every second
+constexpr auto kBusyLimit = std::chrono::minutes(10);
 constexpr auto kCallsArrive = std::chrono::seconds(2);
 constexpr auto kSettleLimit = std::chrono::seconds(5);
 constexpr auto kNap = std::chrono::microseconds(100);
@@ -261,6 +263,20 @@ Step Mover::guard_executors(StoppedProcess& stop) {
   return Done{};
 }
 
+// A keeper that answers pings is busy looking for pages, and not lost.
+void Mover::wait_for_pages(kj::Promise<void> pages) {
+  auto fork = pages.fork();
+  for (const auto start = Clock::now();;) {
+    bool late = false;
+    auto limit = io_.provider->getTimer().afterDelay(kKeeperAnswers).then([&late] { late = true; });
+    fork.addBranch().exclusiveJoin(kj::mv(limit)).wait(io_.waitScope);
+    if (!late) return;
+    const auto now = Clock::now();
+    if (keeper_ == nullptr || now - keeper_heard_ > kBusySilence || now - start > kBusyLimit)
+      kj::throwFatalException(KJ_EXCEPTION(OVERLOADED, "the keeper sends no pages"));
+  }
+}
+
 Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
                            MoveRecord& record) {
   OM_STEP(guard_executors(stop));
@@ -355,9 +371,7 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
     bool missing = false;
     for (;;) {
       BulkHeader h{};
-      io_.provider->getTimer()
-          .timeoutAfter(kKeeperAnswers, bulk_->read(&h, sizeof h))
-          .wait(io_.waitScope);
+      wait_for_pages(bulk_->read(&h, sizeof h));
       record.bytes_wire += sizeof h;
       OM_STEP(fault("return.page"));
       if (h.kind == kBulkEnd) {
@@ -376,9 +390,7 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
           (void)target_->memory.write(h.address + at, std::span(buffer).first(kPageSize));
         continue;
       }
-      io_.provider->getTimer()
-          .timeoutAfter(kKeeperAnswers, bulk_->read(buffer.data(), h.bytes))
-          .wait(io_.waitScope);
+      wait_for_pages(bulk_->read(buffer.data(), h.bytes));
       auto put = target_->memory.write(h.address, std::span(buffer).first(h.bytes));
       const bool file = !put && std::any_of(parts.begin(), parts.end(), [&](const auto& p) {
         return p.file && p.lo <= h.address && h.address < p.hi;

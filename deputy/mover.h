@@ -157,6 +157,7 @@ class Mover {
   Verdict<ReturningThreads> read_body(schema::BodyImage::Reader body);
   Step wait_for_calls(const std::vector<ThreadState>& states);
   Step settle_executors(StoppedProcess& stop);
+  void wait_for_pages(kj::Promise<void> pages);
   Step restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body, MoveRecord& record);
   Step restore_threads(StoppedProcess& stop, const std::vector<ThreadState>& states,
                        const std::vector<std::vector<std::byte>>& xsaves, uint64_t cpu_ns);

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // /proc/PID/pagemap: which pages of a range hold something. Frame numbers are hidden from ordinary
-// users, the state bits are not. Used by the deputy to decide what to send.
+// users, the state bits are not. Used by deputy and keeper to decide what to send.
+//
+// Programs reserve terabytes that they never touch, and an entry of 8 bytes for each such page takes 20 ms a GiB to
+// read. Long ranges are therefore asked for what is there at all first: by PAGEMAP_SCAN (Linux 6.7), which steps over
+// missing page tables, or, without it, by what smaps says of whole mappings. The process must stand still.
 //
 // Of a private mapping of a file, a page without `file` is the process's own copy, one with it is
 // unchanged page cache. A page of shared memory (kAnonShared, kMemFd, kSysvShm) that has been
@@ -20,6 +24,8 @@ namespace om::proc {
 
 // Pages asked for in one read: 4 KiB of answers.
 constexpr size_t kPagemapBatch = 512;
+// Entries that some_runs() reads before it returns: about 5 ms.
+constexpr uint64_t kPagemapSlice = 1 << 18;
 
 struct PageRun {
   uint64_t start = 0;  // [start, end), page aligned
@@ -38,9 +44,12 @@ constexpr uint64_t kPageSwapped = uint64_t{1} << 62;
 constexpr uint64_t kPageFile = uint64_t{1} << 61;
 constexpr uint64_t kPageGuard = uint64_t{1} << 58;
 
+// How long ranges are looked through; the second is for tests.
+enum class PagemapWay { kBest, kSmaps };
+
 class Pagemap {
  public:
-  static Result<Pagemap> open(pid_t pid);
+  static Result<Pagemap> open(pid_t pid, PagemapWay way = PagemapWay::kBest);
 
   // Calls `visit` for every maximal run of present or swapped pages of one sort in [start, end),
   // ascending. EINVAL unless both are page aligned user addresses and start <= end. ESRCH if the
@@ -50,9 +59,25 @@ class Pagemap {
 
   Result<std::vector<PageRun>> runs(uint64_t start, uint64_t end) const;
 
+  // Adds runs of [start, end), but not more than there are in kPagemapSlice pages: for who has other work between
+  // them. Returns where to go on, `end` when that was all. A run may be cut there.
+  Result<uint64_t> some_runs(uint64_t start, uint64_t end, std::vector<PageRun>& found) const;
+
  private:
-  explicit Pagemap(UniqueFd fd) : fd_(std::move(fd)) {}
+  struct Span {
+    uint64_t start, end;
+  };
+  Pagemap(pid_t pid, UniqueFd fd, PagemapWay way) : pid_(pid), fd_(std::move(fd)), way_(way) {}
+  Result<uint64_t> look(uint64_t start, uint64_t end, uint64_t pages,
+                        const std::function<void(const PageRun&)>& visit) const;
+  Result<uint64_t> find_filled(uint64_t start, uint64_t end, std::vector<Span>& spans) const;
+  Result<void> read_smaps() const;
+
+  pid_t pid_;
   UniqueFd fd_;
+  mutable PagemapWay way_;
+  mutable bool know_filled_ = false;
+  mutable std::vector<Span> filled_;  // mappings that hold something, as smaps says
 };
 
 }  // namespace om::proc

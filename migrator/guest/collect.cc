@@ -218,22 +218,28 @@ Outcome Keeper::collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pag
   for (auto range : ranges) {
     if (fault_at("guest.collect")) return fail("INTERNAL", fault_text("guest.collect"));
     const uint64_t lo = range.getLo(), hi = range.getHi();
-    auto runs = pagemap->runs(lo, hi);
-    if (!runs) return fail(runs.error());
     uint64_t done = lo;
-    for (const auto& run : *runs) {
-      if (range.getFile()) zeros(done, run.start);
-      done = run.end;
-      if (run.guard) continue;  // home has it, too
-      for (uint64_t at = run.start; at < run.end;) {
-        const size_t want = std::min<uint64_t>(run.end - at, buffer.size());
-        const size_t got =
-            body_.memory().read_some(at, std::span(buffer).first(want)) & ~(kPageSize - 1);
-        if (got == 0)
-          return fail("INTERNAL", fmt::format("the body's memory at {:#x} cannot be read", at));
-        contents(at, buffer.data(), got, range.getFile());
-        at += got;
+    for (uint64_t looked = lo; looked < hi;) {
+      std::vector<proc::PageRun> runs;
+      auto next = pagemap->some_runs(looked, hi, runs);
+      if (!next) return fail(next.error());
+      looked = *next;
+      for (const auto& run : runs) {
+        if (range.getFile()) zeros(done, run.start);
+        done = run.end;
+        if (run.guard) continue;  // home has it, too
+        for (uint64_t at = run.start; at < run.end;) {
+          const size_t want = std::min<uint64_t>(run.end - at, buffer.size());
+          const size_t got =
+              body_.memory().read_some(at, std::span(buffer).first(want)) & ~(kPageSize - 1);
+          if (got == 0)
+            return fail("INTERNAL", fmt::format("the body's memory at {:#x} cannot be read", at));
+          contents(at, buffer.data(), got, range.getFile());
+          at += got;
+        }
       }
+      // Home asks meanwhile whether we are still there.
+      if (looked < hi) io_.provider->getTimer().afterDelay(0 * kj::SECONDS).wait(io_.waitScope);
     }
     if (range.getFile()) zeros(done, hi);
   }

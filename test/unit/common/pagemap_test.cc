@@ -92,12 +92,18 @@ std::vector<PageRun> runs_of(const Area& area, const std::set<size_t>& pages, bo
   return runs;
 }
 
+// In both ways, which must agree.
 std::vector<PageRun> read_runs(pid_t pid, uint64_t start, uint64_t end) {
-  Result<Pagemap> pagemap = Pagemap::open(pid);
-  REQUIRE(pagemap.ok());
-  Result<std::vector<PageRun>> runs = pagemap->runs(start, end);
-  REQUIRE(runs.ok());
-  return *runs;
+  std::vector<PageRun> found[2];
+  for (const PagemapWay way : {PagemapWay::kBest, PagemapWay::kSmaps}) {
+    Result<Pagemap> pagemap = Pagemap::open(pid, way);
+    REQUIRE(pagemap.ok());
+    Result<std::vector<PageRun>> runs = pagemap->runs(start, end);
+    REQUIRE(runs.ok());
+    found[way == PagemapWay::kSmaps] = *runs;
+  }
+  CHECK(found[0] == found[1]);
+  return found[0];
 }
 
 // Batch borders and their neighbours, single pages, long runs, first and last page.
@@ -220,6 +226,37 @@ TEST_CASE("runs join over neighbouring mappings, holes end them") {
   CHECK(read_runs(child.pid(), area.at(0), area.at(8)) ==
         std::vector<PageRun>{PageRun{area.at(0), area.at(5), false, false},
                              PageRun{area.at(6), area.at(8), false, false}});
+}
+
+TEST_CASE("reserved terabytes are stepped over") {
+  constexpr size_t kReserved = size_t{8} << 40 >> 12, kFilled = kReserved / 2;
+  constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  Area area(PROT_NONE, kFlags, -1, kReserved);
+  Child child([&] {
+    char* page = area.address + kFilled * kPage;
+    if (mprotect(page, kPage, PROT_READ | PROT_WRITE) != 0) return false;
+    *page = 1;
+    return true;
+  });
+  REQUIRE(child.good());
+  CHECK(read_runs(child.pid(), area.at(0), area.at(kReserved)) == runs_of(area, {kFilled}, false));
+}
+
+TEST_CASE("a long range is looked through in slices") {
+  constexpr size_t kMany = kPagemapSlice + 1000;
+  Area area(PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, kMany);
+  Child child([&] { return madvise(area.address, area.bytes, MADV_POPULATE_READ) == 0; });
+  if (!child.good()) {
+    MESSAGE("skip: kernel without MADV_POPULATE_READ");
+    return;
+  }
+  Result<Pagemap> pagemap = Pagemap::open(child.pid());
+  REQUIRE(pagemap.ok());
+  std::vector<PageRun> runs;
+  CHECK(*pagemap->some_runs(area.at(0), area.at(kMany), runs) == area.at(kPagemapSlice));
+  CHECK(*pagemap->some_runs(area.at(kPagemapSlice), area.at(kMany), runs) == area.at(kMany));
+  CHECK(runs == std::vector<PageRun>{PageRun{area.at(0), area.at(kPagemapSlice), false, false},
+                                     PageRun{area.at(kPagemapSlice), area.at(kMany), false, false}});
 }
 
 TEST_CASE("bad ranges and ended processes are errors") {
