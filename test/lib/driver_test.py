@@ -202,6 +202,13 @@ class DriverTest(unittest.TestCase):
         self.assertIn('--mode moved --seed 7 program', report)
         self.assertFalse(os.path.exists(self.run_program('point 1', 'moved').directory))
 
+    def test_who_is_to_stay_away_is_looked_at(self):
+        # The script for om says nothing to `om where`: the place is another one.
+        facts = {'points': '2', 'stays_away': True}
+        self.expect('fail', 'did not stay at n2',
+                    self.run_program('point 1; point 2', 'moved', **facts))
+        self.expect('ok', '', self.run_program('point 1; point 2', 'native', **facts))
+
     def test_declarations_are_checked(self):
         source = self.top / 'named.cc'
         source.write_text('// om-points: 2\n// om-expect: refused AIO\n// om-status: signal 6\n'

@@ -10,6 +10,7 @@ A program declares what differs from the rule in comment lines of its source, `/
   om-status: signal 15     how it ends (default: exit 0); also "exit 3"
   om-output: free          stdout, stderr and files need not equal the native run's
   om-limit: 90             seconds for one mode (default 60)
+  om-stays: away           at each point after the first it is still where it was moved to
   om-needs: root           what the machine must offer, else the case is skipped
   om-suite: full           not part of the quick selection
   om-link: -static         one more linker option (read by test/behaviour/meson.build)
@@ -51,6 +52,7 @@ class Behaviour:
     status: int = 0
     output_free: bool = False
     limit: float = 60
+    stays_away: bool = False
     needs: tuple = ()
     suite: str = 'quick'
     libc: str = ''
@@ -100,6 +102,8 @@ def parse_source(path):
             result.output_free = True
         elif key == 'limit' and value.isdigit():
             result.limit = float(value)
+        elif key == 'stays' and value == 'away':
+            result.stays_away = True
         elif key == 'needs':
             result.needs = tuple(value.split())
         elif key == 'link':

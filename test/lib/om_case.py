@@ -169,6 +169,8 @@ class Case:
     def serve_point(self, point, ready):
         said = dict(line.split(' ', 1) for line in ready.read_text(encoding='ascii').splitlines())
         self.pid, tid = int(said['pid']), int(said['tid'])
+        if self.behaviour.stays_away and self.moves:
+            self.check_stayed()
         block = said.get('block', '')
         if block:
             self.wait_blocked(tid, block, BLOCK_LIMIT, True)
@@ -181,6 +183,12 @@ class Case:
                 if block and self.where == 'home':
                     self.wait_blocked(tid, block, REBLOCK_LIMIT, False)
             self.move(to)
+
+    def check_stayed(self):
+        done = self.cluster.run('where', str(self.pid), env=self.cluster.environment())
+        place = 'n1' if self.where == 'home' else self.where
+        if done.stdout.strip() != place:
+            raise Failure(f'it did not stay at {place}: {done.stdout}{done.stderr}')
 
     def wait_blocked(self, tid, block, limit, must):
         numbers = {int(n) for n in block.split('|')} if block != 'stopped' else None
