@@ -3,20 +3,16 @@
 
 #include <cpuid.h>
 #include <elf.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <sys/sysmacros.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <map>
-#include <set>
 
+#include "common/findings.h"
+#include "common/lazy_shared.h"
 #include "common/preload.h"
 #include "common/proc/sharers.h"
 #include "common/proc/stat.h"
@@ -32,48 +28,6 @@ using proc::Status;
 using enum ReasonCode;
 
 constexpr uint64_t kAsanShadow = 0x7fff8000;  // where GCC's and Clang's runtime map it on x86-64
-constexpr int kCapDacOverride = 1;
-
-// Findings by code; several details of one code become one reason.
-class Findings {
- public:
-  void add(ReasonCode code, std::string detail = {}) {
-    std::vector<std::string>& details = details_[code];
-    if (!detail.empty() && std::find(details.begin(), details.end(), detail) == details.end()) {
-      details.push_back(std::move(detail));
-    }
-  }
-  bool has(ReasonCode code) const { return details_.count(code) != 0; }
-
-  std::vector<Reason> reasons() const {
-    constexpr size_t kShown = 3;
-    std::vector<Reason> out;
-    for (const auto& [code, details] : details_) {
-      std::string text;
-      for (size_t i = 0; i < details.size() && i < kShown; ++i)
-        text += (i == 0 ? "" : ", ") + details[i];
-      if (details.size() > kShown)
-        text += " and " + std::to_string(details.size() - kShown) + " more";
-      out.push_back(Reason{code, std::move(text)});
-    }
-    std::stable_partition(out.begin(), out.end(),
-                          [](const Reason& reason) { return reason.code != kNotPreloaded; });
-    return out;
-  }
-
- private:
-  std::map<ReasonCode, std::vector<std::string>> details_;
-};
-
-std::string name_of(const Mapping& map) {
-  std::string name = map.path.empty() ? std::string(to_string(map.kind)) : map.path;
-  return map.deleted ? name + " (deleted)" : name;
-}
-
-bool is_own_memory_object(const Mapping& map) {
-  return map.kind == MapKind::kAnonShared || map.kind == MapKind::kMemFd ||
-         map.kind == MapKind::kSysvShm;
-}
 
 bool is_kernel_page(const Mapping& map) {
   return map.kind == MapKind::kVvar || map.kind == MapKind::kVdso || map.kind == MapKind::kVsyscall;
@@ -116,7 +70,8 @@ void check_mapping(const SmapsEntry& entry, Findings& found) {
       entry.flags.has("pf")) {
     return found.add(kDeviceMapped, name_of(map));
   }
-  if (map.kind == MapKind::kFile && map.shared && (map.prot & PROT_WRITE) != 0) {
+  if (map.kind == MapKind::kFile && map.shared && (map.prot & PROT_WRITE) != 0 &&
+      !is_nameless_shm(map) && !is_lazy_shared(map, lazy_shared_patterns())) {
     found.add(kSharedWritable, name_of(map));
   }
   std::string_view runtime = sanitizer_runtime(map.basename());
@@ -246,140 +201,6 @@ Result<ProcessView> read_view(pid_t pid, const Status& leader, const ProcessRepo
   return view;
 }
 
-bool below_system_directory(std::string_view path) {
-  for (std::string_view directory :
-       {"/usr/", "/lib/", "/lib32/", "/lib64/", "/libx32/", "/bin/", "/sbin/"}) {
-    if (path.substr(0, directory.size()) == directory) return true;
-  }
-  return false;
-}
-
-// The file behind a mapping. By its path in the process's root if that is still the same file, else
-// through map_files, which needs CAP_CHECKPOINT_RESTORE to follow.
-bool stat_mapping(pid_t pid, const Mapping& map, std::string& path, struct stat& info) {
-  path = proc::proc_path(pid, "root") + map.path;
-  if (::stat(path.c_str(), &info) == 0 && info.st_ino == map.inode) {
-    // btrfs and overlayfs give stat() another device number than maps, both of major 0.
-    bool same = major(info.st_dev) == map.dev_major && minor(info.st_dev) == map.dev_minor;
-    if (same || (major(info.st_dev) == 0 && map.dev_major == 0)) return true;
-  }
-  char range[64];
-  snprintf(range, sizeof range, "map_files/%lx-%lx", map.start, map.end);
-  path = proc::proc_path(pid, range);
-  return ::stat(path.c_str(), &info) == 0;
-}
-
-// Whether a thread with these ids may write to the file, now or after a chmod of its own.
-bool may_change(const Status& who, const std::string& path, const struct stat& info) {
-  if ((who.cap_effective >> kCapDacOverride & 1) != 0) return true;
-  if (std::find(who.uid.begin(), who.uid.end(), info.st_uid) != who.uid.end()) return true;
-  if ((info.st_mode & S_IWOTH) != 0) return true;
-  if ((info.st_mode & S_IWGRP) == 0) return false;
-  bool member = std::find(who.gid.begin(), who.gid.end(), info.st_gid) != who.gid.end() ||
-                std::find(who.groups.begin(), who.groups.end(), info.st_gid) != who.groups.end();
-  // With an access list the group bits are its mask: somebody named in it may write.
-  return member || ::getxattr(path.c_str(), "system.posix_acl_access", nullptr, 0) > 0;
-}
-
-bool open_for_writing(pid_t pid, const ProcessView& view, const struct stat& file) {
-  for (const proc::FdEntry& fd : view.fds) {
-    if (fd.target.empty() || fd.target[0] != '/') continue;
-    struct stat info;
-    if (::stat(proc::proc_path(pid, "fd/" + std::to_string(fd.fd)).c_str(), &info) != 0) continue;
-    if (info.st_ino != file.st_ino || info.st_dev != file.st_dev) continue;
-    Result<proc::FdInfo> state = proc::read_fdinfo(pid, fd.fd);
-    if (state && (state->flags & O_ACCMODE) != O_RDONLY) return true;
-  }
-  return false;
-}
-
-// A shared mapping that the process itself cannot write through.
-void check_shared_file(pid_t pid, const ProcessView& view, const SmapsEntry& entry,
-                       Findings& found) {
-  const Mapping& map = entry.map;
-  if (entry.flags.has("mw")) return found.add(kSharedFile, name_of(map) + ", opened for writing");
-  std::string path;
-  struct stat info;
-  bool system = below_system_directory(map.path);
-  if (!stat_mapping(pid, map, path, info)) {
-    if (!system) found.add(kSharedFile, name_of(map));
-    return;
-  }
-  if (open_for_writing(pid, view, info))
-    return found.add(kSharedFile, name_of(map) + ", opened for writing");
-  struct statvfs mount;
-  bool read_only = ::statvfs(path.c_str(), &mount) == 0 && (mount.f_flag & ST_RDONLY) != 0;
-  if (!system && !read_only && may_change(view.threads.front(), path, info))
-    found.add(kSharedFile, name_of(map));
-}
-
-// Mappings of segments that are not this process's own: shmctl counts all, maps shows ours.
-bool attached_elsewhere(pid_t pid, const ProcessView& view, const Mapping& map) {
-  Result<std::string> ours = proc::read_link("/proc/self/ns/ipc");
-  Result<std::string> theirs = proc::read_link(proc::proc_path(pid, "ns/ipc"));
-  if (!ours || !theirs || *ours != *theirs) return false;
-  Result<uint64_t> attached = proc::sysv_attachments(map.inode);
-  auto own = std::count_if(view.maps.begin(), view.maps.end(), [&](const SmapsEntry& entry) {
-    return entry.map.kind == MapKind::kSysvShm && entry.map.inode == map.inode;
-  });
-  return attached && *attached > static_cast<uint64_t>(own);
-}
-
-// Whether the process itself sees the same bytes in a second way, which would not show what it stores away: a
-// descriptor of the memory object, or another mapping of the same part.
-std::string second_view(pid_t pid, const ProcessView& view, const Mapping& map) {
-  std::vector<proc::Sharer> own;
-  proc::find_open_memfds(pid, {proc::object_of(map)}, own);
-  if (!own.empty()) return "open as descriptor " + std::to_string(own.front().fd);
-  const uint64_t end = map.offset + (map.end - map.start);
-  for (const SmapsEntry& entry : view.maps) {
-    const Mapping& other = entry.map;
-    if (!other.shared || other.start == map.start) continue;
-    if (proc::object_of(other) != proc::object_of(map)) continue;
-    if (other.offset < end && map.offset < other.offset + (other.end - other.start))
-      return "mapped twice";
-  }
-  return {};
-}
-
-void check_sharing(pid_t pid, const ProcessView& view, Findings& found,
-                   std::vector<Mapping>& lone_shared) {
-  std::set<proc::ObjectId> objects;
-  for (const SmapsEntry& entry : view.maps) {
-    const Mapping& map = entry.map;
-    if (!map.shared || entry.flags.has("ht")) continue;
-    if (is_own_memory_object(map)) objects.insert(proc::object_of(map));
-    if (map.kind == MapKind::kFile && (map.prot & PROT_WRITE) == 0)
-      check_shared_file(pid, view, entry, found);
-  }
-  if (objects.empty()) return;
-  Result<std::vector<proc::Sharer>> sharers =
-      proc::find_sharers(pid, {objects.begin(), objects.end()});
-  for (const SmapsEntry& entry : view.maps) {
-    const Mapping& map = entry.map;
-    if (!map.shared || !is_own_memory_object(map) || entry.flags.has("ht")) continue;
-    if (!sharers) {
-      found.add(kSharedWritable, name_of(map));
-      continue;
-    }
-    auto other = std::find_if(sharers->begin(), sharers->end(), [&](const proc::Sharer& sharer) {
-      return sharer.object == proc::object_of(map);
-    });
-    if (other != sharers->end()) {
-      std::string verb = other->fd < 0 ? ", mapped by process " : ", open in process ";
-      found.add(kSharedWritable,
-                std::string(to_string(map.kind)) + verb + std::to_string(other->pid));
-    } else if (map.kind == MapKind::kSysvShm && attached_elsewhere(pid, view, map)) {
-      found.add(kSharedWritable,
-                std::string(to_string(map.kind)) + ", attached by another process");
-    } else if (std::string second = second_view(pid, view, map); !second.empty()) {
-      found.add(kSharedWritable, std::string(to_string(map.kind)) + ", " + second);
-    } else {
-      lone_shared.push_back(map);
-    }
-  }
-}
-
 // The rest of a constructor is not the program's own yet.
 void check_start(pid_t pid, const ProcessView& view, Findings& found) {
   std::vector<Mapping> maps;
@@ -443,7 +264,7 @@ void inspect(pid_t pid, const ProcessReport* before, Findings& found, ProcessRep
   check_view_into(*view, found);
   pid_t alive = view->threads.front().pid;
   check_start(alive, *view, found);
-  check_sharing(alive, *view, found, report.lone_shared);
+  check_sharing(alive, *view, found, report);
   check_address_space(alive, found);
   report.maps = std::move(view->maps);
 }

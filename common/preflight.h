@@ -20,6 +20,7 @@
 
 #include "common/elf_file.h"
 #include "common/proc/process.h"
+#include "common/proc/sharers.h"
 #include "common/proc/smaps.h"
 #include "common/proc/status.h"
 #include "common/reasons.h"
@@ -31,6 +32,16 @@ struct ProcessReport {
   // Shared mappings of memory (kAnonShared, kMemFd, kSysvShm) that nobody else was seen to hold:
   // they may move, but the mover has to copy them whole (see common/proc/pagemap.h).
   std::vector<proc::Mapping> lone_shared;
+  // Memory objects that nobody else has, and that the process sees in more than one way: they move as what they are.
+  struct Object {
+    proc::ObjectId id;
+    bool is_open;  // through a descriptor of its own
+  };
+  std::vector<Object> objects;
+  // Shared mappings of files that are written back now and then (common/lazy_shared.h).
+  std::vector<proc::Mapping> lazy_shared;
+  // Files that are mapped shared and that only a lease keeps as they are.
+  std::vector<std::string> to_lease;
   std::vector<proc::SmapsEntry> maps;  // what was looked at
 };
 

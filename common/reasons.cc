@@ -32,8 +32,8 @@ constexpr ReasonInfo kTable[] = {
      kPreflight},
     {kSharedFile, "SHARED_FILE",
      "The process has a shared mapping of a file that somebody can change.",
-     "Let the program map the file privately (MAP_PRIVATE) or read it, or make the file read-only"
-     " and owned by another user.",
+     "Close what has the file open for writing; or let the program map it privately (MAP_PRIVATE)"
+     " or read it, or make it read-only and owned by another user.",
      kPreflight},
     {kDeviceMapped, "DEVICE_MAPPED", "The process has memory of a device or of the kernel mapped.",
      "Run the part that uses the device in a process of its own.", kPreflight},

@@ -96,6 +96,7 @@ Step Mover::adopt_steps(const std::string& at, bool moving) {
   // Whoever has not been told to let the body run does not come.
   if (moving && home_.effectful == 0) patience_ = std::min<kj::Duration>(patience_, kKeeperComes);
   start_tasks();
+  adopt_files();
   around_.state(at_, "away");
   return Done{};
 }

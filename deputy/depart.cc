@@ -168,7 +168,7 @@ bool Mover::is_replaced() const { return target_ && !target_->home(); }
 
 // All threads stand: what has the program begun since it was looked at, and does it still fit what was prepared.
 Step Mover::look_again(const ProcessReport& before) {
-  const auto report = inspect_stopped(pid_, before);
+  auto report = inspect_stopped(pid_, before);
   if (!report.reasons.empty()) return report.reasons.front();
   if (is_replaced()) return refuse(ReasonCode::kInCall, "it executes one program after the other");
   OM_MUST_VOID(target_->reread_maps());
@@ -184,6 +184,7 @@ Step Mover::look_again(const ProcessReport& before) {
       return refuse(ReasonCode::kHomeMemory, "its limits change all the time");
   }
   outdated_ = false;
+  report_ = std::move(report);
   return Done{};
 }
 
@@ -390,6 +391,8 @@ Step Mover::ship_frozen(StoppedProcess& stop, MoveRecord& record) {
   OM_STEP(ask_threads(stop));
   OM_STEP(fault("depart.threads"));
   OM_STEP(choose_descriptors());
+  OM_STEP(find_objects(report_));
+  OM_STEP(lease_files(report_));
   OM_STEP(describe_memory());
   OM_STEP(fault("depart.describe"));
   home_.epoch++;
@@ -402,6 +405,7 @@ Step Mover::ship_frozen(StoppedProcess& stop, MoveRecord& record) {
     OM_STEP(check(answer.getVerdict()));
     OM_STEP(fault("depart.ship"));
     const Shipped shipped = OM_STEP(ship_pages());
+    object_fds_.clear();
     OM_STEP(fault("depart.shipped"));
     record.pages = shipped.pages;
     record.bytes_raw = shipped.bytes;
@@ -447,7 +451,7 @@ Step Mover::connect_home(StoppedProcess& stop) {
     if (r.shared || (r.file && !(r.prot & PROT_WRITE))) continue;
     uint64_t lo = r.lo;
     uint64_t hi = r.hi;
-    if (r.kind == 1)
+    if (r.kind == kKindStack)
       hi = std::min(hi, stat.startstack & ~(kPageSize - 1));  // arguments and environment stay
     for (const Range& pin : pins) {
       const uint64_t pin_lo = pin.lo & ~(kPageSize - 1),

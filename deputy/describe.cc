@@ -22,9 +22,6 @@
 namespace om::deputy {
 namespace {
 
-constexpr uint64_t kStackGap = 2u << 20;  // kept free below the stack, as the kernel does
-constexpr uint64_t kMaxStack = uint64_t{256} << 20;  // of an unlimited one
-constexpr uint32_t kKindMemory = 0, kKindStack = 1, kKindReserve = 2;
 
 // `ranges` without [lo, hi).
 std::vector<Range> without(const std::vector<Range>& ranges, uint64_t lo, uint64_t hi) {
@@ -81,6 +78,18 @@ Result<std::vector<Range>> Mover::executor_memory() const {
   return ranges;
 }
 
+// A mapping of a memory object. What lies behind the object's end has no pages.
+void Mover::describe_view(const MemoryObject& object, const proc::Mapping& map, const Range& part) {
+  const uint64_t offset = map.offset + (part.lo - map.start);
+  if (offset < page_up(object.bytes)) {
+    regions_.push_back(
+        {part.lo, part.hi, map.prot, kKindView, false, true, false, object.view + offset});
+  } else {
+    regions_.push_back({part.lo, part.hi, PROT_NONE, kKindMemory, false, true, true});
+  }
+  file_ranges_.push_back({part.lo | kRangeObject, part.hi});
+}
+
 Step Mover::describe_memory() {
   regions_.clear();
   file_ranges_.clear();
@@ -91,7 +100,7 @@ Step Mover::describe_memory() {
   auto of_libom = OM_MUST(executor_memory());
   of_libom.push_back({arena_, arena_ + arena_bytes(home_.nslots)});
   const auto stack_limit = OM_MUST(proc::read_limit(pid_, RLIMIT_STACK));
-  const uint64_t most = std::min<uint64_t>(stack_limit.rlim_cur, kMaxStack);
+  const uint64_t most = std::min<uint64_t>(stack_limit.rlim_cur, kMaxStackRoom);
   const auto locked = OM_MUST(locked_memory(pid_));
   for (const auto& m : target_->maps) {
     const uint64_t previous = below;
@@ -126,12 +135,19 @@ Step Mover::describe_memory() {
       case proc::MapKind::kDevice:
         break;
     }
-    const bool file = m.kind == proc::MapKind::kFile;
+    // What a private mapping of a memfd shows where it has not been written to is the memfd's, as with a file.
+    const bool file =
+        m.kind == proc::MapKind::kFile || (m.kind == proc::MapKind::kMemFd && !m.shared);
+    const MemoryObject* object = object_of(m);
     // libom's own memory does not travel; its bss may share a mapping with memory of the program beside it.
     std::vector<Range> parts =
         without({{m.start, m.end}}, target_->image_lo(), target_->image_hi());
     for (const Range& own : of_libom) parts = without(parts, own.lo, own.hi);
     for (const Range& part : parts) {
+      if (object != nullptr) {
+        describe_view(*object, m, part);
+        continue;
+      }
       const uint64_t end = file && (m.prot & PROT_READ) ? readable_end(part) : part.hi;
       if (part.lo < end) regions_.push_back({part.lo, end, m.prot, kKindMemory, file, m.shared});
       // Behind the end of its file a mapping has no pages: the body must not have any there either. What
@@ -139,7 +155,7 @@ Step Mover::describe_memory() {
       if (end < part.hi)
         regions_.push_back({end, part.hi, PROT_NONE, kKindMemory, false, m.shared, true});
       if (file) file_ranges_.push_back(part);
-      if (m.shared && !file) file_ranges_.push_back({part.lo | kRangeShared, part.hi});
+      if (m.shared) file_ranges_.push_back({part.lo | kRangeShared, part.hi});
       if (std::any_of(locked.begin(), locked.end(),
                       [&](const Range& l) { return l.lo <= part.lo && part.hi <= l.hi; }))
         file_ranges_.push_back({part.lo | kRangeLocked, part.hi});
@@ -169,14 +185,15 @@ void Mover::describe(schema::Image::Builder image) {
   auto mappings =
       image.initMappings(static_cast<unsigned>(regions_.size()) + (vdso ? 1 : 0) + (vvar ? 1 : 0));
   unsigned n = 0;
-  auto add = [&](uint64_t lo, uint64_t hi, int prot, uint32_t kind) {
+  auto add = [&](uint64_t lo, uint64_t hi, int prot, uint32_t kind, uint64_t view = 0) {
     mappings[n].setLo(lo);
     mappings[n].setHi(hi);
     mappings[n].setProt(static_cast<uint32_t>(prot));
     mappings[n].setKind(kind);
+    mappings[n].setView(view);
     n++;
   };
-  for (const auto& r : regions_) add(r.lo, r.hi, r.prot, r.kind);
+  for (const auto& r : regions_) add(r.lo, r.hi, r.prot, r.kind, r.view);
   if (vvar) add(vdso_lo_, vdso_start, PROT_NONE, kKindReserve);
   if (vdso) add(vdso_start, vdso_hi_, PROT_READ | PROT_EXEC, kKindMemory);
 
@@ -232,6 +249,13 @@ void Mover::describe(schema::Image::Builder image) {
   image.setHomeRealNs(static_cast<int64_t>(now_ns(CLOCK_REALTIME)));
   image.setFdSize(fd_size(pid_));
   image.setDeniesExec(denies_exec_);
+  image.setWritesFiles(!lazy_shared_.empty());
+  auto objects = image.initObjects(static_cast<unsigned>(home_.object_count));
+  for (unsigned i = 0; i < objects.size(); i++) {
+    objects[i].setView(home_.objects[i].view);
+    objects[i].setBytes(home_.objects[i].bytes);
+    objects[i].setIsOpen(home_.objects[i].is_open != 0);
+  }
 }
 
 }  // namespace om::deputy

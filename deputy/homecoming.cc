@@ -40,8 +40,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kKeeperAnswers = 30 * kj::SECONDS;
-constexpr auto kBusySilence = std::chrono::seconds(5);  // pings are answered every second
-constexpr auto kBusyLimit = std::chrono::minutes(10);
 constexpr auto kCallsArrive = std::chrono::seconds(2);
 constexpr auto kSettleLimit = std::chrono::seconds(5);
 constexpr auto kNap = std::chrono::microseconds(100);
@@ -263,20 +261,6 @@ Step Mover::guard_executors(StoppedProcess& stop) {
   return Done{};
 }
 
-// A keeper that answers pings is busy looking for pages, and not lost.
-void Mover::wait_for_pages(kj::Promise<void> pages) {
-  auto fork = pages.fork();
-  for (const auto start = Clock::now();;) {
-    bool late = false;
-    auto limit = io_.provider->getTimer().afterDelay(kKeeperAnswers).then([&late] { late = true; });
-    fork.addBranch().exclusiveJoin(kj::mv(limit)).wait(io_.waitScope);
-    if (!late) return;
-    const auto now = Clock::now();
-    if (keeper_ == nullptr || now - keeper_heard_ > kBusySilence || now - start > kBusyLimit)
-      kj::throwFatalException(KJ_EXCEPTION(OVERLOADED, "the keeper sends no pages"));
-  }
-}
-
 Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
                            MoveRecord& record) {
   OM_STEP(guard_executors(stop));
@@ -310,8 +294,8 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
   uint64_t stack_lo = 0, stack_hi = 0;
   const auto stat = OM_MUST(proc::read_stat(proc::memory_tid(pid_)));
   for (const auto& r : regions_) {
-    if (r.kind == 2) continue;
-    if (r.kind == 1) {
+    if (r.kind == kKindReserve || r.kind == kKindView) continue;
+    if (r.kind == kKindStack) {
       stack_hi = r.hi;
       stack_lo = std::min(stack_start(r.hi), body.getStackLow() & ~(kPageSize - 1));
       if (stack_lo < r.lo)
@@ -324,6 +308,12 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
     if (r.shared && !(r.prot & PROT_WRITE)) continue;
     parts.push_back({r.lo, r.hi, !r.shared, r.file || r.shared});
   }
+  OM_STEP(open_objects());
+  for (uint64_t i = 0; i < home_.object_count; i++) {
+    const MemoryObject& o = home_.objects[i];
+    parts.push_back({o.view, o.view + page_up(o.bytes), false, true});
+  }
+  std::sort(parts.begin(), parts.end(), [](const Part& a, const Part& b) { return a.lo < b.lo; });
   if (stack_lo != 0 && stack_lo < stack_start(stack_hi) &&
       OM_STEP(remote(kRemoteTouch, stack_lo)) != 0)
     return refuse(ReasonCode::kHomeMemory, "its stack cannot grow");
@@ -367,6 +357,7 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
     const BulkPlaces places(std::move(asked));
     // Frames until the end mark; the answer comes behind it.
     std::vector<std::byte> buffer(kBulkMaxBytes);
+    const std::vector<std::byte> zeros(kBulkMaxBytes);
     uint64_t frames = 0;
     bool missing = false;
     for (;;) {
@@ -385,12 +376,23 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
       frames++;
       if (h.kind == kBulkZero) {
         // Zeros in place of what the file has. Beyond its end there is nothing to write to.
-        std::fill_n(buffer.begin(), h.bytes, std::byte{0});
+        const auto blank = std::span(zeros).first(h.bytes);
+        if (is_in_object(h.address)) {
+          OM_STEP(store_in_object(h.address, blank, true));
+          continue;
+        }
         for (uint64_t at = 0; at < h.bytes; at += kPageSize)
-          (void)target_->memory.write(h.address + at, std::span(buffer).first(kPageSize));
+          (void)target_->memory.write(h.address + at, blank.first(kPageSize));
         continue;
       }
       wait_for_pages(bulk_->read(buffer.data(), h.bytes));
+      record.pages += h.bytes / kPageSize;
+      record.bytes_raw += h.bytes;
+      record.bytes_wire += h.bytes;
+      if (is_in_object(h.address)) {
+        OM_STEP(store_in_object(h.address, std::span(buffer).first(h.bytes), false));
+        continue;
+      }
       auto put = target_->memory.write(h.address, std::span(buffer).first(h.bytes));
       const bool file = !put && std::any_of(parts.begin(), parts.end(), [&](const auto& p) {
         return p.file && p.lo <= h.address && h.address < p.hi;
@@ -405,9 +407,6 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
           return refuse(ReasonCode::kHomeMemory, "{}", one.error().text());
       }
       if (!put && !file) return refuse(ReasonCode::kHomeMemory, "{}", put.error().text());
-      record.pages += h.bytes / kPageSize;
-      record.bytes_raw += h.bytes;
-      record.bytes_wire += h.bytes;
     }
     auto collected =
         io_.provider->getTimer().timeoutAfter(kKeeperAnswers, kj::mv(answer)).wait(io_.waitScope);

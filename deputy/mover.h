@@ -23,6 +23,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/file_lease.h"
 #include "common/preflight.h"
 #include "common/schema/session.capnp.h"
 #include "common/xstate.h"
@@ -37,6 +38,11 @@
 namespace om::deputy {
 
 namespace schema = ::om::wire;
+
+class PageSender;  // ship.h
+
+// Mapping.kind of session.capnp.
+enum RegionKind : uint32_t { kKindMemory = 0, kKindStack = 1, kKindReserve = 2, kKindView = 3 };
 
 // For answers of injected calls: the end of the slot's block, where no struct reaches.
 constexpr uint64_t kScratch = kSlotBlock + kSlotBlockSize - 256;
@@ -139,17 +145,37 @@ class Mover {
     bool shared;
     bool beyond_file =
         false;  // a file mapping behind the end of its file: there are no pages at home
+    uint64_t view = 0;  // of a memory object: where the body has what is at `lo`
   };
   uint64_t readable_end(const Range& part) const;
   Result<std::vector<Range>> executor_memory() const;
+  void describe_view(const MemoryObject& object, const proc::Mapping& map, const Range& part);
   Step describe_memory();
   void describe(schema::Image::Builder image);
+
+  // objects.cc
+  Step find_objects(const ProcessReport& report);
+  const MemoryObject* object_of(const proc::Mapping& map) const;
+  bool is_in_object(uint64_t address) const;
+  uint64_t shown_bytes(const proc::ObjectId& id) const;
+  Step ship_objects(PageSender& sender);
+  void ship_shown(PageSender& sender, const MemoryObject& o);
+  Step open_objects();
+  Step store_in_object(uint64_t address, std::span<const std::byte> bytes, bool zeros);
+  Step store_in_mappings(const MemoryObject& o, uint64_t offset, std::span<const std::byte> bytes);
+
+  // files.cc
+  Step lease_files(const ProcessReport& report);
+  void adopt_files();
+  void look_after_files(bool write_files_back);
+  kj::Promise<void> write_back(proc::Mapping map, uint64_t at);
 
   // ship.cc
   struct Shipped {
     uint64_t frames = 0, pages = 0, bytes = 0, wire = 0;
   };
   Verdict<Shipped> ship_pages();
+  void wait_for_pages(kj::Promise<void> pages);
   uint64_t stack_start(uint64_t hi) const;
 
   // homecoming.cc
@@ -157,7 +183,6 @@ class Mover {
   Verdict<ReturningThreads> read_body(schema::BodyImage::Reader body);
   Step wait_for_calls(const std::vector<ThreadState>& states);
   Step settle_executors(StoppedProcess& stop);
-  void wait_for_pages(kj::Promise<void> pages);
   Step restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body, MoveRecord& record);
   Step restore_threads(StoppedProcess& stop, const std::vector<ThreadState>& states,
                        const std::vector<std::vector<std::byte>>& xsaves, uint64_t cpu_ns);
@@ -236,6 +261,11 @@ class Mover {
   std::vector<Region> regions_;
   std::vector<Range> file_ranges_;
   std::vector<Range> guards_;
+  ProcessReport report_;              // of the process that stands
+  std::vector<FileLease> leases_;     // files whose copies are right as long as these are held
+  std::vector<UniqueFd> object_fds_;  // of home_.objects, during a move; none: not open
+  std::vector<proc::Mapping> lazy_shared_;  // files that are written back now and then
+  size_t write_backs_ = 0;                  // on their way
   std::vector<ThreadPlan> plans_;
   std::vector<std::vector<std::byte>> xsaves_;
   uint64_t vdso_lo_ = 0, vdso_hi_ = 0;
@@ -263,6 +293,7 @@ class Mover {
   std::string body_end_;     // how the body ended, as the keeper says
   std::string evicted_;      // what memory is short at the other node, as the keeper says
   bool bulk_stale_ = false;  // the keeper has made, or makes, another page connection
+  std::chrono::steady_clock::time_point looked_around_{};  // by who takes pages
   uint32_t sessions_ = 0;    // connections with the keeper so far
   uint64_t ticks_ = 0;
   std::chrono::steady_clock::time_point keeper_heard_{};

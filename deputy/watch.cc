@@ -117,6 +117,7 @@ void Mover::start_tasks() {
   body_end_.clear();
   evicted_.clear();
   ticks_ = 0;
+  write_backs_ = 0;
   watched_session_ = socket_->session();
   link_.be_patient();
   tasks_ = kj::heap<kj::TaskSet>(errors_);
@@ -262,6 +263,7 @@ kj::Promise<void> Mover::tick() {
     if (!away_) return kj::READY_NOW;
     follow_job_control();
     stop_tracing();
+    look_after_files(ticks_ % kTicksPerPing == 0);
     if (ticks_++ % kTicksPerPing == 0) {
       exchange_clocks();
       look_for_exec();
@@ -435,6 +437,9 @@ void Mover::disconnect() {
   session_stream_ = nullptr;
   link_.close_all();
   socket_.reset();
+  leases_.clear();
+  lazy_shared_.clear();
+  object_fds_.clear();
 }
 
 void Mover::cut(const std::string& what) {

@@ -24,6 +24,18 @@ Result<T> typed(const std::string& file, const toml::key& key, const toml::node&
                  fmt::format("{} must be {}", std::string_view(key), expected));
 }
 
+Result<std::vector<std::string>> strings(const std::string& file, const toml::key& key,
+                                         const toml::node& node) {
+  const toml::array* list = node.as_array();
+  if (list == nullptr || (!list->empty() && !list->is_homogeneous<std::string>())) {
+    return at_line(file, node.source(),
+                   fmt::format("{} must be a list of strings", std::string_view(key)));
+  }
+  std::vector<std::string> values;
+  for (const toml::node& item : *list) values.push_back(item.value_or(std::string()));
+  return values;
+}
+
 }  // namespace
 
 Result<void> apply_config(Options& options, const std::string& text, const std::string& file_name) {
@@ -47,12 +59,15 @@ Result<void> apply_config(Options& options, const std::string& text, const std::
       continue;
     }
     if (name == "hide_cpu_features") {
-      const toml::array* list = node.as_array();
-      if (list == nullptr || !list->is_homogeneous<std::string>()) {
-        return at_line(file_name, node.source(), "hide_cpu_features must be a list of strings");
+      options.hidden_cpu_features = OM_TRY(strings(file_name, key, node));
+      continue;
+    }
+    if (name == "lazy_shared") {
+      options.lazy_shared = OM_TRY(strings(file_name, key, node));
+      for (const std::string& pattern : *options.lazy_shared) {
+        if (!pattern.starts_with('/') || pattern.find(':') != pattern.npos)
+          return at_line(file_name, node.source(), "lazy_shared must have paths, without colons");
       }
-      for (const toml::node& item : *list)
-        options.hidden_cpu_features.push_back(item.value_or(std::string()));
       continue;
     }
     std::string* target = name == "name"         ? &options.name

@@ -23,8 +23,9 @@ constexpr Milliseconds kAdoptionPause{
 
 std::vector<std::string> child_environment(const std::vector<std::string>& more) {
   std::vector<std::string> result = more;
-  for (const char* name : {"PATH", "HOME", "LANG", "TMPDIR", "XDG_RUNTIME_DIR", "OM_LOG",
-                           "OM_FAULT", "OM_LIBEXEC", "OM_PRELOAD", "OM_SESSION_TIMEOUT_S"}) {
+  for (const char* name :
+       {"PATH", "HOME", "LANG", "TMPDIR", "XDG_RUNTIME_DIR", "OM_LOG", "OM_FAULT", "OM_LIBEXEC",
+        "OM_PRELOAD", "OM_SESSION_TIMEOUT_S", "OM_LAZY_SHARED"}) {
     const char* value = ::getenv(name);
     if (value != nullptr) result.push_back(std::string(name) + "=" + value);
   }

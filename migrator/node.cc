@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/cpu_baseline.h"
+#include "common/lazy_shared.h"
 #include "common/log.h"
 #include "common/names.h"
 #include "common/preflight.h"
@@ -74,6 +75,7 @@ Result<std::unique_ptr<Node>> Node::create(const Options& options) {
       log_warn("node", "hide_cpu_features: this CPU has no {}", escaped(name, 40));
     }
   }
+  if (options.lazy_shared) set_lazy_shared_patterns(*options.lazy_shared);
   // What an earlier daemon has left there is believed.
   OwnDirectory state =
       OM_TRY(OwnDirectory::make(options.state_dir, ::geteuid() == 0 ? 0755 : 0700));

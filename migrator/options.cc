@@ -29,7 +29,7 @@ The daemon of one openMosix node.
   --peers FILE          peers, one "NAME ADDRESS:PORT" a line; read again on SIGHUP
   --state DIR           where it notes its deputies and keepers (default: directory of the control socket)
   --config FILE         TOML file with the same names: name, control, listen, peers, state, accept,
-                        guest_user, memory_headroom_mib, insecure
+                        guest_user, memory_headroom_mib, lazy_shared, insecure
   --accept WORD         always (default) or never take guests
   --guest-user NAME     whom guests run as, if the daemon runs as root (default: nobody)
   --ready-fd N          write one JSON line to this descriptor when ready

@@ -28,6 +28,8 @@ struct Options {
   uint64_t headroom_bytes = 64 << 20;    // memory that guests never get
   std::vector<std::string>
       hidden_cpu_features;  // what guests must not count on, by their names in /proc/cpuinfo
+  // Files that keep no process at home although it writes to them by a shared mapping (common/lazy_shared.h).
+  std::optional<std::vector<std::string>> lazy_shared;
   bool help = false;
 };
 

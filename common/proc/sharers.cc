@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/proc/sharers.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <linux/kcmp.h>
 #include <stdio.h>
@@ -16,6 +18,9 @@
 
 namespace om::proc {
 namespace {
+
+constexpr std::string_view kDeleted = " (deleted)";
+constexpr size_t kMaxNames = 10000;
 
 struct Key {
   ObjectId object;
@@ -34,13 +39,63 @@ bool maps_object(const std::string& maps, const Key& key) {
   return false;
 }
 
+// Whether no file below `folder`, which can be looked at completely, has this inode.
+bool lacks_inode(const std::string& folder, uint64_t inode, size_t& names) {
+  DIR* directory = ::opendir(folder.c_str());
+  if (directory == nullptr) return false;
+  bool lacks = true;
+  errno = 0;
+  while (const dirent* entry = lacks ? ::readdir(directory) : nullptr) {
+    const std::string_view name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    const bool is_folder = entry->d_type == DT_DIR;
+    lacks = entry->d_ino != inode && ++names <= kMaxNames && entry->d_type != DT_UNKNOWN &&
+            (!is_folder || lacks_inode(folder + "/" + entry->d_name, inode, names));
+    errno = 0;
+  }
+  if (errno != 0) lacks = false;
+  ::closedir(directory);
+  return lacks;
+}
+
+// Whether the mount at `point` shows the whole file system of that device.
+bool shows_all(pid_t pid, std::string_view point, const ObjectId& object) {
+  Result<std::string> text = read_proc(pid, "mountinfo");
+  if (!text) return false;
+  char device[32];
+  snprintf(device, sizeof device, "%u:%u", object.dev_major, object.dev_minor);
+  std::string_view rest = *text;
+  while (!rest.empty()) {
+    std::string_view line = take_line(rest);
+    take_field(line);  // the mount's id, and its parent's
+    take_field(line);
+    if (take_field(line) == device && take_field(line) == "/" && take_field(line) == point)
+      return true;
+  }
+  return false;
+}
+
 }  // namespace
 
-void find_open_memfds(pid_t pid, const std::vector<ObjectId>& objects, std::vector<Sharer>& found) {
+bool has_no_name(pid_t pid, const Mapping& map) {
+  constexpr std::string_view kShm = "/dev/shm";
+  if (!shows_all(pid, kShm, object_of(map))) return false;
+  const std::string folder = proc_path(pid, "root") + std::string(kShm);
+  struct stat info;
+  if (::stat(folder.c_str(), &info) != 0 || major(info.st_dev) != map.dev_major ||
+      minor(info.st_dev) != map.dev_minor)
+    return false;
+  size_t names = 0;
+  return lacks_inode(folder, map.inode, names);
+}
+
+void find_open_objects(pid_t pid, const std::vector<ObjectId>& objects,
+                       std::vector<Sharer>& found) {
   Result<std::vector<FdEntry>> fds = list_fds(pid);
   if (!fds) return;
   for (const FdEntry& entry : *fds) {
-    if (entry.target.compare(0, 7, "/memfd:") != 0) continue;
+    // Only what has lost its name, or never had one.
+    if (!entry.target.ends_with(kDeleted)) continue;
     struct stat st;
     if (::stat(proc_path(pid, "fd/" + std::to_string(entry.fd)).c_str(), &st) != 0) continue;
     ObjectId id{major(st.st_dev), minor(st.st_dev), st.st_ino};
@@ -70,7 +125,7 @@ Result<std::vector<Sharer>> find_sharers(pid_t pid, const std::vector<ObjectId>&
     for (const Key& key : keys) {
       if (maps_object(*maps, key)) found.push_back(Sharer{key.object, other, -1});
     }
-    find_open_memfds(other, objects, found);
+    find_open_objects(other, objects, found);
   }
   return found;
 }

@@ -33,12 +33,16 @@ struct Sharer {
   int fd = -1;  // the descriptor through which it holds the object, -1 if it maps it
 };
 
-// Processes other than `pid` that map one of `objects` or, for a memfd, have it open. At most one
+// Processes other than `pid` that map one of `objects` (memfds, or files without a name) or have it open. At most one
 // entry for a process and object.
 Result<std::vector<Sharer>> find_sharers(pid_t pid, const std::vector<ObjectId>& objects);
 
-// Adds the first descriptor of `pid` for each memfd among `objects`. Nothing if its descriptors cannot be read.
-void find_open_memfds(pid_t pid, const std::vector<ObjectId>& objects, std::vector<Sharer>& found);
+// Adds the first descriptor of `pid` for each of `objects`. Nothing if its descriptors cannot be read.
+void find_open_objects(pid_t pid, const std::vector<ObjectId>& objects, std::vector<Sharer>& found);
+
+// Whether a file of /dev/shm whose name in `map` has gone has no other one: nobody can open it any more. False also if
+// that cannot be found out.
+bool has_no_name(pid_t pid, const Mapping& map);
 
 // Whether the two processes run in one address space. ENOSYS or EPERM where kcmp is missing or
 // forbidden.

@@ -59,7 +59,7 @@ interface Keeper @0xd7c1b3a8895e2f41 {
 
   peek @13 (address :UInt64, bytes :UInt32) -> (verdict :Outcome, data :Data);
   # Memory of the body, at most 64 KiB; less if not all of it is readable. For backtraces, between stop() and
-  # resume().
+  # resume(); and for what is written back to files while the body runs.
 }
 
 struct Outcome {
@@ -122,7 +122,14 @@ struct Mapping {
   lo @0 :UInt64;
   hi @1 :UInt64;
   prot @2 :UInt32;
-  kind @3 :UInt32;          # 0 private memory, 1 stack, 2 placeholder (nothing accessible)
+  kind @3 :UInt32;          # 0 private memory, 1 stack, 2 placeholder (nothing accessible), 3 view of an object
+  view @4 :UInt64;          # kind 3: where the body has the object's page at `lo`, within its view
+}
+
+struct MemoryObject {       # of libom/abi/session.h
+  view @0 :UInt64;
+  bytes @1 :UInt64;
+  isOpen @2 :Bool;
 }
 
 struct Image {
@@ -147,6 +154,8 @@ struct Image {
   fdSize @18 :UInt32;       # size of the descriptor table (FDSize of /proc/PID/status)
   guards @19 :List(Range);  # pages under MADV_GUARD_INSTALL, within mappings
   deniesExec @20 :Bool;     # PR_SET_MDWE: what becomes executable is home's decision
+  writesFiles @22 :Bool;    # a shared mapping of a file can be written through: what ends it is done at home
+  objects @21 :List(MemoryObject);  # their pages are sent for their views, not for mappings of kind 3
 }
 
 struct Thread {

@@ -17,6 +17,10 @@ namespace om {
 
 constexpr uint64_t kPageSize = 4096;
 
+// The stack of the main thread in a body: so much of an unlimited one, and kept free below it, as the kernel does.
+constexpr uint64_t kMaxStackRoom = uint64_t{256} << 20;
+constexpr uint64_t kStackGap = 2u << 20;
+
 // Control area.
 constexpr uint64_t kControlVdso = 0;                 // body: its own vvar/vdso pages live here
 constexpr uint64_t kControlVdsoSize = 0x40000;       // 256 KiB

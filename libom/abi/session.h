@@ -86,6 +86,17 @@ struct Range {
   uint64_t lo, hi;
 };
 
+// A memory object (memfd, shared anonymous memory, file of /dev/shm without a name) that the process alone has, and
+// sees in more than one way. It moves with all its mappings, which are views of it in the body, too. `view`: where the
+// body has all of it, where at home executors map what they need (layout.h).
+struct MemoryObject {
+  uint64_t dev, inode;  // as stat says
+  uint64_t view, bytes;
+  uint64_t is_open;  // a descriptor of the process is open
+};
+constexpr uint32_t kMaxMemoryObjects = 16;
+constexpr uint64_t page_up(uint64_t n) { return (n + kPageSize - 1) & ~(kPageSize - 1); }
+
 // A call of the body's address space that home has not been able to repeat yet.
 struct MirrorCall {
   uint32_t nr, pad;
@@ -125,6 +136,8 @@ struct HomeState {
   uint32_t trace;         // D: 1: executors write down what they do (trace.h)
   uint32_t place_lock;    // H: a thread has raised the limit of descriptor numbers; D zeroes it
   uint32_t memory_files;  // D: files of its own memory may be open (/proc/self/mem, ...)
+  uint64_t object_count;  // D
+  MemoryObject objects[kMaxMemoryObjects];  // D
 };
 
 enum HomeThreadState : uint32_t {
@@ -409,6 +422,7 @@ constexpr uint32_t kMaxFileRanges = 2048;
 // Why a range is in BodyState.file_ranges, in the low bits of its `lo`; none of them: a file is behind it.
 constexpr uint64_t kRangeShared = 1;  // shared memory: home's kernel keeps what no mapping shows
 constexpr uint64_t kRangeLocked = 2;  // locked into memory
+constexpr uint64_t kRangeObject = 3;  // a view of a MemoryObject
 constexpr uint64_t kRangeMarks = 3;
 
 struct BodyState {
@@ -434,7 +448,7 @@ struct BodyState {
   uint64_t local_vdso[8];  // K: addresses of the local vDSO's functions after the move, 0 none
   uint64_t local_vdso_lo, local_vdso_hi;
   uint64_t home_vdso_lo, home_vdso_hi;
-  uint64_t stack_low, stack_high;  // K: the [stack] mapping as pre-grown in the body
+  uint64_t stack_low, stack_high;  // K at start, B: the [stack] mapping as pre-grown in the body
   uint64_t touched_count;  // B: file mappings from home that became writable; > kMaxTouched = all
   Range touched[kMaxTouched];
   uint64_t file_range_count;  // K at start, B: mappings with a file behind them at home, shared and
@@ -445,7 +459,10 @@ struct BodyState {
   uint32_t membarriers;  // B: expedited commands that home has granted
   char uts[6][65];       // K: uname fields of home
   uint8_t pad2[2];
-  uint64_t pad3;
+  uint64_t stack_prot;    // K
+  uint64_t writes_files;  // K: 1: a shared mapping of a file can be written through
+  uint64_t object_count;  // K
+  MemoryObject objects[kMaxMemoryObjects];  // K: without dev and inode
   uint64_t reserved[8];
 };
 
@@ -463,6 +480,7 @@ enum BodyMessageType : uint32_t {
   kBodyChannel = 9,      // K: slot, descriptor attached; a = 0 or -errno
   kBodyIsParked = 10,    // B: slot, a = generation
   kBodyPanic = 11,       // B: a = value, b.. = text; the body ends
+  kBodyObject = 12,      // K: before kBodyEnter: memory object attached, to be mapped [a, b)
 };
 struct BodyMessage {
   uint32_t type;
@@ -485,6 +503,7 @@ enum PlanKind : uint32_t {
   kPlanMap = 3,       // private anonymous, writable until kPlanProtect
   kPlanReserve = 4,   // PROT_NONE placeholder
   kPlanProtect = 5,   // final protection, after the fill
+  kPlanView = 7,      // memory from `arg` on, of an object, is to be seen here, too
   kPlanGuard = 6,     // every touch of [lo, hi) is to be a fault, whatever its protection becomes
 };
 struct PlanEntry {

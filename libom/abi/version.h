@@ -8,6 +8,6 @@
 
 namespace om {
 
-constexpr uint32_t kKeeperGateAbi = 1;
+constexpr uint32_t kKeeperGateAbi = 2;
 
 }  // namespace om

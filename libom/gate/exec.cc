@@ -6,6 +6,7 @@
 #include "libom/gate/channel.h"
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
+#include "libom/gate/transfer.h"
 #include "libom/safe/marshal.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
@@ -54,6 +55,7 @@ long pack(uint64_t vector, uint64_t count, uint8_t*& to, const uint8_t* end) {
 
 // Context: gate
 long gate_execve(GateCall& c) {
+  if (g_body.writes_files != 0) return come_home(c);
   if (c.thread->kick) return kPark;
   const bool at = c.nr == kNr_execveat;
   const uint64_t path = c.args[at ? 1 : 0], argv = c.args[at ? 2 : 1], envp = c.args[at ? 3 : 2];
@@ -88,11 +90,15 @@ long gate_execve(GateCall& c) {
     r = call_home_with(c, c.nr, c.args, ins, nullptr, true);
   }
   sys(kNr_munmap, buffer, room);
-  return r;
+  return after_answer(c, r);
 }
 
-// Ends every thread at home; the status is the process's. The body is ended by its keeper.
+// Ends every thread at home; the status is the process's. The body is ended by its keeper. What it has stored for a
+// file gets there first.
 // Context: gate
-long gate_exit_group(GateCall& c) { return call_home(c, kNr_exit_group, c.args); }
+long gate_exit_group(GateCall& c) {
+  if (g_body.writes_files != 0) return come_home(c);
+  return call_home(c, kNr_exit_group, c.args);
+}
 
 }  // namespace om::gate

@@ -98,6 +98,12 @@ constexpr int kKeeperFd = 3;
 // Context: gate
 int64_t body_cpu_ns(bool thread);
 
+// vm.cc -----------------------------------------------------------------------------------------------
+
+// The soft limit of the stack has become this: as far as there is room, the body's stack may have that size.
+// Context: gate
+void grow_stack_room(BodyThread* t, uint64_t limit);
+
 // park.cc ---------------------------------------------------------------------------------------------
 
 // Stands still until the keeper lets go. regs, kind and call_* describe the thread.

@@ -139,19 +139,27 @@ long gate_kcmp(GateCall& c) {
   return c.args[2] == kEpollTarget ? come_home(c) : forward(c);
 }
 
-// The body has the memory limits that the process had when it left: with others it leaves again. CPU time is held
-// against its limit by home's kernel, which has to see all of it.
+// The body has the memory limits that the process had when it left: with others it leaves again. Its stack can get
+// more room here; home says if it is to have less. CPU time is held against its limit by home's kernel, which has to
+// see all of it.
 // Context: gate
 long gate_rlimit(GateCall& c) {
-  constexpr uint64_t kAtHome =
-      1 << 0 | 1 << 2 | 1 << 3 | 1 << 8 | 1 << 9;  // CPU DATA STACK MEMLOCK AS
+  constexpr uint64_t kAtHome = 1 << 0 | 1 << 2 | 1 << 8 | 1 << 9;  // CPU DATA MEMLOCK AS
+  constexpr uint32_t kStack = 3;
   const bool p = c.nr == kNr_prlimit64;
   const auto pid = static_cast<int32_t>(p ? c.args[0] : 0);
   const auto resource = static_cast<uint32_t>(c.args[p ? 1 : 0]);
   const bool sets = c.args[p ? 2 : 1] != 0 && c.nr != kNr_getrlimit;
-  if (sets && resource < 64 && (kAtHome >> resource & 1) && (pid == 0 || is_own_thread(pid)))
-    return come_home(c);
-  return forward(c);
+  const bool own = pid == 0 || is_own_thread(pid);
+  if (sets && resource < 64 && (kAtHome >> resource & 1) && own) return come_home(c);
+  if (!sets || resource != kStack || !own) return forward(c);
+  uint64_t soft;
+  if (om_copy(&soft, reinterpret_cast<void*>(c.args[p ? 2 : 1]), sizeof soft) != 0)
+    return -k::kEFAULT;
+  if (p) c.args[0] = 0;
+  const long r = forward(c);
+  if (r == 0 && !c.restart) grow_stack_room(c.thread, soft);
+  return r;
 }
 
 // A signal that would dump core is raised at home, where the memory is then complete.

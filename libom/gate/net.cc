@@ -224,14 +224,17 @@ long messages(GateCall& c, uint64_t count, bool sending, uint64_t timeout) {
   bool cut = false;
   for (;;) {
     const long r = round(c, count - done, sending, timeout, cut, done > 0, planned);
-    if (done > 0 && r <= 0) break;  // what has been transferred is the result
+    if (done > 0 && r <= 0) {
+      c.restart = c.go_home = 0;
+      break;  // what has been transferred is the result
+    }
     if (r == kTooLong) {
       if (cut || transfer_kind(c, flags) != kTransferOne) return come_home(c);
       cut = true;
       continue;
     }
     if (r == kOnlyHome) return come_home(c);
-    if (!vector || r <= 0 || c.restart) return r;
+    if (!vector || r <= 0 || c.restart) return after_answer(c, r);
     done += static_cast<uint64_t>(r);
     // More than one Call has room for: the next ones, without waiting.
     if (static_cast<uint64_t>(r) < planned || done >= count || c.signal_count > 0) break;

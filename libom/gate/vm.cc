@@ -6,11 +6,14 @@
 //
 // File mappings are private copies in a body, and so is shared memory. What depends on the file or object behind
 // them (DONTNEED reading it again, growing into more of it, parts that go and may come back), or on pages being
-// locked, goes home first; the list of such ranges is kept in file_ranges.
+// locked, goes home first; the list of such ranges is kept in ranges.cc. An object of memory that travels with all its
+// mappings (session.h, MemoryObject) is shared memory here, too: a further view of it is made from one that has all.
 #include "libom/abi/kernel.h"
 #include "libom/gate/channel.h"
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
+#include "libom/gate/ranges.h"
+#include "libom/gate/transfer.h"
 #include "libom/safe/lock.h"
 #include "libom/safe/marshal.h"
 #include "libom/safe/mem.h"
@@ -24,9 +27,9 @@ using safe::kAborted;
 using safe::sys;
 
 constexpr uint64_t kPageMask = kPageSize - 1;
+constexpr uint64_t kNoObject = ~uint64_t{0};
 
 bool is_page(uint64_t at) { return (at & kPageMask) == 0; }
-uint64_t page_up(uint64_t n) { return (n + kPageMask) & ~kPageMask; }
 
 bool is_error(long r) { return r < 0 && r > -4096; }
 
@@ -48,81 +51,9 @@ class MmLock {
   bool held_;
 };
 
-bool overlaps(uint64_t a_lo, uint64_t a_hi, uint64_t b_lo, uint64_t b_hi) {
-  return a_lo < b_hi && b_lo < a_hi;
-}
-
-uint64_t start_of(const Range& r) { return r.lo & ~kRangeMarks; }
-
-// Does [lo, hi) touch a range that is on the list for the reason `mark`.
-bool is_marked(uint64_t lo, uint64_t hi, uint64_t mark) {
-  if (g_body.file_range_count > kMaxFileRanges) return true;
-  for (uint64_t i = 0; i < g_body.file_range_count; i++) {
-    const Range& r = g_body.file_ranges[i];
-    if ((r.lo & kRangeMarks) == mark && overlaps(lo, hi, start_of(r), r.hi)) return true;
-  }
-  return false;
-}
-
-bool is_file_range(uint64_t lo, uint64_t hi) { return is_marked(lo, hi, 0); }
-bool is_shared(uint64_t lo, uint64_t hi) { return is_marked(lo, hi, kRangeShared); }
-bool is_locked(uint64_t lo, uint64_t hi) { return is_marked(lo, hi, kRangeLocked); }
-
-// Would shared memory without [lo, hi) still be there. mremap can then show the part again.
-bool cuts_shared(uint64_t lo, uint64_t hi) {
-  if (g_body.file_range_count > kMaxFileRanges) return true;
-  for (uint64_t i = 0; i < g_body.file_range_count; i++) {
-    const Range& r = g_body.file_ranges[i];
-    if ((r.lo & kRangeMarks) == kRangeShared && overlaps(lo, hi, start_of(r), r.hi) &&
-        (lo > start_of(r) || hi < r.hi))
-      return true;
-  }
-  return false;
-}
-
-void add_file_range(uint64_t lo, uint64_t hi) {
-  uint64_t& n = g_body.file_range_count;
-  if (n < kMaxFileRanges) g_body.file_ranges[n] = {lo, hi};
-  n = n < kMaxFileRanges ? n + 1 : kMaxFileRanges + 1;
-}
-
-// [lo, hi) is no longer memory of that kind: unmapped or mapped over.
-void forget_file_range(uint64_t lo, uint64_t hi) {
-  if (g_body.file_range_count > kMaxFileRanges) return;
-  for (uint64_t i = 0; i < g_body.file_range_count;) {
-    Range& r = g_body.file_ranges[i];
-    const uint64_t marks = r.lo & kRangeMarks;
-    if (!overlaps(lo, hi, start_of(r), r.hi)) {
-      i++;
-    } else if (lo <= start_of(r) && hi >= r.hi) {
-      r = g_body.file_ranges[--g_body.file_range_count];
-    } else if (lo <= start_of(r)) {
-      r.lo = hi | marks;
-      i++;
-    } else if (hi >= r.hi) {
-      r.hi = lo;
-      i++;
-    } else {
-      const uint64_t tail = r.hi;
-      r.hi = lo;
-      add_file_range(hi | marks, tail);
-      i++;
-    }
-  }
-}
-
-void note_touched(uint64_t lo, uint64_t hi) {
-  uint64_t& n = g_body.touched_count;
-  if (n > 0 && n <= kMaxTouched) {
-    Range& last = g_body.touched[n - 1];
-    if (lo <= last.hi && hi >= last.lo) {
-      last.lo = lo < last.lo ? lo : last.lo;
-      last.hi = hi > last.hi ? hi : last.hi;
-      return;
-    }
-  }
-  if (n < kMaxTouched) g_body.touched[n] = {lo, hi};
-  n = n < kMaxTouched ? n + 1 : kMaxTouched + 1;
+// Can [lo, hi) only be unmapped, or mapped over, at home.
+bool is_bound(uint64_t lo, uint64_t hi) {
+  return cuts_shared(lo, hi) || is_fixed_view(lo, hi) || is_written_back(lo, hi);
 }
 
 void post(BodyThread* t, uint32_t nr, uint64_t a, uint64_t b, uint64_t c = 0, uint64_t d = 0,
@@ -152,6 +83,13 @@ bool is_free(uint64_t lo, uint64_t len) {
   return r != -k::kEEXIST;
 }
 
+// Home has not made the mapping, or leaves it to the program: then it goes home.
+long refused_at_home(GateCall& c, MmLock& lock, long result) {
+  c.raw_out = nullptr;
+  lock.release();
+  return after_answer(c, result);
+}
+
 // Contents of a fresh file mapping at [at, at + len), which home has made. Pages beyond the end of the file
 // stay inaccessible here: touching one comes home, where it is SIGBUS as always.
 long fetch_file(GateCall& c, uint64_t at, uint64_t len, uint32_t prot) {
@@ -173,17 +111,39 @@ long fetch_file(GateCall& c, uint64_t at, uint64_t len, uint32_t prot) {
   return 0;
 }
 
+// Home has mapped a part of object `which` at [at, at + len): so do we.
+long map_view(GateCall& c, MmLock& lock, uint64_t which, uint64_t at, uint64_t len, uint32_t prot) {
+  forget_ranges(at, at + len);
+  const uint64_t offset = c.args[5];
+  if (which < g_body.object_count && which < kMaxMemoryObjects) {
+    const MemoryObject& o = g_body.objects[which];
+    const bool within = offset < page_up(o.bytes);
+    if (within && show_object(o.view + offset, at, len, prot) == 0) {
+      add_range(at | kRangeObject, at + len);
+      return static_cast<long>(at);
+    }
+  }
+  // No memory for it here, or behind its end. The mapping is taken back, and the program makes it at home.
+  sys(kNr_munmap, at, len);
+  post(c.thread, kNr_munmap, at, len);
+  return leave_it_to_home(c, lock);
+}
+
+// Shared as far as home's kernel is concerned: what depends on that is its decision.
 long map_file(GateCall& c, MmLock& lock, uint64_t len, uint32_t prot, uint32_t flags) {
   BodyThread* t = c.thread;
   // Take the place here, let home map the file there, fill it.
   const uint32_t place = (flags & (k::kMapFixed | k::kMapFixedNoreplace | k::kMap32bit)) |
                          k::kMapPrivate | k::kMapAnonymous | k::kMapNoreserve;
   const bool replaces = (flags & k::kMapFixed) && !(flags & k::kMapFixedNoreplace);
+  uint64_t object = kNoObject;
+  c.raw_out = &object;
+  c.raw_bytes = sizeof object;
   if (replaces) {
     // Should home refuse (bad descriptor, ...), the old contents must still be there: ask first.
     const uint64_t args[6] = {c.args[0], c.args[1], c.args[2], c.args[3], c.args[4], c.args[5]};
     const long at_home = call_home(c, kNr_mmap, args, true);
-    if (is_error(at_home)) return at_home;
+    if (is_error(at_home)) return refused_at_home(c, lock, at_home);
     const long at = sys(kNr_mmap, c.args[0], len, k::kProtRead | k::kProtWrite, place, -1, 0);
     if (is_error(at)) panic("mmap", static_cast<uint64_t>(-at));
   } else {
@@ -198,11 +158,15 @@ long map_file(GateCall& c, MmLock& lock, uint64_t len, uint32_t prot, uint32_t f
     const long at_home = call_home(c, kNr_mmap, args, true);
     if (is_error(at_home)) {
       sys(kNr_munmap, at, len);
-      return at_home;
+      return refused_at_home(c, lock, at_home);
     }
   }
-  forget_file_range(c.args[0], c.args[0] + len);
-  add_file_range(c.args[0], c.args[0] + len);
+  c.raw_out = nullptr;
+  if (object != kNoObject) return map_view(c, lock, object, c.args[0], len, prot);
+  forget_ranges(c.args[0], c.args[0] + len);
+  add_range(c.args[0], c.args[0] + len);
+  if ((flags & k::kMapTypeMask) == k::kMapShared)
+    add_range(c.args[0] | kRangeShared, c.args[0] + len);
   if (prot & k::kProtWrite) note_touched(c.args[0], c.args[0] + len);
   (void)t;
   const long r = fetch_file(c, c.args[0], len, prot);
@@ -219,7 +183,11 @@ long gate_mmap(GateCall& c) {
   const auto flags = static_cast<uint32_t>(c.args[3]);
   const uint32_t type = flags & k::kMapTypeMask;
   constexpr uint32_t kOnlyAtHome = k::kMapHugetlb | k::kMapSync | k::kMapGrowsdown | k::kMapLocked;
-  if (type != k::kMapPrivate || (flags & kOnlyAtHome) != 0) return come_home(c);
+  // Shared: a view of an object, or, if it is not to be written through, a copy of a file of which home says that it is
+  // steady.
+  const bool shared = type == k::kMapShared && !(flags & k::kMapAnonymous) &&
+                      (g_body.object_count != 0 || !(prot & k::kProtWrite));
+  if ((type != k::kMapPrivate && !shared) || (flags & kOnlyAtHome) != 0) return come_home(c);
   if ((prot & k::kProtExec) && g_body.denies_exec != 0) return come_home(c);
   if (c.args[1] == 0) return -k::kEINVAL;
   if (c.args[1] > (uint64_t{1} << 47)) return -k::kENOMEM;
@@ -232,14 +200,14 @@ long gate_mmap(GateCall& c) {
   if (t->kick) return kPark;
   MmLock lock(t);
   if (!lock.held()) return kPark;
-  if ((flags & k::kMapFixed) && cuts_shared(addr, addr + len)) return leave_it_to_home(c, lock);
+  if ((flags & k::kMapFixed) && is_bound(addr, addr + len)) return leave_it_to_home(c, lock);
   if (!(flags & k::kMapAnonymous)) return map_file(c, lock, len, prot, flags);
   const long at = sys(kNr_mmap, addr, c.args[1], prot, flags, -1, 0);
   if (at == -k::kENOMEM) return leave_it_to_home(c, lock);
   if (is_error(at)) return at;
   if (is_lent(static_cast<uint64_t>(at), len)) return undo_mapping(c, lock, at, len);
   const bool replaces = (flags & k::kMapFixed) && !(flags & k::kMapFixedNoreplace);
-  if (replaces) forget_file_range(addr, addr + len);
+  if (replaces) forget_ranges(addr, addr + len);
   constexpr uint32_t kHomeFlags =
       k::kMapPrivate | k::kMapAnonymous | k::kMapNoreserve | k::kMapStack;
   post(t, kNr_mmap, static_cast<uint64_t>(at), len, prot,
@@ -257,10 +225,11 @@ long gate_munmap(GateCall& c) {
   if (t->kick) return kPark;
   MmLock lock(t);
   if (!lock.held()) return kPark;
-  if (cuts_shared(c.args[0], c.args[0] + page_up(c.args[1]))) return leave_it_to_home(c, lock);
+  const uint64_t end = c.args[0] + page_up(c.args[1]);
+  if (is_bound(c.args[0], end)) return leave_it_to_home(c, lock);
   const long r = sys(kNr_munmap, c.args[0], c.args[1]);
   if (r != 0) return r;
-  forget_file_range(c.args[0], c.args[0] + page_up(c.args[1]));
+  forget_ranges(c.args[0], c.args[0] + page_up(c.args[1]));
   post(t, kNr_munmap, c.args[0], c.args[1]);
   return 0;
 }
@@ -281,12 +250,18 @@ long gate_mprotect(GateCall& c) {
   if (!lock.held()) return kPark;
   const uint64_t end = c.args[0] + page_up(c.args[1]);
   // Contents of shared memory cannot be written at home once it is read-only there.
-  if (is_shared(c.args[0], end)) return leave_it_to_home(c, lock);
+  if (is_shared(c.args[0], end) || is_fixed_view(c.args[0], end)) return leave_it_to_home(c, lock);
+  const bool view = is_object(c.args[0], end);
+  if (view) {
+    // What the descriptor was opened for only home knows.
+    const long at_home = call_home(c, kNr_mprotect, c.args, true);
+    if (at_home != 0) return refused_at_home(c, lock, at_home);
+  }
   const long r = sys(kNr_mprotect, c.args[0], c.args[1], c.args[2]);
   if (r == -k::kENOMEM) return leave_it_to_home(c, lock);
   if (r != 0) return r;
   if ((c.args[2] & k::kProtWrite) && is_file_range(c.args[0], end)) note_touched(c.args[0], end);
-  post(t, kNr_mprotect, c.args[0], c.args[1], c.args[2]);
+  if (!view) post(t, kNr_mprotect, c.args[0], c.args[1], c.args[2]);
   return 0;
 }
 
@@ -310,7 +285,8 @@ long gate_mremap(GateCall& c) {
   const bool fixed = (flags & k::kMremapFixed) != 0;
   const bool wants_file = new_len > old_len || (flags & k::kMremapDontunmap);
   if ((wants_file && is_file_range(old, old_end)) || is_shared(old, old_end) ||
-      is_locked(old, old_end) || (fixed && cuts_shared(c.args[4], c.args[4] + new_len)))
+      is_object(old, old_end) || is_locked(old, old_end) ||
+      (fixed && is_bound(c.args[4], c.args[4] + new_len)))
     return leave_it_to_home(c, lock);
   const bool file = is_file_range(old, old + old_len);
   const long at = sys(kNr_mremap, old, c.args[1], c.args[2], flags, c.args[4]);
@@ -327,12 +303,12 @@ long gate_mremap(GateCall& c) {
     if (is_error(back)) panic("mremap", static_cast<uint64_t>(-back));
     return leave_it_to_home(c, lock);
   }
-  if (where != old && !(flags & k::kMremapDontunmap)) forget_file_range(old, old + old_len);
-  if (where == old && new_len < old_len) forget_file_range(old + new_len, old + old_len);
+  if (where != old && !(flags & k::kMremapDontunmap)) forget_ranges(old, old + old_len);
+  if (where == old && new_len < old_len) forget_ranges(old + new_len, old + old_len);
   if (where != old) {
-    forget_file_range(where, where + new_len);
+    forget_ranges(where, where + new_len);
     if (file) {
-      add_file_range(where, where + new_len);
+      add_range(where, where + new_len);
       note_touched(where, where + new_len);
     }
   }
@@ -430,5 +406,34 @@ long gate_msync(GateCall& c) {
 
 // Context: gate
 long gate_mincore(GateCall& c) { return sys(kNr_mincore, c.args[0], c.args[1], c.args[2]); }
+
+// The place below the stack, with the placeholder that keeps others away from it. What lies in the way limits a stack
+// natively, too.
+// Context: gate
+void grow_stack_room(BodyThread* t, uint64_t limit) {
+  constexpr uint32_t kPlace =
+      k::kMapPrivate | k::kMapAnonymous | k::kMapNoreserve | k::kMapFixedNoreplace;
+  constexpr uint64_t kLeast = 64 << 10;
+  MmLock lock(t);
+  if (!lock.held()) return;  // a kick: it is asked home, or has signals; the room stays as it is
+  const uint64_t high = g_body.stack_high, low = g_body.stack_low;
+  const uint64_t most = limit < kMaxStackRoom ? limit : kMaxStackRoom;
+  if (low == 0 || high < most + kStackGap || high - most >= low) return;
+  for (uint64_t more = low - ((high - most) & ~kPageMask); more >= kLeast;
+       more = (more / 2) & ~kPageMask) {
+    const uint64_t start = low - more - kStackGap;
+    if (is_lent(start, more) || is_reserved(start, more)) continue;
+    const long place = sys(kNr_mmap, start, more, k::kProtNone, kPlace, -1, 0);
+    if (place != static_cast<long>(start)) {
+      if (!is_error(place)) sys(kNr_munmap, place, more);
+      continue;
+    }
+    constexpr uint32_t kReplace =
+        k::kMapPrivate | k::kMapAnonymous | k::kMapNoreserve | k::kMapFixed;
+    if (!is_error(sys(kNr_mmap, low - more, more, g_body.stack_prot, kReplace, -1, 0)))
+      g_body.stack_low = low - more;
+    return;
+  }
+}
 
 }  // namespace om::gate

@@ -63,15 +63,54 @@ long map_places(const BodyMessage& m) {
   return r;
 }
 
+// A memory object, all of it: the program's mappings will be views of this one.
+void map_object(const BodyMessage& m, int32_t fd) {
+  const uint64_t bytes = m.b - m.a;
+  long r = -k::kEINVAL;
+  if (m.a < m.b && fd >= 0) {
+    r = sys(kNr_mmap, m.a, bytes, k::kProtRead | k::kProtWrite,
+            k::kMapShared | k::kMapNoreserve | k::kMapFixedNoreplace, static_cast<uint64_t>(fd), 0);
+    sys(kNr_close, static_cast<uint64_t>(fd));
+  }
+  if (r == static_cast<long>(m.a)) return;
+  BodyMessage reply;
+  safe::set_bytes(&reply, 0, sizeof reply);
+  reply.type = kBodyRestored;
+  reply.a = static_cast<uint64_t>(r < 0 ? r : -k::kEEXIST);
+  reply.b = m.a;
+  sys(kNr_write, kFd, address(&reply), sizeof reply);
+}
+
+// The next message, with the descriptor that it brings, or -1.
+long receive(void* to, uint64_t bytes, int32_t& fd) {
+  k::Iovec iov{address(to), bytes};
+  alignas(8) uint8_t control[sizeof(k::Cmsghdr) + 8];
+  k::Msghdr h{};
+  h.iov = address(&iov);
+  h.iovlen = 1;
+  long n;
+  do {
+    h.control = address(control);
+    h.controllen = sizeof control;
+    n = sys(kNr_recvmsg, kFd, address(&h), k::kMsgCmsgCloexec);
+  } while (n == -k::kEINTR);
+  const auto head = safe::load<k::Cmsghdr>(control);
+  const bool brought = n > 0 && h.controllen >= sizeof head + 4 && head.type == k::kScmRights;
+  fd = brought ? safe::load<int32_t>(control + sizeof head) : -1;
+  return n;
+}
+
 void read_message(BodyMessage& m, LaunchSegment* segments, uint64_t room) {
   struct {
     BodyMessage m;
     LaunchSegment s[kMaxSegments];
   } in;
-  long n;
-  do {
-    n = sys(kNr_read, kFd, address(&in), sizeof in);
-  } while (n == -k::kEINTR);
+  int32_t fd = -1;
+  long n = receive(&in, sizeof in, fd);
+  while (n == static_cast<long>(sizeof in.m) && in.m.type == kBodyObject) {
+    map_object(in.m, fd);
+    n = receive(&in, sizeof in, fd);
+  }
   if (n < static_cast<long>(sizeof in.m)) die(kBadKeeper);
   m = in.m;
   const uint64_t got = (static_cast<uint64_t>(n) - sizeof in.m) / sizeof(LaunchSegment);

@@ -9,6 +9,7 @@
 #include "libom/abi/kernel.h"
 #include "libom/abi/session.h"
 #include "libom/gate/gate.h"
+#include "libom/gate/ranges.h"
 #include "libom/gate/thread.h"
 #include "libom/safe/atomic.h"
 #include "libom/safe/lock.h"
@@ -81,6 +82,8 @@ long carry_out(const PlanEntry& e) {
       const long r = sys(kNr_mmap, e.lo, len, k::kProtNone, kPlace, -1, 0);
       return r == static_cast<long>(e.lo) ? 0 : (r < 0 && r > -4096 ? r : -k::kEEXIST);
     }
+    case kPlanView:
+      return gate::show_object(e.arg, e.lo, len, k::kProtRead | k::kProtWrite);
     case kPlanProtect:
       return sys(kNr_mprotect, e.lo, len, e.prot & 7);
     case kPlanGuard: {

@@ -110,6 +110,8 @@ bool parse_number(const char* s, uint64_t& value) {
 // Context: exec
 long home_open(HomeCall& c) {
   const long r = generic(c);
+  // Nobody but a lease says that of a file: the deputy has one, and gives it up when the process is home.
+  if (r == -k::kEAGAIN && c.exec->nr != kNr_openat2) return leave_it_to_program(c);
   if (r < 0 || !is_own_memory(static_cast<uint64_t>(r))) return r;
   // By the kernel's own resolution of the name; opening such a file has no other effect.
   sys(kNr_close, r);

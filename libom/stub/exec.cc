@@ -39,6 +39,8 @@ long home_execve(HomeCall& c) {
     e.ret_flags |= kRetRestart;
     return 0;
   }
+  // What it executes may be an object whose contents are away.
+  if (g_home.object_count != 0) return leave_it_to_program(c);
   if (at && is_ours(c.args[0])) return -k::kEBADF;
   const uint8_t* path = c.ins;
   uint64_t n = 0;

@@ -248,7 +248,7 @@ long run_window(HomeThread* t, const SyscallDesc* desc) {
 long generic(HomeCall& c) {
   HomeExec& e = *c.exec;
   if (names_our_descriptor(c)) return e.result = -k::kEBADF;
-  if (g_home.memory_files != 0 && transfers_own_memory(c)) {
+  if (needs_object(c) || (g_home.memory_files != 0 && transfers_own_memory(c))) {
     e.ret_flags |= kRetRestart | kRetHome;
     return e.result = -k::kEINTR;
   }

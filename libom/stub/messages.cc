@@ -43,21 +43,26 @@ struct Parsed {
   bool timed;
 };
 
-// Does control data hand out a descriptor that does not exist for the program.
-bool passes_ours(const uint8_t* control, uint64_t bytes) {
+enum class Passed { kNothing, kOurs, kObject };
+
+// Does control data hand out a descriptor that does not exist for the program, or one whose memory is away.
+Passed passed_by(const uint8_t* control, uint64_t bytes) {
+  Passed passed = Passed::kNothing;
   uint64_t at = 0;
   while (bytes - at >= sizeof(k::Cmsghdr)) {
     const auto head = safe::load<k::Cmsghdr>(control + at);
-    if (head.len < sizeof head || head.len > bytes - at) return false;  // refused by the kernel
+    if (head.len < sizeof head || head.len > bytes - at) return passed;  // refused by the kernel
     if (head.level == k::kSolSocket && head.type == k::kScmRights) {
       for (uint64_t i = sizeof head; i + 4 <= head.len; i += 4) {
-        if (is_ours(safe::load<uint32_t>(control + at + i))) return true;
+        const auto fd = safe::load<uint32_t>(control + at + i);
+        if (is_ours(fd)) return Passed::kOurs;
+        if (object_of(fd) != kNoObject) passed = Passed::kObject;
       }
     }
-    if (round8(head.len) > bytes - at) return false;
+    if (round8(head.len) > bytes - at) return passed;
     at += round8(head.len);
   }
-  return false;
+  return passed;
 }
 
 long parse(HomeCall& c, bool sending, Parsed& p) {
@@ -79,8 +84,11 @@ long parse(HomeCall& c, bool sending, Parsed& p) {
     p.name[i] = m.has_name ? take_ins(c, m.namelen) : nullptr;
     p.control[i] = m.has_control ? take_ins(c, m.controllen) : nullptr;
     p.data[i] = take_ins(c, m.data);
-    if (m.has_control && p.control[i] != nullptr && passes_ours(p.control[i], m.controllen))
-      return -k::kEBADF;
+    if (m.has_control && p.control[i] != nullptr) {
+      const Passed passed = passed_by(p.control[i], m.controllen);
+      if (passed == Passed::kOurs) return -k::kEBADF;
+      if (passed == Passed::kObject) return leave_it_to_program(c);
+    }
     if ((m.has_name && p.name[i] == nullptr) || (m.has_control && p.control[i] == nullptr) ||
         p.data[i] == nullptr) {
       return -k::kEPROTO;

@@ -61,8 +61,28 @@ long home_close(HomeCall& c) { return generic(c); }
 long home_dup2(HomeCall& c) { return generic(c); }
 // Context: exec
 long home_dup3(HomeCall& c) { return generic(c); }
+
+// The body's stack can have more room than it had (gate_rlimit), not less.
 // Context: exec
-long home_rlimit(HomeCall& c) { return generic(c); }
+long home_rlimit(HomeCall& c) {
+  constexpr uint32_t kStack = 3;
+  HomeExec& e = *c.exec;
+  const long r = unpack(c);
+  if (r != 0) return r;
+  const bool p = e.nr == kNr_prlimit64;
+  const uint64_t resource = static_cast<uint32_t>(c.args[p ? 1 : 0]);
+  const uint64_t wanted = e.exec_args[p ? 2 : 1];
+  const bool own = !p || c.args[0] == 0;
+  if (own && resource == kStack && wanted != 0 && e.nr != kNr_getrlimit && !is_bad(e, p ? 2 : 1)) {
+    uint64_t now[2] = {0, 0};
+    sys(kNr_prlimit64, 0, kStack, 0, now);
+    if (safe::load<uint64_t>(reinterpret_cast<void*>(wanted)) < now[0])
+      return leave_it_to_program(c);
+  }
+  e.result = run_window(c.thread, c.desc);
+  pack(c.thread, *c.desc);
+  return e.result;
+}
 // Context: exec
 long home_rt_sigprocmask(HomeCall& c) { return generic(c); }
 
@@ -70,6 +90,7 @@ long home_rt_sigprocmask(HomeCall& c) { return generic(c); }
 long home_close_range(HomeCall& c) {
   const auto first = static_cast<uint32_t>(c.args[0]), last = static_cast<uint32_t>(c.args[1]);
   const auto lo = static_cast<uint32_t>(g_home.fd_base), hi = lo + g_home.nslots;
+  if (g_home.object_count != 0) return leave_it_to_program(c);
   if (first > last || last < lo || first > hi) return sys(kNr_close_range, first, last, c.args[2]);
   long r = 0;
   if (first < lo) r = sys(kNr_close_range, first, lo - 1, c.args[2]);
@@ -188,9 +209,20 @@ long home_mmap(HomeCall& c) {
   constexpr uint32_t kFixed = k::kMapFixed | k::kMapFixedNoreplace;
   if (!(c.args[3] & kFixed) || is_ours(c.args[4]))
     return is_ours(c.args[4]) ? -k::kEBADF : -k::kEINVAL;
+  const bool shared = (c.args[3] & k::kMapTypeMask) != k::kMapPrivate;
+  const uint32_t object = (c.args[3] & k::kMapAnonymous) ? kNoObject : object_of(c.args[4]);
+  if (object != kNoObject ? !shared : shared && !is_steady_file(c.args[4]))
+    return leave_it_to_program(c);
   // NOREPLACE alone is understood as FIXED by kernels that know it; both bits are never passed on.
   if (c.args[3] & k::kMapFixedNoreplace) c.args[3] &= ~uint64_t{k::kMapFixed};
-  return mirror(c, c.args[0], c.args[1]);
+  const long r = mirror(c, c.args[0], c.args[1]);
+  if (object == kNoObject || (r < 0 && r > -4096)) return r;
+  // The body makes a view of it.
+  uint8_t* which = bounce(c.thread, sizeof(uint64_t));
+  safe::store(which, uint64_t{object});
+  c.thread->outs_address = address(which);
+  c.thread->outs_bytes = sizeof(uint64_t);
+  return r;
 }
 // Context: exec
 long home_munmap(HomeCall& c) { return mirror(c, c.args[0], c.args[1]); }

@@ -214,6 +214,22 @@ long install(uint32_t sig, const KernelSigaction& action);
 // Context: exec, catch
 void reset_handler(uint32_t sig, const KernelSigaction& action);
 
+// objects.cc ------------------------------------------------------------------------------------------
+
+constexpr uint32_t kNoObject = ~0u;
+// Which of g_home.objects the descriptor is for.
+// Context: exec
+uint32_t object_of(uint64_t fd);
+// Has the call a descriptor of a memory object that is away, so that only the program, at home, can make it.
+// Context: exec
+bool needs_object(const HomeCall& c);
+
+// steady_file.cc --------------------------------------------------------------------------------------
+
+// May a shared mapping of this descriptor, which the program cannot write through, be a copy in the body.
+// Context: exec
+bool is_steady_file(uint64_t fd);
+
 // drop.cc ---------------------------------------------------------------------------------------------
 
 // The call blocks on memory of the program at home: it must stay (until program_memory is empty again).

@@ -64,6 +64,7 @@ Outcome Keeper::build(schema::Image::Reader image) {
   if (Outcome o = write_plan(image); !o.ok()) return o;
   if (Outcome o = write_threads(image); !o.ok()) return o;
 
+  if (Outcome o = make_objects(image.getObjects()); !o.ok()) return o;
   BodyMessage enter{};
   enter.type = kBodyEnter;
   enter.a = bounds_.body_entry;
@@ -78,12 +79,14 @@ Outcome Keeper::build(schema::Image::Reader image) {
 
   std::vector<BulkPlaces::Place> places;
   for (auto m : image.getMappings()) {
-    if (m.getKind() != kKindReserve) places.push_back({m.getLo(), m.getHi()});
+    if (m.getKind() == kKindMemory || m.getKind() == kKindStack)
+      places.push_back({m.getLo(), m.getHi()});
     if (m.getKind() == kKindStack) {
       stack_lo_ = m.getLo();
       stack_hi_ = m.getHi();
     }
   }
+  for (const Object& o : objects_) places.push_back({o.view, o.view + page_up(o.bytes)});
   places_ = BulkPlaces(std::move(places));
   filled_pages_ = 0;
   fill_failed_.reset();
@@ -144,7 +147,9 @@ Outcome Keeper::write_plan(schema::Image::Reader image) {
     return fail("INTERNAL", "this kernel's vDSO is too large");
   for (auto m : image.getMappings()) {
     const bool reserve = m.getKind() == kKindReserve;
-    before.push_back({m.getLo(), m.getHi(), reserve ? kPlanReserve : kPlanMap, 0, 0});
+    const bool view = m.getKind() == kKindView;
+    const PlanKind kind = reserve ? kPlanReserve : view ? kPlanView : kPlanMap;
+    before.push_back({m.getLo(), m.getHi(), kind, 0, view ? m.getView() : 0});
     const uint32_t prot = m.getProt() & 7;
     if (!reserve && prot != (PROT_READ | PROT_WRITE))
       after.push_back({m.getLo(), m.getHi(), kPlanProtect, prot, 0});
@@ -216,6 +221,17 @@ Outcome Keeper::write_state(schema::Image::Reader image) {
   s.home_vdso_hi = image.getVdsoHi();
   s.clock = clocks_.page(now_ns(CLOCK_MONOTONIC));
   s.clock.mono_floor_ns = s.clock.real_floor_ns = INT64_MIN;
+  for (auto m : image.getMappings()) {
+    if (m.getKind() != kKindStack) continue;
+    s.stack_low = m.getLo();
+    s.stack_high = m.getHi();
+    s.stack_prot = m.getProt() & 7;
+  }
+  s.writes_files = image.getWritesFiles() ? 1 : 0;
+  auto objects = image.getObjects();
+  s.object_count = objects.size();
+  for (unsigned i = 0; i < objects.size(); i++)
+    s.objects[i] = {0, 0, objects[i].getView(), objects[i].getBytes(), objects[i].getIsOpen()};
   auto files = image.getFileRanges();
   s.file_range_count = files.size() <= kMaxFileRanges ? files.size() : kMaxFileRanges + 1;
   for (unsigned i = 0; i < files.size() && i < kMaxFileRanges; i++)

@@ -80,7 +80,33 @@ Result<XstateLayout> read_layout(schema::Xstate::Reader in) {
   return layout;
 }
 
+// Memory objects: whole pages where the program maps nothing while it is away, one behind the other.
+static Outcome check_objects(capnp::List<schema::MemoryObject>::Reader objects,
+                             const Bounds& bounds) {
+  uint64_t before =
+      has_private(bounds.arena, bounds.slots) ? window_start(bounds.arena, bounds.slots) : kTop;
+  if (objects.size() > kMaxMemoryObjects) return fail("INTERNAL", "too many memory objects");
+  for (auto o : objects) {
+    const uint64_t view = o.getView(), bytes = o.getBytes();
+    const uint64_t end = window_end(bounds.arena);
+    if (!is_page(view) || view < before || view >= end || bytes == 0 || bytes > end - view)
+      return fail("INTERNAL", fmt::format("a memory object at {:#x} makes no sense", view));
+    before = view + page_up(bytes);
+  }
+  return {};
+}
+
+// Does a mapping that shows a memory object name a page of one.
+static bool is_view(schema::Mapping::Reader m, capnp::List<schema::MemoryObject>::Reader objects) {
+  const uint64_t view = m.getView();
+  for (auto o : objects) {
+    if (view >= o.getView() && view - o.getView() < page_up(o.getBytes())) return is_page(view);
+  }
+  return false;
+}
+
 Outcome check_image(schema::Image::Reader image, const Bounds& bounds) {
+  if (Outcome o = check_objects(image.getObjects(), bounds); !o.ok()) return o;
   struct Place {
     uint64_t lo, hi;
   };
@@ -88,11 +114,14 @@ Outcome check_image(schema::Image::Reader image, const Bounds& bounds) {
   for (auto m : image.getMappings()) {
     const uint64_t lo = m.getLo(), hi = m.getHi();
     if (!is_page(lo) || !is_page(hi) || lo >= hi || hi > kTop || lo < kPageSize ||
-        bounds.hit(lo, hi) || m.getKind() > kKindReserve) {
+        bounds.hit(lo, hi) || m.getKind() > kKindView ||
+        (m.getKind() == kKindView && !is_view(m, image.getObjects()))) {
       return fail("INTERNAL", fmt::format("mapping {:#x}-{:#x} makes no sense", lo, hi));
     }
     sorted.push_back({lo, hi});
   }
+  for (auto o : image.getObjects())
+    sorted.push_back({o.getView(), o.getView() + page_up(o.getBytes())});
   std::sort(sorted.begin(), sorted.end(),
             [](const Place& a, const Place& b) { return a.lo < b.lo; });
   for (size_t i = 1; i < sorted.size(); i++) {

@@ -12,7 +12,7 @@
 
 namespace om::guest {
 
-enum MappingKind : uint32_t { kKindMemory = 0, kKindStack = 1, kKindReserve = 2 };
+enum MappingKind : uint32_t { kKindMemory = 0, kKindStack = 1, kKindReserve = 2, kKindView = 3 };
 
 // Where libom lies in the program, and what lies where in it.
 struct Bounds {

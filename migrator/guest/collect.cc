@@ -25,6 +25,7 @@ constexpr int kKickSignal = SIGURG;
 constexpr auto kParkLimit = std::chrono::seconds(5);
 constexpr auto kKickAgain = std::chrono::milliseconds(5);
 constexpr auto kLook = 100 * kj::MICROSECONDS;
+constexpr auto kLookAround = std::chrono::milliseconds(50);
 constexpr auto kKickLater = 1 * kj::MILLISECONDS;
 
 int64_t now_ns(clockid_t clock) {
@@ -94,7 +95,10 @@ Outcome Keeper::stop(uint32_t generation, bool look, schema::BodyImage::Builder 
   const int64_t real = now_ns(CLOCK_REALTIME);
   state.setMonoNs(shown(clocks_.body_mono(mono), body->clock.mono_floor_ns, mono));
   state.setRealNs(shown(clocks_.body_real(mono, real), body->clock.real_floor_ns, real));
-  // How far the stack has been used.
+  // How far the stack has been used; the program may have raised its limit.
+  if (body->stack_low % kPageSize == 0 && body->stack_low < stack_lo_ &&
+      stack_hi_ - body->stack_low <= kMaxStackRoom)
+    stack_lo_ = body->stack_low;
   uint64_t low = stack_hi_;
   if (auto pagemap = proc::Pagemap::open(body_.pid())) {
     if (auto runs = pagemap->runs(stack_lo_, stack_hi_); runs && !runs->empty())
@@ -184,11 +188,20 @@ Outcome Keeper::collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pag
   if (!pagemap) return fail(pagemap.error());
   uint64_t frames = 0;
   std::vector<std::byte> buffer(kBulkMaxBytes);
+  // Home asks meanwhile whether we are still there.
+  auto looked_around = std::chrono::steady_clock::now();
+  auto look_around = [&] {
+    if (const auto now = std::chrono::steady_clock::now(); now - looked_around > kLookAround) {
+      io_.provider->getTimer().afterDelay(0 * kj::SECONDS).wait(io_.waitScope);
+      looked_around = now;
+    }
+  };
   auto write = [&](const BulkHeader& h, const std::byte* data) {
     const kj::ArrayPtr<const kj::byte> parts[] = {
         kj::arrayPtr(reinterpret_cast<const kj::byte*>(&h), sizeof h),
         kj::arrayPtr(reinterpret_cast<const kj::byte*>(data), data != nullptr ? h.bytes : 0)};
     bulk_->write(kj::arrayPtr(parts, data != nullptr ? 2 : 1)).wait(io_.waitScope);
+    look_around();
     if (h.kind != kBulkEnd) frames++;
   };
   auto zeros = [&](uint64_t lo, uint64_t hi) {
@@ -221,9 +234,16 @@ Outcome Keeper::collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pag
     uint64_t done = lo;
     for (uint64_t looked = lo; looked < hi;) {
       std::vector<proc::PageRun> runs;
-      auto next = pagemap->some_runs(looked, hi, runs);
-      if (!next) return fail(next.error());
-      looked = *next;
+      if (is_in_object(lo, hi)) {
+        auto all = object_runs(lo, hi);
+        if (!all) return fail(all.error());
+        runs = std::move(*all);
+        looked = hi;
+      } else {
+        auto next = pagemap->some_runs(looked, hi, runs);
+        if (!next) return fail(next.error());
+        looked = *next;
+      }
       for (const auto& run : runs) {
         if (range.getFile()) zeros(done, run.start);
         done = run.end;
@@ -238,8 +258,7 @@ Outcome Keeper::collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pag
           at += got;
         }
       }
-      // Home asks meanwhile whether we are still there.
-      if (looked < hi) io_.provider->getTimer().afterDelay(0 * kj::SECONDS).wait(io_.waitScope);
+      look_around();
     }
     if (range.getFile()) zeros(done, hi);
   }

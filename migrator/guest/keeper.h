@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "common/bulk.h"
+#include "common/proc/pagemap.h"
 #include "common/schema/session.capnp.h"
 #include "common/xstate.h"
 #include "migrator/guest/body.h"
@@ -57,6 +58,11 @@ class Keeper {
   kj::Promise<void> fill();
   Outcome expect(uint32_t type, const char* what);
   Outcome open_channels(uint32_t count);
+  // objects.cc
+  Outcome make_objects(capnp::List<schema::MemoryObject>::Reader objects);
+  // Where the object that has its view at [lo, hi) holds something, as Pagemap::runs.
+  bool is_in_object(uint64_t lo, uint64_t hi) const;
+  Result<std::vector<proc::PageRun>> object_runs(uint64_t lo, uint64_t hi) const;
   // collect.cc
   Outcome stop(uint32_t generation, bool look, schema::BodyImage::Builder state);
   Outcome wait_parked(uint32_t generation);
@@ -115,6 +121,11 @@ class Keeper {
   bool running_ = false, paused_ = false, ending_ = false;
   bool held_ = false;  // stopped until home comes, because memory is short
   uint64_t stack_lo_ = 0, stack_hi_ = 0;
+  struct Object {
+    UniqueFd fd;
+    uint64_t view, bytes;
+  };
+  std::vector<Object> objects_;
   BulkPlaces places_;  // where pages may go
   BulkHeader frame_{};
   kj::Array<kj::byte> frame_data_ = kj::heapArray<kj::byte>(kBulkMaxBytes);

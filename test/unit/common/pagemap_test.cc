@@ -255,8 +255,9 @@ TEST_CASE("a long range is looked through in slices") {
   std::vector<PageRun> runs;
   CHECK(*pagemap->some_runs(area.at(0), area.at(kMany), runs) == area.at(kPagemapSlice));
   CHECK(*pagemap->some_runs(area.at(kPagemapSlice), area.at(kMany), runs) == area.at(kMany));
-  CHECK(runs == std::vector<PageRun>{PageRun{area.at(0), area.at(kPagemapSlice), false, false},
-                                     PageRun{area.at(kPagemapSlice), area.at(kMany), false, false}});
+  CHECK(runs ==
+        std::vector<PageRun>{PageRun{area.at(0), area.at(kPagemapSlice), false, false},
+                             PageRun{area.at(kPagemapSlice), area.at(kMany), false, false}});
 }
 
 TEST_CASE("bad ranges and ended processes are errors") {

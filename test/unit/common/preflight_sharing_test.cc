@@ -43,6 +43,43 @@ TEST_CASE("SHARED_WRITABLE: POSIX shared memory is a file") {
   });
 }
 
+TEST_CASE("SHARED_WRITABLE: POSIX shared memory without a name only with another process") {
+  auto map = [](const std::string& other) {
+    const std::string name = "/om-preflight-test-" + std::to_string(getpid());
+    UniqueFd fd(shm_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600));
+    void* at = MAP_FAILED;
+    if (fd && ftruncate(fd.get(), kPage) == 0)
+      at = mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+    if (!other.empty() && link(("/dev/shm" + name).c_str(), other.c_str()) != 0) return errno;
+    return check(shm_unlink(name.c_str()) == 0 && at != MAP_FAILED);
+  };
+  static std::string other;
+  other = "/dev/shm/om-preflight-test-too-" + std::to_string(getpid());
+  Child alone({[&] { return map(""); }});
+  REQUIRE(alone.next() == 0);
+  CHECK(names_of(preflight_process(alone.pid())) == baseline());
+  Child named({[&] { return map(other); }});
+  REQUIRE(named.next() == 0);
+  CHECK(names_of(preflight_process(named.pid())) == plus("SHARED_WRITABLE"));
+  REQUIRE(unlink(other.c_str()) == 0);
+  CHECK(names_of(preflight_process(named.pid())) == baseline());
+}
+
+TEST_CASE("SHARED_WRITABLE: not files that are written back now and then") {
+  const std::string folder = files().path("monitoring"), file = files().page_file("monitoring1");
+  REQUIRE(setenv("OM_LAZY_SHARED", (files().path("other*") + ":" + folder + "[0-9]").c_str(), 1) ==
+          0);
+  Child child({[&] {
+    return check(map_file(file, PROT_READ | PROT_WRITE, MAP_SHARED, O_RDWR) != MAP_FAILED);
+  }});
+  REQUIRE(child.next() == 0);
+  const ProcessReport report = inspect_process(child.pid());
+  unsetenv("OM_LAZY_SHARED");
+  CHECK(names_of(report.reasons) == baseline());
+  CHECK(report.lazy_shared.size() == 1);
+  CHECK(names_of(preflight_process(child.pid())) == plus("SHARED_WRITABLE"));
+}
+
 // Steps: alone with the memory, shared with another process, alone again.
 void provoke_sharing(MapKind kind, const Step& map, const std::function<pid_t()>& share,
                      const std::string& verb) {
@@ -113,7 +150,7 @@ TEST_CASE("SHARED_WRITABLE: memfd that another process has open") {
   CHECK(names_of(preflight_process(child.pid())) == baseline());
 }
 
-TEST_CASE("SHARED_WRITABLE: memfd that the process sees in a second way") {
+TEST_CASE("memory objects that the process sees in a second way move as such") {
   static UniqueFd memory;
   static void* again;
   auto open = [] { return map_memfd(memory); };
@@ -124,14 +161,31 @@ TEST_CASE("SHARED_WRITABLE: memfd that the process sees in a second way") {
   };
   auto once = [] { return check(munmap(again, kPage) == 0); };
   Child child({open, twice, once});
+  for (const bool is_open : {true, false}) {
+    REQUIRE(child.next() == 0);
+    const ProcessReport report = inspect_process(child.pid());
+    CHECK(names_of(report.reasons) == baseline());
+    REQUIRE(report.objects.size() == 1);
+    CHECK(report.objects[0].is_open == is_open);
+  }
   REQUIRE(child.next() == 0);
-  CHECK(detail_of(child.pid(), ReasonCode::kSharedWritable).find(", open as descriptor ") !=
-        std::string::npos);
+  const ProcessReport report = inspect_process(child.pid());
+  CHECK(names_of(report.reasons) == baseline());
+  CHECK(report.objects.empty());
+  CHECK(report.lone_shared.size() == 1);
+}
+
+TEST_CASE("SHARED_WRITABLE: a memfd that is sealed against writing") {
+  static UniqueFd memory;
+  auto seal = [] {
+    memory = UniqueFd(memfd_create("pool", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    return check(ftruncate(memory.get(), kPage) == 0 &&
+                 fcntl(memory.get(), F_ADD_SEALS, F_SEAL_WRITE) == 0 &&
+                 mmap(nullptr, kPage, PROT_READ, MAP_SHARED, memory.get(), 0) != MAP_FAILED);
+  };
+  Child child({seal});
   REQUIRE(child.next() == 0);
-  CHECK(detail_of(child.pid(), ReasonCode::kSharedWritable).find(", mapped twice") !=
-        std::string::npos);
-  REQUIRE(child.next() == 0);
-  CHECK(names_of(preflight_process(child.pid())) == baseline());
+  CHECK(names_of(preflight_process(child.pid())) == plus("SHARED_WRITABLE"));
 }
 
 TEST_CASE("SHARED_WRITABLE: SysV memory only with another process") {
@@ -170,9 +224,24 @@ TEST_CASE("SHARED_WRITABLE: SysV memory of a process that cannot be looked at") 
   CHECK(shmctl(segment, IPC_RMID, nullptr) == 0);
 }
 
-TEST_CASE("SHARED_FILE: files that the user can change") {
+TEST_CASE("SHARED_FILE: files that the user can change, unless they can be leased") {
   std::string own = files().page_file("own", 0444);
-  provoke_mapping("SHARED_FILE", [&] { return map_file(own, PROT_READ, MAP_SHARED, O_RDONLY); });
+  Child child(
+      {[&] { return check(map_file(own, PROT_READ, MAP_SHARED, O_RDONLY) != MAP_FAILED); }});
+  REQUIRE(child.next() == 0);
+  ProcessReport report = inspect_process(child.pid());
+  CHECK(names_of(report.reasons) == baseline());
+  REQUIRE(report.to_lease.size() == 1);
+  CHECK(report.to_lease[0].ends_with(own));
+  REQUIRE(chmod(own.c_str(), 0644) == 0);
+  {
+    UniqueFd writer(open(own.c_str(), O_WRONLY | O_CLOEXEC));
+    REQUIRE(writer.valid());
+    report = inspect_process(child.pid());
+    CHECK(names_of(report.reasons) == plus("SHARED_FILE"));
+    CHECK(report.to_lease.empty());
+  }
+  CHECK(names_of(preflight_process(child.pid())) == baseline());
   std::string writable = files().page_file("writable");
   provoke_mapping("SHARED_FILE", [&] { return map_file(writable, PROT_READ, MAP_SHARED, O_RDWR); });
 }
@@ -219,7 +288,7 @@ TEST_CASE("SHARED_FILE: files of others are fine, unless they are open for writi
   REQUIRE(chmod(files().path("group").c_str(), 0644) == 0);
   CHECK(codes_of_reader(files().path("group")) == baseline());
   REQUIRE(chown(files().page_file("mine", 0444).c_str(), kNobody, 0) == 0);
-  CHECK(codes_of_reader(files().path("mine")) == plus("SHARED_FILE"));
+  CHECK(codes_of_reader(files().path("mine")) == baseline());
 }
 
 TEST_CASE("SHARED_FILE: system files are fine for root, removed files are not") {

@@ -64,7 +64,7 @@ TEST_CASE("the configuration file") {
   const char* text =
       "name = \"rack1\"\nlisten = \"127.0.0.3:5\"\naccept = \"never\"\nmemory_headroom_mib = 9\n"
       "insecure = true\nguest_user = \"games\"\npeers = \"/etc/om/peers\"\nhide_cpu_features = "
-      "[\"avx2\", \"rtm\"]\n";
+      "[\"avx2\", \"rtm\"]\nlazy_shared = [\"/tmp/x*\"]\n";
   REQUIRE(apply_config(options, text, "f").ok());
   CHECK(options.name == "rack1");
   CHECK(options.listen.text() == "127.0.0.3:5");
@@ -74,6 +74,8 @@ TEST_CASE("the configuration file") {
   CHECK(options.guest_user == "games");
   CHECK(options.peers_file == "/etc/om/peers");
   CHECK(options.hidden_cpu_features == std::vector<std::string>{"avx2", "rtm"});
+  REQUIRE(options.lazy_shared);
+  CHECK(*options.lazy_shared == std::vector<std::string>{"/tmp/x*"});
 }
 
 TEST_CASE("mistakes in the configuration file are named with their line") {
@@ -88,6 +90,7 @@ TEST_CASE("mistakes in the configuration file are named with their line") {
         Case{"insecure = \"no\"\n", "f:1: insecure must be true or false"},
         Case{"hide_cpu_features = \"avx2\"\n", "f:1: hide_cpu_features must be a list of strings"},
         Case{"hide_cpu_features = [1]\n", "f:1: hide_cpu_features must be a list of strings"},
+        Case{"lazy_shared = [\"x\"]\n", "f:1: lazy_shared must have paths, without colons"},
         Case{"memory_headroom_mib = -1\n", "f:1: memory_headroom_mib is out of range"}}) {
     Options options;
     auto applied = apply_config(options, c.text, "f");

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Descriptors of memory objects that have travelled (session.h, MemoryObject): what they hold is in the body, here is
+// what they held when it left. A call that needs their contents, gives them to others or gives the last descriptor up
+// brings the process home; what only concerns descriptor, size or room is served.
+#include "libom/abi/kernel.h"
+#include "libom/abi/syscall_desc.h"
+#include "libom/safe/numbers.h"
+#include "libom/safe/syscall.h"
+#include "libom/stub/functions.h"
+#include "libom/stub/stub.h"
+
+namespace om::stub {
+namespace {
+
+using safe::sys;
+
+// Is the call right on a descriptor of the object `o` as it is here.
+bool is_harmless(const HomeCall& c, const MemoryObject& o) {
+  switch (c.exec->nr) {
+    case kNr_dup:
+    case kNr_fstat:
+    case kNr_fsync:
+    case kNr_fdatasync:
+      return true;
+    case kNr_lseek: {
+      constexpr uint32_t kSeekEnd = 2;  // SEEK_DATA and SEEK_HOLE are above
+      return static_cast<uint32_t>(c.args[2]) <= kSeekEnd;
+    }
+    case kNr_fcntl: {
+      constexpr uint32_t kSetfl = 4, kDupfd = 0, kDupfdCloexec = 1030, kGetSeals = 1034;
+      const auto command = static_cast<uint32_t>(c.args[1]);
+      return (command >= kDupfd && command <= kSetfl) || command == kDupfdCloexec ||
+             command == kGetSeals;
+    }
+    case kNr_fallocate: {
+      constexpr uint64_t kKeepSize = 1;
+      const uint64_t end = c.args[2] + c.args[3];
+      return (c.args[1] & ~kKeepSize) == 0 && end >= c.args[2] && end <= o.bytes;
+    }
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+// Context: exec
+uint32_t object_of(uint64_t fd) {
+  uint64_t st[18];
+  if (g_home.object_count == 0 || is_ours(fd) || sys(kNr_fstat, fd, st) != 0) return kNoObject;
+  for (uint32_t i = 0; i < g_home.object_count && i < kMaxMemoryObjects; i++) {
+    if (g_home.objects[i].dev == st[0] && g_home.objects[i].inode == st[1]) return i;
+  }
+  return kNoObject;
+}
+
+// Context: exec
+bool needs_object(const HomeCall& c) {
+  if (g_home.object_count == 0) return false;
+  for (uint32_t i = 0; i < c.desc->nargs; i++) {
+    const ArgDesc& a = c.desc->args[i];
+    if (a.kind != ArgKind::kVal || (a.type != ArgType::kFd && a.type != ArgType::kAtFd)) continue;
+    const uint32_t which = object_of(c.args[i]);
+    if (which != kNoObject && !is_harmless(c, g_home.objects[which])) return true;
+  }
+  return false;
+}
+
+}  // namespace om::stub
