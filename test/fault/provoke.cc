@@ -370,7 +370,8 @@ uint32_t* keeper_gate_abi() {
             const char* name = at + sizeof note;
             const char* value = name + ((note.n_namesz + 3) & ~3u);
             at = value + ((note.n_descsz + 3) & ~3u);
-            if (strcmp(name, "openMosix") != 0 || note.n_descsz != 8) continue;
+            constexpr uint32_t kAnchor = 1;
+            if (strcmp(name, "openMosix") != 0 || note.n_type != kAnchor) continue;
             int64_t distance = 0;
             memcpy(&distance, value, sizeof distance);
             constexpr size_t kKeeperGateAbi = 12;  // of the Anchor
