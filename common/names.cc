@@ -4,9 +4,12 @@
 #include <fmt/core.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <filesystem>
 #include <vector>
 
 namespace om {
@@ -33,6 +36,20 @@ std::string canonical(const std::string& path) {
   return result;
 }
 
+constexpr char kTemporary[] = "/tmp";
+constexpr char kSocketName[] = "control.sock";
+
+// Nobody else can have put anything into this directory.
+bool is_own(const std::string& path, uid_t uid) {
+  struct stat st {};
+  return ::lstat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == uid &&
+         (st.st_mode & 022) == 0;
+}
+
+bool has_socket(const std::string& directory) {
+  return ::access((directory + "/" + kSocketName).c_str(), F_OK) == 0;
+}
+
 }  // namespace
 
 bool valid_node_name(std::string_view name) {
@@ -41,18 +58,46 @@ bool valid_node_name(std::string_view name) {
   return name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == name.npos;
 }
 
+std::string user_directory(const std::string& base, uid_t uid) {
+  const std::string usual = fmt::format("{}/om-{}", base, uid);
+  std::vector<std::string> own;
+  if (is_own(usual, uid)) own.push_back(usual);
+  if (!own.empty() && has_socket(usual)) return usual;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(base, error)) {
+    std::string path = entry.path().string();
+    if (path.starts_with(usual + ".") && is_own(path, uid)) own.push_back(std::move(path));
+  }
+  std::sort(own.begin(), own.end());
+  const auto with_socket = std::find_if(own.begin(), own.end(), has_socket);
+  if (with_socket != own.end()) return *with_socket;
+  return own.empty() ? usual : own.front();
+}
+
 std::string default_control_path(uid_t uid) {
   if (uid == 0) return std::string(kSystemControlPath);
   std::string runtime = environment("XDG_RUNTIME_DIR");
-  if (!runtime.empty() && runtime.front() == '/') return runtime + "/om/control.sock";
-  return fmt::format("/tmp/om-{}/control.sock", uid);
+  if (!runtime.empty() && runtime.front() == '/') return runtime + "/om/" + kSocketName;
+  return user_directory(kTemporary, uid) + "/" + kSocketName;
+}
+
+std::string make_default_control_path(uid_t uid) {
+  const std::string path = default_control_path(uid);
+  std::string other = fmt::format("{}/om-{}", kTemporary, uid);
+  struct stat st {};
+  const bool taken =
+      path == other + "/" + kSocketName && ::lstat(other.c_str(), &st) == 0 && !is_own(other, uid);
+  other += ".XXXXXX";
+  return taken && ::mkdtemp(other.data()) != nullptr ? other + "/" + kSocketName : path;
 }
 
 std::string client_control_path() {
   std::string named = environment("OM_CONTROL");
   if (!named.empty()) return named;
-  std::string own = default_control_path(::geteuid());
-  return ::access(own.c_str(), F_OK) == 0 ? own : std::string(kSystemControlPath);
+  const std::string own = default_control_path(::geteuid());
+  const bool there =
+      ::access(own.c_str(), F_OK) == 0 && is_own(own.substr(0, own.rfind('/')), ::geteuid());
+  return there ? own : std::string(kSystemControlPath);
 }
 
 Result<std::string> find_program(std::string_view name) {

@@ -20,11 +20,17 @@ constexpr size_t kMaxControlPath = 107;  // sun_path without its NUL
 bool valid_node_name(std::string_view name);
 
 // Where a daemon of this user listens if nobody says otherwise: root /run/om/control.sock, others
-// $XDG_RUNTIME_DIR/om/control.sock, without that variable /tmp/om-UID/control.sock.
+// $XDG_RUNTIME_DIR/om/control.sock, without that variable control.sock in user_directory("/tmp").
 std::string default_control_path(uid_t uid);
+// The same for a daemon that is about to listen there: if somebody else has taken the usual name, another directory is
+// made, with a name that cannot be foreseen.
+std::string make_default_control_path(uid_t uid);
+// BASE/om-UID, or one called BASE/om-UID.XXXXXX: the first that nobody but the user can have put anything into, one
+// with a control socket before others. BASE/om-UID if there is none.
+std::string user_directory(const std::string& base, uid_t uid);
 inline constexpr std::string_view kSystemControlPath = "/run/om/control.sock";
 
-// The socket that a client uses: OM_CONTROL; else the default of this user if it exists; else the
+// The socket that a client uses: OM_CONTROL; else the default of this user if it exists and is nobody else's; else the
 // system's.
 std::string client_control_path();
 

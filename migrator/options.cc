@@ -134,7 +134,7 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     return plain_error(fmt::format("--name {}: 1 to {} of a-z, 0-9 and '-', and not \"home\"",
                                    escaped(options.name, 80), kMaxNodeName));
   }
-  if (options.control.empty()) options.control = default_control_path(::geteuid());
+  if (options.control.empty()) options.control = make_default_control_path(::geteuid());
   if (options.state_dir.empty()) {
     size_t slash = options.control.rfind('/');
     options.state_dir = slash == std::string::npos ? "." : options.control.substr(0, slash);

@@ -4,7 +4,9 @@
 #include "common/names.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -57,6 +59,35 @@ TEST_CASE("where the control socket is") {
   }
   Variable named("OM_CONTROL", "/some/where");
   CHECK(client_control_path() == "/some/where");
+}
+
+TEST_CASE("a directory that somebody else could use is not this user's") {
+  char base[] = "/tmp/om-names-test-XXXXXX";
+  REQUIRE(mkdtemp(base) != nullptr);
+  const uid_t uid = geteuid();
+  const std::string usual = std::string(base) + "/om-" + std::to_string(uid);
+  auto make = [](const std::string& path, mode_t mode) {
+    REQUIRE(mkdir(path.c_str(), 0700) == 0);
+    REQUIRE(chmod(path.c_str(), mode) == 0);
+  };
+  CHECK(user_directory(base, uid) == usual);
+  make(usual, 0777);
+  CHECK(user_directory(base, uid) == usual);
+  make(usual + ".aaaaaa", 0770);
+  make(usual + ".bbbbbb", 0700);
+  CHECK(user_directory(base, uid) == usual + ".bbbbbb");
+  make(usual + "0", 0700);  // another user's
+  REQUIRE(chmod(usual.c_str(), 0700) == 0);
+  CHECK(user_directory(base, uid) == usual);
+  const std::string socket = usual + ".bbbbbb/control.sock";
+  close(open(socket.c_str(), O_CREAT | O_CLOEXEC, 0600));
+  CHECK(user_directory(base, uid) == usual + ".bbbbbb");
+  unlink(socket.c_str());
+  for (const char* end : {".aaaaaa", ".bbbbbb", "0", ""}) rmdir((usual + end).c_str());
+  REQUIRE(symlink("/tmp", usual.c_str()) == 0);
+  CHECK(user_directory(base, uid + 1) == std::string(base) + "/om-" + std::to_string(uid + 1));
+  unlink(usual.c_str());
+  rmdir(base);
 }
 
 TEST_CASE("OM_LIBEXEC and OM_PRELOAD are looked at first") {
