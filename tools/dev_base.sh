@@ -77,11 +77,37 @@ compile() {
 }
 
 # The test drivers, started by root, become an ordinary user, and so do the keepers of programs that move: that user
-# must be able to read tree and build. Where it cannot (a tree below /root), the verb is run again in a copy.
+# must be able to read tree and build. Where it cannot (a tree below /root), it is built where it lies as ever, and
+# what is to be read is put elsewhere for as long as it is used.
 readable_by_others() {
-  ((EUID != 0)) || setpriv --reuid=65534 --regid=65534 --clear-groups test -r "$OM_ROOT/dev"
+  ((EUID != 0)) || setpriv --reuid=65534 --regid=65534 --clear-groups test -r "$OM_ROOT/dev" -a -r "$1/build.ninja"
 }
 
+# install_for_others DIRECTORY: sets OM_PLACE to a folder with `tree`, a copy of this one, and `build`, the results in
+# DIRECTORY (linked if they can be), which everybody can read.
+install_for_others() {
+  local how=--link
+  OM_PLACE=$(mktemp -d /var/tmp/om-tree-XXXXXX)
+  say "an ordinary user, who takes part in this, cannot read $OM_ROOT: what it needs is put into $OM_PLACE"
+  mkdir "$OM_PLACE/tree" "$OM_PLACE/build"
+  tar -C "$OM_ROOT" --exclude='./build*' --exclude=./.git -cf - . | tar -C "$OM_PLACE/tree" -xf -
+  ln "$1/build.ninja" "$OM_PLACE/probe" 2>/dev/null || how=--reflink=auto  # another file system
+  rm -f "$OM_PLACE/probe"
+  (cd "$1" && find . \( -name '*.p' -o -name 'meson-*' \) -prune -o \( -type f -o -type l \) \
+    ! -name '*.[ao]' ! -name '*.ninja*' ! -name '.ninja*' -print0 |
+    xargs -0 cp "$how" --no-dereference --preserve=mode --parents -t "$OM_PLACE/build")
+  chmod -R go+rX "$OM_PLACE"
+}
+
+# Ends with the status; what was installed for others goes unless somebody may want to look at it.
+end_with() {
+  if [[ -n ${OM_PLACE:-} ]]; then
+    if (($1 == 0)); then rm -rf "$OM_PLACE"; else say "kept $OM_PLACE"; fi
+  fi
+  exit "$1"
+}
+
+# Instrumented programs write beside their objects, whoever runs them: such a build is made in a copy of the tree.
 run_in_readable_copy() {
   local copy status=0
   copy=$(mktemp -d /var/tmp/om-tree-XXXXXX)

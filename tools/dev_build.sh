@@ -33,17 +33,28 @@ verb_env() {
 
 verb_demo() {
   if (($# > 0)); then usage "demo takes no arguments"; fi
-  readable_by_others || run_in_readable_copy demo
   need_packages build test
   configure "$OM_BUILD"
   say "build the programs (the first time takes some minutes)"
   compile "$OM_BUILD" "${PROGRAMS[@]}" examples/primes
-  exec "$PYTHON" "$OM_ROOT/tools/dev_demo.py" --build "$OM_BUILD"
+  if readable_by_others "$OM_BUILD"; then
+    exec "$PYTHON" "$OM_ROOT/tools/dev_demo.py" --build "$OM_BUILD"
+  fi
+  local status=0
+  install_for_others "$OM_BUILD"
+  "$PYTHON" "$OM_PLACE/tree/tools/dev_demo.py" --build "$OM_PLACE/build" || status=$?
+  end_with "$status"
 }
 
 verb_bench() {
   need_packages build bench
   configure "$OM_BUILD"
   compile "$OM_BUILD" "${PROGRAMS[@]}" benches
-  exec "$PYTHON" "$OM_ROOT/bench/run.py" --build "$OM_BUILD" "$@"
+  if readable_by_others "$OM_BUILD"; then
+    exec "$PYTHON" "$OM_ROOT/bench/run.py" --build "$OM_BUILD" "$@"
+  fi
+  local status=0
+  install_for_others "$OM_BUILD"
+  "$PYTHON" "$OM_PLACE/tree/bench/run.py" --build "$OM_PLACE/build" "$@" || status=$?
+  end_with "$status"
 }

@@ -5,7 +5,7 @@
 
 # run_tests DIRECTORY SUITE [meson test argument...]
 run_tests() {
-  local directory=$1 suite=$2 selection status=0
+  local directory=$1 suite=$2 selection status=0 wrapper elsewhere=()
   shift 2
   case $suite in
     quick | full) selection=(--setup "$suite") ;;
@@ -14,14 +14,19 @@ run_tests() {
   if [[ $(meson test -C "$directory" --no-rebuild --list "${selection[@]}" "$@" 2>&1) == *'No suitable tests'* ]]; then
     usage "there is no such test: ${selection[*]} $*"
   fi
-  meson test -C "$directory" --no-rebuild --print-errorlogs "${selection[@]}" "$@" || status=$?
+  if ! readable_by_others "$directory"; then
+    if [[ -z ${OM_PLACE:-} ]]; then install_for_others "$directory"; fi
+    wrapper="$(shell_quoted "$OM_ROOT/tools/dev_elsewhere.sh") $(shell_quoted "$directory")"
+    elsewhere=(--wrapper "$wrapper $(shell_quoted "$OM_ROOT") $OM_PLACE")
+  fi
+  meson test -C "$directory" --no-rebuild --print-errorlogs "${elsewhere[@]}" "${selection[@]}" "$@" || status=$?
   say "logs: $directory/meson-logs/"
   if ((status == 0)); then say "suite $suite: passed"; else say "suite $suite: FAILED"; fi
   return "$status"
 }
 
 verb_test() {
-  local suite=quick given=("$@") rest=()
+  local suite=quick rest=() status=0
   while (($# > 0)); do
     case $1 in
       --suite)
@@ -34,12 +39,12 @@ verb_test() {
     esac
     shift
   done
-  readable_by_others || run_in_readable_copy test "${given[@]}"
   need_packages build test
   if [[ $suite == full ]]; then need_packages full; fi
   configure "$OM_BUILD"
   compile "$OM_BUILD"
-  run_tests "$OM_BUILD" "$suite" "${rest[@]}"
+  run_tests "$OM_BUILD" "$suite" "${rest[@]}" || status=$?
+  end_with "$status"
 }
 
 # compile_hosted DIRECTORY: all programs but the behaviours, which are most of the work and never instrumented.
@@ -57,7 +62,6 @@ compile_hosted() {
 sanitized() {
   local name=$1 sanitizers=$2 suites=$3 directory=$OM_BUILD-$1 suite arguments=() status=0 reports
   shift 3
-  readable_by_others || run_in_readable_copy "$name" "$@"
   need_packages build test
   configure "$directory" "-Db_sanitize=$sanitizers" -Db_lundef=false -Dbench=false -Dmode=release \
     -Dcpp_args=-fno-sanitize-recover=all
@@ -66,6 +70,10 @@ sanitized() {
   if (($# > 0)); then arguments=("$@"); fi
   reports=$directory/sanitizer-reports
   rm -rf "$reports"
+  if ! readable_by_others "$directory"; then
+    install_for_others "$directory"
+    reports=$OM_PLACE/sanitizer-reports
+  fi
   mkdir -p "$reports"
   chmod 1777 "$reports"
   local options=log_path=$reports/report
@@ -81,7 +89,7 @@ sanitized() {
     say "$name: findings in $reports"
     status=1
   fi
-  return "$status"
+  end_with "$status"
 }
 
 verb_asan() {
@@ -95,9 +103,9 @@ verb_tsan() {
 
 verb_cover() {
   local directory=$OM_BUILD-cover status=0
-  readable_by_others || run_in_readable_copy cover "$@"
   need_packages build test
   configure "$directory" -Db_coverage=true -Dbench=false -Dmode=release
+  readable_by_others "$directory" || run_in_readable_copy cover "$@"
   compile_hosted "$directory"
   find "$directory" -name '*.gcda' -delete
   # Tests started by root run as another user, who writes the counts beside the objects.
