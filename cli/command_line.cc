@@ -3,7 +3,56 @@
 
 #include <stddef.h>
 
+#include <algorithm>
+
+#include "common/proc/text.h"
+
 namespace om::cli {
+namespace {
+
+// Letters to put in, leave out, change or swap with their neighbour until one word is the other.
+size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::vector<size_t>> d(a.size() + 1, std::vector<size_t>(b.size() + 1));
+  for (size_t i = 0; i <= a.size(); ++i) {
+    for (size_t j = 0; j <= b.size(); ++j) {
+      if (i == 0 || j == 0) {
+        d[i][j] = i + j;
+        continue;
+      }
+      d[i][j] =
+          std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1])});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+    }
+  }
+  return d[a.size()][b.size()];
+}
+
+}  // namespace
+
+std::string nearest_word(std::string_view given, const std::vector<std::string>& words) {
+  constexpr size_t kMostLetters = 32;
+  std::string best;
+  size_t least = 3;
+  if (given.empty() || given.size() > kMostLetters) return best;
+  for (const std::string& word : words) {
+    const bool begins = given.size() > 1 && word.compare(0, given.size(), given) == 0;
+    const size_t away = begins ? 0 : distance(given, word);
+    // A word of two letters is not two letters away from anything.
+    if (away < least && away < given.size()) {
+      best = word;
+      least = away;
+    }
+  }
+  return best;
+}
+
+std::string complaint_about_pid(const std::string& text) {
+  constexpr int kMostProcesses = 1 << 22;  // of a 64-bit kernel
+  int pid = 0;
+  if (proc::parse_number(text, pid) && pid >= 1 && pid <= kMostProcesses) return "";
+  return text + " is no process number";
+}
 
 SplitArguments split_arguments(const std::vector<std::string>& arguments) {
   SplitArguments split;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace om::cli {
@@ -16,5 +17,11 @@ struct SplitArguments {
 // arguments: without argv[0]. In "run --cpu x86-64-v3 ./job --cpu y" the job begins at ./job; "--" before it
 // is dropped.
 SplitArguments split_arguments(const std::vector<std::string>& arguments);
+
+// The one of `words` that `given` is nearest to: its beginning, or at most two letters away. Empty if there is none.
+std::string nearest_word(std::string_view given, const std::vector<std::string>& words);
+
+// What is wrong with a process number; empty if nothing is.
+std::string complaint_about_pid(const std::string& text);
 
 }  // namespace om::cli

@@ -24,6 +24,7 @@
 #include "common/cpu_features.h"
 #include "common/names.h"
 #include "common/proc/text.h"
+#include "common/reasons.h"
 #include "common/unique_fd.h"
 
 #ifndef UFFD_USER_MODE_ONLY
@@ -196,7 +197,7 @@ std::vector<Finding> check_installation() {
          ""});
   } else {
     findings.push_back({"daemon", Health::kWarn, daemon.failure.message,
-                        "Start om-migrator, or set OM_CONTROL to its control socket."});
+                        std::string(reason_info(ReasonCode::kNoDaemon).remedy)});
   }
   return findings;
 }

@@ -18,7 +18,7 @@ namespace {
 
 using namespace om::cli;
 
-const CLI::Validator kPid = CLI::Range(1, 1 << 22).description("");
+const CLI::Validator kPid(complaint_about_pid, "");
 constexpr const char* kJsonHelp = "print JSON";
 
 struct Arguments {
@@ -53,7 +53,14 @@ void add_process_verbs(CLI::App& app, Arguments& given, Action& action) {
       ->required()
       ->type_name("");
   sub->add_option("--timeout", given.migrate.timeout_s, "seconds to wait (default 60)")
-      ->check(CLI::Range(0.001, 86400.0).description(""))
+      ->check(CLI::Validator(
+          [](const std::string& text) {
+            double seconds = 0;
+            const bool right =
+                CLI::detail::lexical_cast(text, seconds) && seconds >= 0.001 && seconds <= 86400;
+            return right ? std::string() : text + " is no number of seconds from 0.001 to 86400";
+          },
+          ""))
       ->type_name("SECONDS");
   sub->add_flag("--json", given.migrate.json, kJsonHelp);
   sub->callback([&] { action = [&] { return migrate(given.migrate); }; });
@@ -95,7 +102,8 @@ void add_job_verbs(CLI::App& app, Arguments& given, Action& action) {
            "Exit status: the job's own; 128+n if signal n ended it; 125, 126, 127 as env(1).");
   sub->add_option("--cpu", given.run.cpu,
                   "use no more than this CPU level, so that the job can go to smaller CPUs: " +
-                      om::cpu_baseline_names() + ", host (default)");
+                      om::cpu_baseline_names() + ", host (default)")
+      ->type_name("LEVEL");
   // For the help only: split_arguments() has taken the command away before CLI11 looks.
   sub->add_option("COMMAND", given.run.command,
                   "the program and its arguments, after -- if in doubt");
@@ -141,8 +149,8 @@ void add_node_verbs(CLI::App& app, Arguments& given, Action& action) {
 }
 
 void add_cluster_verbs(CLI::App& app, Arguments& given, Action& action) {
-  CLI::App* cluster =
-      verb(app, "cluster", "clusters", "  om cluster dev start --nodes 3 --dir /tmp/c");
+  CLI::App* cluster = verb(app, "cluster", "start and stop a cluster on this machine",
+                           "  om cluster dev start --nodes 3 --dir /tmp/c");
   cluster->require_subcommand(1);
   CLI::App* dev = verb(*cluster, "dev", "a cluster on this machine, for tests and demonstrations",
                        "  om cluster dev start --nodes 3 --dir /tmp/c\n"
@@ -172,18 +180,43 @@ void add_cluster_verbs(CLI::App& app, Arguments& given, Action& action) {
   sub->callback([&] { action = [&] { return cluster_dev_env(given.cluster); }; });
 }
 
+// What is wrong with the words before the first option where they name verbs; empty if nothing is.
+std::string wrong_verb(const CLI::App& app, const std::vector<std::string>& words) {
+  const CLI::App* at = &app;
+  std::string path = "om";
+  for (const std::string& word : words) {
+    if (word.empty() || word.front() == '-') break;
+    const auto verbs = at->get_subcommands([](const CLI::App*) { return true; });
+    if (verbs.empty()) break;  // arguments from here on
+    const auto asked = std::find_if(verbs.begin(), verbs.end(),
+                                    [&](const CLI::App* sub) { return sub->check_name(word); });
+    if (asked == verbs.end()) {
+      std::vector<std::string> names;
+      for (const CLI::App* sub : verbs) {
+        if (!sub->get_group().empty()) names.push_back(sub->get_name());  // a hidden one has none
+      }
+      const std::string nearest = nearest_word(word, names);
+      return "there is no verb " + word + "; " +
+             (nearest.empty() ? "see " + path + " --help"
+                              : "did you mean " + path + " " + nearest + "?");
+    }
+    at = *asked;
+    path += " " + word;
+  }
+  return "";
+}
+
 int main_of(const std::vector<std::string>& arguments) {
   constexpr int kRunUsage = 125;
   CLI::App app{"Moves running programs between the nodes of an openMosix cluster."};
   app.name("om");
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);
   app.set_version_flag("--version", std::string("openMosix ") + om::build_version());
   app.footer(
       "Exit status: 0 ok, 1 failure, 2 usage, 3 no daemon, 4 no such process or node, 5 "
       "permission, 6 refused, "
       "7 timeout.\n"
-      "Environment: OM_CONTROL names the daemon's socket, OM_PRELOAD libom.so. See om VERB "
-      "--help.");
+      "Environment: OM_CONTROL names the daemon's socket, OM_PRELOAD libom.so. See om help VERB.");
   Arguments given;
   Action action;
   add_process_verbs(app, given, action);
@@ -192,13 +225,19 @@ int main_of(const std::vector<std::string>& arguments) {
   add_cluster_verbs(app, given, action);
 
   SplitArguments split = split_arguments(arguments);
+  if (!arguments.empty() && arguments.front() == "help") {  // om help VERB is om VERB --help
+    split.own.erase(split.own.begin());
+    split.own.push_back("--help");
+  }
   bool is_run = !arguments.empty() && arguments.front() == "run";
   bool is_check = !arguments.empty() && arguments.front() == "check";
   int usage = is_run ? kRunUsage : static_cast<int>(om::ExitCode::kUsage);
-  bool names_verb = !split.own.empty() && split.own.front().front() != '-';
-  auto is_asked_verb = [&](const CLI::App* sub) { return sub->check_name(split.own.front()); };
-  if (names_verb && app.get_subcommands(is_asked_verb).empty()) {
-    complain("there is no verb " + split.own.front() + "; see om --help");
+  if (arguments.empty()) {
+    ::fputs(app.help().c_str(), stderr);
+    return usage;
+  }
+  if (const std::string wrong = wrong_verb(app, split.own); !wrong.empty()) {
+    complain(wrong);
     return usage;
   }
   try {

@@ -27,7 +27,8 @@ std::vector<ReasonText> notes_of(const Json& events) {
     if (kind == "moved") notes.clear();
     if ((kind != "note" && kind != "lost") || code.empty()) continue;
     // A note that is no reason is for om events only.
-    if (kind == "note" && !reason_from_name(code)) continue;
+    const auto known = reason_from_name(code);
+    if (kind == "note" && !(known && speaks_against_moving(*known))) continue;
     std::erase_if(notes, [&code](const ReasonText& note) { return note.code == code; });
     notes.push_back(reason_text(code, json_string_or(event, "message", 1 << 16, "").value_or("")));
   }
@@ -48,7 +49,8 @@ int why(int pid, bool json) {
   Answer daemon = request({{"verb", "why"}, {"pid", pid}});
   bool unreachable = !daemon.ok && daemon.failure.exit == ExitCode::kUnreachable;
   if (!daemon.ok && daemon.failure.code == "NO_SUCH_PROCESS") return report_no_process(pid);
-  if (!daemon.ok && !unreachable && daemon.failure.code != "OTHER_NODE")
+  if (!daemon.ok && !unreachable && daemon.failure.code != "OTHER_NODE" &&
+      daemon.failure.code != "GUEST")
     return report(daemon.failure);
 
   std::vector<ReasonText> reasons;
@@ -75,9 +77,7 @@ int why(int pid, bool json) {
   if (!daemon.ok && !unreachable)
     reasons.push_back(reason_text(daemon.failure.code, daemon.failure.message));
   if (unreachable) {
-    ReasonText missing = reason_text("NO_DAEMON", daemon.failure.message);
-    missing.remedy = "Start om-migrator, or set OM_CONTROL to its control socket.";
-    reasons.push_back(missing);
+    reasons.push_back(reason_text("NO_DAEMON", daemon.failure.message));
   }
 
   int status = unreachable ? static_cast<int>(ExitCode::kUnreachable) : 0;

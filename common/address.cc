@@ -3,10 +3,12 @@
 
 #include <arpa/inet.h>
 #include <fmt/core.h>
+#include <netdb.h>
 #include <string.h>
 
 #include <array>
 #include <charconv>
+#include <optional>
 
 #include "common/log.h"
 
@@ -26,7 +28,56 @@ const sockaddr_in6& as6(const sockaddr_storage& storage) {
   return reinterpret_cast<const sockaddr_in6&>(storage);
 }
 
+struct Endpoint {
+  std::string name;
+  uint16_t port;
+};
+
+// A host name of letters, digits, dots and hyphens, with or without a port.
+std::optional<Endpoint> named_endpoint(std::string_view text, uint16_t default_port) {
+  constexpr size_t kMaxName = 253;
+  uint32_t port = default_port;
+  const size_t colon = text.find(':');
+  const std::string_view name = text.substr(0, colon);
+  if (colon != text.npos && !parse_number(text.substr(colon + 1), 65535, port)) return std::nullopt;
+  const std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  // The last label of a name is no number: 1.2.3 is a slip, not a name.
+  const std::string_view last = name.substr(name.rfind('.') + 1);
+  if (name.empty() || name.size() > kMaxName || name.front() == '-' || name.front() == '.' ||
+      last.find_first_of(letters) == last.npos ||
+      name.find_first_not_of(std::string(letters) + "0123456789.-") != name.npos)
+    return std::nullopt;
+  return Endpoint{std::string(name), static_cast<uint16_t>(port)};
+}
+
 }  // namespace
+
+bool Address::could_be(std::string_view text) {
+  return parse(text).ok() || named_endpoint(text, 0).has_value();
+}
+
+Result<Address> Address::look_up(std::string_view text, uint16_t default_port) {
+  const auto endpoint = named_endpoint(text, default_port);
+  if (!endpoint) return parse(text, default_port);
+  addrinfo hints{}, *list = nullptr;
+  hints.ai_socktype = SOCK_STREAM;
+  const int error = ::getaddrinfo(endpoint->name.c_str(), nullptr, &hints, &list);
+  if (error != 0) return plain_error(fmt::format("{}: {}", endpoint->name, ::gai_strerror(error)));
+  const addrinfo* best = nullptr;
+  for (const addrinfo* item = list; item != nullptr; item = item->ai_next) {
+    const bool known = item->ai_family == AF_INET || item->ai_family == AF_INET6;
+    if (known && (best == nullptr || (best->ai_family != AF_INET && item->ai_family == AF_INET)))
+      best = item;
+  }
+  Address address;
+  if (best != nullptr) {
+    ::memcpy(&address.storage_, best->ai_addr, best->ai_addrlen);
+    address.set_port(endpoint->port);
+  }
+  ::freeaddrinfo(list);
+  if (best == nullptr) return plain_error(endpoint->name + " has no internet address");
+  return address;
+}
 
 Result<Address> Address::parse(std::string_view text, uint16_t default_port) {
   Error bad = plain_error("not a numeric address: " + escaped(text, 80));

@@ -110,6 +110,42 @@ constexpr ReasonInfo kTable[] = {
      "The process goes on where it was; try again, and look at `om events`.", kAnyone},
     {kInternal, "INTERNAL", "Something failed that should not.",
      "The process goes on where it was; please report what `om events` says.", kAnyone},
+    {kNodeLost, "NODE_LOST",
+     "The node where the process ran is out of reach, or the process was killed there.",
+     "If nothing had been done there that cannot be done again, it goes on at home; else it has "
+     "ended, and has to be started again.",
+     kEvent},
+    {kDeputyLost, "DEPUTY_LOST", "The deputy of the process has ended before its work was done.",
+     "If no other one could take over, the process has to be started again; please report what "
+     "`om events` and the log of om-migrator say.",
+     kEvent},
+    {kCameHome, "CAME_HOME", "The process came home for a call that only home can run.",
+     "Nothing needs to be done; it can be moved again.", kEvent},
+    {kKeeperFailed, "KEEPER_FAILED", "The keeper of a guest of this node has failed.",
+     "The guest's home decides what becomes of it; please report what the log says.", kEvent},
+    {kNoDaemon, "NO_DAEMON", "No daemon answers on this machine.",
+     "Start one: `om-migrator --name NAME`, with `--listen` and `--peers` for more than one "
+     "machine; to try things out `om cluster dev start --dir DIR`; or set OM_CONTROL to the "
+     "socket of one that runs.",
+     kCommand},
+    {kNoSuchNode, "NO_SUCH_NODE", "There is no node of that name.", "Look it up with `om nodes`.",
+     kCommand},
+    {kOtherNode, "OTHER_NODE", "The process belongs to another node of this machine.",
+     "Ask that node, for example after `eval \"$(om cluster dev env --dir DIR --node NODE)\"`.",
+     kCommand},
+    {kGuest, "GUEST", "The process is a guest of this node.",
+     "Ask at its home, by the number that it has there.", kCommand},
+    {kNoDeputy, "NO_DEPUTY", "The process is at home, and no deputy looks after it.",
+     "Move it first.", kCommand},
+    {kNotAttached, "NOT_ATTACHED",
+     "The daemon did not take the caller for the deputy of a process.",
+     "Nothing needs to be done: only om-deputy asks for this.", kCommand},
+    {kBadPeers, "BAD_PEERS", "The list of peers cannot be read.",
+     "Correct the file that the message names; the peers stay as they were.", kCommand},
+    {kBadRequest, "BAD_REQUEST", "The daemon does not understand the request.",
+     "Use the `om` of the same release as the daemon (`om version`).", kCommand},
+    {kTooManyRequests, "TOO_MANY_REQUESTS", "There are too many requests at once.",
+     "Read the answers first, or close some of the connections.", kCommand},
 };
 
 constexpr bool in_order() {
@@ -125,6 +161,11 @@ static_assert(in_order(), "the table has one row for each code, in the order of 
 std::span<const ReasonInfo> reason_table() { return kTable; }
 
 const ReasonInfo& reason_info(ReasonCode code) { return kTable[static_cast<size_t>(code)]; }
+
+bool speaks_against_moving(ReasonCode code) {
+  const FoundBy found_by = reason_info(code).found_by;
+  return found_by != FoundBy::kEvent && found_by != FoundBy::kCommand;
+}
 
 std::optional<ReasonCode> reason_from_name(std::string_view name) {
   for (const ReasonInfo& info : kTable) {
@@ -175,6 +216,10 @@ std::string_view to_string(FoundBy found_by) {
       return "home, while it is away";
     case FoundBy::kAnyone:
       return "any step";
+    case FoundBy::kEvent:
+      return "it happened";
+    case FoundBy::kCommand:
+      return "om, or the daemon";
   }
   return "any step";
 }
@@ -187,6 +232,10 @@ std::string reasons_markdown() {
       "why` name the reason by one of these codes, which do not change between releases; `om\n"
       "check -- COMMAND` tells what is known before a program starts. Reasons are looked up\n"
       "anew each time: when the cause has gone, the process can move.\n"
+      "\n"
+      "The codes found by \"it happened\" and \"om, or the daemon\", at the end, are no such\n"
+      "reasons: they say what became of a process (`om events`, `om run`), and why a command\n"
+      "was not carried out.\n"
       "\n"
       "This page is printed from the table in `common/reasons.cc`.\n"
       "\n"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Why a process does not move: the stable codes that `om migrate`, `om why`, `om check` and the
-// messages between the daemons use. One table holds the code, the sentence, the remedy and who
+// Why a process does not move, what became of it, why a command fails: the stable codes that om, the daemons and
+// their messages use. One table holds the code, the sentence, the remedy and who
 // finds out; the documentation (docs/REASONS.md) is printed from it. Codes are never renamed or
 // given another meaning.
 #pragma once
@@ -53,6 +53,20 @@ enum class ReasonCode : uint8_t {
   kHomeMemory,
   kTimeout,
   kInternal,
+  // What happened, or why a command was not carried out: nothing that speaks against a move.
+  kNodeLost,
+  kDeputyLost,
+  kCameHome,
+  kKeeperFailed,
+  kNoDaemon,
+  kNoSuchNode,
+  kOtherNode,
+  kGuest,
+  kNoDeputy,
+  kNotAttached,
+  kBadPeers,
+  kBadRequest,
+  kTooManyRequests,
   kCount
 };
 
@@ -63,6 +77,8 @@ enum class FoundBy : uint8_t {
   kTarget,     // the target node, when it is asked to admit the process
   kAway,       // om-deputy, while the process is away
   kAnyone,
+  kEvent,    // what happened to a process
+  kCommand,  // om, or the daemon that it asks
 };
 
 struct ReasonInfo {
@@ -76,6 +92,9 @@ struct ReasonInfo {
 // In the order of the enum.
 std::span<const ReasonInfo> reason_table();
 const ReasonInfo& reason_info(ReasonCode code);
+
+// Whether a process stays where it is for this reason; the other codes tell what happened.
+bool speaks_against_moving(ReasonCode code);
 
 // A peer's or another program's word for a code.
 std::optional<ReasonCode> reason_from_name(std::string_view name);

@@ -81,9 +81,9 @@ Result<void> apply_config(Options& options, const std::string& text, const std::
     }
     std::string value = OM_TRY(typed<std::string>(file_name, key, node, "a string"));
     if (name == "listen") {
-      auto address = Address::parse(value);
-      if (!address) return at_line(file_name, node.source(), address.error().text());
-      options.listen = *address;
+      if (!Address::could_be(value))
+        return at_line(file_name, node.source(), "no address or name: " + escaped(value, 80));
+      options.listen_text = value;
     } else if (name == "accept") {
       if (value != "always" && value != "never") {
         return at_line(file_name, node.source(), "accept must be \"always\" or \"never\"");

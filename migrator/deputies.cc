@@ -76,7 +76,12 @@ DeputyLink::Handlers Deputies::link_handlers(pid_t pid) {
     children_.set_session(entry.deputy, entry.session, state == DeputyLink::State::kMoving);
     log_debug("deputy", "process {} is {} at {}", pid, state_name(state), entry.link->at());
     if (arrived && state == DeputyLink::State::kHome) {
-      events_.add({"home", pid, entry.link->at(), "", "runs at home"});
+      const auto now = read_process(pid);
+      if (now && now->id == entry.process) {
+        events_.add({"home", pid, entry.link->at(), "", "runs at home"});
+      } else {
+        events_.add({"ended", pid, entry.link->at(), "", "the process has ended"});
+      }
     }
   };
   handlers.on_note = [this, pid](const std::string& code, const std::string& message) {

@@ -8,6 +8,7 @@
 
 #include "common/log.h"
 #include "common/names.h"
+#include "common/proc/stat.h"
 #include "migrator/deputies.h"
 
 namespace om::migrator {
@@ -77,6 +78,25 @@ uint32_t Keepers::count() const {
     if (entry.role == "keeper" && process.alive()) ++count;
   }
   return count;
+}
+
+std::string Keepers::name_of(const Keeper& keeper) {
+  return fmt::format("{} of {}", keeper.guest, keeper.home);
+}
+
+std::string Keepers::guest_with_body(pid_t body) const {
+  auto stat = proc::read_stat(body);
+  for (const auto& [number, keeper] : keepers_) {
+    if (stat && stat->ppid == keeper.id.pid) return name_of(keeper);
+  }
+  return "";
+}
+
+std::string Keepers::guest_from(pid_t at_home) const {
+  for (const auto& [number, keeper] : keepers_) {
+    if (keeper.guest == at_home) return name_of(keeper);
+  }
+  return "";
 }
 
 uint64_t Keepers::reserved_bytes() const {

@@ -31,6 +31,10 @@ class Keepers {
   Result<void> start(const Offer& offer);
   uint32_t count() const;
   uint64_t reserved_bytes() const;
+  // "4711 of n1" of the guest whose body is process `body` here, or whose process at home has number `at_home`;
+  // empty if there is none.
+  std::string guest_with_body(pid_t body) const;
+  std::string guest_from(pid_t at_home) const;
 
  private:
   struct Keeper {
@@ -41,6 +45,7 @@ class Keepers {
     uint64_t memory_bytes = 0;
     MonotonicTime started;
   };
+  static std::string name_of(const Keeper& keeper);
   void on_exit(uint64_t number, int64_t code, int signal);
 
   Loop& loop_;

@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/open_files.h"
 #include "common/replace_file.h"
+#include "common/version.h"
 #include "migrator/node.h"
 
 #include <nlohmann/json.hpp>
@@ -38,6 +39,10 @@ int run(const std::vector<std::string>& arguments) {
   }
   if (options->help) {
     ::fputs(kUsage, stdout);
+    return 0;
+  }
+  if (options->version) {
+    ::printf("om-migrator %s\n", build_version());
     return 0;
   }
   log_init("om-migrator[" + options->name + "]");

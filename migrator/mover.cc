@@ -176,8 +176,10 @@ void Mover::finish(const std::shared_ptr<Job>& job, Json record) {
   if (!noop && !question) {
     std::string message = record["message"];
     if (record["result"] == "moved") {
-      message = fmt::format("{} -> {} in {} ms, frozen {} ms", job->from, job->to,
-                            record["total_ms"].dump(), record["freeze_ms"].dump());
+      // As om migrate prints it.
+      message = fmt::format("{} -> {} in {:.0f} ms, frozen {:.1f} ms", job->from, job->to,
+                            json_number(record, "total_ms", 0, 1e15).value_or(0),
+                            json_number(record, "freeze_ms", 0, 1e15).value_or(0));
     }
     events_.add({record["result"], job->process.pid, job->to, record["code"], message});
   }

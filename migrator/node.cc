@@ -109,7 +109,7 @@ Node::Node(const Options& options, OwnDirectory state, UniqueFd listener, NodeFa
       kj_(loop_),
       children_(state_),
       attach_key_(state_),
-      events_(clock_),
+      events_(clock_, ProcessTable::runner_of),
       processes_(clock_, options_.control, options_.control == default_control_path(::geteuid())),
       keepers_(loop_, clock_, options_.name, options_.headroom_bytes, guest_owner, children_,
                events_),

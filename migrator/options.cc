@@ -25,8 +25,8 @@ The daemon of one openMosix node.
 
   --name NAME           name of this node: a-z, 0-9 and '-' (default: the host name)
   --control PATH        control socket (default: $XDG_RUNTIME_DIR/om/control.sock, root /run/om/control.sock)
-  --listen ADDR[:PORT]  numeric address for peers and keepers (default: 127.0.0.1; port 0 is any free one)
-  --peers FILE          peers, one "NAME ADDRESS:PORT" a line; read again on SIGHUP
+  --listen ADDR[:PORT]  address, or a name for it, for peers and keepers (default: 127.0.0.1; port 0 is any free one)
+  --peers FILE          peers, one "NAME ADDRESS:PORT" a line; read, and names looked up, again on SIGHUP
   --state DIR           where it notes its deputies and keepers (default: directory of the control socket)
   --config FILE         TOML file with the same names: name, control, listen, peers, state, accept,
                         guest_user, memory_headroom_mib, lazy_shared, insecure
@@ -37,6 +37,7 @@ The daemon of one openMosix node.
   --insecure            listen on other addresses than loopback although nodes do not authenticate each other
   --netns-private NET   the daemon is in the private network namespace of a local cluster, NET its subnet
   --help                this text
+  --version             its version
 
 Signals: SIGHUP reads the peers again, SIGTERM and SIGINT end the daemon; processes that are away stay away.
 Environment: OM_LOG, OM_LIBEXEC.
@@ -104,23 +105,26 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
   for (size_t i = 0; i < arguments.size(); ++i) {
     std::string name = arguments[i].substr(0, arguments[i].find('='));
     bool joined = name.size() < arguments[i].size();
-    if (name == "--help" || name == "--insecure") {
+    const std::map<std::string_view, bool*> flags{{"--help", &options.help},
+                                                  {"-h", &options.help},
+                                                  {"--version", &options.version},
+                                                  {"--insecure", &options.insecure}};
+    if (auto flag = flags.find(name); flag != flags.end()) {
       if (joined) return plain_error(name + " takes no value");
-      (name == "--help" ? options.help : options.insecure) = true;
+      *flag->second = true;
       continue;
     }
     if (texts.count(name) == 0) return plain_error("unknown argument " + escaped(arguments[i], 80));
     if (!joined && i + 1 == arguments.size()) return plain_error(name + " needs a value");
     given[name] = joined ? arguments[i].substr(name.size() + 1) : arguments[++i];
   }
-  if (options.help) return options;
+  if (options.help || options.version) return options;
   // The file first, so that what is on the command line wins.
   if (given.count("--config") != 0) {
     bool insecure = options.insecure;
-    options.listen = OM_TRY(Address::parse(listen));
     std::string text = OM_TRY(read_own_file(given["--config"]));
     OM_TRY(apply_config(options, text, given["--config"]));
-    listen = options.listen.text();
+    if (!options.listen_text.empty()) listen = options.listen_text;
     options.insecure |= insecure;
   }
   for (auto& [name, value] : given) *texts.find(name)->second = value;
@@ -139,7 +143,7 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     size_t slash = options.control.rfind('/');
     options.state_dir = slash == std::string::npos ? "." : options.control.substr(0, slash);
   }
-  options.listen = OM_TRY(Address::parse(listen));
+  options.listen = OM_TRY(Address::look_up(listen));
   if (!accept.empty()) {
     if (accept != "always" && accept != "never") return plain_error("--accept: always or never");
     options.accept = accept == "always";

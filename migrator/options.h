@@ -17,6 +17,8 @@ struct Options {
   std::string name;        // default: the host name
   std::string control;     // default: common/names.h
   Address listen;          // default: 127.0.0.1, port 0
+  std::string
+      listen_text;  // as the configuration file has it: an address or a name; empty if it does not
   std::string peers_file;  // empty: none
   std::string state_dir;   // default: the directory of the control socket
   int ready_fd = -1;
@@ -31,6 +33,7 @@ struct Options {
   // Files that keep no process at home although it writes to them by a shared mapping (common/lazy_shared.h).
   std::optional<std::vector<std::string>> lazy_shared;
   bool help = false;
+  bool version = false;
 };
 
 // arguments: without argv[0].

@@ -15,11 +15,11 @@ namespace {
 
 // Adds one peer or says what is wrong with it.
 Result<void> add_peer(std::vector<Peer>& peers, std::string_view name,
-                      std::string_view address_text, std::string_view own_name) {
+                      std::string_view address_text, std::string_view own_name, LookUp look_up) {
   if (!valid_node_name(name))
     return plain_error(fmt::format("{} is no node name", escaped(name, 80)));
-  Address address = OM_TRY(Address::parse(address_text));
-  if (name == own_name) return {};
+  if (name == own_name && Address::could_be(address_text)) return {};
+  Address address = OM_TRY(look_up(address_text, 0));
   if (address.port() == 0)
     return plain_error(fmt::format("{} has no port", escaped(address_text, 80)));
   if (address.is_any())
@@ -34,7 +34,8 @@ Result<void> add_peer(std::vector<Peer>& peers, std::string_view name,
 
 }  // namespace
 
-Result<std::vector<Peer>> parse_peers(std::string_view text, std::string_view own_name) {
+Result<std::vector<Peer>> parse_peers(std::string_view text, std::string_view own_name,
+                                      LookUp look_up) {
   std::vector<Peer> peers;
   for (int number = 1; !text.empty(); ++number) {
     std::string_view line = proc::take_line(text);
@@ -45,7 +46,7 @@ Result<std::vector<Peer>> parse_peers(std::string_view text, std::string_view ow
     if (address.empty() || !proc::trim(rest).empty()) {
       return plain_error(fmt::format("line {}: expected NAME ADDRESS:PORT", number));
     }
-    auto added = add_peer(peers, name, address, own_name);
+    auto added = add_peer(peers, name, address, own_name, look_up);
     if (!added) return plain_error(fmt::format("line {}: {}", number, added.error().text()));
   }
   return peers;
@@ -53,7 +54,7 @@ Result<std::vector<Peer>> parse_peers(std::string_view text, std::string_view ow
 
 Result<std::vector<Peer>> read_peers_file(const std::string& path, std::string_view own_name) {
   std::string text = OM_TRY(read_own_file(path));
-  auto peers = parse_peers(text, own_name);
+  auto peers = parse_peers(text, own_name, Address::look_up);
   if (!peers) return plain_error(path + ": " + peers.error().text());
   return peers;
 }
@@ -64,7 +65,7 @@ Result<std::vector<Peer>> peers_from_json(const Json& list, std::string_view own
   for (const Json& item : list) {
     std::string name = OM_TRY(json_string(item, "name", kMaxNodeName));
     std::string address = OM_TRY(json_string(item, "address", 80));
-    OM_TRY(add_peer(peers, name, address, own_name));
+    OM_TRY(add_peer(peers, name, address, own_name, Address::parse));
   }
   return peers;
 }

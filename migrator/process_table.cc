@@ -153,6 +153,13 @@ double ProcessTable::cpu_percent(const ProcessInfo& process) const {
   return 100.0 * static_cast<double>(process.cpu_ms) / static_cast<double>(process.age_ms);
 }
 
+pid_t ProcessTable::runner_of(pid_t pid) {
+  auto stat = proc::read_stat(pid);
+  if (!stat || stat->ppid <= 0) return 0;
+  const std::string name = program_name(stat->ppid);
+  return name == "om" || name == "openmosix" ? stat->ppid : 0;
+}
+
 pid_t ProcessTable::resolve(pid_t pid) const {
   if (!is_front_end(pid)) return pid;
   auto children = proc::list_children(pid);

@@ -64,6 +64,9 @@ class ProcessTable {
   // 100 is one whole CPU; since the process started if there are no two samples yet.
   double cpu_percent(const ProcessInfo& process) const;
 
+  // The `om run` that watches the process; 0 if there is none.
+  static pid_t runner_of(pid_t pid);
+
   // The process that the user means by this pid: for `om run` the job that it watches, else the pid itself.
   pid_t resolve(pid_t pid) const;
 

@@ -74,6 +74,13 @@ std::optional<Verbs::Subject> Verbs::subject(const Caller& caller, const Json& r
   pid_t pid = node_.processes_.resolve(static_cast<pid_t>(*number));
   auto process = read_process(pid);
   if (!process && is_no_process(process.error())) {
+    if (const std::string guest = node_.keepers_.guest_from(pid); !guest.empty()) {
+      answer(failure(
+          ExitCode::kNotFound, "GUEST",
+          fmt::format("no process of this node has the number {}, but a guest is process {}", pid,
+                      guest)));
+      return std::nullopt;
+    }
     answer(failure(ExitCode::kNotFound, "NO_SUCH_PROCESS",
                    fmt::format("there is no process {}", pid)));
     return std::nullopt;
@@ -96,11 +103,7 @@ std::optional<Verbs::Subject> Verbs::subject(const Caller& caller, const Json& r
     case ProcessTable::Membership::kStarting:
       return subject;
     case ProcessTable::Membership::kOtherNode:
-      answer(failure(
-          owner_only ? ExitCode::kRefused : ExitCode::kNotFound, "OTHER_NODE",
-          fmt::format(
-              "process {} belongs to another node: it was started with another OM_CONTROL than {}",
-              pid, node_.options_.control)));
+      answer(not_ours(pid, node_.keepers_.guest_from(pid), owner_only));
       return std::nullopt;
     case ProcessTable::Membership::kUnreadable:
       if (::geteuid() != 0 && ::geteuid() != subject.process.uid) {
@@ -113,10 +116,25 @@ std::optional<Verbs::Subject> Verbs::subject(const Caller& caller, const Json& r
       break;
     case ProcessTable::Membership::kNotLoaded:
     case ProcessTable::Membership::kGone:
+      if (const std::string guest = node_.keepers_.guest_with_body(pid); !guest.empty()) {
+        answer(not_ours(pid, guest, owner_only));
+        return std::nullopt;
+      }
       break;
   }
   subject.member = false;
   return subject;
+}
+
+// A process that is preloaded, or a body, but has another home than this node; as a guest it has a name.
+Json Verbs::not_ours(pid_t pid, const std::string& guest, bool owner_only) const {
+  const ExitCode exit = owner_only ? ExitCode::kRefused : ExitCode::kNotFound;
+  if (!guest.empty())
+    return failure(exit, "GUEST",
+                   fmt::format("process {} is a guest here, process {}", pid, guest));
+  return failure(
+      exit, "OTHER_NODE",
+      fmt::format("process {} belongs to another node than {}", pid, node_.options_.name));
 }
 
 bool Verbs::admin(const Caller& caller, const Answerer& answer) const {

@@ -62,6 +62,7 @@ class Verbs {
 
   // The process that a request is about, or the answer that there is none. `owner_only`: the caller must be
   // allowed to kill it.
+  Json not_ours(pid_t pid, const std::string& guest, bool owner_only) const;
   std::optional<Subject> subject(const Caller& caller, const Json& request, bool owner_only,
                                  const Answerer& answer);
   bool admin(const Caller& caller, const Answerer& answer) const;

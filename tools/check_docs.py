@@ -83,6 +83,29 @@ def check_syscalls(root):
                    'python3 tools/gen_syscalls.py docs libom/abi docs/syscalls.md')
 
 
+# Words in capitals that are no codes: names of variables, limits, timers.
+OTHER_WORDS = re.compile(r'OM_|AT_|RLIMIT_|ITIMER_|LD_|XDG_|GLIBC_TUNABLES|ASAN_OPTIONS|NO_COLOR')
+# Where a code stands: behind what makes an answer, a refusal or a note of it, or alone with an underscore.
+CODE_USES = re.compile(r'(?:fail\(|note\(|Refusal\{|failure\(\s*ExitCode::\w+,|failed\(\s*ExitCode::\w+,|'
+                       r'failure_answer\(\{\s*ExitCode::\w+,|report\(\{\s*ExitCode::\w+,|"code"\] =)\s*'
+                       r'"([A-Z][A-Z_]+)"|"([A-Z]+(?:_[A-Z]+)+)"')
+# Between the parts of one program, never told to anybody.
+INNER_CODES = ('RETRY',)
+
+
+def check_codes(root, codes):
+    """No code is made up elsewhere than in the table."""
+    for folder in ('cli', 'common', 'deputy', 'migrator'):
+        for path in sorted(root.glob(f'{folder}/**/*.cc')):
+            text = path.read_text(encoding='utf-8')
+            for match in CODE_USES.finditer(text):
+                word = match.group(1) or match.group(2)
+                if word in codes or word in INNER_CODES or OTHER_WORDS.match(word):
+                    continue
+                number = text.count('\n', 0, match.start()) + 1
+                yield f'{relative(root, path)}:{number}: {word} is no code of common/reasons.cc'
+
+
 def check_reasons(root):
     table = (root / 'common/reasons.cc').read_text(encoding='utf-8')
     codes = re.findall(r'\{k[A-Z]\w+,\s*"([A-Z][A-Z_]*)"', table)
@@ -94,6 +117,7 @@ def check_reasons(root):
         yield f'docs/REASONS.md:1: no row for {code}'
     for code in sorted(set(rows) - set(codes)):
         yield f'docs/REASONS.md:1: {code} is no code'
+    yield from check_codes(root, codes)
 
 
 def help_of(om, *verb):

@@ -67,6 +67,15 @@ class Docs(unittest.TestCase):
                           'docs/REASONS.md:1: CET is no code'],
                          list(check_docs.check_reasons(self.root)))
 
+    def test_codes_are_in_the_table(self):
+        self.write('common/reasons.cc', REASONS)
+        self.write('docs/REASONS.md', '| AIO | x |\n| IO_URING | x |\n')
+        self.write('common/x.cc', 'a(getenv("OM_X"), "RLIMIT_AS");\n'
+                                  'failure(ExitCode::kFailure,\n  "AIO", "");\nfail("MADE", "");\nb("UP_HERE");\n')
+        self.assertEqual(['common/x.cc:4: MADE is no code of common/reasons.cc',
+                          'common/x.cc:5: UP_HERE is no code of common/reasons.cc'],
+                         list(check_docs.check_reasons(self.root)))
+
     def test_options(self):
         self.assertEqual((['--help', '--dir', '--netns'], []), check_docs.parsed_help(HELP))
         options = {'--dir': 'om x', '--netns': 'om x', '--help': 'om x', 'om ps': 'om'}

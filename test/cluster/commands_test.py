@@ -15,6 +15,7 @@ import unittest
 
 from harness import ClusterCase, main
 import om_machine
+import om_process
 from om_cluster import MIGRATE_FIELDS
 
 NUMBER = (int, float)
@@ -41,8 +42,7 @@ class Commands(ClusterCase):
 
     @staticmethod
     def name_of(pid):
-        with open(f'/proc/{pid}/comm', encoding='ascii') as file:
-            return file.read().strip()
+        return om_process.read_proc(pid, 'comm').strip()
 
     def check_fields(self, item, fields):
         for name, kind in fields.items():
@@ -154,6 +154,113 @@ class Commands(ClusterCase):
             self.assertEqual(job.pid, event['pid'])
         self.assertEqual(['n2', 'n1'], [e['node'] for e in events if e['kind'] == 'moved'])
         self.assertIn(str(job.pid), self.om('events').stdout)
+        for event in events:
+            if event['kind'] == 'moved':
+                self.assertRegex(event['message'], r'^n\d -> n\d in \d+ ms, frozen \d+\.\d ms$')
+
+    def kinds(self, pid):
+        return [event['kind'] for event in self.om_json('events', pid)]
+
+    def codes_of(self, pid):
+        return [event['code'] for event in self.om_json('events', pid)]
+
+    def test_a_job_that_ended_is_known_by_its_om_run(self):
+        """And one that was killed while it was away has ended; it does not run at home."""
+        runner = self.start(self.product.om, 'run', '--', '/bin/sleep', '1000', preload=False)
+        pid = self.wait_until(lambda: om_process.children(runner.pid), 'the job')[0]
+        self.wait_until(lambda: self.name_of(pid) == 'sleep', 'exec')
+        self.wait_until(lambda: self.om('migrate', runner.pid, 'n2', expect=None).returncode == 0, 'a move')
+        os.kill(pid, signal.SIGTERM)
+        self.assertEqual(128 + signal.SIGTERM, runner.wait(30))
+        self.wait_until(lambda: 'ended' in self.kinds(pid), 'the end')
+        self.assertNotIn('home', self.kinds(pid))
+        self.assertEqual(self.om_json('events', pid), self.om_json('events', runner.pid))
+        self.assertIn('moved', self.kinds(runner.pid))
+
+    def test_a_job_that_was_lost_is_known_by_its_om_run(self):
+        script = 'echo up >&2; read x; echo up >&2; read x'
+        runner = self.start(self.product.om, 'run', '--', '/bin/sh', '-c', script, preload=False, stdin=subprocess.PIPE)
+        self.assertEqual(b'up\n', runner.stderr.readline())
+        pid = om_process.children(runner.pid)[0]
+        self.om('migrate', runner.pid, 'n2')
+        runner.stdin.write(b'go\n')
+        runner.stdin.flush()
+        self.assertEqual(b'up\n', runner.stderr.readline())  # it has acted there
+        os.kill(next(body for body in om_process.descendants(os.getpid()) if self.name_of(body) == 'om-body' and
+                     om_process.read_proc(body, 'stat')), signal.SIGKILL)
+        runner.wait(30)
+        said = self.om('why', runner.pid, expect=4).stderr
+        self.assertIn('NODE_LOST', said)
+        self.assertIn(f'process {pid} ', said)
+
+    def test_coming_home_is_an_event_and_no_reason(self):
+        job = self.start('/bin/sh', '-c', 'echo up; read x; /bin/true; echo "$x"; read x', stdin=subprocess.PIPE)
+        self.assertEqual(b'up\n', job.stdout.readline())
+        self.move(job, 'n2')
+        job.stdin.write(b'on\n')
+        job.stdin.flush()
+        self.assertEqual(b'on\n', job.stdout.readline())
+        self.wait_until(lambda: 'CAME_HOME' in self.codes_of(job.pid), 'CAME_HOME')
+        self.move(job, 'n3')
+        self.assertEqual((True, []), tuple(self.om_json('why', job.pid)[key] for key in ('can_move', 'reasons')))
+
+    def test_a_keeper_that_fails_is_an_event(self):
+        job = self.sleeper()
+        self.move(job, 'n3')
+        keeper = next(pid for pid in om_process.descendants(os.getpid())
+                      if self.name_of(pid) == 'om-guest' and 'n3' in om_process.read_proc(pid, 'cmdline').split('\0'))
+        os.kill(keeper, signal.SIGKILL)
+        self.wait_until(lambda: 'KEEPER_FAILED' in [event['code'] for event in self.om_json('events', node='n3')],
+                        'KEEPER_FAILED')
+
+    def test_a_guest_is_not_a_process_of_the_node(self):
+        """There it is told whose it is, by either number."""
+        job = self.sleeper()
+        self.move(job, 'n2')
+        body = next(pid for pid in om_process.descendants(os.getpid()) if self.name_of(pid) == 'om-body')
+        for pid in (job.pid, body):
+            for verb, status in ((('where', pid), 4), (('migrate', pid, 'n3'), 6)):
+                said = self.om(*verb, node='n2', expect=status).stderr
+                self.assertIn('GUEST', said)
+                self.assertIn(f'process {job.pid} of n1', said)
+                self.assertNotIn('OM_CONTROL', said)
+
+    def test_bad_peers(self):
+        """A file with a mistake changes nothing, and the answer says where it is."""
+        node = self.cluster.directory + '/n2'
+        command = om_process.read_proc(self.daemon_pid('n2'), 'cmdline').split('\0')
+        if '--peers' in command:
+            path = pathlib.Path(command[command.index('--peers') + 1])
+        else:
+            killed = self.kill_daemon('n2')
+            path = pathlib.Path(node, 'peers')
+            peers = ''.join(f"{n['name']} {n['address']}\n" for n in self.om_json('nodes'))
+            path.write_text(peers, encoding='ascii')
+            killed[1].extend(['--peers', str(path)])
+            self.restart_daemon(killed)
+        good = path.read_text(encoding='ascii')
+        path.write_text(good + 'n9 nowhere at all\n', encoding='ascii')
+        self.fails(1, 'debug', 'peers.reload', code='BAD_PEERS', env=self.cluster.environment('n2'))
+        self.assertEqual(3, len(self.om_json('nodes', node='n2')))
+        path.write_text(good + 'n9 localhost:1\n', encoding='ascii')  # names are looked up
+        self.om('debug', 'peers.reload', node='n2')
+        addresses = {n['name']: n['address'] for n in self.om_json('nodes', node='n2')}
+        self.assertIn(addresses['n9'], ('127.0.0.1:1', '[::1]:1'))
+        path.write_text(good, encoding='ascii')
+        self.om('debug', 'peers.reload', node='n2')
+
+    def test_too_many_requests(self):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(self.cluster.environment()['OM_CONTROL'])
+            waiting = b'{"verb":"epitaph","pid":%d,"wait_ms":60000}\n' % self.away().pid
+            client.sendall(waiting * 200)
+            with client.makefile('r', encoding='utf-8') as answers:
+                self.assertEqual('TOO_MANY_REQUESTS', json.loads(answers.readline())['code'])
+
+    def away(self):
+        job = self.sleeper()
+        self.move(job, 'n2')
+        return job
 
     def test_why_and_check(self):
         job = self.sleeper()
@@ -225,7 +332,9 @@ class Commands(ClusterCase):
         env = {**self.cluster.environment(), 'OM_CONTROL': str(self.folder / 'no.sock')}
         for words in (('ps',), ('nodes',), ('where', '1'), ('migrate', os.getpid(), 'n2'), ('events',)):
             with self.subTest(words=words):
-                self.assertIn(str(self.folder / 'no.sock'), self.fails(3, *words, env=env))
+                said = self.fails(3, *words, env=env)
+                self.assertIn(str(self.folder / 'no.sock'), said)
+                self.assertIn('om-migrator --name', said, 'how to start one')
         # A socket on which nobody answers any more, as after a crash.
         dead = socket.socket(socket.AF_UNIX)
         dead.bind(str(self.folder / 'dead.sock'))
@@ -240,7 +349,8 @@ class Commands(ClusterCase):
         self.fails(4, 'migrate', NO_PID, 'n2')
         self.fails(4, 'where', NO_PID)
         self.fails(4, 'why', NO_PID)
-        self.assertIn('n7', self.fails(4, 'migrate', job.pid, 'n7'))
+        self.assertIn('n7', self.fails(4, 'migrate', job.pid, 'n7', code='NO_SUCH_NODE'))
+        self.fails(4, 'debug', 'session', job.pid, code='NO_DEPUTY')
         ended = subprocess.Popen(['/bin/true'])
         ended.wait()
         self.fails(4, 'migrate', ended.pid, 'n2')
@@ -284,6 +394,38 @@ class Commands(ClusterCase):
         # It goes on, or was never begun: either way the process is soon somewhere and moves again.
         self.wait_until(lambda: self.om_json('where', job.pid)['state'] in ('home', 'away'), 'an end')
         self.move(job, 'n3')
+
+    def test_wrong_words_are_told_the_right_ones(self):
+        """Each in one line that names what was meant, or where to look."""
+        for words, said in ((('mig', '1', 'n2'), 'there is no verb mig; did you mean om migrate?'),
+                            (('evnets',), 'there is no verb evnets; did you mean om events?'),
+                            (('top',), 'there is no verb top; see om --help'),
+                            (('cluster', 'init'), 'there is no verb init; see om cluster --help'),
+                            (('cluster', 'dev', 'strat'), 'did you mean om cluster dev start?'),
+                            (('migrate', 'abc', 'n2'), 'abc is no process number'),
+                            (('events', '0'), '0 is no process number'),
+                            (('migrate', '1', 'n2', '--timeout', 'soon'),
+                             'soon is no number of seconds from 0.001 to 86400')):
+            with self.subTest(words=words):
+                line = self.fails(2, *words).splitlines()[0]
+                self.assertTrue(line.endswith(said), line)
+        done = self.cluster.run()
+        self.assertEqual((2, ''), (done.returncode, done.stdout))
+        self.assertIn('migrate', done.stderr)
+
+    def test_help_by_verb(self):
+        self.assertEqual(self.om('--help').stdout, self.om('help').stdout)
+        self.assertEqual(self.om('migrate', '--help').stdout, self.om('help', 'migrate').stdout)
+        self.assertEqual(self.om('cluster', 'dev', 'start', '--help').stdout,
+                         self.om('help', 'cluster', 'dev', 'start').stdout)
+        self.fails(2, 'help', 'nonsense')
+
+    def test_every_program_tells_its_version(self):
+        version = self.om_json('version')['version']
+        for name in ('om-migrator', 'om-deputy', 'om-guest'):
+            done = subprocess.run([self.product.found[name], '--version'], capture_output=True, text=True,
+                                  timeout=30, check=True)
+            self.assertEqual((f'{name} {version}\n', ''), (done.stdout, done.stderr))
 
     def test_help_is_for_every_verb(self):
         for verb in ('run', 'migrate', 'ps', 'where', 'why', 'check', 'nodes', 'events', 'doctor',
@@ -342,7 +484,9 @@ class Preloaded(ClusterCase):
         job = self.start('/bin/sleep', '1000', node='n2')
         self.wait_until(lambda: self.om('where', job.pid, node='n2', expect=None).returncode == 0, 'libom')
         self.assertEqual('n2\n', self.om('where', job.pid, node='n2').stdout)
-        self.om('where', job.pid, node='n1', expect=4)
+        said = self.om('where', job.pid, node='n1', expect=4).stderr
+        self.assertIn('OTHER_NODE', said)
+        self.assertNotIn('OM_CONTROL', said)
         self.om('migrate', job.pid, 'n1', node='n2')
         self.assertEqual('n1\n', self.om('where', job.pid, node='n2').stdout)
 

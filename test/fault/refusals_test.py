@@ -45,6 +45,20 @@ ELSEWHERE = {
     'STATIC_BINARY': 'test_static_binary',
     'STOPPED': 'test_stopped',
     'TARGET_UNREACHABLE': 'test_target_unreachable',
+    # What happened, or what a command is told.
+    'BAD_PEERS': '../cluster/commands_test.py test_bad_peers',
+    'BAD_REQUEST': '../hostile/deep_json_test.py test_control_socket',
+    'CAME_HOME': '../cluster/commands_test.py test_coming_home_is_an_event_and_no_reason',
+    'DEPUTY_LOST': '../cluster/migrator_protocol_test.py test_deputy_that_fails_at_home',
+    'GUEST': '../cluster/commands_test.py test_a_guest_is_not_a_process_of_the_node',
+    'KEEPER_FAILED': '../cluster/commands_test.py test_a_keeper_that_fails_is_an_event',
+    'NODE_LOST': 'shortages_test.py test_the_body_is_killed_before_it_has_acted',
+    'NOT_ATTACHED': '../hostile/local_users_test.py test_nobody_attaches_without_the_secret',
+    'NO_DAEMON': '../cluster/commands_test.py test_status_3_no_daemon',
+    'NO_DEPUTY': '../cluster/commands_test.py test_status_4_no_such_process_or_node',
+    'NO_SUCH_NODE': '../cluster/commands_test.py test_status_4_no_such_process_or_node',
+    'OTHER_NODE': '../cluster/commands_test.py test_a_command_of_another_node_does_not_see_it',
+    'TOO_MANY_REQUESTS': '../cluster/commands_test.py test_too_many_requests',
 }
 NOT_HERE = {
     'CET': 'needs a CPU, kernel and C library with shadow stacks (unit test of the preflight)',
@@ -202,7 +216,7 @@ class Refusals(RefusalCase):
             module, _, method = place.rpartition(' ')
             text = (here / (module or 'refusals_test.py')).read_text()
             body = re.search(rf'^    def {method}\(.*\n((?:     .*\n|\n)+)', text, re.M)
-            self.assertTrue(body and re.search(rf"'{code}'", body[1]), f'{code} is not in {place}')
+            self.assertTrue(body and re.search(rf"""['"]{code}['"]""", body[1]), f'{code} is not in {place}')
         for code in NOT_HERE:  # a unit test has it
             name = 'k' + ''.join(word.capitalize() for word in code.split('_'))
             texts = [file.read_text() for file in (here / '../unit').rglob('*.cc')]

@@ -228,6 +228,32 @@ TEST_CASE("reasons have a message and a remedy") {
   CHECK(reason_text("SOMETHING", "x").remedy == "");
 }
 
+TEST_CASE("a wrong verb has a nearest one, if it is near") {
+  const std::vector<std::string> verbs{"run", "migrate", "ps", "where", "why", "events"};
+  for (auto [given, want] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"mig", "migrate"},
+           {"migrat", "migrate"},
+           {"migrtae", "migrate"},
+           {"evnets", "events"},
+           {"rnu", "run"},
+           {"wy", "why"},
+           {"sp", "ps"},
+           {"top", ""},
+           {"x", ""},
+           {"", ""},
+           {"transmogrification-of-everything-now", ""}}) {
+    CAPTURE(given);
+    CHECK(nearest_word(given, verbs) == want);
+  }
+}
+
+TEST_CASE("process numbers") {
+  CHECK(complaint_about_pid("4711").empty());
+  CHECK(complaint_about_pid("4194304").empty());
+  for (const char* text : {"abc", "0", "-5", "4194305", "47x", "", "99999999999999999999"})
+    CHECK(complaint_about_pid(text) == std::string(text) + " is no process number");
+}
+
 TEST_CASE("the doctor's judgements") {
   CHECK(judge_kernel("6.18.44-x").health == Health::kOk);
   CHECK(judge_kernel("6.1.0-13-amd64").health == Health::kOk);

@@ -117,6 +117,28 @@ TEST_CASE("addresses are numeric") {
   }
 }
 
+TEST_CASE("names are looked up on demand only") {
+  for (const char* text :
+       {"pc1", "pc1:4700", "Lab-7.example.org", "localhost:1", "10.0.0.1:5", "::1"})
+    CHECK(Address::could_be(text));
+  for (const char* text : {"", ":5", "pc1:", "pc1:x", "pc1:65536", "pc 1", "pc1/2", "1.2.3",
+                           "1.2.3.4.5", "-pc1", ".pc1", "pc1:4:5", "pc_1"}) {
+    CAPTURE(text);
+    CHECK_FALSE(Address::could_be(text));
+    CHECK_FALSE(Address::look_up(text).ok());
+  }
+  CHECK(Address::look_up("127.0.0.1:80")->text() == "127.0.0.1:80");
+  CHECK(Address::look_up("[::1]")->port() == 0);
+  auto local = Address::look_up("localhost:80", 9);
+  if (!local) {
+    MESSAGE("skip: the resolver does not know localhost: " << local.error().text());
+    return;
+  }
+  CHECK(local->is_loopback());
+  CHECK(local->port() == 80);
+  CHECK(Address::look_up("localhost", 9)->port() == 9);
+}
+
 TEST_CASE("loopback, any, same host") {
   CHECK(Address::parse("127.9.9.9")->is_loopback());
   CHECK(Address::parse("::1")->is_loopback());

@@ -67,7 +67,20 @@ TEST_CASE("the codes that the design and the daemons use exist, and no others") 
                                        "ALREADY_THERE",
                                        "TARGET_UNREACHABLE",
                                        "INTERNAL",
-                                       "TIMEOUT"});
+                                       "TIMEOUT",
+                                       "NODE_LOST",
+                                       "DEPUTY_LOST",
+                                       "CAME_HOME",
+                                       "KEEPER_FAILED",
+                                       "NO_DAEMON",
+                                       "NO_SUCH_NODE",
+                                       "OTHER_NODE",
+                                       "GUEST",
+                                       "NO_DEPUTY",
+                                       "NOT_ATTACHED",
+                                       "BAD_PEERS",
+                                       "BAD_REQUEST",
+                                       "TOO_MANY_REQUESTS"});
 }
 
 TEST_CASE("every row is one sentence with a remedy, and its code leads back to it") {
@@ -92,6 +105,13 @@ TEST_CASE("every row is one sentence with a remedy, and its code leads back to i
   CHECK_FALSE(reason_from_name("").has_value());
   CHECK_FALSE(reason_from_name("io_uring").has_value());
   CHECK_FALSE(reason_from_name("IO_URING ").has_value());
+}
+
+TEST_CASE("what happened, or what a command was told, speaks against no move") {
+  CHECK(speaks_against_moving(ReasonCode::kSharedFile));
+  CHECK(speaks_against_moving(ReasonCode::kInternal));
+  CHECK_FALSE(speaks_against_moving(ReasonCode::kNodeLost));
+  CHECK_FALSE(speaks_against_moving(ReasonCode::kTooManyRequests));
 }
 
 TEST_CASE("messages are one line") {

@@ -45,7 +45,7 @@ TEST_CASE("mistakes are named") {
        std::vector<std::vector<std::string>>{{"--nane", "x"},
                                              {"x"},
                                              {"--listen"},
-                                             {"--listen", "localhost"},
+                                             {"--listen", "local host"},
                                              {"--name", "N1"},
                                              {"--name", "home"},
                                              {"--accept", "maybe"},
@@ -67,7 +67,7 @@ TEST_CASE("the configuration file") {
       "[\"avx2\", \"rtm\"]\nlazy_shared = [\"/tmp/x*\"]\n";
   REQUIRE(apply_config(options, text, "f").ok());
   CHECK(options.name == "rack1");
-  CHECK(options.listen.text() == "127.0.0.3:5");
+  CHECK(options.listen_text == "127.0.0.3:5");
   CHECK_FALSE(options.accept);
   CHECK(options.insecure);
   CHECK(options.headroom_bytes == 9u << 20);
@@ -136,6 +136,18 @@ TEST_CASE("the peers file") {
   CHECK(peers->at(0).address.text() == "127.0.0.2:2");
   CHECK(peers->at(1).address.text() == "[::1]:3");
   CHECK(parse_peers("", "n1")->empty());
+}
+
+TEST_CASE("names of peers are looked up by who is asked to, the node's own is not") {
+  auto look_up = [](std::string_view text, uint16_t port) {
+    return text == "two:2" ? Address::parse("127.0.0.2:2", port) : Address::parse(text, port);
+  };
+  auto peers = parse_peers("n1 one:1\nn2 two:2\n", "n1", look_up);
+  REQUIRE(peers.ok());
+  REQUIRE(peers->size() == 1);
+  CHECK(peers->at(0).address.text() == "127.0.0.2:2");
+  CHECK_FALSE(parse_peers("n1 one:1\nn2 two:2\n", "n1").ok());
+  CHECK_FALSE(parse_peers("n3 three:3\n", "n1", look_up).ok());
 }
 
 TEST_CASE("mistakes in the peers file are named with their line") {

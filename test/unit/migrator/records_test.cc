@@ -85,7 +85,7 @@ TEST_CASE("records become answers with the right exit status") {
 
 TEST_CASE("the ring of events keeps the last ones, numbered") {
   FakeClock clock;
-  Events events(clock);
+  Events events(clock, [](pid_t) { return 0; });
   for (pid_t pid = 1; pid <= 1003; ++pid)
     events.add({"note", pid % 2 + 1, "n2", "HOME_MEMORY", std::to_string(pid)});
   Json list = events.list(0);
@@ -94,6 +94,22 @@ TEST_CASE("the ring of events keeps the last ones, numbered") {
   CHECK(list.back()["message"] == "1003");
   CHECK(events.list(2).size() == 500);
   CHECK(events.list(9).empty());
+}
+
+TEST_CASE("events of a job are found by its om run, too, when both have ended") {
+  FakeClock clock;
+  bool alive = true;
+  Events events(clock, [&](pid_t pid) { return alive && pid == 50 ? 49 : 0; });
+  events.add({"moved", 50, "n2", "", ""});
+  events.add({"admitted", 50, "n3", "", "a guest that has the same number at its home"});
+  alive = false;
+  events.add({"lost", 50, "n2", "NODE_LOST", ""});
+  events.add({"ended", 50, "n1", "", ""});
+  events.add({"moved", 50, "n2", "", "another process with this number"});
+  CHECK(events.list(49).size() == 3);
+  CHECK(events.list(49).back()["kind"] == "ended");
+  CHECK(events.list(50).size() == 5);
+  CHECK(events.list(48).empty());
 }
 
 TEST_CASE("times are RFC 3339") {
