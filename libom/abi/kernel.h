@@ -120,8 +120,16 @@ constexpr uint32_t kMapShared = 1, kMapPrivate = 2, kMapSharedValidate = 3, kMap
                    kMapNonblock = 0x10000, kMapStack = 0x20000, kMapHugetlb = 0x40000,
                    kMapSync = 0x80000, kMapFixedNoreplace = 0x100000;
 constexpr uint32_t kMremapMaymove = 1, kMremapFixed = 2, kMremapDontunmap = 4;
-constexpr uint32_t kMadvDontneed = 4, kMadvFree = 8, kMadvRemove = 9, kMadvDontneedLocked = 24,
+constexpr uint32_t kMadvNormal = 0, kMadvRandom = 1, kMadvSequential = 2, kMadvWillneed = 3,
+                   kMadvDontneed = 4, kMadvFree = 8, kMadvRemove = 9, kMadvDontfork = 10,
+                   kMadvDofork = 11, kMadvMergeable = 12, kMadvUnmergeable = 13, kMadvHugepage = 14,
+                   kMadvNohugepage = 15, kMadvDontdump = 16, kMadvDodump = 17, kMadvWipeonfork = 18,
+                   kMadvKeeponfork = 19, kMadvCold = 20, kMadvPageout = 21, kMadvPopulateRead = 22,
+                   kMadvPopulateWrite = 23, kMadvDontneedLocked = 24, kMadvCollapse = 25,
                    kMadvGuardInstall = 102;
+// membarrier: expedited, of this process alone; each is registered by twice its number.
+constexpr uint32_t kBarrierGlobal = 1, kBarrierPrivate = 8, kBarrierSyncCore = 32,
+                   kBarrierRseq = 128;
 
 // clone
 constexpr uint64_t kCloneVm = 0x100, kCloneFs = 0x200, kCloneFiles = 0x400, kCloneSighand = 0x800,

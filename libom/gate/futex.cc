@@ -6,6 +6,7 @@
 //
 // Priority inheritance needs words that hold kernel tids of the node it runs on: those calls go home.
 #include "libom/abi/kernel.h"
+#include "libom/abi/sandbox.h"
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
 #include "libom/gate/vdso.h"
@@ -81,7 +82,7 @@ long wait(GateCall& c) {
 
 // Context: gate
 long gate_futex(GateCall& c) {
-  switch (static_cast<uint32_t>(c.args[1]) & 127) {
+  switch (static_cast<uint32_t>(c.args[1]) & ~kFutexFlags) {
     case k::kFutexWait:
     case k::kFutexWaitBitset:
       if (c.thread->kick) return kPark;

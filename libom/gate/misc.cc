@@ -61,22 +61,23 @@ long gate_native(GateCall& c) {
 }
 
 // Registrations belong to the address space, and home's is the one that lasts; the body has registered for all
-// of its own. Home is asked once whether an expedited command is granted.
+// of its own. Home is asked once whether a command is granted. A barrier for all processes is one for those that share
+// memory with this one: here that is itself alone.
 // Context: gate
 long gate_membarrier(GateCall& c) {
-  constexpr uint32_t kGlobal = 1,
-                     kExpedited = 8 | 32 | 128;  // PRIVATE_EXPEDITED, _SYNC_CORE, _RSEQ
+  constexpr uint32_t kHere =
+      k::kBarrierGlobal | k::kBarrierPrivate | k::kBarrierSyncCore | k::kBarrierRseq;
   const auto command = static_cast<uint32_t>(c.args[0]);
-  const bool expedited = (command & kExpedited) != 0 && (command & (command - 1)) == 0;
-  if (command != kGlobal && !expedited) return forward(c);
-  if (expedited && (safe::load_acquire(&g_body.membarriers) & command) == 0) {
+  if ((command & kHere) == 0 || (command & (command - 1)) != 0) return forward(c);
+  if ((safe::load_acquire(&g_body.membarriers) & command) == 0) {
     const long r = forward(c);
     if (r != 0) return r;
     uint32_t known = safe::load_acquire(&g_body.membarriers);
     while (!safe::compare_exchange(&g_body.membarriers, known, known | command))
       known = safe::load_acquire(&g_body.membarriers);
   }
-  return gate_native(c);
+  const uint32_t here = command == k::kBarrierGlobal ? k::kBarrierPrivate : command;
+  return sys(kNr_membarrier, here, c.args[1], c.args[2]);
 }
 
 // Context: gate

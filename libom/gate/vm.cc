@@ -9,6 +9,7 @@
 // locked, goes home first; the list of such ranges is kept in ranges.cc. An object of memory that travels with all its
 // mappings (session.h, MemoryObject) is shared memory here, too: a further view of it is made from one that has all.
 #include "libom/abi/kernel.h"
+#include "libom/abi/sandbox.h"
 #include "libom/gate/channel.h"
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
@@ -202,7 +203,8 @@ long gate_mmap(GateCall& c) {
   if (!lock.held()) return kPark;
   if ((flags & k::kMapFixed) && is_bound(addr, addr + len)) return leave_it_to_home(c, lock);
   if (!(flags & k::kMapAnonymous)) return map_file(c, lock, len, prot, flags);
-  const long at = sys(kNr_mmap, addr, c.args[1], prot, flags, -1, 0);
+  // Other flags mean nothing to the kernel.
+  const long at = sys(kNr_mmap, addr, c.args[1], prot, flags & kMayMap, -1, 0);
   if (at == -k::kENOMEM) return leave_it_to_home(c, lock);
   if (is_error(at)) return at;
   if (is_lent(static_cast<uint64_t>(at), len)) return undo_mapping(c, lock, at, len);
@@ -365,28 +367,30 @@ long gate_madvise(GateCall& c) {
       if (is_file_range(at, end) || is_shared(at, end) || is_locked(at, end))
         return leave_it_to_home(c, lock);
       return sys(kNr_madvise, c.args[0], c.args[1], c.args[2]);
-    case 0:   // NORMAL
-    case 1:   // RANDOM
-    case 2:   // SEQUENTIAL
-    case 3:   // WILLNEED
-    case 20:  // COLD
-    case 21:  // PAGEOUT
-    case 22:  // POPULATE_READ
-    case 23:  // POPULATE_WRITE
-    case 25:  // COLLAPSE
+    case k::kMadvNormal:
+    case k::kMadvRandom:
+    case k::kMadvSequential:
+    case k::kMadvWillneed:
+    case k::kMadvCold:
+    case k::kMadvPageout:
+    case k::kMadvPopulateRead:
+    case k::kMadvPopulateWrite:
+    case k::kMadvCollapse:
       return sys(kNr_madvise, c.args[0], c.args[1], c.args[2]);
-    case 10:    // DONTFORK
-    case 11:    // DOFORK
-    case 12:    // MERGEABLE
-    case 13:    // UNMERGEABLE
-    case 14:    // HUGEPAGE
-    case 15:    // NOHUGEPAGE
-    case 16:    // DONTDUMP
-    case 17:    // DODUMP
-    case 18:    // WIPEONFORK
-    case 19: {  // KEEPONFORK
-      // Properties of the mapping: both sides must have them.
-      const long r = sys(kNr_madvise, c.args[0], c.args[1], c.args[2]);
+    case k::kMadvDontfork:
+    case k::kMadvDofork:
+    case k::kMadvMergeable:
+    case k::kMadvUnmergeable:
+    case k::kMadvHugepage:
+    case k::kMadvNohugepage:
+    case k::kMadvDontdump:
+    case k::kMadvDodump:
+    case k::kMadvWipeonfork:
+    case k::kMadvKeeponfork: {
+      // Properties of the mapping: both sides must have them. Pages are merged at home only; the opposite, which they
+      // have here, finds the same faults in the range.
+      const uint32_t here = advice == k::kMadvMergeable ? k::kMadvUnmergeable : advice;
+      const long r = sys(kNr_madvise, c.args[0], c.args[1], here);
       if (r == 0) post(t, kNr_madvise, c.args[0], c.args[1], c.args[2]);
       return r;
     }

@@ -5,13 +5,14 @@
 #include "libom/restore/filter.h"
 
 #include "libom/abi/kernel.h"
+#include "libom/abi/sandbox.h"
 #include "libom/abi/session.h"
 #include "libom/safe/numbers.h"
 
 namespace om::restore {
 namespace {
 
-constexpr uint16_t kLoad = 0x20, kJumpEq = 0x15, kJumpGe = 0x35, kJumpSet = 0x45, kReturn = 0x06;
+constexpr uint16_t kLoad = 0x20, kAnd = 0x54, kJumpEq = 0x15, kJumpGe = 0x35, kReturn = 0x06;
 constexpr uint32_t kAllow = 0x7fff0000, kTrap = 0x00030000, kKillProcess = 0x80000000;
 // struct seccomp_data
 constexpr uint32_t kOffNr = 0, kOffArch = 4, kOffIpLow = 8, kOffIpHigh = 12;
@@ -47,6 +48,27 @@ class Builder {
     for (uint32_t n = 0; n < N; n++) add(kJumpEq, values[n], static_cast<uint8_t>(N - n), 0);
     give(kKillProcess);
     give(kAllow);
+  }
+  // Only with argument `i`, an int, equal to one of the values but for bits of `ignored`.
+  template <uint32_t N>
+  void allow_command(uint32_t nr, uint32_t i, uint32_t ignored, const uint32_t (&values)[N]) {
+    add(kJumpEq, nr, 0, static_cast<uint8_t>(N + 4));
+    load(arg_low(i));
+    add(kAnd, ~ignored);
+    for (uint32_t n = 0; n < N; n++) add(kJumpEq, values[n], static_cast<uint8_t>(N - n), 0);
+    give(kKillProcess);
+    give(kAllow);
+  }
+  // Only with all bits of `needed`, which are in `allowed`, and no other bit than those in argument `i`.
+  void allow_flags(uint32_t nr, uint32_t i, uint32_t needed, uint32_t allowed) {
+    add(kJumpEq, nr, 0, 7);
+    load(arg_high(i));
+    add(kJumpEq, 0, 0, 4);
+    load(arg_low(i));
+    add(kAnd, needed | ~allowed);
+    add(kJumpEq, needed, 0, 1);
+    give(kAllow);
+    give(kKillProcess);
   }
   // Any value of argument 0 but the keeper's descriptor.
   void allow_but_keeper(uint32_t nr) {
@@ -86,23 +108,18 @@ uint32_t build_filter(uint64_t gate_lo, uint64_t gate_hi, BpfInstruction out[kMa
 
   b.allow(kNr_write);
   b.allow(kNr_read);
-  b.allow(kNr_futex);
+  b.allow_command(kNr_futex, 1, kFutexFlags, kMayFutex);
   b.allow(kNr_rt_sigreturn);
   b.allow(kNr_munmap);
   b.allow(kNr_mprotect);
-  b.allow(kNr_madvise);
-  // mmap: anonymous memory only. The accumulator is reloaded when the call is another one.
-  b.add(kJumpEq, kNr_mmap, 0, 4);
-  b.load(arg_low(3));
-  b.add(kJumpSet, k::kMapAnonymous, 0, 1);
-  b.give(kAllow);
-  b.give(kKillProcess);
+  b.allow_command(kNr_madvise, 2, 0, kMayAdvise);
+  b.allow_flags(kNr_mmap, 3, kMayMapAlways, kMayMap);
   b.allow(kNr_mremap);
   b.allow(kNr_clock_gettime);
   b.allow(kNr_nanosleep);
   b.allow(kNr_sched_yield);
   b.allow(kNr_getrandom);
-  b.allow(kNr_membarrier);
+  b.allow_command(kNr_membarrier, 0, 0, kMayBarrier);
   b.allow(kNr_getcpu);
   b.allow(kNr_clock_getres);
   b.allow(kNr_mincore);

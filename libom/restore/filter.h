@@ -4,6 +4,8 @@
 // SIGSYS, whatever they are. That is interception only (a hostile guest can jump into the gate): the security
 // is the list of what is allowed from there and the checks of its arguments. Everything else kills the body.
 //
+// Arguments are held against libom/abi/sandbox.h.
+//
 // What the list gives a guest: its own memory, its own threads, its clock, and byte streams on descriptors
 // that it already has. Descriptors come in only by recvmsg on descriptor 3, from the keeper.
 #pragma once

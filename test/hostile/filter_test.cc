@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <initializer_list>
 #include <iterator>
 
 #include "libom/restore/filter.h"
@@ -99,13 +100,15 @@ void expect(Verdict want, Verdict got, const char* what, long nr) {
 }
 
 // With arguments of zero.
-constexpr long kAllowed[] = {
-    SYS_write,       SYS_read,      SYS_futex,           SYS_rt_sigreturn,   SYS_munmap,
-    SYS_mprotect,    SYS_madvise,   SYS_mremap,          SYS_clock_gettime,  SYS_nanosleep,
-    SYS_sched_yield, SYS_getrandom, SYS_membarrier,      SYS_getcpu,         SYS_clock_getres,
-    SYS_mincore,     SYS_msync,     SYS_getrusage,       SYS_rt_sigprocmask, SYS_rt_sigaction,
-    SYS_sigaltstack, SYS_gettid,    SYS_set_tid_address, SYS_rseq,           SYS_exit,
-    SYS_exit_group,  SYS_close};
+constexpr long kAllowed[] = {SYS_write,           SYS_read,         SYS_futex,
+                             SYS_rt_sigreturn,    SYS_munmap,       SYS_mprotect,
+                             SYS_madvise,         SYS_mremap,       SYS_clock_gettime,
+                             SYS_nanosleep,       SYS_sched_yield,  SYS_getrandom,
+                             SYS_getcpu,          SYS_clock_getres, SYS_mincore,
+                             SYS_msync,           SYS_getrusage,    SYS_rt_sigprocmask,
+                             SYS_rt_sigaction,    SYS_sigaltstack,  SYS_gettid,
+                             SYS_set_tid_address, SYS_rseq,         SYS_exit,
+                             SYS_exit_group,      SYS_close};
 
 bool is_allowed(long nr) {
   return std::find(std::begin(kAllowed), std::end(kAllowed), nr) != std::end(kAllowed);
@@ -141,10 +144,15 @@ void old_numbers() {
 
 void arguments() {
   const long anonymous = MAP_PRIVATE | MAP_ANONYMOUS;
-  for (long flags : {anonymous, long{MAP_SHARED | MAP_ANONYMOUS}, anonymous | MAP_FIXED})
+  for (long flags : {anonymous, anonymous | MAP_FIXED, anonymous | MAP_NORESERVE | MAP_STACK,
+                     anonymous | MAP_FIXED_NOREPLACE, anonymous | MAP_POPULATE | MAP_32BIT})
     expect(Verdict::kAllowed, judge(g_inside, SYS_mmap, 0x10000000, 4096, 0, flags), "mmap", flags);
-  for (long flags : {long{MAP_PRIVATE}, long{MAP_SHARED}, long{MAP_SHARED_VALIDATE},
-                     long{MAP_PRIVATE | MAP_FIXED}, anonymous << 32})
+  for (long flags :
+       {long{MAP_PRIVATE}, long{MAP_SHARED}, long{MAP_SHARED_VALIDATE},
+        long{MAP_PRIVATE | MAP_FIXED}, long{MAP_ANONYMOUS}, anonymous << 32, anonymous | 1l << 32,
+        long{MAP_SHARED | MAP_ANONYMOUS}, anonymous | MAP_HUGETLB,
+        anonymous | MAP_HUGETLB | 21l << MAP_HUGE_SHIFT, anonymous | MAP_LOCKED,
+        anonymous | MAP_GROWSDOWN, anonymous | MAP_SYNC, anonymous | 8, anonymous | 1l << 30})
     expect(Verdict::kKilled, judge(g_inside, SYS_mmap, 0x10000000, 4096, 0, flags), "mmap", flags);
   const long thread =
       CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
@@ -163,6 +171,36 @@ void arguments() {
     expect(Verdict::kAllowed, judge(g_inside, SYS_arch_prctl, op, 0), "arch_prctl", op);
   for (long op : {0x1004l, 0x1011l, 0x1012l, 0x1023l, 0x2001l, 0x4001l, 0x1001l | 1l << 32})
     expect(Verdict::kKilled, judge(g_inside, SYS_arch_prctl, op, 0), "arch_prctl", op);
+}
+
+// All that the kernel knows by name and more, but what libom needs.
+void commands() {
+  const auto in = [](long value, std::initializer_list<long> list) {
+    return std::find(list.begin(), list.end(), value) != list.end();
+  };
+  const auto word = reinterpret_cast<long>(&g_failures);
+  for (long op = 0; op < 20; op++) {
+    // A wait for another value than is there ends at once.
+    const bool may = in(op, {0, 1, 3, 4, 5, 9, 10});
+    for (long flags : {0l, 128l, 256l, 384l})
+      expect(may ? Verdict::kAllowed : Verdict::kKilled,
+             judge(g_inside, SYS_futex, word, op | flags, -1, 0), "futex", op | flags);
+  }
+  for (long op : {512l, 0x1000l, 0x80000000l, 0xffffffffl})
+    expect(Verdict::kKilled, judge(g_inside, SYS_futex, word, op, -1, 0), "futex", op);
+  for (long advice = 0; advice < 110; advice++) {
+    const bool may = (advice <= 25 && !in(advice, {5, 6, 7, 9, 12})) || advice == 102;
+    expect(may ? Verdict::kAllowed : Verdict::kKilled,
+           judge(g_inside, SYS_madvise, 0x10000000, 4096, advice), "madvise", advice);
+  }
+  expect(Verdict::kKilled, judge(g_inside, SYS_madvise, 0x10000000, 4096, 0xffffffffl), "madvise",
+         -1);
+  for (long command = 0; command < 1025; command++) {
+    if ((command & (command - 1)) != 0 && command % 7 != 0) continue;
+    const bool may = in(command, {8, 16, 32, 64, 128, 256});
+    expect(may ? Verdict::kAllowed : Verdict::kKilled, judge(g_inside, SYS_membarrier, command),
+           "membarrier", command);
+  }
 }
 
 }  // namespace
@@ -185,6 +223,7 @@ int main() {
   numbers();
   old_numbers();
   arguments();
+  commands();
   g_outside = reinterpret_cast<Function>(pages + 8192);
   expect(Verdict::kTrapped, judge(g_outside, SYS_write), "behind the gate", SYS_write);
   printf("%d findings\n", g_failures);

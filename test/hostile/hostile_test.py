@@ -96,7 +96,9 @@ class Hostile(FaultCase):
         """Opened, made, signalled, traced, mapped from a file: by the gate's own instruction."""
         path = 0x7061  # becomes the address of a path
         for call in ((2, path), (41, 1, 1), (57,), (62, 1, 9), (56, 0x10000000 | 17), (9, 0, 4096, 1, 2, 3),
-                     (0x40000002, path), (3, 3), (47, 4, path), (435, path, 88), (-1,)):
+                     (0x40000002, path), (3, 3), (47, 4, path), (435, path, 88), (-1,),
+                     # huge pages, merged pages, an owner among the node's processes, a barrier for all of them
+                     (9, 0, 2 << 20, 3, 0x40022), (28, 0, 4096, 12), (202, path, 6), (324, 1)):
             with self.subTest(call=call):
                 self.check_killed(self.attack('syscall', *call), SANDBOX)
 

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a body may ask of the other node's kernel in the calls whose arguments matter: the filter
+// (libom/restore/filter.cc) lets nothing else through, and the gate keeps to it. What is not here comes home, or is
+// asked for in another way. Not here on purpose: huge pages, which the node has reserved for others; merging of pages,
+// which tells what others have; priority inheritance, whose owners are the node's own processes; barriers that halt
+// every process of the node.
+#pragma once
+
+#include <stdint.h>
+
+#include "libom/abi/kernel.h"
+
+namespace om {
+
+// mmap: the first two always, and any of the others.
+constexpr uint32_t kMayMapAlways = k::kMapPrivate | k::kMapAnonymous;
+constexpr uint32_t kMayMap = kMayMapAlways | k::kMapFixed | k::kMapFixedNoreplace | k::kMap32bit |
+                             k::kMapNoreserve | k::kMapPopulate | k::kMapNonblock | k::kMapStack;
+
+// futex: with these flags or without. The frequent ones first.
+constexpr uint32_t kFutexFlags = k::kFutexPrivate | k::kFutexClockRealtime;
+constexpr uint32_t kMayFutex[] = {k::kFutexWait,       k::kFutexWake,       k::kFutexWaitBitset,
+                                  k::kFutexWakeBitset, k::kFutexCmpRequeue, k::kFutexRequeue,
+                                  k::kFutexWakeOp};
+
+constexpr uint32_t kMayAdvise[] = {
+    k::kMadvDontneed,      k::kMadvFree,     k::kMadvDontneedLocked, k::kMadvGuardInstall,
+    k::kMadvNormal,        k::kMadvRandom,   k::kMadvSequential,     k::kMadvWillneed,
+    k::kMadvDontfork,      k::kMadvDofork,   k::kMadvUnmergeable,    k::kMadvHugepage,
+    k::kMadvNohugepage,    k::kMadvDontdump, k::kMadvDodump,         k::kMadvWipeonfork,
+    k::kMadvKeeponfork,    k::kMadvCold,     k::kMadvPageout,        k::kMadvPopulateRead,
+    k::kMadvPopulateWrite, k::kMadvCollapse,
+};
+
+constexpr uint32_t kMayBarrier[] = {
+    k::kBarrierPrivate,      k::kBarrierSyncCore,      k::kBarrierRseq,
+    k::kBarrierPrivate << 1, k::kBarrierSyncCore << 1, k::kBarrierRseq << 1,  // to register
+};
+
+}  // namespace om
