@@ -8,6 +8,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <mutex>
+
+#include "common/log_repeats.h"
 
 namespace om {
 namespace {
@@ -25,6 +28,8 @@ struct LogState {
   uint64_t lost = 0;  // lines that could not be written, since the last that could
   int lost_errno = 0;
   bool cut = false;  // the first of them is there in part
+  std::mutex lock;   // of what is above and below
+  LogRepeats repeats;
 };
 
 LogState& log_state() {
@@ -37,6 +42,34 @@ std::string_view level_name(LogLevel level) {
     if (value == level) return name;
   }
   return "?";
+}
+
+// One line, whatever happens: a full disk loses it, and the next says so.
+void write_line(LogState& state, std::string_view what, std::string_view text) {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  tm parts{};
+  ::gmtime_r(&now.tv_sec, &parts);
+  std::array<char, 32> stamp{};
+  ::strftime(stamp.data(), stamp.size(), "%Y-%m-%dT%H:%M:%S", &parts);
+  const std::string head =
+      fmt::format("{}.{:03}Z {}", stamp.data(), now.tv_nsec / 1000000, state.program);
+  std::string line = fmt::format("{} {}: {}\n", head, what, text);
+  if (state.lost != 0) {
+    line = fmt::format("{}{} warn log: {} line{} could not be written: {}\n{}",
+                       state.cut ? "\n" : "", head, state.lost, state.lost == 1 ? "" : "s",
+                       ::strerror(state.lost_errno), line);
+  }
+  // One write, so that lines of several processes in one file do not mix.
+  const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
+  if (written == static_cast<ssize_t>(line.size())) {
+    state.lost = 0;
+    state.cut = false;
+    return;
+  }
+  state.lost_errno = written < 0 ? errno : ENOSPC;
+  state.lost++;
+  if (written > 0) state.cut = true;
 }
 
 }  // namespace
@@ -93,32 +126,15 @@ bool log_enabled(std::string_view area, LogLevel level) {
   return log_state().filter.enabled(area, level);
 }
 
+// The same warning or error within some seconds is counted, not written.
 void log_write(std::string_view area, LogLevel level, std::string_view text) {
   LogState& state = log_state();
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  tm parts{};
-  ::gmtime_r(&now.tv_sec, &parts);
-  std::array<char, 32> stamp{};
-  ::strftime(stamp.data(), stamp.size(), "%Y-%m-%dT%H:%M:%S", &parts);
-  const std::string head =
-      fmt::format("{}.{:03}Z {}", stamp.data(), now.tv_nsec / 1000000, state.program);
-  std::string line = fmt::format("{} {} {}: {}\n", head, level_name(level), area, text);
-  if (state.lost != 0) {
-    line = fmt::format("{}{} warn log: {} line{} could not be written: {}\n{}",
-                       state.cut ? "\n" : "", head, state.lost, state.lost == 1 ? "" : "s",
-                       ::strerror(state.lost_errno), line);
-  }
-  // One write, so that lines of several processes in one file do not mix. A full disk loses the line.
-  const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
-  if (written == static_cast<ssize_t>(line.size())) {
-    state.lost = 0;
-    state.cut = false;
-    return;
-  }
-  state.lost_errno = written < 0 ? errno : ENOSPC;
-  state.lost++;
-  if (written > 0) state.cut = true;
+  const std::string what = fmt::format("{} {}", level_name(level), area);
+  const auto now = std::chrono::steady_clock::now();
+  const std::lock_guard<std::mutex> lock(state.lock);
+  for (const auto& line : state.repeats.over(now)) write_line(state, line.head, line.summary());
+  if (level <= LogLevel::kWarn && state.repeats.counts(what, text, now)) return;
+  write_line(state, what, text);
 }
 
 std::string escaped(std::string_view text, size_t max_bytes) {

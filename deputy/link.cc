@@ -21,6 +21,7 @@ namespace {
 constexpr auto kGreetLimit = 5 * kj::SECONDS;
 constexpr auto kAcceptAgain = 100 * kj::MILLISECONDS;
 constexpr size_t kMaxGreeting = 64;
+constexpr size_t kMaxGreetings = 256;  // connections at a time; a keeper's send theirs at once
 
 std::string hex(const uint8_t (&bytes)[16]) {
   return to_hex(std::string_view(reinterpret_cast<const char*>(bytes), sizeof bytes));
@@ -159,7 +160,7 @@ void Link::cut_channels() {
 kj::Promise<void> Link::accept_loop() {
   return receiver_->accept().then(
       [this](kj::Own<kj::AsyncIoStream>&& stream) {
-        tasks_.add(io_.provider->getTimer().timeoutAfter(kGreetLimit, greet(kj::mv(stream))));
+        take(kj::mv(stream));
         return accept_loop();
       },
       [this](kj::Exception&& exception) {
@@ -168,6 +169,24 @@ kj::Promise<void> Link::accept_loop() {
           return accept_loop();
         });
       });
+}
+
+// Anybody can connect. Whoever has been silent for longest makes room for who comes.
+void Link::take(kj::Own<kj::AsyncIoStream> stream) {
+  size_t waiting = 0;
+  kj::PromiseFulfiller<void>* oldest = nullptr;
+  for (auto& greeting : greetings_) {
+    if (!greeting->isWaiting()) continue;
+    waiting++;
+    if (oldest == nullptr) oldest = greeting.get();
+  }
+  if (waiting >= kMaxGreetings) oldest->fulfill();
+  auto dropped = kj::newPromiseAndFulfiller<void>();
+  const auto here = greetings_.insert(greetings_.end(), kj::mv(dropped.fulfiller));
+  tasks_.add(io_.provider->getTimer()
+                 .timeoutAfter(kGreetLimit, greet(kj::mv(stream)))
+                 .exclusiveJoin(kj::mv(dropped.promise))
+                 .attach(kj::defer([this, here] { greetings_.erase(here); })));
 }
 
 // Descriptors or memory are short here. Who is away waits until there are some again; a departure fails.

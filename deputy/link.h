@@ -10,6 +10,7 @@
 #include <kj/async-io.h>
 #include <kj/async-unix.h>
 
+#include <list>
 #include <map>
 #include <string>
 #include <vector>
@@ -66,6 +67,7 @@ class Link {
   };
 
   kj::Promise<void> accept_loop();
+  void take(kj::Own<kj::AsyncIoStream> stream);
   kj::Promise<void> greet(kj::Own<kj::AsyncIoStream> stream);
   void file(const Preamble& preamble, kj::Own<kj::AsyncIoStream> stream);
   void file_channel(uint32_t slot, kj::Own<kj::AsyncIoStream> stream);
@@ -90,6 +92,8 @@ class Link {
   std::map<uint32_t, Channel> channels_;
   uint32_t wanted_channels_ = 0;
   kj::Maybe<kj::Own<kj::PromiseFulfiller<void>>> channels_done_;
+  // Connections that have not said yet what they are, oldest first: each ends when its promise is fulfilled.
+  std::list<kj::Own<kj::PromiseFulfiller<void>>> greetings_;
   Errors errors_;
   kj::TaskSet tasks_;
 };

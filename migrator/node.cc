@@ -239,6 +239,12 @@ PeerLink::Local Node::peer_local() {
 NodeService::Local Node::service_local() {
   NodeService::Local local;
   local.facts = [this] { return facts(); };
+  local.knows = [this](const Address& from) {
+    for (const PeerLink* link : peers_.all()) {
+      if (link->peer().address.same_host(from)) return true;
+    }
+    return false;
+  };
   local.address_of = [this](const std::string& name) { return peers_.address_of(name); };
   local.on_hello = [this](const std::string& name) {
     if (PeerLink* link = peers_.find(name)) link->nudge();

@@ -4,11 +4,15 @@
 // connection has a service of its own, which knows the address it came from. Nothing a peer says is trusted:
 // an offer is taken only if its home node is a peer of ours and both the connection and the deputy's
 // listener have that peer's address.
+//
+// What a connection can cost is bounded: one from nobody's address is closed at once, one that does not say who it is
+// within some seconds soon; answers that are not read stop the reading, and calls are answered at a limited rate.
 #pragma once
 
 #include <capnp/message.h>
 
 #include <functional>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,10 +36,15 @@ Result<UniqueFd> listen_tcp(Address& address);
 
 class NodeService {
  public:
-  static constexpr size_t kMaxConnections = 1024;
+  // From one address. Beyond it a new connection takes the place of the oldest that has not said who it is.
+  static constexpr size_t kMaxConnections = 16;
+  static constexpr Milliseconds kFirstHello{5000};
+  static constexpr Milliseconds kIdleLimit{60000};  // a peer says hello every two seconds
 
   struct Local {
     std::function<NodeFacts()> facts;
+    // Is it the address of a peer? Others are not listened to.
+    std::function<bool(const Address& from)> knows;
     // The configured address of a peer; nullopt for a stranger.
     std::function<std::optional<Address>(const std::string& name)> address_of;
     std::function<void(const std::string& peer)> on_hello;
@@ -47,18 +56,22 @@ class NodeService {
   ~NodeService() noexcept(false);
 
  private:
+  struct Partner;
   struct Connection;
   class Server;
   class TaskErrors;
   void listen_on();
   void accept_some();
+  bool make_room(const Address& from);
+  kj::Promise<void> end_of(Connection& connection);
+  kj::Promise<void> watch_idle(Connection& connection);
 
   UvKj& kj_;
   UniqueFd listener_;
   Local local_;
   Poller poller_;
   Timer accept_again_;
-  size_t connections_ = 0;
+  std::list<Connection*> connections_;  // oldest first
   std::unique_ptr<TaskErrors> errors_;
   kj::Own<kj::TaskSet> tasks_;
 };

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "common/answer_first.h"
 #include "common/json_stream.h"
 #include "common/loop.h"
 #include "common/uvkj.h"
@@ -211,6 +212,37 @@ TEST_CASE("streams carry more than a socket buffer both ways") {
   writing.wait(kj.wait_scope());
   CHECK(sent == received);
   CHECK(right->tryRead(received.begin(), 1, 1).wait(kj.wait_scope()) == 0);
+}
+
+TEST_CASE("a stream that answers first reads nothing while something is to be written") {
+  Loop loop;
+  UvKj kj(loop);
+  auto pipe = kj::newTwoWayPipe();  // takes what is being read, and no more
+  auto& peer = pipe.ends[1];
+  auto stream = answer_first(kj::mv(pipe.ends[0]));
+  auto asked = peer->write("?", 1);
+  auto first = stream->write("1", 1);
+  // As KJ does it: what is written next begins when the first is done.
+  bool second = false, read = false;
+  auto writes = first.then([&] {
+    second = true;
+    return stream->write("2", 1);
+  });
+  char byte = 0, answer = 0;
+  auto reads = stream->tryRead(&byte, 1, 1).then([&](size_t n) { read = n == 1; });
+  auto both = kj::joinPromises(kj::arr(kj::mv(writes), kj::mv(reads)));
+  auto going_on = both.eagerlyEvaluate([](kj::Exception&&) { FAIL("a stream that is whole"); });
+  kj.wait_scope().poll();
+  CHECK_FALSE(read);
+  peer->read(&answer, 1).wait(kj.wait_scope());
+  kj.wait_scope().poll();
+  CHECK(second);
+  CHECK_FALSE(read);
+  peer->read(&answer, 1).wait(kj.wait_scope());
+  going_on.wait(kj.wait_scope());
+  CHECK(read);
+  CHECK(answer == '2');
+  asked.wait(kj.wait_scope());
 }
 
 TEST_CASE("connecting to nobody is a DISCONNECTED exception, a time limit OVERLOADED") {
