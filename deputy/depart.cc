@@ -85,7 +85,7 @@ Verdict<uint64_t> find_place(const Target& target, uint32_t slots) {
 }
 
 Reason from_peer(schema::Outcome::Reader outcome) {
-  return Reason::from_words(outcome.getCode().cStr(), outcome.getMessage().cStr());
+  return Reason::from_words(one_line(outcome.getCode()), one_line(outcome.getMessage()));
 }
 
 }  // namespace
@@ -268,7 +268,13 @@ Step Mover::prepare_keeper(const std::string& to) {
   offer["pid"] = pid_;
   offer["uid"] = status.uid[0];
   offer["command"] = cmdline && !cmdline->empty() ? cmdline->front() : status.name;
-  offer["memory_bytes"] = status.vm_rss_bytes;
+  // Of a mapped file everything that is not zero is sent, whether it is in memory here or not.
+  uint64_t memory = status.vm_rss_bytes + status.vm_swap_bytes;
+  for (const auto& m : target_->maps) {
+    if (m.kind == proc::MapKind::kFile && (m.prot & PROT_READ) != 0)
+      memory += readable_end({m.start, m.end}) - m.start;
+  }
+  offer["memory_bytes"] = memory;
   offer["threads"] = threads;
   offer["cpus"] = possible_cpus();
   offer["cpu_features"] = features ? *features : std::vector<std::string>();

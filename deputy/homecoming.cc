@@ -26,6 +26,7 @@
 #include "deputy/frames.h"
 #include "deputy/host.h"
 #include "deputy/mover.h"
+#include "deputy/returning_pages.h"
 #include "deputy/text.h"
 #include "gen/syscalls_desc.h"
 #include "libom/abi/away_cpu.h"
@@ -150,9 +151,9 @@ Step Mover::come_home_steps(MoveRecord& record) {
       return step.reason();
     }
     // Home's clock must have reached what the body has shown.
-    const int64_t ahead = state.getMonoNs() - static_cast<int64_t>(now_ns(CLOCK_MONOTONIC));
-    if (ahead > 0 && ahead < 1000000000)
-      std::this_thread::sleep_for(std::chrono::nanoseconds(ahead));
+    const int64_t shown = state.getMonoNs(), now = static_cast<int64_t>(now_ns(CLOCK_MONOTONIC));
+    if (shown > now && shown - now < 1000000000)
+      std::this_thread::sleep_for(std::chrono::nanoseconds(shown - now));
     step = restore_threads(stop, returning->states, returning->xsaves, state.getCpuNs());
     if (!step) {
       let_go();
@@ -284,8 +285,9 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
     bool drop, file;
   };
   std::vector<Part> parts;
+  const bool all_touched = body.getTouchedAll() || body.getTouched().size() > kMaxTouched;
   auto touched = [&](uint64_t lo, uint64_t hi) {
-    if (body.getTouchedAll()) return true;
+    if (all_touched) return true;
     for (auto r : body.getTouched()) {
       if (r.getLo() < hi && r.getHi() > lo) return true;
     }
@@ -352,28 +354,18 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
       ranges[i].setFile(parts[i].file);
     }
     auto answer = request.send();
-    std::vector<BulkPlaces::Place> asked;
-    for (const auto& p : parts) asked.push_back({p.lo, p.hi});
-    const BulkPlaces places(std::move(asked));
+    std::vector<ReturningPages::Part> asked;
+    for (const auto& p : parts) asked.push_back({p.lo, p.hi, p.file});
+    ReturningPages returning(std::move(asked), Clock::now());
     // Frames until the end mark; the answer comes behind it.
     std::vector<std::byte> buffer(kBulkMaxBytes);
     const std::vector<std::byte> zeros(kBulkMaxBytes);
-    uint64_t frames = 0;
-    bool missing = false;
     for (;;) {
       BulkHeader h{};
       wait_for_pages(bulk_->read(&h, sizeof h));
       record.bytes_wire += sizeof h;
       OM_STEP(fault("return.page"));
-      if (h.kind == kBulkEnd) {
-        // The keeper says why in its answer.
-        missing = h.address != frames;
-        break;
-      }
-      if ((h.kind != kBulkData && h.kind != kBulkZero) || !places.holds(h)) {
-        return refuse(ReasonCode::kInternal, "the keeper sent a page that was not asked for");
-      }
-      frames++;
+      if (!OM_STEP(returning.take(h, Clock::now()))) break;
       if (h.kind == kBulkZero) {
         // Zeros in place of what the file has. Beyond its end there is nothing to write to.
         const auto blank = std::span(zeros).first(h.bytes);
@@ -411,7 +403,8 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
     auto collected =
         io_.provider->getTimer().timeoutAfter(kKeeperAnswers, kj::mv(answer)).wait(io_.waitScope);
     OM_STEP(check(collected.getVerdict()));
-    if (missing) return refuse(ReasonCode::kInternal, "pages are missing");
+    // Why, the keeper has said in its answer.
+    if (!returning.complete()) return refuse(ReasonCode::kInternal, "pages are missing");
   }
   return fault("return.memory");
 }

@@ -110,6 +110,8 @@ Step Mover::stack_of_body(nlohmann::json& threads) {
   });
   OM_STEP(check(body.getVerdict()));
   std::vector<StandingThread> standing;
+  if (body.getState().getThreads().size() > kMaxSlots)
+    return refuse(ReasonCode::kInternal, "the keeper's answer is malformed");
   for (auto t : body.getState().getThreads()) {
     ThreadState s{};
     if (t.getState().size() != sizeof s)
@@ -132,8 +134,8 @@ Step Mover::stack_of_body(nlohmann::json& threads) {
         request.setBytes(kChunk);
         auto answer = timer.timeoutAfter(kKeeperAnswers, request.send()).wait(io_.waitScope);
         auto data = answer.getData();
-        it->second.assign(reinterpret_cast<const std::byte*>(data.begin()),
-                          reinterpret_cast<const std::byte*>(data.end()));
+        const auto* bytes = reinterpret_cast<const std::byte*>(data.begin());
+        it->second.assign(bytes, bytes + std::min<size_t>(data.size(), kChunk));
       }
       const uint64_t from = address - start;
       if (from + to.size() <= it->second.size()) {

@@ -17,9 +17,10 @@
 
 namespace om::deputy {
 
-// Foreign or library text as one line without control characters.
+// Foreign or library text as one line of a sensible length without control characters.
 inline std::string one_line(kj::StringPtr text) {
-  std::string s(text.begin(), text.size());
+  constexpr size_t kMost = 1000;
+  std::string s(text.begin(), std::min(text.size(), kMost));
   std::replace_if(
       s.begin(), s.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
   return s;

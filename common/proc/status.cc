@@ -82,6 +82,7 @@ bool parse_line(std::string_view name, std::string_view value, Status& out, Seen
   if (name == "VmData") return parse_kib(value, out.vm_data_bytes);
   if (name == "VmLck") return parse_kib(value, out.vm_locked_bytes);
   if (name == "VmRSS") return parse_kib(value, out.vm_rss_bytes);
+  if (name == "VmSwap") return parse_kib(value, out.vm_swap_bytes);
   if (name == "Threads") return seen.threads = parse_number(value, out.threads);
   if (name == "SigPnd") return parse_number(value, out.sig_pending, 16);
   if (name == "ShdPnd") return parse_number(value, out.sig_pending_shared, 16);

@@ -32,6 +32,7 @@ struct Status {
   uint64_t vm_data_bytes = 0;  // what counts in RLIMIT_DATA
   uint64_t vm_locked_bytes = 0;
   uint64_t vm_rss_bytes = 0;
+  uint64_t vm_swap_bytes = 0;
   uint32_t threads = 0;
   uint64_t sig_pending = 0;         // of this thread; bit n - 1 is signal n
   uint64_t sig_pending_shared = 0;  // of the process

@@ -38,6 +38,7 @@ constexpr int kMessagesAtOnce = 64;
 constexpr auto kOthersTurn = 1 * kj::MILLISECONDS;
 constexpr auto kEndLimit = std::chrono::seconds(10);  // a large one takes a while to end
 constexpr int kEndPollMs = 10;
+constexpr size_t kMaxWaiters = 64;
 constexpr const char* kOomScore = "500";  // above the host's own processes
 
 // Affinity: CPU ids that home has too, among those this process may use. False if there is none.
@@ -321,6 +322,7 @@ bool Body::has_ended() {
 
 kj::Promise<std::string> Body::ended() {
   if (ended_) return kj::cp(how_);
+  if (end_waiters_.size() == kMaxWaiters) end_waiters_.clear();  // home asks once a session
   auto paf = kj::newPromiseAndFulfiller<std::string>();
   end_waiters_.add(kj::mv(paf.fulfiller));
   return kj::mv(paf.promise);

@@ -49,6 +49,7 @@ class Body {
   Result<void> open_memory();
 
   pid_t pid() const { return pid_; }
+  bool has_memory() const { return memory_.has_value(); }
   const ProcessMemory& memory() const { return *memory_; }
   bool running() const { return pid_ > 0 && !ended_; }
 

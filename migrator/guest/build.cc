@@ -42,6 +42,13 @@ XstateTable to_table(const XstateLayout& layout) {
   return t;
 }
 
+// What a process may have grown by between the offer and its stop.
+constexpr uint64_t kGrowth = 256 << 20;
+
+uint64_t most_pages(uint64_t offered) {
+  return (offered + std::max(offered / 4, kGrowth)) / kPageSize;
+}
+
 struct LocalVdso {
   uint64_t lo = 0, hi = 0;  // group of vvar and vdso in the fresh body
   uint64_t text = 0;        // start of the vdso mapping
@@ -89,6 +96,7 @@ Outcome Keeper::build(schema::Image::Reader image) {
   for (const Object& o : objects_) places.push_back({o.view, o.view + page_up(o.bytes)});
   places_ = BulkPlaces(std::move(places));
   filled_pages_ = 0;
+  most_pages_ = most_pages(offered_);
   fill_failed_.reset();
   filling_ = fill().eagerlyEvaluate([this](kj::Exception&& e) {
     if (!fill_failed_) fill_failed_ = fail("TARGET_UNREACHABLE", e.getDescription().cStr());
@@ -96,7 +104,6 @@ Outcome Keeper::build(schema::Image::Reader image) {
   return open_channels(image.getThreads().size());
 }
 
-// Waits for one message of the body and its result.
 // A body that the kernel kills meanwhile is the cause of whatever has failed; one that ends by itself has answered.
 Outcome Keeper::attempt(const std::function<Outcome()>& step) {
   Outcome outcome;
@@ -112,9 +119,17 @@ Outcome Keeper::attempt(const std::function<Outcome()>& step) {
   return outcome;
 }
 
+Outcome Keeper::advance(Phase from, Phase to, const std::function<Outcome()>& step) {
+  if (phase_ != from) return fail("INTERNAL", "home's calls are out of order");
+  phase_ = Phase::kBroken;
+  Outcome outcome = attempt(step);
+  if (outcome.ok()) phase_ = to;
+  return outcome;
+}
+
+// Waits for one message of the body and its result.
 Outcome Keeper::expect(uint32_t type, const char* what) {
-  const BodyMessage m =
-      io_.provider->getTimer().timeoutAfter(kBodyAnswers, body_.receive()).wait(io_.waitScope);
+  const BodyMessage m = wait(io_.provider->getTimer().timeoutAfter(kBodyAnswers, body_.receive()));
   if (m.type != type)
     return fail("INTERNAL", fmt::format("the body does not follow the protocol ({})", what));
   const auto result = static_cast<int64_t>(m.a);
@@ -250,7 +265,8 @@ Outcome Keeper::write_threads(schema::Image::Reader image) {
     if (s.slot != slot) return fail("INTERNAL", "threads are out of order");
     std::vector<std::byte> area(home_xstate_.size);
     const auto x = t.getXsave();
-    memcpy(area.data(), x.begin(), std::min<size_t>(area.size(), x.size()));
+    std::copy_n(x.begin(), std::min<size_t>(area.size(), x.size()),
+                reinterpret_cast<kj::byte*>(area.data()));
     std::vector<std::byte> local(local_xstate_.size);
     if (auto r = convert(home_xstate_, area, local_xstate_, local); !r) {
       return r.error().err == ENOTSUP ? fail("CPU_FEATURE", r.error().what) : fail(r.error());
@@ -289,9 +305,8 @@ Outcome Keeper::write_threads(schema::Image::Reader image) {
 
 Outcome Keeper::open_channels(uint32_t count) {
   for (uint32_t slot = 0; slot < count; slot++) {
-    UniqueFd fd = io_.provider->getTimer()
-                      .timeoutAfter(kChannelLimit, link_.channel(slot, epoch_))
-                      .wait(io_.waitScope);
+    UniqueFd fd =
+        wait(io_.provider->getTimer().timeoutAfter(kChannelLimit, link_.channel(slot, epoch_)));
     BodyMessage m{};
     m.type = kBodyChannel;
     m.slot = slot;
@@ -314,18 +329,19 @@ kj::Promise<void> Keeper::fill() {
       if (fault_at("guest.page")) fill_failed_ = fail("INTERNAL", fault_text("guest.page"));
       // Home writes until its end mark: what cannot be used any more is taken all the same.
       if (fill_failed_) return fill();
-      if (auto r = body_.memory().write(frame_.address, data); !r) {
-        fill_failed_ = fail(r.error());
+      filled_pages_ += frame_.bytes / kPageSize;
+      if (filled_pages_ > most_pages_) {
+        fill_failed_ = fail("NO_MEMORY", "it has grown beyond what was offered; try again");
         return fill();
       }
-      filled_pages_ += frame_.bytes / kPageSize;
+      if (auto r = body_.memory().write(frame_.address, data); !r) fill_failed_ = fail(r.error());
       return fill();
     });
   });
 }
 
 Outcome Keeper::filled(uint64_t pages) {
-  kj::mv(filling_).wait(io_.waitScope);
+  wait(kj::mv(filling_));
   filling_ = nullptr;
   if (fill_failed_) return *fill_failed_;
   if (fault_at("guest.filled")) return fail("INTERNAL", fault_text("guest.filled"));
@@ -340,7 +356,9 @@ Outcome Keeper::filled(uint64_t pages) {
 
 Outcome Keeper::commit(uint32_t epoch, int64_t home_mono, int64_t home_real) {
   if (fault_at("guest.commit")) return fail("INTERNAL", fault_text("guest.commit"));
-  if (epoch != epoch_ || running_) return fail("INTERNAL", "COMMIT for another epoch");
+  if (phase_ != Phase::kFilled) return fail("INTERNAL", "home's calls are out of order");
+  if (epoch != epoch_) return fail("INTERNAL", "COMMIT for another epoch");
+  if (!is_time(home_mono) || !is_time(home_real)) return fail("INTERNAL", "home has no clock");
   const int64_t local_mono = now_ns(CLOCK_MONOTONIC);
   clocks_.sample(home_mono, home_real, local_mono, now_ns(CLOCK_REALTIME));
   clocks_.jump(local_mono);
@@ -348,11 +366,12 @@ Outcome Keeper::commit(uint32_t epoch, int64_t home_mono, int64_t home_real) {
   BodyMessage m{};
   m.type = kBodyCommit;
   if (auto sent = body_.send(m); !sent) return fail(sent.error());
-  running_ = true;
+  phase_ = Phase::kRunning;
   return {};
 }
 
 void Keeper::write_clock() {
+  if (!body_.has_memory()) return;
   ClockPage page = clocks_.page(now_ns(CLOCK_MONOTONIC));
   const uint64_t at = bounds_.body_state + offsetof(BodyState, clock);
   auto sequence = body_.memory().get<uint32_t>(at);

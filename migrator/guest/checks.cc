@@ -110,6 +110,8 @@ Outcome check_image(schema::Image::Reader image, const Bounds& bounds) {
   struct Place {
     uint64_t lo, hi;
   };
+  if (image.getMappings().size() > kMaxPlanEntries || image.getGuards().size() > kMaxPlanEntries)
+    return fail("NO_MEMORY", "too many mappings");
   std::vector<Place> sorted;
   for (auto m : image.getMappings()) {
     const uint64_t lo = m.getLo(), hi = m.getHi();
@@ -129,8 +131,9 @@ Outcome check_image(schema::Image::Reader image, const Bounds& bounds) {
   }
   for (auto g : image.getGuards()) {
     const uint64_t lo = g.getLo(), hi = g.getHi();
-    const bool within = std::any_of(sorted.begin(), sorted.end(),
-                                    [&](const Place& p) { return p.lo <= lo && hi <= p.hi; });
+    auto behind = std::upper_bound(sorted.begin(), sorted.end(), lo,
+                                   [](uint64_t at, const Place& p) { return at < p.lo; });
+    const bool within = behind != sorted.begin() && hi <= std::prev(behind)->hi;
     if (!is_page(lo) || !is_page(hi) || lo >= hi || !within)
       return fail("INTERNAL", fmt::format("guard pages {:#x}-{:#x} make no sense", lo, hi));
   }
@@ -141,6 +144,31 @@ Outcome check_image(schema::Image::Reader image, const Bounds& bounds) {
   }
   if (image.getUts().size() != sizeof(BodyState::uts) || image.getIds().size() != 8) {
     return fail("INTERNAL", "home's description is incomplete");
+  }
+  if (!is_time(image.getHomeMonoNs()) || !is_time(image.getHomeRealNs()))
+    return fail("INTERNAL", "home has no clock");
+  return {};
+}
+
+Outcome check_ranges(capnp::List<schema::Range>::Reader ranges,
+                     const std::vector<proc::Mapping>& maps, std::vector<WantedRange>& wanted) {
+  wanted.clear();
+  auto map = maps.begin();
+  uint64_t before = 0;
+  for (auto r : ranges) {
+    const uint64_t lo = r.getLo(), hi = r.getHi();
+    if (!is_page(lo) || !is_page(hi) || lo >= hi || hi > kTop || lo < before)
+      return fail("INTERNAL", fmt::format("the range {:#x}-{:#x} makes no sense", lo, hi));
+    before = hi;
+    while (map != maps.end() && map->end <= lo) ++map;
+    for (auto m = map; m != maps.end() && m->start < hi; ++m) {
+      const uint64_t end = std::min(hi, m->end);
+      for (uint64_t at = std::max(lo, m->start); at < end;) {
+        const uint64_t stop = std::min(end, at + kScanBytes);
+        wanted.push_back({at, stop, r.getFile()});
+        at = stop;
+      }
+    }
   }
   return {};
 }

@@ -6,6 +6,9 @@
 
 #include <stdint.h>
 
+#include <vector>
+
+#include "common/proc/maps.h"
 #include "common/schema/session.capnp.h"
 #include "common/xstate.h"
 #include "migrator/guest/outcome.h"
@@ -32,6 +35,19 @@ Outcome check_spec(schema::BodySpec::Reader spec, Bounds& bounds);
 
 // Mappings, guard pages and threads of a process whose libom is at `bounds`. INTERNAL.
 Outcome check_image(schema::Image::Reader image, const Bounds& bounds);
+
+// What home wants of a body's memory, within what there is: in pieces that are looked through in a moment.
+constexpr uint64_t kScanBytes = uint64_t{1} << 32;
+struct WantedRange {
+  uint64_t lo, hi;
+  bool file;
+};
+// Pages, ascending, none twice. What is not mapped in the body is left out. INTERNAL.
+Outcome check_ranges(capnp::List<schema::Range>::Reader ranges,
+                     const std::vector<proc::Mapping>& maps, std::vector<WantedRange>& wanted);
+
+// Nanoseconds of a clock, with which one can reckon.
+inline bool is_time(int64_t ns) { return ns >= 0 && ns < int64_t{1} << 61; }
 
 // Home's layout of the vector state. EBADMSG and the like: common/xstate.h.
 Result<XstateLayout> read_layout(schema::Xstate::Reader in);

@@ -13,6 +13,7 @@
 #include "common/bulk.h"
 #include "common/fault.h"
 #include "common/log.h"
+#include "common/proc/maps.h"
 #include "common/proc/pagemap.h"
 #include "common/proc/process.h"
 #include "common/proc/stat.h"
@@ -48,7 +49,7 @@ bool is_zero(const std::byte* page) {
 
 Outcome Keeper::stop(uint32_t generation, bool look, schema::BodyImage::Builder state) {
   if (fault_at("guest.stop")) return fail("INTERNAL", fault_text("guest.stop"));
-  if (!running_ || !body_.running()) return fail("INTERNAL", "the body has ended");
+  if (!is_running() || !body_.running()) return fail("INTERNAL", "the body has ended");
   if (paused_ && !look) return fail("STOPPED", "the process is stopped by job control");
   if (generation == 0) return fail("INTERNAL", "generation 0");
   if (auto r = put_state(offsetof(BodyState, stop), generation); !r) return fail(r.error());
@@ -89,8 +90,11 @@ Outcome Keeper::stop(uint32_t generation, bool look, schema::BodyImage::Builder 
   if (::clock_getcpuclockid(body_.pid(), &cpu) == 0)
     state.setCpuNs(static_cast<uint64_t>(now_ns(cpu)));
   const int64_t mono = now_ns(CLOCK_MONOTONIC);
+  // The floors are the body's word.
   auto shown = [&](int64_t by_page, int64_t floor, int64_t local) {
-    return floor == INT64_MIN ? by_page : std::max(by_page, local + floor);
+    int64_t time = 0;
+    const bool fits = !__builtin_add_overflow(local, floor, &time) && is_time(time);
+    return fits ? std::max(by_page, time) : by_page;
   };
   const int64_t real = now_ns(CLOCK_REALTIME);
   state.setMonoNs(shown(clocks_.body_mono(mono), body->clock.mono_floor_ns, mono));
@@ -101,11 +105,18 @@ Outcome Keeper::stop(uint32_t generation, bool look, schema::BodyImage::Builder 
     stack_lo_ = body->stack_low;
   uint64_t low = stack_hi_;
   if (auto pagemap = proc::Pagemap::open(body_.pid())) {
-    if (auto runs = pagemap->runs(stack_lo_, stack_hi_); runs && !runs->empty())
+    for (uint64_t at = stack_lo_; at < stack_hi_; at += kScanBytes) {
+      check_home();
+      auto runs = pagemap->runs(at, std::min(at + kScanBytes, stack_hi_));
+      if (!runs) return fail(runs.error());
+      if (runs->empty()) continue;
       low = runs->front().start;
+      break;
+    }
   }
   state.setStackLow(low);
   if (fault_at("guest.stopped")) return fail("INTERNAL", fault_text("guest.stopped"));
+  parked_ = true;
   return {};
 }
 
@@ -146,7 +157,7 @@ Outcome Keeper::wait_parked(uint32_t generation) {
       for (const BodyThread& t : late) body_.signal_thread(t.body_tid, kKickSignal);
       kicked = now;
     }
-    io_.provider->getTimer().afterDelay(kLook).wait(io_.waitScope);
+    wait(io_.provider->getTimer().afterDelay(kLook));
   }
 }
 
@@ -184,6 +195,12 @@ Outcome Keeper::describe_thread(uint32_t slot, const BodyThread& t, schema::Thre
 
 Outcome Keeper::collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pages,
                         uint64_t& bytes) {
+  if (!is_running() || !parked_) return fail("INTERNAL", "home's calls are out of order");
+  auto maps = proc::read_maps(body_.pid());
+  if (!maps) return fail(maps.error());
+  add_object_places(*maps);
+  std::vector<WantedRange> wanted;
+  if (Outcome o = check_ranges(ranges, *maps, wanted); !o.ok()) return o;
   auto pagemap = proc::Pagemap::open(body_.pid());
   if (!pagemap) return fail(pagemap.error());
   uint64_t frames = 0;
@@ -192,7 +209,7 @@ Outcome Keeper::collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pag
   auto looked_around = std::chrono::steady_clock::now();
   auto look_around = [&] {
     if (const auto now = std::chrono::steady_clock::now(); now - looked_around > kLookAround) {
-      io_.provider->getTimer().afterDelay(0 * kj::SECONDS).wait(io_.waitScope);
+      check_home();
       looked_around = now;
     }
   };
@@ -200,7 +217,7 @@ Outcome Keeper::collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pag
     const kj::ArrayPtr<const kj::byte> parts[] = {
         kj::arrayPtr(reinterpret_cast<const kj::byte*>(&h), sizeof h),
         kj::arrayPtr(reinterpret_cast<const kj::byte*>(data), data != nullptr ? h.bytes : 0)};
-    bulk_->write(kj::arrayPtr(parts, data != nullptr ? 2 : 1)).wait(io_.waitScope);
+    wait(bulk_->write(kj::arrayPtr(parts, data != nullptr ? 2 : 1)));
     look_around();
     if (h.kind != kBulkEnd) frames++;
   };
@@ -228,9 +245,9 @@ Outcome Keeper::collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pag
       i = end;
     }
   };
-  for (auto range : ranges) {
+  for (const WantedRange& range : wanted) {
     if (fault_at("guest.collect")) return fail("INTERNAL", fault_text("guest.collect"));
-    const uint64_t lo = range.getLo(), hi = range.getHi();
+    const uint64_t lo = range.lo, hi = range.hi;
     uint64_t done = lo;
     for (uint64_t looked = lo; looked < hi;) {
       std::vector<proc::PageRun> runs;
@@ -245,7 +262,7 @@ Outcome Keeper::collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pag
         looked = *next;
       }
       for (const auto& run : runs) {
-        if (range.getFile()) zeros(done, run.start);
+        if (range.file) zeros(done, run.start);
         done = run.end;
         if (run.guard) continue;  // home has it, too
         for (uint64_t at = run.start; at < run.end;) {
@@ -254,19 +271,21 @@ Outcome Keeper::collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pag
               body_.memory().read_some(at, std::span(buffer).first(want)) & ~(kPageSize - 1);
           if (got == 0)
             return fail("INTERNAL", fmt::format("the body's memory at {:#x} cannot be read", at));
-          contents(at, buffer.data(), got, range.getFile());
+          contents(at, buffer.data(), got, range.file);
           at += got;
         }
       }
       look_around();
     }
-    if (range.getFile()) zeros(done, hi);
+    if (range.file) zeros(done, range.hi);
   }
   write({kBulkEnd, 0, frames}, nullptr);
   return {};
 }
 
 Outcome Keeper::resume() {
+  if (!is_running()) return fail("INTERNAL", "home's calls are out of order");
+  parked_ = false;
   if (paused_) stop_parked_body();
   const uint32_t none = 0;
   if (auto r = put_state(offsetof(BodyState, stop), none); !r) return fail(r.error());
@@ -286,39 +305,45 @@ void Keeper::stop_parked_body() {
            });
   };
   while (running() && std::chrono::steady_clock::now() < limit)
-    io_.provider->getTimer().afterDelay(kLook).wait(io_.waitScope);
+    wait(io_.provider->getTimer().afterDelay(kLook));
 }
 
 // Home waits for pages: after a failure there are no more.
 void Keeper::end_pages() {
   const BulkHeader none{kBulkEnd, 0, UINT64_MAX};
-  kj::runCatchingExceptions([&] { bulk_->write(&none, sizeof none).wait(io_.waitScope); });
+  if (!is_running() || session_over_) return;
+  kj::runCatchingExceptions([&] { wait(bulk_->write(&none, sizeof none)); });
 }
 
 // Another page connection, for the next homecoming.
 void Keeper::renew_bulk() {
-  KJ_IF_MAYBE (exception, kj::runCatchingExceptions(
-                              [&] { bulk_ = link_.connect(kPreambleBulk).wait(io_.waitScope); })) {
+  if (!is_running()) return;
+  KJ_IF_MAYBE (exception,
+               kj::runCatchingExceptions([&] { bulk_ = wait(link_.connect(kPreambleBulk)); })) {
     log_warn("keeper", "{}, no connection for pages", exception->getDescription().cStr());
   }
 }
 
 void Keeper::kick(capnp::List<uint32_t>::Reader slots) {
+  if (slots.size() > kMaxSlots) return;
   for (uint32_t slot : slots) kick_slot(slot);
 }
 
 // A thread that is still being made has a twin at home, which may get signals already: it is kicked when it is there.
 void Keeper::kick_slot(uint32_t slot) {
-  if (slot >= bounds_.slots || !running_) return;
+  if (slot >= bounds_.slots || !is_running()) return;
   auto t = thread(slot);
   if (!t || !t->busy) return;
   if (t->body_tid > 0) return body_.signal_thread(t->body_tid, kKickSignal);
-  tasks_.add(
-      io_.provider->getTimer().afterDelay(kKickLater).then([this, slot] { kick_slot(slot); }));
+  if (!late_.insert(slot).second) return;
+  tasks_.add(io_.provider->getTimer().afterDelay(kKickLater).then([this, slot] {
+    late_.erase(slot);
+    kick_slot(slot);
+  }));
 }
 
 void Keeper::pause(bool on) {
-  if (!body_.running() || on == paused_) return;
+  if (!is_running() || !body_.running() || on == paused_) return;
   paused_ = on;
   body_.signal_thread(body_.pid(), on ? SIGSTOP : SIGCONT);
 }

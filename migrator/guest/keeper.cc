@@ -10,17 +10,18 @@
 
 #include <utility>
 
+#include "common/answer_first.h"
 #include "common/log.h"
-#include "common/proc/text.h"
 #include "migrator/guest/service.h"
 
 namespace om::guest {
 namespace {
 
 constexpr auto kRetry = 100 * kj::MILLISECONDS;
-constexpr auto kLookAtMemory = 50 * kj::MILLISECONDS;
 constexpr auto kHomeComes = 2 * kj::SECONDS;
 constexpr int kPatienceSeconds = 60;
+constexpr size_t kMaxCallWords = 1 << 21;  // of calls that are not answered yet: 16 MiB
+constexpr size_t kMaxJobs = 64;
 constexpr auto kCreditTime = std::chrono::seconds(10);
 
 // How long home may be out of reach before the guest is given up. Longer than the deputy's own patience, so
@@ -33,33 +34,67 @@ std::chrono::seconds patience() {
 
 }  // namespace
 
-Keeper::Keeper(kj::AsyncIoContext& io, const Address& home, const uint8_t (&session)[16],
-               const uint8_t (&token)[16], std::string launcher, uint64_t headroom)
+Keeper::Keeper(kj::AsyncIoContext& io, const KeeperOptions& options)
     : io_(io),
-      link_(io, home, session, token),
-      launcher_(std::move(launcher)),
-      headroom_(headroom),
-      memory_mounts_(memory_mounts(proc::read_text("/proc/self/mountinfo").value_or(""))),
-      body_(io, [this](uint32_t slot) { send_channel(slot); }) {}
+      link_(io, options.home, options.session, options.token),
+      launcher_(options.launcher),
+      offered_(options.offered),
+      body_(io, [this](uint32_t slot) { send_channel(slot); }) {
+  if (options.headroom != 0) memory_watch_.emplace(io, options.headroom);
+}
 
 kj::Promise<void> Keeper::queue(std::function<void()> job) {
+  if (jobs_.size() >= kMaxJobs) return KJ_EXCEPTION(OVERLOADED, "too many calls at once");
   auto paf = kj::newPromiseAndFulfiller<void>();
-  jobs_.emplace_back(std::move(job), kj::mv(paf.fulfiller));
+  jobs_.push_back({sessions_, std::move(job), kj::mv(paf.fulfiller)});
+  wake();
+  return kj::mv(paf.promise);
+}
+
+void Keeper::wake() {
   KJ_IF_MAYBE (fulfiller, job_arrived_) {
     (*fulfiller)->fulfill();
     job_arrived_ = nullptr;
   }
-  return kj::mv(paf.promise);
+}
+
+// Home does not need the body any more, nor what is under way for it.
+void Keeper::end() {
+  ending_ = true;
+  jobs_.clear();
+  end_session();
+  wake();
+  if (!busy_) body_.kill();
+}
+
+void Keeper::begin_session() {
+  auto paf = kj::newPromiseAndFulfiller<void>();
+  session_end_ = paf.promise.fork();
+  session_ended_ = kj::mv(paf.fulfiller);
+  session_over_ = false;
+  sessions_++;
+}
+
+// Whatever step is under way for it ends, and those that wait are left out.
+void Keeper::end_session() {
+  session_over_ = true;
+  if (session_ended_.get() != nullptr) session_ended_->fulfill();
+  session_ended_ = nullptr;
+}
+
+void Keeper::check_home() {
+  const uint32_t session = sessions_;
+  io_.waitScope.poll();
+  if (session_over_ || session != sessions_)
+    kj::throwFatalException(KJ_EXCEPTION(DISCONNECTED, "the session has ended"));
 }
 
 void Keeper::run() {
   auto session = serve_session().eagerlyEvaluate([this](kj::Exception&& e) {
     log_error("keeper", "{}", e.getDescription().cStr());
     ending_ = true;
-    KJ_IF_MAYBE (fulfiller, job_arrived_) {
-      (*fulfiller)->fulfill();
-      job_arrived_ = nullptr;
-    }
+    end_session();
+    wake();
   });
   while (!ending_) {
     if (jobs_.empty()) {
@@ -68,18 +103,22 @@ void Keeper::run() {
       paf.promise.wait(io_.waitScope);
       continue;
     }
-    auto [job, fulfiller] = kj::mv(jobs_.front());
+    Job job = kj::mv(jobs_.front());
     jobs_.pop_front();
-    KJ_IF_MAYBE (exception, kj::runCatchingExceptions([&, &job = job] { job(); })) {
-      fulfiller->reject(kj::mv(*exception));
+    if (session_over_ || job.session != sessions_) continue;
+    busy_ = true;
+    kj::Maybe<kj::Exception> failed = kj::runCatchingExceptions([&] { job.run(); });
+    busy_ = false;
+    KJ_IF_MAYBE (exception, failed) {
+      job.done->reject(kj::mv(*exception));
     } else {
-      fulfiller->fulfill();
+      job.done->fulfill();
     }
   }
+  body_.kill();
   // Let the answer to end() leave.
   kj::runCatchingExceptions(
       [&] { io_.provider->getTimer().afterDelay(20 * kj::MILLISECONDS).wait(io_.waitScope); });
-  body_.kill();
 }
 
 // Serves one session connection after the other. A lost one is made again until home has been out of reach for
@@ -90,10 +129,12 @@ kj::Promise<void> Keeper::serve_session() {
     capnp::TwoPartyVatNetwork network;
     capnp::RpcSystem<capnp::rpc::twoparty::VatId> rpc;
     Session(kj::Own<kj::AsyncIoStream> s, Keeper& keeper)
-        : stream(kj::mv(s)),
+        : stream(answer_first(kj::mv(s))),
           network(*stream, capnp::rpc::twoparty::Side::SERVER),
           rpc(capnp::makeRpcServer(network,
-                                   schema::Keeper::Client(kj::heap<KeeperService>(keeper)))) {}
+                                   schema::Keeper::Client(kj::heap<KeeperService>(keeper)))) {
+      rpc.setFlowLimit(kMaxCallWords);
+    }
   };
   struct Connect {
     static kj::Promise<kj::Own<kj::AsyncIoStream>> again(
@@ -111,12 +152,14 @@ kj::Promise<void> Keeper::serve_session() {
       .then([this](kj::Own<kj::AsyncIoStream>&& stream) {
         auto session = kj::heap<Session>(kj::mv(stream), *this);
         auto gone = session->network.onDisconnect();
+        begin_session();
         cannot_connect_.clear();
         return gone.attach(kj::mv(session));
       })
       .then([this]() -> kj::Promise<void> {
+        end_session();
         // Before the body runs there is nothing to keep: home goes on by itself.
-        if (!running_ || ending_) return KJ_EXCEPTION(DISCONNECTED, "the session has ended");
+        if (!is_running() || ending_) return KJ_EXCEPTION(DISCONNECTED, "the session has ended");
         log_info("keeper", "home is out of reach");
         link_.cut_channels();
         return io_.provider->getTimer().afterDelay(kRetry).then([this] { return serve_session(); });
@@ -171,15 +214,11 @@ void Keeper::cannot_connect(const kj::Exception& exception) {
 }
 
 kj::Promise<std::string> Keeper::memory_short() {
-  if (running_ && body_.running()) {
-    const auto room = memory_room(body_.pid(), memory_mounts_);
-    if (room && is_short(*room, headroom_)) {
-      hold_body();
-      return fmt::format("{} MiB are left of {} MiB that {} has", room->left >> 20,
-                         room->limit >> 20, room->of);
-    }
-  }
-  return io_.provider->getTimer().afterDelay(kLookAtMemory).then([this] { return memory_short(); });
+  if (!memory_watch_ || !is_running() || !body_.running()) return kj::NEVER_DONE;
+  return memory_watch_->shortage(body_.pid()).then([this](std::string why) {
+    hold_body();
+    return why;
+  });
 }
 
 // It must not go on taking memory until home has stopped it, for which it has a moment.

@@ -5,7 +5,9 @@
 // level, where they may wait; kicks, pings and job control are served at once.
 #pragma once
 
+#include <errno.h>
 #include <kj/async-io.h>
+#include <kj/debug.h>
 
 #include <chrono>
 #include <deque>
@@ -23,16 +25,26 @@
 #include "migrator/guest/checks.h"
 #include "migrator/guest/clocks.h"
 #include "migrator/guest/home_link.h"
-#include "migrator/guest/memory_room.h"
+#include "migrator/guest/memory_watch.h"
 #include "migrator/guest/outcome.h"
 
 namespace om::guest {
 
-// Why a step did not succeed: a reason code and a message. Empty code: it did.
+// How far the guest has come. Each call of the session has its place and is refused elsewhere.
+enum class Phase { kFresh, kPrepared, kBuilt, kFilled, kRunning, kBroken };
+
+// What om-migrator says of the guest.
+struct KeeperOptions {
+  Address home;
+  uint8_t session[16], token[16];
+  std::string launcher;
+  uint64_t headroom = 0;  // bytes of memory that this node keeps for itself; 0: it is not watched
+  uint64_t offered = 0;   // bytes that home has offered, and this node has admitted
+};
+
 class Keeper {
  public:
-  Keeper(kj::AsyncIoContext& io, const Address& home, const uint8_t (&session)[16],
-         const uint8_t (&token)[16], std::string launcher, uint64_t headroom);
+  Keeper(kj::AsyncIoContext& io, const KeeperOptions& options);
 
   // Until the session has ended. Top level.
   void run();
@@ -40,11 +52,28 @@ class Keeper {
  private:
   friend class KeeperService;
 
-  // Runs `job` on the top level; the promise resolves when it has returned.
+  // Runs `job` on the top level; the promise resolves when it has returned. It is left out if the session that
+  // asks for it ends before.
   kj::Promise<void> queue(std::function<void()> job);
+  void wake();
+  void end();
+  void begin_session();
+  void end_session();
+  // In a long step: lets the other tasks have their turn; an exception if the session has ended.
+  void check_home();
+  // For steps: the result of `promise`; an exception as soon as the session has ended.
+  template <class T>
+  T wait(kj::Promise<T>&& promise) {
+    auto ended = session_end_.addBranch().then(
+        []() -> kj::Promise<T> { return KJ_EXCEPTION(DISCONNECTED, "the session has ended"); });
+    return promise.exclusiveJoin(kj::mv(ended)).wait(io_.waitScope);
+  }
 
+  bool is_running() const { return phase_ == Phase::kRunning; }
   // build.cc
   Outcome attempt(const std::function<Outcome()>& step);
+  // A step of the way in: from one phase to the next, or to none.
+  Outcome advance(Phase from, Phase to, const std::function<Outcome()>& step);
   // launch.cc
   Outcome prepare(schema::BodySpec::Reader spec);
   Outcome launch(schema::BodySpec::Reader spec);
@@ -62,6 +91,7 @@ class Keeper {
   Outcome make_objects(capnp::List<schema::MemoryObject>::Reader objects);
   // Where the object that has its view at [lo, hi) holds something, as Pagemap::runs.
   bool is_in_object(uint64_t lo, uint64_t hi) const;
+  void add_object_places(std::vector<proc::Mapping>& maps) const;
   Result<std::vector<proc::PageRun>> object_runs(uint64_t lo, uint64_t hi) const;
   // collect.cc
   Outcome stop(uint32_t generation, bool look, schema::BodyImage::Builder state);
@@ -91,6 +121,7 @@ class Keeper {
     return slot_address(bounds_.arena, slot) + kSlotBlock;
   }
   Result<BodyThread> thread(uint32_t slot) const {
+    if (!body_.has_memory()) return Error{ESRCH, "the body has ended"};
     return body_.memory().get<BodyThread>(thread_address(slot));
   }
   template <class T>
@@ -106,9 +137,8 @@ class Keeper {
   kj::AsyncIoContext& io_;
   HomeLink link_;
   std::string launcher_;
-  uint64_t
-      headroom_;  // bytes of memory that this node keeps for itself; 0: its memory is not watched
-  std::vector<CgroupMount> memory_mounts_;
+  uint64_t offered_;
+  std::optional<MemoryWatch> memory_watch_;  // none: this node's memory is not watched
   Body body_;
   kj::Own<kj::AsyncIoStream> session_, bulk_;
 
@@ -118,7 +148,9 @@ class Keeper {
   std::vector<LaunchSegment> segments_;
   XstateLayout home_xstate_{}, local_xstate_{};
   Clocks clocks_;
-  bool running_ = false, paused_ = false, ending_ = false;
+  Phase phase_ = Phase::kFresh;
+  bool parked_ = false;                                  // since stop(), until resume()
+  bool paused_ = false, ending_ = false, busy_ = false;  // busy: in a step
   bool held_ = false;  // stopped until home comes, because memory is short
   uint64_t stack_lo_ = 0, stack_hi_ = 0;
   struct Object {
@@ -129,15 +161,25 @@ class Keeper {
   BulkPlaces places_;  // where pages may go
   BulkHeader frame_{};
   kj::Array<kj::byte> frame_data_ = kj::heapArray<kj::byte>(kBulkMaxBytes);
-  uint64_t filled_pages_ = 0;
+  uint64_t filled_pages_ = 0, most_pages_ = 0;
   kj::Promise<void> filling_ = nullptr;
   std::optional<Outcome> fill_failed_;
   std::string cannot_connect_;  // why, as long as it lasts
   std::set<uint32_t> asked_;    // slots that a channel is being made for
+  std::set<uint32_t> late_;     // slots whose thread is kicked when it is there
   uint32_t channel_credit_ = 0;
   std::chrono::steady_clock::time_point credit_since_{};
 
-  std::deque<std::pair<std::function<void()>, kj::Own<kj::PromiseFulfiller<void>>>> jobs_;
+  struct Job {
+    uint32_t session;
+    std::function<void()> run;
+    kj::Own<kj::PromiseFulfiller<void>> done;
+  };
+  std::deque<Job> jobs_;
+  uint32_t sessions_ = 0;
+  bool session_over_ = true;
+  kj::Own<kj::PromiseFulfiller<void>> session_ended_;
+  kj::ForkedPromise<void> session_end_ = nullptr;
   kj::Maybe<kj::Own<kj::PromiseFulfiller<void>>> job_arrived_;
   Errors errors_;
   kj::TaskSet tasks_{errors_};

@@ -16,12 +16,12 @@ namespace om::guest {
 namespace {
 
 constexpr int kAttempts = 12;
+constexpr size_t kMaxCommand = 64;
 constexpr auto kLaunchLimit = 10 * kj::SECONDS;
 
 }  // namespace
 
 Outcome Keeper::prepare(schema::BodySpec::Reader spec) {
-  if (body_.pid() != 0) return fail("INTERNAL", "this keeper has a body already");
   if (!keeper_serves_gate_abi(spec.getKeeperGateAbi())) {
     return fail("VERSION",
                 fmt::format("the program's libom has keeper interface {}, this node serves {}",
@@ -43,13 +43,13 @@ Outcome Keeper::prepare(schema::BodySpec::Reader spec) {
   if (outcome.code == "RETRY")
     return fail("INTERNAL", "the place of the program's libom is taken on this node");
   if (!outcome.ok()) return outcome;
-  bulk_ = link_.connect(kPreambleBulk).wait(io_.waitScope);
+  bulk_ = wait(link_.connect(kPreambleBulk));
   return {};
 }
 
 Outcome Keeper::launch(schema::BodySpec::Reader spec) {
   BodyPlan plan;
-  plan.command = spec.getCommand().cStr();
+  plan.command = std::string(spec.getCommand().cStr()).substr(0, kMaxCommand);
   plan.cpus = spec.getCpus();
   for (auto l : spec.getLimits())
     plan.limits.push_back({l.getResource(), l.getSoft(), l.getHard()});
@@ -68,7 +68,7 @@ Outcome Keeper::launch(schema::BodySpec::Reader spec) {
   m.f = bounds_.gate_hi;
   if (auto sent = body_.send(m); !sent) return fail(sent.error());
   const BodyMessage mapped =
-      io_.provider->getTimer().timeoutAfter(kLaunchLimit, body_.receive()).wait(io_.waitScope);
+      wait(io_.provider->getTimer().timeoutAfter(kLaunchLimit, body_.receive()));
   if (mapped.type != kBodyMapped)
     return fail("INTERNAL", "the launcher does not follow the protocol");
   const auto result = static_cast<int64_t>(mapped.a);

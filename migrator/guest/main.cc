@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// om-guest: the keeper of one guest on this node. Started by om-migrator with the session's keys as one JSON
-// line on stdin. Exits when the guest has gone home, has ended, or its home is lost.
+// om-guest: the keeper of one guest on this node. Started by om-migrator with the session's keys and
+// home's offer as one JSON line on stdin. Exits when the guest has gone home, has ended, or its home is lost.
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,20 +21,19 @@ namespace om::guest {
 namespace {
 
 constexpr int kUsage = 2;
+constexpr int64_t kMaxOfferBytes = int64_t{1} << 52;
 constexpr const char* kHelp =
     "usage: om-guest --home ADDRESS:PORT --node NAME [--headroom BYTES]\n"
-    "Keeps one guest process on this node. Started by om-migrator, with the keys of the session as "
-    "one JSON\n"
-    "line on standard input; not meant to be run by hand. --headroom: memory that the node keeps "
+    "Keeps one guest process on this node. Started by om-migrator, with the keys of the session "
+    "and the offer\n"
+    "as one JSON line on standard input; not meant to be run by hand. --headroom: memory that the "
+    "node keeps "
     "for "
     "itself: when\n"
     "less is left the guest is sent home (0, the default: never).\n";
 
-struct Keys {
-  uint8_t session[16], token[16];
-};
-
-Result<Keys> read_keys() {
+// The session's keys and the offer.
+Result<void> read_input(KeeperOptions& options) {
   LineSplitter lines(kMaxRequestBytes);
   char buffer[4096];
   while (!lines.has_line()) {
@@ -44,25 +43,23 @@ Result<Keys> read_keys() {
     if (auto r = lines.push(std::string_view(buffer, static_cast<size_t>(n))); !r) return r.error();
   }
   const Json line = OM_TRY(parse_json_line(lines.pop()));
-  Keys keys;
-  const std::pair<const char*, uint8_t*> fields[] = {{"session", keys.session},
-                                                     {"token", keys.token}};
+  const std::pair<const char*, uint8_t*> fields[] = {{"session", options.session},
+                                                     {"token", options.token}};
   for (const auto& [name, to] : fields) {
     const std::string text = OM_TRY(json_string(line, name, 64));
     const std::string bytes = OM_TRY(from_hex(text, 16));
     memcpy(to, bytes.data(), 16);
   }
-  return keys;
+  const auto offer = line.find("offer");
+  if (offer == line.end() || !offer->is_object()) return plain_error("no offer on standard input");
+  options.offered =
+      static_cast<uint64_t>(OM_TRY(json_int(*offer, "memory_bytes", 0, kMaxOfferBytes)));
+  return {};
 }
 
-struct Options {
-  Address home;
-  std::string node;
-  uint64_t headroom = 0;
-};
-
-Result<Options> parse(int argc, char** argv) {
-  Options o;
+Result<KeeperOptions> parse(int argc, char** argv) {
+  KeeperOptions o{};
+  bool node = false;
   bool home = false;
   for (int i = 1; i < argc; i++) {
     const std::string_view name = argv[i];
@@ -72,14 +69,14 @@ Result<Options> parse(int argc, char** argv) {
       o.home = OM_TRY(Address::parse(value, 0));
       home = o.home.port() != 0;
     } else if (name == "--node") {
-      o.node = value;
+      node = !value.empty();  // for `ps`
     } else if (name == "--headroom") {
       if (!proc::parse_number(value, o.headroom)) return plain_error("--headroom needs bytes");
     } else {
       return plain_error(fmt::format("unknown option {}", escaped(name)));
     }
   }
-  if (!home || o.node.empty()) return plain_error("--home ADDRESS:PORT and --node are needed");
+  if (!home || !node) return plain_error("--home ADDRESS:PORT and --node are needed");
   return o;
 }
 
@@ -118,19 +115,20 @@ int main(int argc, char** argv) {
     fprintf(stderr, "om-guest: %s\n", options.error().text().c_str());
     return kUsage;
   }
-  auto keys = read_keys();
+  auto input = read_input(*options);
   auto launcher = find_launcher();
-  if (!keys || !launcher) {
-    om::log_error("main", "{}", keys ? launcher.error().text() : keys.error().text());
+  if (!input || !launcher) {
+    om::log_error("main", "{}", input ? launcher.error().text() : input.error().text());
     return 1;
   }
+  options->launcher = *launcher;
   signal(SIGPIPE, SIG_IGN);
   om::raise_open_files();
   offer_itself_to_the_oom_killer();
   kj::Maybe<kj::Exception> failed = kj::runCatchingExceptions([&] {
     kj::UnixEventPort::setReservedSignal(SIGUSR2);
     auto io = kj::setupAsyncIo();
-    Keeper keeper(io, options->home, keys->session, keys->token, *launcher, options->headroom);
+    Keeper keeper(io, *options);
     keeper.run();
   });
   KJ_IF_MAYBE (exception, failed) {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "migrator/guest/memory_room.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "common/proc/text.h"
@@ -19,12 +22,31 @@ bool has_word(std::string_view list, std::string_view word) {
   return false;
 }
 
-std::optional<uint64_t> number_in(const std::string& path) {
-  const std::string text = proc::read_text(path).value_or("");
+constexpr uint64_t kFastest = uint64_t{4} << 30;  // bytes a second that are used up at most
+constexpr std::chrono::milliseconds kSoonest(50), kLatest(1000);
+
+// A file of /proc or of a cgroup, made anew at each read.
+std::string text_of(const UniqueFd& fd) {
+  char buffer[16384];
+  const ssize_t n = fd.valid() ? ::pread(fd.get(), buffer, sizeof buffer, 0) : -1;
+  return n > 0 ? std::string(buffer, static_cast<size_t>(n)) : std::string();
+}
+
+UniqueFd open_file(const std::string& path) {
+  return UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+}
+
+std::optional<uint64_t> number_in(const UniqueFd& fd) {
+  const std::string text = text_of(fd);
   std::string_view rest = text;
   uint64_t value = 0;
   if (rest.empty() || !proc::parse_number(proc::take_line(rest), value)) return std::nullopt;
   return value;
+}
+
+// Less than this is short.
+uint64_t least(uint64_t limit, uint64_t headroom) {
+  return std::min(std::max(headroom, limit / 32), limit / 4);
 }
 
 // Sum of the named lines ("inactive_file 123") or of "MemFree:   123 kB".
@@ -39,17 +61,6 @@ uint64_t sum_of(std::string_view text, std::initializer_list<std::string_view> n
       sum += value;
   }
   return sum;
-}
-
-std::optional<MemoryRoom> room_of(const std::string& folder, bool second) {
-  const auto limit = number_in(folder + (second ? "/memory.max" : "/memory.limit_in_bytes"));
-  const auto used = number_in(folder + (second ? "/memory.current" : "/memory.usage_in_bytes"));
-  if (!limit || *limit >= kNoLimit || !used) return std::nullopt;
-  const std::string stat = proc::read_text(folder + "/memory.stat").value_or("");
-  const uint64_t cache = second ? sum_of(stat, {"inactive_file", "active_file"})
-                                : sum_of(stat, {"total_inactive_file", "total_active_file"});
-  const uint64_t taken = *used > cache ? *used - cache : 0;
-  return MemoryRoom{*limit > taken ? *limit - taken : 0, *limit, "the cgroup " + folder};
 }
 
 }  // namespace
@@ -95,23 +106,64 @@ std::vector<std::string> memory_folders(std::string_view cgroups, const CgroupMo
   return {};
 }
 
-Result<MemoryRoom> memory_room(pid_t pid, const std::vector<CgroupMount>& mounts) {
-  const std::string memory = OM_TRY(proc::read_text("/proc/meminfo"));
+void RoomReader::find_groups(pid_t pid) {
+  std::string cgroups = proc::read_proc(pid, "cgroup").value_or("");
+  if (found_ && cgroups == cgroups_) return;
+  cgroups_ = std::move(cgroups);
+  groups_.clear();
+  for (const CgroupMount& mount : mounts_) {
+    const bool second = mount.second;
+    for (const std::string& folder : memory_folders(cgroups_, mount)) {
+      Group group{folder, second,
+                  open_file(folder + (second ? "/memory.max" : "/memory.limit_in_bytes")),
+                  open_file(folder + (second ? "/memory.current" : "/memory.usage_in_bytes")),
+                  open_file(folder + "/memory.stat")};
+      if (group.limit.valid() && group.used.valid()) groups_.push_back(std::move(group));
+    }
+  }
+}
+
+// memory.stat costs more than all the rest: it is read only where page cache may make the difference.
+std::optional<MemoryRoom> RoomReader::room_of(const Group& group) {
+  const auto limit = number_in(group.limit);
+  if (!limit || *limit >= kNoLimit) return std::nullopt;
+  const auto used = number_in(group.used);
+  if (!used) return std::nullopt;
+  uint64_t left = *limit > *used ? *limit - *used : 0;
+  if (left < kFastest) {
+    const std::string stat = text_of(group.stat);
+    left += group.second ? sum_of(stat, {"inactive_file", "active_file"})
+                         : sum_of(stat, {"total_inactive_file", "total_active_file"});
+  }
+  return MemoryRoom{std::min(left, *limit), *limit, "the cgroup " + group.folder};
+}
+
+Result<MemoryRoom> RoomReader::read(pid_t pid, Time now) {
+  if (!machine_.valid()) machine_ = open_file("/proc/meminfo");
+  const std::string memory = text_of(machine_);
+  if (memory.empty()) return errno_error("read /proc/meminfo");
+  if (!found_ || now - *found_ >= kGroupsLast) {
+    find_groups(pid);
+    found_ = now;
+  }
   MemoryRoom room{sum_of(memory, {"MemAvailable:"}) << 10, sum_of(memory, {"MemTotal:"}) << 10,
                   "the machine"};
-  const std::string cgroups = proc::read_proc(pid, "cgroup").value_or("");
-  for (const CgroupMount& mount : mounts) {
-    for (const std::string& folder : memory_folders(cgroups, mount)) {
-      auto one = room_of(folder, mount.second);
-      if (one && one->left < room.left) room = std::move(*one);
-    }
+  for (const Group& group : groups_) {
+    auto one = room_of(group);
+    if (one && one->left < room.left) room = std::move(*one);
   }
   return room;
 }
 
 bool is_short(const MemoryRoom& room, uint64_t headroom) {
-  if (headroom == 0) return false;
-  return room.left < std::min(std::max(headroom, room.limit / 32), room.limit / 4);
+  return headroom != 0 && room.left < least(room.limit, headroom);
+}
+
+std::chrono::milliseconds look_again(const MemoryRoom& room, uint64_t headroom) {
+  const uint64_t need = least(room.limit, headroom);
+  const uint64_t spare = room.left > need ? room.left - need : 0;
+  const auto pause = std::chrono::milliseconds(spare / (kFastest / 1000));
+  return std::clamp(pause, kSoonest, kLatest);
 }
 
 }  // namespace om::guest

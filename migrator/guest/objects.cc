@@ -36,6 +36,19 @@ bool Keeper::is_in_object(uint64_t lo, uint64_t hi) const {
   });
 }
 
+// Their contents are looked at through their descriptors, whether the body has mapped them or not.
+void Keeper::add_object_places(std::vector<proc::Mapping>& maps) const {
+  std::erase_if(maps, [&](const proc::Mapping& m) { return is_in_object(m.start, m.end); });
+  for (const Object& o : objects_) {
+    proc::Mapping m;
+    m.start = o.view;
+    m.end = o.view + page_up(o.bytes);
+    maps.push_back(m);
+  }
+  std::sort(maps.begin(), maps.end(),
+            [](const proc::Mapping& a, const proc::Mapping& b) { return a.start < b.start; });
+}
+
 Result<std::vector<proc::PageRun>> Keeper::object_runs(uint64_t lo, uint64_t hi) const {
   std::vector<proc::PageRun> runs;
   for (const Object& o : objects_) {

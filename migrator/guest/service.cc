@@ -32,8 +32,9 @@ uint64_t cpu_ns(pid_t pid) {
 
 kj::Promise<void> KeeperService::prepare(PrepareContext context) {
   return keeper_.queue([this, context]() mutable {
-    const Outcome outcome =
-        keeper_.attempt([&] { return keeper_.prepare(context.getParams().getSpec()); });
+    const Outcome outcome = keeper_.advance(Phase::kFresh, Phase::kPrepared, [&] {
+      return keeper_.prepare(context.getParams().getSpec());
+    });
     auto results = context.getResults();
     write_outcome(results.initVerdict(), outcome);
     results.initHost().setPid(keeper_.body_.pid());
@@ -42,16 +43,18 @@ kj::Promise<void> KeeperService::prepare(PrepareContext context) {
 
 kj::Promise<void> KeeperService::build(BuildContext context) {
   return keeper_.queue([this, context]() mutable {
-    const Outcome outcome =
-        keeper_.attempt([&] { return keeper_.build(context.getParams().getImage()); });
+    const Outcome outcome = keeper_.advance(Phase::kPrepared, Phase::kBuilt, [&] {
+      return keeper_.build(context.getParams().getImage());
+    });
     write_outcome(context.getResults().initVerdict(), outcome);
   });
 }
 
 kj::Promise<void> KeeperService::filled(FilledContext context) {
   return keeper_.queue([this, context]() mutable {
-    const Outcome outcome =
-        keeper_.attempt([&] { return keeper_.filled(context.getParams().getPages()); });
+    const Outcome outcome = keeper_.advance(Phase::kBuilt, Phase::kFilled, [&] {
+      return keeper_.filled(context.getParams().getPages());
+    });
     write_outcome(context.getResults().initVerdict(), outcome);
   });
 }
@@ -104,17 +107,17 @@ kj::Promise<void> KeeperService::pause(PauseContext context) {
 }
 
 kj::Promise<void> KeeperService::end(EndContext) {
-  return keeper_.queue([this] {
-    keeper_.ending_ = true;
-    keeper_.body_.kill();
-  });
+  keeper_.end();
+  return kj::READY_NOW;
 }
 
 kj::Promise<void> KeeperService::ping(PingContext context) {
   auto p = context.getParams();
   const int64_t mono = now_ns(CLOCK_MONOTONIC), real = now_ns(CLOCK_REALTIME);
-  keeper_.clocks_.sample(p.getHomeMonoNs(), p.getHomeRealNs(), mono, real);
-  if (keeper_.running_) keeper_.write_clock();
+  if (keeper_.is_running() && is_time(p.getHomeMonoNs()) && is_time(p.getHomeRealNs())) {
+    keeper_.clocks_.sample(p.getHomeMonoNs(), p.getHomeRealNs(), mono, real);
+    keeper_.write_clock();
+  }
   for (uint32_t slot : keeper_.link_.broken_channels()) {
     if (auto t = keeper_.thread(slot)) keeper_.body_.signal_thread(t->body_tid, SIGURG);
   }
@@ -134,7 +137,7 @@ kj::Promise<void> KeeperService::ping(PingContext context) {
 kj::Promise<void> KeeperService::peek(PeekContext context) {
   auto p = context.getParams();
   auto results = context.getResults();
-  if (!keeper_.running_ || !keeper_.body_.running()) {
+  if (!keeper_.is_running() || !keeper_.body_.running()) {
     write_outcome(results.initVerdict(), fail("INTERNAL", "the body has ended"));
     return kj::READY_NOW;
   }
@@ -151,7 +154,6 @@ kj::Promise<void> KeeperService::cut(CutContext context) {
 }
 
 kj::Promise<void> KeeperService::evicted(EvictedContext context) {
-  if (keeper_.headroom_ == 0) return kj::NEVER_DONE;
   return keeper_.memory_short().then(
       [context](std::string why) mutable { context.getResults().setWhy(why.c_str()); });
 }

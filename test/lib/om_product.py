@@ -80,7 +80,7 @@ class Product:
         """The small, fixed environment of clusters and of programs under test."""
         result = {'PATH': self.path(), 'HOME': str(home), 'TMPDIR': str(home), 'LANG': 'C',
                   'LC_ALL': 'C', 'TERM': 'dumb', 'NO_COLOR': '1', 'TZ': 'UTC'}
-        for name in ('OM_LOG', 'OM_SESSION_TIMEOUT_S', 'OM_FAULT'):
+        for name in ('OM_LOG', 'OM_SESSION_TIMEOUT_S', 'OM_FAULT', 'OM_LIBEXEC'):
             if name in os.environ:
                 result[name] = os.environ[name]
         return result

@@ -40,11 +40,25 @@ TEST_CASE("all groups around a process count, innermost first") {
 }
 
 TEST_CASE("the machine's own memory is there without groups") {
-  const auto room = memory_room(getpid(), {});
+  RoomReader reader({});
+  const RoomReader::Time now{};
+  REQUIRE(reader.read(getpid(), now).ok());
+  const auto room =
+      reader.read(getpid(), now + std::chrono::seconds(2));  // by the same descriptors
   REQUIRE(room.ok());
   CHECK(room->of == "the machine");
   CHECK(room->limit > 0);
   CHECK(room->left <= room->limit);
+}
+
+TEST_CASE("a near limit is looked at often, a far one once a second") {
+  using std::chrono::milliseconds;
+  auto pause = [](uint64_t left) { return look_again({left * kMiB, 1024 * kMiB, ""}, 64 * kMiB); };
+  CHECK(pause(0) == milliseconds(50));
+  CHECK(pause(65) == milliseconds(50));
+  CHECK(pause(64 + 410) == milliseconds(100));  // 4 GiB a second
+  CHECK(pause(64 + 4096) == milliseconds(1000));
+  CHECK(pause(1 << 20) == milliseconds(1000));
 }
 
 TEST_CASE("what is short depends on the limit and on the headroom") {
