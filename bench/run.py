@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """./dev bench NAME [--json FILE]: figures next to the native ones, measured in the same run.
 
-    run.py --build DIR [--json FILE] [--rounds N] home|call|cpu|freeze|all
+    run.py --build DIR [--json FILE] [--rounds N] home|call|cpu|freeze|idle|all
 
 Both sides of every comparison take turns within seconds of each other, so that what else the machine
 does hits both. `home` compares minima of 20 turns, everything else medians of at least 5. What is
@@ -23,6 +23,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'test' / 'lib'))
 
 import figures_home  # noqa: E402
+import figures_idle  # noqa: E402
 import figures_moved  # noqa: E402
 from om_product import BrokenSetup, Product, drop_privileges, set_process_defaults  # noqa: E402
 
@@ -32,9 +33,10 @@ TARGETS = {
     'home.start_ratio': 1.15,
     'call.empty_ratio': 1.4, 'call.trap_ratio': 11, 'call.clock_ratio': 2,
     'cpu.ratio': 1.02,
+    'idle.guests_cpu': 0.1,
 }
 BENCHES = {'home': figures_home.measure, 'call': figures_moved.call, 'cpu': figures_moved.cpu,
-           'freeze': figures_moved.freeze}
+           'freeze': figures_moved.freeze, 'idle': figures_idle.measure}
 
 
 def machine():

@@ -30,6 +30,7 @@
 #include "deputy/body_threads.h"
 #include "deputy/classify.h"
 #include "deputy/home_socket.h"
+#include "deputy/job_control.h"
 #include "deputy/link.h"
 #include "deputy/stopped.h"
 #include "deputy/target.h"
@@ -285,6 +286,7 @@ class Mover {
   kj::Duration patience_;     // for a keeper out of reach
   bool away_ = false;
   bool paused_ = false;
+  JobControl job_control_;
   bool finished_ = false;
   bool want_home_ = false;
   bool process_gone_ = false;

@@ -31,18 +31,12 @@ constexpr auto kTick = 100 * kj::MILLISECONDS;
 constexpr uint64_t kTicksPerPing = 10;
 constexpr auto kSilence =
     std::chrono::seconds(10);  // of the keeper, then the connection counts as broken
+constexpr size_t kMaxQueueBytes = 64 << 20;
 constexpr auto kHomeRetry = 200 * kj::MILLISECONDS;
 constexpr auto kEvictAgain = 5 * kj::SECONDS;
 constexpr auto kEndLimit = 5 * kj::SECONDS;
 constexpr auto kKeeperWait = std::chrono::seconds(10);
 constexpr auto kBulkWait = 10 * kj::SECONDS;
-
-// By job control, or by a debugger; not by us.
-bool stands_still(pid_t pid) {
-  const auto status = proc::read_status(pid);
-  if (!status) return false;
-  return status->state == 'T' || (status->state == 't' && status->tracer_pid != ::getpid());
-}
 
 // How long a keeper may be unreachable.
 kj::Duration patience() {
@@ -80,6 +74,7 @@ Mover::Mover(kj::AsyncIoContext& io, pid_t pid, std::string home_node, const Add
       generation_(static_cast<uint32_t>(now_ns(CLOCK_REALTIME) / 1000000)),
       at_(home_node_),
       patience_(patience()),
+      job_control_(pid),
       tasks_(kj::heap<kj::TaskSet>(errors_)) {
   pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
 }
@@ -223,7 +218,7 @@ kj::Promise<void> Mover::reconnect() {
 // A keeper that has come (back): what it may have missed, or was told by somebody who cannot go on with it.
 void Mover::greet_keeper() {
   KJ_IF_MAYBE (keeper, keeper_) {
-    paused_ = stands_still(pid_);
+    paused_ = job_control_.stands_still();
     auto request = keeper->pauseRequest();
     request.setOn(paused_);
     tasks_->add(request.send().ignoreResult());
@@ -273,13 +268,16 @@ kj::Promise<void> Mover::tick() {
       break_session();
       keeper_heard_ = Clock::now();
     }
+    // What is to be written to a keeper that asks for it and does not read it.
+    if (client_.get() != nullptr && client_->getCurrentQueueSize() > kMaxQueueBytes)
+      break_session();
     if (want_home_) happened();
     return tick();
   });
 }
 
 void Mover::follow_job_control() {
-  const bool stopped = stands_still(pid_);
+  const bool stopped = job_control_.stands_still();
   if (stopped == paused_) return;
   KJ_IF_MAYBE (keeper, keeper_) {
     paused_ = stopped;
