@@ -112,17 +112,23 @@ std::string fault_text(std::string_view step) {
 
 bool fault_at(std::string_view step) {
   static std::map<std::string, unsigned, std::less<>> passed;
-  const std::string text = setting_now();
+  std::string text = setting_now();
   if (text.empty()) return false;
-  const Setting s = parse(text);
+  Setting s = parse(text);
   if (s.step != step) return false;
   auto [it, fresh] = passed.try_emplace(std::string(step), 0u);
   if (++it->second != s.time) return false;
   constexpr std::string_view kWords[] = {"", ", by SIGKILL", ", by being held"};
   log_warn("fault", "{}{}", fault_text(step), kWords[static_cast<size_t>(s.how)]);
+  if (s.how == How::kHold) {
+    hold(text);
+    text = setting_now();
+    s = parse(text);
+    if (s.step != step || s.how == How::kHold) return false;
+    log_warn("fault", "{}{}", fault_text(step), kWords[static_cast<size_t>(s.how)]);
+  }
   if (s.how == How::kKill) ::kill(::getpid(), SIGKILL);
-  if (s.how == How::kHold) hold(text);
-  return s.how != How::kHold;
+  return true;
 }
 
 }  // namespace om

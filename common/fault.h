@@ -5,7 +5,8 @@
 //   OM_FAULT=STEP[:N[:HOW]]   STEP: a name of fault_steps() or its number from 1 on
 //                             N: at the N-th time that this process comes by (1)
 //                             HOW: fail (an error, as if the step had not succeeded), kill (SIGKILL to this process)
-//                             or hold (waits, at most a minute, until FILE says something else, and goes on)
+//                             or hold (waits, at most a minute, until FILE says something else, and does that if it is
+//                             of the same step)
 //   OM_FAULT=@FILE            FILE holds that; it is read at each step, no file means no fault
 //
 // Hosted code of the deputy and the keeper, which have it from om-migrator's environment. One thread.

@@ -154,6 +154,23 @@ class DemandCase(FaultCase):
         super().tearDownClass()
         cls.fault.parent.rmdir()
 
+    def set_fault(self, text):
+        """From one to the next without a moment in which there is none. Empty: none."""
+        if not text:
+            return self.fault.unlink(missing_ok=True)
+        draft = self.fault.with_name('draft')
+        draft.write_text(text + '\n')
+        draft.rename(self.fault)
+
+    def log_lines(self, text):
+        """How often daemons' children have said so."""
+        return sum(log.read_text(errors='replace').count(text)
+                   for log in pathlib.Path(self.cluster.directory).glob('n*/log*'))
+
+    def wait_held(self, step, before):
+        self.wait_until(lambda: self.log_lines(f'step {step} fails on demand, by being held') > before,
+                        f'a process at step {step}')
+
 
 class AskerCase(FaultCase):
     """With programs that do what they are told (asks.cc)."""
