@@ -28,6 +28,7 @@
 #include "common/proc/smaps.h"
 #include "common/proc/stat.h"
 #include "common/proc/status.h"
+#include "deputy/drops.h"
 #include "deputy/frames.h"
 #include "deputy/home_session.h"
 #include "deputy/host.h"
@@ -455,22 +456,10 @@ Step Mover::connect_home(StoppedProcess& stop) {
   const auto stat = OM_MUST(proc::read_stat(proc::memory_tid(pid_)));
   for (const auto& r : regions_) {
     if (r.shared || (r.file && !(r.prot & PROT_WRITE))) continue;
-    uint64_t lo = r.lo;
-    uint64_t hi = r.hi;
-    if (r.kind == kKindStack)
-      hi = std::min(hi, stat.startstack & ~(kPageSize - 1));  // arguments and environment stay
-    for (const Range& pin : pins) {
-      const uint64_t pin_lo = pin.lo & ~(kPageSize - 1),
-                     pin_hi = (pin.hi + kPageSize - 1) & ~(kPageSize - 1);
-      if (pin_hi <= lo || pin_lo >= hi) continue;
-      if (pin_lo > lo) drops.push_back({lo, pin_lo});
-      lo = pin_hi;
-      if (lo >= hi) break;
-    }
-    if (lo < hi) drops.push_back({lo, hi});
+    // Arguments and environment stay.
+    own.push_back({r.lo, r.kind == kKindStack ? std::min(r.hi, stat.startstack & ~(kPageSize - 1)) : r.hi});
   }
-  const size_t room = kControlPlanSize / sizeof(Range);
-  if (drops.size() > room) drops.resize(room);
+  const auto drops = OM_STEP(plan_drops(own, pinned_ranges(*target_, plans_)));
   home_.drop_count = drops.size();
   OM_MUST_VOID(target_->memory.write(arena_ + kControlPlan, std::as_bytes(std::span(drops))));
   OM_MUST_VOID(target_->put_home(home_));

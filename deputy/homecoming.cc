@@ -23,6 +23,7 @@
 #include "common/log.h"
 #include "common/proc/process.h"
 #include "common/proc/stat.h"
+#include "deputy/drops.h"
 #include "deputy/frames.h"
 #include "deputy/host.h"
 #include "deputy/mover.h"
@@ -328,21 +329,24 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
       r.hi = std::max(r.lo, stat.startstack & ~(kPageSize - 1));
     if (r.lo < r.hi) drops.push_back(r);
   }
-  if (drops.size() > kControlPlanSize / sizeof(Range))
-    return refuse(ReasonCode::kInternal, "too many mappings");
-  OM_MUST_VOID(target_->memory.write(arena_ + kControlPlan, std::as_bytes(std::span(drops))));
-  home_.drop_count = drops.size();
-  home_.dropped = 0;
-  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, drop_count), home_.drop_count));
-  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, dropped), home_.dropped));
-  const uint64_t none = 0;
-  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, drop_failed), none));
   OM_STEP(fault("return.drop"));
-  OM_STEP(remote(kRemoteDrop, 1));
-  // Pages that still have old contents would show where the body has zeros.
-  const HomeState after = OM_MUST(target_->home());
-  if (after.drop_failed != 0 || after.dropped != 2)
-    return refuse(ReasonCode::kHomeMemory, "memory cannot be given back");
+  // All of it, as much at a time as libom has room for.
+  const auto all = std::span<const Range>(drops);
+  for (size_t at = 0; at < all.size(); at += kMaxDrops) {
+    const auto some = all.subspan(at, std::min(kMaxDrops, all.size() - at));
+    OM_MUST_VOID(target_->memory.write(arena_ + kControlPlan, std::as_bytes(some)));
+    home_.drop_count = some.size();
+    home_.dropped = 0;
+    OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, drop_count), home_.drop_count));
+    OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, dropped), home_.dropped));
+    const uint64_t none = 0;
+    OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, drop_failed), none));
+    OM_STEP(remote(kRemoteDrop, 1));
+    // Pages that still have old contents would show where the body has zeros.
+    const HomeState after = OM_MUST(target_->home());
+    if (after.drop_failed != 0 || after.dropped != 2)
+      return refuse(ReasonCode::kHomeMemory, "memory cannot be given back");
+  }
 
   if (keeper_ == nullptr) return refuse(ReasonCode::kTargetUnreachable, "{}", at_);
   KJ_IF_MAYBE (keeper, keeper_) {
