@@ -14,6 +14,7 @@
 
 #include <chrono>
 #include <functional>
+#include <initializer_list>
 #include <iterator>
 #include <map>
 #include <memory>
@@ -193,6 +194,10 @@ class Mover {
   Step guard_executor(StoppedThread& t);
   Step guard_executors(StoppedProcess& stop);
   Step leave_libom(StoppedProcess& stop, std::vector<Item>& items);
+  Step put_back(StoppedProcess& stop, const Item& item, const char* what, uint64_t nr,
+                std::initializer_list<uint64_t> args);
+  Step queue_signal(StoppedProcess& stop, const Item& item, const SignalRecord& signal);
+  void tell_refused(const Item& item, const std::string& what, int64_t error);
   Verdict<Return> plan_return(const StoppedThread& t, const HomeThread& h, const ThreadState& s);
   void copy_back_times(const HomeThread& h, uint32_t nr);
   // Does [at, at + bytes) touch memory of libom's own at home.

@@ -3,28 +3,30 @@
 // The last part of a homecoming, and of a rollback: every thread leaves libom with the registers, the call, the
 // signals and the kernel state that the program's thread has to have.
 #include <errno.h>
-#include <kj/common.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include <kj/common.h>
+
 #include <algorithm>
+#include <chrono>
 #include <thread>
-#include "common/bulk.h"
+
 #include "common/log.h"
-#include "common/proc/process.h"
-#include "common/proc/stat.h"
 #include "deputy/frames.h"
 #include "deputy/host.h"
 #include "deputy/mover.h"
 #include "deputy/text.h"
-#include "gen/syscalls_desc.h"
-#include "libom/abi/away_cpu.h"
 
 namespace om::deputy {
 namespace {
 
+constexpr auto kQueueLimit = std::chrono::seconds(1);
+constexpr auto kNap = std::chrono::milliseconds(1);
 constexpr int64_t kErestartsys = -512, kErestartBlock = -516;
 
 bool is_restart(int64_t rax) { return rax >= kErestartBlock && rax <= kErestartsys; }
@@ -152,9 +154,8 @@ Verdict<Mover::Return> Mover::plan_return(const StoppedThread& t, const HomeThre
 }
 
 bool Mover::hits_libom(uint64_t at, uint64_t bytes) const {
-  const uint64_t end = at + bytes < at ? UINT64_MAX : at + bytes;
-  return (at < target_->image_hi() && end > target_->image_lo()) ||
-         (at < arena_ + arena_bytes(home_.nslots) && end > arena_);
+  return touches(at, bytes, target_->image_lo(), target_->image_hi()) ||
+         touches_lent(at, bytes, arena_, home_.nslots);
 }
 
 // The kernel writes the remaining time of an interrupted select or ppoll to its argument: ours, for a call
@@ -218,6 +219,51 @@ Step Mover::restore_threads(StoppedProcess& stop, const std::vector<ThreadState>
   return Done{};
 }
 
+// Too late to stay away, but not to be told.
+void Mover::tell_refused(const Item& item, const std::string& what, int64_t error) {
+  const std::string text =
+      fmt::format("process {}: thread {} came home without its {}: {}", pid_, item.thread->tid,
+                  what, ::strerror(static_cast<int>(-error)));
+  log_error("mover", "{}", text);
+  around_.note(std::string(reason_info(ReasonCode::kInternal).name), text);
+}
+
+// A call that puts something of the program's back. The kernel may refuse it for what the body has claimed about itself,
+// or because this node's CPU asks for more (the size of an alternate stack).
+Step Mover::put_back(StoppedProcess& stop, const Item& item, const char* what, uint64_t nr,
+                     std::initializer_list<uint64_t> args) {
+  const int64_t result = OM_MUST(stop.call(*item.thread, *target_, item.stack, nr, args));
+  if (result < 0) tell_refused(item, what, result);
+  return Done{};
+}
+
+// A signal that was caught for the body: pending again. Natively the kernel had counted it when it came; that room may
+// have gone to others meanwhile, and the limit be one that the program has set lower than it could.
+Step Mover::queue_signal(StoppedProcess& stop, const Item& item, const SignalRecord& signal) {
+  const uint64_t scratch = slot_address(arena_, item.home.slot) + kScratch;
+  OM_MUST_VOID(target_->memory.write(scratch, std::as_bytes(std::span(signal.info))));
+  auto queue = [&] {
+    return stop.call(*item.thread, *target_, item.stack, SYS_rt_tgsigqueueinfo,
+                     {static_cast<uint64_t>(inner_pid_), static_cast<uint64_t>(item.home.tid),
+                      signal.number, scratch});
+  };
+  int64_t queued = OM_MUST(queue());
+  if (queued == -EAGAIN) {
+    rlimit own{};
+    ::prlimit(pid_, RLIMIT_SIGPENDING, nullptr, &own);
+    const rlimit most{own.rlim_max, own.rlim_max};
+    ::prlimit(pid_, RLIMIT_SIGPENDING, &most, nullptr);
+    KJ_DEFER(::prlimit(pid_, RLIMIT_SIGPENDING, &own, nullptr));
+    const Deadline limit = std::chrono::steady_clock::now() + kQueueLimit;
+    while (queued == -EAGAIN && std::chrono::steady_clock::now() < limit) {
+      queued = OM_MUST(queue());
+      if (queued == -EAGAIN) std::this_thread::sleep_for(kNap);
+    }
+  }
+  if (queued < 0) tell_refused(item, fmt::format("signal {}", signal.number), queued);
+  return Done{};
+}
+
 // The program's own dispositions, no descriptor of ours, its signals and registers, while nothing can run.
 Step Mover::leave_libom(StoppedProcess& stop, std::vector<Item>& items) {
   StoppedThread& first = *items.front().thread;
@@ -232,7 +278,6 @@ Step Mover::leave_libom(StoppedProcess& stop, std::vector<Item>& items) {
   OM_STEP(run_remote(stop, first, items.front().stack, kRemoteRestore, 0));
   for (Item& item : items) {
     const ThreadState& s = *item.state;
-    StoppedThread& t = *item.thread;
     const uint64_t scratch = slot_address(arena_, item.home.slot) + kScratch;
     struct {
       uint64_t sp;
@@ -241,21 +286,22 @@ Step Mover::leave_libom(StoppedProcess& stop, std::vector<Item>& items) {
     } altstack{s.altstack[0], s.altstack[2] != 0 ? static_cast<uint32_t>(s.altstack[1]) : 2u, 0,
                s.altstack[2]};
     OM_MUST_VOID(target_->memory.put(scratch, altstack));
-    OM_MUST(stop.call(t, *target_, item.stack, SYS_sigaltstack, {scratch, 0}));
-    OM_MUST(stop.call(t, *target_, item.stack, SYS_set_tid_address, {s.ctid}));
+    OM_STEP(put_back(stop, item, "alternate stack", SYS_sigaltstack, {scratch, 0}));
+    OM_STEP(put_back(stop, item, "clear_child_tid", SYS_set_tid_address, {s.ctid}));
     if (s.robust_size != 0) {
-      OM_MUST(
-          stop.call(t, *target_, item.stack, SYS_set_robust_list, {s.robust_head, s.robust_size}));
+      OM_STEP(put_back(stop, item, "robust list", SYS_set_robust_list,
+                       {s.robust_head, s.robust_size}));
     }
     if (s.rseq_address != item.home.rseq_address) {
+      const char* const rseq = "restartable sequences";
       if (item.home.rseq_address != 0) {
-        OM_MUST(
-            stop.call(t, *target_, item.stack, SYS_rseq,
-                      {item.home.rseq_address, item.home.rseq_size, 1, item.home.rseq_signature}));
+        OM_STEP(
+            put_back(stop, item, rseq, SYS_rseq,
+                     {item.home.rseq_address, item.home.rseq_size, 1, item.home.rseq_signature}));
       }
       if (s.rseq_address != 0) {
-        OM_MUST(stop.call(t, *target_, item.stack, SYS_rseq,
-                          {s.rseq_address, s.rseq_size, 0, s.rseq_signature}));
+        OM_STEP(put_back(stop, item, rseq, SYS_rseq,
+                         {s.rseq_address, s.rseq_size, 0, s.rseq_signature}));
       }
     }
     for (const SignalRecord& signal : item.plan.signals) {
@@ -264,13 +310,10 @@ Step Mover::leave_libom(StoppedProcess& stop, std::vector<Item>& items) {
         KernelSigaction action = home_.actions[signal.number];
         action.handler = signal.handler;
         OM_MUST_VOID(target_->memory.put(scratch, action));
-        OM_MUST(
-            stop.call(t, *target_, item.stack, SYS_rt_sigaction, {signal.number, scratch, 0, 8}));
+        OM_STEP(
+            put_back(stop, item, "handler", SYS_rt_sigaction, {signal.number, scratch, 0, 8}));
       }
-      OM_MUST_VOID(target_->memory.write(scratch, std::as_bytes(std::span(signal.info))));
-      OM_MUST(stop.call(t, *target_, item.stack, SYS_rt_tgsigqueueinfo,
-                        {static_cast<uint64_t>(inner_pid_), static_cast<uint64_t>(item.home.tid),
-                         signal.number, scratch}));
+      OM_STEP(queue_signal(stop, item, signal));
     }
     if (!item.plan.signals.empty()) {
       item.home.noted_tail = item.home.noted_head;
