@@ -24,7 +24,10 @@ int ps(bool json) {
     auto number = [&item](const char* key) {
       return json_int_or(item, key, 0, INT64_MAX, 0).value_or(0);
     };
-    rows.push_back({std::to_string(number("pid")), text("home"), text("at"), text("state"),
+    std::string state = text("state");
+    if (const auto silent = number("unreachable_s"); silent > 0)
+      state = fmt::format("unreachable {} s", silent);
+    rows.push_back({std::to_string(number("pid")), text("home"), text("at"), state,
                     std::to_string(number("threads")),
                     human_bytes(static_cast<uint64_t>(number("rss_bytes"))),
                     fmt::format("{:.1f}", json_number(item, "cpu_percent", 0, 1e9).value_or(0)),

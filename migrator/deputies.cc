@@ -11,6 +11,7 @@
 #include "common/json_line.h"
 #include "common/log.h"
 #include "common/names.h"
+#include "common/proc/stat.h"
 
 namespace om::migrator {
 namespace {
@@ -330,6 +331,20 @@ DeputyLink::State Deputies::state(const ProcessId& process) const {
 std::optional<DeputyStats> Deputies::stats(const ProcessId& process) const {
   const Entry* entry = entry_of(process);
   return entry == nullptr ? std::nullopt : entry->link->stats();
+}
+
+std::chrono::steady_clock::duration Deputies::silence(const ProcessId& process) const {
+  const Entry* entry = entry_of(process);
+  return entry == nullptr || entry->silent ? std::chrono::steady_clock::duration{}
+                                           : entry->link->silence();
+}
+
+std::optional<pid_t> Deputies::stopped_deputy(const ProcessId& process) const {
+  const Entry* entry = entry_of(process);
+  if (entry == nullptr || entry->deputy.pid <= 0) return std::nullopt;
+  const auto stat = proc::read_stat(entry->deputy.pid);
+  if (!stat || (stat->state != 'T' && stat->state != 't')) return std::nullopt;
+  return entry->deputy.pid;
 }
 
 std::vector<ProcessId> Deputies::processes() const {

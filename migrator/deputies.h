@@ -57,6 +57,10 @@ class Deputies {
   std::string at(const ProcessId& process) const;
   DeputyLink::State state(const ProcessId& process) const;
   std::optional<DeputyStats> stats(const ProcessId& process) const;
+  // DeputyLink::silence() of its deputy.
+  std::chrono::steady_clock::duration silence(const ProcessId& process) const;
+  // The process's deputy, if it is stopped (by job control or a debugger) and so answers nothing.
+  std::optional<pid_t> stopped_deputy(const ProcessId& process) const;
   // The process's deputy has closed its socket and is about to exit; on_gone follows.
   bool ending(const ProcessId& process) const;
   // Its deputy is not there at the moment and is expected: an earlier daemon's that has not come back to us (yet)

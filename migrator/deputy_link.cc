@@ -87,6 +87,7 @@ Result<void> DeputyLink::handle(const Json& line) {
       return plain_error("\"state\" must be home, moving or away");
     }
     at_ = at == "home" ? home_ : at;
+    heard_ = std::chrono::steady_clock::now();
     state_ = state == "home" ? State::kHome : state == "away" ? State::kAway : State::kMoving;
     handlers_.on_state();
   } else if (event == "note") {
@@ -110,10 +111,16 @@ Result<void> DeputyLink::handle(const Json& line) {
       if (elapsed_ms > 0 && used_ms > 0) stats.cpu_percent = 100 * used_ms / elapsed_ms;
     }
     stats_ = stats;
+    heard_ = stats.received;
   } else {
     return plain_error("unknown event " + escaped(event, 40));
   }
   return {};
+}
+
+std::chrono::steady_clock::duration DeputyLink::silence() const {
+  if (state_ != State::kAway) return {};
+  return std::chrono::steady_clock::now() - heard_;
 }
 
 Json session_to_json(const DeputySession& session) {

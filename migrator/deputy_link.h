@@ -81,8 +81,11 @@ class DeputyLink {
   void set_place(const std::string& at, State state) {
     at_ = at;
     state_ = state;
+    heard_ = std::chrono::steady_clock::now();
   }
   const std::optional<DeputyStats>& stats() const { return stats_; }
+  // How long nothing has been heard of the node that the process is at; zero if it is not away.
+  std::chrono::steady_clock::duration silence() const;
 
  private:
   JsonStream::Handlers stream_handlers();
@@ -93,6 +96,7 @@ class DeputyLink {
   std::string at_;
   State state_ = State::kHome;
   std::optional<DeputyStats> stats_;
+  std::chrono::steady_clock::time_point heard_{};  // its last stats, or its arrival there
   std::map<int64_t, ResultCallback> results_;
   Handlers handlers_;
   std::unique_ptr<JsonStream> stream_;

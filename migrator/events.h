@@ -18,7 +18,7 @@
 namespace om::migrator {
 
 struct Event {
-  // moved, home, ended, refused, failed, lost, note, adopt, admitted, rejected, guest_end, peer_up, peer_down
+  // moved, home, ended, refused, failed, late, lost, note, adopt, admitted, rejected, guest_end, peer_up, peer_down
   std::string kind;
   pid_t pid = 0;        // at its home; 0 if it is about no process
   std::string node;     // the other node, empty if there is none

@@ -12,6 +12,7 @@ namespace om::migrator {
 namespace {
 
 constexpr Milliseconds kRetryPause{100};
+constexpr Milliseconds kLookAtDeputy{1000};
 constexpr const char* kDetached =
     "the daemon has been restarted and the deputy has not come back to it";
 
@@ -23,7 +24,7 @@ struct Mover::Job {
   int64_t id = 0;
   Answerer answer;  // empty once the client has been answered
   std::unique_ptr<Timer> timer;
-  std::unique_ptr<Timer> retry;
+  std::unique_ptr<Timer> retry;  // or the next look at the deputy
   MonotonicTime started;
   Json question;           // of ask(); null: a move
   std::string from;        // where the process was when the job's turn came
@@ -147,6 +148,7 @@ void Mover::command(const std::shared_ptr<Job>& job, const ProcessInfo& process)
   }
   if (!job->question.is_null()) {
     job->commanded = true;
+    watch(job);
     return (*deputy)->command(job->question, job->id,
                               [this, job](const Json& data) { finish(job, data); });
   }
@@ -154,8 +156,23 @@ void Mover::command(const std::shared_ptr<Job>& job, const ProcessInfo& process)
   Json line{{"verb", home ? "home" : "depart"}};
   if (!home) line["to"] = job->to;
   job->commanded = true;
+  watch(job);
   (*deputy)->command(std::move(line), job->id, [this, job](const Json& data) {
     finish(job, checked_record(describe(*job), data));
+  });
+}
+
+// A deputy that is stopped would have the client wait for nothing.
+void Mover::watch(const std::shared_ptr<Job>& job) {
+  job->retry = std::make_unique<Timer>(loop_);
+  job->retry->start(kLookAtDeputy, [this, weak = std::weak_ptr<Job>(job)] {
+    auto waiting = weak.lock();
+    if (!waiting || !waiting->commanded || !waiting->answer) return;
+    const auto deputy = deputies_.stopped_deputy(waiting->process);
+    if (!deputy) return watch(waiting);
+    give_up(waiting, fmt::format("its deputy, process {}, is stopped; this goes on once it is "
+                                 "continued (kill -CONT {})",
+                                 *deputy, *deputy));
   });
 }
 
@@ -199,11 +216,18 @@ void Mover::finish(const std::shared_ptr<Job>& job, Json record) {
   }
 }
 
-void Mover::expire(const std::shared_ptr<Job>& job) {
-  std::string message = job->running ? "the migration is not finished yet and goes on; see om where"
-                                     : "an earlier migration of this process is not finished yet";
+// The client is answered; what the deputy has been told goes on.
+void Mover::give_up(const std::shared_ptr<Job>& job, const std::string& message) {
+  if (job->question.is_null())
+    events_.add({"late", job->process.pid, job->to, "TIMEOUT", message});
   Json record = unmoved_record(describe(*job), "failed", "TIMEOUT", message);
   std::exchange(job->answer, nullptr)(answer_of(record));
+}
+
+void Mover::expire(const std::shared_ptr<Job>& job) {
+  if (!job->answer) return;
+  give_up(job, job->running ? "the migration is not finished yet and goes on; see om where"
+                            : "an earlier migration of this process is not finished yet");
   if (job->running) return;  // it stays the first of its queue until the deputy is done with it
   Queue& queue = queues_.at(job->process.pid);
   std::erase(queue, job);

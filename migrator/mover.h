@@ -59,6 +59,8 @@ class Mover {
   void command(const std::shared_ptr<Job>& job, const ProcessInfo& process);
   void cannot(const std::shared_ptr<Job>& job, const Error& error);
   void finish(const std::shared_ptr<Job>& job, Json record);
+  void watch(const std::shared_ptr<Job>& job);
+  void give_up(const std::shared_ptr<Job>& job, const std::string& message);
   void expire(const std::shared_ptr<Job>& job);
   Move describe(const Job& job) const;
 

@@ -19,6 +19,7 @@ namespace {
 constexpr int64_t kMaxPid = 1 << 22;
 constexpr int64_t kMaxLimitMs = 24 * 3600 * 1000;
 constexpr Milliseconds kDebugLimit{10000};
+constexpr std::chrono::seconds kSilence{3};  // of a deputy that reports every second
 
 Json failure(ExitCode exit, std::string code, std::string message) {
   return failure_answer({exit, std::move(code), std::move(message)});
@@ -224,6 +225,9 @@ Json Verbs::describe(const ProcessInfo& process) const {
     if (stats->threads != 0) item["threads"] = stats->threads;
     item["cpu_percent"] = stats->cpu_percent;
   }
+  const auto silence =
+      std::chrono::duration_cast<std::chrono::seconds>(node_.deputies_.silence(id));
+  if (silence > kSilence) item["unreachable_s"] = silence.count();
   item["cpu_percent"] = std::round(item["cpu_percent"].get<double>() * 10) / 10;
   return item;
 }
