@@ -40,6 +40,7 @@ constexpr FaultStep kSteps[] = {
     {"depart.decided", "home has decided to be away"},
     {"depart.detached", "executors run"},
     {"guest.commit", "the keeper hears COMMIT"},
+    {"guest.committed", "the keeper has let the body run and not answered yet"},
     {"depart.committed", "the body runs"},
     {"return.begin", "a homecoming is asked for"},
     {"guest.stop", "the keeper stops the body"},

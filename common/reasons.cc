@@ -102,6 +102,10 @@ constexpr ReasonInfo kTable[] = {
      "Nothing needs to be done.", kRequest},
     {kTargetUnreachable, "TARGET_UNREACHABLE", "The target node cannot be reached.",
      "Look at `om nodes`; start om-migrator there or repair the network.", kRequest},
+    {kOutOfReach, "OUT_OF_REACH", "The node that the process is at does not answer.",
+     "Look at `om nodes` and `om events`; the process goes on by itself when the network has been "
+     "repaired.",
+     kAway},
     {kHomeMemory, "HOME_MEMORY", "Home, or a limit there, has no room for what is needed.",
      "Free memory at home, or raise its limits (RLIMIT_AS, RLIMIT_STACK, vm.max_map_count), then "
      "try again.",

@@ -50,6 +50,7 @@ enum class ReasonCode : uint8_t {
   kPermission,
   kAlreadyThere,
   kTargetUnreachable,
+  kOutOfReach,
   kHomeMemory,
   kTimeout,
   kInternal,

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Departure. Until the last step every failure means: put back what was changed and let the threads run.
+// Departure. Until home has decided every failure means: put back what was changed and let the threads run.
 //
 //   look, ask, prepare the keeper     the program runs
 //   stop, look again, describe, ship  stopped, nothing changed but libom's own memory
 //   connect, catchers                 stopped, can be undone (undo_home)
 //   registers, commit flag, detach    home becomes the deputy
-//   COMMIT to the keeper              the body runs
+//   COMMIT to the keeper              the body runs; a failure is a lost session (commit())
 //
 // Over 500 lines, because the order of these steps is the point of the file; arena.cc has the parts that do
 // not depend on it.
@@ -19,6 +19,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <thread>
 
 #include "common/cpu_features.h"
@@ -43,6 +44,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kKeeperArrives = 20 * kj::SECONDS;
 constexpr auto kKeeperAnswers = 60 * kj::SECONDS;
+constexpr auto kCommitAnswers = 10 * kj::SECONDS;
 constexpr uint64_t kStackTop = kSlotStack + kSlotStackSize - 64;
 constexpr int kDepartures = 3;  // tries, if the program changes while it is prepared for
 
@@ -130,13 +132,14 @@ MoveRecord Mover::depart(const std::string& to) {
   around_.state(at_, "moving");
   Step done = Done{};
   KJ_IF_MAYBE (exception, kj::runCatchingExceptions([&] { done = depart_steps(to, record); })) {
+    // With the process away it is this deputy that cannot go on: another one takes the process over.
+    if (away_) kj::throwFatalException(kj::mv(*exception));
     done = broken(*exception);
   }
   if (!done.ok() && has_ended(pid_)) done = refuse(ReasonCode::kNoSuchProcess, "it has ended");
   record.total_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   if (done.ok()) {
     record.result = "moved";
-    at_ = to;
     around_.state(at_, "away");
   } else {
     const ReasonCode code = done.reason().code;
@@ -144,8 +147,10 @@ MoveRecord Mover::depart(const std::string& to) {
         code == ReasonCode::kInternal || code == ReasonCode::kTimeout ? "failed" : "refused";
     record.code = done.reason().name();
     record.message = done.reason().message();
-    disconnect();
-    finished_ = !away_;
+    if (!away_) {
+      disconnect();
+      finished_ = true;
+    }
     around_.state(at_, away_ ? "away" : "home");
   }
   return record;
@@ -228,31 +233,57 @@ Step Mover::depart_once(const std::string& to, MoveRecord& record) {
     return left.reason();
   }
   away_ = true;
-  // From here on home has decided. If the keeper does not get the word, home takes the process back.
-  KJ_IF_MAYBE (keeper, keeper_) {
-    auto request = keeper->commitRequest();
-    request.setEpoch(home_.epoch);
-    request.setHomeMonoNs(static_cast<int64_t>(now_ns(CLOCK_MONOTONIC)));
-    request.setHomeRealNs(static_cast<int64_t>(now_ns(CLOCK_REALTIME)));
-    Step committed = fault("depart.detached");
-    KJ_IF_MAYBE (exception, kj::runCatchingExceptions([&] {
-                   if (!committed) return;
-                   auto answer = io_.provider->getTimer()
-                                     .timeoutAfter(kKeeperAnswers, request.send())
-                                     .wait(io_.waitScope);
-                   committed = check(answer.getVerdict());
-                 })) {
-      committed = broken(*exception);
-    }
-    if (!committed) {
-      OM_STEP(roll_back("the target did not take over"));
-      return committed.reason();
-    }
-  }
+  at_ = to;
+  OM_STEP(commit());
   (void)fault_at("depart.committed");  // too late to fail: it can only be killed here
   record.freeze_ms = std::chrono::duration<double, std::milli>(Clock::now() - frozen).count();
-  keeper_heard_ = Clock::now();
+  return Done{};
+}
+
+// Home has decided. What fails from here on is a lost session (watch.cc), but for one case: as long as the body has
+// done nothing that anybody has seen, home takes the process back. Without the keeper's answer nobody knows whether it
+// runs, and it may act at any moment; once it has, the process has moved.
+Step Mover::commit() {
+  std::optional<Step> word;  // of the keeper
+  kj::Promise<void> answer = kj::NEVER_DONE;
+  Step detached = fault("depart.detached");
+  if (!detached) {
+    word = detached;
+  } else {
+    KJ_IF_MAYBE (keeper, keeper_) {
+      auto request = keeper->commitRequest();
+      request.setEpoch(home_.epoch);
+      request.setHomeMonoNs(static_cast<int64_t>(now_ns(CLOCK_MONOTONIC)));
+      request.setHomeRealNs(static_cast<int64_t>(now_ns(CLOCK_REALTIME)));
+      answer = io_.provider->getTimer()
+                   .timeoutAfter(kCommitAnswers, request.send())
+                   .then(
+                       [&](capnp::Response<schema::Keeper::CommitResults>&& heard) {
+                         word = check(heard.getVerdict());
+                         happened();
+                       },
+                       [&](kj::Exception&& exception) {
+                         word = Step(broken(exception));
+                         happened();
+                       })
+                   .eagerlyEvaluate(nullptr);
+    }
+  }
   start_tasks();
+  while (!word && !exec_ && !process_gone_ && !keeper_lost_)
+    something_happened().wait(io_.waitScope);
+  answer = nullptr;
+  if (word && word->ok()) return Done{};
+  if (process_gone_) return refuse(ReasonCode::kNoSuchProcess, "it has ended");
+  const Step back = exec_ ? Step(refuse(ReasonCode::kInternal, "it runs another program"))
+                          : roll_back("the target did not take over");
+  if (back.ok()) {
+    if (word) return word->reason();
+    return refuse(ReasonCode::kTargetUnreachable, "its body was {}", body_end_);
+  }
+  log_warn("mover", "process {} has left, although its keeper has not said so: {}", pid_,
+           back.reason().message());
+  break_session();
   return Done{};
 }
 
@@ -451,13 +482,13 @@ Step Mover::connect_home(StoppedProcess& stop) {
   home_.arena = arena_;
 
   // What may be given back once the body has done something: private memory, but for what blocked calls use.
-  const auto pins = pinned_ranges(*target_, plans_);
-  std::vector<Range> drops;
+  std::vector<Range> own;
   const auto stat = OM_MUST(proc::read_stat(proc::memory_tid(pid_)));
   for (const auto& r : regions_) {
     if (r.shared || (r.file && !(r.prot & PROT_WRITE))) continue;
     // Arguments and environment stay.
-    own.push_back({r.lo, r.kind == kKindStack ? std::min(r.hi, stat.startstack & ~(kPageSize - 1)) : r.hi});
+    own.push_back(
+        {r.lo, r.kind == kKindStack ? std::min(r.hi, stat.startstack & ~(kPageSize - 1)) : r.hi});
   }
   const auto drops = OM_STEP(plan_drops(own, pinned_ranges(*target_, plans_)));
   home_.drop_count = drops.size();

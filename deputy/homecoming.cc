@@ -7,7 +7,7 @@
 //
 // Until restore_threads() has decided (kHomeReturning) a failure means: the body goes on. Should this process die
 // before, the executors go on, too, by their frames, and another deputy adopts the process (adopt.cc); after it, that
-// one completes the return from what is in the slots.
+// one completes the return from what is in the slots. It is one file, as homecoming and rollback share their steps.
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -64,7 +64,7 @@ MoveRecord Mover::come_home() {
   around_.state(at_, "moving");
   Step done = Done{};
   KJ_IF_MAYBE (exception, kj::runCatchingExceptions([&] { done = come_home_steps(record); })) {
-    done = broken(*exception);
+    done = broken(*exception, ReasonCode::kOutOfReach);
     // If it was the connection: when the keeper is back it is told to let the body go on (watch.cc).
     bulk_stale_ = true;
     KJ_IF_MAYBE (keeper, keeper_) tasks_->add(keeper->resumeRequest().send().ignoreResult());
@@ -126,27 +126,22 @@ Step Mover::come_home_steps(MoveRecord& record) {
     step = fault("return.hold");
     auto stopped = step.ok() ? StoppedProcess::stop(pid_, {.settle = false, .target = &*target_})
                              : Verdict<StoppedProcess>(step.reason());
-    auto let_go = [this] {
-      const uint32_t off = 0;
-      if (target_ && home_.phase == kHomeAway)
-        (void)target_->put_home_field(offsetof(HomeState, hold), off);
-    };
     if (!stopped) {
-      let_go();
+      let_executors_answer();
       resume_body();
       return stopped.reason();
     }
     StoppedProcess& stop = *stopped;
-    KJ_DEFER(let_go());  // before the threads run on, also after an exception
+    KJ_DEFER(let_executors_answer());  // before the threads run on, also after an exception
     step = fault("return.stop");
     if (step.ok()) step = settle_executors(stop);
     if (step.ok()) step = fault("return.settled");
     if (step.ok()) step = restore_memory(stop, state, record);
     // Another session meanwhile: the body has been told to go on.
     if (step.ok() && (keeper_ == nullptr || session != sessions_))
-      step = refuse(ReasonCode::kTargetUnreachable, "{}", at_);
+      step = refuse(ReasonCode::kOutOfReach, "{}", at_);
     if (!step) {
-      let_go();
+      let_executors_answer();
       stop.release();
       resume_body();
       return step.reason();
@@ -157,7 +152,7 @@ Step Mover::come_home_steps(MoveRecord& record) {
       std::this_thread::sleep_for(std::chrono::nanoseconds(shown - now));
     step = restore_threads(stop, returning->states, returning->xsaves, state.getCpuNs());
     if (!step) {
-      let_go();
+      let_executors_answer();
       stop.release();
       resume_body();
       return step.reason();
@@ -187,8 +182,7 @@ Step Mover::wait_for_calls(const std::vector<ThreadState>& states) {
         return refuse(ReasonCode::kInternal, "thread slot {} has no twin at home", s.slot);
       if (h.seq_started >= s.seq) break;
       if (Clock::now() > deadline)
-        return refuse(ReasonCode::kTargetUnreachable, "a call of thread {} is still on its way",
-                      h.tid);
+        return refuse(ReasonCode::kOutOfReach, "a call of thread {} is still on its way", h.tid);
       io_.provider->getTimer().afterDelay(1 * kj::MILLISECONDS).wait(io_.waitScope);
     }
   }
@@ -348,7 +342,7 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
       return refuse(ReasonCode::kHomeMemory, "memory cannot be given back");
   }
 
-  if (keeper_ == nullptr) return refuse(ReasonCode::kTargetUnreachable, "{}", at_);
+  if (keeper_ == nullptr) return refuse(ReasonCode::kOutOfReach, "{}", at_);
   KJ_IF_MAYBE (keeper, keeper_) {
     auto request = keeper->collectRequest();
     auto ranges = request.initRanges(static_cast<unsigned>(parts.size()));
@@ -458,9 +452,17 @@ Verdict<int64_t> Mover::run_remote(StoppedProcess& stop, StoppedThread& t, uint6
   return result;
 }
 
-// The body never ran, or did nothing that anybody has seen: home goes on from what it still holds.
+// Unless the process has come home meanwhile: the word is libom's, and the next departure's, then.
+void Mover::let_executors_answer() {
+  const uint32_t off = 0;
+  if (target_ && home_.phase == kHomeAway)
+    (void)target_->put_home_field(offsetof(HomeState, hold), off);
+}
+
+// The body never ran, or did nothing that anybody has seen: home goes on from what it still holds. Refused, the process
+// is away as before.
 Step Mover::roll_back(const std::string& why) {
-  log_warn("mover", "process {}: {}; it goes on at home", pid_, why);
+  KJ_DEFER(let_executors_answer());
   const uint32_t hold = 1;
   OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, hold), hold));
   StoppedProcess stop = OM_STEP(StoppedProcess::stop(pid_, {.settle = false, .target = &*target_}));
@@ -469,10 +471,18 @@ Step Mover::roll_back(const std::string& why) {
   if (home_.dropped != 0) return refuse(ReasonCode::kInternal, "home's memory has been given back");
   OM_STEP(settle_executors(stop));
   OM_STEP(guard_executors(stop));
-  if (plans_.empty()) OM_STEP(recall_plans(stop));
+  if (plans_.empty()) {
+    Step recalled = recall_plans(stop);
+    if (!recalled) {
+      plans_.clear();
+      xsaves_.clear();
+      return recalled;
+    }
+  }
   std::vector<ThreadState> states;
   for (const auto& plan : plans_) states.push_back(plan.state);
   OM_STEP(restore_threads(stop, states, xsaves_, 0));
+  log_warn("mover", "process {}: {}; it goes on at home", pid_, why);
   away_ = false;
   disconnect();
   finished_ = true;

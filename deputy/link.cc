@@ -2,14 +2,15 @@
 #include "deputy/link.h"
 
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 
 #include <kj/debug.h>
 
+#include <algorithm>
+
+#include "common/connection.h"
 #include "common/json_line.h"
 #include "common/log.h"
 #include "deputy/text.h"
@@ -20,6 +21,7 @@ namespace {
 
 constexpr auto kGreetLimit = 5 * kj::SECONDS;
 constexpr auto kAcceptAgain = 100 * kj::MILLISECONDS;
+constexpr auto kSayAgain = std::chrono::seconds(10);
 constexpr size_t kMaxGreeting = 64;
 constexpr size_t kMaxGreetings = 256;  // connections at a time; a keeper's send theirs at once
 
@@ -44,11 +46,6 @@ UniqueFd duplicate(kj::AsyncIoStream& stream) {
   return UniqueFd(fd);
 }
 
-void set_nodelay(kj::AsyncIoStream& stream) {
-  const int one = 1;
-  stream.setsockopt(IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-}
-
 }  // namespace
 
 SessionKeys SessionKeys::random() {
@@ -60,7 +57,8 @@ SessionKeys SessionKeys::random() {
 std::string SessionKeys::session_hex() const { return hex(session); }
 std::string SessionKeys::token_hex() const { return hex(token); }
 
-Link::Link(kj::AsyncIoContext& io, const Address& address) : io_(io), tasks_(errors_) {
+Link::Link(kj::AsyncIoContext& io, const Address& address)
+    : io_(io), errors_(*this), tasks_(errors_) {
   int fd = -1;
   KJ_SYSCALL(fd = ::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
   kj::AutoCloseFd socket(fd);
@@ -150,6 +148,13 @@ UniqueFd Link::take_channel(uint32_t slot) {
   return it == channels_.end() ? UniqueFd() : std::move(it->second.fresh);
 }
 
+bool Link::has_channel() const {
+  return std::any_of(channels_.begin(), channels_.end(), [](const auto& channel) {
+    const int fd = channel.second.control.get();
+    return fd >= 0 && is_connected(fd);
+  });
+}
+
 void Link::cut_channels() {
   for (auto& [slot, channel] : channels_) {
     if (channel.control.valid()) ::shutdown(channel.control.get(), SHUT_RDWR);
@@ -214,11 +219,14 @@ kj::Promise<void> Link::greet(kj::Own<kj::AsyncIoStream> stream) {
         const Preamble& q = *preamble;
         if (n != sizeof q || q.magic != kPreambleMagic || !expecting_ ||
             !same(q.session, keys_.session) || !same(q.token, keys_.token)) {
-          log_warn("link", "a connection without a valid preamble was dropped");
+          say_dropped("it has no valid preamble");
           return;
         }
         KJ_IF_MAYBE (exception, kj::runCatchingExceptions([&] {
-                       set_nodelay(*stream);
+                       KJ_IF_MAYBE (fd, stream->getFd()) {
+                         watch_connection(*fd,
+                                          q.kind == kPreambleBulk ? kBulkSilence : kPeerSilence);
+                       }
                        file(q, kj::mv(stream));
                      })) {
           cannot_take(*exception);
@@ -238,7 +246,7 @@ void Link::file(const Preamble& preamble, kj::Own<kj::AsyncIoStream> stream) {
       if (preamble.slot < kMaxSlots) file_channel(preamble.slot, kj::mv(stream));
       break;
     default:
-      log_warn("link", "a connection of unknown kind {} was dropped", preamble.kind);
+      say_dropped("its kind is unknown");
       break;
   }
 }
@@ -259,8 +267,21 @@ void Link::file_channel(uint32_t slot, kj::Own<kj::AsyncIoStream> stream) {
   check_channels();
 }
 
+// Anybody can connect, as often as he likes.
+void Link::say_dropped(const std::string& why) {
+  const auto now = std::chrono::steady_clock::now();
+  dropped_++;
+  if (dropped_ > 1 && now - dropped_said_ < kSayAgain) return;
+  if (dropped_ == 1) {
+    log_warn("link", "a connection was dropped: {}", why);
+  } else {
+    log_warn("link", "a connection was dropped: {}; {} in all", why, dropped_);
+  }
+  dropped_said_ = now;
+}
+
 void Link::Errors::taskFailed(kj::Exception&& exception) {
-  log_warn("link", "{}", exception.getDescription().cStr());
+  link_.say_dropped(one_line(exception.getDescription()));
 }
 
 }  // namespace om::deputy

@@ -10,6 +10,7 @@
 #include <kj/async-io.h>
 #include <kj/async-unix.h>
 
+#include <chrono>
 #include <list>
 #include <map>
 #include <string>
@@ -53,6 +54,10 @@ class Link {
 
   // A channel that has not been handed out yet. Invalid if there is none.
   UniqueFd take_channel(uint32_t slot);
+  // Is there a SESSION connection that nobody has asked for.
+  bool has_session() const { return session_.early.get() != nullptr; }
+  // Is there a channel that still connects a thread's two halves.
+  bool has_channel() const;
   // Shuts down every channel (both directions): executors and gates notice.
   void cut_channels();
 
@@ -75,10 +80,15 @@ class Link {
   static void arrived(Waiting& waiting, kj::Own<kj::AsyncIoStream> stream);
   void check_channels();
   void cannot_take(const kj::Exception& exception);
+  void say_dropped(const std::string& why);
 
   class Errors final : public kj::TaskSet::ErrorHandler {
    public:
+    explicit Errors(Link& link) : link_(link) {}
     void taskFailed(kj::Exception&& exception) override;
+
+   private:
+    Link& link_;
   };
 
   kj::AsyncIoContext& io_;
@@ -94,6 +104,8 @@ class Link {
   kj::Maybe<kj::Own<kj::PromiseFulfiller<void>>> channels_done_;
   // Connections that have not said yet what they are, oldest first: each ends when its promise is fulfilled.
   std::list<kj::Own<kj::PromiseFulfiller<void>>> greetings_;
+  uint64_t dropped_ = 0;
+  std::chrono::steady_clock::time_point dropped_said_{};
   Errors errors_;
   kj::TaskSet tasks_;
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Moves one process: away (depart), home again (come_home), and whatever happens in between. The state of a
-// migration lives here; the steps are in depart.cc, describe.cc, ship.cc, homecoming.cc and watch.cc.
+// migration lives here; the steps are in depart.cc, describe.cc, ship.cc, homecoming.cc, watch.cc and reach.cc.
 //
 // Runs on the KJ loop's top level: steps wait for the keeper with promise.wait(), while tasks (kicks from
 // home, accepted connections, job control) go on. Everything between stop and detach of the home process is
@@ -19,6 +19,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -136,6 +137,7 @@ class Mover {
   Step choose_descriptors();
   Step connect_home(StoppedProcess& stop);
   Step send_home_away(StoppedProcess& stop);
+  Step commit();
   void undo_home(StoppedProcess& stop);
 
   // describe.cc
@@ -146,7 +148,7 @@ class Mover {
     bool file;      // contents come from a file: send all of it
     bool shared;
     bool beyond_file =
-        false;  // a file mapping behind the end of its file: there are no pages at home
+        false;          // a file mapping behind the end of its file: there are no pages at home
     uint64_t view = 0;  // of a memory object: where the body has what is at `lo`
   };
   uint64_t readable_end(const Range& part) const;
@@ -189,6 +191,7 @@ class Mover {
   Step restore_threads(StoppedProcess& stop, const std::vector<ThreadState>& states,
                        const std::vector<std::vector<std::byte>>& xsaves, uint64_t cpu_ns);
   Step roll_back(const std::string& why);
+  void let_executors_answer();
   struct Return;
   struct Item;
   Step guard_executor(StoppedThread& t);
@@ -228,26 +231,35 @@ class Mover {
   void end_parked_body();
 
   // watch.cc
-  Step wait_for_keeper();
   void greet_keeper();
   void look_for_exec();
-  void break_session();
-  void kick_all();
   void start_tasks();
   kj::Promise<void> watch_fd(int fd);
   kj::Promise<void> watch_process();
   kj::Promise<void> watch_session();
   kj::Promise<void> watch_memory(schema::Keeper::Client keeper);
-  kj::Promise<void> reconnect();
   kj::Promise<void> tick();
   void follow_job_control();
   void exchange_clocks();
   void read_home_messages();
-  void kick(const std::vector<uint32_t>& slots);
   void happened();
   void end_body();
-  void keeper_is_lost();
   void disconnect();
+
+  // reach.cc
+  static kj::Duration patience();
+  kj::Promise<void> reconnect();
+  kj::Promise<void> wait_for_session();
+  void take_session(kj::Own<kj::AsyncIoStream> stream);
+  void break_session();
+  bool session_is_lost();
+  bool is_silent() const;
+  bool body_has_acted() const;
+  void keeper_is_lost();
+  Step wait_for_keeper();
+  void kick(const std::vector<uint32_t>& slots);
+  void kick_all();
+  void send_kicks();
 
   kj::AsyncIoContext& io_;
   pid_t pid_;
@@ -301,9 +313,14 @@ class Mover {
   std::string evicted_;      // what memory is short at the other node, as the keeper says
   bool bulk_stale_ = false;  // the keeper has made, or makes, another page connection
   std::chrono::steady_clock::time_point looked_around_{};  // by who takes pages
-  uint32_t sessions_ = 0;    // connections with the keeper so far
+  uint32_t sessions_ = 0;                                  // connections with the keeper so far
   uint64_t ticks_ = 0;
-  std::chrono::steady_clock::time_point keeper_heard_{};
+  std::chrono::steady_clock::time_point keeper_heard_{};  // its last answer to a ping
+  std::chrono::steady_clock::time_point body_heard_{};  // without a session: its last sign of life
+  uint64_t calls_heard_ = 0;
+  bool pinged_ = false;         // and not answered yet
+  std::set<uint32_t> to_kick_;  // slots, while too many kicks are not answered yet
+  uint32_t kicks_under_way_ = 0;
   kj::Own<capnp::TwoPartyClient> client_;
   UniqueFd pidfd_;
 

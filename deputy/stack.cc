@@ -80,7 +80,7 @@ nlohmann::json Mover::stack() {
   KJ_IF_MAYBE (exception, kj::runCatchingExceptions([&] {
                  done = away_ ? stack_of_body(threads) : stack_at_home(threads);
                })) {
-    done = broken(*exception);
+    done = broken(*exception, ReasonCode::kOutOfReach);
     if (away_) bulk_stale_ = true;
     KJ_IF_MAYBE (keeper, keeper_) tasks_->add(keeper->resumeRequest().send().ignoreResult());
   }

@@ -32,16 +32,17 @@ inline std::string name_of_call(uint64_t nr) {
   return name != nullptr ? name : "call " + std::to_string(nr);
 }
 
-// What a failure that KJ has thrown, here or at the keeper, means for a move.
-inline Reason broken(const kj::Exception& exception) {
+// What a failure that KJ has thrown, here or at the keeper, means for a move; `unreachable` if it was the connection.
+inline Reason broken(const kj::Exception& exception,
+                     ReasonCode unreachable = ReasonCode::kTargetUnreachable) {
   const std::string text = one_line(exception.getDescription());
-  ReasonCode code = ReasonCode::kTargetUnreachable;
+  ReasonCode code = unreachable;
   if (exception.getType() == kj::Exception::Type::OVERLOADED) {
     auto says = [&](const char* words) { return text.find(words) != std::string::npos; };
     if (says(::strerrordesc_np(EMFILE))) code = reason_of_errno(EMFILE);
     if (says(::strerrordesc_np(ENOMEM)) || says("bad_alloc")) code = reason_of_errno(ENOMEM);
   }
-  if (code == ReasonCode::kTargetUnreachable) {
+  if (code == unreachable) {
     log_debug("mover", "{}", text);
     return Reason{code, exception.getType() == kj::Exception::Type::DISCONNECTED
                             ? "the connection was lost"

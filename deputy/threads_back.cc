@@ -228,8 +228,8 @@ void Mover::tell_refused(const Item& item, const std::string& what, int64_t erro
   around_.note(std::string(reason_info(ReasonCode::kInternal).name), text);
 }
 
-// A call that puts something of the program's back. The kernel may refuse it for what the body has claimed about itself,
-// or because this node's CPU asks for more (the size of an alternate stack).
+// A call that puts something of the program's back. The kernel may refuse it for what the body has claimed about
+// itself, or because this node's CPU asks for more (the size of an alternate stack).
 Step Mover::put_back(StoppedProcess& stop, const Item& item, const char* what, uint64_t nr,
                      std::initializer_list<uint64_t> args) {
   const int64_t result = OM_MUST(stop.call(*item.thread, *target_, item.stack, nr, args));
@@ -289,8 +289,8 @@ Step Mover::leave_libom(StoppedProcess& stop, std::vector<Item>& items) {
     OM_STEP(put_back(stop, item, "alternate stack", SYS_sigaltstack, {scratch, 0}));
     OM_STEP(put_back(stop, item, "clear_child_tid", SYS_set_tid_address, {s.ctid}));
     if (s.robust_size != 0) {
-      OM_STEP(put_back(stop, item, "robust list", SYS_set_robust_list,
-                       {s.robust_head, s.robust_size}));
+      OM_STEP(
+          put_back(stop, item, "robust list", SYS_set_robust_list, {s.robust_head, s.robust_size}));
     }
     if (s.rseq_address != item.home.rseq_address) {
       const char* const rseq = "restartable sequences";
@@ -310,8 +310,7 @@ Step Mover::leave_libom(StoppedProcess& stop, std::vector<Item>& items) {
         KernelSigaction action = home_.actions[signal.number];
         action.handler = signal.handler;
         OM_MUST_VOID(target_->memory.put(scratch, action));
-        OM_STEP(
-            put_back(stop, item, "handler", SYS_rt_sigaction, {signal.number, scratch, 0, 8}));
+        OM_STEP(put_back(stop, item, "handler", SYS_rt_sigaction, {signal.number, scratch, 0, 8}));
       }
       OM_STEP(queue_signal(stop, item, signal));
     }

@@ -4,13 +4,14 @@
 //
 //   what is noticed                      what follows
 //   a call that only home can run        the process comes home
-//   the session with the keeper is lost  wait for the keeper to connect again; then roll back, or, if the body
-//                                        has already acted, end the process: never executed twice, never silent
+//   the session with the keeper is lost  wait for the keeper to connect again, as long as the body gives no sign of
+//                                        life either; then roll back, or, if it has already acted, end the process:
+//                                        never executed twice, never silent
+//   the keeper is silent                 nothing: its connection is there, and the body does not need it for calls
 //   the process ends, or calls execve    the body ends
 #include <errno.h>
 #include <kj/async-unix.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -29,21 +30,10 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kTick = 100 * kj::MILLISECONDS;
 constexpr uint64_t kTicksPerPing = 10;
-constexpr auto kSilence =
-    std::chrono::seconds(10);  // of the keeper, then the connection counts as broken
 constexpr size_t kMaxQueueBytes = 64 << 20;
 constexpr auto kHomeRetry = 200 * kj::MILLISECONDS;
 constexpr auto kEvictAgain = 5 * kj::SECONDS;
 constexpr auto kEndLimit = 5 * kj::SECONDS;
-constexpr auto kKeeperWait = std::chrono::seconds(10);
-constexpr auto kBulkWait = 10 * kj::SECONDS;
-
-// How long a keeper may be unreachable.
-kj::Duration patience() {
-  const char* text = ::getenv("OM_SESSION_TIMEOUT_S");
-  const long seconds = text != nullptr ? ::strtol(text, nullptr, 10) : 0;
-  return (seconds > 0 && seconds < 86400 ? seconds : 30) * kj::SECONDS;
-}
 
 }  // namespace
 
@@ -113,6 +103,7 @@ void Mover::start_tasks() {
   evicted_.clear();
   ticks_ = 0;
   write_backs_ = 0;
+  keeper_heard_ = Clock::now();
   watched_session_ = socket_->session();
   link_.be_patient();
   tasks_ = kj::heap<kj::TaskSet>(errors_);
@@ -187,34 +178,6 @@ kj::Promise<void> Mover::watch_memory(schema::Keeper::Client keeper) {
       [](kj::Exception&&) {});  // the session: noticed by others; or an older keeper
 }
 
-// The keeper makes connections, we wait for it.
-kj::Promise<void> Mover::reconnect() {
-  log_info("watch", "process {}: the keeper at {} is out of reach", pid_, at_);
-  keeper_ = nullptr;
-  link_.cut_channels();
-  return io_.provider->getTimer()
-      .timeoutAfter(patience_, link_.session())
-      .then(
-          [this](kj::Own<kj::AsyncIoStream>&& stream) -> kj::Promise<void> {
-            client_ = nullptr;
-            session_stream_ = kj::mv(stream);
-            client_ = kj::heap<capnp::TwoPartyClient>(*session_stream_);
-            keeper_ = client_->bootstrap().castAs<schema::Keeper>();
-            keeper_heard_ = Clock::now();
-            patience_ = patience();
-            bulk_stale_ = true;
-            sessions_++;
-            log_info("watch", "process {}: the keeper at {} is back", pid_, at_);
-            greet_keeper();
-            return watch_session();
-          },
-          [this](kj::Exception&&) -> kj::Promise<void> {
-            keeper_lost_ = true;
-            happened();
-            return kj::READY_NOW;
-          });
-}
-
 // A keeper that has come (back): what it may have missed, or was told by somebody who cannot go on with it.
 void Mover::greet_keeper() {
   KJ_IF_MAYBE (keeper, keeper_) {
@@ -228,31 +191,6 @@ void Mover::greet_keeper() {
   kick_all();
 }
 
-void Mover::kick_all() {
-  if (auto home = target_->home()) home_.slots_ready = std::min(home->slots_ready, home_.nslots);
-  std::vector<uint32_t> all;
-  for (uint32_t i = 0; i < home_.slots_ready; i++) all.push_back(i);
-  kick(all);
-}
-
-// Out of reach for a moment: the steps of a homecoming wait for the keeper.
-Step Mover::wait_for_keeper() {
-  auto& timer = io_.provider->getTimer();
-  const auto limit = Clock::now() + kKeeperWait;
-  while (keeper_ == nullptr || bulk_stale_) {
-    if (keeper_lost_ || process_gone_ || exec_ || Clock::now() > limit) {
-      return refuse(ReasonCode::kTargetUnreachable, "{} is out of reach", at_);
-    }
-    if (keeper_ != nullptr) {
-      bulk_ = timer.timeoutAfter(kBulkWait, link_.bulk()).wait(io_.waitScope);
-      bulk_stale_ = false;
-    } else {
-      timer.afterDelay(kTick / 5).wait(io_.waitScope);
-    }
-  }
-  return Done{};
-}
-
 kj::Promise<void> Mover::tick() {
   return io_.provider->getTimer().afterDelay(kTick).then([this]() -> kj::Promise<void> {
     if (!away_) return kj::READY_NOW;
@@ -263,11 +201,8 @@ kj::Promise<void> Mover::tick() {
       exchange_clocks();
       look_for_exec();
     }
-    if (keeper_ != nullptr && Clock::now() - keeper_heard_ > kSilence &&
-        session_stream_.get() != nullptr) {
-      break_session();
-      keeper_heard_ = Clock::now();
-    }
+    // The keeper has given the old session up before we have noticed.
+    if (keeper_ != nullptr && link_.has_session()) break_session();
     // What is to be written to a keeper that asks for it and does not read it.
     if (client_.get() != nullptr && client_->getCurrentQueueSize() > kMaxQueueBytes)
       break_session();
@@ -301,11 +236,14 @@ void Mover::look_for_exec() {
 }
 
 void Mover::exchange_clocks() {
+  if (pinged_) return;
   KJ_IF_MAYBE (keeper, keeper_) {
+    pinged_ = true;
     auto request = keeper->pingRequest();
     request.setHomeMonoNs(static_cast<int64_t>(now_ns(CLOCK_MONOTONIC)));
     request.setHomeRealNs(static_cast<int64_t>(now_ns(CLOCK_REALTIME)));
     tasks_->add(request.send().then([this](capnp::Response<schema::Keeper::PingResults>&& answer) {
+      pinged_ = false;
       keeper_heard_ = Clock::now();
       uint64_t calls = 0;
       if (target_) {
@@ -349,15 +287,6 @@ void Mover::read_home_messages() {
   }
 }
 
-void Mover::kick(const std::vector<uint32_t>& slots) {
-  KJ_IF_MAYBE (keeper, keeper_) {
-    auto request = keeper->kickRequest();
-    auto list = request.initSlots(static_cast<unsigned>(slots.size()));
-    for (unsigned i = 0; i < slots.size(); i++) list.set(i, slots[i]);
-    tasks_->add(request.send().ignoreResult());
-  }
-}
-
 void Mover::attend() {
   if (!away_) return;
   if (process_gone_ || exec_) {
@@ -390,31 +319,6 @@ void Mover::attend() {
   }
 }
 
-void Mover::keeper_is_lost() {
-  const auto home = target_->home();
-  if (home && home->effectful == 0 && home->dropped == 0) {
-    Step back = roll_back("the node " + at_ + " was lost before it had done anything");
-    if (back.ok()) {
-      around_.note("NODE_LOST",
-                   fmt::format("process {} goes on at home: node {} was lost", pid_, at_));
-      around_.state(at_, "home");
-      return;
-    }
-    log_error("watch", "process {}: {}", pid_, back.reason().message());
-  }
-  const std::string why =
-      body_end_.empty()
-          ? fmt::format("process {} was lost with node {}: its state was there", pid_, at_)
-          : fmt::format("process {} was lost at node {}, where its body was {}", pid_, at_,
-                        body_end_);
-  log_error("watch", "{}", why);
-  around_.note("NODE_LOST", why);
-  if (pidfd_.valid()) ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
-  away_ = false;
-  disconnect();
-  finished_ = true;
-}
-
 void Mover::end_body() {
   KJ_IF_MAYBE (keeper, keeper_) {
     kj::runCatchingExceptions([&] {
@@ -443,13 +347,6 @@ void Mover::disconnect() {
 void Mover::cut(const std::string& what) {
   if (what == "channels" || what == "all") link_.cut_channels();
   if (what == "session" || what == "all") break_session();
-}
-
-void Mover::break_session() {
-  if (session_stream_.get() == nullptr || keeper_ == nullptr) return;
-  // The other end may have been faster.
-  kj::runCatchingExceptions([&] { session_stream_->abortRead(); });
-  kj::runCatchingExceptions([&] { session_stream_->shutdownWrite(); });
 }
 
 }  // namespace om::deputy

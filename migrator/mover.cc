@@ -218,8 +218,7 @@ void Mover::finish(const std::shared_ptr<Job>& job, Json record) {
 
 // The client is answered; what the deputy has been told goes on.
 void Mover::give_up(const std::shared_ptr<Job>& job, const std::string& message) {
-  if (job->question.is_null())
-    events_.add({"late", job->process.pid, job->to, "TIMEOUT", message});
+  if (job->question.is_null()) events_.add({"late", job->process.pid, job->to, "TIMEOUT", message});
   Json record = unmoved_record(describe(*job), "failed", "TIMEOUT", message);
   std::exchange(job->answer, nullptr)(answer_of(record));
 }

@@ -305,8 +305,8 @@ Outcome Keeper::write_threads(schema::Image::Reader image) {
 
 Outcome Keeper::open_channels(uint32_t count) {
   for (uint32_t slot = 0; slot < count; slot++) {
-    UniqueFd fd =
-        wait(io_.provider->getTimer().timeoutAfter(kChannelLimit, link_.channel(slot, epoch_)));
+    UniqueFd fd = wait(io_.provider->getTimer().timeoutAfter(
+        kChannelLimit, link_.channel(slot, epoch_, HomeLink::kAttempts)));
     BodyMessage m{};
     m.type = kBodyChannel;
     m.slot = slot;

@@ -318,8 +318,9 @@ void Keeper::end_pages() {
 // Another page connection, for the next homecoming.
 void Keeper::renew_bulk() {
   if (!is_running()) return;
-  KJ_IF_MAYBE (exception,
-               kj::runCatchingExceptions([&] { bulk_ = wait(link_.connect(kPreambleBulk)); })) {
+  KJ_IF_MAYBE (exception, kj::runCatchingExceptions([&] {
+                 bulk_ = wait(link_.connect(kPreambleBulk, HomeLink::kAttempts));
+               })) {
     log_warn("keeper", "{}, no connection for pages", exception->getDescription().cStr());
   }
 }

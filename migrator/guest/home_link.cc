@@ -2,16 +2,20 @@
 #include "migrator/guest/home_link.h"
 
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include <kj/debug.h>
 
+#include <algorithm>
+
+#include "common/connection.h"
+
 namespace om::guest {
 namespace {
+
+constexpr auto kAttempt = 1 * kj::SECONDS;
 
 UniqueFd duplicate(kj::AsyncIoStream& stream) {
   int from = -1, fd = -1;
@@ -32,19 +36,34 @@ HomeLink::HomeLink(kj::AsyncIoContext& io, const Address& home, const uint8_t (&
   memcpy(preamble_.token, token, sizeof preamble_.token);
 }
 
-kj::Promise<kj::Own<kj::AsyncIoStream>> HomeLink::connect(PreambleKind kind, uint32_t slot,
-                                                          uint32_t epoch) {
-  auto preamble = kj::heap<Preamble>(preamble_);
-  preamble->kind = kind;
-  preamble->slot = slot;
-  preamble->epoch = epoch;
+kj::Promise<kj::Own<kj::AsyncIoStream>> HomeLink::connect(PreambleKind kind, int attempts,
+                                                          uint32_t slot, uint32_t epoch) {
+  Preamble preamble = preamble_;
+  preamble.kind = kind;
+  preamble.slot = slot;
+  preamble.epoch = epoch;
+  return attempt(preamble, attempts);
+}
+
+kj::Promise<kj::Own<kj::AsyncIoStream>> HomeLink::attempt(const Preamble& preamble, int left) {
+  return io_.provider->getTimer()
+      .timeoutAfter(kAttempt, attempt(preamble))
+      .catch_([this, preamble, left](kj::Exception&& e) -> kj::Promise<kj::Own<kj::AsyncIoStream>> {
+        // Again only if its time was over: whoever refuses us does so at once.
+        if (left <= 1 || e.getType() != kj::Exception::Type::OVERLOADED) return kj::mv(e);
+        return attempt(preamble, left - 1);
+      });
+}
+
+kj::Promise<kj::Own<kj::AsyncIoStream>> HomeLink::attempt(const Preamble& preamble) {
   auto address = io_.provider->getNetwork().getSockaddr(home_.raw(), home_.raw_size());
   auto& a = *address;
   return a.connect()
       .attach(kj::mv(address))
-      .then([preamble = kj::mv(preamble)](kj::Own<kj::AsyncIoStream>&& stream) mutable {
-        const int one = 1;
-        stream->setsockopt(IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+      .then([preamble = kj::heap<Preamble>(preamble)](kj::Own<kj::AsyncIoStream>&& stream) mutable {
+        KJ_IF_MAYBE (fd, stream->getFd()) {
+          watch_connection(*fd, preamble->kind == kPreambleBulk ? kBulkSilence : kPeerSilence);
+        }
         auto& s = *stream;
         auto& p = *preamble;
         return s.write(&p, sizeof p)
@@ -53,8 +72,8 @@ kj::Promise<kj::Own<kj::AsyncIoStream>> HomeLink::connect(PreambleKind kind, uin
       });
 }
 
-kj::Promise<UniqueFd> HomeLink::channel(uint32_t slot, uint32_t epoch) {
-  return connect(kPreambleChannel, slot, epoch)
+kj::Promise<UniqueFd> HomeLink::channel(uint32_t slot, uint32_t epoch, int attempts) {
+  return connect(kPreambleChannel, attempts, slot, epoch)
       .then([this, slot](kj::Own<kj::AsyncIoStream>&& stream) {
         UniqueFd fd = duplicate(*stream);
         channels_[slot] = duplicate(*stream);
@@ -68,6 +87,11 @@ kj::Promise<UniqueFd> HomeLink::channel(uint32_t slot, uint32_t epoch) {
 
 void HomeLink::cut_channels() {
   for (auto& [slot, fd] : channels_) ::shutdown(fd.get(), SHUT_RDWR);
+}
+
+bool HomeLink::has_channel() const {
+  return std::any_of(channels_.begin(), channels_.end(),
+                     [](const auto& channel) { return is_connected(channel.second.get()); });
 }
 
 std::vector<uint32_t> HomeLink::broken_channels() const {

@@ -4,10 +4,12 @@
 #include <capnp/rpc-twoparty.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include <fmt/format.h>
 #include <kj/debug.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "common/answer_first.h"
@@ -18,6 +20,7 @@ namespace om::guest {
 namespace {
 
 constexpr auto kRetry = 100 * kj::MILLISECONDS;
+constexpr uint32_t kMaxDoublings = 4;  // of the pause between sessions that nobody serves
 constexpr auto kHomeComes = 2 * kj::SECONDS;
 constexpr int kPatienceSeconds = 60;
 constexpr size_t kMaxCallWords = 1 << 21;  // of calls that are not answered yet: 16 MiB
@@ -39,7 +42,8 @@ Keeper::Keeper(kj::AsyncIoContext& io, const KeeperOptions& options)
       link_(io, options.home, options.session, options.token),
       launcher_(options.launcher),
       offered_(options.offered),
-      body_(io, [this](uint32_t slot) { send_channel(slot); }) {
+      body_(io, [this](uint32_t slot) { send_channel(slot); }),
+      home_seen_(std::chrono::steady_clock::now()) {
   if (options.headroom != 0) memory_watch_.emplace(io, options.headroom);
 }
 
@@ -91,7 +95,9 @@ void Keeper::check_home() {
 
 void Keeper::run() {
   auto session = serve_session().eagerlyEvaluate([this](kj::Exception&& e) {
-    log_error("keeper", "{}", e.getDescription().cStr());
+    // Until the body runs home may change its mind, and it ends every session in the end.
+    const auto level = is_running() && !ending_ ? LogLevel::kError : LogLevel::kInfo;
+    log("keeper", level, "{}", e.getDescription().cStr());
     ending_ = true;
     end_session();
     wake();
@@ -136,34 +142,66 @@ kj::Promise<void> Keeper::serve_session() {
       rpc.setFlowLimit(kMaxCallWords);
     }
   };
-  struct Connect {
-    static kj::Promise<kj::Own<kj::AsyncIoStream>> again(
-        Keeper& keeper, std::chrono::steady_clock::time_point until) {
-      return keeper.link_.connect(kPreambleSession)
-          .catch_([&keeper, until](kj::Exception&& e) -> kj::Promise<kj::Own<kj::AsyncIoStream>> {
-            if (std::chrono::steady_clock::now() > until) return kj::mv(e);
-            keeper.cannot_connect(e);
-            return keeper.io_.provider->getTimer().afterDelay(kRetry).then(
-                [&keeper, until] { return again(keeper, until); });
-          });
-    }
-  };
-  return Connect::again(*this, std::chrono::steady_clock::now() + patience())
+  return connect_session()
       .then([this](kj::Own<kj::AsyncIoStream>&& stream) {
+        KJ_IF_MAYBE (fd, stream->getFd()) {
+          session_fd_ = *fd;
+        }
         auto session = kj::heap<Session>(kj::mv(stream), *this);
         auto gone = session->network.onDisconnect();
         begin_session();
         cannot_connect_.clear();
-        return gone.attach(kj::mv(session));
+        return gone.exclusiveJoin(nobody_serves()).attach(kj::mv(session));
       })
       .then([this]() -> kj::Promise<void> {
         end_session();
+        session_fd_ = -1;
         // Before the body runs there is nothing to keep: home goes on by itself.
         if (!is_running() || ending_) return KJ_EXCEPTION(DISCONNECTED, "the session has ended");
-        log_info("keeper", "home is out of reach");
+        if (served_) {
+          log_info("keeper", "home is out of reach");
+          home_seen_ = std::chrono::steady_clock::now();
+          in_vain_ = 0;
+        } else if (home_is_lost()) {
+          return KJ_EXCEPTION(DISCONNECTED, "nobody at home serves the session");
+        } else {
+          in_vain_++;
+        }
+        served_ = false;
         link_.cut_channels();
-        return io_.provider->getTimer().afterDelay(kRetry).then([this] { return serve_session(); });
+        // Whoever takes connections and does not serve them is not asked all the time.
+        const auto pause = kRetry * (1 << std::min(in_vain_, kMaxDoublings));
+        return io_.provider->getTimer().afterDelay(pause).then([this] { return serve_session(); });
       });
+}
+
+kj::Promise<kj::Own<kj::AsyncIoStream>> Keeper::connect_session() {
+  return link_.connect(kPreambleSession, 1)
+      .catch_([this](kj::Exception&& e) -> kj::Promise<kj::Own<kj::AsyncIoStream>> {
+        if (home_is_lost()) return kj::mv(e);
+        cannot_connect(e);
+        return io_.provider->getTimer().afterDelay(kRetry).then(
+            [this] { return connect_session(); });
+      });
+}
+
+// Resolves when a session is of no use: it is there, and home is lost all the same.
+kj::Promise<void> Keeper::nobody_serves() {
+  return io_.provider->getTimer().afterDelay(kRetry).then([this]() -> kj::Promise<void> {
+    if (served_) return kj::NEVER_DONE;
+    if (home_is_lost()) return KJ_EXCEPTION(DISCONNECTED, "nobody at home serves the session");
+    return nobody_serves();
+  });
+}
+
+// The time counts from the last session that home has served, whatever takes our connections since. As long as the
+// body's calls have a way home it is not lost.
+bool Keeper::home_is_lost() const {
+  return std::chrono::steady_clock::now() - home_seen_ > patience() && !link_.has_channel();
+}
+
+void Keeper::drop_session() {
+  if (session_fd_ >= 0) ::shutdown(session_fd_, SHUT_RDWR);
 }
 
 // The body asked for a channel (again).
@@ -177,18 +215,19 @@ void Keeper::send_channel(uint32_t slot) {
 // must not use up this node's ports.
 void Keeper::connect_channel(uint32_t slot) {
   const auto now = std::chrono::steady_clock::now();
-  if (channel_credit_ == 0 || now - credit_since_ > kCreditTime) {
-    if (now - credit_since_ <= kCreditTime) {
-      tasks_.add(io_.provider->getTimer().afterDelay(kRetry).then([this, slot] {
-        if (body_.running() && !ending_) connect_channel(slot);
-      }));
-      return;
-    }
+  if (served_ && now - credit_since_ > kCreditTime) {
     credit_since_ = now;
     channel_credit_ = 2 * bounds_.slots;
   }
+  // Nor while there is nobody at home who could hand them on.
+  if (!served_ || channel_credit_ == 0) {
+    tasks_.add(io_.provider->getTimer().afterDelay(kRetry).then([this, slot] {
+      if (body_.running() && !ending_) connect_channel(slot);
+    }));
+    return;
+  }
   channel_credit_--;
-  tasks_.add(link_.channel(slot, epoch_)
+  tasks_.add(link_.channel(slot, epoch_, 1)
                  .then([this, slot](UniqueFd&& fd) {
                    BodyMessage m{};
                    m.type = kBodyChannel;

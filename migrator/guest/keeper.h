@@ -115,6 +115,13 @@ class Keeper {
   void connect_channel(uint32_t slot);
   void cannot_connect(const kj::Exception& exception);
   kj::Promise<void> serve_session();
+  kj::Promise<kj::Own<kj::AsyncIoStream>> connect_session();
+  kj::Promise<void> nobody_serves();
+  // A call of home's has come: the session is one that is served.
+  void home_calls() { served_ = true; }
+  bool home_is_lost() const;
+  // As if the network had cut the session.
+  void drop_session();
   void shut(const std::string& what);
 
   uint64_t thread_address(uint32_t slot) const {
@@ -164,9 +171,13 @@ class Keeper {
   uint64_t filled_pages_ = 0, most_pages_ = 0;
   kj::Promise<void> filling_ = nullptr;
   std::optional<Outcome> fill_failed_;
-  std::string cannot_connect_;  // why, as long as it lasts
-  std::set<uint32_t> asked_;    // slots that a channel is being made for
-  std::set<uint32_t> late_;     // slots whose thread is kicked when it is there
+  std::string cannot_connect_;                       // why, as long as it lasts
+  bool served_ = false;                              // the session that there is, by home
+  std::chrono::steady_clock::time_point home_seen_;  // when there was one last
+  uint32_t in_vain_ = 0;                             // sessions since, which nobody has served
+  int session_fd_ = -1;
+  std::set<uint32_t> asked_;  // slots that a channel is being made for
+  std::set<uint32_t> late_;   // slots whose thread is kicked when it is there
   uint32_t channel_credit_ = 0;
   std::chrono::steady_clock::time_point credit_since_{};
 

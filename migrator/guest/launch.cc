@@ -43,7 +43,7 @@ Outcome Keeper::prepare(schema::BodySpec::Reader spec) {
   if (outcome.code == "RETRY")
     return fail("INTERNAL", "the place of the program's libom is taken on this node");
   if (!outcome.ok()) return outcome;
-  bulk_ = wait(link_.connect(kPreambleBulk));
+  bulk_ = wait(link_.connect(kPreambleBulk, HomeLink::kAttempts));
   return {};
 }
 

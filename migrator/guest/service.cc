@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "common/fault.h"
 #include "common/proc/status.h"
 
 namespace om::guest {
@@ -63,6 +64,10 @@ kj::Promise<void> KeeperService::commit(CommitContext context) {
   // Not queued: it is short, and home waits with its process frozen.
   auto p = context.getParams();
   const Outcome outcome = keeper_.commit(p.getEpoch(), p.getHomeMonoNs(), p.getHomeRealNs());
+  if (outcome.ok() && fault_at("guest.committed")) {
+    keeper_.drop_session();  // the answer is lost
+    return kj::NEVER_DONE;
+  }
   write_outcome(context.getResults().initVerdict(), outcome);
   return kj::READY_NOW;
 }

@@ -12,6 +12,14 @@ class KeeperService final : public schema::Keeper::Server {
  public:
   explicit KeeperService(Keeper& keeper) : keeper_(keeper) {}
 
+  // Every call of home's.
+  DispatchCallResult dispatchCall(
+      uint64_t interface, uint16_t method,
+      capnp::CallContext<capnp::AnyPointer, capnp::AnyPointer> context) override {
+    keeper_.home_calls();
+    return schema::Keeper::Server::dispatchCall(interface, method, context);
+  }
+
   kj::Promise<void> prepare(PrepareContext context) override;
   kj::Promise<void> build(BuildContext context) override;
   kj::Promise<void> filled(FilledContext context) override;

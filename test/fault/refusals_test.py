@@ -38,6 +38,7 @@ ELSEWHERE = {
     'HOME_MEMORY': 'test_home_memory',
     'NOT_PRELOADED': 'test_not_preloaded',
     'NO_MEMORY': 'test_no_memory',
+    'OUT_OF_REACH': 'lost_links_test.py test_helpers_that_stand_still',
     'PERMISSION': 'test_permission',
     'SANITIZER': 'test_sanitizer',
     'SETUID': 'test_changed_user',

@@ -5,8 +5,12 @@ death of the program that is in it. What may follow: the process has arrived, or
 was; never is anything lost or done twice. Only a keeper that dies after it was told to let the body
 run takes the process with it, and that is told."""
 
+import ctypes
+import errno
+import os
 import pathlib
 import re
+import subprocess
 import sys
 import time
 
@@ -18,15 +22,30 @@ FIRST_HOME = STEPS.index('return.begin')
 # Behind the decision to be home nothing fails any more: another deputy completes it.
 DECIDED = ('return.decided', 'return.leave', 'return.left')
 # Steps of the keeper in which the process is at the other node for good.
-BODY_RUNS = ('guest.stop', 'guest.stopped', 'guest.collect')
+BODY_RUNS = ('guest.committed', 'guest.stop', 'guest.stopped', 'guest.collect')
+
+# Its user may have a few more signals queued than there are. Says which it counts (from the first number on) and which
+# one it blocks (the second), then how many it has counted, and how many more it may queue than at first.
+QUEUED_SIGNALS = """
+import resource, signal
+got = []
+caught, blocked = signal.SIGRTMIN, signal.SIGRTMIN + 3
+for number in range(caught, blocked):
+    signal.signal(number, lambda *_: got.append(1))
+signal.pthread_sigmask(signal.SIG_BLOCK, [blocked])
+used = int(next(l for l in open('/proc/self/status') if l.startswith('SigQ')).split()[1].split('/')[0])
+limits = used + 3, resource.getrlimit(resource.RLIMIT_SIGPENDING)[1]
+resource.setrlimit(resource.RLIMIT_SIGPENDING, limits)
+print(int(caught), int(blocked), flush=True)
+input()
+print(len(got), resource.getrlimit(resource.RLIMIT_SIGPENDING)[0] - used)
+"""
 
 
 class Steps(DemandCase):
     def fired(self, step):
         """How often daemons' children have said that they fail at the step."""
-        text = f'fault: step {step} fails on demand'
-        return sum(log.read_text(errors='replace').count(text)
-                   for log in pathlib.Path(self.cluster.directory).glob('n*/log*'))
+        return self.log_lines(f'fault: step {step} fails on demand')
 
     def go_on(self, job):
         """True if it goes on, False if it is lost as it may be."""
@@ -84,7 +103,9 @@ class Steps(DemandCase):
         move = self.migrate_with(f'{step}:1:{how}', job, 'home' if returning else 'n2')
         print(f'{step} {how}: {move}', file=sys.stderr, flush=True)
         self.assertEqual(before + 1, self.fired(step), f'{step}: {move}')
-        if how == 'fail' and move.result != 'moved' and step not in DECIDED:
+        if (how, step) == ('fail', 'guest.committed') and move.result != 'moved':
+            self.assertEqual('TARGET_UNREACHABLE', move.code, move)  # all that home can know
+        elif how == 'fail' and move.result != 'moved' and step not in DECIDED:
             self.assertEqual('INTERNAL', move.code, move)
             self.assertIn('on demand', move.message)
         alive = self.go_on(job)
@@ -118,6 +139,90 @@ class Steps(DemandCase):
 
     def test_homecoming_dies(self):
         self.try_all(STEPS[FIRST_HOME:], 'kill')
+
+    def hold_commit(self, pid):
+        """Has the process leave for n2, whose keeper lets the body run and does not answer home yet."""
+        before = self.log_lines('step guest.committed fails on demand, by being held')
+        self.set_fault('guest.committed:1:hold')
+        self.addCleanup(self.set_fault, '')
+        mover = self.start(self.product.om, 'migrate', pid, 'n2', preload=False)
+        self.wait_held('guest.committed', before)
+        return mover
+
+    def answer_commit(self, mover, how):
+        self.set_fault(f'guest.committed:1:{how}')
+        mover.wait(WAIT_LIMIT)
+        self.set_fault('')
+
+    def test_answer_to_commit_is_lost(self):
+        """The body has acted by then: the process has moved, and the keeper comes back."""
+        job = NumberedJob(self)
+        for _ in range(ROUNDS):
+            mover = self.hold_commit(job.pid)
+            job.wait_progress(5)
+            self.answer_commit(mover, 'fail')
+            self.assertEqual(0, mover.returncode, mover.stderr.read())
+            job.wait_progress(5)
+            self.assertEqual('n2', self.om('where', job.pid).stdout.strip())
+            self.bring(job, 'home')
+            job.wait_progress(5)
+        job.finish()
+
+    def test_keeper_dies_with_its_answer_to_commit(self):
+        """Its body has acted, and ends with it: that is told, and the node named that was lost."""
+        job = NumberedJob(self)
+        mover = self.hold_commit(job.pid)
+        job.wait_progress(5)
+        self.answer_commit(mover, 'kill')
+        self.assertFalse(self.go_on(job))
+        notes = [event for event in self.om_json('events', job.pid) if event['code'] == 'NODE_LOST']
+        self.assertEqual(1, len(notes), notes)
+        self.assertIn('node n2', notes[0]['message'])
+
+    def test_program_execs_before_the_answer_to_commit(self):
+        """It is another program then, at home, and stays that whatever becomes of the answer."""
+        new = 'echo new; read x; echo "$x"; exit 3'
+        for how in ('fail', 'kill'):
+            with self.subTest(how=how):
+                go = self.folder / f'go-{how}'
+                script = f"echo up; while [ ! -e '{go}' ]; do :; done; exec /bin/sh -c '{new}'"
+                job = self.start('/bin/sh', '-c', script, stdin=subprocess.PIPE)
+                self.assertEqual(b'up\n', job.stdout.readline())
+                mover = self.hold_commit(job.pid)
+                go.touch()
+                self.assertEqual(b'new\n', job.stdout.readline())
+                self.answer_commit(mover, how)
+                self.wait_until(lambda pid=job.pid: self.om('where', pid).stdout == 'n1\n', 'it at home')
+                self.bring(job, 'n2')
+                out, _ = job.communicate(b'right\n', timeout=WAIT_LIMIT)
+                self.assertEqual((3, b'right\n'), (job.returncode, out))
+
+    def test_caught_signals_come_home_although_no_more_may_be_queued(self):
+        """They wait at home, caught for a body that stands; others take their room before they are queued again."""
+        job = self.start('/usr/bin/python3', '-c', QUEUED_SIGNALS, stdin=subprocess.PIPE)
+        caught, blocked = map(int, job.stdout.readline().split())
+        self.bring(job, 'n2')
+        before = self.log_lines('step return.hold fails on demand, by being held')
+        self.set_fault('return.hold:1:hold')
+        self.addCleanup(self.set_fault, '')
+        mover = self.start(self.product.om, 'migrate', job.pid, 'home', preload=False)
+        self.wait_held('return.hold', before)
+        queue = ctypes.CDLL(None, use_errno=True).sigqueue
+        for number in range(caught, blocked):
+            self.assertEqual(0, queue(job.pid, number, None), os.strerror(ctypes.get_errno()))
+        self.wait_until(lambda: int(self.status(job.pid, 'ShdPnd'), 16) == 0, 'the catcher')
+        while queue(job.pid, blocked, None) == 0:
+            pass
+        self.assertEqual(errno.EAGAIN, ctypes.get_errno())
+        self.set_fault('')
+        self.assertEqual(0, mover.wait(WAIT_LIMIT), mover.stderr.read())
+        self.assertEqual('n1\n', self.om('where', job.pid).stdout)
+        out, _ = job.communicate(b'go\n', timeout=WAIT_LIMIT)
+        self.assertEqual((0, b'3 3\n'), (job.returncode, out))
+
+    @staticmethod
+    def status(pid, name):
+        return re.search(rf'^{name}:\s*(\w+)', pathlib.Path(f'/proc/{pid}/status').read_text(), re.M)[1]
 
     def test_calls_are_whole_behind_a_stop(self):
         """Stops at home that lead to nothing: moves that fail, and looks at the stack."""
