@@ -208,11 +208,16 @@ void check_start(pid_t pid, const ProcessView& view, Findings& found) {
   if (read_start(pid, maps).phase == ProgramStart::Phase::kStarting) found.add(kStarting);
 }
 
-void check_address_space(pid_t pid, Findings& found) {
+// libom's descriptors are placed in one table, which has to be that of all threads and of nobody else.
+void check_tables(pid_t pid, Findings& found) {
   // Where kcmp is missing or forbidden, the stop finds out: the parent of a vfork does not stop.
-  Result<std::vector<pid_t>> sharers = proc::find_address_space_sharers(pid);
+  Result<proc::TaskSharers> sharers = proc::find_task_sharers(pid);
   if (!sharers) return;
-  for (pid_t other : *sharers) found.add(kSharedMm, "process " + std::to_string(other));
+  for (pid_t other : sharers->memory) found.add(kSharedMm, "process " + std::to_string(other));
+  for (pid_t other : sharers->descriptors)
+    found.add(kFdTable, "process " + std::to_string(other) + " uses it, too");
+  for (pid_t tid : sharers->threads_apart)
+    found.add(kFdTable, "thread " + std::to_string(tid) + " has its own");
 }
 
 void add_read_error(const Error& error, Findings& found) {
@@ -265,7 +270,7 @@ void inspect(pid_t pid, const ProcessReport* before, Findings& found, ProcessRep
   pid_t alive = view->threads.front().pid;
   check_start(alive, *view, found);
   check_sharing(alive, *view, found, report);
-  check_address_space(alive, found);
+  check_tables(alive, found);
   report.maps = std::move(view->maps);
 }
 

@@ -67,7 +67,7 @@ struct ProcessView {
   pid_t tracer = 0;                // one that is no reason
 };
 
-// The checks without system calls: everything but sharing, NOT_DUMPABLE, SHARED_MM and the
+// The checks without system calls: everything but sharing, NOT_DUMPABLE, SHARED_MM, FD_TABLE and the
 // request's codes.
 std::vector<Reason> check_view(const ProcessView& view);
 

@@ -54,6 +54,11 @@ constexpr ReasonInfo kTable[] = {
      kPreflight},
     {kSharedMm, "SHARED_MM", "Another process runs in the same address space (vfork or CLONE_VM).",
      "Wait until the child has called exec or has ended, then try again.", kPreflight},
+    {kFdTable, "FD_TABLE",
+     "The threads of the process do not use one descriptor table that is theirs alone.",
+     "Do not let a thread unshare its descriptors (CLONE_FILES); a process that shares them has to "
+     "end or to execute another program.",
+     kPreflight},
     {kStopped, "STOPPED", "The process is stopped by a signal.",
      "Continue it (fg, bg or kill -CONT), then try again.", kPreflight},
     {kPkeys, "PKEYS", "The process has memory under a protection key.",

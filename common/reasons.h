@@ -29,6 +29,7 @@ enum class ReasonCode : uint8_t {
   kSetuid,
   kNotDumpable,
   kSharedMm,
+  kFdTable,
   kStopped,
   kPkeys,
   kCet,

@@ -99,9 +99,9 @@ Step StoppedProcess::wait_for(StoppedThread& t, Deadline deadline) {
   };
   // The parent of a vfork stops when its child is another program, which may take as long as the child likes.
   if (state() == 'D') {
-    const auto sharers = proc::find_address_space_sharers(pid_);
-    if (sharers && !sharers->empty())
-      return refuse(ReasonCode::kSharedMm, "process {}", sharers->front());
+    const auto sharers = proc::find_task_sharers(pid_);
+    if (sharers && !sharers->memory.empty())
+      return refuse(ReasonCode::kSharedMm, "process {}", sharers->memory.front());
   }
   if (t.tracee.wait_stop(deadline)) return Done{};
   if (state() == 'R' && t.tracee.wait_stop(deadline + kRunnableLimit)) return Done{};

@@ -15,6 +15,7 @@
 #include <algorithm>
 
 #include "common/proc/process.h"
+#include "common/proc/stat.h"
 
 namespace om::proc {
 namespace {
@@ -130,20 +131,39 @@ Result<std::vector<Sharer>> find_sharers(pid_t pid, const std::vector<ObjectId>&
   return found;
 }
 
-Result<bool> same_address_space(pid_t a, pid_t b) {
-  long order = ::syscall(SYS_kcmp, a, b, KCMP_VM, 0, 0);
+namespace {
+
+Result<bool> same(pid_t a, pid_t b, int what) {
+  long order = ::syscall(SYS_kcmp, a, b, what, 0, 0);
   if (order < 0) return errno_error("kcmp " + std::to_string(a) + " " + std::to_string(b));
   return order == 0;
 }
 
-Result<std::vector<pid_t>> find_address_space_sharers(pid_t pid) {
+}  // namespace
+
+Result<bool> same_address_space(pid_t a, pid_t b) { return same(a, b, KCMP_VM); }
+
+Result<bool> same_descriptors(pid_t a, pid_t b) { return same(a, b, KCMP_FILES); }
+
+Result<TaskSharers> find_task_sharers(pid_t pid) {
   // With itself first: a seccomp policy or a kernel without kcmp shows here and not as "nobody".
   OM_TRY(same_address_space(pid, pid));
-  std::vector<pid_t> found;
+  TaskSharers found;
   for (pid_t other : OM_TRY(list_processes())) {
     if (other == pid) continue;
-    Result<bool> same = same_address_space(pid, other);
-    if (same && *same) found.push_back(other);
+    Result<bool> memory = same_address_space(pid, other);
+    if (!memory) continue;
+    if (*memory) {
+      found.memory.push_back(other);
+    } else if (same_descriptors(pid, other).value_or(false)) {
+      found.descriptors.push_back(other);
+    }
+  }
+  for (pid_t thread : OM_TRY(list_tasks(pid))) {
+    if (same_descriptors(pid, thread).value_or(true)) continue;
+    constexpr uint64_t kPfExiting = 0x4;  // it has given its table back already
+    Result<Stat> stat = read_stat(thread);
+    if (stat && (stat->flags & kPfExiting) == 0) found.threads_apart.push_back(thread);
   }
   return found;
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Who else holds the memory of a process: the same shared object mapped or open elsewhere, or the
-// whole address space (vfork, CLONE_VM without CLONE_THREAD). Both look at every process of /proc,
-// so preflight asks only when there is something to look for. What the caller may not read is
-// passed over: an answer "nobody" means nobody that the caller can see.
+// whole address space (vfork, CLONE_VM without CLONE_THREAD); and who else its descriptors. All look
+// at every process of /proc, so preflight asks only when there is something to look for. What the
+// caller may not read is passed over: an answer "nobody" means nobody that the caller can see.
 #pragma once
 
 #include <stdint.h>
@@ -48,8 +48,17 @@ bool has_no_name(pid_t pid, const Mapping& map);
 // forbidden.
 Result<bool> same_address_space(pid_t a, pid_t b);
 
-// Processes other than `pid` in its address space. ENOSYS or EPERM if kcmp cannot be used at all.
-Result<std::vector<pid_t>> find_address_space_sharers(pid_t pid);
+// The same for their descriptor tables. A task that is ending has none.
+Result<bool> same_descriptors(pid_t a, pid_t b);
+
+// Tasks that have, or have not, something in common with a process.
+struct TaskSharers {
+  std::vector<pid_t> memory;         // processes that run in its address space
+  std::vector<pid_t> descriptors;    // that use its descriptor table, but not its address space
+  std::vector<pid_t> threads_apart;  // its own threads that do not use it
+};
+// `pid`: a thread of the process that is alive. ENOSYS or EPERM if kcmp cannot be used at all.
+Result<TaskSharers> find_task_sharers(pid_t pid);
 
 // Attachments of a SysV segment in this process's IPC namespace, by all processes, readable or not.
 Result<uint64_t> sysv_attachments(uint64_t shmid);

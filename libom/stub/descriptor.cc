@@ -54,20 +54,30 @@ bool shows_memory(const char* name) {
   return false;
 }
 
-// Is this a file of /proc/PID or /proc/PID/task/TID of this process that shows (or changes) its memory.
-bool is_own_memory(uint64_t fd) {
+constexpr uint64_t kProcPath = 256;
+
+// The name of a file of /proc/PID or /proc/PID/task/TID of this process, in `path`; nullptr if it is another file.
+// PID may be any thread's: /proc does not list those, but opens them.
+const char* own_proc_file(uint64_t fd, char (&path)[kProcPath]) {
   uint64_t fs[15];
-  if (sys(kNr_fstatfs, fd, fs) != 0 || static_cast<long>(fs[0]) != kProcMagic) return false;
-  char path[256];
+  if (sys(kNr_fstatfs, fd, fs) != 0 || static_cast<long>(fs[0]) != kProcMagic) return nullptr;
   long n = link_of(fd, path, sizeof path);
-  if (n <= 0) return false;
+  if (n <= 0) return nullptr;
   const char* name = cut_last(path, n);
-  if (name == nullptr || !shows_memory(name)) return false;
-  const char* owner = cut_last(path, n);
+  const char* owner = name != nullptr ? cut_last(path, n) : nullptr;
   const char* above = owner != nullptr ? cut_last(path, n) : nullptr;
   if (above != nullptr && equal(above, "task")) owner = cut_last(path, n);
   uint64_t pid;
-  return owner != nullptr && parse_number(owner, pid) && static_cast<long>(pid) == sys(kNr_getpid);
+  if (owner == nullptr || !parse_number(owner, pid)) return nullptr;
+  const long own = sys(kNr_getpid);
+  return static_cast<long>(pid) == own || sys(kNr_tgkill, own, pid, 0) == 0 ? name : nullptr;
+}
+
+// Does it show (or change) memory of this process.
+bool is_own_memory(uint64_t fd) {
+  char path[kProcPath];
+  const char* name = own_proc_file(fd, path);
+  return name != nullptr && shows_memory(name);
 }
 
 bool is_writing(uint64_t nr) {
@@ -79,8 +89,9 @@ bool is_writing(uint64_t nr) {
 
 // Context: exec
 long link_of(uint64_t fd, char* to, uint64_t room) {
-  char link[40] = "/proc/self/fd/";
-  uint32_t n = 14;
+  // Not of /proc/self, which has nothing to show when the main thread has ended.
+  char link[40] = "/proc/thread-self/fd/";
+  uint32_t n = 21;
   char digits[12];
   uint32_t d = 0;
   auto v = static_cast<uint32_t>(fd);
@@ -94,6 +105,13 @@ long link_of(uint64_t fd, char* to, uint64_t room) {
   if (r >= static_cast<long>(room)) return -k::kENAMETOOLONG;
   to[r] = 0;
   return r;
+}
+
+// Context: exec
+bool lists_own_descriptors(uint64_t fd) {
+  char path[kProcPath];
+  const char* name = own_proc_file(fd, path);
+  return name != nullptr && (equal(name, "fd") || equal(name, "fdinfo"));
 }
 
 // Context: exec

@@ -16,9 +16,12 @@ long wire_clone_twin(HomeCall& c);
 long wire_exit_twin(HomeCall& c);
 long wire_transfer(HomeCall& c);
 
-// descriptor.cc: what /proc/self/fd says of a descriptor, with a NUL; its length or -errno.
+// descriptor.cc: what /proc says of a descriptor, with a NUL; its length or -errno.
 // Context: exec
 long link_of(uint64_t fd, char* to, uint64_t room);
+// Does descriptor `fd` show fd or fdinfo of this process in /proc.
+// Context: exec
+bool lists_own_descriptors(uint64_t fd);
 // A decimal number and nothing else.
 // Context: exec
 bool parse_number(const char* s, uint64_t& value);

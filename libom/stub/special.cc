@@ -25,16 +25,6 @@ long mirror(HomeCall& c, uint64_t at, uint64_t len) {
   return mirror_call(m, (c.wire_flags & kCallWaited) != 0);
 }
 
-// Does descriptor `fd` show /proc/PID/fd or fdinfo of this process.
-bool is_fd_directory(uint64_t fd) {
-  char target[64];
-  const long r = link_of(fd, target, sizeof target);
-  if (r < 9) return false;
-  const bool proc = memcmp(target, "/proc/", 6) == 0;
-  return proc && (memcmp(target + r - 3, "/fd", 3) == 0 ||
-                  (r > 7 && memcmp(target + r - 7, "/fdinfo", 7) == 0));
-}
-
 // Removes entries that name our descriptors. Bytes left.
 uint64_t hide_entries(uint8_t* buffer, uint64_t bytes, uint32_t name_at) {
   uint64_t in = 0, out = 0;
@@ -88,6 +78,9 @@ long home_rt_sigprocmask(HomeCall& c) { return generic(c); }
 
 // Context: exec
 long home_close_range(HomeCall& c) {
+  // A thread with a table of its own would keep our descriptors, and is nothing that can be away.
+  constexpr uint64_t kUnshare = 2;
+  if (c.args[2] & kUnshare) return leave_it_to_program(c);
   const auto first = static_cast<uint32_t>(c.args[0]), last = static_cast<uint32_t>(c.args[1]);
   const auto lo = static_cast<uint32_t>(g_home.fd_base), hi = lo + g_home.nslots;
   if (g_home.object_count != 0) return leave_it_to_program(c);
@@ -106,7 +99,7 @@ long home_getdents(HomeCall& c) {
   if (is_ours(c.args[0])) return -k::kEBADF;
   const long r = unpack(c);
   if (r != 0) return r;
-  const bool listing = is_fd_directory(c.args[0]);
+  const bool listing = lists_own_descriptors(c.args[0]);
   for (;;) {
     e.result = run_window(c.thread, c.desc);
     if (!listing || e.result <= 0) break;

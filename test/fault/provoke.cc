@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A program that gives a reason not to be moved, takes it away again, and works all the time. Used by
-// refusals_test.py, which asks om about it in between.
+// refusals_test.py, which asks om about it in between. All reasons are in one file: each is a short function.
 //
 //   provoke CODE [later]
 //
@@ -225,6 +225,19 @@ Undo vfork_child() {
   if (read(s_runs[0], &c, 1) != 1) die("child");
   return [] {
     close(s_hold[1]);
+    s_thread.join();
+  };
+}
+
+Undo fd_table() {
+  static std::atomic<int> s_state{0};
+  static std::thread s_thread([] {
+    s_state = unshare(CLONE_FILES) == 0 ? 1 : 2;
+    while (s_state == 1) usleep(1000);
+  });
+  while (s_state == 0) usleep(1000);
+  return [] {
+    s_state = 2;
     s_thread.join();
   };
 }
@@ -457,6 +470,7 @@ int main(int argc, char** argv) {
                                                     {"DEVICE_MAPPED", device_mapped},
                                                     {"EXEC", exec_again},
                                                     {"FD_LIMIT", fd_limit},
+                                                    {"FD_TABLE", fd_table},
                                                     {"GS_BASE", gs_base},
                                                     {"HUGETLB", hugetlb},
                                                     {"IN_CALL", in_call},

@@ -22,7 +22,7 @@ RIGHT_END = 5  # of provoke
 SKIPPED = 77
 
 # In the process, taken away again by the program.
-CURABLE = ('AIO', 'CPU_TIMER', 'DEVICE_MAPPED', 'FD_LIMIT', 'GS_BASE', 'HUGETLB', 'IN_CALL', 'IO_URING',
+CURABLE = ('AIO', 'CPU_TIMER', 'DEVICE_MAPPED', 'FD_LIMIT', 'FD_TABLE', 'GS_BASE', 'HUGETLB', 'IN_CALL', 'IO_URING',
            'NOT_DUMPABLE', 'OWN_TRAPS', 'PKEYS', 'SECCOMP', 'SHARED_FILE', 'SHARED_MM', 'SHARED_WRITABLE', 'TRACED',
            'UFFD', 'UNINTERRUPTIBLE', 'VERSION')
 # Found when the threads stand, or by the target: om why cannot know.

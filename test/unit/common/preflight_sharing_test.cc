@@ -9,6 +9,7 @@
 #include <sys/ipc.h>
 #include <sys/shm.h>
 
+#include <atomic>
 #include <thread>
 
 #include "common/proc/sharers.h"
@@ -360,6 +361,50 @@ TEST_CASE("SHARED_MM: vfork") {
         thread.join();
         return 0;
       });
+}
+
+TEST_CASE("FD_TABLE: a thread with its own") {
+  if (!proc::same_address_space(getpid(), getpid()).ok()) return;
+  static std::atomic<int> state{0};
+  static std::thread thread;
+  provoke(
+      "FD_TABLE",
+      [] {
+        thread = std::thread([] {
+          state = unshare(CLONE_FILES) == 0 ? 1 : -errno;
+          while (state == 1) std::this_thread::yield();
+        });
+        while (state == 0) std::this_thread::yield();
+        return state == 1 ? 0 : -state;
+      },
+      [] {
+        state = 2;
+        thread.join();
+        return 0;
+      });
+}
+
+TEST_CASE("FD_TABLE: another process uses it, seen from both sides") {
+  if (!proc::same_address_space(getpid(), getpid()).ok()) return;
+  static pid_t other;
+  Child child({[] {
+                 other = static_cast<pid_t>(
+                     syscall(SYS_clone, CLONE_FILES | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+                 if (other == 0) {
+                   for (;;) pause();
+                 }
+                 return other > 0 ? -other : errno;
+               },
+               [] { return end_of(other); }});
+  const int answer = child.next();
+  REQUIRE(answer < 0);
+  const pid_t sharer = -answer;
+  CHECK(names_of(preflight_process(child.pid())) == plus("FD_TABLE"));
+  CHECK(detail_of(child.pid(), ReasonCode::kFdTable) ==
+        "process " + std::to_string(sharer) + " uses it, too");
+  CHECK(names_of(preflight_process(sharer)) == plus("FD_TABLE"));
+  REQUIRE(child.next() == 0);
+  CHECK(names_of(preflight_process(child.pid())) == baseline());
 }
 
 }  // namespace

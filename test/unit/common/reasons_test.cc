@@ -43,6 +43,7 @@ TEST_CASE("the codes that the design and the daemons use exist, and no others") 
                                        "SETUID",
                                        "NOT_DUMPABLE",
                                        "SHARED_MM",
+                                       "FD_TABLE",
                                        "STOPPED",
                                        "UNINTERRUPTIBLE",
                                        "PKEYS",
