@@ -321,9 +321,12 @@ void pack(HomeThread* t, const SyscallDesc& desc) {
   if (e.ret_flags & kRetRestart) return;
   // In place: every output moves towards the front of the memory it lies in, or, for a transplanted call,
   // into fresh bounce memory.
-  uint64_t total = 0, n = 0;
+  // Lengths once: a transplanted call's are in memory of the program, which others may write meanwhile.
+  uint64_t total = 0, length[6];
+  bool comes[6];
   for (uint32_t i = 0; i < desc.nargs; i++) {
-    if (out_length(t, desc, i, n)) total += 8 + round8(n);
+    comes[i] = out_length(t, desc, i, length[i]);
+    if (comes[i]) total += 8 + round8(length[i]);
   }
   if (total == 0) return;
   uint8_t* const base = e.transplanted         ? bounce(t, total)
@@ -335,7 +338,7 @@ void pack(HomeThread* t, const SyscallDesc& desc) {
   }
   uint8_t* to = base;
   for (uint32_t i = 0; i < desc.nargs; i++) {
-    if (!out_length(t, desc, i, n)) continue;
+    if (!comes[i]) continue;
     const ArgDesc& a = desc.args[i];
     const bool counted = safe::needs_deref(a);
     bool ok;
@@ -367,3 +370,4 @@ void pack(HomeThread* t, const SyscallDesc& desc) {
 }
 
 }  // namespace om::stub
+    const uint64_t n = length[i];

@@ -27,7 +27,8 @@ uint64_t name_room(const WireMsg& w) {
 
 struct Mmsghdr {
   k::Msghdr h;
-  uint32_t len, pad;
+  uint32_t len;
+  uint32_t data;  // ours: bytes that the message's vector holds
 };
 static_assert(sizeof(Mmsghdr) == 64);
 
@@ -217,6 +218,33 @@ bool is_message_call(uint32_t nr) {
   return nr == kNr_sendmsg || nr == kNr_recvmsg || nr == kNr_sendmmsg || nr == kNr_recvmmsg;
 }
 
+namespace {
+
+// Bytes of a message in the program's memory that its vector has room for: MSG_TRUNC tells of more.
+uint32_t data_bytes(const Mmsghdr& m) {
+  uint64_t room = 0;
+  for (uint64_t v = 0; v < m.h.iovlen && v < safe::kMaxIov && room < m.len; v++) {
+    k::Iovec iov;
+    if (!read_program(&iov, m.h.iov + v * sizeof iov, sizeof iov)) break;
+    room = iov.len > m.len - room ? m.len : room + iov.len;
+  }
+  return static_cast<uint32_t>(room < m.len ? room : m.len);
+}
+
+WireMsg wire_of(const Mmsghdr& m) {
+  WireMsg w{};
+  w.has_name = m.h.name != 0;
+  w.has_control = m.h.control != 0;
+  w.namelen = m.h.namelen < kMaxName ? m.h.namelen : static_cast<uint32_t>(kMaxName);
+  w.controllen = m.h.controllen < kMaxControl ? m.h.controllen : kMaxControl;
+  w.flags = m.h.flags;
+  w.result = m.len;
+  w.data = m.data;
+  return w;
+}
+
+}  // namespace
+
 // Context: exec
 void pack_messages(HomeThread* t) {
   HomeExec& e = t->call;
@@ -225,56 +253,62 @@ void pack_messages(HomeThread* t) {
   t->outs_address = t->outs_bytes = 0;
   if (e.result < 0 || (e.ret_flags & kRetRestart) || (!receiving && !vector)) return;
   const uint64_t done = vector ? static_cast<uint64_t>(e.result) : 1;
-  // First the room that is needed, then the contents; the headers lie in the program's memory.
-  uint8_t* to = nullptr;
+  // The headers lie in the program's memory, which others may write: they are copied once, to the receive buffer.
+  // No message has arrived on a connection of this thread's yet.
+  auto* headers = reinterpret_cast<Mmsghdr*>(slot_base(t) + kSlotRecv);
+  static_assert(sizeof(Mmsghdr) * safe::kMaxIov <= kSlotRecvSize);  // UIO_MAXIOV messages, too
+  const uint64_t bytes = vector ? done * sizeof(Mmsghdr) : sizeof(k::Msghdr);
+  const bool readable = done <= safe::kMaxIov && read_program(headers, e.exec_args[1], bytes);
+  if (!vector) headers[0].len = static_cast<uint32_t>(e.result);
+  uint64_t room = 8 + sizeof(k::Timespec);
+  for (uint64_t i = 0; i < done && readable; i++) {
+    headers[i].data = receiving ? data_bytes(headers[i]) : 0;
+    const WireMsg w = wire_of(headers[i]);
+    room += sizeof w + round8(w.namelen) + round8(w.controllen) + round8(w.data);
+  }
+  uint8_t* const to = readable ? bounce(t, room) : nullptr;
+  if (to == nullptr) {
+    e.result = readable ? -k::kENOMEM : -k::kEFAULT;
+    return;
+  }
+  safe::store(to, done);
   uint64_t used = 8;
+  bool ok = true;
   auto put = [&](uint64_t from, uint64_t n) {
-    if (to != nullptr && n > 0) read_program(to + used, from, n);
+    ok = ok && read_program(to + used, from, n);
     used += round8(n);
   };
-  for (int pass = 0; pass < 2; pass++) {
-    used = 8;
-    for (uint64_t i = 0; i < done; i++) {
-      Mmsghdr m{};
-      read_program(&m, e.exec_args[1] + (vector ? i * sizeof m : 0),
-                   vector ? sizeof m : sizeof m.h);
-      WireMsg w{};
-      w.has_name = m.h.name != 0;
-      w.has_control = m.h.control != 0;
-      w.namelen = m.h.namelen < kMaxName ? m.h.namelen : static_cast<uint32_t>(kMaxName);
-      w.controllen = m.h.controllen < kMaxControl ? m.h.controllen : kMaxControl;
-      w.flags = m.h.flags;
-      w.result = vector ? m.len : static_cast<uint64_t>(e.result);
-      uint64_t room = 0;
-      k::Iovec iov{};
-      for (uint64_t v = 0; v < m.h.iovlen && v < safe::kMaxIov; v++) {
-        if (read_program(&iov, m.h.iov + v * sizeof iov, sizeof iov)) room += iov.len;
-      }
-      w.data = !receiving ? 0 : w.result < room ? w.result : room;
-      if (to != nullptr) safe::copy_bytes(to + used, &w, sizeof w);
-      used += sizeof w;
-      if (!receiving) continue;
-      if (w.has_name) put(m.h.name, w.namelen);
-      if (w.has_control) put(m.h.control, w.controllen);
-      uint64_t left = w.data;
-      for (uint64_t v = 0; v < m.h.iovlen && left > 0; v++) {
-        if (!read_program(&iov, m.h.iov + v * sizeof iov, sizeof iov)) break;
-        const uint64_t n = iov.len < left ? iov.len : left;
-        if (to != nullptr && n > 0) read_program(to + used, iov.base, n);
-        used += n;
-        left -= n;
-      }
-      used = round8(used + left);
+  for (uint64_t i = 0; i < done; i++) {
+    const k::Msghdr& h = headers[i].h;
+    const WireMsg w = wire_of(headers[i]);
+    safe::store(to + used, w);
+    used += sizeof w;
+    if (!receiving) continue;
+    if (w.has_name) {
+      // Its length is stated in full, however little room the program has given: what is behind that need not be
+      // readable, and is not used.
+      const uint64_t here = kPageSize - h.name % kPageSize;
+      const uint64_t first = w.namelen < here ? w.namelen : here;
+      ok = ok && read_program(to + used, h.name, first);
+      if (w.namelen > first) read_program(to + used + first, h.name + first, w.namelen - first);
+      used += round8(w.namelen);
     }
-    if (e.nr == kNr_recvmmsg && e.exec_args[4] != 0) put(e.exec_args[4], sizeof(k::Timespec));
-    if (pass == 0) {
-      to = bounce(t, used);
-      if (to == nullptr) {
-        e.result = -k::kENOMEM;
-        return;
-      }
-      safe::copy_bytes(to, &done, 8);
+    if (w.has_control) put(h.control, w.controllen);
+    uint64_t left = w.data;
+    for (uint64_t v = 0; v < h.iovlen && v < safe::kMaxIov && left > 0 && ok; v++) {
+      k::Iovec iov;
+      ok = read_program(&iov, h.iov + v * sizeof iov, sizeof iov);
+      const uint64_t n = !ok ? 0 : iov.len < left ? iov.len : left;
+      ok = ok && read_program(to + used, iov.base, n);
+      used += n;
+      left -= n;
     }
+    used += left + round8(w.data) - w.data;
+  }
+  if (e.nr == kNr_recvmmsg && e.exec_args[4] != 0) put(e.exec_args[4], sizeof(k::Timespec));
+  if (!ok) {
+    e.result = -k::kEFAULT;
+    return;
   }
   t->outs_address = address(to);
   t->outs_bytes = used;
