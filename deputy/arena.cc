@@ -16,7 +16,6 @@
 #include "common/log.h"
 #include "common/preflight.h"
 #include "common/proc/process.h"
-#include "common/proc/smaps.h"
 #include "common/proc/stat.h"
 #include "common/proc/status.h"
 #include "deputy/frames.h"

@@ -18,6 +18,7 @@
 #include "deputy/leave_vdso.h"
 #include "gen/syscalls_desc.h"
 #include "gen/syscalls_names.h"
+#include "libom/abi/rest.h"
 
 namespace om::deputy {
 namespace {
@@ -138,45 +139,56 @@ uint64_t vector_bytes(const Target& target, uint64_t address, uint64_t count) {
 }
 
 // Bytes that a transfer was asked for which comes back short only when it is interrupted; 0 for other calls.
-// The same calls as in libom/stub/transfer.cc.
-uint64_t wanted_bytes(const Target& target, const user_regs_struct& r) {
-  constexpr uint64_t kWaitall = 0x100;
-  auto message = [&] {
-    struct {
-      uint64_t name, namelen, iov, iovlen, control, controllen, flags;
-    } h{};
-    if (!target.memory.read(r.rsi, std::as_writable_bytes(std::span(&h, 1)))) return uint64_t{0};
-    return vector_bytes(target, h.iov, h.iovlen);
-  };
-  switch (r.orig_rax) {
-    case SYS_write:
-    case SYS_sendto:
-      return r.rdx;
-    case SYS_recvfrom:
-      return (r.r10 & kWaitall) ? r.rdx : 0;
-    case SYS_writev:
-    case SYS_vmsplice:
-      return vector_bytes(target, r.rsi, r.rdx);
-    case SYS_sendmsg:
-      return message();
-    case SYS_recvmsg:
-      return (r.rdx & kWaitall) ? message() : 0;
-    case SYS_sendfile:
-      return r.r10;
-    case SYS_splice:
-    case SYS_copy_file_range:
-      return r.r8;
-    default:
-      return 0;
+uint64_t wanted_bytes(const Target& target, uint64_t nr, const uint64_t args[6]) {
+  const Transfer x = transfer_of(nr, args);
+  switch (x.shape) {
+    case Shape::kBuffer:
+    case Shape::kCount:
+      return args[x.count];
+    case Shape::kVector:
+      return vector_bytes(target, args[1], args[2]);
+    case Shape::kMessage: {
+      uint64_t h[kMsgWords];
+      if (!target.memory.read(args[1], std::as_writable_bytes(std::span(h)))) return 0;
+      return vector_bytes(target, h[kMsgVector], h[kMsgVectors]);
+    }
+    case Shape::kMessages:
+    case Shape::kNone:
+      break;
   }
+  return 0;
+}
+
+// Is an array of which `done` messages have been served not all of it.
+bool cut_messages(const Target& target, uint64_t nr, const uint64_t args[6], uint64_t done) {
+  timespec left{1, 0};
+  // By its own timeout recvmmsg ends behind a message.
+  if (nr == SYS_recvmmsg && args[4] != 0 &&
+      (!target.memory.read(args[4], std::as_writable_bytes(std::span(&left, 1))) ||
+       (left.tv_sec == 0 && left.tv_nsec == 0)))
+    return false;
+  if (done < args[2]) return true;
+  if (nr != SYS_sendmmsg && (args[3] & kWaitsForAll) == 0) return false;
+  uint64_t h[rest::kHeaderWords];
+  const uint64_t last = args[1] + (done - 1) * rest::kHeaderBytes;
+  if (!target.memory.read(last, std::as_writable_bytes(std::span(h)))) return false;
+  return (h[rest::kHeaderWords - 1] & 0xffffffff) <
+         vector_bytes(target, h[kMsgVector], h[kMsgVectors]);
 }
 
 // Has our stop cut a transfer short: an answer smaller than what was asked for, on something that blocks.
 bool cut_transfer(const Target& target, const user_regs_struct& r) {
   const auto done = static_cast<int64_t>(r.rax);
-  if (done <= 0 || static_cast<uint64_t>(done) >= wanted_bytes(target, r)) return false;
+  uint64_t args[6];
+  get_args(r, args);
+  if (done <= 0) return false;
+  const Transfer x = transfer_of(r.orig_rax, args);
+  const bool cut = x.shape == Shape::kMessages
+                       ? cut_messages(target, r.orig_rax, args, r.rax)
+                       : static_cast<uint64_t>(done) < wanted_bytes(target, r.orig_rax, args);
+  if (!cut) return false;
   const bool to_second = r.orig_rax == SYS_splice || r.orig_rax == SYS_copy_file_range;
-  const bool copied = to_second || r.orig_rax == SYS_sendfile;
+  const bool copied = x.shape == Shape::kCount;
   return is_cut_by_stops(target.pid, r.rdi, copied) ||
          (to_second && is_cut_by_stops(target.pid, r.rdx, copied));
 }
@@ -231,21 +243,10 @@ uint64_t call_deadline(const Target& target, uint64_t nr, const uint64_t args[6]
     if (ts.tv_sec < 0 || ts.tv_sec > 1000000000 || ts.tv_nsec < 0) return;
     timeout_ns = ts.tv_sec * int64_t{1000000000} + ts.tv_nsec;
   };
-  switch (nr) {
-    case SYS_epoll_wait:
-    case SYS_epoll_pwait:
-      if (static_cast<int32_t>(args[3]) > 0) timeout_ns = static_cast<int32_t>(args[3]) * kNsPerMs;
-      break;
-    case SYS_epoll_pwait2:
-    case SYS_semtimedop:
-      from_timespec(args[3]);
-      break;
-    case SYS_rt_sigtimedwait:
-      from_timespec(args[2]);
-      break;
-    default:
-      break;
-  }
+  const TimeoutAt at = timeout_of(nr);
+  if (at.kind == Timeout::kMillis && static_cast<int32_t>(args[at.arg]) > 0)
+    timeout_ns = static_cast<int32_t>(args[at.arg]) * kNsPerMs;
+  if (at.kind == Timeout::kTimespec) from_timespec(args[at.arg]);
   if (timeout_ns < 0) return 0;
   const auto waited = static_cast<int64_t>(blocked_ms * kNsPerMs);
   return static_cast<uint64_t>(
@@ -285,6 +286,11 @@ Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& t) {
   if (!t.in_call() || (!is_restart(rax) && rax != -EINTR && !cut_transfer(target, r)))
     return goes_on();
 
+  if (t.ahead && t.only_ahead) {
+    // What is left of it the program does itself, wherever it is.
+    r = *t.ahead;
+    return goes_on();
+  }
   uint64_t nr = r.orig_rax;
   if (nr == kRestartSyscall) nr = original_call(target, r);
   const SyscallDesc& desc = syscall_desc(nr);
@@ -309,7 +315,7 @@ Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& t) {
     return goes_on();
   }
   // No answer has room for that much: received in pieces by the gate, unless it has begun here.
-  if ((nr == SYS_recvfrom || nr == SYS_recvmsg) && wanted_bytes(target, r) > kMaxAnswer) {
+  if ((nr == SYS_recvfrom || nr == SYS_recvmsg) && wanted_bytes(target, nr, args) > kMaxAnswer) {
     if (!is_restart(rax) && rax != -EINTR)
       return refuse(ReasonCode::kInCall, "thread {} has received a part of what it waits for",
                     t.tid);

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "deputy/continue.h"
 
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #include <algorithm>
 
+#include "common/unique_fd.h"
 #include "deputy/classify.h"
 #include "deputy/host.h"
 #include "libom/abi/continue.h"
@@ -13,92 +17,75 @@ namespace om::deputy {
 namespace {
 
 constexpr uint64_t kRedZone = 128;
-constexpr uint64_t kNsPerMs = 1000000, kNsPerSec = 1000000000;
+constexpr int64_t kNsPerMs = 1000000, kNsPerSec = 1000000000;
 
-// The parts of a vector behind the first `done` bytes. False if they are too many.
-bool rest_of_vector(const Target& target, uint64_t address, uint64_t count, uint64_t done,
-                    ContinueFrame& f, uint64_t& left) {
-  left = 0;
-  for (uint64_t i = 0; i < count; i++) {
-    uint64_t part[2];
-    if (!target.memory.read(address + i * sizeof part, std::as_writable_bytes(std::span(part))))
-      return false;
-    const uint64_t skip = std::min(done, part[1]);
-    done -= skip;
-    if (skip == part[1]) continue;
-    if (left == kContinueVectors) return false;
-    f.vector[left][0] = part[0] + skip;
-    f.vector[left][1] = part[1] - skip;
-    left++;
+// The program's memory, for abi/rest.h.
+struct InTarget {
+  const Target& target;
+  bool load(uint64_t from, uint64_t* to, uint64_t words) const {
+    return target.memory.read(from, std::as_writable_bytes(std::span(to, words))).ok();
   }
-  return true;
+};
+
+template <class T>
+bool option(int fd, int name, T& value) {
+  socklen_t size = sizeof value;
+  return ::getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0;
 }
 
-// The rest of a transfer that has done `done` bytes. False for what cannot be told.
-bool rest_of_transfer(const Target& target, uint64_t frame, uint64_t done, ContinueFrame& f) {
-  uint64_t left = 0;
-  switch (f.nr) {
-    case SYS_write:
-    case SYS_sendto:
-    case SYS_recvfrom:
-      f.args[1] += done;
-      f.args[2] -= done;
-      return true;
-    case SYS_writev:
-    case SYS_vmsplice:
-      if (!rest_of_vector(target, f.args[1], f.args[2], done, f, left)) return false;
-      f.args[1] = frame + offsetof(ContinueFrame, vector);
-      f.args[2] = left;
-      return true;
-    case SYS_sendmsg:
-    case SYS_recvmsg: {
-      if (!target.memory.read(f.args[1], std::as_writable_bytes(std::span(f.message))))
-        return false;
-      uint64_t(&m)[7] = f.message;  // name, namelen, iov, iovlen, control, controllen, flags
-      if (!rest_of_vector(target, m[2], m[3], done, f, left)) return false;
-      m[2] = frame + offsetof(ContinueFrame, vector);
-      m[3] = left;
-      m[4] = m[5] = 0;  // went with the first byte
-      f.args[1] = frame + offsetof(ContinueFrame, message);
-      return true;
-    }
-    case SYS_sendfile:
-      f.args[3] -= done;
-      return true;
-    case SYS_splice:
-    case SYS_copy_file_range:
-      f.args[4] -= done;
-      return true;
-    default:
-      return false;
-  }
+// The timeout that a call is under if its descriptor is a socket. Nothing where the descriptors cannot be had: when
+// the main thread has ended.
+SocketTime socket_time(pid_t pid, uint64_t nr, const uint64_t args[6], double blocked_ms) {
+  const SocketWait w = socket_wait_of(nr, args);
+  if (!w.waits) return {};
+  const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!process.valid()) return {};
+  const UniqueFd fd(
+      static_cast<int>(::syscall(SYS_pidfd_getfd, process.get(), static_cast<int>(args[0]), 0)));
+  timeval timeout{};
+  if (!fd.valid() || !option(fd.get(), w.sends ? SO_SNDTIMEO : SO_RCVTIMEO, timeout)) return {};
+  SocketTime s{};
+  s.timeout_ns = timeout.tv_sec * kNsPerSec + timeout.tv_usec * 1000;
+  if (s.timeout_ns <= 0) return {};
+  int domain = 0, type = 0;
+  option(fd.get(), SO_DOMAIN, domain);
+  option(fd.get(), SO_TYPE, type);
+  s.left_ns = s.timeout_ns - static_cast<int64_t>(blocked_ms * kNsPerMs);
+  s.renews = w.sends && domain == AF_UNIX && type == SOCK_STREAM;
+  s.seqpacket = type == SOCK_SEQPACKET;
+  return s;
 }
 
-// The time that a call still has, if it is one that has an end.
+// What is left of recvmmsg's own timeout; negative if it has none. The kernel has written what it was behind the
+// last message, since when the thread has not run.
+int64_t limit_left(const Target& target, uint64_t nr, const uint64_t args[6], double blocked_ms) {
+  timespec limit{};
+  if (nr != SYS_recvmmsg || args[4] == 0 ||
+      !target.memory.read(args[4], std::as_writable_bytes(std::span(&limit, 1))))
+    return -1;
+  const int64_t left = limit.tv_sec * kNsPerSec + limit.tv_nsec;
+  return std::max<int64_t>(left - static_cast<int64_t>(blocked_ms * kNsPerMs), 0);
+}
+
+// The time that a call still has, if it is one that says itself how long it waits.
 void rest_of_time(const Target& target, uint64_t frame, double blocked_ms, ContinueFrame& f) {
-  const uint64_t end = call_deadline(target, f.nr, f.args, blocked_ms);
+  const uint64_t end = call_deadline(target, f.rest.nr, f.rest.args, blocked_ms);
   if (end == 0) return;
   const uint64_t now = now_ns(CLOCK_MONOTONIC), left = end > now ? end - now : 0;
-  switch (f.nr) {
-    case SYS_epoll_wait:
-    case SYS_epoll_pwait:
-      f.args[3] = (left + kNsPerMs - 1) / kNsPerMs;
-      break;
-    case SYS_epoll_pwait2:
-    case SYS_semtimedop:
-    case SYS_rt_sigtimedwait:
-      f.time[0] = left / kNsPerSec;
-      f.time[1] = left % kNsPerSec;
-      f.args[f.nr == SYS_rt_sigtimedwait ? 2 : 3] = frame + offsetof(ContinueFrame, time);
-      break;
-    default:
-      break;
+  const TimeoutAt at = timeout_of(f.rest.nr);
+  if (at.kind == Timeout::kMillis) {
+    f.rest.args[at.arg] = (left + kNsPerMs - 1) / kNsPerMs;
+  } else {
+    f.timeout[0] = left / kNsPerSec;
+    f.timeout[1] = left % kNsPerSec;
+    f.rest.args[at.arg] = frame + offsetof(ContinueFrame, timeout);
   }
 }
 
 }  // namespace
 
-bool continue_call(const Target& target, double blocked_ms, user_regs_struct& regs) {
+bool continue_call(const Target& target, double blocked_ms, user_regs_struct& regs,
+                   bool* in_program) {
   if (static_cast<int64_t>(regs.orig_rax) < 0) return false;
   const Anchor& a = target.anchor;
   const bool program = regs.rip < target.image_lo() || regs.rip >= target.image_hi() ||
@@ -108,16 +95,17 @@ bool continue_call(const Target& target, double blocked_ms, user_regs_struct& re
   if (cut == Cut::kNot) return false;
 
   ContinueFrame f{};
-  const uint64_t frame = (regs.rsp - kRedZone - sizeof f) & ~uint64_t{15};
-  f.nr = regs.orig_rax;
+  const uint64_t frame = (regs.rsp - kRedZone - sizeof f) & ~uint64_t{15}, nr = regs.orig_rax;
   const uint64_t args[6] = {regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9};
-  std::copy(std::begin(args), std::end(args), f.args);
-  if (cut == Cut::kShort) {
-    f.done = regs.rax;
-    if (!rest_of_transfer(target, frame, f.done, f)) return false;
-  } else {
-    rest_of_time(target, frame, blocked_ms, f);
-  }
+  const SocketTime socket = socket_time(target.pid, nr, args, blocked_ms);
+  if (!prepare_rest(f.rest, InTarget{target}, frame + offsetof(ContinueFrame, rest), nr, args,
+                    cut == Cut::kShort ? regs.rax : 0, socket,
+                    limit_left(target, nr, args, blocked_ms)))
+    return false;
+  if (cut == Cut::kInterrupted) rest_of_time(target, frame, blocked_ms, f);
+  if (f.rest.limited) f.limit_to = args[4];
+  if (in_program != nullptr)
+    *in_program = f.rest.events != 0 || (f.rest.shape == Shape::kMessages && cut == Cut::kShort);
   f.rdi = regs.rdi;
   f.rsi = regs.rsi;
   f.rdx = regs.rdx;

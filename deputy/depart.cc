@@ -26,7 +26,6 @@
 #include "common/log.h"
 #include "common/preflight.h"
 #include "common/proc/process.h"
-#include "common/proc/smaps.h"
 #include "common/proc/stat.h"
 #include "common/proc/status.h"
 #include "deputy/drops.h"
@@ -289,7 +288,6 @@ Step Mover::commit() {
 
 Step Mover::prepare_keeper(const std::string& to) {
   const pid_t shown = proc::memory_tid(pid_);
-  auto maps = OM_MUST(proc::read_smaps(shown));
   auto status = OM_MUST(proc::read_status(shown));
   auto cmdline = proc::read_cmdline(shown);
   const auto features = local_cpu_features();

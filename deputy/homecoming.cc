@@ -31,6 +31,7 @@
 #include "deputy/text.h"
 #include "gen/syscalls_desc.h"
 #include "libom/abi/away_cpu.h"
+#include "libom/abi/waiting.h"
 
 namespace om::deputy {
 
@@ -51,6 +52,18 @@ constexpr int64_t kErestartsys = -512, kErestartnointr = -513, kErestartnohand =
 bool is_restart(int64_t rax) {
   return rax == kErestartsys || rax == kErestartnointr || rax == kErestartnohand ||
          rax == kErestartBlock;
+}
+
+// Of a call that was carried over the kernel has written what is left of its time to the program's memory at home,
+// where the body's comes: kept in the slot (copy_back_times).
+Step keep_time(const Target& target, uint64_t arena, HomeThread h) {
+  const uint32_t arg = h.call.transplanted ? time_left_at(h.call.exec_nr) : 0;
+  if (arg == 0 || h.call.exec_args[arg] == 0) return Done{};
+  const auto bytes = std::as_writable_bytes(std::span(h.timespec));
+  if (!target.memory.read(h.call.exec_args[arg], bytes)) return Done{};
+  OM_MUST_VOID(target.memory.write(
+      target.thread_address(arena, h.slot) + offsetof(HomeThread, timespec), bytes));
+  return Done{};
 }
 
 }  // namespace
@@ -223,6 +236,7 @@ Step Mover::settle_executors(StoppedProcess& stop) {
         OM_MUST_VOID(target_->memory.put(
             target_->thread_address(arena_, slot) + offsetof(HomeThread, interrupted), one));
       }
+      if (stable && h.phase == kExecCall) OM_STEP(keep_time(*target_, arena_, h));
       if (stable) continue;
       moving = true;
       t.tracee.resume();

@@ -51,7 +51,7 @@ std::vector<LateThread>& late_threads() {
 }
 
 // An executor that is in a call must know that what it returns may be our stop's doing (libom/stub/execute.cc).
-void tell_executor(const Target& target, const user_regs_struct& regs) {
+void tell_executor(const Target& target, double blocked_ms, const user_regs_struct& regs) {
   const auto home = target.home();
   if (!home || home->arena == 0) return;
   const uint64_t lo = home->arena + kControlSize;
@@ -59,16 +59,19 @@ void tell_executor(const Target& target, const user_regs_struct& regs) {
   const auto slot = static_cast<uint32_t>((regs.rsp - lo) / kSlotSize);
   const auto thread = target.thread(home->arena, slot);
   constexpr uint32_t kOne = 1;
+  const auto idle_ms = static_cast<uint32_t>(std::min(blocked_ms, 4e9));
   if (thread && thread->phase == kExecCall) {
-    (void)target.memory.put(
-        target.thread_address(home->arena, slot) + offsetof(HomeThread, interrupted), kOne);
+    const uint64_t at = target.thread_address(home->arena, slot);
+    (void)target.memory.put(at + offsetof(HomeThread, idle_ms), idle_ms);
+    (void)target.memory.put(at + offsetof(HomeThread, interrupted), kOne);
   }
 }
 
 // True if the registers are others now.
-bool complete_call(const Target& target, double blocked_ms, user_regs_struct& regs) {
-  tell_executor(target, regs);
-  return continue_call(target, blocked_ms, regs);
+bool complete_call(const Target& target, double blocked_ms, user_regs_struct& regs,
+                   bool* in_program = nullptr) {
+  tell_executor(target, blocked_ms, regs);
+  return continue_call(target, blocked_ms, regs, in_program);
 }
 
 // The stop has come after all, and with it what it does to a call.
@@ -180,7 +183,7 @@ Step StoppedProcess::read_all() {
   }
   for (auto& t : threads_) {
     user_regs_struct ahead = t.regs;
-    if (target_ != nullptr && complete_call(*target_, t.blocked_ms, ahead) &&
+    if (target_ != nullptr && complete_call(*target_, t.blocked_ms, ahead, &t.only_ahead) &&
         t.tracee.set_regs(ahead))
       t.ahead = ahead;
   }

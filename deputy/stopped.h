@@ -31,6 +31,7 @@ struct StoppedThread {
   double blocked_ms = 0;  // how long it had not run when the stop was asked for
   // What it goes on with if this process dies now: not `regs`, where the stop shows in a call.
   std::optional<user_regs_struct> ahead;
+  bool only_ahead = false;  // wherever it goes on: no executor can take the call over (continue.h)
   bool known = false;    // the state above has been read
   bool changed = false;  // registers, mask or vector state are no longer the program's
 

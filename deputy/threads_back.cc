@@ -17,10 +17,13 @@
 #include <thread>
 
 #include "common/log.h"
+#include "deputy/continue.h"
 #include "deputy/frames.h"
 #include "deputy/host.h"
 #include "deputy/mover.h"
 #include "deputy/text.h"
+#include "gen/syscalls_desc.h"
+#include "libom/abi/waiting.h"
 
 namespace om::deputy {
 namespace {
@@ -133,6 +136,19 @@ Verdict<Mover::Return> Mover::plan_return(const StoppedThread& t, const HomeThre
     }
     return r;
   }
+  // The rest of a socket's timeout is spent in the program.
+  if (e.done == 0 && socket_wait_of(nr, e.program_args).waits &&
+      (rax == -EINTR || e.exec_nr != e.nr)) {
+    user_regs_struct call = r.regs;
+    call.orig_rax = nr;
+    call.rax = static_cast<uint64_t>(-EINTR);
+    const double waited =
+        e.started_ns != 0 ? static_cast<double>(now_ns(CLOCK_MONOTONIC) - e.started_ns) / 1e6 : 0;
+    if (continue_call(*target_, waited, call)) {
+      r.regs = call;
+      return r;
+    }
+  }
   if (ends_in_libom(e, nr)) {
     r.late = true;
     return r;
@@ -146,10 +162,8 @@ Verdict<Mover::Return> Mover::plan_return(const StoppedThread& t, const HomeThre
   // Restarted by the kernel at the program's own instruction, with the program's own arguments.
   r.regs.orig_rax = nr;
   r.regs.rax = static_cast<uint64_t>(rax);
-  if (rax != kErestartBlock && !e.transplanted) {
-    // select and ppoll keep their remaining time in memory that the program has, too.
-    copy_back_times(h, nr);
-  }
+  // select and ppoll keep their remaining time in memory that the program has, too.
+  if (rax != kErestartBlock) copy_back_times(h, nr);
   return r;
 }
 
@@ -158,18 +172,19 @@ bool Mover::hits_libom(uint64_t at, uint64_t bytes) const {
          touches_lent(at, bytes, arena_, home_.nslots);
 }
 
-// The kernel writes the remaining time of an interrupted select or ppoll to its argument: ours, for a call
-// that the body has made.
+// The kernel writes the remaining time of an interrupted select or ppoll to its argument: ours, for a call that the
+// body has made; the program's memory at home, which the body's has replaced by now, for one that was carried over.
 void Mover::copy_back_times(const HomeThread& h, uint32_t nr) {
-  size_t arg = 0;
-  if (nr == SYS_select || nr == SYS_pselect6) arg = 4;
-  if (nr == SYS_ppoll) arg = 2;
+  const uint32_t arg = time_left_at(nr);
   if (arg == 0 || h.call.program_args[arg] == 0 || h.call.exec_args[arg] == 0) return;
-  std::byte time[16];
+  std::byte time[sizeof h.timespec];
   if (hits_libom(h.call.program_args[arg], sizeof time)) return;
-  if (target_->memory.read(h.call.exec_args[arg], time)) {
-    (void)target_->memory.write(h.call.program_args[arg], time);
+  if (h.call.transplanted) {
+    memcpy(time, h.timespec, sizeof time);
+  } else if (!target_->memory.read(h.call.exec_args[arg], time)) {
+    return;
   }
+  (void)target_->memory.write(h.call.program_args[arg], time);
 }
 
 Step Mover::restore_threads(StoppedProcess& stop, const std::vector<ThreadState>& states,

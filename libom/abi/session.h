@@ -220,8 +220,8 @@ struct HomeThread {
   uint32_t rseq_size, rseq_signature;
   uint32_t frame_valid;  // D: FrameKind
   uint32_t late;  // D: the process is home; when the call ends the thread resumes by its frame
-  uint32_t keeps,
-      pad;  // D: the call goes on at home: its mappings stay; H zeroes it when they are not needed
+  uint32_t keeps;    // D: the call goes on at home: its mappings stay; H zeroes it when they are not needed
+  uint32_t idle_ms;  // D: how long it had not run when a stop interrupted it (with `interrupted`)
   uint64_t call_mask;             // H: signal mask to put back when the ring is no longer choked
   SignalRecord noted[kMaxNoted];  // H
   SignalRecord

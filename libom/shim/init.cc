@@ -12,6 +12,7 @@
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"
 #include "libom/shim/shim.h"
+#include "libom/stub/stub.h"
 
 extern "C" {
 extern __attribute__((weak, visibility("default"))) char** environ;
@@ -62,6 +63,7 @@ __attribute__((constructor)) void om_init(uint64_t count, char** arguments, char
   keep(environment, "OM_CPU", om_start.cpu);
   if (&getauxval != nullptr)
     find_clocks(getauxval(kAtPhdr), getauxval(kAtPhnum), getauxval(kAtSysinfoEhdr));
+  stub::g_vdso_clock_gettime = g_vdso_clock_gettime;
   safe::store_release(&om_start.ready, 1u);
 }
 

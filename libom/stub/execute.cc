@@ -5,6 +5,7 @@
 // keeps no restart state, short transfers) is repaired here and never reaches the program.
 #include "libom/abi/kernel.h"
 #include "libom/abi/msgwire.h"
+#include "libom/abi/waiting.h"
 #include "libom/safe/atomic.h"
 #include "libom/safe/marshal.h"
 #include "libom/safe/mem.h"
@@ -15,6 +16,9 @@
 #include "libom/stub/stub.h"
 
 namespace om::stub {
+
+int (*g_vdso_clock_gettime)(int clock, k::Timespec* ts) = nullptr;
+
 namespace {
 
 using safe::kAborted;
@@ -24,37 +28,17 @@ constexpr int64_t kNsPerSec = 1000000000;
 
 int64_t now_ns() {
   k::Timespec ts{};
-  sys(kNr_clock_gettime, k::kClockMonotonic, &ts);
+  if (g_vdso_clock_gettime == nullptr || g_vdso_clock_gettime(k::kClockMonotonic, &ts) != 0)
+    sys(kNr_clock_gettime, k::kClockMonotonic, &ts);
   return ts.sec * kNsPerSec + ts.nsec;
-}
-
-// Where a call whose interruption loses its remaining time keeps its relative timeout.
-enum class Timeout : uint8_t { kNone, kMillis, kTimespec };
-struct TimeoutAt {
-  Timeout kind;
-  uint32_t arg;
-};
-
-TimeoutAt timeout_of(uint32_t nr) {
-  switch (nr) {
-    case kNr_epoll_wait:
-    case kNr_epoll_pwait:
-      return {Timeout::kMillis, 3};
-    case kNr_epoll_pwait2:
-      return {Timeout::kTimespec, 3};
-    case kNr_rt_sigtimedwait:
-      return {Timeout::kTimespec, 2};
-    case kNr_semtimedop:
-      return {Timeout::kTimespec, 3};
-    default:
-      return {Timeout::kNone, 0};
-  }
 }
 
 // The moment such a call ends, from its arguments; 0 if it has no end.
 uint64_t deadline_of(HomeThread* t) {
   const HomeExec& e = t->call;
-  const TimeoutAt at = timeout_of(e.exec_nr);
+  // recvmmsg's is looked at behind each message: only what is left of it after a stop is to be right.
+  const TimeoutAt at =
+      e.exec_nr == kNr_recvmmsg ? TimeoutAt{Timeout::kTimespec, 4} : timeout_of(e.exec_nr);
   if (is_bad(e, at.arg)) return 0;
   if (at.kind == Timeout::kMillis) {
     const auto ms = static_cast<int32_t>(e.exec_args[at.arg]);
@@ -215,15 +199,17 @@ long after_window(HomeThread* t, const SyscallDesc* desc, long r) {
       const bool stopped = was_stopped(t);
       if (r == -k::kEINTR && !(stopped && blocks)) return r;  // the call's own answer
       if (r == -k::kEINTR && has_socket_timeout(t)) {
-        r = wait_on_socket(t);
-        continue;
+        r = do_rest_of_call(t, 0);
+        if (r == -k::kEINTR) continue;
+        safe::store_release(&t->interrupted, 0u);
+        return r;
       }
       shorten(t);
       r = window(t);
       continue;
     }
     if (r > 0 && !signalled && is_stopped(t) && is_cut_short(t, r)) {
-      r = continue_transfer(t, r);
+      r = do_rest_of_call(t, r);
     }
     safe::store_release(&t->interrupted, 0u);
     return r;
@@ -237,9 +223,7 @@ uint64_t monotonic_ns() { return static_cast<uint64_t>(now_ns()); }
 long run_window(HomeThread* t, const SyscallDesc* desc) {
   HomeExec& e = t->call;
   e.deadline_ns = deadline_of(t);
-  const bool socket =
-      e.nr == kNr_recvfrom || e.nr == kNr_recvmsg || e.nr == kNr_sendto || e.nr == kNr_sendmsg;
-  if (socket) e.started_ns = monotonic_ns();
+  if (socket_wait_of(e.nr, e.exec_args).waits) e.started_ns = monotonic_ns();
   e.timed = desc != nullptr && (desc->effects & kEffBlock) != 0;
   return after_window(t, desc, window(t));
 }

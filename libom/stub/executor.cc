@@ -170,9 +170,7 @@ long send_kept(HomeThread* t) {
   res.signal_count = count;
   res.sequence = e.seq;
   if (e.timed || count > 0) {
-    k::Timespec now{};
-    sys(kNr_clock_gettime, k::kClockMonotonic, &now);
-    res.aux = static_cast<uint64_t>(now.sec * 1000000000 + now.nsec);
+    res.aux = monotonic_ns();
   }
   const long n = safe::encode_return(send_buffer(t), kHeadRoom, question_of(e.seq), res, signals,
                                      count * sizeof(SignalRecord), t->outs_bytes);

@@ -291,6 +291,13 @@ bool read_iov(HomeThread* t, uint8_t* to, uint64_t iov, uint64_t count, uint64_t
     to += n;
     bytes -= n;
   }
+// Context: exec
+bool write_memory(const HomeThread* t, uint64_t to, const void* from, uint64_t bytes) {
+  if (t->call.transplanted) return write_program(to, from, bytes);
+  safe::copy_bytes(reinterpret_cast<void*>(to), from, bytes);
+  return true;
+}
+
   return bytes == 0;
 }
 

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "libom/abi/kernel.h"
 #include "libom/abi/session.h"
 #include "libom/abi/syscall_desc.h"
 #include "libom/safe/rpc_encode.h"
@@ -85,6 +86,7 @@ const SyscallDesc* row_of(HomeThread* t, SyscallDesc& storage);
 // CLOCK_MONOTONIC, ns.
 // Context: exec
 uint64_t monotonic_ns();
+extern int (*g_vdso_clock_gettime)(int clock, k::Timespec* ts);  // shim/init.cc writes it
 // For `om trace` (trace.cc): when the call began, 0 if nobody looks; and that it has ended.
 uint64_t trace_begin();
 void trace_end(HomeThread* t, uint64_t begun);
@@ -99,23 +101,18 @@ long mirror_call(const MirrorCall& call, bool waited);
 // Context: exec
 long repeat_mirror_calls();
 
-// sockwait.cc -----------------------------------------------------------------------------------------
+// transfer.cc -----------------------------------------------------------------------------------------
 
+// Did the call end after `done` bytes or messages although more were asked for, for no reason that the program knows.
+// Context: exec
+bool is_cut_short(HomeThread* t, long done);
 // Is the call one that a timeout of its socket ends.
 // Context: exec
 bool has_socket_timeout(HomeThread* t);
-// Such a call, once interrupted: waits for what is left of its time. Its result; -EAGAIN when the time is over.
+// Does what is left after `done`, or, if that is no more than 0, of a call under a timeout of its socket all of it.
+// The result of the whole. While it blocks, exec.done is what has been transferred.
 // Context: exec
-long wait_on_socket(HomeThread* t);
-
-// transfer.cc -----------------------------------------------------------------------------------------
-
-// Did the call end after `done` bytes although more were asked for, for no reason that the program knows.
-// Context: exec
-bool is_cut_short(HomeThread* t, long done);
-// Transfers the rest; the sum. While it blocks, exec.done is what has been transferred.
-// Context: exec
-long continue_transfer(HomeThread* t, long done);
+long do_rest_of_call(HomeThread* t, long done);
 
 // marshal.cc ------------------------------------------------------------------------------------------
 
@@ -144,6 +141,7 @@ bool hits_libom(uint64_t at, uint64_t bytes);
 // Neither read_program() nor write_program() touches memory of libom's.
 // Context: exec
 bool read_memory(const HomeThread* t, void* to, uint64_t from, uint64_t bytes);
+bool write_memory(const HomeThread* t, uint64_t to, const void* from, uint64_t bytes);
 bool read_program(void* to, uint64_t from, uint64_t bytes);
 bool write_program(uint64_t to, const void* from, uint64_t bytes);
 void release_bounce(HomeThread* t);

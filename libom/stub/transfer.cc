@@ -1,92 +1,109 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Transfers that a stop of the deputy cuts short. The kernel answers such a call with the bytes that went
-// through so far, which the program would take for the whole result; the rest is transferred by further calls
-// and the sum is the result. A signal ends a transfer natively too: then the part is the answer.
-//
-// Only calls that natively come back short for no other reason than a signal or an error are continued.
+// Calls that a stop of the deputy cuts short. The kernel answers with what went through so far, which the program
+// would take for the whole result, or with EINTR if the call is under a timeout of its socket's (SO_RCVTIMEO,
+// SO_SNDTIMEO), and forgets how long it had waited. The rest is done by further calls (abi/rest.h), and the sum is
+// the result. Meanwhile exec_nr may be another call's: a homecoming sees by that, and by exec.done, that the thread
+// has to end the call here (HomeThread::late).
 #include "libom/abi/kernel.h"
+#include "libom/abi/rest.h"
 #include "libom/safe/atomic.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
+#include "libom/safe/syscall.h"
 #include "libom/stub/stub.h"
 
 namespace om::stub {
 namespace {
 
-// How the arguments of a call describe what is left.
-enum class Shape : uint8_t {
-  kNone,
-  kBuffer,   // buffer in argument 1, count in 2
-  kVector,   // iovec in argument 1, their number in 2
-  kMessage,  // msghdr in argument 1
-  kCount,    // the kernel advances by itself; count in argument `count`
-};
-struct Transfer {
-  Shape shape;
-  uint32_t count;
-};
+constexpr uint32_t kMaxVector = 1024;  // UIO_MAXIOV
+using Rest = RestOfCall<kMaxVector>;
 
-constexpr uint64_t kMaxVector = 1024;  // UIO_MAXIOV
+// In the slot's landing stack, which only a body uses.
+static_assert(sizeof(Rest) <= kSlotLandingSize);
+Rest& rest_place(HomeThread* t) { return *reinterpret_cast<Rest*>(slot_base(t) + kSlotLanding); }
 
-Transfer transfer_of(const HomeExec& e) {
-  const uint64_t* a = e.exec_args;
-  switch (e.exec_nr) {
-    case kNr_write:
-    case kNr_sendto:
-      return {Shape::kBuffer, 2};
-    case kNr_recvfrom:
-      return {(a[3] & k::kMsgWaitall) ? Shape::kBuffer : Shape::kNone, 2};
-    case kNr_writev:
-    case kNr_vmsplice:
-      return {Shape::kVector, 2};
-    case kNr_sendmsg:
-      return {Shape::kMessage, 0};
-    case kNr_recvmsg:
-      return {(a[2] & k::kMsgWaitall) ? Shape::kMessage : Shape::kNone, 0};
-    case kNr_sendfile:
-      return {Shape::kCount, 3};
-    case kNr_splice:
-    case kNr_copy_file_range:
-      return {Shape::kCount, 4};
-    default:
-      return {Shape::kNone, 0};
+bool has_signal(const HomeThread* t) {
+  return (t->call.wire_flags & kCallSignals) != 0 && noted(t) > t->noted_sent;
+}
+
+// Whose calls abi/rest.h makes here: those of the executor, in the window.
+struct InWindow {
+  HomeThread* t;
+  const Rest* rest;
+
+  long call(uint64_t nr, const uint64_t args[6]) {
+    HomeExec& e = t->call;
+    e.exec_nr = static_cast<uint32_t>(nr);
+    for (int i = 0; i < 6; i++) e.exec_args[i] = args[i];
+    e.done = rest->done;
+    t->interrupted = 0;
+    const long r = window(t);
+    return r == safe::kAborted ? -k::kEINTR : r;
   }
-}
-
-// Scratch for a shortened vector: the slot's landing stack, which only a body uses.
-struct Scratch {
-  k::Msghdr message;
-  uint64_t pad;
-  k::Iovec vector[kMaxVector];
+  bool again(long r) const { return r == -k::kEINTR && stopped(); }
+  bool stopped() const { return is_stopped(t) && !has_signal(t); }
+  uint64_t now_ns() const { return monotonic_ns(); }
+  bool load(uint64_t from, uint64_t* to, uint64_t words) const {
+    return read_memory(t, to, from, words * sizeof *to);
+  }
+  void store_u32(uint64_t to, uint32_t value) const { write_memory(t, to, &value, sizeof value); }
 };
-static_assert(sizeof(Scratch) <= kSlotLandingSize);
-Scratch& scratch_of(HomeThread* t) {
-  return *reinterpret_cast<Scratch*>(slot_base(t) + kSlotLanding);
+
+long socket_option(const HomeExec& e, long name, void* to, uint32_t bytes) {
+  return safe::sys(kNr_getsockopt, e.exec_args[0], k::kSolSocket, name, to, &bytes);
 }
 
-// Where the call's vector is. False if it cannot be read.
-bool vector_of(HomeThread* t, Shape shape, uint64_t& at, uint64_t& n) {
+// `done`: bytes or messages before the stop.
+SocketTime socket_time(HomeThread* t, uint64_t done) {
+  constexpr long kSoType = 3, kSoRcvtimeo = 20, kSoSndtimeo = 21, kSoDomain = 39;
+  constexpr int32_t kAfUnix = 1, kStream = 1, kSeqpacket = 5;
   const HomeExec& e = t->call;
-  at = e.exec_args[1];
-  n = e.exec_args[2];
-  if (shape == Shape::kMessage) {
-    k::Msghdr h;
-    if (!read_memory(t, &h, e.exec_args[1], sizeof h)) return false;
-    at = h.iov;
-    n = h.iovlen;
+  const SocketWait w = socket_wait_of(e.nr, e.exec_args);
+  int64_t tv[2] = {};
+  int32_t domain = 0, type = 0;
+  if (!w.waits || socket_option(e, w.sends ? kSoSndtimeo : kSoRcvtimeo, tv, sizeof tv) != 0)
+    return {};
+  SocketTime s{};
+  s.timeout_ns = tv[0] * 1000000000 + tv[1] * 1000;
+  if (s.timeout_ns <= 0) return {};
+  socket_option(e, kSoDomain, &domain, sizeof domain);
+  socket_option(e, kSoType, &type, sizeof type);
+  s.seqpacket = type == kSeqpacket;
+  s.renews = w.sends && domain == kAfUnix && type == kStream;
+  const bool renewed =
+      done > 0 && (s.renews || transfer_of(e.nr, e.exec_args).shape == Shape::kMessages);
+  // When the last part of such a transfer was done only the deputy knows, about.
+  const auto waited =
+      renewed ? int64_t{t->idle_ms} * 1000000 : static_cast<int64_t>(monotonic_ns() - e.started_ns);
+  s.left_ns = s.timeout_ns - waited;
+  return s;
+}
+
+// Bytes that message `header` of an array was to have, and has (its msg_len).
+bool message_is_cut(HomeThread* t, uint64_t header) {
+  uint64_t h[rest::kHeaderWords], sum = 0;
+  if (!read_memory(t, h, header, sizeof h)) return false;
+  for (uint64_t i = 0; i < h[kMsgVectors] && i < kMaxVector; i++) {
+    k::Iovec v;
+    if (!read_memory(t, &v, h[kMsgVector] + i * sizeof v, sizeof v)) return false;
+    sum += v.len;
   }
-  return n <= kMaxVector;
+  return (h[rest::kHeaderWords - 1] & 0xffffffff) < sum;
 }
 
 // Bytes that the program asked for; 0 when that cannot be told.
 uint64_t wanted(HomeThread* t, const Transfer& x) {
   const HomeExec& e = t->call;
-  if (x.shape == Shape::kNone) return 0;
   if (x.shape == Shape::kBuffer || x.shape == Shape::kCount) return e.exec_args[x.count];
-  uint64_t at, n, total = 0;
-  if (!vector_of(t, x.shape, at, n)) return 0;
-  for (uint64_t i = 0; i < n; i++) {
+  uint64_t at = e.exec_args[1], n = e.exec_args[2], total = 0;
+  if (x.shape == Shape::kMessage) {
+    k::Msghdr h;
+    if (!read_memory(t, &h, at, sizeof h)) return 0;
+    at = h.iov;
+    n = h.iovlen;
+  }
+  for (uint64_t i = 0; i < n && n <= kMaxVector; i++) {
     k::Iovec v;
     if (!read_memory(t, &v, at + i * sizeof v, sizeof v)) return 0;
     total += v.len;
@@ -94,81 +111,53 @@ uint64_t wanted(HomeThread* t, const Transfer& x) {
   return total;
 }
 
-// The vector without its first `done` bytes into the scratch; its number of elements, -1 if unreadable.
-long shortened(HomeThread* t, Shape shape, uint64_t done) {
-  uint64_t at, n;
-  if (!vector_of(t, shape, at, n)) return -1;
-  Scratch& s = scratch_of(t);
-  long out = 0;
-  for (uint64_t i = 0; i < n; i++) {
-    k::Iovec v;
-    if (!read_memory(t, &v, at + i * sizeof v, sizeof v)) return -1;
-    const uint64_t skip = v.len < done ? v.len : done;
-    done -= skip;
-    if (v.len == skip) continue;
-    s.vector[out++] = {v.base + skip, v.len - skip};
-  }
-  return out;
-}
-
-// Puts what is left after `done` of `total` bytes into the arguments. False if it cannot be told.
-bool advance(HomeThread* t, const Transfer& x, const uint64_t original[6], uint64_t done,
-             uint64_t total) {
-  HomeExec& e = t->call;
-  for (int i = 0; i < 6; i++) e.exec_args[i] = original[i];
-  if (x.shape == Shape::kBuffer) {
-    e.exec_args[1] += done;
-    e.exec_args[2] = total - done;
-    return true;
-  }
-  if (x.shape == Shape::kCount) {
-    e.exec_args[x.count] = total - done;
-    return true;
-  }
-  const long n = shortened(t, x.shape, done);
-  if (n < 0) return false;
-  Scratch& s = scratch_of(t);
-  if (x.shape == Shape::kVector) {
-    e.exec_args[1] = reinterpret_cast<uint64_t>(s.vector);
-    e.exec_args[2] = static_cast<uint64_t>(n);
-    return true;
-  }
-  // Names and control data went with the first part.
-  s.message = {};
-  s.message.iov = reinterpret_cast<uint64_t>(s.vector);
-  s.message.iovlen = static_cast<uint64_t>(n);
-  e.exec_args[1] = reinterpret_cast<uint64_t>(&s.message);
-  return true;
-}
-
 }  // namespace
 
 // Context: exec
 bool is_cut_short(HomeThread* t, long done) {
-  return done > 0 && static_cast<uint64_t>(done) < wanted(t, transfer_of(t->call));
+  const HomeExec& e = t->call;
+  const Transfer x = transfer_of(e.nr, e.exec_args);
+  if (done <= 0 || x.shape == Shape::kNone) return false;
+  const auto n = static_cast<uint64_t>(done);
+  if (x.shape != Shape::kMessages) return n < wanted(t, x);
+  uint64_t left[2] = {1, 0};
+  // By its own timeout recvmmsg ends behind a message.
+  if (e.nr == kNr_recvmmsg && e.exec_args[4] != 0 &&
+      (!read_memory(t, left, e.exec_args[4], sizeof left) || (left[0] == 0 && left[1] == 0)))
+    return false;
+  const bool parts = e.nr == kNr_sendmmsg || (e.exec_args[3] & kWaitsForAll) != 0;
+  return n < e.exec_args[2] ||
+         (parts && message_is_cut(t, e.exec_args[1] + (n - 1) * rest::kHeaderBytes));
 }
 
 // Context: exec
-long continue_transfer(HomeThread* t, long done) {
+bool has_socket_timeout(HomeThread* t) {
+  return t->call.started_ns != 0 && socket_time(t, 0).timeout_ns > 0;
+}
+
+// Context: exec
+long do_rest_of_call(HomeThread* t, long done) {
   HomeExec& e = t->call;
-  const Transfer x = transfer_of(e);
-  const uint64_t total = wanted(t, x);
+  Rest& f = rest_place(t);
+  InWindow window{t, &f};
   uint64_t original[6];
   for (int i = 0; i < 6; i++) original[i] = e.exec_args[i];
-  while (static_cast<uint64_t>(done) < total && noted(t) == t->noted_sent) {
-    t->interrupted = 0;
-    if (!advance(t, x, original, static_cast<uint64_t>(done), total)) break;
-    e.done = static_cast<uint64_t>(done);
-    const long r = window(t);
-    // A stop before the first byte of the rest: again.
-    if (r == -k::kEINTR && is_stopped(t)) continue;
-    if (r <= 0) break;
-    done += r;
-    if (static_cast<uint64_t>(done) < total && !is_stopped(t)) break;
+  const uint32_t nr = e.exec_nr;
+  const auto before = static_cast<uint64_t>(done > 0 ? done : 0);
+  int64_t limit_ns = -1;
+  if (nr == kNr_recvmmsg && e.deadline_ns != 0) {
+    limit_ns = static_cast<int64_t>(e.deadline_ns - monotonic_ns());
+    if (limit_ns < 0) limit_ns = 0;
   }
+  if (!prepare_rest(f, window, reinterpret_cast<uint64_t>(&f), nr, original, before,
+                    socket_time(t, before), limit_ns))
+    return done;
+  const long r = do_rest(f, window);
   e.done = 0;
+  e.exec_nr = nr;
   for (int i = 0; i < 6; i++) e.exec_args[i] = original[i];
-  return done;
+  if (f.limited && r > 0) write_memory(t, original[4], f.limit, sizeof f.limit);
+  return r;
 }
 
 }  // namespace om::stub

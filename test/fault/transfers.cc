@@ -70,10 +70,18 @@ std::vector<char> pattern() {
   }
 }
 
-// Forks such a process; the descriptor for this one.
-int partner(bool stream_socket, void (*work)(int), bool takes) {
+// And one that gives datagrams, a number in each.
+[[noreturn]] void count(int fd) {
+  for (uint32_t k = 0;; ++k) {
+    if (send(fd, &k, sizeof k, 0) != sizeof k) _exit(0);
+    usleep(3000);
+  }
+}
+
+// Forks such a process; the descriptor for this one. `type` of its socket, 0: it has a pipe.
+int partner(int type, void (*work)(int), bool takes) {
   int ends[2];
-  expect("ends", stream_socket ? socketpair(AF_UNIX, SOCK_STREAM, 0, ends) : pipe(ends), 0);
+  expect("ends", type != 0 ? socketpair(AF_UNIX, type, 0, ends) : pipe(ends), 0);
   const int theirs = takes ? ends[0] : ends[1], ours = takes ? ends[1] : ends[0];
   const pid_t child = fork();
   if (child == 0) {
@@ -94,9 +102,12 @@ int main(int argc, char** argv) {
   if (argc != 3) return 2;
   const long lines = atol(argv[1]);
   const auto pause_us = static_cast<useconds_t>(atol(argv[2]));
-  const int to_pipe = partner(false, take, true), to_socket = partner(true, take, true);
-  const int vector_pipe = partner(false, take, true), message_socket = partner(true, take, true);
-  const int from_socket = partner(true, give, false);
+  const int to_pipe = partner(0, take, true), to_socket = partner(SOCK_STREAM, take, true);
+  const int vector_pipe = partner(0, take, true);
+  const int message_socket = partner(SOCK_STREAM, take, true);
+  const int from_socket = partner(SOCK_STREAM, give, false);
+  const int array_socket = partner(SOCK_STREAM, take, true);
+  const int datagrams = partner(SOCK_DGRAM, count, false);
   const int nothing = epoll_create1(0);
   const std::vector<char> bytes = pattern();
   auto* const data = const_cast<char*>(bytes.data());
@@ -119,6 +130,27 @@ int main(int argc, char** argv) {
         std::vector<char> in(kBytes);
         expect("recv", recv(from_socket, in.data(), kBytes, MSG_WAITALL), kWhole);
         expect("bytes received", memcmp(in.data(), data, kBytes), 0);
+      },
+      [&] {
+        iovec parts[2] = {{data, 140000}, {data + 140000, kBytes - 140000}};
+        mmsghdr messages[2] = {};
+        for (size_t i = 0; i < 2; ++i) messages[i].msg_hdr.msg_iov = &parts[i];
+        for (mmsghdr& m : messages) m.msg_hdr.msg_iovlen = 1;
+        expect("sendmmsg", sendmmsg(array_socket, messages, 2, 0), 2);
+        expect("first of sendmmsg", messages[0].msg_len, 140000);
+        expect("second of sendmmsg", messages[1].msg_len, kBytes - 140000);
+      },
+      [&, next = uint32_t{0}]() mutable {
+        uint32_t in[4] = {};
+        iovec parts[4];
+        mmsghdr messages[4] = {};
+        for (size_t i = 0; i < 4; ++i) {
+          parts[i] = {&in[i], sizeof in[i]};
+          messages[i].msg_hdr.msg_iov = &parts[i];
+          messages[i].msg_hdr.msg_iovlen = 1;
+        }
+        expect("recvmmsg", recvmmsg(datagrams, messages, 4, 0, nullptr), 4);
+        for (uint32_t k : in) expect("number received", k, next++);
       },
       [&] {
         epoll_event event;
@@ -152,7 +184,9 @@ int main(int argc, char** argv) {
   }
   g_stop = true;
   for (auto& thread : threads) thread.join();
-  for (int fd : {to_pipe, to_socket, vector_pipe, message_socket, from_socket}) close(fd);
+  for (int fd :
+       {to_pipe, to_socket, vector_pipe, message_socket, from_socket, array_socket, datagrams})
+    close(fd);
   dprintf(STDOUT_FILENO, "sound\n");
   return 7;
 }

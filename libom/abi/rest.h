@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The rest of a call that a stop of the deputy's has ended before its time: what there is still to do, and doing it.
+// Used by executors (stub/transfer.cc) and, for a process that is at home or leaves, by the program itself
+// (shim/continue.cc); who prepares it is the executor or the deputy. A signal ends a call as natively: then the part
+// is the answer.
+//
+// Everything is inlined: program code calls nothing. `K` is whose kernel is asked, and how:
+//   long call(nr, args)            a system call, in the window or as it is
+//   bool again(long r)             `r` is the doing of another stop
+//   bool stopped()                 the answer may be short because of another stop
+//   uint64_t now_ns()              CLOCK_MONOTONIC
+//   bool load(from, to, words)     memory of the program's call, words of 8 bytes; false: unreadable
+//   void store(to, from, words), void store_u32(to, value)
+#pragma once
+
+#include <stdint.h>
+
+#include "libom/abi/waiting.h"
+
+#define OM_REST [[gnu::always_inline]] inline
+
+namespace om {
+
+// What lies in `message` when it is not the program's: struct msghdr.
+enum MessageWord : uint32_t { kMsgName, kMsgNamelen, kMsgVector, kMsgVectors, kMsgWords = 7 };
+
+template <uint32_t kRoom>
+struct RestOfCall {
+  static constexpr uint32_t kVectors = kRoom;
+  uint64_t nr, args[6];  // the call to be made next
+  uint64_t
+      done;  // bytes, or messages, of which the program does not know yet: the answer if nothing more comes
+  uint64_t left;  // bytes that are still wanted; 0: the next answer is all
+  Shape shape;
+  // A socket under a timeout: events to be waited for, at most `time`, before each call; 0: the call waits itself.
+  uint32_t events;
+  int32_t expired;  // the answer when the time is over
+  uint32_t waits_alone,
+      renews;  // calls that do not know MSG_DONTWAIT; every part of it may take all the time
+  uint64_t time[2], full[2];  // struct timespec: what is left, and what there is for another part
+  uint64_t poll, nap[2];      // struct pollfd; a short time
+  // kMessages: the array, and what is left of recvmmsg's own timeout.
+  uint64_t headers, count, flags;
+  uint64_t limited, limit[2];
+  uint64_t message[kMsgWords];
+  uint64_t first, vectors;    // of `vector`, what is left of the program's
+  uint64_t vector[kRoom][2];  // struct iovec
+};
+
+// Of a socket: its timeout in the direction of the call (0: none, or it is no socket), and what is left of that.
+struct SocketTime {
+  int64_t timeout_ns, left_ns;
+  bool renews;     // the kernel gives each part of a transfer the whole time
+  bool seqpacket;  // write() ends a record
+};
+
+namespace rest {
+
+constexpr int64_t kNsPerSecond = 1000000000;
+constexpr uint64_t kNapNs = 2000000, kHeaderWords = 8, kHeaderBytes = 64;
+constexpr long kIntr = -4, kAgain = -11, kInProgress = -115;
+constexpr long kRestartFirst = -516,
+               kRestartLast = -512;  // of the kernel's own (ERESTARTSYS and so on)
+
+OM_REST void set_time(uint64_t to[2], int64_t ns) {
+  if (ns < 0) ns = 0;
+  to[0] = static_cast<uint64_t>(ns / kNsPerSecond);
+  to[1] = static_cast<uint64_t>(ns % kNsPerSecond);
+}
+
+OM_REST void clear(uint64_t (&words)[kMsgWords]) {
+  for (uint64_t& word : words) {
+    word = 0;
+    asm volatile("" : : : "memory");  // not by memset()
+  }
+}
+
+OM_REST uint64_t address(const void* p) { return reinterpret_cast<uint64_t>(p); }
+
+// [at, at + n) of iovecs without the first `skip` bytes. False: unreadable, or more than there is room for.
+template <class F, class K>
+OM_REST bool take_vector(F& f, const K& k, uint64_t at, uint64_t n, uint64_t skip) {
+  f.first = f.vectors = f.left = 0;
+  for (uint64_t i = 0; i < n; i++) {
+    uint64_t part[2];
+    if (!k.load(at + i * sizeof part, part, 2)) return false;
+    const uint64_t passed = part[1] < skip ? part[1] : skip;
+    skip -= passed;
+    if (passed == part[1]) continue;
+    if (f.vectors == F::kVectors) return false;
+    f.vector[f.vectors][0] = part[0] + passed;
+    f.vector[f.vectors][1] = part[1] - passed;
+    f.left += part[1] - passed;
+    f.vectors++;
+  }
+  return true;
+}
+
+// The arguments for what is left in `vector`. `here` is where the program, or the executor, finds `f`.
+template <class F>
+OM_REST void point_at_vector(F& f, uint64_t here) {
+  const uint64_t vector = here + address(&f.vector[f.first]) - address(&f);
+  if (f.shape == Shape::kVector) {
+    f.args[1] = vector;
+    f.args[2] = f.vectors - f.first;
+    return;
+  }
+  // Names and control data went with the first part.
+  f.message[kMsgVector] = vector;
+  f.message[kMsgVectors] = f.vectors - f.first;
+  f.args[1] = here + address(f.message) - address(&f);
+}
+
+// `n` bytes more have been transferred.
+template <class F>
+OM_REST void advance(F& f, uint64_t n) {
+  f.left -= n;
+  if (f.shape == Shape::kBuffer) {
+    f.args[1] += n;
+    f.args[2] -= n;
+  } else if (f.shape == Shape::kCount) {
+    f.args[f.nr == kNr_sendfile ? 3 : 4] = f.left;
+  } else {
+    while (n > 0 && f.first < f.vectors) {
+      uint64_t(&v)[2] = f.vector[f.first];
+      const uint64_t passed = v[1] < n ? v[1] : n;
+      n -= passed;
+      v[0] += passed;
+      v[1] -= passed;
+      if (v[1] == 0) f.first++;
+    }
+    point_at_vector(f, address(&f));
+  }
+}
+
+// Waits for the socket, if that is to be done. 0, `over` (the time is), or an error.
+template <class F, class K>
+OM_REST long wait_ready(F& f, K& k, bool& over) {
+  over = false;
+  if (f.events == 0) return 0;
+  f.poll = (f.args[0] & 0xffffffff) | uint64_t{f.events} << 32;
+  const uint64_t args[6] = {address(&f.poll), 1, address(f.time), 0, 0, 0};
+  const long r = k.call(kNr_ppoll, args);
+  over = r == 0;
+  return r < 0 ? r : 0;
+}
+
+// The socket is said to be ready and is not (another took what there was; a datagram's receiver is full).
+template <class F, class K>
+OM_REST void nap(F& f, K& k) {
+  set_time(f.nap, kNapNs);
+  const uint64_t args[6] = {0, 0, address(f.nap), 0, 0, 0};
+  k.call(kNr_ppoll, args);
+  const auto left =
+      static_cast<int64_t>(f.time[0]) * kNsPerSecond + static_cast<int64_t>(f.time[1]);
+  set_time(f.time, left - static_cast<int64_t>(kNapNs));
+}
+
+// One call of the rest, waited for: what it answers.
+template <class F, class K>
+OM_REST long next_answer(F& f, K& k, const uint64_t args[6]) {
+  for (;;) {
+    bool over;
+    long r = wait_ready(f, k, over);
+    if (r == 0 && over && f.waits_alone) return f.expired;
+    if (r == 0) {
+      r = k.call(f.nr, args);
+      if (r == kAgain && f.events != 0) {
+        if (over) return f.expired;
+        nap(f, k);
+        continue;
+      }
+    }
+    if (k.again(r)) continue;
+    return r;
+  }
+}
+
+template <class F>
+OM_REST void renew(F& f) {
+  f.time[0] = f.full[0];
+  f.time[1] = f.full[1];
+}
+
+// Bytes. The sum, or the error if there was none.
+template <class F, class K>
+OM_REST long transfer(F& f, K& k) {
+  for (;;) {
+    const long r = next_answer(f, k, f.args);
+    if (r <= 0) return f.done > 0 ? static_cast<long>(f.done) : r;
+    const auto n = static_cast<uint64_t>(r);
+    f.done += n;
+    if (n >= f.left) return static_cast<long>(f.done);
+    // Short, without a timeout: by a stop, or for good.
+    if (f.events == 0 && !k.stopped()) return static_cast<long>(f.done);
+    advance(f, n);
+    if (f.renews) renew(f);
+  }
+}
+
+// The last message that has been served may have been cut: transfers the rest of it. False: it stays short.
+template <class F, class K>
+OM_REST bool finish_message(F& f, K& k) {
+  const uint64_t messages = f.done, nr = f.nr, header = f.headers + (messages - 1) * kHeaderBytes;
+  uint64_t h[kHeaderWords];
+  if (!k.load(header, h, kHeaderWords)) return false;
+  const uint64_t length = h[kHeaderWords - 1] & 0xffffffff;
+  if (!take_vector(f, k, h[kMsgVector], h[kMsgVectors], length)) return false;
+  if (f.left == 0) return true;
+  f.shape = Shape::kMessage;
+  f.nr = nr == kNr_sendmmsg ? kNr_sendmsg : kNr_recvmsg;
+  f.args[2] = f.flags;
+  f.done = length;
+  clear(f.message);
+  point_at_vector(f, address(&f));
+  const uint64_t want = length + f.left;
+  const auto sum = static_cast<uint64_t>(transfer(f, k));
+  k.store_u32(header + 7 * sizeof(uint64_t), static_cast<uint32_t>(sum));
+  f.nr = nr;
+  f.done = messages;
+  f.shape = Shape::kMessages;
+  return sum >= want;
+}
+
+// Messages of an array.
+template <class F, class K>
+OM_REST long messages(F& f, K& k) {
+  const bool parts = f.nr == kNr_sendmmsg || (f.flags & kWaitsForAll) != 0;
+  // recvmmsg files the stop that has ended it as an error of the socket's, which the next one is answered.
+  bool filed = f.nr == kNr_recvmmsg && f.done > 0;
+  uint64_t end_ns = 0;
+  if (f.limited) end_ns = k.now_ns() + f.limit[0] * kNsPerSecond + f.limit[1];
+  for (;;) {
+    if (f.done > 0 && parts && !finish_message(f, k)) break;
+    if (f.done >= f.count) break;
+    // By itself each message is waited for; under a timeout one at a time is, and each has all of it.
+    uint64_t args[6] = {f.args[0],
+                        f.headers + f.done * kHeaderBytes,
+                        f.events != 0 ? 1 : f.count - f.done,
+                        f.flags,
+                        f.args[4],
+                        0};
+    if (f.limited) {
+      set_time(f.limit, static_cast<int64_t>(end_ns - k.now_ns()));
+      args[4] = address(f.limit);
+    }
+    const long r = next_answer(f, k, args);
+    if (filed && (r == kIntr || (r >= kRestartFirst && r <= kRestartLast))) {
+      filed = false;
+      continue;
+    }
+    if (r <= 0) return f.done > 0 ? static_cast<long>(f.done) : r;
+    f.done += static_cast<uint64_t>(r);
+    filed = f.nr == kNr_recvmmsg;
+    if (f.events == 0 && !k.stopped()) break;
+    if (f.limited && f.limit[0] == 0 && f.limit[1] == 0) break;
+    renew(f);
+  }
+  return static_cast<long>(f.done);
+}
+
+}  // namespace rest
+
+// The call `nr` with `args` has been ended by a stop with `done` bytes or messages (0: EINTR). Where a call waits only
+// as long as it says itself, the caller sees to that. False: too many parts to be described.
+// `here`: where `f` will lie. `limit_ns`: what is left of recvmmsg's own timeout, negative: it has none.
+template <class F, class K>
+OM_REST bool prepare_rest(F& f, const K& k, uint64_t here, uint64_t nr, const uint64_t args[6],
+                          uint64_t done, const SocketTime& socket, int64_t limit_ns) {
+  const Transfer x = transfer_of(nr, args);
+  const SocketWait w = socket_wait_of(nr, args);
+  const bool timed = w.waits && socket.timeout_ns > 0;
+  f.nr = nr;
+  for (int i = 0; i < 6; i++) f.args[i] = args[i];
+  f.done = done;
+  f.left = f.first = f.vectors = 0;
+  f.shape = x.shape;
+  f.events = 0;
+  f.expired = 0;
+  f.waits_alone = f.renews = 0;
+  f.limited = 0;
+  rest::clear(f.message);
+  if (timed) {
+    f.events = w.sends ? 4 : 1;  // POLLOUT, POLLIN
+    f.waits_alone = w.flags == 0;
+    f.expired = static_cast<int32_t>(nr == kNr_connect ? rest::kInProgress : rest::kAgain);
+    f.renews = socket.renews;
+    rest::set_time(f.time, socket.left_ns);
+    rest::set_time(f.full, socket.timeout_ns);
+  }
+  if (x.shape == Shape::kMessages) {
+    f.headers = args[1];
+    f.count = args[2];
+    f.flags = args[3] | (timed ? kDoesNotWait : 0);
+    f.limited = limit_ns >= 0;
+    rest::set_time(f.limit, limit_ns);
+    return true;
+  }
+  if (!timed && done == 0) return true;
+  if (x.shape == Shape::kBuffer || x.shape == Shape::kCount) {
+    f.left = args[x.count];
+    rest::advance(f, done);
+  }
+  if (timed && w.flags != 0) {
+    constexpr uint64_t kEndsRecord = 0x80;  // MSG_EOR
+    const uint64_t had = w.at_once == nr ? args[w.flags] : 0;
+    f.nr = w.at_once;
+    f.args[w.flags] =
+        had | kDoesNotWait | (w.sends && w.at_once != nr && socket.seqpacket ? kEndsRecord : 0);
+    if (w.at_once != nr && !w.wraps) f.args[4] = f.args[5] = 0;
+  }
+  const bool vector = x.shape == Shape::kVector, message = x.shape == Shape::kMessage;
+  if (!vector && !message && !(timed && w.wraps)) return true;
+  uint64_t at = args[1], n = args[2];
+  if (message) {
+    uint64_t h[kMsgWords];
+    if (!k.load(args[1], h, kMsgWords)) return false;
+    at = h[kMsgVector];
+    n = h[kMsgVectors];
+  }
+  if (timed && w.wraps) {
+    f.shape = Shape::kMessage;
+    f.message[kMsgVector] = at;
+    f.message[kMsgVectors] = n;
+    f.args[1] = here + rest::address(f.message) - rest::address(&f);
+  }
+  if (!vector && !message) return true;
+  const bool taken = rest::take_vector(f, k, at, n, done);
+  if (!taken) f.left = 0;  // whole or not at all
+  if (taken && (done > 0 || (timed && w.wraps))) rest::point_at_vector(f, here);
+  return taken || done == 0;
+}
+
+// Does it. The call's answer.
+template <class F, class K>
+OM_REST long do_rest(F& f, K& k) {
+  return f.shape == Shape::kMessages ? rest::messages(f, k) : rest::transfer(f, k);
+}
+
+}  // namespace om
