@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`bench call`, `bench cpu`, `bench freeze`: a program that measures itself where it is.
+"""`bench call`, `bench cpu`, `bench io`, `bench freeze`: a program that measures itself where it is.
 
 bench/probe.cc runs twice: natively, and preloaded on a development cluster, moved to its second node
 with `om migrate`. Both are asked in turns over their stdin. What is measured runs away from home: the
@@ -61,11 +61,11 @@ class Away:
     def __enter__(self):
         try:
             self.cluster.start()
-            probe = str(self.product.build / 'bench' / 'bench_probe')
+            probe = [str(self.product.build / 'bench' / 'bench_probe'), str(self.base / 'file')]
             plain = self.cluster.environment()
             loaded = {**plain, 'LD_PRELOAD': self.product.preload}
-            self.native = self.keep(Asked([probe], plain))
-            self.moved = self.keep(Asked([probe], loaded))
+            self.native = self.keep(Asked(probe, plain))
+            self.moved = self.keep(Asked(probe, loaded))
         except BaseException:
             self.__exit__()
             raise
@@ -161,6 +161,33 @@ def cpu(product, rounds):
                     'cpu.minima_ratio': min(moved) / min(native),
                     'cpu.native_ms': statistics.median(native) * count / 1e6,
                     'cpu.away_ms': statistics.median(moved) * count / 1e6})
+    return figures
+
+
+def io(product, rounds, mib=200):
+    """A file of home, in the page cache, from the other node: what comes through next to a bare connection."""
+    rounds = rounds or ROUNDS
+    with Away(product) as away:
+        raw = away.keep(Asked([str(product.build / 'bench' / 'bench_ping_pong'), 'stream']))
+        away.native(f'write {mib}')
+        away.move('n2')
+        turns = {'raw': (raw, str(mib)), 'read': (away.moved, f'read {mib}'),
+                 'write': (away.moved, f'write {mib}'),
+                 'native_read': (away.native, f'read {mib}'),
+                 'native_write': (away.native, f'write {mib}')}
+        times = {name: [] for name in turns}
+        for who, line in turns.values():
+            who(line)
+        away.check_away()
+        for _ in range(rounds):
+            for name, (who, line) in turns.items():
+                times[name].append(who(line))
+        away.check_away()
+    figures = {'io.pinning': 'none', 'io.rounds': rounds, 'io.mib': mib,
+               'io.read_ratio': ratio(times['raw'], times['read']),
+               'io.write_ratio': ratio(times['raw'], times['write'])}
+    figures.update({f'io.{name}_mb_per_s': (1 << 20) * 1e3 / statistics.median(values)
+                    for name, values in times.items()})
     return figures
 
 

@@ -13,6 +13,9 @@
 //   check    those bytes are read and compared, COUNT times
 //   reserve  COUNT TiB of address space are reserved, and not touched
 //   release  what was reserved is given back
+//   write    the file FILE of the command line is written, COUNT MiB in pieces of one, from its beginning
+//   read     and read
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,7 +81,20 @@ double compute(long rounds) {
   return field[x % 32768];
 }
 
-bool run(const char* kind, long count) {
+// In pieces of a MiB, as dd bs=1M and other programs do that copy much.
+bool transfer(const char* path, bool writing, long mib) {
+  static std::vector<char> piece(1 << 20, 'x');
+  const auto size = static_cast<ssize_t>(piece.size());
+  const int fd = path == nullptr ? -1 : open(path, writing ? O_WRONLY | O_CREAT : O_RDONLY, 0600);
+  bool whole = fd >= 0;
+  for (long i = 0; i < mib && whole; ++i)
+    whole = (writing ? write(fd, piece.data(), piece.size())
+                     : read(fd, piece.data(), piece.size())) == size;
+  if (fd >= 0) close(fd);
+  return whole;
+}
+
+bool run(const char* kind, long count, const char* path) {
   if (strcmp(kind, "empty") == 0) {
     for (long i = 0; i < count; ++i) syscall(SYS_getppid);
   } else if (strcmp(kind, "getpid") == 0) {
@@ -101,6 +117,8 @@ bool run(const char* kind, long count) {
     return reserve(count);
   } else if (strcmp(kind, "release") == 0) {
     return munmap(g_reserved, g_reserved_bytes) == 0;
+  } else if (strcmp(kind, "write") == 0 || strcmp(kind, "read") == 0) {
+    return transfer(path, *kind == 'w', count);
   } else {
     return false;
   }
@@ -109,12 +127,13 @@ bool run(const char* kind, long count) {
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+  const char* path = argc == 2 ? argv[1] : nullptr;
   char kind[16];
   long count;
   while (scanf("%15s %ld", kind, &count) == 2 && count > 0) {
     const int64_t start = now_ns();
-    if (!run(kind, count)) {
+    if (!run(kind, count, path)) {
       fprintf(stderr, "probe: %s %ld failed\n", kind, count);
       return 1;
     }

@@ -71,6 +71,8 @@ constexpr uint64_t window_start(uint64_t arena, uint32_t slots) {
 }
 // What the memory limits of a process at home must leave for them.
 constexpr uint64_t kExecutorRoom = uint64_t{64} << 20;
+// What stays mapped between two calls: one mapping at most, and as long as all of them are no more than that.
+constexpr uint64_t kKeptEach = uint64_t{5} << 20, kKeptAll = uint64_t{16} << 20;
 constexpr uint64_t arena_bytes(uint32_t slots) {
   return kControlSize + uint64_t{slots} * kSlotSize;
 }

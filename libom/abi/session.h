@@ -138,6 +138,7 @@ struct HomeState {
   uint32_t memory_files;  // D: files of its own memory may be open (/proc/self/mem, ...)
   uint64_t object_count;  // D
   MemoryObject objects[kMaxMemoryObjects];  // D
+  uint64_t private_bytes;  // H: what executors have mapped for large calls
 };
 
 enum HomeThreadState : uint32_t {
@@ -182,6 +183,7 @@ struct HomeExec {
       started_ns;  // CLOCK_MONOTONIC when a socket call began, 0 unknown: H, D for a transplanted call
   uint64_t done;  // H: bytes of a transfer that stops of ours have cut into pieces
   uint64_t sent;  // H: 1: its Return has left on the connection that is open
+  uint64_t bounced;  // H: 1: its outputs lie in the mapping of the slot (bounce_address)
 };
 
 // Where a thread goes on that runs code of ours for a deputy that dies.
@@ -209,8 +211,10 @@ struct HomeThread {
   HomeExec call;          // H; D writes it for a transplanted call
   uint64_t outs_address;  // H: packed outputs of the kept Return
   uint64_t outs_bytes;
-  uint64_t bounce_address, bounce_bytes;    // H: temporary mapping of a large call, 0 none
-  uint64_t message_address, message_bytes;  // H: the same for a message larger than the buffer
+  // H: mappings for the outputs of a large call and for a message larger than the buffer; they may stay for the
+  // next one. 0 none.
+  uint64_t bounce_address, bounce_bytes;
+  uint64_t message_address, message_bytes;
   uint64_t recv_fill;                       // H: bytes in the receive buffer
   uint64_t recv_used;                       // H: of which the message before used these
   uint64_t timespec[2];                     // H: scratch for timeouts that are handed to the kernel
@@ -220,7 +224,8 @@ struct HomeThread {
   uint32_t rseq_size, rseq_signature;
   uint32_t frame_valid;  // D: FrameKind
   uint32_t late;  // D: the process is home; when the call ends the thread resumes by its frame
-  uint32_t keeps;    // D: the call goes on at home: its mappings stay; H zeroes it when they are not needed
+  uint32_t
+      keeps;  // D: the call goes on at home: its mappings stay; H zeroes it when they are not needed
   uint32_t idle_ms;  // D: how long it had not run when a stop interrupted it (with `interrupted`)
   uint64_t call_mask;             // H: signal mask to put back when the ring is no longer choked
   SignalRecord noted[kMaxNoted];  // H

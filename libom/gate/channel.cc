@@ -183,6 +183,7 @@ long send_call(BodyThread* t, const safe::ForwardParams& params, const Ins* ins)
   n += static_cast<size_t>(r);
   if (bytes == 0) return write_all(t, buffer, n);
 
+  constexpr uint64_t kDirect = kSlotSendSize / 2;  // of a long record, written from where it lies
   const bool streamed = n + bytes > kSlotSendSize;
   if (streamed) {
     if (!home_has_room(t, n + bytes)) return safe::kRpcTooLarge;
@@ -198,10 +199,17 @@ long send_call(BodyThread* t, const safe::ForwardParams& params, const Ins* ins)
   for (uint32_t i = 0; i < ins->count; i++) {
     uint64_t from = ins->piece[i].address, left = ins->piece[i].bytes;
     while (left > 0) {
-      if (n == kSlotSendSize) {
+      const bool direct = streamed && left >= kDirect;
+      if (n == kSlotSendSize || (n > 0 && direct)) {
         r = write_all(t, buffer, n);
         if (r != 0) return r;
         n = 0;
+      }
+      if (direct) {
+        r = write_all(t, reinterpret_cast<void*>(from), left);
+        if (r == -k::kEFAULT) drop_channel(t);
+        if (r != 0) return r;
+        break;
       }
       const uint64_t chunk = left < kSlotSendSize - n ? left : kSlotSendSize - n;
       if (om_copy(buffer + n, reinterpret_cast<void*>(from), chunk) != 0) {

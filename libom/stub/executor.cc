@@ -101,12 +101,8 @@ long receive(HomeThread* t, Message& m) {
     }
     const size_t need = length > 0 ? static_cast<size_t>(length) : have + 1;
     if (need > kSlotRecvSize) {
-      const uint64_t room = (need + kPageSize - 1) & ~(kPageSize - 1);
-      const long p = map_private(t, 1, room);
-      if (p < 0 && p > -4096) return kBroken;
-      m.mapped = reinterpret_cast<uint8_t*>(p);
-      t->message_address = static_cast<uint64_t>(p);
-      t->message_bytes = room;
+      m.mapped = map_private(t, kForMessage, need);
+      if (m.mapped == nullptr) return kBroken;
       m.bytes = m.mapped;
       m.length = need;
       safe::copy_bytes(m.mapped, at, have);

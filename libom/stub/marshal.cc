@@ -7,6 +7,7 @@
 #include "libom/safe/marshal.h"
 
 #include "libom/abi/kernel.h"
+#include "libom/safe/atomic.h"
 #include "libom/safe/image.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
@@ -133,14 +134,42 @@ const uint8_t* take_ins(HomeCall& c, uint64_t bytes) {
   return p;
 }
 
+namespace {
+
+void unmap(uint64_t& address, uint64_t& bytes) {
+  if (bytes == 0) return;
+  sys(kNr_munmap, address, bytes);
+  safe::fetch_add(&g_home.private_bytes, -bytes);
+  address = bytes = 0;
+}
+
+// Mapping and unmapping costs more than sending what is in it.
+void keep_or_unmap(uint64_t& address, uint64_t& bytes) {
+  if (bytes > kKeptEach || safe::load_acquire(&g_home.private_bytes) > kKeptAll)
+    unmap(address, bytes);
+}
+
+}  // namespace
+
 // Context: exec
-long map_private(const HomeThread* t, uint32_t which, uint64_t bytes) {
+uint8_t* map_private(HomeThread* t, PrivatePlace place, uint64_t bytes) {
   constexpr long kHow = k::kProtRead | k::kProtWrite;
   constexpr long kWhat = k::kMapPrivate | k::kMapAnonymous | k::kMapFixedNoreplace;
-  // At no other place: what the body maps meanwhile is mapped over what is there.
-  if (bytes > kPrivateEach || !has_private(g_home.arena, g_home.nslots)) return -k::kENOMEM;
-  const uint64_t at = private_address(g_home.arena, t->slot, which);
-  return sys(kNr_mmap, at, bytes, kHow, kWhat, -1, 0);
+  uint64_t& address = place == kForOutputs ? t->bounce_address : t->message_address;
+  uint64_t& mapped = place == kForOutputs ? t->bounce_bytes : t->message_bytes;
+  if (bytes > mapped) {
+    unmap(address, mapped);
+    const uint64_t room = (bytes + kPageSize - 1) & ~(kPageSize - 1);
+    // At no other place: what the body maps meanwhile is mapped over what is there.
+    if (room > kPrivateEach || !has_private(g_home.arena, g_home.nslots)) return nullptr;
+    const uint64_t at = private_address(g_home.arena, t->slot, place);
+    const long r = sys(kNr_mmap, at, room, kHow, kWhat, -1, 0);
+    if (r < 0 && r > -4096) return nullptr;
+    address = static_cast<uint64_t>(r);
+    mapped = room;
+    safe::fetch_add(&g_home.private_bytes, room);
+  }
+  return reinterpret_cast<uint8_t*>(address);
 }
 
 // Context: exec
@@ -151,30 +180,30 @@ long leave_it_to_program(HomeCall& c) {
 
 // Context: exec
 uint8_t* bounce(HomeThread* t, uint64_t bytes) {
+  if (bytes > kMaxBounce) return nullptr;
+  t->call.bounced = bytes > kSlotBounce;
   uint8_t* p = slot_base(t) + kSlotSend + kBounceOffset;
-  if (bytes > kSlotBounce) {
-    if (bytes > kMaxBounce) return nullptr;
-    const uint64_t room = (bytes + kPageSize - 1) & ~(kPageSize - 1);
-    const long r = map_private(t, 0, room);
-    if (r < 0 && r > -4096) return nullptr;
-    t->bounce_address = static_cast<uint64_t>(r);
-    t->bounce_bytes = room;
-    return reinterpret_cast<uint8_t*>(r);
-  }
+  if (t->call.bounced) p = map_private(t, kForOutputs, bytes);
+  if (p == nullptr) return nullptr;
   safe::set_bytes(p, 0, bytes < kPageSize ? bytes : kPageSize);
   return p;
 }
 
-static void release(uint64_t& address, uint64_t& bytes) {
-  if (bytes != 0) sys(kNr_munmap, address, bytes);
-  address = bytes = 0;
+// Context: exec
+void release_bounce(HomeThread* t) {
+  t->call.bounced = 0;
+  keep_or_unmap(t->bounce_address, t->bounce_bytes);
 }
 
 // Context: exec
-void release_bounce(HomeThread* t) { release(t->bounce_address, t->bounce_bytes); }
+void release_message(HomeThread* t) { keep_or_unmap(t->message_address, t->message_bytes); }
 
 // Context: exec
-void release_message(HomeThread* t) { release(t->message_address, t->message_bytes); }
+void unmap_private(HomeThread* t) {
+  t->call.bounced = 0;
+  unmap(t->bounce_address, t->bounce_bytes);
+  unmap(t->message_address, t->message_bytes);
+}
 
 // Context: exec
 long unpack(HomeCall& c) {
@@ -263,6 +292,13 @@ bool read_memory(const HomeThread* t, void* to, uint64_t from, uint64_t bytes) {
 }
 
 // Context: exec
+bool write_memory(const HomeThread* t, uint64_t to, const void* from, uint64_t bytes) {
+  if (t->call.transplanted) return write_program(to, from, bytes);
+  safe::copy_bytes(reinterpret_cast<void*>(to), from, bytes);
+  return true;
+}
+
+// Context: exec
 bool read_program(void* to, uint64_t from, uint64_t bytes) {
   if (hits_libom(from, bytes)) return false;
   // By a system call: the memory may have been unmapped meanwhile.
@@ -291,13 +327,6 @@ bool read_iov(HomeThread* t, uint8_t* to, uint64_t iov, uint64_t count, uint64_t
     to += n;
     bytes -= n;
   }
-// Context: exec
-bool write_memory(const HomeThread* t, uint64_t to, const void* from, uint64_t bytes) {
-  if (t->call.transplanted) return write_program(to, from, bytes);
-  safe::copy_bytes(reinterpret_cast<void*>(to), from, bytes);
-  return true;
-}
-
   return bytes == 0;
 }
 
@@ -336,9 +365,9 @@ void pack(HomeThread* t, const SyscallDesc& desc) {
     if (comes[i]) total += 8 + round8(length[i]);
   }
   if (total == 0) return;
-  uint8_t* const base = e.transplanted         ? bounce(t, total)
-                        : t->bounce_bytes != 0 ? reinterpret_cast<uint8_t*>(t->bounce_address)
-                                               : slot_base(t) + kSlotSend + kBounceOffset;
+  uint8_t* const base = e.transplanted   ? bounce(t, total)
+                        : e.bounced != 0 ? reinterpret_cast<uint8_t*>(t->bounce_address)
+                                         : slot_base(t) + kSlotSend + kBounceOffset;
   if (base == nullptr) {
     e.result = -k::kEFAULT;
     return;
@@ -347,6 +376,7 @@ void pack(HomeThread* t, const SyscallDesc& desc) {
   for (uint32_t i = 0; i < desc.nargs; i++) {
     if (!comes[i]) continue;
     const ArgDesc& a = desc.args[i];
+    const uint64_t n = length[i];
     const bool counted = safe::needs_deref(a);
     bool ok;
     if (a.len == LenKind::kIovRet) {
@@ -377,4 +407,3 @@ void pack(HomeThread* t, const SyscallDesc& desc) {
 }
 
 }  // namespace om::stub
-    const uint64_t n = length[i];

@@ -168,10 +168,7 @@ long give_back() {
   }
   for (uint32_t i = 0; i < g_home.slots_ready; i++) {
     HomeThread* t = thread_at(i);
-    if (t->keeps == 0) {
-      release_bounce(t);
-      release_message(t);
-    }
+    if (t->keeps == 0) unmap_private(t);
     // While it asks for a channel the connection for that has the channel's number.
     if (t->channel_fd >= 0 || (t->state == kSlotUsed && t->phase == kExecFetch)) {
       sys(kNr_close, g_home.fd_base + 1 + static_cast<int32_t>(i));
@@ -261,8 +258,7 @@ void finish_late(HomeThread* t) {
     const long fault = is_message_call(e.nr) ? apply_messages(t) : apply_return(t);
     if (fault != 0) result = fault;
   }
-  release_bounce(t);
-  release_message(t);
+  unmap_private(t);
   t->keeps = 0;
   auto* frame = reinterpret_cast<ResumeFrame*>(slot_base(t) + kSlotFrame);
   frame->gpr[kRax] = static_cast<uint64_t>(result);

@@ -83,7 +83,7 @@ bool is_stopped(HomeThread* t);
 // Context: exec
 const SyscallDesc* row_of(HomeThread* t, SyscallDesc& storage);
 
-// CLOCK_MONOTONIC, ns.
+// CLOCK_MONOTONIC, ns. By the vDSO, if the kernel has one: most calls ask.
 // Context: exec
 uint64_t monotonic_ns();
 extern int (*g_vdso_clock_gettime)(int clock, k::Timespec* ts);  // shim/init.cc writes it
@@ -146,10 +146,14 @@ bool read_program(void* to, uint64_t from, uint64_t bytes);
 bool write_program(uint64_t to, const void* from, uint64_t bytes);
 void release_bounce(HomeThread* t);
 void release_message(HomeThread* t);
-// Memory of ours of a size that no slot has room for, in the window where the body maps nothing: what it maps is
-// mapped here at the same addresses. `which` 0 or 1 of a slot. Address or -errno.
+// The process is home, or the thread ends: nothing of a slot's stays mapped.
 // Context: exec
-long map_private(const HomeThread* t, uint32_t which, uint64_t bytes);
+void unmap_private(HomeThread* t);
+enum PrivatePlace : uint32_t { kForOutputs = 0, kForMessage = 1 };
+// Memory of ours of a size that no slot has room for, in the window where the body maps nothing: what it maps is
+// mapped here at the same addresses. Released, it may stay mapped for the next call. nullptr when memory is short.
+// Context: exec
+uint8_t* map_private(HomeThread* t, PrivatePlace place, uint64_t bytes);
 
 // executor.cc -----------------------------------------------------------------------------------------
 

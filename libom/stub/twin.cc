@@ -96,6 +96,7 @@ long wire_exit_twin(HomeCall& c) {
   t->ctid_word = 1;
   sys(kNr_set_tid_address, &t->ctid_word);
   const auto status = static_cast<long>(c.args[0]);
+  unmap_private(t);
   t->call.result = 0;
   safe::store_release(&t->call.finished, 1u);
   safe::store_release(&t->seq_done, t->call.seq);
