@@ -14,6 +14,44 @@
 #include "common/reasons.h"
 
 namespace om::cli {
+namespace {
+
+constexpr uint32_t kNoCharacter = 0xffffffff;
+
+struct Character {
+  uint32_t code = kNoCharacter;  // a byte that is no part of UTF-8
+  size_t bytes = 1;
+};
+
+// Preconditions: text is not empty.
+Character first_character(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char first = byte(0);
+  if (first < 0x80) return {first, 1};
+  const size_t bytes = first >= 0xf0 && first < 0xf5 ? 4
+                       : first >= 0xe0               ? 3
+                       : first >= 0xc2               ? 2
+                                                     : 0;
+  if (bytes == 0 || first >= 0xf5 || bytes > text.size()) return {};
+  uint32_t code = first & (0xff >> (bytes + 1));
+  for (size_t i = 1; i < bytes; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return {};
+    code = code << 6 | (byte(i) & 0x3f);
+  }
+  constexpr uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
+  if (code < kLeast[bytes] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return {};
+  return {code, bytes};
+}
+
+// What a terminal obeys instead of showing it: control characters of both kinds (U+009B is CSI), marks that turn the
+// direction of writing, separators of lines, and what is no character.
+bool harmful(uint32_t code) {
+  return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x61c || code == 0x200e ||
+         code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
+         (code >= 0x2066 && code <= 0x2069) || code == 0xfeff || code == kNoCharacter;
+}
+
+}  // namespace
 
 void complain(std::string_view text) {
   std::string line = fmt::format("om: {}\n", harmless(text));
@@ -36,13 +74,25 @@ int print_text(std::string_view text) {
   return static_cast<int>(ExitCode::kFailure);
 }
 
-int print_json(const Json& value) { return print_text(to_json_line(value)); }
+int print_json(const Json& value) {
+  // What a JSON writer leaves as it is, although terminals obey it, is written as an escape: the value is the same.
+  const std::string line = to_json_line(value);
+  std::string out;
+  for (std::string_view rest = line; !rest.empty();) {
+    const Character next = first_character(rest);
+    const bool escape = next.code >= 0x7f && next.code <= 0xffff && harmful(next.code);
+    out += escape ? fmt::format("\\u{:04x}", next.code) : std::string(rest.substr(0, next.bytes));
+    rest.remove_prefix(next.bytes);
+  }
+  return print_text(out);
+}
 
 std::string harmless(std::string_view text) {
   std::string out;
-  for (char c : text) {
-    auto byte = static_cast<unsigned char>(c);
-    out += byte < 0x20 || byte == 0x7f ? '?' : c;
+  while (!text.empty()) {
+    const Character next = first_character(text);
+    out += harmful(next.code) ? std::string_view("?") : text.substr(0, next.bytes);
+    text.remove_prefix(next.bytes);
   }
   return out;
 }

@@ -23,7 +23,7 @@ int report(const Failure& failure);
 int print_json(const Json& value);
 int print_text(std::string_view text);
 
-// Printable: control characters become question marks.
+// Printable: control characters, marks of direction and what is not UTF-8 become question marks.
 std::string harmless(std::string_view text);
 
 // Whether stdout takes colour, and its width in columns (0: unknown, no limit).

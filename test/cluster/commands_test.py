@@ -98,6 +98,16 @@ class Commands(ClusterCase):
 
     # Looking.
 
+    def test_controls_in_a_command_do_not_reach_the_terminal(self):
+        """U+009B is ESC [ in one character, U+202E turns the direction of what follows."""
+        name = 'a\u009b31m\u202eb'
+        job = self.start('/bin/bash', '-c', 'exec -a "$0" sleep 1000', name)
+        self.wait_until(lambda: (self.row(job.pid) or {}).get('command') == f'{name} 1000', 'the name')
+        text = self.om('ps').stdout
+        self.assertIn('a?31m?b 1000', text)
+        for output in (text, self.om('ps', '--json').stdout):
+            self.assertFalse(set(output) & set('\u009b\u202e'), output)
+
     def test_ps(self):
         job = self.sleeper()
         other = self.sleeper(node='n2')

@@ -210,6 +210,19 @@ TEST_CASE("tables are aligned, cut and harmless") {
   CHECK(format_table(rows, 6, false) == "  N  N\n  5  a\n100  d\n");
   CHECK(format_table({{"A"}}, 0, true) == "\x1b[1mA\x1b[0m\n");
   CHECK(harmless("a\x1b[31m\nb\x7f") == "a?[31m?b?");
+  CHECK(harmless("\u00e4\u20ac\U0001f600") == "\u00e4\u20ac\U0001f600");
+  CHECK(harmless("a\u009b31m") == "a?31m");               // CSI in one character
+  CHECK(harmless("\u202egpj.exe\u202c") == "?gpj.exe?");  // turns the direction
+  CHECK(harmless("\u2066a\u2069\u200f\u061c\u2028") == "?a????");
+  // Not UTF-8: bare bytes, cut characters, longer forms than needed, surrogates, beyond the last.
+  CHECK(harmless("\x9b"
+                 "31m") == "?31m");
+  CHECK(harmless("\xe2\x82") == "??");
+  CHECK(harmless("\xc2\x1b") == "??");
+  CHECK(harmless("\xc0\x9b") == "??");
+  CHECK(harmless("\xe0\x82\x9b") == "???");
+  CHECK(harmless("\xed\xa0\x80") == "???");
+  CHECK(harmless("\xf4\x90\x80\x80") == "????");
   CHECK(human_bytes(1023) == "1023B");
   CHECK(human_bytes(3 << 20) == "3.0M");
 }
