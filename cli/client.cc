@@ -57,6 +57,8 @@ Answer request(const std::string& path, const Json& request, Milliseconds limit)
   std::string line = to_json_line(request);
   for (size_t sent = 0; sent < line.size();) {
     ssize_t n = ::send(socket.get(), line.data() + sent, line.size() - sent, MSG_NOSIGNAL);
+    // Whom the daemon does not let in has been told why, and closed, before the request came.
+    if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) break;
     if (n < 0 && errno != EINTR) return no_daemon(path, ::strerror(errno));
     if (n > 0) sent += static_cast<size_t>(n);
   }

@@ -9,6 +9,11 @@
 #include <utility>
 
 namespace om {
+namespace {
+
+constexpr size_t kHoldBackBytes = 256 << 10;  // of answers that are not taken
+
+}  // namespace
 
 // Shared, so that a handler may destroy the JsonStream while this code is on the stack: `gone` is then set
 // and nothing is touched any more.
@@ -31,9 +36,12 @@ struct JsonStream::State : std::enable_shared_from_this<JsonStream::State> {
   bool broken = false;
   bool gone = false;
 
+  // Who does not take answers gets no more of them: its lines wait, then those who write them.
+  bool held_back() const { return out.size() - sent > kHoldBackBytes; }
+
   void update_events() {
     int events = 0;
-    if (!ended) events |= UV_READABLE;
+    if (!ended && !held_back()) events |= UV_READABLE;
     if (!out.empty() && !broken) events |= UV_WRITABLE;
     poller->change(events);
   }
@@ -67,7 +75,10 @@ struct JsonStream::State : std::enable_shared_from_this<JsonStream::State> {
       end(Error{-status, "wait for the peer"});
     } else {
       if ((events & UV_WRITABLE) != 0) flush(true);
-      if (!gone && !broken && (events & UV_READABLE) != 0) receive();
+      if (!gone && !broken) take_lines();
+      // Nothing is read behind lines that wait: the end would overtake them.
+      const bool may_read = !gone && !broken && !held_back() && !splitter.has_line();
+      if (may_read && (events & UV_READABLE) != 0) receive();
     }
     if (!gone) update_events();
   }
@@ -101,13 +112,17 @@ struct JsonStream::State : std::enable_shared_from_this<JsonStream::State> {
     if (n < 0) return end(errno_error("receive from the peer"));
     if (n == 0) return end(std::nullopt);
     auto pushed = splitter.push({buffer.data(), static_cast<size_t>(n)});
-    while (splitter.has_line() && !gone && !ended) {
+    take_lines();
+    if (!pushed && !gone) end(pushed.error());
+  }
+
+  void take_lines() {
+    while (splitter.has_line() && !gone && !ended && !held_back()) {
       auto value = parse_json_line(splitter.pop());
       if (!value) return end(value.error());
       auto run = handlers.on_line;
       run(*value);
     }
-    if (!pushed && !gone) end(pushed.error());
   }
 };
 

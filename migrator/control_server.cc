@@ -18,9 +18,8 @@
 namespace om::migrator {
 namespace {
 
-constexpr size_t kMaxClients = 256;
-constexpr size_t kMaxClientsOfUser = 64;  // nobody but root can keep the others out
 constexpr Milliseconds kAcceptPause{100};
+constexpr Milliseconds kGrace{5000};  // in which a new client is not idle
 constexpr size_t kMaxPending = 64;  // unanswered requests of one client
 
 // The lock, not the socket file, says that a daemon is there: a killed one leaves its socket behind.
@@ -41,6 +40,13 @@ Result<UniqueFd> take_lock(const std::string& path) {
   }
 }
 
+// For a client that is not let in. It may not have sent its request yet; om reads on all the same.
+void send_refusal(int socket, const std::string& why) {
+  const std::string line =
+      to_json_line(failure_answer({ExitCode::kFailure, "TOO_MANY_REQUESTS", why}));
+  static_cast<void>(::send(socket, line.data(), line.size(), MSG_NOSIGNAL | MSG_DONTWAIT));
+}
+
 sockaddr_un unix_address(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -52,9 +58,11 @@ sockaddr_un unix_address(const std::string& path) {
 
 struct ControlServer::Client {
   Caller caller;
+  bool preferred = false;
   std::unique_ptr<JsonStream> stream;
   size_t pending = 0;
   bool input_ended = false;
+  MonotonicTime active = std::chrono::steady_clock::now();  // the last request or answer
 };
 
 Result<std::unique_ptr<ControlServer>> ControlServer::listen(Loop& loop, const std::string& path,
@@ -87,6 +95,7 @@ ControlServer::ControlServer(Loop& loop, std::string path, UniqueFd lock, Unique
       socket_(std::move(socket)),
       poller_(loop, socket_.get()),
       accept_again_(loop),
+      idle_check_(loop),
       self_(std::make_shared<ControlServer*>(this)) {}
 
 ControlServer::~ControlServer() {
@@ -95,9 +104,14 @@ ControlServer::~ControlServer() {
   ::unlink((path_ + ".lock").c_str());
 }
 
-void ControlServer::serve(Handler handler, Adopter adopter) {
+void ControlServer::serve(Handler handler, Adopter adopter, std::function<bool(pid_t)> is_deputy,
+                          Limits limits) {
   handler_ = std::move(handler);
   adopter_ = std::move(adopter);
+  is_deputy_ = std::move(is_deputy);
+  limits_ = limits;
+  idle_check_.start_repeating(std::max(limits_.idle / 4, Milliseconds(1)),
+                              [this] { drop_idle_clients(); });
   listen_on();
 }
 
@@ -117,28 +131,89 @@ void ControlServer::accept_some() {
     }
     return;
   }
-  if (clients_.size() >= kMaxClients) {
-    log_warn("control", "more than {} clients, ignoring one", kMaxClients);
-    return;
-  }
   ucred credentials{};
   socklen_t size = sizeof credentials;
   if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
     log_error("control", "{}, ignoring", errno_error("learn who a client is").text());
     return;
   }
-  size_t of_user =
-      static_cast<size_t>(std::count_if(clients_.begin(), clients_.end(), [&](auto& item) {
-        return item.second->caller.uid == credentials.uid;
-      }));
-  if (credentials.uid != 0 && of_user >= kMaxClientsOfUser) {
-    log_warn("control", "more than {} clients of user {}, ignoring one", kMaxClientsOfUser,
-             credentials.uid);
-    return;
+  const Caller caller{credentials.uid, credentials.pid};
+  const bool preferred = must_get_in(caller);
+  std::string why;
+  if (!make_room(caller.uid, preferred, why)) {
+    // No line in the log, which the user could fill so: the client has the answer.
+    log_debug("control", "user {}: {}", caller.uid, why);
+    return send_refusal(socket.get(), why);
   }
+  add_client(std::move(socket), caller, preferred);
+}
+
+bool ControlServer::must_get_in(const Caller& caller) const {
+  return caller.uid == 0 || caller.uid == ::geteuid() || (is_deputy_ && is_deputy_(caller.pid));
+}
+
+bool ControlServer::make_room(uid_t uid, bool preferred, std::string& why) {
+  std::map<uid_t, size_t> counts;
+  size_t ordinary = 0;
+  for (auto& [id, client] : clients_) {
+    if (client->preferred) continue;
+    ++counts[client->caller.uid];
+    ++ordinary;
+  }
+  if (preferred) {
+    // What ordinary users leave is theirs as well.
+    if (clients_.size() < limits_.clients + limits_.reserved || drop_client_of(uid, false))
+      return true;
+    why = fmt::format("this daemon has {} connections already", clients_.size());
+    return false;
+  }
+  if (counts[uid] >= limits_.clients_of_user && !drop_client_of(uid, false)) {
+    why =
+        fmt::format("user {} has {} connections to this daemon already, as many as a user may have",
+                    uid, counts[uid]);
+    return false;
+  }
+  if (ordinary < limits_.clients) return true;
+  auto most = std::max_element(counts.begin(), counts.end(),
+                               [](auto& a, auto& b) { return a.second < b.second; });
+  if (most->second > counts[uid] + 1 && drop_client_of(most->first, true)) return true;
+  why = fmt::format("this daemon has {} connections of ordinary users already", ordinary);
+  return false;
+}
+
+// The one that has been idle for longest; if all of them wait for an answer, none, or the one that waits longest.
+bool ControlServer::drop_client_of(uid_t uid, bool also_waiting) {
+  auto longest = clients_.end();
+  bool longest_waits = true;
+  for (auto it = clients_.begin(); it != clients_.end(); ++it) {
+    const Client& client = *it->second;
+    const bool waits = client.pending != 0;
+    if (client.caller.uid != uid || (waits && !also_waiting)) continue;
+    // A client that has only just come has hardly had the time to ask.
+    if (!also_waiting && std::chrono::steady_clock::now() - client.active < kGrace) continue;
+    const bool better = longest == clients_.end() || waits < longest_waits ||
+                        (waits == longest_waits && client.active < longest->second->active);
+    if (!better) continue;
+    longest = it;
+    longest_waits = waits;
+  }
+  if (longest == clients_.end()) return false;
+  clients_.erase(longest);
+  return true;
+}
+
+void ControlServer::drop_idle_clients() {
+  const MonotonicTime before = std::chrono::steady_clock::now() - limits_.idle;
+  std::erase_if(clients_, [before](auto& item) {
+    return item.second->pending == 0 && item.second->active < before;
+  });
+}
+
+void ControlServer::add_client(UniqueFd socket, const Caller& caller, bool preferred) {
   uint64_t id = ++last_id_;
   auto client = std::make_unique<Client>();
-  client->caller = Caller{credentials.uid, credentials.pid};
+  client->caller = caller;
+  client->preferred = preferred;
   JsonStream::Handlers handlers;
   handlers.on_line = [this, id](const Json& request) { on_request(id, request); };
   handlers.on_end = [this, id](std::optional<Error> error) {
@@ -158,6 +233,7 @@ void ControlServer::accept_some() {
 
 void ControlServer::on_request(uint64_t id, const Json& request) {
   Client& client = *clients_.at(id);
+  client.active = std::chrono::steady_clock::now();
   if (client.pending >= kMaxPending) {
     client.stream->send(failure_answer({ExitCode::kFailure, "TOO_MANY_REQUESTS",
                                         "too many unanswered requests on this connection"}));
@@ -174,6 +250,7 @@ void ControlServer::on_request(uint64_t id, const Json& request) {
     auto it = (*server)->clients_.find(id);
     if (it == (*server)->clients_.end()) return;
     --it->second->pending;
+    it->second->active = std::chrono::steady_clock::now();
     it->second->stream->send(answer);
     (*server)->close_if_done(id);
   });
