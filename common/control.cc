@@ -20,6 +20,16 @@ Json failure_answer(const Failure& failure, Json data) {
   return answer;
 }
 
+bool is_code(std::string_view text) {
+  return !text.empty() && text.size() <= 64 &&
+         text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == text.npos;
+}
+
+bool is_plain_word(std::string_view text) {
+  return !text.empty() && text.size() <= 64 &&
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_") == text.npos;
+}
+
 Result<Answer> parse_answer(const Json& line) {
   Answer answer;
   answer.ok = OM_TRY(json_bool(line, "ok"));

@@ -8,6 +8,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 #include "common/json_line.h"
 #include "common/result.h"
@@ -36,6 +37,11 @@ struct Failure {
 Json ok_answer(Json data);
 Json failure_answer(const Failure& failure);
 Json failure_answer(const Failure& failure, Json data);
+
+// "CPU_FEATURE": upper case, digits and '_', at most 64 bytes. What comes as a code and is none is not passed on.
+bool is_code(std::string_view text);
+// The same of lower case letters, digits, '-' and '_': names of nodes and kinds of events.
+bool is_plain_word(std::string_view text);
 
 // An answer as om reads it. Error if the daemon sent something else.
 struct Answer {

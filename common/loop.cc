@@ -6,19 +6,6 @@
 #include "common/assert.h"
 
 namespace om {
-namespace {
-
-// An Error from a uv call: uv's codes are negative errno values on Linux.
-Error uv_error(int status, std::string what) { return Error{-status, std::move(what)}; }
-
-std::vector<char*> pointers(std::vector<std::string>& texts) {
-  std::vector<char*> result;
-  for (std::string& text : texts) result.push_back(text.data());
-  result.push_back(nullptr);
-  return result;
-}
-
-}  // namespace
 
 Loop::Loop() { OM_ASSERT(uv_loop_init(&loop_) == 0); }
 
@@ -54,10 +41,19 @@ void Timer::start_repeating(Milliseconds period, Callback callback) {
 
 void Timer::stop() { uv_timer_stop(&box_->uv); }
 
-Poller::Poller(Loop& loop, int fd) { OM_ASSERT(uv_poll_init(loop.raw(), &box_->uv, fd) == 0); }
+Poller::Poller(Loop& loop, int fd) : error_(uv_poll_init(loop.raw(), &box_->uv, fd)) {
+  if (error_ == 0) return;
+  // The handle does not exist: the user's watches may be used up (ENOSPC). Whoever waits hears of it by a timer.
+  delete std::exchange(box_, nullptr);
+  instead_ = std::make_unique<Timer>(loop);
+}
 
 void Poller::start(int events, Callback callback) {
-  box_->callback = std::move(callback);
+  if (error_ != 0) {
+    failed_ = std::move(callback);
+  } else {
+    box_->callback = std::move(callback);
+  }
   events_ = 0;
   change(events);
 }
@@ -65,6 +61,13 @@ void Poller::start(int events, Callback callback) {
 void Poller::change(int events) {
   if (events == events_) return;
   events_ = events;
+  if (error_ != 0) {
+    if (events == 0) return instead_->stop();
+    return instead_->start(Milliseconds(0), [this] {
+      Callback run = failed_;
+      run(error_, 0);
+    });
+  }
   if (events == 0) {
     uv_poll_stop(&box_->uv);
     return;
@@ -101,58 +104,6 @@ void run_in_pool(Loop& loop, std::function<void()> work, std::function<void()> d
     finished->done();
   };
   OM_ASSERT(uv_queue_work(loop.raw(), &job->uv, run, finish) == 0);
-}
-
-struct Child::Box {
-  uv_process_t uv;
-  ExitCallback on_exit;
-};
-
-Result<std::unique_ptr<Child>> Child::spawn(Loop& loop, const ChildSpec& spec,
-                                            ExitCallback on_exit) {
-  std::vector<std::string> argument_texts = spec.arguments;
-  argument_texts.insert(argument_texts.begin(), spec.program);
-  std::vector<std::string> environment_texts = spec.environment;
-  std::vector<char*> arguments = pointers(argument_texts);
-  std::vector<char*> environment = pointers(environment_texts);
-  std::vector<uv_stdio_container_t> stdio;
-  for (int fd : spec.descriptors) {
-    uv_stdio_container_t item{};
-    item.flags = fd < 0 ? UV_IGNORE : UV_INHERIT_FD;
-    item.data.fd = fd;
-    stdio.push_back(item);
-  }
-  uv_process_options_t options{};
-  options.file = spec.program.c_str();
-  options.args = arguments.data();
-  options.env = environment.data();
-  options.cwd = spec.directory.c_str();
-  options.flags = UV_PROCESS_DETACHED;  // setsid
-  options.stdio = stdio.data();
-  options.stdio_count = static_cast<int>(stdio.size());
-  if (spec.owner) {
-    options.flags |= UV_PROCESS_SETUID | UV_PROCESS_SETGID;  // uv drops supplementary groups first
-    options.uid = spec.owner->first;
-    options.gid = spec.owner->second;
-  }
-  options.exit_cb = [](uv_process_t* process, int64_t code, int signal) noexcept {
-    ExitCallback run = static_cast<Box*>(process->data)->on_exit;
-    if (run) run(code, signal);
-  };
-  auto* box = new Box{{}, std::move(on_exit)};
-  box->uv.data = box;
-  std::unique_ptr<Child> child(new Child(box));
-  int status = uv_spawn(loop.raw(), &box->uv, &options);
-  if (status != 0) return uv_error(status, "start " + spec.program);
-  child->pid_ = box->uv.pid;
-  return child;
-}
-
-Child::~Child() {
-  // Also right after a failed uv_spawn, which has initialised the handle.
-  box_->on_exit = nullptr;
-  uv_close(reinterpret_cast<uv_handle_t*>(&box_->uv),
-           [](uv_handle_t* handle) noexcept { delete static_cast<Box*>(handle->data); });
 }
 
 }  // namespace om

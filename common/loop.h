@@ -52,6 +52,7 @@ class Handle {
   Handle(const Handle&) = delete;
   Handle& operator=(const Handle&) = delete;
   ~Handle() {
+    if (box_ == nullptr) return;
     uv_close(reinterpret_cast<uv_handle_t*>(&box_->uv),
              [](uv_handle_t* handle) noexcept { delete static_cast<Box*>(handle->data); });
   }
@@ -75,10 +76,12 @@ class Timer : public Handle<uv_timer_t> {
 };
 
 // Readiness of a descriptor that somebody else owns and closes after this object is gone.
-// Callback: (status, events), status < 0 is a uv error.
+// Callback: (status, events), status < 0 is a uv error. If the kernel takes no more to watch, error() says so and the
+// callback gets it as soon as there is something to wait for.
 class Poller : public Handle<uv_poll_t, int, int> {
  public:
   Poller(Loop& loop, int fd);
+  int error() const { return error_; }  // 0, or a uv error
   void start(int events, Callback callback);
   // Other events, same callback.
   void change(int events);
@@ -86,6 +89,9 @@ class Poller : public Handle<uv_poll_t, int, int> {
 
  private:
   int events_ = 0;
+  int error_ = 0;
+  Callback failed_;                 // instead of box_->callback
+  std::unique_ptr<Timer> instead_;  // of the handle
 };
 
 class SignalWatcher : public Handle<uv_signal_t> {
@@ -96,37 +102,5 @@ class SignalWatcher : public Handle<uv_signal_t> {
 // Runs `work` on a thread of uv's pool and then `done` on the loop's thread. `work` must not touch what the
 // loop's thread uses.
 void run_in_pool(Loop& loop, std::function<void()> work, std::function<void()> done);
-
-// What spawn_child() starts.
-struct ChildSpec {
-  std::string program;                   // a path, no search
-  std::vector<std::string> arguments;    // without argv[0]
-  std::vector<std::string> environment;  // "NAME=value", complete
-  std::vector<int> descriptors;  // element i becomes the child's descriptor i; -1: /dev/null
-  std::optional<std::pair<uid_t, gid_t>> owner;  // changes to these, without supplementary groups
-  std::string directory = "/";
-};
-
-// A child in a session of its own. It is not ended with this object or with the program: restarting a
-// daemon must not touch it.
-class Child {
- public:
-  // (exit code, signal): one of them is 0.
-  using ExitCallback = std::function<void(int64_t, int)>;
-
-  static Result<std::unique_ptr<Child>> spawn(Loop& loop, const ChildSpec& spec,
-                                              ExitCallback on_exit);
-  ~Child();
-  Child(const Child&) = delete;
-  Child& operator=(const Child&) = delete;
-
-  pid_t pid() const { return pid_; }
-
- private:
-  struct Box;
-  explicit Child(Box* box) : box_(box) {}
-  Box* box_;
-  pid_t pid_ = 0;
-};
 
 }  // namespace om

@@ -147,6 +147,7 @@ class UvStream final : public kj::AsyncIoStream {
   }
 
   kj::Promise<void> wait_for(Waiter& waiter) {
+    if (watch_error_ != 0) return failure("watch", watch_error_);
     auto pair = kj::newPromiseAndFulfiller<void>();
     waiter = kj::mv(pair.fulfiller);
     arm();
@@ -161,7 +162,11 @@ class UvStream final : public kj::AsyncIoStream {
   // Not disarmed here: a reader usually comes back in the same turn, and epoll_ctl per message costs more
   // than one needless wake-up, which disarms.
   void on_events(int status, int events) {
-    if (status < 0) events = UV_READABLE | UV_WRITABLE;  // the call itself finds the error
+    if (status < 0) {
+      // Usually the call itself finds the error. If not, it cannot be waited for either.
+      if (poller_.error() != 0) watch_error_ = -status;
+      events = UV_READABLE | UV_WRITABLE;
+    }
     bool nobody = true;
     if ((events & UV_READABLE) != 0) nobody &= !fire(readable_);
     if ((events & UV_WRITABLE) != 0) nobody &= !fire(writable_);
@@ -223,6 +228,7 @@ class UvStream final : public kj::AsyncIoStream {
 
   UniqueFd socket_;
   Poller poller_;
+  int watch_error_ = 0;
   Waiter readable_;
   Waiter writable_;
 };

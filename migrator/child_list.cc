@@ -25,6 +25,7 @@ Result<std::pair<ProcessId, ChildList::Entry>> parse_entry(std::string_view line
   entry.about_start =
       static_cast<uint64_t>(OM_TRY(json_int_or(value, "about_start", 0, INT64_MAX, 0)));
   entry.moving = OM_TRY(json_bool_or(value, "moving", false));
+  entry.uid = static_cast<uid_t>(OM_TRY(json_int_or(value, "uid", 0, UINT32_MAX, 0)));
   if (value.contains("session")) entry.session = OM_TRY(session_from_json(value["session"]));
   return std::pair{process, entry};
 }
@@ -36,7 +37,7 @@ bool matters(const ProcessId& process, const ChildList::Entry& entry) {
 
 }  // namespace
 
-ChildList::ChildList(const OwnDirectory& state) : state_(state) {
+ChildList::ChildList(Loop& loop, const OwnDirectory& state) : state_(state), later_(loop) {
   auto text = state_.read(kFileName);
   if (!text && text.error().err == ENOENT) return;  // the first start here
   if (!text) {
@@ -95,7 +96,33 @@ const std::pair<const ProcessId, ChildList::Entry>* ChildList::deputy_of(pid_t a
   return nullptr;
 }
 
+bool ChildList::is_deputy(pid_t pid) const {
+  const auto it = entries_.lower_bound(ProcessId{pid, 0});
+  return it != entries_.end() && it->first.pid == pid && it->second.role == "deputy" &&
+         it->first.alive();
+}
+
+ChildList::~ChildList() {
+  if (waiting_) write();
+}
+
 void ChildList::save() {
+  if (waiting_) return;
+  const MonotonicTime now = std::chrono::steady_clock::now();
+  const Milliseconds second{1000};
+  while (!writes_.empty() && now - writes_.front() >= second) writes_.pop_front();
+  if (writes_.size() < kWritesPerSecond) return write();
+  waiting_ = true;
+  const auto left = std::chrono::ceil<Milliseconds>(writes_.front() + second - now);
+  later_.start(left, [this] {
+    waiting_ = false;
+    save();
+  });
+}
+
+void ChildList::write() {
+  writes_.push_back(std::chrono::steady_clock::now());
+  ++written_;
   std::string text;
   for (auto& [process, entry] : entries_) {
     Json line = {{"role", entry.role},
@@ -103,6 +130,7 @@ void ChildList::save() {
                  {"start", process.start_ticks},
                  {"about", entry.about},
                  {"at", entry.at}};
+    if (entry.role == "keeper") line["uid"] = entry.uid;
     if (entry.session) {
       line["about_start"] = entry.about_start;
       line["moving"] = entry.moving;

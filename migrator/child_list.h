@@ -4,13 +4,16 @@
 // {"role":"deputy","pid":..,"start":..,"about":..,"at":..}. They outlive the daemon on purpose; the file lets a
 // restarted daemon count them and lets `om cluster dev stop` end them. Of a process that is away it has what another
 // deputy needs, should daemon and deputy die together: the keys of its session, so nobody else may read the file.
-// Rewritten as a whole (write, rename) at every change, so that a reader never sees half of it.
+// Rewritten as a whole (write, rename) at every change, so that a reader never sees half of it; the eleventh change in
+// a second waits, as anybody's deputy may cause as many as it likes.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <optional>
 #include <string>
 
+#include "common/loop.h"
 #include "common/own_directory.h"
 #include "common/process_id.h"
 #include "migrator/deputy_link.h"
@@ -22,15 +25,20 @@ class ChildList {
   struct Entry {
     std::string role;                      // "deputy" or "keeper"
     pid_t about = 0;                       // the process, at its home
-    std::string at;                        // deputy: where the process was last; empty: at home
+    std::string
+        at;  // deputy: where the process was last, empty: at home; keeper: the home of its guest
     uint64_t about_start = 0;              // deputy: start_ticks of the process
     std::optional<DeputySession> session;  // deputy: while the process is away or on its way
     bool moving = false;                   // it is on its way
+    uid_t uid = 0;                         // keeper: of the guest, at its home
   };
 
   // Reads what an earlier daemon left, without those that have ended, but with dead deputies of processes that are
   // away.
-  explicit ChildList(const OwnDirectory& state);
+  ChildList(Loop& loop, const OwnDirectory& state);
+  ~ChildList();  // writes what has not been written
+  ChildList(const ChildList&) = delete;
+  ChildList& operator=(const ChildList&) = delete;
 
   void add(const ProcessId& process, Entry entry);
   void remove(const ProcessId& process);
@@ -43,13 +51,21 @@ class ChildList {
                    bool moving);
   // The living deputy of the process `about`; nullptr if there is none.
   const std::pair<const ProcessId, Entry>* deputy_of(pid_t about) const;
+  bool is_deputy(pid_t pid) const;               // alive
+  uint64_t written() const { return written_; }  // how often
   const std::map<ProcessId, Entry>& entries() const { return entries_; }
 
  private:
   void save();
+  void write();
 
   const OwnDirectory& state_;
+  static constexpr size_t kWritesPerSecond = 10;
+  std::deque<MonotonicTime> writes_;  // the last ones
+  Timer later_;
+  bool waiting_ = false;  // for later_
   std::string problem_;  // what was wrong when it was last written
+  uint64_t written_ = 0;
   std::map<ProcessId, Entry> entries_;
 };
 

@@ -53,7 +53,8 @@ const Deputies::Entry* Deputies::entry_of(const ProcessId& process) const {
 
 DeputyLink* Deputies::find(pid_t pid) {
   auto it = entries_.find(pid);
-  return it == entries_.end() || it->second.closed ? nullptr : it->second.link.get();
+  const bool none = it == entries_.end() || it->second.closed || it->second.starting;
+  return none ? nullptr : it->second.link.get();
 }
 
 DeputyLink::Handlers Deputies::link_handlers(pid_t pid) {
@@ -79,14 +80,15 @@ DeputyLink::Handlers Deputies::link_handlers(pid_t pid) {
     if (arrived && state == DeputyLink::State::kHome) {
       const auto now = read_process(pid);
       if (now && now->id == entry.process) {
-        events_.add({"home", pid, entry.link->at(), "", "runs at home"});
+        note(entry, "home", entry.link->at(), "", "runs at home");
       } else {
-        events_.add({"ended", pid, entry.link->at(), "", "the process has ended"});
+        note(entry, "ended", entry.link->at(), "", "the process has ended");
       }
     }
   };
   handlers.on_note = [this, pid](const std::string& code, const std::string& message) {
-    events_.add({"note", pid, entries_.at(pid).link->at(), code, message});
+    const Entry& entry = entries_.at(pid);
+    note(entry, "note", entry.link->at(), code, message);
   };
   handlers.on_session = [this, pid](DeputySession session) {
     Entry& entry = entries_.at(pid);
@@ -100,29 +102,38 @@ DeputyLink::Handlers Deputies::link_handlers(pid_t pid) {
   return handlers;
 }
 
-Result<DeputyLink*> Deputies::ensure(const ProcessInfo& process) {
+void Deputies::note(const Entry& entry, std::string kind, std::string node, std::string code,
+                    std::string message) {
+  events_.add({std::move(kind), entry.process.pid, std::move(node), std::move(code),
+               std::move(message), user_owner(entry.uid)});
+}
+
+void Deputies::ensure(const ProcessInfo& process, Ready ready) {
   pid_t pid = process.id.pid;
   Entry* present = entry_of(process.id);
-  if (present != nullptr && !present->closed) return present->link.get();
+  if (present != nullptr && present->starting) return present->waiting.push_back(std::move(ready));
+  if (present != nullptr && !present->closed) return ready(present->link.get());
   if (present != nullptr && (present->child || present->again)) {
-    return Error{EAGAIN, fmt::format("the last deputy of process {} has not ended yet", pid)};
+    return ready(
+        Error{EAGAIN, fmt::format("the last deputy of process {} has not ended yet", pid)});
   }
   Entry entry;
   entry.process = process.id;
-  OM_TRY(spawn(entry, process, settings_.listen_host));
-  DeputyLink* link = entry.link.get();
+  entry.uid = process.uid;
+  auto begun = spawn(entry, process, settings_.listen_host, ready);
+  if (!begun) return ready(begun.error());
   entries_.insert_or_assign(pid, std::move(entry));
-  return link;
 }
 
-Result<void> Deputies::spawn(Entry& entry, const ProcessInfo& process, const std::string& listen) {
+Result<void> Deputies::spawn(Entry& entry, const ProcessInfo& process, const std::string& listen,
+                             Ready ready) {
   pid_t pid = process.id.pid;
   std::array<int, 2> pair{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0) {
     return errno_error("socketpair");
   }
   UniqueFd ours(pair[0]);
-  UniqueFd theirs(pair[1]);
+  auto theirs = std::make_shared<UniqueFd>(pair[1]);
   ChildSpec spec;
   spec.program = OM_TRY(find_program("om-deputy"));
   spec.arguments = {
@@ -131,20 +142,52 @@ Result<void> Deputies::spawn(Entry& entry, const ProcessInfo& process, const std
   spec.environment =
       child_environment({"OM_CONTROL=" + settings_.control_path,
                          std::string(kAttachVariable) + "=" + key_.secret_of(process.id)});
-  spec.descriptors = {-1, 2, 2, theirs.get()};
+  spec.descriptors = {-1, 2, 2, theirs->get()};
+  spec.held = {theirs};
   if (settings_.change_user) spec.owner = {process.uid, process.gid};
-  auto child = OM_TRY(Child::spawn(
-      loop_, spec, [this, pid](int64_t code, int signal) { on_exit(pid, code, signal); }));
-  theirs.reset();
-  // The child cannot have been reaped yet, so its pid is still its own.
-  entry.deputy = ProcessId::of(child->pid()).value_or(ProcessId{child->pid(), 0});
-  entry.child = std::move(child);
-  entry.link =
-      std::make_unique<DeputyLink>(loop_, std::move(ours), settings_.node, link_handlers(pid));
-  children_.add(entry.deputy, {"deputy", pid, "", process.id.start_ticks, entry.session, false});
+  entry.starting = true;
+  entry.waiting.clear();
+  entry.waiting.push_back(std::move(ready));
   entry.closed = false;
   entry.exit_text.clear();
+  entry.link =
+      std::make_unique<DeputyLink>(loop_, std::move(ours), settings_.node, link_handlers(pid));
+  entry.child = std::make_unique<Child>(
+      loop_, std::move(spec),
+      [this, pid](Result<pid_t> deputy) { on_started(pid, std::move(deputy)); },
+      [this, pid](int64_t code, int signal) { on_exit(pid, code, signal); });
   return {};
+}
+
+void Deputies::on_started(pid_t pid, Result<pid_t> deputy) {
+  Entry& entry = entries_.at(pid);
+  entry.starting = false;
+  std::vector<Ready> waiting = std::exchange(entry.waiting, {});
+  if (!deputy) {
+    const Error error = deputy.error();
+    if (entry.session) {
+      gone(pid, false, error.text());
+    } else {
+      // At home nothing has happened. Those who wait are told more than gone() would tell them.
+      entries_.erase(pid);
+    }
+    for (const Ready& ready : waiting) ready(error);
+    return;
+  }
+  // Not reaped yet, so the pid is still its own. It may have said something already.
+  const ProcessId before = entry.deputy;
+  entry.deputy = ProcessId::of(*deputy).value_or(ProcessId{*deputy, 0});
+  const DeputyLink::State state = entry.link->state();
+  ChildList::Entry item{"deputy",
+                        pid,
+                        "",
+                        entry.process.start_ticks,
+                        entry.session,
+                        state == DeputyLink::State::kMoving};
+  if (state == DeputyLink::State::kAway) item.at = entry.link->at();
+  children_.add(entry.deputy, std::move(item));
+  if (before.pid != 0) children_.remove(before);
+  for (const Ready& ready : waiting) ready(entry.link.get());
 }
 
 bool Deputies::adopt(const ProcessInfo& process, pid_t deputy_pid, const std::string& secret,
@@ -159,6 +202,7 @@ bool Deputies::adopt(const ProcessInfo& process, pid_t deputy_pid, const std::st
   if (!deputy) return false;
   Entry entry;
   entry.process = process.id;
+  entry.uid = process.uid;
   entry.deputy = *deputy;
   if (present != nullptr) entry.child = std::move(present->child);
   entry.link = std::make_unique<DeputyLink>(std::move(stream), settings_.node, link_handlers(pid));
@@ -191,6 +235,7 @@ void Deputies::recover() {
     UniqueFd ours(pair[0]), theirs(pair[1]);
     Entry entry;
     entry.process = process;
+    if (auto info = read_process(process.pid)) entry.uid = info->uid;
     entry.deputy = deputy;
     entry.session = of.session;
     entry.last_state = DeputyLink::State::kAway;
@@ -208,6 +253,7 @@ void Deputies::on_closed(pid_t pid, std::optional<Error> error) {
   auto it = entries_.find(pid);
   if (it == entries_.end()) return;
   Entry& entry = it->second;
+  if (entry.closed) return;  // gone() was first
   entry.closed = true;
   if (error) {
     log_warn("deputy", "connection to the deputy of process {}: {}", pid, error->text());
@@ -247,22 +293,20 @@ void Deputies::gone(pid_t pid, bool clean, std::string how) {
                         (entry.last_state == DeputyLink::State::kMoving && !entry.session);
   if (!clean && !was_home && entry.session && entry.adoptions < kMaxAdoptions &&
       entry.process.alive()) {
-    events_.add({"adopt", pid, entry.session->at, "",
-                 fmt::format("its deputy has gone ({}), another one takes over", how)});
+    note(entry, "adopt", entry.session->at, "",
+         fmt::format("its deputy has gone ({}), another one takes over", how));
     adopt_later(pid);
     return handlers_.on_gone(pid, clean);
   }
   children_.remove(entry.deputy);
   if (clean || was_home) {
-    if (!clean)
-      events_.add({"failed", pid, "", "DEPUTY_LOST", "the deputy failed at home: " + how});
+    if (!clean) note(entry, "failed", "", "DEPUTY_LOST", "the deputy failed at home: " + how);
     entries_.erase(pid);
   } else {
     entry.last_state = DeputyLink::State::kLost;
     entry.link->set_lost();
-    events_.add({"lost", pid, entry.link->at(), "DEPUTY_LOST",
-                 fmt::format("the deputy has gone while the process was at {}: {}",
-                             entry.link->at(), how)});
+    note(entry, "lost", entry.link->at(), "DEPUTY_LOST",
+         fmt::format("the deputy has gone while the process was at {}: {}", entry.link->at(), how));
   }
   handlers_.on_gone(pid, clean);
 }
@@ -291,10 +335,8 @@ void Deputies::start_adoption(pid_t pid) {
                                    : Result<void>();
   const DeputyLink::State state = entry.link->state();
   if (started) {
-    const ProcessId before = entry.deputy;
     listen->set_port(entry.session->port);
-    started = spawn(entry, *process, listen->text());
-    if (started) children_.remove(before);
+    started = spawn(entry, *process, listen->text(), [](Result<DeputyLink*>) {});
   }
   if (!started) return gone(pid, false, started.error().text());
   const DeputySession& session = *entry.session;

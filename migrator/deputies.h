@@ -11,7 +11,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "common/child.h"
 #include "common/loop.h"
 #include "common/process_id.h"
 #include "migrator/attach_key.h"
@@ -41,10 +43,11 @@ class Deputies {
 
   void set_handlers(Handlers handlers) { handlers_ = std::move(handlers); }
 
-  // nullptr if there is none that listens.
+  // nullptr if there is none that listens, or not yet.
   DeputyLink* find(pid_t pid);
-  // The running one or a new one.
-  Result<DeputyLink*> ensure(const ProcessInfo& process);
+  // Gives the running one or a new one, at once or when it runs; called once.
+  using Ready = std::function<void(Result<DeputyLink*>)>;
+  void ensure(const ProcessInfo& process, Ready ready);
   // A deputy of the process has come by itself. False: an earlier daemon has not given it this secret, or there is one
   // already.
   bool adopt(const ProcessInfo& process, pid_t deputy_pid, const std::string& secret,
@@ -74,8 +77,11 @@ class Deputies {
  private:
   struct Entry {
     ProcessId process;
+    uid_t uid = 0;
     ProcessId deputy;
     std::unique_ptr<Child> child;  // null: adopted
+    bool starting = false;         // child: it does not run yet
+    std::vector<Ready> waiting;    // for that
     std::unique_ptr<DeputyLink> link;
     bool silent = false;    // it came back by itself and has not said yet where the process is
     bool closed = false;    // the link's socket has ended
@@ -91,11 +97,16 @@ class Deputies {
   DeputyLink::Handlers link_handlers(pid_t pid);
   Entry* entry_of(const ProcessId& process);
   const Entry* entry_of(const ProcessId& process) const;
+  void note(const Entry& entry, std::string kind, std::string node, std::string code,
+            std::string message);
   void on_closed(pid_t pid, std::optional<Error> error);
   void on_exit(pid_t pid, int64_t code, int signal);
   void gone(pid_t pid, bool clean, std::string how);
-  // A deputy for entry.process, with entry.child, .deputy and .link.
-  Result<void> spawn(Entry& entry, const ProcessInfo& process, const std::string& listen);
+  // A deputy for entry.process, with entry.child and .link; what is sent there before it runs waits in the socket.
+  // `ready` is called when it runs.
+  Result<void> spawn(Entry& entry, const ProcessInfo& process, const std::string& listen,
+                     Ready ready);
+  void on_started(pid_t pid, Result<pid_t> deputy);
   void adopt_later(pid_t pid);
   void start_adoption(pid_t pid);
 

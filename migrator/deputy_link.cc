@@ -3,10 +3,16 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/control.h"
 #include "common/log.h"
 #include "common/names.h"
 
 namespace om::migrator {
+namespace {
+
+constexpr int kMaxBadLines = 10;
+
+}  // namespace
 
 DeputyLink::DeputyLink(Loop& loop, UniqueFd socket, std::string home, Handlers handlers)
     : home_(std::move(home)), at_(home_), handlers_(std::move(handlers)) {
@@ -52,9 +58,10 @@ void DeputyLink::answer_guest(int64_t id, const std::string& code, const std::st
 
 void DeputyLink::on_line(const Json& line) {
   auto handled = handle(line);
-  // One line that cannot be used is not the end of a session.
-  if (!handled)
-    log_warn("deputy", "{} in {}, ignoring", handled.error().text(), escaped(to_json_text(line)));
+  // One line that cannot be used is not the end of a session. The deputy belongs to the user: a few lines in the log.
+  if (handled || bad_lines_ == kMaxBadLines) return;
+  log_warn("deputy", "{} in {}, ignoring{}", handled.error().text(), escaped(to_json_text(line)),
+           ++bad_lines_ == kMaxBadLines ? ", as further ones of this deputy" : "");
 }
 
 Result<void> DeputyLink::handle(const Json& line) {
@@ -93,6 +100,7 @@ Result<void> DeputyLink::handle(const Json& line) {
   } else if (event == "note") {
     std::string code = OM_TRY(json_string(line, "code", 64));
     std::string message = OM_TRY(json_string(line, "message", 4096));
+    if (!is_code(code)) return plain_error("\"code\" must be upper case letters, digits and '_'");
     handlers_.on_note(code, message);
   } else if (event == "session") {
     handlers_.on_session(OM_TRY(session_from_json(line)));

@@ -98,6 +98,7 @@ class DeputyLink {
   std::optional<DeputyStats> stats_;
   std::chrono::steady_clock::time_point heard_{};  // its last stats, or its arrival there
   std::map<int64_t, ResultCallback> results_;
+  int bad_lines_ = 0;
   Handlers handlers_;
   std::unique_ptr<JsonStream> stream_;
 };

@@ -23,12 +23,12 @@ Keepers::Keepers(Loop& loop, const Clock& clock, std::string node, uint64_t head
       children_(children),
       events_(events) {}
 
-Result<void> Keepers::start(const Offer& offer) {
+Result<ChildSpec> Keepers::describe(const Offer& offer) const {
   ChildSpec spec;
   spec.program = OM_TRY(find_program("om-guest"));
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return errno_error("pipe");
-  UniqueFd read_end(ends[0]);
+  auto read_end = std::make_shared<UniqueFd>(ends[0]);
   UniqueFd write_end(ends[1]);
   // The line must fit into the pipe, as nobody reads yet.
   std::string line = to_json_line(keeper_input(offer));
@@ -40,24 +40,48 @@ Result<void> Keepers::start(const Offer& offer) {
   if (::write(write_end.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
     return errno_error("write the offer");
   }
-  write_end.reset();
   spec.arguments = {"--home", offer.home.text(), "--node",
                     node_,    "--headroom",      std::to_string(headroom_)};
   spec.environment = child_environment({});
-  spec.descriptors = {read_end.get(), 2, 2};
+  spec.descriptors = {read_end->get(), 2, 2};
+  spec.held = {read_end};
   spec.owner = owner_;
+  return spec;
+}
+
+void Keepers::start(const Offer& offer, std::function<void(Result<void>)> done) {
+  auto spec = describe(offer);
+  if (!spec) return done(spec.error());
   uint64_t number = ++last_number_;
-  Keeper keeper;
-  keeper.child = OM_TRY(Child::spawn(
-      loop_, spec, [this, number](int64_t code, int signal) { on_exit(number, code, signal); }));
-  keeper.id = ProcessId::of(keeper.child->pid()).value_or(ProcessId{keeper.child->pid(), 0});
+  // Counted from now on.
+  Keeper& keeper = keepers_[number];
   keeper.guest = offer.pid;
   keeper.home = offer.home_node;
+  keeper.uid = offer.uid;
   keeper.memory_bytes = offer.memory_bytes;
   keeper.started = clock_.now();
-  children_.add(keeper.id, {"keeper", offer.pid, ""});
-  keepers_.emplace(number, std::move(keeper));
-  return {};
+  keeper.child = std::make_unique<Child>(
+      loop_, std::move(*spec),
+      [this, number, done = std::move(done)](Result<pid_t> pid) {
+        on_started(number, std::move(pid), done);
+      },
+      [this, number](int64_t code, int signal) { on_exit(number, code, signal); });
+}
+
+void Keepers::on_started(uint64_t number, Result<pid_t> pid,
+                         const std::function<void(Result<void>)>& done) {
+  Keeper& keeper = keepers_.at(number);
+  if (!pid) {
+    const Error error = pid.error();
+    keepers_.erase(number);
+    return done(error);
+  }
+  // Not reaped yet, so the pid is still its own.
+  keeper.id = ProcessId::of(*pid).value_or(ProcessId{*pid, 0});
+  ChildList::Entry entry{"keeper", keeper.guest, keeper.home};
+  entry.uid = keeper.uid;
+  children_.add(keeper.id, std::move(entry));
+  done({});
 }
 
 void Keepers::on_exit(uint64_t number, int64_t code, int signal) {
@@ -67,16 +91,16 @@ void Keepers::on_exit(uint64_t number, int64_t code, int signal) {
   std::string how =
       signal != 0 ? fmt::format("killed by signal {}", signal) : fmt::format("status {}", code);
   events_.add({"guest_end", keeper.guest, keeper.home, clean ? "" : "KEEPER_FAILED",
-               "keeper of a guest ended: " + how});
+               "keeper of a guest ended: " + how, guest_owner(keeper.home, keeper.uid)});
   children_.remove(keeper.id);
   keepers_.erase(it);
 }
 
 uint32_t Keepers::count() const {
   uint32_t count = 0;
-  for (auto& [process, entry] : children_.entries()) {
-    if (entry.role == "keeper" && process.alive()) ++count;
-  }
+  // The list is pruned every other second; what is counted here need not be exact.
+  for (auto& [process, entry] : children_.entries()) count += entry.role == "keeper" ? 1 : 0;
+  for (auto& [number, keeper] : keepers_) count += keeper.id.pid == 0 ? 1 : 0;
   return count;
 }
 

@@ -5,11 +5,13 @@
 // them. A keeper is in a session of its own and outlives this daemon.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "common/child.h"
 #include "common/clock.h"
 #include "common/loop.h"
 #include "common/result.h"
@@ -28,7 +30,8 @@ class Keepers {
   Keepers(Loop& loop, const Clock& clock, std::string node, uint64_t headroom,
           std::optional<std::pair<uid_t, gid_t>> owner, ChildList& children, Events& events);
 
-  Result<void> start(const Offer& offer);
+  // Forks off the loop; `done` is called from the loop when the keeper runs, or with what has failed.
+  void start(const Offer& offer, std::function<void(Result<void>)> done);
   uint32_t count() const;
   uint64_t reserved_bytes() const;
   // "4711 of n1" of the guest whose body is process `body` here, or whose process at home has number `at_home`;
@@ -39,13 +42,17 @@ class Keepers {
  private:
   struct Keeper {
     std::unique_ptr<Child> child;
-    ProcessId id;
+    ProcessId id;     // pid 0: it is being started
     pid_t guest = 0;  // pid at its home
     std::string home;
+    uid_t uid = 0;  // of the guest, at its home
     uint64_t memory_bytes = 0;
     MonotonicTime started;
   };
   static std::string name_of(const Keeper& keeper);
+  Result<ChildSpec> describe(const Offer& offer) const;
+  void on_started(uint64_t number, Result<pid_t> pid,
+                  const std::function<void(Result<void>)>& done);
   void on_exit(uint64_t number, int64_t code, int signal);
 
   Loop& loop_;

@@ -46,6 +46,9 @@ Json checked_record(const Move& move, const Json& from_deputy) {
   for (const char* text : {"mode", "code", "message"}) {
     record[text] = json_string(from_deputy, text, 4096).value_or("");
   }
+  // It goes into the log and to terminals as it is.
+  if (std::string code = record["code"]; !code.empty() && !is_code(code))
+    record["code"] = "INTERNAL";
   std::string result = json_string(from_deputy, "result", 16).value_or("");
   record["result"] = result;
   record["moved"] = result == "moved";

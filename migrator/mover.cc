@@ -20,6 +20,7 @@ constexpr const char* kDetached =
 
 struct Mover::Job {
   ProcessId process;
+  uid_t uid = 0;  // its owner's, whose events these are
   std::string to;
   int64_t id = 0;
   Answerer answer;  // empty once the client has been answered
@@ -88,6 +89,7 @@ void Mover::start(const std::shared_ptr<Job>& job) {
   pid_t pid = job->process.pid;
   auto process = read_process(pid);
   if (!process && !is_no_process(process.error())) return cannot(job, process.error());
+  if (process) job->uid = process->uid;
   if (!process || !(process->id == job->process)) {
     return finish(
         job, unmoved_record(describe(*job), "failed", "NO_SUCH_PROCESS", "the process has ended"));
@@ -142,22 +144,25 @@ void Mover::command(const std::shared_ptr<Job>& job, const ProcessInfo& process)
     // Its time was over before anything was begun.
     return finish(job, unmoved_record(describe(*job), "failed", "TIMEOUT", "not begun in time"));
   }
-  auto deputy = deputies_.ensure(process);
-  if (!deputy) {
-    return cannot(job, deputy.error());
-  }
+  deputies_.ensure(process, [this, job](Result<DeputyLink*> deputy) {
+    if (!deputy) return cannot(job, deputy.error());
+    command_deputy(job, **deputy);
+  });
+}
+
+void Mover::command_deputy(const std::shared_ptr<Job>& job, DeputyLink& deputy) {
   if (!job->question.is_null()) {
     job->commanded = true;
     watch(job);
-    return (*deputy)->command(job->question, job->id,
-                              [this, job](const Json& data) { finish(job, data); });
+    return deputy.command(job->question, job->id,
+                          [this, job](const Json& data) { finish(job, data); });
   }
   bool home = job->to == node_;
   Json line{{"verb", home ? "home" : "depart"}};
   if (!home) line["to"] = job->to;
   job->commanded = true;
   watch(job);
-  (*deputy)->command(std::move(line), job->id, [this, job](const Json& data) {
+  deputy.command(std::move(line), job->id, [this, job](const Json& data) {
     finish(job, checked_record(describe(*job), data));
   });
 }
@@ -198,7 +203,8 @@ void Mover::finish(const std::shared_ptr<Job>& job, Json record) {
                             json_number(record, "total_ms", 0, 1e15).value_or(0),
                             json_number(record, "freeze_ms", 0, 1e15).value_or(0));
     }
-    events_.add({record["result"], job->process.pid, job->to, record["code"], message});
+    events_.add({record["result"], job->process.pid, job->to, record["code"], message,
+                 user_owner(job->uid)});
   }
   if (job->answer) {
     const bool looked = question && record["result"] == "looked";

@@ -57,6 +57,7 @@ class Mover {
                Answerer answer);
   void start(const std::shared_ptr<Job>& job);
   void command(const std::shared_ptr<Job>& job, const ProcessInfo& process);
+  void command_deputy(const std::shared_ptr<Job>& job, DeputyLink& deputy);
   void cannot(const std::shared_ptr<Job>& job, const Error& error);
   void finish(const std::shared_ptr<Job>& job, Json record);
   void watch(const std::shared_ptr<Job>& job);

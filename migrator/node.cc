@@ -4,6 +4,7 @@
 #include <pwd.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "common/cpu_baseline.h"
@@ -96,7 +97,8 @@ Result<std::unique_ptr<Node>> Node::create(const Options& options) {
       [verbs = node->verbs_.get()](const Caller& caller, const Json& request,
                                    std::unique_ptr<JsonStream>& stream) {
         return verbs->adopt(caller, request, stream);
-      });
+      },
+      [node = node.get()](pid_t pid) { return node->children_.is_deputy(pid); });
   node->deputies_.recover();
   return node;
 }
@@ -107,10 +109,13 @@ Node::Node(const Options& options, OwnDirectory state, UniqueFd listener, NodeFa
       state_(std::move(state)),
       fixed_facts_(std::move(fixed_facts)),
       kj_(loop_),
-      children_(state_),
+      children_(loop_, state_),
       attach_key_(state_),
       events_(clock_, ProcessTable::runner_of),
       processes_(clock_, options_.control, options_.control == default_control_path(::geteuid())),
+      census_(
+          loop_, clock_, [this](pid_t pid) { return processes_.membership(pid); },
+          [this] { return deputies_.processes(); }),
       keepers_(loop_, clock_, options_.name, options_.headroom_bytes, guest_owner, children_,
                events_),
       deputies_(loop_,
@@ -128,6 +133,7 @@ Node::Node(const Options& options, OwnDirectory state, UniqueFd listener, NodeFa
                             need_guest(pid, id, to, std::move(offer));
                           },
                           [this](pid_t pid, bool clean) {
+                            asking_.erase(pid);
                             mover_.on_deputy_gone(pid, clean);
                             if (verbs_) verbs_->on_deputy_gone(pid);
                           }});
@@ -135,9 +141,7 @@ Node::Node(const Options& options, OwnDirectory state, UniqueFd listener, NodeFa
     deputies_.prune();
     children_.prune();
     deputies_.recover();
-    std::vector<pid_t> away;
-    for (const ProcessId& process : deputies_.processes()) away.push_back(process.pid);
-    processes_.sample(away);
+    sample();
   });
   hangup_ = std::make_unique<SignalWatcher>(loop_, SIGHUP, [this] {
     auto reloaded = reload_peers();
@@ -147,7 +151,7 @@ Node::Node(const Options& options, OwnDirectory state, UniqueFd listener, NodeFa
   interrupt_ = std::make_unique<SignalWatcher>(loop_, SIGINT, [this] { loop_.stop(); });
 }
 
-Node::~Node() = default;
+Node::~Node() { *alive_ = false; }
 
 void Node::run() { loop_.run(); }
 
@@ -157,6 +161,29 @@ Json Node::ready_line() const {
               {"port", options_.listen.port()},
               {"control", options_.control},
               {"pid", ::getpid()}};
+}
+
+// Off the loop: there may be many processes.
+void Node::sample() {
+  if (std::exchange(sampling_, true)) return;
+  std::vector<ProcessId> ids = processes_.noted();
+  for (const ProcessId& process : deputies_.processes()) ids.push_back(process);
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  auto found = std::make_shared<std::vector<ProcessInfo>>();
+  run_in_pool(
+      loop_,
+      [ids = std::move(ids), found] {
+        for (const ProcessId& id : ids) {
+          auto info = read_process(id.pid);
+          if (info && info->id == id) found->push_back(std::move(*info));
+        }
+      },
+      [this, alive = alive_, found] {
+        if (!*alive) return;
+        sampling_ = false;
+        processes_.sample(*found);
+      });
 }
 
 NodeFacts Node::facts() {
@@ -172,7 +199,7 @@ Result<void> Node::reload_peers() {
   return {};
 }
 
-std::optional<Refusal> Node::admit(const Offer& offer) {
+kj::Promise<std::optional<Refusal>> Node::admit(const Offer& offer) {
   Host host;
   host.name = options_.name;
   host.accepts = options_.accept;
@@ -186,14 +213,34 @@ std::optional<Refusal> Node::admit(const Offer& offer) {
   host.free_bytes = now.free_bytes;
   std::optional<Refusal> refusal;
   if (possible) refusal = refuse_offer(offer, host);
-  if (possible && !refusal) possible = keepers_.start(offer);
+  auto verdict = std::make_shared<std::optional<Refusal>>();
+  kj::Promise<void> decided = kj::READY_NOW;
+  if (!possible || refusal) {
+    *verdict = admitted(offer, std::move(possible), std::move(refusal));
+  } else {
+    auto pair = kj::newPromiseAndFulfiller<void>();
+    decided = kj::mv(pair.promise);
+    // Shared, as a std::function is copied.
+    auto fulfiller = std::make_shared<kj::Own<kj::PromiseFulfiller<void>>>(kj::mv(pair.fulfiller));
+    keepers_.start(offer, [this, offer, verdict, fulfiller](Result<void> started) {
+      *verdict = admitted(offer, std::move(started), std::nullopt);
+      (*fulfiller)->fulfill();
+    });
+  }
+  return decided.then([verdict] { return *verdict; });
+}
+
+// What the peer is told, and an event of it.
+std::optional<Refusal> Node::admitted(const Offer& offer, Result<void> possible,
+                                      std::optional<Refusal> refusal) {
   if (!possible) {
     const Reason reason{reason_of_errno(possible.error().err),
                         "node " + options_.name + ": " + possible.error().text()};
     refusal = Refusal{std::string(reason.name()), reason.message()};
   }
   events_.add({refusal ? "rejected" : "admitted", offer.pid, offer.home_node,
-               refusal ? refusal->code : "", refusal ? refusal->message : "a guest comes"});
+               refusal ? refusal->code : "", refusal ? refusal->message : "a guest comes",
+               guest_owner(offer.home_node, offer.uid)});
   return refusal;
 }
 
@@ -207,10 +254,17 @@ std::optional<Refusal> Node::check_target(const std::string& name) {
 
 void Node::need_guest(pid_t pid, int64_t id, const std::string& to, Offer offer) {
   auto answer = [this, pid, id](const std::optional<Refusal>& refusal) {
+    asking_.erase(pid);
     DeputyLink* link = deputies_.find(pid);
     if (link == nullptr) return;
     link->answer_guest(id, refusal ? refusal->code : "", refusal ? refusal->message : "");
   };
+  if (!asking_.insert(pid).second) {
+    // A sound deputy waits for the answer.
+    if (DeputyLink* asker = deputies_.find(pid))
+      asker->answer_guest(id, "INTERNAL", "a guest of this process has been asked for already");
+    return;
+  }
   PeerLink* link = peers_.find(to);
   auto process = read_process(pid);
   if (link == nullptr || !process) return answer(check_target(to));
@@ -231,7 +285,7 @@ PeerLink::Local Node::peer_local() {
   local.from = options_.listen;
   local.facts = [this] { return facts(); };
   local.on_change = [this](const std::string& peer, bool up, const std::string& reason) {
-    events_.add({up ? "peer_up" : "peer_down", 0, peer, "", up ? "is up" : reason});
+    events_.add({up ? "peer_up" : "peer_down", 0, peer, "", up ? "is up" : reason, "node " + peer});
   };
   return local;
 }

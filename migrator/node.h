@@ -5,10 +5,12 @@
 #pragma once
 
 #include <memory>
+#include <set>
 
 #include "common/clock.h"
 #include "common/loop.h"
 #include "common/uvkj.h"
+#include "migrator/census.h"
 #include "migrator/child_list.h"
 #include "migrator/control_server.h"
 #include "migrator/deputies.h"
@@ -41,8 +43,11 @@ class Node {
        std::optional<std::pair<uid_t, gid_t>> guest_owner);
 
   NodeFacts facts();
+  void sample();
   Result<void> reload_peers();
-  std::optional<Refusal> admit(const Offer& offer);
+  kj::Promise<std::optional<Refusal>> admit(const Offer& offer);
+  std::optional<Refusal> admitted(const Offer& offer, Result<void> possible,
+                                  std::optional<Refusal> refusal);
   std::optional<Refusal> check_target(const std::string& name);
   void need_guest(pid_t pid, int64_t id, const std::string& to, Offer offer);
   PeerLink::Local peer_local();
@@ -58,6 +63,7 @@ class Node {
   AttachKey attach_key_;
   Events events_;
   ProcessTable processes_;
+  Census census_;
   Keepers keepers_;
   Deputies deputies_;
   Mover mover_;
@@ -68,6 +74,9 @@ class Node {
   std::unique_ptr<class Verbs> verbs_;
   std::unique_ptr<ControlServer> control_;
   Timer sampler_;
+  std::set<pid_t> asking_;  // processes whose deputies wait for a guest
+  bool sampling_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for what comes back from the pool
   std::unique_ptr<SignalWatcher> hangup_;
   std::unique_ptr<SignalWatcher> terminate_;
   std::unique_ptr<SignalWatcher> interrupt_;

@@ -112,15 +112,16 @@ class NodeService::Server final : public wire::Node::Server {
 
   kj::Promise<void> answer_offer(AdmitContext context) {
     partner_->heard = std::chrono::steady_clock::now();
-    auto verdict = context.getResults().initVerdict();
-    auto refusal = judge(context.getParams().getOffer());
-    if (refusal) {
-      verdict.initRefused().setCode(refusal->code.c_str());
-      verdict.getRefused().setMessage(refusal->message.c_str());
-    } else {
-      verdict.setAccepted();
-    }
-    return kj::READY_NOW;
+    return judge(context.getParams().getOffer())
+        .then([context](std::optional<Refusal> refusal) mutable {
+          auto verdict = context.getResults().initVerdict();
+          if (refusal) {
+            verdict.initRefused().setCode(refusal->code.c_str());
+            verdict.getRefused().setMessage(refusal->message.c_str());
+          } else {
+            verdict.setAccepted();
+          }
+        });
   }
 
   bool is_peer(const std::string& name) const {
@@ -128,12 +129,13 @@ class NodeService::Server final : public wire::Node::Server {
     return address && address->same_host(from_);
   }
 
-  std::optional<Refusal> judge(wire::Offer::Reader wire_offer) {
+  kj::Promise<std::optional<Refusal>> judge(wire::Offer::Reader wire_offer) {
+    using Verdict = std::optional<Refusal>;
     auto offer = read_offer(wire_offer);
-    if (!offer) return Refusal{"INTERNAL", offer.error().text()};
+    if (!offer) return Verdict(Refusal{"INTERNAL", offer.error().text()});
     if (!is_peer(offer->home_node) || !offer->home.same_host(from_)) {
-      return Refusal{"BLOCKED", fmt::format("{} at {} is no peer of this node", offer->home_node,
-                                            from_.host())};
+      return Verdict(Refusal{"BLOCKED", fmt::format("{} at {} is no peer of this node",
+                                                    offer->home_node, from_.host())});
     }
     return service_.local_.admit(*offer);
   }

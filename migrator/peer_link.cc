@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <random>
 
+#include "common/control.h"
 #include "common/log.h"
 #include "migrator/node_service.h"
 #include "migrator/wire_text.h"
@@ -145,7 +146,7 @@ kj::Promise<std::optional<Refusal>> PeerLink::admit(const Offer& offer) {
               return Refusal{"VERSION", fmt::format("node {} gave no verdict", name)};
             auto code = read_text(verdict.getRefused().getCode(), 64, "code");
             auto message = read_text(verdict.getRefused().getMessage(), 1000, "message");
-            if (!code || code->empty() || !message) {
+            if (!code || !is_code(*code) || !message) {
               return Refusal{"VERSION", fmt::format("node {} refused without a reason", name)};
             }
             return Refusal{*code, *message};

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "common/preload.h"
 #include "common/proc/process.h"
@@ -110,39 +111,32 @@ ProcessTable::Membership ProcessTable::membership(pid_t pid) const {
   return is_this_node(start.control) ? Membership::kMember : Membership::kOtherNode;
 }
 
-std::vector<ProcessInfo> ProcessTable::scan() {
-  std::vector<ProcessInfo> found;
-  auto pids = proc::list_processes();
-  if (!pids) return found;
-  for (pid_t pid : *pids) {
-    if (membership(pid) != Membership::kMember) continue;
-    auto info = read_process(pid);
-    if (!info) continue;
-    samples_.try_emplace(info->id, Sample{clock_.now(), info->cpu_ms, 0, false});
-    found.push_back(std::move(*info));
-  }
-  return found;
+void ProcessTable::note(const std::vector<ProcessInfo>& found) {
+  for (const ProcessInfo& info : found)
+    samples_.try_emplace(info.id, Sample{clock_.now(), info.cpu_ms, 0, false});
 }
 
-void ProcessTable::sample(const std::vector<pid_t>& others) {
-  for (pid_t pid : others) {
-    auto info = read_process(pid);
-    if (info) samples_.try_emplace(info->id, Sample{clock_.now(), info->cpu_ms, 0, false});
-  }
-  for (auto it = samples_.begin(); it != samples_.end();) {
-    auto info = read_process(it->first.pid);
-    if (!info || !(info->id == it->first)) {
-      it = samples_.erase(it);
-      continue;
+std::vector<ProcessId> ProcessTable::noted() const {
+  std::vector<ProcessId> result;
+  for (auto& [id, sample] : samples_) result.push_back(id);
+  return result;
+}
+
+void ProcessTable::sample(const std::vector<ProcessInfo>& now_there) {
+  std::map<ProcessId, Sample> before = std::exchange(samples_, {});
+  const MonotonicTime now = clock_.now();
+  for (const ProcessInfo& info : now_there) {
+    Sample sample{now, info.cpu_ms, 0, false};
+    auto last = before.find(info.id);
+    if (last != before.end()) {
+      const double elapsed_ms =
+          std::chrono::duration<double, std::milli>(now - last->second.time).count();
+      const uint64_t used =
+          info.cpu_ms > last->second.cpu_ms ? info.cpu_ms - last->second.cpu_ms : 0;
+      sample.percent = elapsed_ms > 0 ? 100.0 * static_cast<double>(used) / elapsed_ms : 0;
+      sample.measured = elapsed_ms > 0;
     }
-    Sample& sample = it->second;
-    MonotonicTime now = clock_.now();
-    double elapsed_ms = std::chrono::duration<double, std::milli>(now - sample.time).count();
-    if (elapsed_ms > 0) {
-      uint64_t used = info->cpu_ms > sample.cpu_ms ? info->cpu_ms - sample.cpu_ms : 0;
-      sample = Sample{now, info->cpu_ms, 100.0 * static_cast<double>(used) / elapsed_ms, true};
-    }
-    ++it;
+    samples_.emplace(info.id, sample);
   }
 }
 

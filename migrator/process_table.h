@@ -2,8 +2,8 @@
 //
 // The preloaded processes of this node, found in /proc: nobody registers. A process belongs to the node
 // whose control socket it was started with in OM_CONTROL, as libom has kept it (libom/abi/start.h), and without that
-// variable to the default node of its user. Our own programs are left out. CPU use is measured over the time between
-// two calls of sample().
+// variable to the default node of its user. Our own programs are left out. migrator/census.h finds them all. CPU use is
+// measured over the time between two calls of sample().
 #pragma once
 
 #include <stdint.h>
@@ -53,13 +53,14 @@ class ProcessTable {
   // control_path: this node's socket. default_node: processes without OM_CONTROL are ours.
   ProcessTable(const Clock& clock, std::string control_path, bool default_node);
 
+  // On any thread. Reads a lot of /proc for a process with a large address space.
   Membership membership(pid_t pid) const;
 
-  // All members, ascending by pid.
-  std::vector<ProcessInfo> scan();
-
-  // Call every few seconds: measures the members found by the last scan() and those given.
-  void sample(const std::vector<pid_t>& others);
+  // Processes whose use of the CPU is to be measured from now on.
+  void note(const std::vector<ProcessInfo>& found);
+  std::vector<ProcessId> noted() const;
+  // Call every few seconds with those of noted() that are still there, and with others: measures them.
+  void sample(const std::vector<ProcessInfo>& now_there);
 
   // 100 is one whole CPU; since the process started if there are no two samples yet.
   double cpu_percent(const ProcessInfo& process) const;

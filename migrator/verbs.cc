@@ -61,8 +61,36 @@ void Verbs::handle(const Caller& caller, const Json& request, Answerer answer) {
       [this, number = static_cast<pid_t>(*pid)] { return node_.processes_.resolve(number); },
       method == &Verbs::migrate,
       [this, method, caller, request, answer = std::move(answer)] {
-        (this->*method)(caller, request, answer);
+        // These two only look at what has been written down.
+        if (method == &Verbs::events || method == &Verbs::epitaph)
+          return (this->*method)(caller, request, answer);
+        look_first(caller, request, [this, method, caller, request, answer] {
+          (this->*method)(caller, request, answer);
+        });
       });
+}
+
+// Whether a process is one of ours takes a look at its address space, which may be large: off the loop, before the
+// verb's function runs.
+void Verbs::look_first(const Caller& caller, const Json& request, std::function<void()> then) {
+  auto number = json_int_or(request, "pid", 1, kMaxPid, 0);
+  const pid_t pid = number ? static_cast<pid_t>(*number) : 0;
+  if (pid == 0) return then();  // about none, or the function says what is wrong
+  const pid_t meant = node_.processes_.resolve(pid);
+  auto known = ProcessId::of(meant);
+  const auto with_deputy = node_.deputies_.processes();
+  if (!known || std::find(with_deputy.begin(), with_deputy.end(), *known) != with_deputy.end())
+    return then();
+  node_.census_.look(caller.uid, meant,
+                     [this, meant, then = std::move(then)](ProcessTable::Membership membership) {
+                       looked_ = {meant, membership};
+                       then();
+                       looked_ = {};
+                     });
+}
+
+ProcessTable::Membership Verbs::membership(pid_t pid) const {
+  return looked_.first == pid ? looked_.second : node_.processes_.membership(pid);
 }
 
 std::optional<Verbs::Subject> Verbs::subject(const Caller& caller, const Json& request,
@@ -99,7 +127,7 @@ std::optional<Verbs::Subject> Verbs::subject(const Caller& caller, const Json& r
   Subject subject{std::move(*process), true};
   auto known = node_.deputies_.processes();
   if (std::find(known.begin(), known.end(), subject.process.id) != known.end()) return subject;
-  switch (node_.processes_.membership(pid)) {
+  switch (membership(pid)) {
     case ProcessTable::Membership::kMember:
     case ProcessTable::Membership::kStarting:
       return subject;
@@ -233,16 +261,13 @@ Json Verbs::describe(const ProcessInfo& process) const {
 }
 
 void Verbs::ps(const Caller&, const Json&, Answerer answer) {
-  std::map<pid_t, ProcessInfo> found;
-  for (ProcessInfo& process : node_.processes_.scan()) found[process.id.pid] = std::move(process);
   node_.deputies_.prune();
-  for (const ProcessId& id : node_.deputies_.processes()) {
-    auto process = read_process(id.pid);
-    if (process && process->id == id) found[id.pid] = std::move(*process);
-  }
-  Json list = Json::array();
-  for (auto& [pid, process] : found) list.push_back(describe(process));
-  answer(ok_answer(std::move(list)));
+  node_.census_.scan([this, answer](const std::vector<ProcessInfo>& found) {
+    node_.processes_.note(found);
+    Json list = Json::array();
+    for (const ProcessInfo& process : found) list.push_back(describe(process));
+    answer(ok_answer(std::move(list)));
+  });
 }
 
 void Verbs::where(const Caller& caller, const Json& request, Answerer answer) {

@@ -65,11 +65,15 @@ class Verbs {
   Json not_ours(pid_t pid, const std::string& guest, bool owner_only) const;
   std::optional<Subject> subject(const Caller& caller, const Json& request, bool owner_only,
                                  const Answerer& answer);
+  void look_first(const Caller& caller, const Json& request, std::function<void()> then);
+  ProcessTable::Membership membership(pid_t pid) const;
   bool admin(const Caller& caller, const Answerer& answer) const;
   Json describe(const ProcessInfo& process) const;
 
   Node& node_;
   Newcomers newcomers_;
+  std::pair<pid_t, ProcessTable::Membership>
+      looked_;  // what look_first() has found, for the function that it calls
   int64_t last_debug_id_ = int64_t{1} << 40;  // apart from the Mover's numbers
   std::map<int64_t, std::unique_ptr<Timer>> debug_timers_;
   std::vector<std::unique_ptr<Mourner>> mourners_;

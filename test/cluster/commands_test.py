@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line's contract on a real cluster: what each verb prints, JSON fields and their types,
 exit status, and that results go to stdout and diagnostics to stderr. Processes really move here;
-migrator_protocol_test.py tests the same daemon with stand-ins for what moves them."""
+migrator_protocol_test.py tests the same daemon with stand-ins for what moves them. It is one file, as all
+verbs are tried on the same cluster."""
 
 import json
 import os

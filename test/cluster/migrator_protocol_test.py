@@ -142,6 +142,22 @@ for text in lines:
             control.sendall(b'{"event":"result","id":%%d,"data":{"a":' %% command["id"] + b"[" * 400000 +
                             b"]" * 400000 + b"}}\n")
             continue
+        if command["what"] == "forge":
+            say(event="note", code="X\n2026-11-30T00:00:00.000Z sshd[1]: forged\x1b[31m", message="m")
+            say(event="result", id=0, data={})  # the last line before the answer is a bad one, too
+        if command["what"] == "notes":
+            for number in range(3000):
+                say(event="note", code="HOME_MEMORY", message="X" * 1000)
+        if command["what"] == "greedy":
+            answers = []
+            for number in (9001, 9002):
+                say(event="need_guest", id=number, to="n2", port=9, session="0" * 32, token="0" * 32,
+                    offer={"abi": 1, "pid": 1, "uid": 0, "command": "x", "memory_bytes": 0, "threads": 1,
+                           "cpus": os.cpu_count(), "cpu_features": []})
+            for number in (9001, 9002):
+                answers.append(json.loads(lines.readline()))
+            say(event="result", id=command["id"], data={"answers": answers})
+            continue
         say(event="result", id=command["id"], data={"did": command["what"]})
 else:
     # The daemon has gone: keep the session and look for the next one.
@@ -230,8 +246,7 @@ class Cluster(unittest.TestCase):
             (self.libexec / name).write_text(text % {"python": PYTHON})
             (self.libexec / name).chmod(0o755)
         (self.libexec / "MODE").write_text("good")
-        self.preload = self.dir / "libom.so"
-        subprocess.run(["gcc", "-shared", "-x", "c", "/dev/null", "-o", self.preload], check=True)
+        self.preload = self.build / "libom" / "libom.so"
         self.om_path = self.build / "cli" / "om"
         self.env = {**os.environ, "OM_LIBEXEC": str(self.libexec), "OM_PRELOAD": str(self.preload),
                     "PATH": f"{self.build}/cli:{self.build}/migrator:{os.environ['PATH']}"}
@@ -285,7 +300,9 @@ class Cluster(unittest.TestCase):
         return job.pid
 
     def deputy_of(self, pid):
-        return json.loads((self.libexec / f"deputy-of-{pid}").read_text())
+        said = self.libexec / f"deputy-of-{pid}"
+        wait_for(lambda: said.exists() and said.read_text().endswith("}"), "the deputy's start")
+        return json.loads(said.read_text())
 
     def where(self, pid):
         return self.om("where", pid).stdout.strip()
@@ -574,6 +591,31 @@ class HostileDeputies(Cluster):
             self.assertEqual(self.daemon(), before)
             # Another deputy takes over from one that talks nonsense.
             wait_for(lambda: self.om("migrate", pid, "home").returncode == 0, "the way home")
+
+    def test_what_is_no_code_forges_no_line(self):
+        pid = self.away()
+        self.assertEqual(self.om("debug", "forge", pid).returncode, 0)
+        for line in self.log_lines():
+            self.assertNotIn("\x1b", line)
+            self.assertFalse(line.startswith("2026-11-30T00:00:00.000Z sshd"), line)
+        self.assertFalse([event for event in self.om_json("events") if "forged" in event["code"]])
+
+    def test_a_flood_of_notes_fills_neither_log_nor_events(self):
+        other = self.away()
+        self.om("debug", "note", other)
+        pid = self.away()
+        before = len(self.log_lines())
+        self.assertEqual(self.om("debug", "notes", pid).returncode, 0)
+        # A burst, and what flowed back into the store meanwhile.
+        self.assertLess(len(self.log_lines()) - before, 1000)
+        self.assertIn("HOME_MEMORY", [event["code"] for event in self.om_json("events", pid)])
+        self.assertLessEqual(len(self.om_json("events")), 2200)
+
+    def test_one_guest_is_asked_for_at_a_time(self):
+        pid = self.away()
+        data = json.loads(self.om("debug", "greedy", pid).stdout)
+        verdicts = {answer["id"]: answer["ok"] for answer in data["answers"]}
+        self.assertFalse(verdicts[9002], data)
 
 
 class Restarts(Cluster):

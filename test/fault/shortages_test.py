@@ -367,19 +367,21 @@ class DiskOfRoot(ShortageCase):
         said = {node: self.log(node).count('No space left on device') for node in ('n1', 'n2')}
         self.check_moves(job, 'n2', 'home', 'n2')
         for node, before in said.items():
+            self.wait_said(node, 'No space left on device', before)
             self.assertEqual(1, self.log(node).count('No space left on device') - before, self.log(node))
         self.restart_daemon(self.kill_daemon('n1'))
         self.wait_until(lambda: self.where(job) == 'n2', 'its deputy')
         self.assertEqual('ok', self.ask(job, 'check'))
         self.until_moved(job, 'home')
         self.until_moved(job, 'n2')
+        self.wait_said('n1', 'No space left on device', said['n1'] + 1)
         self.assertEqual(2, self.log('n1').count('No space left on device') - said['n1'])
         full.unlink()
         deputies = self.helpers('om-deputy')
         self.assertEqual(2, len(deputies))
         children = disk / 'n1' / 'children'
         self.wait_until(lambda: all(f'"pid":{pid},' in children.read_text() for pid in deputies), 'both in the state')
-        self.assertIn('is written again', self.log('n1'))
+        self.wait_said('n1', 'is written again', 0)
         self.check_moves(job, 'home')
         self.end_asker(job)
         self.end_asker(other)

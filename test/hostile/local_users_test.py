@@ -6,6 +6,7 @@ the other users (OM_TEST_AS_ROOT=1)."""
 import json
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -44,12 +45,13 @@ class UsersCase(ClusterCase):
         """A connection to the control socket whose peer the kernel says is `uid`."""
         control = socket.socket(socket.AF_UNIX)
         self.addCleanup(control.close)
-        control.settimeout(WAIT_LIMIT)
+        path = self.cluster.environment()['OM_CONTROL']
         os.seteuid(uid)
         try:
-            control.connect(self.cluster.environment()['OM_CONTROL'])
+            control.connect(path)
         finally:
             os.seteuid(0)
+        control.settimeout(WAIT_LIMIT)
         return control
 
     def ask_as(self, uid, request):
@@ -146,6 +148,116 @@ class Deputies(UsersCase):
         self.assertEqual('n2', self.where(job))
         key = pathlib.Path(self.cluster.directory, HOME_NODE, 'attach.key')
         self.assertEqual(0o600, key.stat().st_mode & 0o777)
+
+
+class ControlSocket(UsersCase):
+    """Nobody keeps others from being answered."""
+
+    def flood(self, uids, each):
+        """Idle connections of many users; gives those that were answered, which is to be refused."""
+        answered = []
+        for uid in uids:
+            for _ in range(each):
+                control = self.connect_as(uid)
+                control.setblocking(False)
+                answered.append(control)
+        # An answer in order behind all of them: the daemon has looked at each.
+        self.assertTrue(self.ask_as(0, {'verb': 'version'})['ok'])
+        refused = []
+        for control in answered:
+            try:
+                line = control.recv(65536)
+            except BlockingIOError:
+                continue
+            if line:
+                refused.append(json.loads(line))
+        return refused
+
+    def test_one_user_has_a_limit_and_is_told(self):
+        refused = self.flood([ATTACKER], 70)
+        # A few less if it has taken so long that the first of them count as idle.
+        self.assertIn(len(refused), range(1, 7))
+        for answer in refused:
+            self.assertEqual((False, 'TOO_MANY_REQUESTS'), (answer['ok'], answer['code']))
+            self.assertIn(f'user {ATTACKER}', answer['message'])
+        self.assertTrue(self.ask_as(USER, {'verb': 'nodes'})['ok'])
+        done = subprocess.run([self.product.om, 'nodes'], env=self.cluster.environment(), user=ATTACKER,
+                              group=ATTACKER, extra_groups=[], cwd='/', text=True, capture_output=True,
+                              timeout=WAIT_LIMIT, check=False)
+        self.assertEqual((1, ''), (done.returncode, done.stdout), done.stderr)
+        self.assertIn('TOO_MANY_REQUESTS', done.stderr)
+
+    def test_many_users_lock_nobody_out(self):
+        """Root, another user, and a deputy that looks for a restarted daemon are let in."""
+        job = self.start_as(USER, 'sleep', '1000')
+        self.wait_until(lambda: self.om('where', job.pid, expect=None).returncode == 0, 'the job')
+        self.move(job, 'n2')
+        (deputy,) = [pid for pid in om_process.descendants(os.getpid())
+                     if om_process.read_proc(pid, 'comm').strip() == 'om-deputy']
+        os.kill(deputy, signal.SIGSTOP)
+        self.addCleanup(os.kill, deputy, signal.SIGCONT)
+        self.restart_daemon(self.kill_daemon(HOME_NODE))
+        self.flood(range(ATTACKER, ATTACKER + 5), 70)
+        self.om('ps')
+        for uid in (0, 61009):
+            self.assertTrue(self.ask_as(uid, {'verb': 'nodes'})['ok'])
+        os.kill(deputy, signal.SIGCONT)
+        self.wait_until(lambda: self.om('where', job.pid, expect=None).stdout == 'n2\n', 'the deputy back')
+        self.move(job, 'home')
+
+
+class LargeProcesses(UsersCase):
+    def test_large_address_spaces_make_nobody_wait(self):
+        """A scan of all processes takes as long as anybody likes; meanwhile the daemon answers."""
+        script = ('import ctypes, sys\nlibc = ctypes.CDLL(None)\nlibc.mmap.restype = ctypes.c_void_p\n'
+                  'size = 30000 * 2 * 4096\n'
+                  'at = libc.mmap(None, ctypes.c_size_t(size), 1, 0x22, -1, ctypes.c_long(0))\n'
+                  'for page in range(0, size, 8192):\n'
+                  '    libc.mprotect(ctypes.c_void_p(at + page), ctypes.c_size_t(4096), 3)\n'
+                  'print("up", flush=True)\nsys.stdin.read()\n')
+        for _ in range(4):
+            large = self.start_as(ATTACKER, '/usr/bin/python3', '-S', '-c', script, stdin=subprocess.PIPE,
+                                  preload=False)
+            self.assertEqual(b'up\n', large.stdout.readline())
+        asks = [self.connect_as(ATTACKER) for _ in range(4)]
+        for control in asks:
+            control.sendall(b'{"verb":"ps"}\n' * 60 + b''.join(
+                json.dumps({'verb': 'where', 'pid': large.pid}).encode() + b'\n' for _ in range(2)))
+        other = self.connect_as(USER)
+        other.sendall(b'{"verb":"nodes"}\n')
+        self.assertTrue(json.loads(other.makefile('rb').readline())['ok'])
+        for control in asks:  # one scan or two, for all of them
+            answers = control.makefile('rb')
+            for _ in range(62):
+                self.assertIn(b'ok', answers.readline())
+
+
+class Evidence(UsersCase):
+    def test_a_loss_cannot_be_pushed_out(self):
+        """Neither from the events nor, by a full disk, from the log."""
+        job = self.start_as(USER, '/bin/bash', '-c', 'while echo x > /dev/null; do :; done')
+        self.wait_until(lambda: self.om('where', job.pid, expect=None).returncode == 0, 'the job')
+        self.move(job, 'n2')
+        (body,) = [pid for pid in om_process.descendants(os.getpid())
+                   if om_process.read_proc(pid, 'comm').strip() == 'om-body']
+        os.kill(body, signal.SIGKILL)
+        job.wait(WAIT_LIMIT)
+        losses = self.wait_until(lambda: [event for event in self.om_json('events', job.pid)
+                                          if event['code'] == 'NODE_LOST'], 'NODE_LOST')
+        plain = self.start_as(ATTACKER, 'sleep', '1000', preload=False)
+        self.wait_until(lambda: os.path.realpath(f'/proc/{plain.pid}/exe').endswith('sleep'), 'exec')
+        log = pathlib.Path(self.cluster.directory, HOME_NODE, 'log')
+        before = len(log.read_bytes().splitlines())
+        control = self.connect_as(ATTACKER)
+        answers = control.makefile('rb')
+        request = json.dumps({'verb': 'migrate', 'pid': plain.pid, 'to': 'n2'}).encode() + b'\n'
+        for _ in range(30):
+            control.sendall(request * 50)
+            for _ in range(50):
+                self.assertFalse(json.loads(answers.readline())['ok'])
+        self.assertEqual(losses, [event for event in self.om_json('events', job.pid)
+                                  if event['code'] == 'NODE_LOST'])
+        self.assertLess(len(log.read_bytes().splitlines()) - before, 1000)
 
 
 if __name__ == '__main__':

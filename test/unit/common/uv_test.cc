@@ -4,8 +4,10 @@
 #include <capnp/rpc-twoparty.h>
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -15,6 +17,7 @@
 #include <vector>
 
 #include "common/answer_first.h"
+#include "common/child.h"
 #include "common/json_stream.h"
 #include "common/loop.h"
 #include "common/uvkj.h"
@@ -87,11 +90,13 @@ TEST_CASE("a child gets its descriptors and its environment, and is reaped") {
   spec.environment = {"GREETING=hello", "PATH=/usr/bin:/bin"};
   spec.descriptors = {-1, 2, 2, pair[1].get()};
   int64_t status = -1;
-  auto child =
-      Child::spawn(loop, spec, [&](int64_t code, int signal) { status = code + signal * 1000; });
-  REQUIRE(child.ok());
-  pid_t pid = (*child)->pid();
+  pid_t pid = 0;
+  Child child(
+      loop, spec, [&](Result<pid_t> started) { pid = started ? *started : -1; },
+      [&](int64_t code, int signal) { status = code + signal * 1000; });
+  CHECK(pid == 0);  // nothing is waited for
   loop.run();
+  REQUIRE(pid > 0);
   CHECK(status == 7);
   std::string said = read_all(pair[0].get());
   CHECK(said ==
@@ -103,9 +108,74 @@ TEST_CASE("a program that is not there is an error") {
   Loop loop;
   ChildSpec spec;
   spec.program = "/nowhere/om-deputy";
-  auto child = Child::spawn(loop, spec, [](int64_t, int) {});
-  REQUIRE_FALSE(child.ok());
-  CHECK(child.error().err == ENOENT);
+  int error = 0;
+  bool exited = false;
+  Child child(
+      loop, spec, [&](Result<pid_t> started) { error = started ? 0 : started.error().err; },
+      [&](int64_t, int) { exited = true; });
+  loop.run();
+  CHECK(error == ENOENT);
+  CHECK_FALSE(exited);
+}
+
+TEST_CASE("a child that nobody waits for any more runs, and the loop does not wait for it") {
+  Loop loop;
+  auto pair = socket_pair();
+  ChildSpec spec;
+  spec.program = "/bin/sh";
+  spec.arguments = {"-c", "echo $$ >&3; exec 3>&-; read line <&4"};
+  auto lasts = socket_pair();  // until the other end is closed
+  spec.descriptors = {-1, 2, 2, pair[1].get(), lasts[1].get()};
+  spec.held = {std::make_shared<UniqueFd>(std::move(pair[1]))};
+  bool called = false;
+  {
+    Child child(
+        loop, spec, [&](Result<pid_t>) { called = true; }, [&](int64_t, int) { called = true; });
+  }
+  spec.held.clear();
+  loop.run();
+  CHECK_FALSE(called);
+  // The number is read to its end: our own copy of the descriptor has been closed.
+  pollfd end{pair[0].get(), POLLRDHUP, 0};
+  REQUIRE(::poll(&end, 1, 20000) == 1);
+  const pid_t pid = std::stoi(read_all(pair[0].get()));
+  CHECK(::kill(pid, 0) == 0);
+  ::kill(pid, SIGKILL);
+  CHECK(::waitpid(pid, nullptr, 0) == pid);
+}
+
+TEST_CASE("a descriptor that cannot be watched is an error for who waits, not the end") {
+  Loop loop;
+  UniqueFd file(::open("/proc/self/status", O_RDONLY | O_CLOEXEC));  // epoll takes no files
+  Poller poller(loop, file.get());
+  CHECK(poller.error() != 0);
+  int status = 0;
+  poller.start(0, [&](int error, int) {
+    status = error;
+    poller.stop();
+  });
+  loop.run();
+  CHECK(status == 0);
+  poller.change(UV_READABLE);
+  loop.run();
+  CHECK(status == poller.error());
+}
+
+TEST_CASE("many children at once end with their own status") {
+  Loop loop;
+  std::vector<std::unique_ptr<Child>> children;
+  int sum = 0;
+  for (int i = 0; i < 40; ++i) {
+    ChildSpec spec;
+    spec.program = "/bin/sh";
+    spec.arguments = {"-c", i % 4 == 0 ? "kill -9 $$" : "exit 3"};
+    spec.descriptors = {-1, 2, 2};
+    children.push_back(std::make_unique<Child>(
+        loop, spec, [](Result<pid_t> started) { CHECK(started.ok()); },
+        [&sum](int64_t code, int signal) { sum += static_cast<int>(code) + 100 * signal; }));
+  }
+  loop.run();
+  CHECK(sum == 30 * 3 + 10 * 900);
 }
 
 TEST_CASE("JSON lines arrive in order, the end after them") {

@@ -106,11 +106,12 @@ TEST_CASE("a result goes to who asked, once") {
 
 TEST_CASE("lines that make no sense are skipped, the session goes on") {
   Deputy deputy;
-  for (const char* line : {"{}", R"({"event":1})", R"({"event":"dance"})",
-                           R"({"event":"state","at":"../x","state":"away"})",
-                           R"({"event":"state","at":"n2","state":"gone"})",
-                           R"({"event":"stats","cpu_ms":-1})", R"({"event":"note"})",
-                           R"({"event":"result","id":"x"})", R"({"event":"need_guest","id":1})"}) {
+  for (const char* line :
+       {"{}", R"({"event":1})", R"({"event":"dance"})",
+        R"({"event":"state","at":"../x","state":"away"})",
+        R"({"event":"state","at":"n2","state":"gone"})", R"({"event":"stats","cpu_ms":-1})",
+        R"({"event":"note"})", R"({"event":"note","code":"X\n2026","message":""})",
+        R"({"event":"result","id":"x"})", R"({"event":"need_guest","id":1})"}) {
     CAPTURE(line);
     deputy.say(line);
   }
@@ -156,13 +157,18 @@ struct Server {
   std::vector<ControlServer::Answerer> waiting;
   std::unique_ptr<JsonStream> adopted;
 
-  Server() {
+  int answered = 0;
+
+  explicit Server(ControlServer::Limits limits = {}) {
     REQUIRE(::mkdtemp(directory.data()) != nullptr);
     server = std::move(ControlServer::listen(loop, path(), 0600)).value();
     server->serve(
         [this](const Caller& caller, const Json& request, ControlServer::Answerer answer) {
           if (request.value("verb", "") == "later") {
             waiting.push_back(std::move(answer));
+          } else if (request.value("verb", "") == "large") {
+            ++answered;
+            answer(ok_answer(std::string(1000, 'x')));
           } else {
             answer(ok_answer({{"uid", caller.uid}}));
             answer(ok_answer("again"));
@@ -173,7 +179,8 @@ struct Server {
           adopted = std::move(stream);
           adopted->send({{"taken", true}});
           return true;
-        });
+        },
+        {}, limits);
   }
   ~Server() {
     adopted.reset();
@@ -239,6 +246,50 @@ TEST_CASE("a mistake is answered and ends the connection") {
     CHECK(answer["exit"] == 2);
     CHECK(answer["code"] == "BAD_REQUEST");
   }
+}
+
+TEST_CASE("a client that asks nothing is closed, one that waits for its answer is not") {
+  Server server(ControlServer::Limits{.idle = Milliseconds(20)});
+  UniqueFd idle = server.connect();
+  UniqueFd waiting = server.connect();
+  write_line(waiting.get(), R"({"verb":"later"})");
+  CHECK(read_line(server.loop, idle.get()).is_null());
+  REQUIRE(server.waiting.size() == 1);
+  server.waiting[0](ok_answer(5));
+  CHECK(read_line(server.loop, waiting.get())["data"] == 5);
+}
+
+TEST_CASE("who does not read the answers is asked no more, and gets all of them later") {
+  Server server;
+  UniqueFd client = server.connect();
+  constexpr int kRequests = 20000;
+  std::string requests;
+  for (int i = 0; i < kRequests; ++i) requests += "{\"verb\":\"large\"}\n";
+  std::string_view rest = requests;
+  int stuck = 0;
+  while (!rest.empty() && stuck < 50) {
+    ssize_t n = ::send(client.get(), rest.data(), rest.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n > 0) rest.remove_prefix(static_cast<size_t>(n));
+    stuck = n > 0 ? 0 : stuck + 1;
+    uv_run(server.loop.raw(), UV_RUN_NOWAIT);
+  }
+  CHECK(server.answered < kRequests / 2);  // 20,000 answers of a KiB would be 20 MB
+  const int before = server.answered;
+  uv_run(server.loop.raw(), UV_RUN_NOWAIT);
+  CHECK(server.answered == before);
+  int got = 0;
+  std::array<char, 65536> buffer;
+  while (got < kRequests) {
+    if (!rest.empty()) {
+      ssize_t n = ::send(client.get(), rest.data(), rest.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (n > 0) rest.remove_prefix(static_cast<size_t>(n));
+    }
+    uv_run(server.loop.raw(), UV_RUN_NOWAIT);
+    ssize_t n = ::recv(client.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    REQUIRE(n != 0);
+    for (ssize_t i = 0; i < n; ++i) got += buffer[static_cast<size_t>(i)] == '\n' ? 1 : 0;
+  }
+  CHECK(got == kRequests);
 }
 
 TEST_CASE("a connection can be taken over") {

@@ -112,6 +112,68 @@ TEST_CASE("events of a job are found by its om run, too, when both have ended") 
   CHECK(events.list(48).empty());
 }
 
+TEST_CASE("nobody pushes out what concerns somebody else") {
+  FakeClock clock;
+  Events events(clock, [](pid_t) { return 0; });
+  events.add({"note", 7, "n2", "NODE_LOST", "its node was lost", user_owner(1)});
+  events.add({"moved", 7, "n2", "", "n1 -> n2", user_owner(1)});
+  for (int i = 0; i < 10000; ++i) {
+    events.add({"refused", 8, "n2", "TRACED", "x", user_owner(2)});
+    events.add({"note", 8, "n2", "NODE_LOST", "x", user_owner(2)});
+  }
+  CHECK(events.list(7).size() == 2);
+  CHECK(events.list(8).size() == 2 * Events::kCapacity);
+  // Nor do many users together: who has most gives way.
+  for (uid_t uid = 10; uid < 30; ++uid) {
+    for (int i = 0; i < 1000; ++i) events.add({"refused", 9, "n2", "TRACED", "x", user_owner(uid)});
+  }
+  CHECK(events.list(7).size() == 2);
+  CHECK(events.list(0).size() <= 2 * Events::kTotalCapacity);
+}
+
+TEST_CASE("losses are kept longer than what came after them") {
+  FakeClock clock;
+  Events events(clock, [](pid_t) { return 0; });
+  events.add({"lost", 7, "n2", "DEPUTY_LOST", "x", user_owner(1)});
+  for (int i = 0; i < 5000; ++i) events.add({"moved", 7, "n2", "", "x", user_owner(1)});
+  Json list = events.list(7);
+  CHECK(list.front()["kind"] == "lost");
+  CHECK(list.size() == 1 + Events::kCapacity);
+}
+
+TEST_CASE("what is no code, kind or name is not passed on") {
+  FakeClock clock;
+  Events events(clock, [](pid_t) { return 0; });
+  const std::string line = "X\n2026-11-30T00:00:00.000Z sshd[1]: Accepted key for root \x1b[31m";
+  events.add({line, 7, line, line, "m", user_owner(1)});
+  Json event = events.list(7).front();
+  for (const char* key : {"kind", "node", "code"}) {
+    const std::string text = event[key];
+    CHECK(text.find('\n') == text.npos);
+    CHECK(text.find('\x1b') == text.npos);
+  }
+  CHECK(checked_record(kMove, {{"result", "failed"}, {"code", line}})["code"] == "INTERNAL");
+}
+
+TEST_CASE("lines of the log: a burst, then a few a second, counted apart for each owner") {
+  FakeClock clock;
+  LogBudget budget(clock);
+  uint64_t missing = 0;
+  uint32_t taken = 0;
+  for (int i = 0; i < 1000; ++i) taken += budget.take("a", missing) ? 1 : 0;
+  CHECK(taken == LogBudget::kBurst);
+  CHECK(missing == 0);
+  CHECK(budget.take("b", missing));
+  clock.advance(Milliseconds(1000));
+  CHECK(budget.take("a", missing));
+  CHECK(missing == 1000 - LogBudget::kBurst);
+  taken = 1;
+  for (int i = 0; i < 100; ++i) taken += budget.take("a", missing) ? 1 : 0;
+  CHECK(taken == LogBudget::kPerSecond);
+  // As many owners as anybody may invent take no more than some memory.
+  for (int i = 0; i < 5000; ++i) budget.take(std::to_string(i), missing);
+}
+
 TEST_CASE("times are RFC 3339") {
   CHECK(rfc3339(WallTime(Milliseconds(0))) == "1970-01-01T00:00:00.000Z");
   CHECK(rfc3339(WallTime(Milliseconds(1767225599999))) == "2025-12-31T23:59:59.999Z");
@@ -170,20 +232,21 @@ TEST_CASE("a later daemon knows a deputy by its secret, and no other") {
 TEST_CASE("the list of children survives a restart, the dead do not") {
   std::string directory = "/tmp/om-test-XXXXXX";
   REQUIRE(::mkdtemp(directory.data()) != nullptr);
+  Loop loop;
   const OwnDirectory state = OwnDirectory::open(directory).value();
   const std::string path = directory + "/children";
   ProcessId own = *ProcessId::of(::getpid());
   ProcessId recycled = own;
   recycled.start_ticks += 1;
   {
-    ChildList list(state);
+    ChildList list(loop, state);
     CHECK(list.entries().empty());
     list.add(own, {"deputy", 7, ""});
     list.set_at(own, "n2");
     list.add(recycled, {"deputy", 8, ""});
   }
   {
-    ChildList list(state);
+    ChildList list(loop, state);
     REQUIRE(list.entries().size() == 1);
     REQUIRE(list.deputy_of(7) != nullptr);
     CHECK(list.deputy_of(7)->first == own);
@@ -192,14 +255,41 @@ TEST_CASE("the list of children survives a restart, the dead do not") {
     list.remove(own);
   }
   std::ofstream(path) << "nonsense\n{\"pid\":1}\n";
-  CHECK(ChildList(state).entries().empty());
+  CHECK(ChildList(loop, state).entries().empty());
   {
-    ChildList list(state);
+    ChildList list(loop, state);
     list.add(own, {"deputy", 7, ""});
   }
   // What others could have written is not believed.
   REQUIRE(::chmod(path.c_str(), 0666) == 0);
-  CHECK(ChildList(state).entries().empty());
+  CHECK(ChildList(loop, state).entries().empty());
+  std::filesystem::remove_all(directory);
+}
+
+TEST_CASE(
+    "the list of children is written ten times a second at most, the last change in the end") {
+  std::string directory = "/tmp/om-test-XXXXXX";
+  REQUIRE(::mkdtemp(directory.data()) != nullptr);
+  const OwnDirectory state = OwnDirectory::open(directory).value();
+  ProcessId own = *ProcessId::of(::getpid());
+  Loop loop;
+  ChildList list(loop, state);
+  list.add(own, {"deputy", 7, ""});
+  const uint64_t before = list.written();
+  const auto begun = std::chrono::steady_clock::now();
+  for (int i = 0; i < 3000; ++i) list.set_at(own, i % 2 == 0 ? "n2" : "n3");
+  const auto whole_seconds =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begun)
+          .count();
+  CHECK(list.written() - before <= 10 * (1 + static_cast<uint64_t>(whole_seconds)));
+  loop.run();  // until nothing is left to be written
+  CHECK(ChildList(loop, state).deputy_of(7)->second.at == "n3");
+  for (int i = 0; i < 30; ++i) list.set_at(own, i % 2 == 0 ? "n4" : "n5");
+  {
+    ChildList ends(loop, state);
+    for (int i = 0; i < 30; ++i) ends.set_at(own, i % 2 == 0 ? "n6" : "n7");
+  }
+  CHECK(ChildList(loop, state).deputy_of(7)->second.at == "n7");
   std::filesystem::remove_all(directory);
 }
 
