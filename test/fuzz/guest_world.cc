@@ -140,7 +140,7 @@ namespace proc {
 
 Result<std::vector<Mapping>> read_maps(pid_t) { return fuzz::world().maps; }
 
-Result<Pagemap> Pagemap::open(pid_t) { return Pagemap(UniqueFd()); }
+Result<Pagemap> Pagemap::open(pid_t pid, PagemapWay way) { return Pagemap(pid, UniqueFd(), way); }
 
 Result<void> Pagemap::for_each_run(uint64_t start, uint64_t end,
                                    const std::function<void(const PageRun&)>& visit) const {
@@ -158,6 +158,11 @@ Result<std::vector<PageRun>> Pagemap::runs(uint64_t start, uint64_t end) const {
   std::vector<PageRun> found;
   (void)for_each_run(start, end, [&](const PageRun& run) { found.push_back(run); });
   return found;
+}
+
+Result<uint64_t> Pagemap::some_runs(uint64_t start, uint64_t end, std::vector<PageRun>& found) const {
+  (void)for_each_run(start, end, [&](const PageRun& run) { found.push_back(run); });
+  return end;
 }
 
 }  // namespace proc
@@ -243,15 +248,17 @@ HomeLink::HomeLink(kj::AsyncIoContext& io, const Address& home, const uint8_t (&
                    const uint8_t (&)[16])
     : io_(io), home_(home) {}
 
-kj::Promise<kj::Own<kj::AsyncIoStream>> HomeLink::connect(PreambleKind kind, uint32_t, uint32_t) {
+kj::Promise<kj::Own<kj::AsyncIoStream>> HomeLink::connect(PreambleKind kind, int, uint32_t,
+                                                          uint32_t) {
   return kj::evalLater([kind] { return fuzz::world().connect(kind); });
 }
 
-kj::Promise<UniqueFd> HomeLink::channel(uint32_t, uint32_t) {
+kj::Promise<UniqueFd> HomeLink::channel(uint32_t, uint32_t, int) {
   return UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC));
 }
 
 void HomeLink::cut_channels() {}
+bool HomeLink::has_channel() const { return false; }
 std::vector<uint32_t> HomeLink::broken_channels() const { return {0}; }
 
 }  // namespace guest
