@@ -58,6 +58,7 @@ constexpr FaultStep kSteps[] = {
     {"return.decided", "home has decided to be home"},
     {"return.leave", "the first thread has the program's registers"},
     {"return.left", "every thread has the program's registers"},
+    {"adopt.begin", "another deputy takes the process over"},
 };
 
 enum class How { kFail, kKill, kHold };

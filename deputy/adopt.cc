@@ -57,6 +57,7 @@ Step Mover::adopt_steps(const std::string& at, bool moving) {
     around_.state(home_node_, "home");
     return Done{};
   };
+  OM_STEP(fault("adopt.begin"));
   auto target = open_target(pid_);
   if (!target) {
     const ReasonCode code = target.reason().code;

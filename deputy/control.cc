@@ -14,6 +14,8 @@ namespace {
 constexpr auto kAttachPause = 300 * kj::MILLISECONDS;
 constexpr auto kAttachLimit = 10 * kj::SECONDS;
 
+Reason no_daemon() { return Reason{ReasonCode::kTargetUnreachable, "om-migrator is gone"}; }
+
 }  // namespace
 
 Control::Control(kj::AsyncIoContext& io, int fd, Attaching attaching)
@@ -52,7 +54,7 @@ void Control::wake() {
 void Control::lose() {
   ended_ = true;
   for (auto& [id, answer] : answers_) {
-    answer->fulfill(Reason{ReasonCode::kTargetUnreachable, "om-migrator is gone"});
+    answer->fulfill(no_daemon());
   }
   answers_.clear();
   wake();
@@ -168,6 +170,7 @@ kj::Promise<void> Control::flushed() {
 }
 
 kj::Promise<std::optional<Reason>> Control::guest_answer(int64_t id) {
+  if (ended_) return std::optional<Reason>(no_daemon());
   auto paf = kj::newPromiseAndFulfiller<std::optional<Reason>>();
   answers_[id] = kj::mv(paf.fulfiller);
   return kj::mv(paf.promise);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "migrator/child_list.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "common/json_line.h"
 #include "common/log.h"
@@ -106,22 +108,32 @@ ChildList::~ChildList() {
   if (waiting_) write();
 }
 
+void ChildList::when_written(std::function<void()> run) {
+  if (!waiting_) return run();
+  for_written_.push_back(std::move(run));
+}
+
+// What changes until the next one may be written is written together, so nobody's changes hold up those of others.
 void ChildList::save() {
   if (waiting_) return;
   const MonotonicTime now = std::chrono::steady_clock::now();
-  const Milliseconds second{1000};
-  while (!writes_.empty() && now - writes_.front() >= second) writes_.pop_front();
-  if (writes_.size() < kWritesPerSecond) return write();
+  if (now >= next_) return write();
   waiting_ = true;
-  const auto left = std::chrono::ceil<Milliseconds>(writes_.front() + second - now);
-  later_.start(left, [this] {
+  later_.start(std::chrono::ceil<Milliseconds>(next_ - now), [this] {
     waiting_ = false;
-    save();
+    write();
+    for (auto& run : std::exchange(for_written_, {})) run();
   });
 }
 
 void ChildList::write() {
-  writes_.push_back(std::chrono::steady_clock::now());
+  const MonotonicTime begun = std::chrono::steady_clock::now();
+  write_file();
+  const MonotonicTime ended = std::chrono::steady_clock::now();
+  next_ = ended + std::max<MonotonicTime::duration>(kPause, kPauseFactor * (ended - begun));
+}
+
+void ChildList::write_file() {
   ++written_;
   std::string text;
   for (auto& [process, entry] : entries_) {

@@ -4,15 +4,18 @@
 // {"role":"deputy","pid":..,"start":..,"about":..,"at":..}. They outlive the daemon on purpose; the file lets a
 // restarted daemon count them and lets `om cluster dev stop` end them. Of a process that is away it has what another
 // deputy needs, should daemon and deputy die together: the keys of its session, so nobody else may read the file.
-// Rewritten as a whole (write, rename) at every change, so that a reader never sees half of it; the eleventh change in
-// a second waits, as anybody's deputy may cause as many as it likes.
+// Rewritten as a whole (write, rename) at every change, so that a reader never sees half of it. Anybody's deputy may
+// cause as many changes as it likes: what changes within 10 ms of the last writing, or within nine times as long as
+// that took, is written together, so it never takes more than a tenth of the daemon's time.
 #pragma once
 
-#include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "common/clock.h"
 #include "common/loop.h"
 #include "common/own_directory.h"
 #include "common/process_id.h"
@@ -23,8 +26,8 @@ namespace om::migrator {
 class ChildList {
  public:
   struct Entry {
-    std::string role;                      // "deputy" or "keeper"
-    pid_t about = 0;                       // the process, at its home
+    std::string role;  // "deputy" or "keeper"
+    pid_t about = 0;   // the process, at its home
     std::string
         at;  // deputy: where the process was last, empty: at home; keeper: the home of its guest
     uint64_t about_start = 0;              // deputy: start_ticks of the process
@@ -49,6 +52,9 @@ class ChildList {
   // Of a deputy; nullopt: its process is at home.
   void set_session(const ProcessId& process, const std::optional<DeputySession>& session,
                    bool moving);
+  // Calls `run` when what has changed so far has been written, or could not be: at once or later, never if the list is
+  // destroyed before.
+  void when_written(std::function<void()> run);
   // The living deputy of the process `about`; nullptr if there is none.
   const std::pair<const ProcessId, Entry>* deputy_of(pid_t about) const;
   bool is_deputy(pid_t pid) const;               // alive
@@ -58,12 +64,16 @@ class ChildList {
  private:
   void save();
   void write();
+  void write_file();
+
+  static constexpr Milliseconds kPause{10};
+  static constexpr int kPauseFactor = 9;
 
   const OwnDirectory& state_;
-  static constexpr size_t kWritesPerSecond = 10;
-  std::deque<MonotonicTime> writes_;  // the last ones
+  MonotonicTime next_{};  // not written before
   Timer later_;
   bool waiting_ = false;  // for later_
+  std::vector<std::function<void()>> for_written_;
   std::string problem_;  // what was wrong when it was last written
   uint64_t written_ = 0;
   std::map<ProcessId, Entry> entries_;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 
@@ -17,8 +18,12 @@ namespace om::migrator {
 namespace {
 
 constexpr int kMaxAdoptions = 7;
-constexpr Milliseconds kAdoptionPause{
-    30};  // before the first attempt; doubled for each further one
+// Before the first attempt; doubled for each further one, and for each deputy that has not lived long.
+constexpr Milliseconds kAdoptionPause{30};
+constexpr int kMaxDoublings = 7;
+constexpr Milliseconds kLostPause{
+    10000};  // when it has been said to be lost; what kept others off may end
+constexpr std::chrono::seconds kLongLife{30};
 
 }  // namespace
 
@@ -63,7 +68,11 @@ DeputyLink::Handlers Deputies::link_handlers(pid_t pid) {
     Entry& entry = entries_.at(pid);
     entry.session = DeputySession{to, offer.session, offer.token, offer.home.port()};
     children_.set_session(entry.deputy, entry.session, true);
-    handlers_.on_need_guest(pid, id, to, std::move(offer));
+    // Not before it is written down: from the answer on the process may leave, and this daemon and the deputy may die
+    // together.
+    children_.when_written([this, pid, id, to, offer = std::move(offer)] {
+      handlers_.on_need_guest(pid, id, to, offer);
+    });
   };
   handlers.on_state = [this, pid] {
     Entry& entry = entries_.at(pid);
@@ -186,6 +195,7 @@ void Deputies::on_started(pid_t pid, Result<pid_t> deputy) {
                         state == DeputyLink::State::kMoving};
   if (state == DeputyLink::State::kAway) item.at = entry.link->at();
   children_.add(entry.deputy, std::move(item));
+  entry.started = std::chrono::steady_clock::now();
   if (before.pid != 0) children_.remove(before);
   for (const Ready& ready : waiting) ready(entry.link.get());
 }
@@ -238,11 +248,10 @@ void Deputies::recover() {
     if (auto info = read_process(process.pid)) entry.uid = info->uid;
     entry.deputy = deputy;
     entry.session = of.session;
-    entry.last_state = DeputyLink::State::kAway;
+    entry.last_state = of.moving ? DeputyLink::State::kMoving : DeputyLink::State::kAway;
     entry.link = std::make_unique<DeputyLink>(loop_, std::move(ours), settings_.node,
                                               link_handlers(process.pid));
-    entry.link->set_place(of.session->at,
-                          of.moving ? DeputyLink::State::kMoving : DeputyLink::State::kAway);
+    entry.link->set_place(of.session->at, entry.last_state);
     entries_.insert_or_assign(process.pid, std::move(entry));
   }
 }
@@ -291,10 +300,24 @@ void Deputies::gone(pid_t pid, bool clean, std::string how) {
   // One that sets out and has not asked for a guest yet has changed nothing.
   const bool was_home = entry.last_state == DeputyLink::State::kHome ||
                         (entry.last_state == DeputyLink::State::kMoving && !entry.session);
-  if (!clean && !was_home && entry.session && entry.adoptions < kMaxAdoptions &&
-      entry.process.alive()) {
-    note(entry, "adopt", entry.session->at, "",
-         fmt::format("its deputy has gone ({}), another one takes over", how));
+  auto note_lost = [&] {
+    entry.last_state = DeputyLink::State::kLost;
+    entry.link->set_lost();
+    note(entry, "lost", entry.link->at(), "DEPUTY_LOST",
+         fmt::format("the deputy has gone while the process was at {}: {}", entry.link->at(), how));
+  };
+  if (!clean && !was_home && entry.session && entry.process.alive()) {
+    if (entry.adoptions < kMaxAdoptions) {
+      note(entry, "adopt", entry.session->at, "",
+           fmt::format("its deputy has gone ({}), another one takes over", how));
+    } else if (entry.last_state != DeputyLink::State::kLost) {
+      note_lost();
+    } else {
+      entry.link->set_lost();
+    }
+    const bool lived = entry.started != MonotonicTime{} &&
+                       std::chrono::steady_clock::now() - entry.started >= kLongLife;
+    entry.short_lives = lived ? 0 : entry.short_lives + 1;
     adopt_later(pid);
     return handlers_.on_gone(pid, clean);
   }
@@ -303,19 +326,21 @@ void Deputies::gone(pid_t pid, bool clean, std::string how) {
     if (!clean) note(entry, "failed", "", "DEPUTY_LOST", "the deputy failed at home: " + how);
     entries_.erase(pid);
   } else {
-    entry.last_state = DeputyLink::State::kLost;
-    entry.link->set_lost();
-    note(entry, "lost", entry.link->at(), "DEPUTY_LOST",
-         fmt::format("the deputy has gone while the process was at {}: {}", entry.link->at(), how));
+    note_lost();
   }
   handlers_.on_gone(pid, clean);
 }
 
-// Sooner or later, according to how often it has failed.
+// Sooner or later, according to how often it has failed. One that has said where the process is has not failed, but may
+// die of what it finds there, again and again.
 void Deputies::adopt_later(pid_t pid) {
   Entry& entry = entries_.at(pid);
   entry.again = std::make_unique<Timer>(loop_);
-  entry.again->start(kAdoptionPause * (1 << entry.adoptions), [this, pid] { start_adoption(pid); });
+  const int doublings =
+      std::clamp(std::max(entry.adoptions, entry.short_lives - 1), 0, kMaxDoublings);
+  const bool lost = entry.last_state == DeputyLink::State::kLost;
+  entry.again->start(lost ? kLostPause : kAdoptionPause * (1 << doublings),
+                     [this, pid] { start_adoption(pid); });
 }
 
 void Deputies::start_adoption(pid_t pid) {
@@ -333,7 +358,7 @@ void Deputies::start_adoption(pid_t pid) {
   Result<void> started = !process  ? Result<void>(process.error())
                          : !listen ? Result<void>(listen.error())
                                    : Result<void>();
-  const DeputyLink::State state = entry.link->state();
+  const bool moving = entry.last_state == DeputyLink::State::kMoving;
   if (started) {
     listen->set_port(entry.session->port);
     started = spawn(entry, *process, listen->text(), [](Result<DeputyLink*>) {});
@@ -341,11 +366,12 @@ void Deputies::start_adoption(pid_t pid) {
   if (!started) return gone(pid, false, started.error().text());
   const DeputySession& session = *entry.session;
   entry.link->set_place(session.at, DeputyLink::State::kAway);
+  if (entry.last_state == DeputyLink::State::kLost) entry.link->set_lost();
   entry.link->send({{"verb", "adopt"},
                     {"at", session.at},
                     {"session", to_hex(session.session)},
                     {"token", to_hex(session.token)},
-                    {"moving", state == DeputyLink::State::kMoving}});
+                    {"moving", moving}});
 }
 
 bool Deputies::ending(const ProcessId& process) const {
@@ -355,7 +381,8 @@ bool Deputies::ending(const ProcessId& process) const {
 
 bool Deputies::detached(const ProcessId& process) const {
   const Entry* entry = entry_of(process);
-  return entry != nullptr ? entry->silent || entry->again != nullptr
+  const bool lost = entry != nullptr && entry->last_state == DeputyLink::State::kLost;
+  return entry != nullptr ? entry->silent || (entry->again != nullptr && !lost)
                           : children_.deputy_of(process.pid) != nullptr;
 }
 

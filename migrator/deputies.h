@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The deputies of this node's processes: starts one om-deputy per process on demand, as the owner of the
-// process; reaps it; takes back those that outlived an earlier daemon (deputy.attach). If one dies while its
-// process is away or on its way, another one adopts the process. When that fails several times the entry stays
-// without link, so that `om ps` and `om why` can say so.
+// The deputies of this node's processes: starts one om-deputy per process on demand, as the owner of the process;
+// reaps it; takes back those that outlived an earlier daemon (deputy.attach). If one dies while its process is away
+// or on its way, another one adopts the process. When that fails several times the process is said to be lost, and it
+// is tried again now and then as long as the process is there.
 #pragma once
 
 #include <functional>
@@ -90,7 +90,9 @@ class Deputies {
     std::unique_ptr<Timer> patience;  // between the end of the child and the end of its socket
     DeputyLink::State last_state = DeputyLink::State::kHome;
     std::optional<DeputySession> session;
-    int adoptions = 0;             // since a deputy has last said where the process is
+    int adoptions = 0;        // since a deputy has last said where the process is
+    int short_lives = 0;      // deputies in a row that have not lived long, whatever they have said
+    MonotonicTime started{};  // the present one
     std::unique_ptr<Timer> again;  // until the next one
   };
 

@@ -36,8 +36,9 @@ Outcome check_spec(schema::BodySpec::Reader spec, Bounds& bounds);
 // Mappings, guard pages and threads of a process whose libom is at `bounds`. INTERNAL.
 Outcome check_image(schema::Image::Reader image, const Bounds& bounds);
 
-// What home wants of a body's memory, within what there is: in pieces that are looked through in a moment.
-constexpr uint64_t kScanBytes = uint64_t{1} << 32;
+// What home wants of a body's memory, within what there is: in pieces that are looked through in a moment. (The kernel
+// looks at what has page tables only: 8 TiB of which nothing has been touched take it 14 us.)
+constexpr uint64_t kScanBytes = uint64_t{1} << 40;
 struct WantedRange {
   uint64_t lo, hi;
   bool file;

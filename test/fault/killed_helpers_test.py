@@ -5,6 +5,7 @@ the way home. What may follow: the process has arrived, or goes on at home; or, 
 good, it ends by SIGKILL and the reason is told. It never hangs, never does anything twice, and is
 never lost silently."""
 
+import datetime
 import os
 import pathlib
 import signal
@@ -81,6 +82,26 @@ class KilledHelpers(FaultCase):
     def test_deputies(self):
         self.rounds('om-deputy')
 
+    def test_deputies_that_die_again_and_again(self):
+        """Each is replaced however many die, but not without a pause that grows."""
+        job = NumberedJob(self)
+        job.move('n2')
+        log = pathlib.Path(self.cluster.directory, 'n1', 'log')
+        back = f'process {job.pid}: the keeper at n2 is back'
+        deaths = 9
+        for number in range(deaths):
+            for pid in self.helpers('om-deputy'):
+                self.kill(pid)
+            self.wait_until(lambda n=number: log.read_text(encoding='utf-8').count(back) > n, 'the next deputy')
+        job.wait_progress(MORE_THAN_UNREAD)
+        times = [datetime.datetime.fromisoformat(event['time'].replace('Z', '+00:00')).timestamp()
+                 for event in self.om_json('events', job.pid) if event['kind'] == 'adopt']
+        self.assertEqual(deaths, len(times))
+        # The last of these pauses were of 30 ms, doubled seven times.
+        self.assertGreater(times[-1] - times[0], sum(0.030 * (1 << min(n, 7)) for n in range(deaths - 1)))
+        job.move('home')
+        job.finish()
+
     def test_deputy_of_a_process_that_stands_still(self):
         """Job control has stopped it: it stays so under the next deputy, and goes on when it is continued."""
         job = NumberedJob(self)
@@ -136,6 +157,20 @@ class KilledHelpers(FaultCase):
             job.wait_progress(3)
             job.move('n3')
             job.wait_progress(3)
+        job.move('home')
+        job.finish()
+
+    def test_daemon_and_deputy_right_after_many_moves(self):
+        """However fast it has moved before, what another deputy needs is written down when it leaves."""
+        job = NumberedJob(self)
+        for _ in range(ROUNDS):
+            for to in ('n2', 'home') * 3 + ('n3',):
+                job.move(to)
+            killed = self.kill_daemon('n1')
+            for deputy in self.helpers('om-deputy'):
+                self.kill(deputy)
+            self.restart_daemon(killed)
+            job.wait_progress(MORE_THAN_UNREAD)
         job.move('home')
         job.finish()
 

@@ -19,6 +19,7 @@ from faulty import ROUNDS, WAIT_LIMIT, DemandCase, NumberedJob, main  # noqa: F4
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 STEPS = re.findall(r'^    \{"([a-z]+\.[a-z]+)", "', (ROOT / 'common/fault.cc').read_text(), re.M)
 FIRST_HOME = STEPS.index('return.begin')
+DEPARTURE, HOMECOMING = STEPS[:FIRST_HOME], STEPS[FIRST_HOME:STEPS.index('adopt.begin')]
 # Behind the decision to be home nothing fails any more: another deputy completes it.
 DECIDED = ('return.decided', 'return.leave', 'return.left')
 # Steps of the keeper in which the process is at the other node for good.
@@ -129,16 +130,16 @@ class Steps(DemandCase):
         job.finish()
 
     def test_departure_fails(self):
-        self.try_all(STEPS[:FIRST_HOME], 'fail')
+        self.try_all(DEPARTURE, 'fail')
 
     def test_departure_dies(self):
-        self.try_all(STEPS[:FIRST_HOME], 'kill')
+        self.try_all(DEPARTURE, 'kill')
 
     def test_homecoming_fails(self):
-        self.try_all(STEPS[FIRST_HOME:], 'fail')
+        self.try_all(HOMECOMING, 'fail')
 
     def test_homecoming_dies(self):
-        self.try_all(STEPS[FIRST_HOME:], 'kill')
+        self.try_all(HOMECOMING, 'kill')
 
     def hold_commit(self, pid):
         """Has the process leave for n2, whose keeper lets the body run and does not answer home yet."""
@@ -272,6 +273,26 @@ class Steps(DemandCase):
                 move = self.migrate_with(f'{step}:{time_of_it}', job, 'home')
                 self.assertIn('on demand', move.message, move)
                 job.wait_progress(3)
+        job.move('home')
+        job.finish()
+
+
+class PatientSteps(DemandCase):
+    session_timeout = 60
+
+    def test_nobody_can_take_over_for_a_while(self):
+        """The process is said to be lost, and is not: it goes on once a deputy can be found."""
+        job = NumberedJob(self)
+        job.move('n2')
+        self.set_fault('adopt.begin')
+        self.addCleanup(self.set_fault, '')
+        for pid in self.helpers('om-deputy'):
+            self.kill(pid)
+        self.wait_until(lambda: 'lost' in [event['kind'] for event in self.om_json('events', job.pid)], 'giving up')
+        self.assertIn('DEPUTY_LOST', self.om('why', job.pid, expect=None).stdout)
+        self.assertEqual('DEPUTY_LOST', self.cluster.migrate_once(job.pid, 'home', WAIT_LIMIT).code)
+        self.set_fault('')
+        job.wait_progress(100)
         job.move('home')
         job.finish()
 
