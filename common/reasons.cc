@@ -99,6 +99,11 @@ constexpr ReasonInfo kTable[] = {
      "Install the same release on both; programs keep running meanwhile.", kTarget},
     {kBlocked, "BLOCKED", "The target does not take guests at the moment.",
      "Choose another node, or let its administrator accept guests again.", kTarget},
+    {kFull, "FULL",
+     "The target has as many guests as it takes, in all, of this home or of this user.",
+     "Choose another node, wait until a guest has left, or let its administrator raise what the "
+     "message names (max_guests, max_guests_per_home, max_guests_per_user).",
+     kTarget},
     {kNoSuchProcess, "NO_SUCH_PROCESS", "There is no such process.", "Look it up with `om ps`.",
      kRequest},
     {kPermission, "PERMISSION", "The process belongs to another user.",

@@ -47,6 +47,7 @@ enum class ReasonCode : uint8_t {
   kNoMemory,
   kVersion,
   kBlocked,
+  kFull,
   kNoSuchProcess,
   kPermission,
   kAlreadyThere,

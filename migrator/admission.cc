@@ -3,6 +3,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "common/cpu_features.h"
 #include "common/log.h"
 #include "common/reasons.h"
@@ -31,7 +33,28 @@ Refusal refusal(ReasonCode code, std::string detail) {
 
 uint64_t mib(uint64_t bytes) { return bytes >> 20; }
 
+std::optional<Refusal> refuse_number(const Offer& offer, const Host& host) {
+  const auto full = [&host](uint32_t guests, uint32_t limit, const std::string& of_whom,
+                            const char* key) -> std::optional<Refusal> {
+    if (guests < limit) return std::nullopt;
+    return refusal(ReasonCode::kFull,
+                   fmt::format("node {} has {} guest{}{}, {} is {}", host.name, guests,
+                               guests == 1 ? "" : "s", of_whom, key, limit));
+  };
+  const std::string home = " of node " + offer.home_node;
+  if (auto all = full(host.guests.in_all, host.limits.in_all, "", "max_guests")) return all;
+  if (auto of_home = full(host.guests.of_home, host.limits.of_home, home, "max_guests_per_home"))
+    return of_home;
+  return full(host.guests.of_user, host.limits.of_user,
+              fmt::format(" of user {}{}", offer.uid, home), "max_guests_per_user");
+}
+
 }  // namespace
+
+GuestLimits default_guest_limits(uint32_t cpus) {
+  const uint32_t in_all = 192 + 32 * std::min(cpus, 1024U);
+  return {in_all, in_all / 4 * 3, in_all / 2};
+}
 
 std::optional<Refusal> refuse_protocol(uint32_t own, uint32_t peer) {
   if (protocol_major(own) == protocol_major(peer)) return std::nullopt;
@@ -45,6 +68,7 @@ std::optional<Refusal> refuse_offer(const Offer& offer, const Host& host) {
     return refusal(ReasonCode::kBlocked,
                    fmt::format("node {} is configured to take nobody", host.name));
   }
+  if (auto full = refuse_number(offer, host)) return full;
   if (offer.keeper_gate_abi == 0 || offer.keeper_gate_abi > host.keeper_gate_abi ||
       offer.keeper_gate_abi + 1 < host.keeper_gate_abi) {
     return refusal(ReasonCode::kVersion,

@@ -4,6 +4,8 @@
 // admit of a peer, before anything is started. Codes are those of docs/REASONS.md.
 #pragma once
 
+#include <stdint.h>
+
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,6 +19,24 @@ struct Refusal {
   std::string message;  // names what is missing, one sentence
 };
 
+// How many guests a node takes.
+struct GuestLimits {
+  uint32_t in_all = UINT32_MAX;
+  uint32_t of_home = UINT32_MAX;  // of one other node
+  uint32_t of_user = UINT32_MAX;  // of one user of one other node
+};
+
+// What a machine with so many CPUs takes. Memory and CPU time are used up by far fewer that work; this is for those
+// that come to be many. No home can take all the places, no user all of his home's.
+GuestLimits default_guest_limits(uint32_t cpus);
+
+// How many there are already, those that are being started included.
+struct GuestCounts {
+  uint32_t in_all = 0;
+  uint32_t of_home = 0;  // of the offer's home
+  uint32_t of_user = 0;  // of the offer's user there
+};
+
 // This node, as the guest would find it.
 struct Host {
   std::string name;
@@ -27,6 +47,8 @@ struct Host {
   uint64_t free_bytes = 0;      // MemAvailable
   uint64_t reserved_bytes = 0;  // promised to guests that have just been admitted
   uint64_t headroom_bytes = 0;  // left to the host
+  GuestLimits limits;
+  GuestCounts guests;
 };
 
 // nullopt: welcome.

@@ -36,6 +36,13 @@ Result<std::vector<std::string>> strings(const std::string& file, const toml::ke
   return values;
 }
 
+std::optional<uint32_t>* limit_named(Options& options, std::string_view name) {
+  if (name == "max_guests") return &options.max_guests;
+  if (name == "max_guests_per_home") return &options.max_guests_per_home;
+  if (name == "max_guests_per_user") return &options.max_guests_per_user;
+  return nullptr;
+}
+
 }  // namespace
 
 Result<void> apply_config(Options& options, const std::string& text, const std::string& file_name) {
@@ -56,6 +63,13 @@ Result<void> apply_config(Options& options, const std::string& text, const std::
       if (mib < 0 || mib > 1 << 30)
         return at_line(file_name, node.source(), "memory_headroom_mib is out of range");
       options.headroom_bytes = static_cast<uint64_t>(mib) << 20;
+      continue;
+    }
+    if (std::optional<uint32_t>* limit = limit_named(options, name)) {
+      int64_t guests = OM_TRY(typed<int64_t>(file_name, key, node, "a number"));
+      if (guests < 0 || guests > kMostGuests)
+        return at_line(file_name, node.source(), fmt::format("{} is out of range", name));
+      *limit = static_cast<uint32_t>(guests);
       continue;
     }
     if (name == "hide_cpu_features") {

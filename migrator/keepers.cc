@@ -5,6 +5,7 @@
 
 #include <array>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "common/log.h"
 #include "common/names.h"
@@ -96,12 +97,25 @@ void Keepers::on_exit(uint64_t number, int64_t code, int signal) {
   keepers_.erase(it);
 }
 
-uint32_t Keepers::count() const {
-  uint32_t count = 0;
-  // The list is pruned every other second; what is counted here need not be exact.
-  for (auto& [process, entry] : children_.entries()) count += entry.role == "keeper" ? 1 : 0;
-  for (auto& [number, keeper] : keepers_) count += keeper.id.pid == 0 ? 1 : 0;
-  return count;
+GuestCounts Keepers::counts_for(const Offer& offer) const {
+  GuestCounts counts;
+  const auto count = [&](const std::string& home, uid_t uid) {
+    ++counts.in_all;
+    if (home != offer.home_node) return;
+    ++counts.of_home;
+    if (uid == offer.uid) ++counts.of_user;
+  };
+  std::set<ProcessId> own;
+  for (const auto& [number, keeper] : keepers_) {
+    count(keeper.home, keeper.uid);
+    own.insert(keeper.id);
+  }
+  // Nobody says when one of an earlier daemon ends, and the list is pruned every other second only.
+  for (const auto& [process, entry] : children_.entries()) {
+    if (entry.role == "keeper" && own.count(process) == 0 && process.alive())
+      count(entry.at, entry.uid);
+  }
+  return counts;
 }
 
 std::string Keepers::name_of(const Keeper& keeper) {

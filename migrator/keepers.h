@@ -15,6 +15,7 @@
 #include "common/clock.h"
 #include "common/loop.h"
 #include "common/result.h"
+#include "migrator/admission.h"
 #include "migrator/child_list.h"
 #include "migrator/events.h"
 #include "migrator/offer.h"
@@ -32,7 +33,10 @@ class Keepers {
 
   // Forks off the loop; `done` is called from the loop when the keeper runs, or with what has failed.
   void start(const Offer& offer, std::function<void(Result<void>)> done);
-  uint32_t count() const;
+  uint32_t count() const { return counts_for(Offer{}).in_all; }
+  // Of all keepers: those that are being started, those of an earlier daemon too. A keeper is counted as soon as
+  // start() has returned, so who looks before it in the same turn of the loop cannot let in more than there may be.
+  GuestCounts counts_for(const Offer& offer) const;
   uint64_t reserved_bytes() const;
   // "4711 of n1" of the guest whose body is process `body` here, or whose process at home has number `at_home`;
   // empty if there is none.

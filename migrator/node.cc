@@ -208,6 +208,8 @@ kj::Promise<std::optional<Refusal>> Node::admit(const Offer& offer) {
   host.cpus = allowed_cpus().value_or({});
   host.reserved_bytes = keepers_.reserved_bytes();
   host.headroom_bytes = options_.headroom_bytes;
+  host.limits = options_.guest_limits(fixed_facts_.cpus);
+  host.guests = keepers_.counts_for(offer);
   NodeFacts now = fixed_facts_;
   auto possible = refresh_facts(now);
   host.free_bytes = now.free_bytes;

@@ -29,8 +29,14 @@ The daemon of one openMosix node.
   --peers FILE          peers, one "NAME ADDRESS:PORT" a line; read, and names looked up, again on SIGHUP
   --state DIR           where it notes its deputies and keepers (default: directory of the control socket)
   --config FILE         TOML file with the same names: name, control, listen, peers, state, accept,
-                        guest_user, memory_headroom_mib, lazy_shared, insecure
+                        guest_user, memory_headroom_mib, lazy_shared, insecure, max_guests,
+                        max_guests_per_home, max_guests_per_user
   --accept WORD         always (default) or never take guests
+  --max-guests N        take no more guests than that; as the next two, by default according to the number of CPUs
+  --max-guests-per-home N
+                        of one other node
+  --max-guests-per-user N
+                        of one user of one other node
   --guest-user NAME     whom guests run as, if the daemon runs as root (default: nobody)
   --ready-fd N          write one JSON line to this descriptor when ready
   --ready-file FILE     the same into a file
@@ -53,6 +59,12 @@ std::string node_name_from_host(std::string_view host) {
   while (!name.empty() && name.front() == '-') name.erase(0, 1);
   name = name.substr(0, kMaxNodeName);
   return valid_node_name(name) ? name : "node";
+}
+
+GuestLimits Options::guest_limits(uint32_t cpus) const {
+  const GuestLimits usual = default_guest_limits(cpus);
+  return {max_guests.value_or(usual.in_all), max_guests_per_home.value_or(usual.of_home),
+          max_guests_per_user.value_or(usual.of_user)};
 }
 
 bool in_private_network_namespace() {
@@ -87,6 +99,17 @@ Result<void> check_listen(const Options& options, bool in_private_namespace) {
       address.host()));
 }
 
+namespace {
+
+Result<uint32_t> limit_from(const std::string& option, const std::string& text) {
+  uint32_t limit = 0;
+  if (!proc::parse_number(text, limit) || limit > kMostGuests)
+    return plain_error(fmt::format("{}: a number from 0 to {}", option, kMostGuests));
+  return limit;
+}
+
+}  // namespace
+
 Result<Options> parse_options(const std::vector<std::string>& arguments) {
   Options options;
   std::string listen = "127.0.0.1";
@@ -101,6 +124,10 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
       {"--accept", &accept},           {"--guest-user", &options.guest_user},
       {"--ready-fd", &ready_fd},       {"--ready-file", &options.ready_file},
       {"--netns-private", &subnet}};
+  const std::map<std::string, std::optional<uint32_t>*, std::less<>> limits{
+      {"--max-guests", &options.max_guests},
+      {"--max-guests-per-home", &options.max_guests_per_home},
+      {"--max-guests-per-user", &options.max_guests_per_user}};
   std::map<std::string, std::string> given;
   for (size_t i = 0; i < arguments.size(); ++i) {
     std::string name = arguments[i].substr(0, arguments[i].find('='));
@@ -114,7 +141,8 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
       *flag->second = true;
       continue;
     }
-    if (texts.count(name) == 0) return plain_error("unknown argument " + escaped(arguments[i], 80));
+    if (texts.count(name) == 0 && limits.count(name) == 0)
+      return plain_error("unknown argument " + escaped(arguments[i], 80));
     if (!joined && i + 1 == arguments.size()) return plain_error(name + " needs a value");
     given[name] = joined ? arguments[i].substr(name.size() + 1) : arguments[++i];
   }
@@ -127,7 +155,11 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     if (!options.listen_text.empty()) listen = options.listen_text;
     options.insecure |= insecure;
   }
-  for (auto& [name, value] : given) *texts.find(name)->second = value;
+  for (auto& [name, value] : given) {
+    if (auto text = texts.find(name); text != texts.end()) *text->second = value;
+    if (auto limit = limits.find(name); limit != limits.end())
+      *limit->second = OM_TRY(limit_from(name, value));
+  }
 
   if (options.name.empty()) {
     std::array<char, 256> host{};

@@ -10,6 +10,7 @@
 
 #include "common/address.h"
 #include "common/result.h"
+#include "migrator/admission.h"
 
 namespace om::migrator {
 
@@ -32,9 +33,14 @@ struct Options {
       hidden_cpu_features;  // what guests must not count on, by their names in /proc/cpuinfo
   // Files that keep no process at home although it writes to them by a shared mapping (common/lazy_shared.h).
   std::optional<std::vector<std::string>> lazy_shared;
+  // How many; what is not given follows from the number of CPUs.
+  std::optional<uint32_t> max_guests, max_guests_per_home, max_guests_per_user;
+  GuestLimits guest_limits(uint32_t cpus) const;
   bool help = false;
   bool version = false;
 };
+
+constexpr uint32_t kMostGuests = 1 << 20;  // what a limit may be
 
 // arguments: without argv[0].
 Result<Options> parse_options(const std::vector<std::string>& arguments);

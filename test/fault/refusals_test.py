@@ -5,6 +5,7 @@ with a message and a remedy, the program goes on at home and does right, and onc
 the process moves. Codes that nothing can provoke here are listed in NOT_HERE with the reason; a test
 elsewhere that provokes one is named in ELSEWHERE."""
 
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -19,6 +20,7 @@ from faulty import FaultCase, main, om_process
 from om_product import DEFAULT_UID
 
 RIGHT_END = 5  # of provoke
+LIMITS = ('--max-guests', '--max-guests-per-home', '--max-guests-per-user')
 SKIPPED = 77
 
 # In the process, taken away again by the program.
@@ -35,6 +37,7 @@ ELSEWHERE = {
     'INTERNAL': 'steps_test.py try_step',
     'BLOCKED': 'test_blocked',
     'CPU_FEATURE': 'test_cpu_feature',
+    'FULL': 'test_full',
     'HOME_MEMORY': 'test_home_memory',
     'NOT_PRELOADED': 'test_not_preloaded',
     'NO_MEMORY': 'test_no_memory',
@@ -109,6 +112,18 @@ class RefusalCase(FaultCase):
         self.assertTrue(lines[0].startswith(f'om: {code}: '), lines)
         self.assertGreater(len(lines), 1, 'no remedy')
         self.assertIn(code, [event['code'] for event in self.om_json('events', job.pid)])
+
+    def restart(self, node, *options):
+        """A target's daemon anew, with options instead of those of an earlier restart."""
+        _, command, settings = self.kill_daemon(node)
+        earlier = ('--accept', '--config', *LIMITS)
+        command = [word for at, word in enumerate(command) if word not in earlier and command[at - 1] not in earlier]
+        self.restart_daemon((node, [*command, *map(str, options)], settings))
+        self.wait_until(lambda: {n['name']: n['state'] for n in self.om_json('nodes')}[node] == 'up', f'{node} up')
+
+    def move_at_last(self, job, to):
+        """A move that must succeed when a new daemon is known, or a guest's keeper has ended."""
+        self.wait_until(lambda: self.cluster.migrate_once(job.pid, to, 60).result == 'moved', 'a move')
 
     # Programs that libom.so cannot be in. Each says "up", waits for a line, then executes its arguments if it
     # has any; else it says "right".
@@ -328,11 +343,7 @@ class Refusals(RefusalCase):
     # What the target says no to.
 
     def restart_n3(self, *options):
-        node, command, settings = self.kill_daemon('n3')
-        command = [word for at, word in enumerate(command)
-                   if word not in ('--accept', '--config') and command[at - 1] not in ('--accept', '--config')]
-        self.restart_daemon((node, [*command, *map(str, options)], settings))
-        self.wait_until(lambda: {n['name']: n['state'] for n in self.om_json('nodes')}['n3'] == 'up', 'n3 up')
+        self.restart('n3', *options)
 
     def refused_until_restarted(self, code, *options):
         job = self.program('NOTHING')
@@ -341,7 +352,7 @@ class Refusals(RefusalCase):
         self.wait_until(lambda: self.cluster.migrate_once(job.pid, 'n3', 60).code == code, code)
         self.check_refused(job, code, 'n3')
         self.restart_n3()
-        self.wait_until(lambda: self.cluster.migrate_once(job.pid, 'n3', 60).result == 'moved', 'a move')
+        self.move_at_last(job, 'n3')
         self.say(job, b'cured\n')
         self.end_right(job)
 
@@ -352,6 +363,55 @@ class Refusals(RefusalCase):
 
     def test_blocked(self):
         self.refused_until_restarted('BLOCKED', '--accept', 'never')
+
+    def test_full(self):
+        """Guests of an earlier daemon count; one that leaves makes room for one."""
+        self.restart_n3(*self.config('max_guests = 1\n'))
+        first, second = self.program('NOTHING'), self.program('NOTHING')
+        self.move_at_last(first, 'n3')
+        self.check_refused(second, 'FULL', 'n3')
+        self.restart_n3('--max-guests', 1)
+        self.wait_until(lambda: self.cluster.migrate_once(second.pid, 'n3', 60).code == 'FULL', 'FULL')
+        self.assertIn(': node n3 has 1 guest, max_guests is 1\n', self.om('migrate', second.pid, 'n3', expect=6).stderr)
+        self.move(first, 'home')
+        self.move_at_last(second, 'n3')
+        self.restart_n3()
+        self.move_at_last(first, 'n3')
+        for job in (first, second):
+            self.say(job, b'cured\n')
+            self.end_right(job)
+
+    def test_full_for_one_home(self):
+        self.restart_n3('--max-guests-per-home', 1)
+        first, second, other = [self.program('NOTHING', node=node) for node in ('n1', 'n1', 'n2')]
+        self.move_at_last(first, 'n3')
+        self.check_refused(second, 'FULL', 'n3')
+        self.wait_until(lambda: self.om('migrate', other.pid, 'n3', node='n2', expect=None).returncode == 0,
+                        'a move of another home')
+        self.restart_n3()
+        for job in (first, second, other):
+            self.say(job, b'cured\n')
+            self.end_right(job)
+
+    def test_full_by_many_at_once(self):
+        """Those whose keepers are being started count as well."""
+        self.restart_n3('--max-guests', 2)
+        jobs = [self.program('NOTHING') for _ in range(8)]
+        self.move_at_last(jobs[0], 'n3')
+        self.move(jobs[0], 'home')
+        self.wait_until(lambda: self.guests('n3') == 0, 'its keeper to be gone')
+        with concurrent.futures.ThreadPoolExecutor(len(jobs)) as pool:
+            moves = list(pool.map(lambda job: self.cluster.migrate_once(job.pid, 'n3', 60), jobs))
+        self.assertEqual([('moved', '')] * 2 + [('refused', 'FULL')] * 6,
+                         sorted((move.result, move.code) for move in moves))
+        self.assertEqual(2, self.guests('n3'))
+        self.restart_n3()
+        for job in jobs:
+            self.say(job, b'cured\n')
+            self.end_right(job)
+
+    def guests(self, node):
+        return next(each['guests'] for each in self.om_json('nodes', node=node) if each['self'])
 
     def test_no_memory(self):
         self.refused_until_restarted('NO_MEMORY', *self.config('memory_headroom_mib = 900000000\n'))
@@ -367,7 +427,7 @@ class Refusals(RefusalCase):
         self.check_refused(job, 'TARGET_UNREACHABLE', 'n3')
         self.move(job, 'n2')
         self.restart_daemon(killed)
-        self.wait_until(lambda: self.cluster.migrate_once(job.pid, 'n3', 60).result == 'moved', 'a move')
+        self.move_at_last(job, 'n3')
         self.say(job, b'cured\n')
         self.end_right(job)
 
@@ -406,6 +466,22 @@ class RefusalsOfRoot(RefusalCase):
         self.assertEqual([], self.codes(job))
         self.move(job, 'n2')
         self.end_right(job)
+
+    def test_full_for_one_user(self):
+        self.restart('n2', '--max-guests-per-user', 1)
+        first, second = self.program('NOTHING'), self.program('NOTHING')
+        other = self.program('NOTHING', user=DEFAULT_UID, group=DEFAULT_UID, extra_groups=[], cwd='/')
+        self.move_at_last(first, 'n2')
+        self.check_refused(second, 'FULL', 'n2')
+        self.assertIn(': node n2 has 1 guest of user 0 of node n1, max_guests_per_user is 1\n',
+                      self.om('migrate', second.pid, 'n2', expect=6).stderr)
+        self.move(other, 'n2')
+        self.move(first, 'home')
+        self.move_at_last(second, 'n2')
+        self.restart('n2')
+        for job in (first, second, other):
+            self.say(job, b'cured\n')
+            self.end_right(job)
 
     def test_permission(self):
         job = self.program('NOTHING')

@@ -59,6 +59,7 @@ TEST_CASE("the codes that the design and the daemons use exist, and no others") 
                                        "CPU_COUNT",
                                        "SANITIZER",
                                        "BLOCKED",
+                                       "FULL",
                                        "NO_MEMORY",
                                        "HOME_MEMORY",
                                        "VERSION",

@@ -62,6 +62,39 @@ TEST_CASE("memory: what is free, less headroom, less what has been promised") {
   CHECK(code_of(refuse_offer(offer_of(1), host_with(0))) == "NO_MEMORY");
 }
 
+TEST_CASE("guests: as many as there may be, in all, of the home and of its user") {
+  Host host = host_with(1000);
+  host.limits = {10, 6, 4};
+  host.guests = {9, 5, 3};
+  CHECK_FALSE(refuse_offer(offer_of(1), host));
+  const auto said = [&host](const GuestCounts& guests) {
+    host.guests = guests;
+    auto refusal = refuse_offer(offer_of(1), host);
+    CHECK(code_of(refusal) == "FULL");
+    return refusal ? refusal->message.substr(refusal->message.find(": ")) : "";
+  };
+  CHECK(said({10, 0, 0}) == ": node n2 has 10 guests, max_guests is 10");
+  CHECK(said({6, 6, 0}) == ": node n2 has 6 guests of node n1, max_guests_per_home is 6");
+  CHECK(said({4, 4, 4}) ==
+        ": node n2 has 4 guests of user 1000 of node n1, max_guests_per_user is 4");
+  // Those that were there before the limit was lowered.
+  host.limits = {1, 1, 1};
+  CHECK(said({2, 2, 2}) == ": node n2 has 2 guests, max_guests is 1");
+  host.limits = {0, 0, 0};
+  CHECK(said({0, 0, 0}) == ": node n2 has 0 guests, max_guests is 0");
+}
+
+TEST_CASE("by default no home has all the places, no user all of his home's") {
+  for (uint32_t cpus : {0U, 1U, 2U, 64U, UINT32_MAX}) {
+    CAPTURE(cpus);
+    const GuestLimits limits = default_guest_limits(cpus);
+    CHECK(limits.in_all > limits.of_home);
+    CHECK(limits.of_home > limits.of_user);
+    CHECK(limits.of_user >= 96);
+    CHECK(limits.in_all <= 1 << 16);
+  }
+}
+
 TEST_CASE("CPU features: the first missing ones are named, kernel inventions are not compared") {
   Offer offer = offer_of(1);
   offer.cpu_features = {"fpu", "avx512vl", "constant_tsc", "sha_ni"};

@@ -30,6 +30,9 @@ TEST_CASE("defaults") {
   CHECK(options->accept);
   CHECK_FALSE(options->insecure);
   CHECK(options->headroom_bytes == 64u << 20);
+  CHECK(options->guest_limits(2).in_all == default_guest_limits(2).in_all);
+  CHECK(options->guest_limits(2).of_home == default_guest_limits(2).of_home);
+  CHECK(options->guest_limits(2).of_user == default_guest_limits(2).of_user);
 }
 
 TEST_CASE("both forms of a value, the last one counts") {
@@ -38,6 +41,16 @@ TEST_CASE("both forms of a value, the last one counts") {
   CHECK(options->listen.port() == 77);
   CHECK_FALSE(options->accept);
   CHECK(options->name == "n9");
+}
+
+TEST_CASE("numbers of guests: what is given, the others according to the CPUs") {
+  auto options = parse_with({"--max-guests", "300", "--max-guests-per-user=0"});
+  REQUIRE(options.ok());
+  const GuestLimits limits = options->guest_limits(2);
+  CHECK(limits.in_all == 300);
+  CHECK(limits.of_home == default_guest_limits(2).of_home);
+  CHECK(limits.of_user == 0);
+  CHECK(parse_with({"--max-guests-per-home", "5"})->guest_limits(2).of_home == 5);
 }
 
 TEST_CASE("mistakes are named") {
@@ -52,6 +65,9 @@ TEST_CASE("mistakes are named") {
                                              {"--ready-fd", "x"},
                                              {"--ready-fd", "-1"},
                                              {"--insecure=1"},
+                                             {"--max-guests", "-1"},
+                                             {"--max-guests-per-home", "many"},
+                                             {"--max-guests-per-user", "1048577"},
                                              {"--netns-private", "10.0.0.1"},
                                              {"--config", "/nowhere/om.toml"}}) {
     CAPTURE(more.front());
@@ -64,7 +80,8 @@ TEST_CASE("the configuration file") {
   const char* text =
       "name = \"rack1\"\nlisten = \"127.0.0.3:5\"\naccept = \"never\"\nmemory_headroom_mib = 9\n"
       "insecure = true\nguest_user = \"games\"\npeers = \"/etc/om/peers\"\nhide_cpu_features = "
-      "[\"avx2\", \"rtm\"]\nlazy_shared = [\"/tmp/x*\"]\n";
+      "[\"avx2\", \"rtm\"]\nlazy_shared = [\"/tmp/x*\"]\n"
+      "max_guests = 7\nmax_guests_per_home = 5\nmax_guests_per_user = 2\n";
   REQUIRE(apply_config(options, text, "f").ok());
   CHECK(options.name == "rack1");
   CHECK(options.listen_text == "127.0.0.3:5");
@@ -74,6 +91,10 @@ TEST_CASE("the configuration file") {
   CHECK(options.guest_user == "games");
   CHECK(options.peers_file == "/etc/om/peers");
   CHECK(options.hidden_cpu_features == std::vector<std::string>{"avx2", "rtm"});
+  const GuestLimits limits = options.guest_limits(2);
+  CHECK(limits.in_all == 7);
+  CHECK(limits.of_home == 5);
+  CHECK(limits.of_user == 2);
   REQUIRE(options.lazy_shared);
   CHECK(*options.lazy_shared == std::vector<std::string>{"/tmp/x*"});
 }
@@ -88,6 +109,9 @@ TEST_CASE("mistakes in the configuration file are named with their line") {
         Case{"\naccept = true\n", "f:2: accept must be a string"},
         Case{"accept = \"x\"\n", "f:1: accept must be \"always\" or \"never\""},
         Case{"insecure = \"no\"\n", "f:1: insecure must be true or false"},
+        Case{"max_guests = -1\n", "f:1: max_guests is out of range"},
+        Case{"max_guests_per_home = \"x\"\n", "f:1: max_guests_per_home must be a number"},
+        Case{"max_guests_per_user = 1048577\n", "f:1: max_guests_per_user is out of range"},
         Case{"hide_cpu_features = \"avx2\"\n", "f:1: hide_cpu_features must be a list of strings"},
         Case{"hide_cpu_features = [1]\n", "f:1: hide_cpu_features must be a list of strings"},
         Case{"lazy_shared = [\"x\"]\n", "f:1: lazy_shared must have paths, without colons"},
