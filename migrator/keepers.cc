@@ -41,8 +41,10 @@ Result<ChildSpec> Keepers::describe(const Offer& offer) const {
   if (::write(write_end.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
     return errno_error("write the offer");
   }
-  spec.arguments = {"--home", offer.home.text(), "--node",
-                    node_,    "--headroom",      std::to_string(headroom_)};
+  spec.arguments = {"--home",     offer.home.text(),
+                    "--node",     node_,
+                    "--guest",    fmt::format("{}@{}", offer.pid, offer.home_node),
+                    "--headroom", std::to_string(headroom_)};
   spec.environment = child_environment({});
   spec.descriptors = {read_end->get(), 2, 2};
   spec.held = {read_end};

@@ -112,6 +112,17 @@ struct Timespec {
   int64_t sec, nsec;
 };
 
+// prctl(PR_SET_MM, PR_SET_MM_MAP): what /proc/PID/cmdline and stat show.
+struct PrctlMmMap {
+  uint64_t start_code, end_code, start_data, end_data, start_brk, brk, start_stack;
+  uint64_t arg_start, arg_end, env_start, env_end;
+  uint64_t auxv;
+  uint32_t auxv_size;  // 0: stays as it is
+  int32_t exe_fd;      // -1: stays as it is
+};
+static_assert(sizeof(PrctlMmMap) == 104);
+constexpr uint64_t kPrSetMm = 35, kPrSetMmMap = 14;
+
 // mmap
 constexpr uint32_t kProtNone = 0, kProtRead = 1, kProtWrite = 2, kProtExec = 4;
 constexpr uint32_t kMapShared = 1, kMapPrivate = 2, kMapSharedValidate = 3, kMapTypeMask = 0xf,

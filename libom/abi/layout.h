@@ -23,8 +23,11 @@ constexpr uint64_t kStackGap = 2u << 20;
 
 // Control area.
 constexpr uint64_t kControlVdso = 0;                 // body: its own vvar/vdso pages live here
-constexpr uint64_t kControlVdsoSize = 0x40000;       // 256 KiB
-constexpr uint64_t kControlPlan = kControlVdsoSize;  // body: RestorePlan; home: drop list
+constexpr uint64_t kControlVdsoSize = 0x3f000;       // 252 KiB
+constexpr uint64_t kControlTitle = kControlVdsoSize;  // body: PrctlMmMap and the text that ps shows
+constexpr uint64_t kControlTitleSize = 0x1000;
+constexpr uint64_t kControlPlan =
+    kControlTitle + kControlTitleSize;               // body: RestorePlan; home: drop list
 constexpr uint64_t kControlPlanSize = 0x3c0000;      // 3.75 MiB
 constexpr uint64_t kControlSize = kControlPlan + kControlPlanSize;
 static_assert(kControlSize == 0x400000);

@@ -13,8 +13,8 @@
 
 namespace om {
 
-constexpr uint64_t kControlTrace = kControlVdso;  // home has no use for the body's vDSO pages
-constexpr uint64_t kControlTraceSize = kControlVdsoSize;
+constexpr uint64_t kControlTrace = kControlVdso;  // home has no use for the body's vDSO and title
+constexpr uint64_t kControlTraceSize = kControlPlan - kControlTrace;
 
 constexpr uint32_t kTraceRecords = 1720;
 constexpr uint32_t kTraceCalls = 512;

@@ -55,7 +55,8 @@ long map_places(const BodyMessage& m) {
   if (r != 0) return r;
   r = take_place(m.c, m.c + m.d, k::kProtNone);
   if (r != 0) return r;
-  r = sys(kNr_mprotect, m.c + kControlPlan, kControlPlanSize, k::kProtRead | k::kProtWrite);
+  r = sys(kNr_mprotect, m.c + kControlTitle, kControlTitleSize + kControlPlanSize,
+          k::kProtRead | k::kProtWrite);
   for (uint32_t i = 0; i < m.slot && r == 0; i++) {
     r = sys(kNr_mprotect, slot_address(m.c, i) + kSlotGuard, kSlotSize - kSlotGuard,
             k::kProtRead | k::kProtWrite);
@@ -118,6 +119,12 @@ void read_message(BodyMessage& m, LaunchSegment* segments, uint64_t room) {
   if (m.type == kBodyEnter && (m.c > got || m.c > room)) die(kBadKeeper);
 }
 
+// The arguments that ps shows lie on a stack that the restorer unmaps: from here on they are the keeper's text in the
+// arena. Best effort: a kernel without CONFIG_CHECKPOINT_RESTORE refuses it, and shows none then.
+void take_title(const BodyMessage& launch) {
+  sys(kNr_prctl, k::kPrSetMm, k::kPrSetMmMap, launch.c + kControlTitle, sizeof(k::PrctlMmMap));
+}
+
 void confine(const BodyMessage& launch) {
   BpfInstruction filter[kMaxFilter];
   struct {
@@ -156,6 +163,7 @@ void om_launch() {
       die(kBadKeeper);
     sys(kNr_mprotect, segments[i].lo, segments[i].hi - segments[i].lo, segments[i].prot & 7);
   }
+  take_title(launch);
   confine(launch);
   const uint64_t stack = slot_address(launch.c, 0) + kSlotStack + kSlotStackSize - 64;
   const uint64_t block = slot_address(launch.c, 0) + kSlotBlock;

@@ -104,9 +104,8 @@ std::string how_ended(int status) {
 }
 
 // After fork, before exec: only async-signal-safe calls.
-[[noreturn]] void become_body(const char* launcher, const char* name, int socket,
-                              const BodyPlan& plan, const cpu_set_t& cpus, uint64_t threads,
-                              pid_t parent) {
+[[noreturn]] void become_body(const char* launcher, int socket, const BodyPlan& plan,
+                              const cpu_set_t& cpus, uint64_t threads, pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(kSetupFailed);  // it died before the line above
   ::setsid();
@@ -133,7 +132,7 @@ std::string how_ended(int status) {
   if (::dup2(socket, kBodyFd) != kBodyFd) ::_exit(kSetupFailed);
   ::syscall(SYS_close_range, 0, kBodyFd - 1, 0);
   ::syscall(SYS_close_range, kBodyFd + 1, ~0u, 0);
-  char* const argv[] = {const_cast<char*>(name), nullptr};
+  char* const argv[] = {const_cast<char*>(plan.title.c_str()), nullptr};
   char* const envp[] = {nullptr};
   ::execve(launcher, argv, envp);
   ::_exit(kSetupFailed);
@@ -155,13 +154,11 @@ Result<void> Body::start(const std::string& launcher, const BodyPlan& plan) {
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
     return errno_error("socket for the body");
   UniqueFd ours(pair[0]), theirs(pair[1]);
-  const std::string name = fmt::format("om-body: {}", plan.command);
   const pid_t parent = ::getpid();
   const uint64_t threads = most_threads();
   const pid_t child = ::fork();
   if (child < 0) return errno_error("fork the body");
-  if (child == 0)
-    become_body(launcher.c_str(), name.c_str(), theirs.get(), plan, cpus, threads, parent);
+  if (child == 0) become_body(launcher.c_str(), theirs.get(), plan, cpus, threads, parent);
   pid_ = child;
   ended_ = out_of_memory_ = false;
   how_.clear();

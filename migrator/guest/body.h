@@ -29,7 +29,7 @@ struct ResourceLimit {
 };
 
 struct BodyPlan {
-  std::string command;
+  std::string title;  // its command line
   std::vector<ResourceLimit> limits;
   uint32_t cpus = 0;  // it may run on CPU ids below this
 };

@@ -41,6 +41,7 @@ Keeper::Keeper(kj::AsyncIoContext& io, const KeeperOptions& options)
     : io_(io),
       link_(io, options.home, options.session, options.token),
       launcher_(options.launcher),
+      guest_(options.guest),
       offered_(options.offered),
       body_(io, [this](uint32_t slot) { send_channel(slot); }),
       home_seen_(std::chrono::steady_clock::now()) {

@@ -38,6 +38,7 @@ struct KeeperOptions {
   Address home;
   uint8_t session[16], token[16];
   std::string launcher;
+  std::string guest;      // PID@NODE at home, for ps
   uint64_t headroom = 0;  // bytes of memory that this node keeps for itself; 0: it is not watched
   uint64_t offered = 0;   // bytes that home has offered, and this node has admitted
 };
@@ -143,7 +144,7 @@ class Keeper {
 
   kj::AsyncIoContext& io_;
   HomeLink link_;
-  std::string launcher_;
+  std::string launcher_, guest_;
   uint64_t offered_;
   std::optional<MemoryWatch> memory_watch_;  // none: this node's memory is not watched
   Body body_;

@@ -11,12 +11,12 @@
 #include "common/fault.h"
 #include "common/version.h"
 #include "migrator/guest/keeper.h"
+#include "migrator/guest/title.h"
 
 namespace om::guest {
 namespace {
 
 constexpr int kAttempts = 12;
-constexpr size_t kMaxCommand = 64;
 constexpr auto kLaunchLimit = 10 * kj::SECONDS;
 
 }  // namespace
@@ -49,7 +49,7 @@ Outcome Keeper::prepare(schema::BodySpec::Reader spec) {
 
 Outcome Keeper::launch(schema::BodySpec::Reader spec) {
   BodyPlan plan;
-  plan.command = std::string(spec.getCommand().cStr()).substr(0, kMaxCommand);
+  plan.title = body_title(guest_, spec.getCommand().cStr());
   plan.cpus = spec.getCpus();
   for (auto l : spec.getLimits())
     plan.limits.push_back({l.getResource(), l.getSoft(), l.getHard()});
@@ -77,6 +77,8 @@ Outcome Keeper::launch(schema::BodySpec::Reader spec) {
     return fail("NO_MEMORY", "the address space limit leaves no room for libom");
   if (result != 0) return fail(Error{static_cast<int>(-result), "map libom's memory"});
   if (auto opened = body_.open_memory(); !opened) return fail(opened.error());
+  if (auto kept = keep_title(body_.memory(), bounds_.arena, plan.title); !kept)
+    return fail(kept.error());
   auto image = spec.getImage();
   auto written =
       body_.memory().write(bounds_.image_lo, std::as_bytes(std::span(image.begin(), image.size())));

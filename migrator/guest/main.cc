@@ -23,14 +23,13 @@ namespace {
 constexpr int kUsage = 2;
 constexpr int64_t kMaxOfferBytes = int64_t{1} << 52;
 constexpr const char* kHelp =
-    "usage: om-guest --home ADDRESS:PORT --node NAME [--headroom BYTES]\n"
+    "usage: om-guest --home ADDRESS:PORT --node NAME --guest PID@NODE [--headroom BYTES]\n"
     "Keeps one guest process on this node. Started by om-migrator, with the keys of the session "
     "and the offer\n"
-    "as one JSON line on standard input; not meant to be run by hand. --headroom: memory that the "
-    "node keeps "
-    "for "
-    "itself: when\n"
-    "less is left the guest is sent home (0, the default: never).\n";
+    "as one JSON line on standard input; not meant to be run by hand. --guest: whom ps is to "
+    "show.\n"
+    "--headroom: memory that the node keeps for itself: when less is left the guest is sent home\n"
+    "(0, the default: never).\n";
 
 // The session's keys and the offer.
 Result<void> read_input(KeeperOptions& options) {
@@ -70,13 +69,16 @@ Result<KeeperOptions> parse(int argc, char** argv) {
       home = o.home.port() != 0;
     } else if (name == "--node") {
       node = !value.empty();  // for `ps`
+    } else if (name == "--guest") {
+      o.guest = value;
     } else if (name == "--headroom") {
       if (!proc::parse_number(value, o.headroom)) return plain_error("--headroom needs bytes");
     } else {
       return plain_error(fmt::format("unknown option {}", escaped(name)));
     }
   }
-  if (!home || !node) return plain_error("--home ADDRESS:PORT and --node are needed");
+  if (!home || !node || o.guest.empty())
+    return plain_error("--home ADDRESS:PORT, --node and --guest are needed");
   return o;
 }
 

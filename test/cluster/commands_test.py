@@ -236,6 +236,31 @@ class Commands(ClusterCase):
                 self.assertIn(f'process {job.pid} of n1', said)
                 self.assertNotIn('OM_CONTROL', said)
 
+    def test_ps_shows_whose_guest_it_is(self):
+        """At each of its stays; a name that would write on the terminal does not. The program still sees its own."""
+        name = 'evil\x1b]0;\n\xe9'
+        script = f"""
+import ctypes, sys
+ctypes.CDLL(None).prctl(15, {name.encode()!r})
+for line in sys.stdin:
+    print(repr(open('/proc/self/cmdline').read()), flush=True)
+"""
+        job = self.start('/usr/bin/python3', '-c', script, stdin=subprocess.PIPE)
+
+        def own_command():
+            job.stdin.write(b'on\n')
+            job.stdin.flush()
+            return job.stdout.readline()
+        own = own_command()
+        for node in ('n2', 'n3', 'n2'):
+            self.move(job, node)
+            body, = (pid for pid in om_process.descendants(os.getpid()) if self.name_of(pid) == 'om-body' and
+                     om_process.alive(pid))
+            self.assertEqual(f'om-body: {job.pid}@n1 evil?]0;???\0', om_process.read_proc(body, 'cmdline'))
+            keeper = om_process.read_proc(int(om_process.stat_fields(body)[1]), 'cmdline').split('\0')
+            self.assertEqual(f'{job.pid}@n1', keeper[keeper.index('--guest') + 1])
+            self.assertEqual(own, own_command())
+
     def test_bad_peers(self):
         """A file with a mistake changes nothing, and the answer says where it is."""
         node = self.cluster.directory + '/n2'

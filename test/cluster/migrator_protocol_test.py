@@ -184,7 +184,7 @@ else:
 FAKE_GUEST = r'''#!%(python)s
 import argparse, json, os, socket, sys
 parser = argparse.ArgumentParser()
-for name in ("--home", "--node", "--headroom"):
+for name in ("--home", "--node", "--guest", "--headroom"):
     parser.add_argument(name, required=True)
 options = parser.parse_args()
 hello = json.loads(sys.stdin.readline())

@@ -98,7 +98,8 @@ class DeepJson(ClusterCase):
         job = self.start('sleep', '1000')
         start = om_process.stat_fields(job.pid)[19]
         for line in LINES:
-            self.assertIn(self.run_helper('om-guest', line, '--home', '127.0.0.1:9', '--node', 'x'), (1, 2))
+            self.assertEqual(1, self.run_helper('om-guest', line, '--home', '127.0.0.1:9', '--node', 'x', '--guest',
+                                                '1@n1'))
             self.assertIn(self.run_helper('om-deputy', line, '--pid', str(job.pid), '--start', start, '--node', 'n1',
                                           '--listen', '127.0.0.1'), (0, 1))
 
