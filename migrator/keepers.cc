@@ -84,7 +84,8 @@ void Keepers::on_started(uint64_t number, Result<pid_t> pid,
   ChildList::Entry entry{"keeper", keeper.guest, keeper.home};
   entry.uid = keeper.uid;
   children_.add(keeper.id, std::move(entry));
-  done({});
+  // A daemon that is started after a crash of this one is to count it.
+  children_.when_written([done] { done({}); });
 }
 
 void Keepers::on_exit(uint64_t number, int64_t code, int signal) {

@@ -31,7 +31,8 @@ class Keepers {
   Keepers(Loop& loop, const Clock& clock, std::string node, uint64_t headroom,
           std::optional<std::pair<uid_t, gid_t>> owner, ChildList& children, Events& events);
 
-  // Forks off the loop; `done` is called from the loop when the keeper runs, or with what has failed.
+  // Forks off the loop; `done` is called from the loop when the keeper runs and is written down, or with what has
+  // failed.
   void start(const Offer& offer, std::function<void(Result<void>)> done);
   uint32_t count() const { return counts_for(Offer{}).in_all; }
   // Of all keepers: those that are being started, those of an earlier daemon too. A keeper is counted as soon as
