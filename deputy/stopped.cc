@@ -74,11 +74,28 @@ bool complete_call(const Target& target, double blocked_ms, user_regs_struct& re
   return continue_call(target, blocked_ms, regs, in_program);
 }
 
+// For a thread that is about to run on as the program's. A call that a handler is to interrupt anyway is the kernel's
+// affair: completed, it would wait on behind the handler. `mask`: the one that it will have; nullptr: the one that it
+// has, which for ppoll and its like is the call's.
+bool complete_unless_signalled(const Target& target, pid_t tid, const uint64_t* mask,
+                               double blocked_ms, user_regs_struct& regs) {
+  const auto status = proc::read_status(tid);
+  uint64_t interrupting = 0;
+  if (status) {
+    interrupting = (status->sig_pending | status->sig_pending_shared) & status->sig_caught &
+                   ~(mask != nullptr ? *mask : status->sig_blocked);
+  }
+  if (interrupting == 0) return complete_call(target, blocked_ms, regs);
+  tell_executor(target, blocked_ms, regs);
+  return false;
+}
+
 // The stop has come after all, and with it what it does to a call.
 void let_go_of(LateThread& late) {
   auto target = open_target(late.pid);
   auto regs = late.tracee.regs();
-  if (target && regs && complete_call(*target, late.blocked_ms, *regs))
+  if (target && regs &&
+      complete_unless_signalled(*target, late.tracee.tid(), nullptr, late.blocked_ms, *regs))
     (void)late.tracee.set_regs(*regs);
   late.tracee.detach();
 }
@@ -268,13 +285,15 @@ void StoppedProcess::put_back(StoppedThread& t) {
     if (!regs) return;
     t.regs = *regs;
   }
-  const bool continued = target_ != nullptr && complete_call(*target_, t.blocked_ms, t.regs);
+  const uint64_t* mask = t.changed ? &t.sigmask : nullptr;
+  const bool continued =
+      target_ != nullptr && complete_unless_signalled(*target_, t.tid, mask, t.blocked_ms, t.regs);
   if (t.changed) {
     // The registers last: as long as they are libom's, its frame says where the thread goes on.
     (void)t.tracee.set_xstate(t.xstate);
     (void)t.tracee.set_signal_mask(t.sigmask);
   }
-  if (t.changed || continued) (void)t.tracee.set_regs(t.regs);
+  if (t.changed || t.ahead || continued) (void)t.tracee.set_regs(t.regs);
 }
 
 void let_go_late(Deadline deadline) {

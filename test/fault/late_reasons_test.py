@@ -24,8 +24,8 @@ MOVED = ('EXEC', 'LIMIT', 'NOTHING', 'PLACE')
 class LateReasons(RefusalCase, DemandCase):
     nodes = 2
 
-    def held(self):
-        text = f'step {HELD} fails on demand, by being held'
+    def held(self, step):
+        text = f'step {step} fails on demand, by being held'
         return sum(log.read_text(errors='replace').count(text)
                    for log in pathlib.Path(self.cluster.directory).glob('n*/log*'))
 
@@ -35,16 +35,17 @@ class LateReasons(RefusalCase, DemandCase):
         self.assertEqual(b'up\n', job.stdout.readline())
         return job
 
-    def move_while(self, job, begin):
-        """A move that waits at HELD while `begin` is called; gives what it answers, and the move."""
-        before = self.held()
-        self.fault.write_text(f'{HELD}:1:hold\n')
+    def move_while(self, job, begin, step=HELD, then=''):
+        """A move that waits at `step` while `begin` is called; gives what it answers, and the move. `then`: fails
+        at that one."""
+        before = self.held(step)
+        self.fault.write_text(f'{step}:1:hold\n')
         try:
             with concurrent.futures.ThreadPoolExecutor() as pool:
                 move = pool.submit(self.cluster.migrate_once, job.pid, 'n2', 60)
-                self.wait_until(lambda: self.held() > before or move.done(), 'a departure that is held')
+                self.wait_until(lambda: self.held(step) > before or move.done(), 'a departure that is held')
                 begun = begin()
-                self.fault.unlink()
+                self.fault.write_text(then + '\n')
                 return begun, move.result()
         finally:
             self.fault.unlink(missing_ok=True)
@@ -83,6 +84,20 @@ class LateReasons(RefusalCase, DemandCase):
         for cause in MOVED:
             with self.subTest(cause=cause):
                 self.try_cause(cause, check)
+
+    def test_a_signal_at_the_stop_ends_the_call(self):
+        """Also if the process stays: its call is not made to go on behind the handler."""
+        for then in ('depart.arena', 'depart.taken', ''):
+            with self.subTest(then=then):
+                job = self.program('INTERRUPTED')
+
+                def signals(pid=job.pid):
+                    os.kill(pid, signal.SIGUSR1)
+                    os.kill(pid, signal.SIGUSR2)
+                _, move = self.move_while(job, signals, 'depart.stop', then)
+                self.assertEqual('INTERNAL' if then else '', move.code, move)
+                self.say(job, b'cured\n')
+                self.end_right(job)
 
     def test_stopped(self):
         job = self.waiting('NOTHING')

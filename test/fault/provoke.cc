@@ -10,7 +10,7 @@
 //   caused            takes the cause away
 //   cured             ends: prints "right", exit 5 (what it did was right all the time)
 //
-// VFORK, EXEC, LIMIT and PLACE are no codes: what else can come in between while a departure is prepared.
+// VFORK, EXEC, INTERRUPTED, LIMIT and PLACE are no codes: what else can come in between while a departure is prepared.
 // Exit 77: this machine cannot provoke it.
 #include <asm/prctl.h>
 #include <errno.h>
@@ -29,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -40,6 +41,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <functional>
 #include <map>
@@ -441,6 +443,40 @@ Undo limit() {
   };
 }
 
+// Two threads wait in calls that only a signal ends, with an error: SIGUSR1, and SIGUSR2 by the mask of the call.
+Undo interrupted_call() {
+  static sigset_t s_usr1, s_usr2;
+  sigemptyset(&s_usr1);
+  sigaddset(&s_usr1, SIGUSR1);
+  sigemptyset(&s_usr2);
+  sigaddset(&s_usr2, SIGUSR2);
+  pthread_sigmask(SIG_BLOCK, &s_usr1, nullptr);
+  pthread_sigmask(SIG_BLOCK, &s_usr2, nullptr);
+  struct sigaction action {};
+  action.sa_handler = [](int) {};
+  sigaction(SIGUSR1, &action, nullptr);
+  sigaction(SIGUSR2, &action, nullptr);
+  static std::array<std::thread, 2> s_threads;
+  static std::array<std::atomic<pid_t>, 2> s_tids;
+  auto wait_in = [](size_t i) {
+    const int set = epoll_create1(0);
+    epoll_event event;
+    if (i == 0) pthread_sigmask(SIG_UNBLOCK, &s_usr1, nullptr);
+    s_tids[i] = gettid();
+    const int n =
+        i == 0 ? epoll_wait(set, &event, 1, -1) : epoll_pwait(set, &event, 1, -1, &s_usr1);
+    if (n != -1 || errno != EINTR) die("epoll_wait");
+  };
+  for (size_t i = 0; i < s_threads.size(); ++i) {
+    s_threads[i] = std::thread(wait_in, i);
+    while (s_tids[i] == 0 || !is_inside(s_tids[i], i == 0 ? SYS_epoll_wait : SYS_epoll_pwait))
+      sched_yield();
+  }
+  return [] {
+    for (std::thread& thread : s_threads) thread.join();
+  };
+}
+
 // All addresses near the libraries.
 Undo place() {
   constexpr size_t kNear = size_t{200} << 30;
@@ -474,6 +510,7 @@ int main(int argc, char** argv) {
                                                     {"GS_BASE", gs_base},
                                                     {"HUGETLB", hugetlb},
                                                     {"IN_CALL", in_call},
+                                                    {"INTERRUPTED", interrupted_call},
                                                     {"IO_URING", io_uring},
                                                     {"LIMIT", limit},
                                                     {"NOT_DUMPABLE", not_dumpable},
