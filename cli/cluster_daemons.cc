@@ -105,6 +105,8 @@ Result<ReadyLine> start_daemon(const OwnDirectory& dir, const ClusterState& stat
   launch.arguments = {program,    "--name",     node.name, "--control",          node.control,
                       "--listen", node.address, "--peers", state.dir + "/peers", "--state",
                       own.path(), "--ready-fd", "3"};
+  // All nodes are this machine: nobody else becomes root here.
+  launch.arguments.emplace_back("--root-may-leave");
   launch.log = OM_TRY(high(OM_TRY(own.append_to("log", 0644))));
   launch.null = OM_TRY(high(UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC))));
   if (!node.namespace_name.empty()) {

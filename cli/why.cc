@@ -74,6 +74,13 @@ int why(int pid, bool json) {
   } else {
     reasons = notes_of(daemon.data.is_object() ? daemon.data.value("events", Json()) : Json());
   }
+  if (daemon.ok && daemon.data.contains("kept")) {
+    const Json& kept = daemon.data["kept"];
+    // First, as `om migrate` says it.
+    reasons.insert(reasons.begin(),
+                   reason_text(json_string_or(kept, "code", 64, "").value_or(""),
+                               json_string_or(kept, "message", 4096, "").value_or("")));
+  }
   if (!daemon.ok && !unreachable)
     reasons.push_back(reason_text(daemon.failure.code, daemon.failure.message));
   if (unreachable) {

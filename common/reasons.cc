@@ -108,6 +108,12 @@ constexpr ReasonInfo kTable[] = {
      kRequest},
     {kPermission, "PERMISSION", "The process belongs to another user.",
      "Ask its owner or root: who may kill a process may move it.", kRequest},
+    {kRootOwned, "ROOT_OWNED",
+     "The process has root's privileges, and this node lets no such process leave.",
+     "Run it as an ordinary user. Or start home's om-migrator with `--root-may-leave`: then "
+     "whoever "
+     "administers another node that it is moved to can do at home what root can.",
+     kRequest},
     {kAlreadyThere, "ALREADY_THERE", "The process is on that node already.",
      "Nothing needs to be done.", kRequest},
     {kTargetUnreachable, "TARGET_UNREACHABLE", "The target node cannot be reached.",

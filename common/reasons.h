@@ -50,6 +50,7 @@ enum class ReasonCode : uint8_t {
   kFull,
   kNoSuchProcess,
   kPermission,
+  kRootOwned,
   kAlreadyThere,
   kTargetUnreachable,
   kOutOfReach,

@@ -54,8 +54,9 @@ Result<void> apply_config(Options& options, const std::string& text, const std::
   }
   for (auto&& [key, node] : parsed) {
     std::string_view name = key;
-    if (name == "insecure") {
-      options.insecure = OM_TRY(typed<bool>(file_name, key, node, "true or false"));
+    if (name == "insecure" || name == "root_may_leave") {
+      bool& flag = name == "insecure" ? options.insecure : options.root_may_leave;
+      flag = OM_TRY(typed<bool>(file_name, key, node, "true or false"));
       continue;
     }
     if (name == "memory_headroom_mib") {

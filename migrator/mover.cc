@@ -125,12 +125,13 @@ void Mover::start(const std::shared_ptr<Job>& job) {
       return finish(job,
                     unmoved_record(describe(*job), "refused", refusal->code, refusal->message));
   }
-  if (deputies_.find(pid) != nullptr) return command(job, *process);
+  const bool native = deputies_.find(pid) == nullptr;
+  if (!native && job->to == node_) return command(job, *process);
 
-  // At home and native: look before anything is stopped. Off the loop, as it reads a lot of /proc.
+  // Look before anything is stopped, or comes home on its way. Off the loop, as it reads a lot of /proc.
   auto reasons = std::make_shared<std::vector<Refusal>>();
   run_in_pool(
-      loop_, [reasons, pid, preflight = preflight_] { *reasons = preflight(pid); },
+      loop_, [reasons, pid, native, preflight = preflight_] { *reasons = preflight(pid, native); },
       [this, alive = alive_, job, reasons, process = *process] {
         if (!*alive) return;
         if (reasons->empty()) return command(job, process);

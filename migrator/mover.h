@@ -26,8 +26,9 @@ namespace om::migrator {
 
 class Mover {
  public:
-  // What speaks against moving a process that is at home; called on a thread of the pool.
-  using Preflight = std::function<std::vector<Refusal>(pid_t)>;
+  // What speaks against moving a process to another node; called on a thread of the pool. native: it is at home and
+  // has no deputy, which would look itself.
+  using Preflight = std::function<std::vector<Refusal>(pid_t, bool native)>;
   // Why the node cannot be a target now, or nullopt.
   using TargetCheck = std::function<std::optional<Refusal>(const std::string& node)>;
   using Answerer = std::function<void(Json)>;

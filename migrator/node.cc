@@ -13,6 +13,7 @@
 #include "common/names.h"
 #include "common/preflight.h"
 #include "common/preload.h"
+#include "common/privileges.h"
 #include "common/proc/process.h"
 #include "migrator/verbs.h"
 
@@ -30,6 +31,14 @@ std::vector<Refusal> preflight(pid_t pid) {
     refusals.insert(cause ? refusals.begin() : refusals.end(), std::move(refusal));
   }
   return refusals;
+}
+
+// nullopt: it may go to other nodes. On any thread, as there may be many threads to look at.
+std::optional<Refusal> refuse_to_let_go(pid_t pid) {
+  std::string privileges = root_privileges(pid);
+  if (privileges.empty()) return std::nullopt;
+  const Reason reason{ReasonCode::kRootOwned, std::move(privileges)};
+  return Refusal{std::string(reason.name()), reason.message()};
 }
 
 // A process started by `om run --cpu` keeps to its baseline.
@@ -122,8 +131,15 @@ Node::Node(const Options& options, OwnDirectory state, UniqueFd listener, NodeFa
                 Deputies::Settings{options_.name, options_.listen.host(), options_.control,
                                    ::geteuid() == 0},
                 children_, attach_key_, events_),
-      mover_(loop_, clock_, options_.name, processes_, deputies_, events_, preflight,
-             [this](const std::string& name) { return check_target(name); }),
+      mover_(
+          loop_, clock_, options_.name, processes_, deputies_, events_,
+          [root_may_leave = options_.root_may_leave](pid_t pid, bool native) {
+            // Looking closer would be no use.
+            if (auto kept = root_may_leave ? std::nullopt : refuse_to_let_go(pid))
+              return std::vector<Refusal>{*kept};
+            return native ? preflight(pid) : std::vector<Refusal>();
+          },
+          [this](const std::string& name) { return check_target(name); }),
       peers_(kj_, peer_local()),
       service_(kj_, std::move(listener), service_local()),
       task_errors_(kj::heap<TaskErrors>()),
@@ -267,6 +283,27 @@ void Node::need_guest(pid_t pid, int64_t id, const std::string& to, Offer offer)
       asker->answer_guest(id, "INTERNAL", "a guest of this process has been asked for already");
     return;
   }
+  // Again, as it is now: nothing leaves that this has not been asked of.
+  look_at_privileges(pid, [this, pid, to, offer = std::move(offer),
+                           answer](const std::optional<Refusal>& kept) mutable {
+    if (kept) return answer(kept);
+    ask_for_guest(pid, to, std::move(offer), answer);
+  });
+}
+
+// Off the loop.
+void Node::look_at_privileges(pid_t pid, std::function<void(const std::optional<Refusal>&)> done) {
+  if (options_.root_may_leave) return done(std::nullopt);
+  auto kept = std::make_shared<std::optional<Refusal>>();
+  run_in_pool(
+      loop_, [kept, pid] { *kept = refuse_to_let_go(pid); },
+      [alive = alive_, kept, done = std::move(done)] {
+        if (*alive) done(*kept);
+      });
+}
+
+void Node::ask_for_guest(pid_t pid, const std::string& to, Offer offer,
+                         std::function<void(const std::optional<Refusal>&)> answer) {
   PeerLink* link = peers_.find(to);
   auto process = read_process(pid);
   if (link == nullptr || !process) return answer(check_target(to));

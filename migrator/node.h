@@ -50,6 +50,10 @@ class Node {
                                   std::optional<Refusal> refusal);
   std::optional<Refusal> check_target(const std::string& name);
   void need_guest(pid_t pid, int64_t id, const std::string& to, Offer offer);
+  void ask_for_guest(pid_t pid, const std::string& to, Offer offer,
+                     std::function<void(const std::optional<Refusal>&)> answer);
+  // Why this node lets the process go nowhere although it could, or nullopt; called from the loop.
+  void look_at_privileges(pid_t pid, std::function<void(const std::optional<Refusal>&)> done);
   PeerLink::Local peer_local();
   NodeService::Local service_local();
 

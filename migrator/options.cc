@@ -30,7 +30,7 @@ The daemon of one openMosix node.
   --state DIR           where it notes its deputies and keepers (default: directory of the control socket)
   --config FILE         TOML file with the same names: name, control, listen, peers, state, accept,
                         guest_user, memory_headroom_mib, lazy_shared, insecure, max_guests,
-                        max_guests_per_home, max_guests_per_user
+                        max_guests_per_home, max_guests_per_user, root_may_leave
   --accept WORD         always (default) or never take guests
   --max-guests N        take no more guests than that; as the next two, by default according to the number of CPUs
   --max-guests-per-home N
@@ -40,6 +40,7 @@ The daemon of one openMosix node.
   --guest-user NAME     whom guests run as, if the daemon runs as root (default: nobody)
   --ready-fd N          write one JSON line to this descriptor when ready
   --ready-file FILE     the same into a file
+  --root-may-leave      processes with root's privileges move, too: whoever administers another node is root here then
   --insecure            listen on other addresses than loopback although nodes do not authenticate each other
   --netns-private NET   the daemon is in the private network namespace of a local cluster, NET its subnet
   --help                this text
@@ -135,7 +136,8 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     const std::map<std::string_view, bool*> flags{{"--help", &options.help},
                                                   {"-h", &options.help},
                                                   {"--version", &options.version},
-                                                  {"--insecure", &options.insecure}};
+                                                  {"--insecure", &options.insecure},
+                                                  {"--root-may-leave", &options.root_may_leave}};
     if (auto flag = flags.find(name); flag != flags.end()) {
       if (joined) return plain_error(name + " takes no value");
       *flag->second = true;
@@ -149,11 +151,12 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
   if (options.help || options.version) return options;
   // The file first, so that what is on the command line wins.
   if (given.count("--config") != 0) {
-    bool insecure = options.insecure;
+    const bool insecure = options.insecure, root_may_leave = options.root_may_leave;
     std::string text = OM_TRY(read_own_file(given["--config"]));
     OM_TRY(apply_config(options, text, given["--config"]));
     if (!options.listen_text.empty()) listen = options.listen_text;
     options.insecure |= insecure;
+    options.root_may_leave |= root_may_leave;
   }
   for (auto& [name, value] : given) {
     if (auto text = texts.find(name); text != texts.end()) *text->second = value;

@@ -26,6 +26,7 @@ struct Options {
   std::string ready_file;
   bool accept = true;  // accept = "always" or "never"
   bool insecure = false;
+  bool root_may_leave = false;           // processes with root's privileges move, too
   std::optional<Subnet> private_subnet;  // --netns-private
   std::string guest_user = "nobody";     // whom guests run as, if the daemon is root
   uint64_t headroom_bytes = 64 << 20;    // memory that guests never get

@@ -296,7 +296,14 @@ void Verbs::why(const Caller& caller, const Json& request, Answerer answer) {
   Json data = describe(about->process);
   data["member"] = about->member;
   data["events"] = node_.events_.list(about->process.id.pid);
-  answer(ok_answer(std::move(data)));
+  // What the caller cannot find out: how this node is configured.
+  node_.look_at_privileges(about->process.id.pid,
+                           [data = std::move(data), answer = std::move(answer)](
+                               const std::optional<Refusal>& kept) mutable {
+                             if (kept)
+                               data["kept"] = {{"code", kept->code}, {"message", kept->message}};
+                             answer(ok_answer(std::move(data)));
+                           });
 }
 
 void Verbs::nodes(const Caller&, const Json&, Answerer answer) {

@@ -89,6 +89,7 @@ bool parse_line(std::string_view name, std::string_view value, Status& out, Seen
   if (name == "SigBlk") return parse_number(value, out.sig_blocked, 16);
   if (name == "SigIgn") return parse_number(value, out.sig_ignored, 16);
   if (name == "SigCgt") return parse_number(value, out.sig_caught, 16);
+  if (name == "CapPrm") return parse_number(value, out.cap_permitted, 16);
   if (name == "CapEff") return parse_number(value, out.cap_effective, 16);
   if (name == "NoNewPrivs") return parse_flag(value, out.no_new_privs);
   if (name == "Seccomp") return parse_number(value, out.seccomp);

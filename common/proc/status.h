@@ -39,7 +39,8 @@ struct Status {
   uint64_t sig_blocked = 0;
   uint64_t sig_ignored = 0;
   uint64_t sig_caught = 0;
-  uint64_t cap_effective = 0;  // bit n is capability n
+  uint64_t cap_permitted = 0;  // bit n is capability n
+  uint64_t cap_effective = 0;
   bool no_new_privs = false;
   uint32_t seccomp = 0;       // SECCOMP_MODE_*
   bool shadow_stack = false;  // x86_Thread_features has shstk

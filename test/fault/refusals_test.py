@@ -5,7 +5,6 @@ with a message and a remedy, the program goes on at home and does right, and onc
 the process moves. Codes that nothing can provoke here are listed in NOT_HERE with the reason; a test
 elsewhere that provokes one is named in ELSEWHERE."""
 
-import concurrent.futures
 import json
 import os
 import pathlib
@@ -37,12 +36,13 @@ ELSEWHERE = {
     'INTERNAL': 'steps_test.py try_step',
     'BLOCKED': 'test_blocked',
     'CPU_FEATURE': 'test_cpu_feature',
-    'FULL': 'test_full',
+    'FULL': 'full_test.py test_full',
     'HOME_MEMORY': 'test_home_memory',
     'NOT_PRELOADED': 'test_not_preloaded',
     'NO_MEMORY': 'test_no_memory',
     'OUT_OF_REACH': 'lost_links_test.py test_helpers_that_stand_still',
     'PERMISSION': 'test_permission',
+    'ROOT_OWNED': 'test_root_owned',
     'SANITIZER': 'test_sanitizer',
     'SETUID': 'test_changed_user',
     'STARTING': '../cluster/starting_test.py test_libraries_before_libom',
@@ -113,13 +113,20 @@ class RefusalCase(FaultCase):
         self.assertGreater(len(lines), 1, 'no remedy')
         self.assertIn(code, [event['code'] for event in self.om_json('events', job.pid)])
 
-    def restart(self, node, *options):
-        """A target's daemon anew, with options instead of those of an earlier restart."""
+    def restart(self, node, *options, root_may_leave=True):
+        """A node's daemon anew, with options instead of those of an earlier restart."""
         _, command, settings = self.kill_daemon(node)
         earlier = ('--accept', '--config', *LIMITS)
-        command = [word for at, word in enumerate(command) if word not in earlier and command[at - 1] not in earlier]
+        command = [word for at, word in enumerate(command)
+                   if word not in (*earlier, '--root-may-leave') and command[at - 1] not in earlier]
+        command += ['--root-may-leave'] * root_may_leave
         self.restart_daemon((node, [*command, *map(str, options)], settings))
-        self.wait_until(lambda: {n['name']: n['state'] for n in self.om_json('nodes')}[node] == 'up', f'{node} up')
+        self.wait_until(lambda: {n['state'] for n in self.om_json('nodes')} == {'up'}, 'all nodes up')
+
+    def config(self, text):
+        path = self.folder / 'om.toml'
+        path.write_text(text, encoding='ascii')
+        return '--config', path
 
     def move_at_last(self, job, to):
         """A move that must succeed when a new daemon is known, or a guest's keeper has ended."""
@@ -342,76 +349,19 @@ class Refusals(RefusalCase):
 
     # What the target says no to.
 
-    def restart_n3(self, *options):
-        self.restart('n3', *options)
-
     def refused_until_restarted(self, code, *options):
         job = self.program('NOTHING')
-        self.restart_n3(*options)
+        self.restart('n3', *options)
         # n1 may hold on to the connection of the old daemon for a moment.
         self.wait_until(lambda: self.cluster.migrate_once(job.pid, 'n3', 60).code == code, code)
         self.check_refused(job, code, 'n3')
-        self.restart_n3()
+        self.restart('n3')
         self.move_at_last(job, 'n3')
         self.say(job, b'cured\n')
         self.end_right(job)
 
-    def config(self, text):
-        path = self.folder / 'om.toml'
-        path.write_text(text, encoding='ascii')
-        return '--config', path
-
     def test_blocked(self):
         self.refused_until_restarted('BLOCKED', '--accept', 'never')
-
-    def test_full(self):
-        """Guests of an earlier daemon count; one that leaves makes room for one."""
-        self.restart_n3(*self.config('max_guests = 1\n'))
-        first, second = self.program('NOTHING'), self.program('NOTHING')
-        self.move_at_last(first, 'n3')
-        self.check_refused(second, 'FULL', 'n3')
-        self.restart_n3('--max-guests', 1)
-        self.wait_until(lambda: self.cluster.migrate_once(second.pid, 'n3', 60).code == 'FULL', 'FULL')
-        self.assertIn(': node n3 has 1 guest, max_guests is 1\n', self.om('migrate', second.pid, 'n3', expect=6).stderr)
-        self.move(first, 'home')
-        self.move_at_last(second, 'n3')
-        self.restart_n3()
-        self.move_at_last(first, 'n3')
-        for job in (first, second):
-            self.say(job, b'cured\n')
-            self.end_right(job)
-
-    def test_full_for_one_home(self):
-        self.restart_n3('--max-guests-per-home', 1)
-        first, second, other = [self.program('NOTHING', node=node) for node in ('n1', 'n1', 'n2')]
-        self.move_at_last(first, 'n3')
-        self.check_refused(second, 'FULL', 'n3')
-        self.wait_until(lambda: self.om('migrate', other.pid, 'n3', node='n2', expect=None).returncode == 0,
-                        'a move of another home')
-        self.restart_n3()
-        for job in (first, second, other):
-            self.say(job, b'cured\n')
-            self.end_right(job)
-
-    def test_full_by_many_at_once(self):
-        """Those whose keepers are being started count as well."""
-        self.restart_n3('--max-guests', 2)
-        jobs = [self.program('NOTHING') for _ in range(8)]
-        self.move_at_last(jobs[0], 'n3')
-        self.move(jobs[0], 'home')
-        self.wait_until(lambda: self.guests('n3') == 0, 'its keeper to be gone')
-        with concurrent.futures.ThreadPoolExecutor(len(jobs)) as pool:
-            moves = list(pool.map(lambda job: self.cluster.migrate_once(job.pid, 'n3', 60), jobs))
-        self.assertEqual([('moved', '')] * 2 + [('refused', 'FULL')] * 6,
-                         sorted((move.result, move.code) for move in moves))
-        self.assertEqual(2, self.guests('n3'))
-        self.restart_n3()
-        for job in jobs:
-            self.say(job, b'cured\n')
-            self.end_right(job)
-
-    def guests(self, node):
-        return next(each['guests'] for each in self.om_json('nodes', node=node) if each['self'])
 
     def test_no_memory(self):
         self.refused_until_restarted('NO_MEMORY', *self.config('memory_headroom_mib = 900000000\n'))
@@ -434,7 +384,6 @@ class Refusals(RefusalCase):
 
 class RefusalsOfRoot(RefusalCase):
     needs_root = True
-    nodes = 2
 
     @classmethod
     def setUpClass(cls):
@@ -467,21 +416,49 @@ class RefusalsOfRoot(RefusalCase):
         self.move(job, 'n2')
         self.end_right(job)
 
-    def test_full_for_one_user(self):
-        self.restart('n2', '--max-guests-per-user', 1)
-        first, second = self.program('NOTHING'), self.program('NOTHING')
-        other = self.program('NOTHING', user=DEFAULT_UID, group=DEFAULT_UID, extra_groups=[], cwd='/')
-        self.move_at_last(first, 'n2')
-        self.check_refused(second, 'FULL', 'n2')
-        self.assertIn(': node n2 has 1 guest of user 0 of node n1, max_guests_per_user is 1\n',
-                      self.om('migrate', second.pid, 'n2', expect=6).stderr)
+    def test_root_owned(self):
+        """Root's processes stay at home unless the node is configured otherwise, as `om cluster dev` does."""
+        user = {'user': DEFAULT_UID, 'group': DEFAULT_UID, 'extra_groups': [], 'cwd': '/'}
+        job, other = self.program('NOTHING'), self.program('NOTHING', **user)
+        self.move(job, 'n2')
+        self.restart('n1', root_may_leave=False)
+        self.wait_until(lambda: self.where(job) == 'n2', 'its deputy back')
+        # What is away goes nowhere but home.
+        self.assertEqual(['ROOT_OWNED'], self.codes(job))
+        self.check_refused(job, 'ROOT_OWNED', 'n3')
+        self.assertEqual('n2', self.where(job))
+        self.move(job, 'home')
+        self.wait_until(lambda: self.om_json('why', job.pid)['state'] == 'home', 'it at home')
+        self.assertEqual(['ROOT_OWNED'], self.codes(job))
+        self.check_refused(job, 'ROOT_OWNED')
+        self.assertRegex(self.om('why', job.pid).stdout, '^ROOT_OWNED: .*: one of its user ids is 0\n')
+        # Nobody else's does.
+        self.assertEqual([], self.codes(other))
         self.move(other, 'n2')
-        self.move(first, 'home')
-        self.move_at_last(second, 'n2')
-        self.restart('n2')
-        for job in (first, second, other):
-            self.say(job, b'cured\n')
-            self.end_right(job)
+        self.restart('n1', *self.config('root_may_leave = true\n'), root_may_leave=False)
+        self.assertEqual([], self.codes(job))
+        self.move_at_last(job, 'n2')
+        self.restart('n1')
+        for each in (job, other):
+            self.say(each, b'cured\n')
+            self.end_right(each)
+
+    def test_root_of_a_namespace_of_an_ordinary_user(self):
+        """Has no more rights than that user."""
+        user = {'user': DEFAULT_UID, 'group': DEFAULT_UID, 'extra_groups': [], 'cwd': '/'}
+        inside = ('unshare', '--user', '--map-root-user', '--')
+        if subprocess.run([*inside, 'true'], check=False, capture_output=True, **user).returncode != 0:
+            self.skipTest('an ordinary user gets no user namespace here')
+        self.restart('n1', root_may_leave=False)
+        job = self.start(*inside, self.product.build / 'test/fault/provoke', 'NOTHING', stdin=subprocess.PIPE, **user)
+        self.assertEqual(b'caused\n', job.stdout.readline())
+        self.assertEqual((0, DEFAULT_UID), (int(om_process.read_proc(job.pid, 'uid_map').split()[0]),
+                                            os.stat(f'/proc/{job.pid}').st_uid))
+        self.assertEqual([], self.codes(job))
+        self.move(job, 'n2')
+        self.restart('n1')
+        self.say(job, b'cured\n')
+        self.end_right(job)
 
     def test_permission(self):
         job = self.program('NOTHING')

@@ -66,6 +66,7 @@ TEST_CASE("the codes that the design and the daemons use exist, and no others") 
                                        "NOT_PRELOADED",
                                        "NO_SUCH_PROCESS",
                                        "PERMISSION",
+                                       "ROOT_OWNED",
                                        "ALREADY_THERE",
                                        "TARGET_UNREACHABLE",
                                        "OUT_OF_REACH",

@@ -50,6 +50,7 @@ constexpr std::string_view kText =
     "SigBlk:\t0000000000010000\n"
     "SigIgn:\t0000000000001000\n"
     "SigCgt:\t00000001800004e0\n"
+    "CapPrm:\t000001fffffffffe\n"
     "CapEff:\t000001ffffffffff\n"
     "NoNewPrivs:\t1\n"
     "Seccomp:\t2\n"
@@ -99,6 +100,7 @@ TEST_CASE("status: every field") {
   CHECK(status->sig_blocked == 0x10000);
   CHECK(status->sig_ignored == 0x1000);
   CHECK(status->sig_caught == 0x1800004e0);
+  CHECK(status->cap_permitted == 0x1fffffffffe);
   CHECK(status->cap_effective == 0x1ffffffffff);
   CHECK(status->no_new_privs);
   CHECK(status->seccomp == 2);
@@ -106,8 +108,8 @@ TEST_CASE("status: every field") {
 }
 
 TEST_CASE("status: lines that some kernels lack keep their default") {
-  for (const char* name :
-       {"TracerPid", "Groups", "NSpid", "Kthread", "SigPnd", "NoNewPrivs", "Seccomp", "CapEff"}) {
+  for (const char* name : {"TracerPid", "Groups", "NSpid", "Kthread", "SigPnd", "NoNewPrivs",
+                           "Seccomp", "CapPrm", "CapEff"}) {
     CHECK_MESSAGE(parse_status(without(name)).ok(), name);
   }
   Result<Status> plain = parse_status(without("x86_Thread_features"));

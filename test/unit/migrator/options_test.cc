@@ -29,6 +29,8 @@ TEST_CASE("defaults") {
   CHECK(options->state_dir == "/tmp/x");
   CHECK(options->accept);
   CHECK_FALSE(options->insecure);
+  CHECK_FALSE(options->root_may_leave);
+  CHECK(parse_with({"--root-may-leave"})->root_may_leave);
   CHECK(options->headroom_bytes == 64u << 20);
   CHECK(options->guest_limits(2).in_all == default_guest_limits(2).in_all);
   CHECK(options->guest_limits(2).of_home == default_guest_limits(2).of_home);
@@ -65,6 +67,7 @@ TEST_CASE("mistakes are named") {
                                              {"--ready-fd", "x"},
                                              {"--ready-fd", "-1"},
                                              {"--insecure=1"},
+                                             {"--root-may-leave=yes"},
                                              {"--max-guests", "-1"},
                                              {"--max-guests-per-home", "many"},
                                              {"--max-guests-per-user", "1048577"},
@@ -81,7 +84,7 @@ TEST_CASE("the configuration file") {
       "name = \"rack1\"\nlisten = \"127.0.0.3:5\"\naccept = \"never\"\nmemory_headroom_mib = 9\n"
       "insecure = true\nguest_user = \"games\"\npeers = \"/etc/om/peers\"\nhide_cpu_features = "
       "[\"avx2\", \"rtm\"]\nlazy_shared = [\"/tmp/x*\"]\n"
-      "max_guests = 7\nmax_guests_per_home = 5\nmax_guests_per_user = 2\n";
+      "root_may_leave = true\nmax_guests = 7\nmax_guests_per_home = 5\nmax_guests_per_user = 2\n";
   REQUIRE(apply_config(options, text, "f").ok());
   CHECK(options.name == "rack1");
   CHECK(options.listen_text == "127.0.0.3:5");
@@ -91,6 +94,7 @@ TEST_CASE("the configuration file") {
   CHECK(options.guest_user == "games");
   CHECK(options.peers_file == "/etc/om/peers");
   CHECK(options.hidden_cpu_features == std::vector<std::string>{"avx2", "rtm"});
+  CHECK(options.root_may_leave);
   const GuestLimits limits = options.guest_limits(2);
   CHECK(limits.in_all == 7);
   CHECK(limits.of_home == 5);
@@ -109,6 +113,7 @@ TEST_CASE("mistakes in the configuration file are named with their line") {
         Case{"\naccept = true\n", "f:2: accept must be a string"},
         Case{"accept = \"x\"\n", "f:1: accept must be \"always\" or \"never\""},
         Case{"insecure = \"no\"\n", "f:1: insecure must be true or false"},
+        Case{"root_may_leave = 1\n", "f:1: root_may_leave must be true or false"},
         Case{"max_guests = -1\n", "f:1: max_guests is out of range"},
         Case{"max_guests_per_home = \"x\"\n", "f:1: max_guests_per_home must be a number"},
         Case{"max_guests_per_user = 1048577\n", "f:1: max_guests_per_user is out of range"},
