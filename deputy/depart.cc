@@ -244,12 +244,15 @@ Step Mover::depart_once(const std::string& to, MoveRecord& record) {
 // runs, and it may act at any moment; once it has, the process has moved.
 Step Mover::commit() {
   std::optional<Step> word;  // of the keeper
-  kj::Promise<void> answer = kj::NEVER_DONE;
+  kj::Promise<void> answer = kj::NEVER_DONE, pinned = nullptr;
   Step detached = fault("depart.detached");
   if (!detached) {
     word = detached;
   } else {
     KJ_IF_MAYBE (keeper, keeper_) {
+      restricted_ = false;
+      // Without a word of its own: an older keeper cannot do it.
+      pinned = send_cpus(*keeper, false).catch_([](kj::Exception&&) {}).eagerlyEvaluate(nullptr);
       auto request = keeper->commitRequest();
       request.setEpoch(home_.epoch);
       request.setHomeMonoNs(static_cast<int64_t>(now_ns(CLOCK_MONOTONIC)));

@@ -246,6 +246,15 @@ class Mover {
   void end_body();
   void disconnect();
 
+  // cpus.cc
+  struct ThreadCpus {
+    uint32_t slot;
+    std::vector<uint64_t> mask;
+  };
+  std::vector<ThreadCpus> thread_cpus(uint32_t slots) const;
+  kj::Promise<void> send_cpus(schema::Keeper::Client& keeper, bool always);
+  void follow_cpus(bool always);
+
   // reach.cc
   static kj::Duration patience();
   kj::Promise<void> reconnect();
@@ -321,6 +330,9 @@ class Mover {
   bool pinged_ = false;         // and not answered yet
   std::set<uint32_t> to_kick_;  // slots, while too many kicks are not answered yet
   uint32_t kicks_under_way_ = 0;
+  bool restricted_ = false;      // the keeper has heard of threads that may not run everywhere
+  bool cpus_under_way_ = false;  // it is being told
+  bool cpus_again_ = false;      // and is to be told once more
   kj::Own<capnp::TwoPartyClient> client_;
   UniqueFd pidfd_;
 

@@ -80,6 +80,7 @@ void Mover::take_session(kj::Own<kj::AsyncIoStream> stream) {
   pinged_ = false;
   kicks_under_way_ = 0;
   to_kick_.clear();
+  cpus_under_way_ = cpus_again_ = false;
   sessions_++;
   log_info("watch", "process {}: the keeper at {} is back", pid_, at_);
   greet_keeper();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// While the process is away: relays kicks, follows job control, keeps the clocks, notices what ends.
+// While the process is away: relays kicks, follows job control and changes of CPUs, keeps the clocks, notices what
+// ends.
 //
 //   what is noticed                      what follows
 //   a call that only home can run        the process comes home
@@ -99,6 +100,7 @@ void Mover::happened() {
 
 void Mover::start_tasks() {
   want_home_ = exec_ = process_gone_ = keeper_lost_ = paused_ = false;
+  cpus_under_way_ = cpus_again_ = false;
   body_end_.clear();
   evicted_.clear();
   ticks_ = 0;
@@ -188,6 +190,7 @@ void Mover::greet_keeper() {
     // A body that was stopped for a homecoming goes on.
     tasks_->add(keeper->resumeRequest().send().ignoreResult());
   }
+  follow_cpus(true);
   kick_all();
 }
 
@@ -199,6 +202,7 @@ kj::Promise<void> Mover::tick() {
     look_after_files(ticks_ % kTicksPerPing == 0);
     if (ticks_++ % kTicksPerPing == 0) {
       exchange_clocks();
+      follow_cpus(false);
       look_for_exec();
     }
     // The keeper has given the old session up before we have noticed.
@@ -261,6 +265,7 @@ void Mover::read_home_messages() {
   if (!socket_) return;
   socket_->pump();
   std::vector<uint32_t> kicks;
+  bool cpus_changed = false;
   while (auto m = socket_->next()) {
     switch (m->type) {
       case kHomeKick:
@@ -270,11 +275,15 @@ void Mover::read_home_messages() {
         want_home_ = true;
         happened();
         break;
+      case kHomeCpus:
+        cpus_changed = true;
+        break;
       default:
         break;  // progress notes
     }
   }
   if (!kicks.empty()) kick(kicks);
+  if (cpus_changed) follow_cpus(true);
   if (socket_->session() != watched_session_) {
     // Made again for us: kicks before it have reached nobody.
     watched_session_ = socket_->session();

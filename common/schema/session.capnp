@@ -60,6 +60,16 @@ interface Keeper @0xd7c1b3a8895e2f41 {
   peek @13 (address :UInt64, bytes :UInt32) -> (verdict :Outcome, data :Data);
   # Memory of the body, at most 64 KiB; less if not all of it is readable. For backtraces, between stop() and
   # resume(); and for what is written back to files while the body runs.
+
+  pin @15 (change :UInt32, threads :List(ThreadCpus)) -> ();
+  # On which CPUs the threads may run at home: as far as this node has given the body those, only there; a thread
+  # that would have none may use all of the body's. From filled() on, as often as home likes, and all threads each
+  # time. `change` is how often the program has changed that since it left: the body is told that it has been done.
+}
+
+struct ThreadCpus {
+  slot @0 :UInt32;
+  mask @1 :List(UInt64);    # bit n of word w is CPU 64 * w + n
 }
 
 struct Outcome {

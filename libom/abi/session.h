@@ -112,7 +112,8 @@ struct HomeState {
   uint32_t dropped;       // H: 0 no, 1 in progress, 2 the memory of the program has been given back
   uint32_t nslots;        // D
   uint32_t slots_ready;   // D, H: slots [0, slots_ready) have memory
-  uint32_t pad;
+  uint32_t
+      cpu_changes;  // H: how often the program has said since it left where its threads may run
   uint64_t arena;         // D: 0 = never captured
   int32_t session_fd;     // D: unix seqpacket socket to the deputy, above the program's descriptors
   int32_t fd_base;        // D: descriptors [fd_base, fd_base + nslots] are ours
@@ -256,6 +257,7 @@ enum HomeMessageType : uint32_t {
   kHomeWantHome = 3,    // H: slot, a = call number that must run at home
   kHomeExecing = 4,     // H: execve is about to be tried / has failed (a = 1 / 0)
   kHomeEffect = 5,      // H: the first effectful Call has been started
+  kHomeCpus = 6,        // H: where a thread may run has changed: a = HomeState.cpu_changes
 };
 struct HomeMessage {
   uint32_t type;
@@ -468,7 +470,9 @@ struct BodyState {
   uint64_t writes_files;  // K: 1: a shared mapping of a file can be written through
   uint64_t object_count;  // K
   MemoryObject objects[kMaxMemoryObjects];  // K: without dev and inode
-  uint64_t reserved[8];
+  uint32_t pins;  // K: 1: threads run where they may at home, and `cpu_changes` follows home's
+  uint32_t cpu_changes;  // K: HomeState.cpu_changes that the threads of the body are in accord with
+  uint64_t reserved[7];
 };
 
 // Messages on the keeper socket (descriptor 3 of the body, unix seqpacket).

@@ -16,6 +16,20 @@ namespace {
 
 using safe::sys;
 
+// Until the body's threads are in accord with what home said at `change`. For a keeper that does not do its work nobody
+// waits long, and a stop takes the thread to where it is so anyway.
+void wait_for_cpus(uint32_t change) {
+  constexpr int64_t kFirst = 50000, kLongest = 4000000, kAltogether = 2000000000;
+  int64_t pause = kFirst;
+  for (int64_t waited = 0; waited < kAltogether; waited += pause) {
+    const uint32_t seen = safe::load_acquire(&g_body.cpu_changes);
+    if (static_cast<int32_t>(seen - change) >= 0 || safe::load_acquire(&g_body.stop) != 0) return;
+    if (waited > 0 && pause < kLongest) pause *= 2;
+    const k::Timespec ts{0, pause};
+    sys(kNr_nanosleep, &ts, 0);
+  }
+}
+
 bool is_own_thread(int32_t tid) {
   if (tid == g_body.home_pid) return true;
   for (uint32_t i = 0; i < g_body.slots_ready; i++) {
@@ -113,6 +127,19 @@ long gate_sched_setattr(GateCall& c) {
   uint32_t size = 0;
   const bool known = om_copy(&size, reinterpret_cast<void*>(c.args[1]), 4) == 0;
   return known && size >= kFirst && size <= kKnown ? forward(c) : come_home(c);
+}
+
+// Home's kernel decides. The filter does not allow the call here, where it could reach for CPUs that this node has not
+// given: the keeper makes it, when home has told it to.
+// Context: gate
+long gate_sched_setaffinity(GateCall& c) {
+  uint64_t change = 0;
+  c.raw_out = &change;
+  c.raw_bytes = sizeof change;
+  const long r = forward(c);
+  c.raw_out = nullptr;
+  if (r == 0 && change != 0 && g_body.pins != 0) wait_for_cpus(static_cast<uint32_t>(change));
+  return r;
 }
 
 // Only reading has a buffer; the other commands do not look at the pointer.

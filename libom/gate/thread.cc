@@ -125,6 +125,8 @@ long start_thread(GateCall& c, const CloneArgs& a) {
   auto* const stack = reinterpret_cast<void*>(child->gate_sp);
   const long made = om_clone(kThreadFlags, stack, nullptr, nullptr, child_main, child);
   allow_kicks();
+  // What the program asks for its new thread at once is for one that the keeper can find.
+  if (made > 0) child->body_tid = static_cast<int32_t>(made);
   if (made < 0) {
     // This node's limits forbid the thread: its twin goes, and the program is told so. What the thread would
     // have found in its memory is put back.

@@ -236,6 +236,22 @@ long home_exit_group(HomeCall& c) {
   sys(kNr_exit_group, c.args[0]);
   return 0;
 }
+// The threads of the body follow, by way of the deputy and the keeper. The gate waits for that: the answer says for
+// which change. Threads of other processes run at home, or have deputies of their own.
+// Context: exec
+long home_sched_setaffinity(HomeCall& c) {
+  const long r = generic(c);
+  if (r != 0) return r;
+  const auto tid = static_cast<int32_t>(c.args[0]);
+  if (tid != 0 && sys(kNr_tgkill, sys(kNr_getpid), tid, 0) != 0) return r;
+  const uint64_t change = safe::fetch_add(&g_home.cpu_changes, 1) + uint64_t{1};
+  uint8_t* which = bounce(c.thread, sizeof change);
+  safe::store(which, change);
+  c.thread->outs_address = address(which);
+  c.thread->outs_bytes = sizeof change;
+  tell_deputy(kHomeCpus, c.thread->slot, change);
+  return r;
+}
 // The gate makes threads and ends them by Calls of their own (kNrCloneTwin, kNrExitTwin).
 // Context: exec
 long home_clone(HomeCall&) { return -k::kENOSYS; }

@@ -148,8 +148,7 @@ Body::Body(kj::AsyncIoContext& io, std::function<void(uint32_t)> on_need_channel
 Body::~Body() noexcept(false) { kill(); }
 
 Result<void> Body::start(const std::string& launcher, const BodyPlan& plan) {
-  cpu_set_t cpus;
-  if (!choose_cpus(plan.cpus, cpus)) return Error{ERANGE, "no CPU that home has too"};
+  if (!choose_cpus(plan.cpus, cpus_)) return Error{ERANGE, "no CPU that home has too"};
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
     return errno_error("socket for the body");
@@ -158,7 +157,7 @@ Result<void> Body::start(const std::string& launcher, const BodyPlan& plan) {
   const uint64_t threads = most_threads();
   const pid_t child = ::fork();
   if (child < 0) return errno_error("fork the body");
-  if (child == 0) become_body(launcher.c_str(), theirs.get(), plan, cpus, threads, parent);
+  if (child == 0) become_body(launcher.c_str(), theirs.get(), plan, cpus_, threads, parent);
   pid_ = child;
   ended_ = out_of_memory_ = false;
   how_.clear();
@@ -327,6 +326,20 @@ kj::Promise<std::string> Body::ended() {
 
 void Body::Errors::taskFailed(kj::Exception&& exception) {
   log_warn("body", "{}", exception.getDescription().cStr());
+}
+
+void Body::pin_thread(pid_t tid, const std::vector<uint64_t>& mask) const {
+  // The number is the body's word, and the call takes that of any thread of this user.
+  if (!running() || tid <= 0 || ::access(fmt::format("/proc/{}/task/{}", pid_, tid).c_str(), F_OK))
+    return;
+  cpu_set_t wanted;
+  CPU_ZERO(&wanted);
+  for (size_t cpu = 0; cpu < CPU_SETSIZE && cpu / 64 < mask.size(); cpu++) {
+    if (mask[cpu / 64] >> cpu % 64 & 1 && CPU_ISSET(cpu, &cpus_)) CPU_SET(cpu, &wanted);
+  }
+  const cpu_set_t& cpus = CPU_COUNT(&wanted) > 0 ? wanted : cpus_;
+  // A thread that has ended meanwhile, or CPUs that this node has switched off or taken away: as it is.
+  (void)::sched_setaffinity(tid, sizeof cpus, &cpus);
 }
 
 void Body::signal_thread(pid_t tid, int sig) const {

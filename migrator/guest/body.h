@@ -8,6 +8,7 @@
 
 #include <kj/async-io.h>
 #include <kj/async-unix.h>
+#include <sched.h>
 
 #include <deque>
 #include <functional>
@@ -67,6 +68,8 @@ class Body {
   bool ran_out_of_memory() const { return out_of_memory_; }
   const std::string& panic_text() const { return panic_; }
 
+  // The thread may run on these of the CPUs that start() gave the body: bits of words. On all of them if that is none.
+  void pin_thread(pid_t tid, const std::vector<uint64_t>& mask) const;
   void signal_thread(pid_t tid, int sig) const;
   void signal_all(int sig) const;
 
@@ -86,6 +89,7 @@ class Body {
   kj::AsyncIoContext& io_;
   std::function<void(uint32_t)> on_need_channel_;
   pid_t pid_ = 0;
+  cpu_set_t cpus_{};  // that it may run on
   bool ended_ = false, out_of_memory_ = false;
   uint64_t oom_kills_before_ = 0;
   std::string how_, panic_, end_reason_;

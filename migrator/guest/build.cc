@@ -243,6 +243,7 @@ Outcome Keeper::write_state(schema::Image::Reader image) {
     s.stack_prot = m.getProt() & 7;
   }
   s.writes_files = image.getWritesFiles() ? 1 : 0;
+  s.pins = 1;
   auto objects = image.getObjects();
   s.object_count = objects.size();
   for (unsigned i = 0; i < objects.size(); i++)

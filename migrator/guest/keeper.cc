@@ -253,6 +253,28 @@ void Keeper::cannot_connect(const kj::Exception& exception) {
     log_warn("keeper", "cannot connect to home: {}", why);
 }
 
+// Home says it again and again: a thread that has it already is left alone, also by what has been done to it here.
+void Keeper::pin(uint32_t change, capnp::List<schema::ThreadCpus>::Reader threads) {
+  if ((!is_running() && phase_ != Phase::kFilled) || !body_.running()) return;
+  if (threads.size() > bounds_.slots) return;
+  for (auto t : threads) {
+    if (t.getSlot() >= bounds_.slots) continue;
+    const auto tid =
+        body_.memory().get<int32_t>(thread_address(t.getSlot()) + offsetof(BodyThread, body_tid));
+    if (!tid || *tid <= 0) continue;  // being made: home will say it again
+    std::vector<uint64_t> mask;
+    for (uint64_t word : t.getMask()) {
+      if (mask.size() < CPU_SETSIZE / 64) mask.push_back(word);
+    }
+    Pinned& pinned = pinned_[t.getSlot()];
+    if (pinned.tid == *tid && pinned.mask == mask) continue;
+    pinned = {*tid, std::move(mask)};
+    body_.pin_thread(pinned.tid, pinned.mask);
+  }
+  if (auto r = put_state(offsetof(BodyState, cpu_changes), change); !r)
+    log_warn("keeper", "{}", r.error().text());
+}
+
 kj::Promise<std::string> Keeper::memory_short() {
   if (!memory_watch_ || !is_running() || !body_.running()) return kj::NEVER_DONE;
   return memory_watch_->shortage(body_.pid()).then([this](std::string why) {

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <deque>
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -105,6 +106,7 @@ class Keeper {
   // keeper.cc
   void kick(capnp::List<uint32_t>::Reader slots);
   void kick_slot(uint32_t slot);
+  void pin(uint32_t change, capnp::List<schema::ThreadCpus>::Reader threads);
   void stop_parked_body();
   void pause(bool on);
   void write_clock();
@@ -177,6 +179,11 @@ class Keeper {
   std::chrono::steady_clock::time_point home_seen_;  // when there was one last
   uint32_t in_vain_ = 0;                             // sessions since, which nobody has served
   int session_fd_ = -1;
+  struct Pinned {
+    pid_t tid;
+    std::vector<uint64_t> mask;
+  };
+  std::map<uint32_t, Pinned> pinned_;  // by slot: what the thread there has been given
   std::set<uint32_t> asked_;  // slots that a channel is being made for
   std::set<uint32_t> late_;   // slots whose thread is kicked when it is there
   uint32_t channel_credit_ = 0;

@@ -77,6 +77,13 @@ kj::Promise<void> KeeperService::kick(KickContext context) {
   return kj::READY_NOW;
 }
 
+kj::Promise<void> KeeperService::pin(PinContext context) {
+  // Not queued: it is short, comes before COMMIT, and a thread of the program waits for it.
+  auto p = context.getParams();
+  keeper_.pin(p.getChange(), p.getThreads());
+  return kj::READY_NOW;
+}
+
 kj::Promise<void> KeeperService::stop(StopContext context) {
   return keeper_.queue([this, context]() mutable {
     auto results = context.getResults();

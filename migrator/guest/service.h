@@ -35,6 +35,7 @@ class KeeperService final : public schema::Keeper::Server {
   kj::Promise<void> cut(CutContext context) override;
   kj::Promise<void> bodyEnds(BodyEndsContext context) override;
   kj::Promise<void> evicted(EvictedContext context) override;
+  kj::Promise<void> pin(PinContext context) override;
 
  private:
   Keeper& keeper_;

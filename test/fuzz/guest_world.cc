@@ -242,6 +242,9 @@ void Body::signal_thread(pid_t, int sig) const {
   if (running() && sig == SIGURG) fuzz::park(fuzz::world());
 }
 void Body::signal_all(int sig) const { signal_thread(1, sig); }
+void Body::pin_thread(pid_t tid, const std::vector<uint64_t>& mask) const {
+  fuzz::require(running() && tid > 0 && mask.size() <= CPU_SETSIZE / 64);
+}
 void Body::Errors::taskFailed(kj::Exception&&) {}
 
 HomeLink::HomeLink(kj::AsyncIoContext& io, const Address& home, const uint8_t (&)[16],

@@ -186,8 +186,14 @@ class Home {
       case 12:
         return k.endRequest().send().ignoreResult();
       case 13:
-        return bytes_.take<uint8_t>() % 2 == 0 ? k.bodyEndsRequest().send().ignoreResult()
-                                               : k.evictedRequest().send().ignoreResult();
+        switch (bytes_.take<uint8_t>() % 4) {
+          case 1:
+            return k.evictedRequest().send().ignoreResult();
+          case 3:
+            return pin(k);
+          default:
+            return k.bodyEndsRequest().send().ignoreResult();
+        }
       case 14: {
         auto q = k.cutRequest();
         q.setWhat("all");
@@ -282,6 +288,19 @@ class Home {
       at += om::kPageSize * (1 + bytes_.take<uint8_t>());
       r.setHi(odd(at));
       r.setFile(bytes_.take<uint8_t>() % 2 == 1);
+    }
+    return q.send().ignoreResult();
+  }
+
+  kj::Promise<void> pin(wire::Keeper::Client& k) {
+    auto q = k.pinRequest();
+    q.setChange(static_cast<uint32_t>(odd(1)));
+    auto threads = q.initThreads(wild() ? 3000 : 1 + bytes_.take<uint8_t>() % 4);
+    uint32_t slot = 0;
+    for (auto t : threads) {
+      t.setSlot(static_cast<uint32_t>(odd(slot++)));
+      auto mask = t.initMask(wild() ? 3000 : bytes_.take<uint8_t>() % 4);
+      for (unsigned i = 0; i < mask.size(); ++i) mask.set(i, odd(1));
     }
     return q.send().ignoreResult();
   }

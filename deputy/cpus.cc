@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// While the process is away: its threads at home have the CPUs that the program, or somebody at home, has given them;
+// those of the body follow. The keeper is told of all threads each time: before the body runs, when the program has
+// changed something (the call waits for it in the gate), when a keeper has come back, and every second as long as a
+// thread may not run everywhere. What the keeper makes of it on a node with other CPUs: session.capnp.
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "common/proc/process.h"
+#include "common/proc/status.h"
+#include "deputy/mover.h"
+
+namespace om::deputy {
+namespace {
+
+constexpr size_t kMaxCpuWords = 128;  // Linux has at most 8192 CPUs
+
+// Empty if the thread has ended.
+std::vector<uint64_t> cpus_of(pid_t tid) {
+  std::vector<uint64_t> mask(kMaxCpuWords);
+  const long bytes =
+      ::syscall(SYS_sched_getaffinity, tid, mask.size() * sizeof mask[0], mask.data());
+  mask.resize(bytes > 0 ? static_cast<size_t>(bytes) / sizeof mask[0] : 0);
+  while (!mask.empty() && mask.back() == 0) mask.pop_back();
+  return mask;
+}
+
+long count(const std::vector<uint64_t>& mask) {
+  long n = 0;
+  for (uint64_t word : mask) n += std::popcount(word);
+  return n;
+}
+
+// Threads by the numbers that the program sees, where it has a PID namespace of its own.
+std::map<pid_t, pid_t> outer_tids(pid_t pid) {
+  std::map<pid_t, pid_t> outer;
+  const auto tids = proc::list_tasks(pid);
+  if (!tids) return outer;
+  for (pid_t tid : *tids) {
+    if (auto status = proc::read_status(tid); status && !status->ns_pids.empty())
+      outer[status->ns_pids.back()] = tid;
+  }
+  return outer;
+}
+
+}  // namespace
+
+std::vector<Mover::ThreadCpus> Mover::thread_cpus(uint32_t slots) const {
+  struct Head {  // of HomeThread
+    uint32_t state, slot;
+    int32_t tid;
+  };
+  static_assert(offsetof(HomeThread, tid) == offsetof(Head, tid));
+  const bool inside = inner_pid_ != 0 && inner_pid_ != pid_;
+  const auto outer = inside ? outer_tids(pid_) : std::map<pid_t, pid_t>();
+  std::vector<ThreadCpus> threads;
+  for (uint32_t slot = 0; slot < slots; slot++) {
+    const auto head = target_->memory.get<Head>(target_->thread_address(arena_, slot));
+    if (!head || head->state != kSlotUsed || head->tid <= 0) continue;
+    const auto at = outer.find(head->tid);
+    if (inside && at == outer.end()) continue;
+    auto mask = cpus_of(inside ? at->second : head->tid);
+    if (!mask.empty()) threads.push_back({slot, std::move(mask)});
+  }
+  return threads;
+}
+
+// Nothing is said as long as there is nothing to say: all may run everywhere, and did when the keeper heard it last.
+kj::Promise<void> Mover::send_cpus(schema::Keeper::Client& keeper, bool always) {
+  if (!target_) return kj::READY_NOW;
+  const auto home = target_->home();  // before the masks: they have at least its changes
+  if (!home) return kj::READY_NOW;
+  const auto threads = thread_cpus(std::min(home->slots_ready, home_.nslots));
+  const long all = ::sysconf(_SC_NPROCESSORS_ONLN);
+  const bool restricted = std::any_of(threads.begin(), threads.end(),
+                                      [&](const ThreadCpus& t) { return count(t.mask) < all; });
+  if (!always && !restricted && !restricted_) return kj::READY_NOW;
+  restricted_ = restricted;
+  auto request = keeper.pinRequest();
+  request.setChange(home->cpu_changes);
+  auto list = request.initThreads(static_cast<unsigned>(threads.size()));
+  for (unsigned i = 0; i < list.size(); i++) {
+    list[i].setSlot(threads[i].slot);
+    auto mask = list[i].initMask(static_cast<unsigned>(threads[i].mask.size()));
+    for (unsigned w = 0; w < mask.size(); w++) mask.set(w, threads[i].mask[w]);
+  }
+  return request.send().ignoreResult();
+}
+
+// One at a time. A keeper that cannot do it, because it is older or out of reach, has not answered: it is told no more
+// until it is another session.
+void Mover::follow_cpus(bool always) {
+  if (cpus_under_way_) {
+    cpus_again_ = cpus_again_ || always;
+    return;
+  }
+  KJ_IF_MAYBE (keeper, keeper_) {
+    cpus_under_way_ = true;
+    const uint32_t session = sessions_;
+    tasks_->add(send_cpus(*keeper, always)
+                    .then(
+                        [this, session] {
+                          if (session != sessions_) return;
+                          cpus_under_way_ = false;
+                          if (std::exchange(cpus_again_, false)) follow_cpus(true);
+                        },
+                        [](kj::Exception&&) {}));
+  }
+}
+
+}  // namespace om::deputy
