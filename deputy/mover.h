@@ -323,7 +323,9 @@ class Mover {
   bool bulk_stale_ = false;  // the keeper has made, or makes, another page connection
   std::chrono::steady_clock::time_point looked_around_{};  // by who takes pages
   uint32_t sessions_ = 0;                                  // connections with the keeper so far
-  uint64_t ticks_ = 0;
+  uint64_t ticks_ = 0;                                     // since the last ping
+  uint64_t body_cpu_ns_ = 0;                               // at its last answer
+  bool quiet_ = false;  // it has hardly computed between its last two answers
   std::chrono::steady_clock::time_point keeper_heard_{};  // its last answer to a ping
   std::chrono::steady_clock::time_point body_heard_{};  // without a session: its last sign of life
   uint64_t calls_heard_ = 0;

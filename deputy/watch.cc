@@ -31,6 +31,9 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kTick = 100 * kj::MILLISECONDS;
 constexpr uint64_t kTicksPerPing = 10;
+// Of a body that hardly computes, so little is missed: what it costs its home to watch it is what an idle guest costs.
+constexpr uint64_t kTicksAtOnceIfQuiet = 5;
+constexpr uint64_t kQuietNs = 2000000;  // CPU time between two pings
 constexpr size_t kMaxQueueBytes = 64 << 20;
 constexpr auto kHomeRetry = 200 * kj::MILLISECONDS;
 constexpr auto kEvictAgain = 5 * kj::SECONDS;
@@ -103,7 +106,9 @@ void Mover::start_tasks() {
   cpus_under_way_ = cpus_again_ = false;
   body_end_.clear();
   evicted_.clear();
-  ticks_ = 0;
+  ticks_ = kTicksPerPing - 1;  // a ping soon: its answer is the first that is known of the body
+  body_cpu_ns_ = 0;
+  quiet_ = false;
   write_backs_ = 0;
   keeper_heard_ = Clock::now();
   watched_session_ = socket_->session();
@@ -195,24 +200,30 @@ void Mover::greet_keeper() {
 }
 
 kj::Promise<void> Mover::tick() {
-  return io_.provider->getTimer().afterDelay(kTick).then([this]() -> kj::Promise<void> {
-    if (!away_) return kj::READY_NOW;
-    follow_job_control();
-    stop_tracing();
-    look_after_files(ticks_ % kTicksPerPing == 0);
-    if (ticks_++ % kTicksPerPing == 0) {
-      exchange_clocks();
-      follow_cpus(false);
-      look_for_exec();
-    }
-    // The keeper has given the old session up before we have noticed.
-    if (keeper_ != nullptr && link_.has_session()) break_session();
-    // What is to be written to a keeper that asks for it and does not read it.
-    if (client_.get() != nullptr && client_->getCurrentQueueSize() > kMaxQueueBytes)
-      break_session();
-    if (want_home_) happened();
-    return tick();
-  });
+  const uint64_t ticks = quiet_ ? kTicksAtOnceIfQuiet : 1;
+  return io_.provider->getTimer()
+      .afterDelay(ticks * kTick)
+      .then([this, ticks]() -> kj::Promise<void> {
+        if (!away_) return kj::READY_NOW;
+        ticks_ += ticks;
+        const bool ping = ticks_ >= kTicksPerPing;
+        if (ping) ticks_ = 0;
+        follow_job_control();
+        stop_tracing();
+        look_after_files(ping);
+        if (ping) {
+          exchange_clocks();
+          follow_cpus(false);
+          look_for_exec();
+        }
+        // The keeper has given the old session up before we have noticed.
+        if (keeper_ != nullptr && link_.has_session()) break_session();
+        // What is to be written to a keeper that asks for it and does not read it.
+        if (client_.get() != nullptr && client_->getCurrentQueueSize() > kMaxQueueBytes)
+          break_session();
+        if (want_home_) happened();
+        return tick();
+      });
 }
 
 void Mover::follow_job_control() {
@@ -249,6 +260,8 @@ void Mover::exchange_clocks() {
     tasks_->add(request.send().then([this](capnp::Response<schema::Keeper::PingResults>&& answer) {
       pinged_ = false;
       keeper_heard_ = Clock::now();
+      const uint64_t used = answer.getCpuNs() - std::exchange(body_cpu_ns_, answer.getCpuNs());
+      quiet_ = used < kQuietNs;
       uint64_t calls = 0;
       if (target_) {
         if (auto home = target_->home()) calls = home->calls;
