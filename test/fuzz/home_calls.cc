@@ -64,8 +64,10 @@ bool is_buffer(uint64_t at, uint64_t n) {
          within(at, n, slot + kSlotSend, kSlotSendSize) || in_mapped(at, n);
 }
 
-// Nothing of libom's: the kernel finds out whether the program has it.
-bool is_programs(uint64_t at, uint64_t n) { return !stub::hits_libom(at, n) && !in_mapped(at, n); }
+// Nothing of libom's: the kernel finds out whether the program has it. No bytes are nobody's, wherever.
+bool is_programs(uint64_t at, uint64_t n) {
+  return n == 0 || (!stub::hits_libom(at, n) && !in_mapped(at, n));
+}
 
 bool is_guard(uint64_t at) { return at == slot_address(g_arena, 0) || at >= kUserEnd; }
 
@@ -388,7 +390,7 @@ long om_syscall(long nr, long a, long b, long c, long d, long e, long f) {
       return unmap(args[0], args[1]);
     case kNr_mprotect:
       // Its own: slots get memory.
-      if (within(args[0], args[1], g_arena, arena_bytes(kSlots))) {
+      if (args[1] != 0 && within(args[0], args[1], g_arena, arena_bytes(kSlots))) {
         require(args[2] == (PROT_READ | PROT_WRITE) && args[1] == kSlotSize - kSlotGuard);
         return 0;
       }
