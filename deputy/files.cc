@@ -33,15 +33,16 @@ Step Mover::lease_files(const ProcessReport& report) {
   return Done{};
 }
 
-// The deputy that has died held leases, too.
+// The deputy that has died held leases, too: since then nobody has kept others from writing.
 void Mover::adopt_files() {
   const ProcessReport report = inspect_process(pid_);
-  bool stale = std::any_of(report.reasons.begin(), report.reasons.end(), [](const Reason& reason) {
-    return reason.code == ReasonCode::kSharedFile;
-  });
+  bool stale = !report.to_lease.empty() ||
+               std::any_of(report.reasons.begin(), report.reasons.end(), [](const Reason& reason) {
+                 return reason.code == ReasonCode::kSharedFile;
+               });
   if (!lease_files(report)) stale = true;
   if (!stale) return;
-  log_warn("files", "process {} comes home: a file that it has mapped can be changed", pid_);
+  log_warn("files", "process {} comes home: a file that it has mapped may have been changed", pid_);
   want_home_ = true;
   happened();
 }

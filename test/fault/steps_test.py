@@ -42,6 +42,19 @@ input()
 print(len(got), resource.getrlimit(resource.RLIMIT_SIGPENDING)[0] - used)
 """
 
+# Shows what a shared mapping of a file has, until that is 'z'.
+MAPPED_FILE = """
+import mmap, os, sys, time
+fd = os.open(sys.argv[1], os.O_RDONLY)
+view = mmap.mmap(fd, 0, mmap.MAP_SHARED, mmap.PROT_READ)
+seen = b''
+while seen != b'z':
+    if view[:1] != seen:
+        seen = view[:1]
+        print(seen.decode(), flush=True)
+    time.sleep(0.01)
+"""
+
 
 class Steps(DemandCase):
     def fired(self, step):
@@ -295,6 +308,25 @@ class PatientSteps(DemandCase):
         job.wait_progress(100)
         job.move('home')
         job.finish()
+
+    def test_file_changes_while_there_is_no_deputy(self):
+        """Which has leased a file that the process has mapped: it sees the change all the same."""
+        path = self.folder / 'mapped'
+        path.write_text('a')
+        job = self.start(sys.executable, '-c', MAPPED_FILE, path)
+        self.assertEqual(b'a\n', job.stdout.readline())
+        self.move(job, 'n2')
+        before = self.log_lines('step adopt.begin fails on demand, by being held')
+        self.set_fault('adopt.begin:1:hold')
+        self.addCleanup(self.set_fault, '')
+        for pid in self.helpers('om-deputy'):
+            self.kill(pid)
+        self.wait_held('adopt.begin', before)
+        with open(path, 'r+', encoding='ascii') as changed:
+            changed.write('z')
+        self.set_fault('')
+        self.assertEqual((b'z\n', b''), job.communicate(timeout=WAIT_LIMIT))
+        self.assertEqual(0, job.returncode)
 
 
 if __name__ == '__main__':
