@@ -73,13 +73,6 @@ void ChildList::prune() {
   if (ended != 0 || !problem_.empty()) save();
 }
 
-void ChildList::set_at(const ProcessId& process, const std::string& at) {
-  auto it = entries_.find(process);
-  if (it == entries_.end() || it->second.at == at) return;
-  it->second.at = at;
-  save();
-}
-
 void ChildList::set_session(const ProcessId& process, const std::optional<DeputySession>& session,
                             bool moving) {
   auto it = entries_.find(process);
@@ -87,6 +80,18 @@ void ChildList::set_session(const ProcessId& process, const std::optional<Deputy
     return;
   it->second.session = session;
   it->second.moving = moving;
+  save();
+}
+
+void ChildList::set_place(const ProcessId& process, const std::string& at,
+                          const std::optional<DeputySession>& session) {
+  auto it = entries_.find(process);
+  if (it == entries_.end()) return;
+  Entry& entry = it->second;
+  if (entry.at == at && entry.session == session && !entry.moving) return;
+  entry.at = at;
+  entry.session = session;
+  entry.moving = false;
   save();
 }
 
@@ -113,13 +118,13 @@ void ChildList::when_written(std::function<void()> run) {
   for_written_.push_back(std::move(run));
 }
 
-// What changes until the next one may be written is written together, so nobody's changes hold up those of others.
+// What changes until it may be written again is written together, so nobody's changes hold up those of others.
 void ChildList::save() {
   if (waiting_) return;
   const MonotonicTime now = std::chrono::steady_clock::now();
-  if (now >= next_) return write();
+  if (paid_ + kEach <= now + kAtOnce * kEach) return write();
   waiting_ = true;
-  later_.start(std::chrono::ceil<Milliseconds>(next_ - now), [this] {
+  later_.start(std::chrono::ceil<Milliseconds>(paid_ + kEach - now - kAtOnce * kEach), [this] {
     waiting_ = false;
     write();
     for (auto& run : std::exchange(for_written_, {})) run();
@@ -127,13 +132,7 @@ void ChildList::save() {
 }
 
 void ChildList::write() {
-  const MonotonicTime begun = std::chrono::steady_clock::now();
-  write_file();
-  const MonotonicTime ended = std::chrono::steady_clock::now();
-  next_ = ended + std::max<MonotonicTime::duration>(kPause, kPauseFactor * (ended - begun));
-}
-
-void ChildList::write_file() {
+  paid_ = std::max<MonotonicTime>(paid_, std::chrono::steady_clock::now()) + kEach;
   ++written_;
   std::string text;
   for (auto& [process, entry] : entries_) {

@@ -4,9 +4,8 @@
 // {"role":"deputy","pid":..,"start":..,"about":..,"at":..}. They outlive the daemon on purpose; the file lets a
 // restarted daemon count them and lets `om cluster dev stop` end them. Of a process that is away it has what another
 // deputy needs, should daemon and deputy die together: the keys of its session, so nobody else may read the file.
-// Rewritten as a whole (write, rename) at every change, so that a reader never sees half of it. Anybody's deputy may
-// cause as many changes as it likes: what changes within 10 ms of the last writing, or within nine times as long as
-// that took, is written together, so it never takes more than a tenth of the daemon's time.
+// Rewritten as a whole (write, rename) at a change, so that a reader never sees half of it. Anybody's deputy may cause
+// as many changes as it likes: it is written ten times a second at most, everybody's changes together.
 #pragma once
 
 #include <functional>
@@ -48,10 +47,12 @@ class ChildList {
   // Forgets those that have ended unseen: children of an earlier daemon. Tries again to write the file if that
   // has failed.
   void prune();
-  void set_at(const ProcessId& process, const std::string& at);
   // Of a deputy; nullopt: its process is at home.
   void set_session(const ProcessId& process, const std::optional<DeputySession>& session,
                    bool moving);
+  // The same, and where the process is: "" for home.
+  void set_place(const ProcessId& process, const std::string& at,
+                 const std::optional<DeputySession>& session);
   // Calls `run` when what has changed so far has been written, or could not be: at once or later, never if the list is
   // destroyed before.
   void when_written(std::function<void()> run);
@@ -64,13 +65,14 @@ class ChildList {
  private:
   void save();
   void write();
-  void write_file();
 
-  static constexpr Milliseconds kPause{10};
-  static constexpr int kPauseFactor = 9;
+  // A move makes some changes in a row: so many may be written at once, and as many more as times have passed since.
+  static constexpr int kAtOnce = 4;
+  static constexpr Milliseconds kEach{160};
 
   const OwnDirectory& state_;
-  MonotonicTime next_{};  // not written before
+  MonotonicTime
+      paid_{};  // each writing moves it on by kEach; never more than kAtOnce of those ahead of now
   Timer later_;
   bool waiting_ = false;  // for later_
   std::vector<std::function<void()>> for_written_;

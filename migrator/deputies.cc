@@ -81,10 +81,13 @@ DeputyLink::Handlers Deputies::link_handlers(pid_t pid) {
     entry.adoptions = 0;
     entry.silent = false;
     entry.last_state = state;
-    if (state != DeputyLink::State::kMoving)
-      children_.set_at(entry.deputy, state == DeputyLink::State::kAway ? entry.link->at() : "");
     if (state == DeputyLink::State::kHome) entry.session.reset();
-    children_.set_session(entry.deputy, entry.session, state == DeputyLink::State::kMoving);
+    if (state == DeputyLink::State::kMoving) {
+      children_.set_session(entry.deputy, entry.session, true);
+    } else {
+      children_.set_place(entry.deputy, state == DeputyLink::State::kAway ? entry.link->at() : "",
+                          entry.session);
+    }
     log_debug("deputy", "process {} is {} at {}", pid, state_name(state), entry.link->at());
     if (arrived && state == DeputyLink::State::kHome) {
       const auto now = read_process(pid);
