@@ -3,8 +3,6 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
-
 #include "common/cpu_features.h"
 #include "common/log.h"
 #include "common/reasons.h"
@@ -50,11 +48,6 @@ std::optional<Refusal> refuse_number(const Offer& offer, const Host& host) {
 }
 
 }  // namespace
-
-GuestLimits default_guest_limits(uint32_t cpus) {
-  const uint32_t in_all = 192 + 32 * std::min(cpus, 1024U);
-  return {in_all, in_all / 4 * 3, in_all / 2};
-}
 
 std::optional<Refusal> refuse_protocol(uint32_t own, uint32_t peer) {
   if (protocol_major(own) == protocol_major(peer)) return std::nullopt;

@@ -28,7 +28,10 @@ struct GuestLimits {
 
 // What a machine with so many CPUs takes. Memory and CPU time are used up by far fewer that work; this is for those
 // that come to be many. No home can take all the places, no user all of his home's.
-GuestLimits default_guest_limits(uint32_t cpus);
+constexpr GuestLimits default_guest_limits(uint32_t cpus) {
+  const uint32_t in_all = 192 + 32 * (cpus < 1024 ? cpus : 1024);
+  return {in_all, in_all / 4 * 3, in_all / 2};
+}
 
 // How many there are already, those that are being started included.
 struct GuestCounts {
