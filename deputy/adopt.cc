@@ -33,6 +33,7 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kUndoLimit = std::chrono::seconds(2);
 constexpr auto kStopLimit = std::chrono::seconds(1);
 constexpr auto kKeeperComes = 3 * kj::SECONDS;
+constexpr auto kStopAgain = 200 * kj::MILLISECONDS;
 constexpr uint64_t bit(int sig) { return uint64_t{1} << (sig - 1); }
 
 bool plausible(const HomeState& h) {
@@ -42,19 +43,30 @@ bool plausible(const HomeState& h) {
 
 }  // namespace
 
+bool is_in_the_way(ReasonCode code) {
+  return code == ReasonCode::kUninterruptible || code == ReasonCode::kSharedMm ||
+         code == ReasonCode::kTraced || code == ReasonCode::kTimeout;
+}
+
 void Mover::adopt(const std::string& at, const SessionKeys& keys, bool moving) {
   keys_ = keys;
   Step done = adopt_steps(at, moving);
   if (done.ok()) return;
+  if (has_ended(pid_)) return is_at_home("it has ended");
   // om-migrator tries again with another deputy.
   KJ_FAIL_REQUIRE("cannot take the process over", done.reason().message());
 }
 
+void Mover::is_at_home(std::string_view why) {
+  log_info("adopt", "process {} is at home: {}", pid_, why);
+  away_ = false;
+  finished_ = true;
+  around_.state(home_node_, "home");
+}
+
 Step Mover::adopt_steps(const std::string& at, bool moving) {
   auto at_home = [&](std::string_view why) {
-    log_info("adopt", "process {} is at home: {}", pid_, why);
-    finished_ = true;
-    around_.state(home_node_, "home");
+    is_at_home(why);
     return Done{};
   };
   OM_STEP(fault("adopt.begin"));
@@ -90,10 +102,9 @@ Step Mover::adopt_steps(const std::string& at, bool moving) {
   away_ = true;
   at_ = at;
   if (home_.phase == kHomeReturning) return complete_return();
-  // Where a thread does not stop in time they are met later (watch.cc), unless they are held.
+  // Where a thread does not stop in time they are met later (watch.cc).
   Step met = meet_executors();
-  if (!met && (home_.hold != 0 || met.reason().code != ReasonCode::kUninterruptible))
-    return met.reason();
+  if (!met && !is_in_the_way(met.reason().code)) return met.reason();
   // Whoever has not been told to let the body run does not come.
   if (moving && home_.effectful == 0) patience_ = std::min<kj::Duration>(patience_, kKeeperComes);
   start_tasks();
@@ -104,7 +115,7 @@ Step Mover::adopt_steps(const std::string& at, bool moving) {
 
 // Makes the session connection. If a homecoming had been given up in the middle, finished calls are answered.
 Step Mover::meet_executors() {
-  StoppedProcess stop = OM_STEP(StoppedProcess::stop(pid_, {.settle = false, .target = &*target_}));
+  StoppedProcess stop = OM_STEP(stop_executors());
   OM_STEP(meet(stop));
   if (home_.hold != 0) OM_STEP(settle_executors(stop));
   const uint32_t off = 0;
@@ -113,10 +124,23 @@ Step Mover::meet_executors() {
   return Done{};
 }
 
-// Threads that are still in libom get what their slots say. (Those whose transfer goes on need nobody.)
+// It has been decided: what keeps its threads from standing still is waited for as long as they live.
 Step Mover::complete_return() {
   log_info("adopt", "process {}: completing its return", pid_);
-  StoppedProcess stop = OM_STEP(StoppedProcess::stop(pid_, {.settle = false, .target = &*target_}));
+  for (bool told = false;; told = true) {
+    Step done = complete_return_once();
+    if (done.ok() || !is_in_the_way(done.reason().code) || has_ended(pid_)) return done;
+    if (!told) {
+      log_warn("adopt", "process {}: its return is completed when its threads stop: {}: {}", pid_,
+               done.reason().name(), done.reason().message());
+    }
+    io_.provider->getTimer().afterDelay(kStopAgain).wait(io_.waitScope);
+  }
+}
+
+// Threads that are still in libom get what their slots say. (Those whose transfer goes on need nobody.)
+Step Mover::complete_return_once() {
+  StoppedProcess stop = OM_STEP(stop_executors());
   for (auto& t : stop.threads()) {
     const bool inside = is_in_arena(t);
     if (!inside || OM_MUST(target_->thread(arena_, slot_of(t))).late != 0) stop.let_go(t);

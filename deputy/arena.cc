@@ -225,8 +225,7 @@ Step Mover::ask_threads(StoppedProcess& stop) {
   for (uint32_t i = 0; i < plans_.size(); i++) {
     StoppedThread& t = stop.threads()[i];
     ThreadPlan& plan = plans_[i];
-    const uint64_t slot = slot_address(arena_, i), scratch = slot + kScratch,
-                   stack = stack_of(t, i);
+    const uint64_t slot = slot_address(arena_, i), scratch = slot + kScratch, stack = stack_of(i);
 
     // First the frame, so that the thread finds its way should we die between two steps.
     const bool late = plan.at_home == AtHome::kLate;

@@ -92,31 +92,6 @@ Reason from_peer(schema::Outcome::Reader outcome) {
 
 }  // namespace
 
-// Every step fails in a way of its own when the process ends meanwhile. Its threads end one after the other.
-bool has_ended(pid_t pid) {
-  constexpr uint64_t kPfExiting = 4, kKill = uint64_t{1} << (SIGKILL - 1);
-  constexpr std::chrono::milliseconds kLook(2), kLastThread(200);
-  const Deadline until = Clock::now() + kLastThread;
-  for (;;) {
-    const auto tasks = proc::list_tasks(pid);
-    if (!tasks) return tasks.error().err == ESRCH || tasks.error().err == ENOENT;
-    size_t ended = 0, killed = 0;
-    for (pid_t tid : *tasks) {
-      const auto status = proc::read_status(tid);
-      const auto stat = proc::read_stat(tid);
-      if (!status || !stat || stat->state == 'Z' || stat->state == 'X' ||
-          (stat->flags & kPfExiting) != 0) {
-        ended++;
-      } else if (((status->sig_pending | status->sig_pending_shared) & kKill) != 0) {
-        killed++;
-      }
-    }
-    if (ended == tasks->size()) return true;
-    if ((ended == 0 && killed == 0) || Clock::now() >= until) return false;
-    std::this_thread::sleep_for(kLook);
-  }
-}
-
 Step check(schema::Outcome::Reader outcome) {
   if (outcome.getOk()) return Done{};
   return from_peer(outcome);
@@ -498,7 +473,7 @@ Step Mover::connect_home(StoppedProcess& stop) {
 
   const LiftedFiles lifted(pid_, static_cast<uint64_t>(fd_base_) + home_.nslots + 1);
   StoppedThread& t = stop.threads().front();
-  const uint64_t stack = stack_of(t, 0);
+  const uint64_t stack = stack_of(0);
   auto run = [&](uint64_t function) -> Step {
     int64_t result = -EIO;
     auto ran = stop.run(t, *target_, stack, function, 0, [&]() -> Result<bool> {
@@ -544,7 +519,7 @@ Step Mover::send_home_away(StoppedProcess& stop) {
     const uint64_t slot = slot_address(arena_, i);
     // An executor switches the program's alternate stack off when it starts; a carried-over call cannot.
     OM_MUST_VOID(target_->memory.put(slot + kScratch, off));
-    auto r = OM_MUST(stop.call(t, *target_, stack_of(t, i), SYS_sigaltstack, {slot + kScratch, 0}));
+    auto r = OM_MUST(stop.call(t, *target_, stack_of(i), SYS_sigaltstack, {slot + kScratch, 0}));
     if (r != 0) return refuse(ReasonCode::kInternal, "sigaltstack in thread {}: {}", t.tid, r);
     HomeThread h = OM_MUST(target_->thread(arena_, i));
     if (plan.at_home == AtHome::kLate) {
@@ -622,7 +597,7 @@ void Mover::undo_home(StoppedProcess& stop) {
   };
   if (!socket_ || socket_->session() < 0) return native();
   StoppedThread& t = stop.threads().front();
-  const uint64_t stack = stack_of(t, 0);
+  const uint64_t stack = stack_of(0);
   (void)stop.run(t, *target_, stack, kRemoteRestore, 0, [&]() -> Result<bool> {
     socket_->pump();
     while (auto m = socket_->next()) {
@@ -643,7 +618,7 @@ void Mover::undo_home(StoppedProcess& stop) {
     const uint64_t scratch = slot_address(arena_, i) + kScratch;
     if (target_->memory.put(scratch, back)) {
       StoppedThread& thread = stop.threads()[i];
-      (void)stop.call(thread, *target_, stack_of(thread, i), SYS_sigaltstack, {scratch, 0});
+      (void)stop.call(thread, *target_, stack_of(i), SYS_sigaltstack, {scratch, 0});
     }
   }
   native();

@@ -171,14 +171,33 @@ Step Mover::connect_session(StoppedProcess& stop) {
   StoppedThread& t = stop.threads().front();
   const uint32_t slot = is_in_arena(t) ? slot_of(t) : 0;
   const LiftedFiles lifted(pid_, static_cast<uint64_t>(fd_base_) + 1);
-  SessionMaker maker(stop, t, *target_, stack_of(t, slot), slot_address(arena_, slot) + kScratch);
+  SessionMaker maker(stop, t, *target_, stack_of(slot), slot_address(arena_, slot) + kScratch);
   socket_->connect(OM_STEP(maker.make(fd_base_)));
+  return Done{};
+}
+
+// Threads that still ran code for a deputy when it died go on as executors by themselves, by the frames that it has
+// left: before they have, those frames must stay, and its end of the session connection must be seen to be closed.
+Step Mover::take_back_lent(StoppedProcess& stop) {
+  for (auto& t : stop.threads()) {
+    for (Wait wait(t.tid, Deadline::max()); !t.tracee.gone() && is_lent(t);) {
+      t.tracee.resume();
+      const bool lives = wait.nap();
+      t.tracee.interrupt();
+      OM_MUST_VOID(t.tracee.wait_stop(Deadline::max()));
+      if (!t.tracee.gone()) t.regs = OM_MUST(t.tracee.regs());
+      if (!lives) return refuse(ReasonCode::kNoSuchProcess, "it has ended");
+    }
+  }
+  std::erase_if(stop.threads(), [](const StoppedThread& t) { return t.tracee.gone(); });
   return Done{};
 }
 
 // Another deputy had the session connection: a new one.
 Step Mover::meet(StoppedProcess& stop) {
   if (socket_->session() >= 0 || stop.threads().empty()) return Done{};
+  OM_STEP(take_back_lent(stop));
+  if (stop.threads().empty()) return refuse(ReasonCode::kNoSuchProcess, "it has ended");
   StoppedThread& t = stop.threads().front();
   if (!is_in_arena(t)) return refuse(ReasonCode::kInternal, "thread {} has left libom", t.tid);
   OM_STEP(guard_executor(t));

@@ -7,7 +7,8 @@
 //
 // Until restore_threads() has decided (kHomeReturning) a failure means: the body goes on. Should this process die
 // before, the executors go on, too, by their frames, and another deputy adopts the process (adopt.cc); after it, that
-// one completes the return from what is in the slots. It is one file, as homecoming and rollback share their steps.
+// one completes the return from what is in the slots. Nothing behind the decision depends on how long it takes: threads
+// that do not stop are waited for as long as they live. It is one file, as homecoming and rollback share their steps.
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -36,7 +37,6 @@
 namespace om::deputy {
 
 Step check(schema::Outcome::Reader outcome);  // depart.cc
-bool has_ended(pid_t pid);                    // depart.cc
 
 namespace {
 
@@ -137,8 +137,7 @@ Step Mover::come_home_steps(MoveRecord& record) {
     const uint32_t session = sessions_;
     (void)target_->put_home_field(offsetof(HomeState, hold), hold);
     step = fault("return.hold");
-    auto stopped = step.ok() ? StoppedProcess::stop(pid_, {.settle = false, .target = &*target_})
-                             : Verdict<StoppedProcess>(step.reason());
+    auto stopped = step.ok() ? stop_executors() : Verdict<StoppedProcess>(step.reason());
     if (!stopped) {
       let_executors_answer();
       resume_body();
@@ -200,6 +199,12 @@ Step Mover::wait_for_calls(const std::vector<ThreadState>& states) {
     }
   }
   return Done{};
+}
+
+// What their threads are made to run for a return has to come to its end: given up, it would leave one that serves
+// nobody, or a return that cannot be taken back.
+Verdict<StoppedProcess> Mover::stop_executors() {
+  return StoppedProcess::stop(pid_, {.settle = false, .target = &*target_, .patient = true});
 }
 
 // Lets executors run until each is idle, blocked in the kernel, or parked with a finished call.
@@ -275,7 +280,7 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
                            MoveRecord& record) {
   OM_STEP(guard_executors(stop));
   StoppedThread& t = stop.threads().front();
-  const uint64_t own = stack_of(t, slot_of(t));
+  const uint64_t own = stack_of(slot_of(t));
   auto remote = [&](uint64_t function, uint64_t argument) -> Verdict<int64_t> {
     return run_remote(stop, t, own, function, argument);
   };
@@ -421,11 +426,15 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
   return fault("return.memory");
 }
 
-// A stack for code of ours that the stopped thread is to run: the slot's, below what its executor uses.
-uint64_t Mover::stack_of(const StoppedThread& t, uint32_t slot) const {
-  const uint64_t lo = slot_address(arena_, slot) + kSlotStack, top = lo + kSlotStackSize - 64;
-  const bool used = t.regs.rsp > lo && t.regs.rsp <= top;
-  return used ? (t.regs.rsp - 1024) & ~uint64_t{15} : top;
+// A stack for code of ours that a stopped thread is to run.
+uint64_t Mover::stack_of(uint32_t slot) const {
+  return slot_address(arena_, slot) + kSlotLent + kSlotLentSize - 64;
+}
+
+// Does it run code of ours, for us or for a deputy that has died.
+bool Mover::is_lent(const StoppedThread& t) const {
+  return is_in_arena(t) &&
+         t.regs.rsp - slot_address(arena_, slot_of(t)) - kSlotLent <= kSlotLentSize;
 }
 
 // What the body has used is added to what libom's clocks say at home.
@@ -479,7 +488,7 @@ Step Mover::roll_back(const std::string& why) {
   KJ_DEFER(let_executors_answer());
   const uint32_t hold = 1;
   OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, hold), hold));
-  StoppedProcess stop = OM_STEP(StoppedProcess::stop(pid_, {.settle = false, .target = &*target_}));
+  StoppedProcess stop = OM_STEP(stop_executors());
   home_ = OM_MUST(target_->home());
   if (home_.effectful != 0) return refuse(ReasonCode::kInternal, "the body has acted already");
   if (home_.dropped != 0) return refuse(ReasonCode::kInternal, "home's memory has been given back");

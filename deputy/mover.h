@@ -51,6 +51,9 @@ enum RegionKind : uint32_t { kKindMemory = 0, kKindStack = 1, kKindReserve = 2, 
 constexpr uint64_t kScratch = kSlotBlock + kSlotBlockSize - 256;
 static_assert(sizeof(HomeThread) <= kSlotBlockSize - 256);
 
+// Is it a reason that keeps a process from standing still and may go by itself (adopt.cc).
+bool is_in_the_way(ReasonCode code);
+
 // What `om migrate --json` prints.
 struct MoveRecord {
   pid_t pid = 0;
@@ -126,7 +129,8 @@ class Mover {
   Step ship_frozen(StoppedProcess& stop, MoveRecord& record);
   void let_stay(StoppedProcess& stop);
   bool is_in_arena(const StoppedThread& t) const;
-  uint64_t stack_of(const StoppedThread& t, uint32_t slot) const;
+  uint64_t stack_of(uint32_t slot) const;
+  bool is_lent(const StoppedThread& t) const;
   Step place_threads(StoppedProcess& stop);
   Verdict<ThreadPlan> plan_late(const StoppedThread& t, const HomeThread& h);
   Step set_up_arena(StoppedProcess& stop);
@@ -186,6 +190,7 @@ class Mover {
   Step come_home_steps(MoveRecord& record);
   Verdict<ReturningThreads> read_body(schema::BodyImage::Reader body);
   Step wait_for_calls(const std::vector<ThreadState>& states);
+  Verdict<StoppedProcess> stop_executors();
   Step settle_executors(StoppedProcess& stop);
   Step restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body, MoveRecord& record);
   Step restore_threads(StoppedProcess& stop, const std::vector<ThreadState>& states,
@@ -221,11 +226,14 @@ class Mover {
   // home_session.cc
   Step connect_session(StoppedProcess& stop);
   Step meet(StoppedProcess& stop);
+  Step take_back_lent(StoppedProcess& stop);
 
   // adopt.cc
+  void is_at_home(std::string_view why);
   Step adopt_steps(const std::string& at, bool moving);
   Step meet_executors();
   Step complete_return();
+  Step complete_return_once();
   Step recall_plans(StoppedProcess& stop);
   Step put_stepped_mask_back();
   void end_parked_body();

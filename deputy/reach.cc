@@ -156,7 +156,8 @@ void Mover::send_kicks() {
 void Mover::keeper_is_lost() {
   const std::string lost = at_;  // a rollback changes it
   const auto limit = Clock::now() + kRollBackLimit;
-  while (!body_has_acted() && Clock::now() < limit) {
+  // Home still has everything: it waits for threads that do not stop as long as they live.
+  for (bool in_the_way = false; !body_has_acted() && (in_the_way || Clock::now() < limit);) {
     Step back = roll_back("node " + lost + " was lost before the body had done anything");
     if (back.ok()) {
       around_.note("NODE_LOST",
@@ -164,7 +165,8 @@ void Mover::keeper_is_lost() {
       around_.state(at_, "home");
       return;
     }
-    log_error("watch", "process {}: {}", pid_, back.reason().message());
+    if (!in_the_way) log_error("watch", "process {}: {}", pid_, back.reason().message());
+    in_the_way = is_in_the_way(back.reason().code);
     io_.provider->getTimer().afterDelay(kRollBackAgain).wait(io_.waitScope);
     if (process_gone_ || exec_) return;
   }

@@ -5,7 +5,6 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <thread>
 
 #include "common/proc/process.h"
 #include "common/proc/sharers.h"
@@ -27,7 +26,6 @@ constexpr auto kCallLimit = std::chrono::seconds(2);
 // For a thread that only waits for a processor: it will stop, on a loaded machine later.
 constexpr auto kRunnableLimit = std::chrono::seconds(5);
 constexpr auto kVforkLook = std::chrono::milliseconds(100);
-constexpr auto kNap = std::chrono::microseconds(50);
 constexpr auto kDetachLimit = std::chrono::milliseconds(100);  // after it: when it stands
 
 uint64_t bit(int sig) { return uint64_t{1} << (sig - 1); }
@@ -213,7 +211,7 @@ Step StoppedProcess::read_all() {
 }
 
 Verdict<StoppedProcess> StoppedProcess::stop(pid_t pid, const Options& options) {
-  StoppedProcess p(pid, options.target);
+  StoppedProcess p(pid, options);
   p.since_ = Clock::now();
   const Deadline deadline = p.since_ + options.limit;
   let_go_late(deadline);
@@ -224,11 +222,15 @@ Verdict<StoppedProcess> StoppedProcess::stop(pid_t pid, const Options& options) 
   return p;
 }
 
+Deadline StoppedProcess::call_deadline() const {
+  return patient_ ? Deadline::max() : Clock::now() + kCallLimit;
+}
+
 Result<int64_t> StoppedProcess::call(StoppedThread& t, const Target& target, uint64_t stack,
                                      uint64_t nr, std::initializer_list<uint64_t> args) {
   t.changed = true;
   return t.tracee.inject(t.regs, target.anchor.inject, stack, nr,
-                         std::span(args.begin(), args.size()), Clock::now() + kCallLimit);
+                         std::span(args.begin(), args.size()), call_deadline());
 }
 
 Result<int64_t> StoppedProcess::first_call(StoppedThread& t, const Target& target, uint64_t nr,
@@ -237,7 +239,7 @@ Result<int64_t> StoppedProcess::first_call(StoppedThread& t, const Target& targe
   constexpr uint64_t kBelow = 512;
   t.changed = true;
   return t.tracee.inject(t.regs, target.anchor.first_inject, t.regs.rsp - kBelow, nr,
-                         std::span(args.begin(), args.size()), Clock::now() + kCallLimit);
+                         std::span(args.begin(), args.size()), call_deadline());
 }
 
 Result<void> StoppedProcess::run(StoppedThread& t, const Target& target, uint64_t stack,
@@ -254,12 +256,16 @@ Result<void> StoppedProcess::run(StoppedThread& t, const Target& target, uint64_
   if (auto set = t.tracee.set_regs(r); !set) return set.error();
   if (auto set = t.tracee.set_signal_mask(~uint64_t{0}); !set) return set.error();
   t.tracee.resume();
-  const Deadline deadline = Clock::now() + kCallLimit;
-  for (;;) {
+  const Deadline deadline = call_deadline();
+  for (Wait wait(t.tid, deadline);;) {
     const bool finished = OM_TRY(done());
     if (finished) break;
-    if (Clock::now() > deadline) return Error{ETIMEDOUT, "run libom's function"};
-    std::this_thread::sleep_for(kNap);
+    if (t.tracee.poll()) {
+      if (t.tracee.gone()) return Error{ESRCH, "the thread ended"};
+      t.tracee.resume();  // a stop of the process, which shows when it is let go
+    }
+    if (wait.is_over()) return Error{ETIMEDOUT, "run libom's function"};
+    if (!wait.nap()) return Error{ESRCH, "the thread ended"};
   }
   t.tracee.interrupt();
   if (auto stop = t.tracee.wait_stop(deadline); !stop) return stop.error();

@@ -51,6 +51,9 @@ class StoppedProcess {
     // With it, calls that the stop has cut short are completed when their threads go on: by continue.h, or by the
     // executor that is in one. Outlives the object.
     const Target* target = nullptr;
+    // call() and run() have their time as long as the thread lives: where giving up helps nobody, as the thread is an
+    // executor that has to get to the end of what was begun.
+    bool patient = false;
   };
 
   StoppedProcess(StoppedProcess&&) = default;
@@ -88,7 +91,9 @@ class StoppedProcess {
   void let_go(StoppedThread& t);
 
  private:
-  StoppedProcess(pid_t pid, const Target* target) : pid_(pid), target_(target) {}
+  StoppedProcess(pid_t pid, const Options& options)
+      : pid_(pid), target_(options.target), patient_(options.patient) {}
+  Deadline call_deadline() const;
   void put_back(StoppedThread& t);
   Step seize_all(Deadline deadline);
   // For a thread that has been asked to stop. SHARED_MM, UNINTERRUPTIBLE.
@@ -98,6 +103,7 @@ class StoppedProcess {
 
   pid_t pid_;
   const Target* target_;
+  bool patient_;
   std::vector<StoppedThread> threads_;
   std::chrono::steady_clock::time_point since_;
   bool active_ = true;

@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "deputy/target.h"
 
+#include <errno.h>
+#include <signal.h>
+
+#include <chrono>
+#include <thread>
+
 #include "common/preload.h"
 #include "common/proc/process.h"
+#include "common/proc/stat.h"
+#include "common/proc/status.h"
 
 namespace om::deputy {
 namespace {
@@ -37,6 +45,29 @@ Result<void> Target::reread_maps() {
   return {};
 }
 
+bool has_ended(pid_t pid) {
+  constexpr uint64_t kKill = uint64_t{1} << (SIGKILL - 1);
+  constexpr std::chrono::milliseconds kLook(2), kLastThread(200);
+  const auto until = std::chrono::steady_clock::now() + kLastThread;
+  for (;;) {
+    const auto tasks = proc::list_tasks(pid);
+    if (!tasks) return tasks.error().err == ESRCH || tasks.error().err == ENOENT;
+    size_t ended = 0, killed = 0;
+    for (pid_t tid : *tasks) {
+      const auto status = proc::read_status(tid);
+      const auto stat = proc::read_stat(tid);
+      if (!status || !stat || stat->is_ending()) {
+        ended++;
+      } else if (((status->sig_pending | status->sig_pending_shared) & kKill) != 0) {
+        killed++;
+      }
+    }
+    if (ended == tasks->size()) return true;
+    if ((ended == 0 && killed == 0) || std::chrono::steady_clock::now() >= until) return false;
+    std::this_thread::sleep_for(kLook);
+  }
+}
+
 Verdict<Target> open_target(pid_t pid) {
   const pid_t shown = proc::memory_tid(pid);
   auto maps = proc::read_maps(shown);
@@ -46,6 +77,9 @@ Verdict<Target> open_target(pid_t pid) {
     return internal(maps.error());
   }
   auto memory = ProcessMemory::open(shown);
+  // A process that ends has no memory any more, and what is left of it belongs to root: EACCES.
+  if ((maps->empty() || !memory) && has_ended(pid))
+    return refuse(ReasonCode::kNoSuchProcess, "{}", pid);
   if (!memory) {
     if (memory.error().err == ESRCH || memory.error().err == ENOENT)
       return refuse(ReasonCode::kNoSuchProcess, "{}", pid);

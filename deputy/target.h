@@ -49,7 +49,12 @@ struct Target {
   Result<void> reread_maps();
 };
 
-// NOT_PRELOADED if there is no usable libom in the process; VERSION if it is of another layout.
+// Do all threads of the process end, or wait for nothing but to be reaped: every step fails in a way of its own then.
+// They end one after the other; waits a little for the last of them.
+bool has_ended(pid_t pid);
+
+// NO_SUCH_PROCESS also for one that ends. NOT_PRELOADED if there is no usable libom in the process; VERSION if it is of
+// another layout.
 Verdict<Target> open_target(pid_t pid);
 
 }  // namespace om::deputy

@@ -199,7 +199,7 @@ Step Mover::restore_threads(StoppedProcess& stop, const std::vector<ThreadState>
       return refuse(ReasonCode::kInternal, "thread {} has no state", t.tid);
     }
     const auto index = static_cast<size_t>(it - states.begin());
-    Item item{&t, &states[index], &xsaves[index], h, {}, stack_of(t, slot)};
+    Item item{&t, &states[index], &xsaves[index], h, {}, stack_of(slot)};
     item.plan = OM_STEP(plan_return(t, h, *it));
     items.push_back(std::move(item));
   }
@@ -225,8 +225,13 @@ Step Mover::restore_threads(StoppedProcess& stop, const std::vector<ThreadState>
   home_.phase = kHomeReturning;
   OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, phase), home_.phase));
   Step left = fault("return.decided");
-  if (left.ok()) left = leave_libom(stop, items);
+  KJ_IF_MAYBE (exception, kj::runCatchingExceptions([&] {
+                 if (left.ok()) left = leave_libom(stop, items);
+               })) {
+    left = broken(*exception);
+  }
   if (!left) {
+    if (has_ended(pid_)) return refuse(ReasonCode::kNoSuchProcess, "it has ended");
     log_error("mover", "process {}: the return has to be completed by another deputy: {}", pid_,
               left.reason().message());
     ::_exit(1);

@@ -14,12 +14,16 @@
 
 #include <thread>
 
+#include "common/log.h"
+#include "common/proc/stat.h"
+
 namespace om::deputy {
 namespace {
 
 constexpr size_t kMaxXstate = 64 << 10;
-constexpr auto kFirstNap = std::chrono::microseconds(20);
 constexpr auto kLongNap = std::chrono::microseconds(500);
+constexpr auto kLook = std::chrono::milliseconds(20);
+constexpr auto kLate = std::chrono::seconds(2);
 // A pending signal is taken before the thread runs: it is late only if the thread gets no processor.
 constexpr auto kDelivery = std::chrono::milliseconds(100);
 
@@ -34,6 +38,20 @@ Error failed(const char* what, pid_t tid) {
 int event_of(int status) { return status >> 16; }
 
 }  // namespace
+
+bool Wait::nap() {
+  std::this_thread::sleep_for(nap_);
+  nap_ = std::min<std::chrono::microseconds>(nap_ * 2, kLongNap);
+  const auto now = std::chrono::steady_clock::now();
+  if (now < next_look_) return true;
+  next_look_ = now + kLook;
+  if (now - since_ > kLate && !is_told_) {
+    is_told_ = true;
+    log_warn("ptrace", "thread {} takes long; it is waited for", tid_);
+  }
+  const auto stat = proc::read_stat(tid_);
+  return stat ? stat->state != 'Z' && stat->state != 'X' : stat.error().err != ESRCH;
+}
 
 Result<void> Tracee::seize() {
   if (do_ptrace(PTRACE_SEIZE, tid_, 0, reinterpret_cast<void*>(PTRACE_O_TRACESYSGOOD)) != 0)
@@ -76,12 +94,9 @@ void Tracee::pass_on(int status) {
 }
 
 Result<void> Tracee::wait_stop(Deadline deadline) {
-  auto nap = kFirstNap;
-  while (!poll()) {
-    if (std::chrono::steady_clock::now() > deadline)
-      return Error{ETIMEDOUT, fmt::format("stop thread {}", tid_)};
-    std::this_thread::sleep_for(nap);
-    nap = std::min<std::chrono::microseconds>(nap * 2, kLongNap);
+  for (Wait wait(tid_, deadline); !poll();) {
+    if (wait.is_over()) return Error{ETIMEDOUT, fmt::format("stop thread {}", tid_)};
+    if (!wait.nap() && !poll()) gone_ = true;
   }
   return {};
 }
@@ -176,8 +191,7 @@ Result<std::pair<uint64_t, uint64_t>> Tracee::robust_list() const {
 
 // Waits for the next stop of any kind; its status.
 Result<int> Tracee::wait_any(Deadline deadline) {
-  auto nap = kFirstNap;
-  for (;;) {
+  for (Wait wait(tid_, deadline);;) {
     int status = 0;
     const pid_t r = ::waitpid(tid_, &status, __WALL | WNOHANG);
     if (r == tid_) {
@@ -189,10 +203,9 @@ Result<int> Tracee::wait_any(Deadline deadline) {
       gone_ = true;
       return failed("wait", tid_);
     }
-    if (std::chrono::steady_clock::now() > deadline)
-      return Error{ETIMEDOUT, fmt::format("thread {} does not stop", tid_)};
-    std::this_thread::sleep_for(nap);
-    nap = std::min<std::chrono::microseconds>(nap * 2, kLongNap);
+    if (gone_) return Error{ESRCH, fmt::format("thread {} ended", tid_)};
+    if (wait.is_over()) return Error{ETIMEDOUT, fmt::format("thread {} does not stop", tid_)};
+    gone_ = !wait.nap();
   }
 }
 
@@ -208,12 +221,17 @@ Result<int64_t> Tracee::inject(const user_regs_struct& base, uint64_t site, uint
   if (auto set = set_regs(r); !set) return set.error();
   if (auto set = set_signal_mask(~uint64_t{0}); !set) return set.error();
   // Entry stop, exit stop, and then an event stop: the kernel looks at orig_rax again only there.
+  uintptr_t signal = 0;
   for (int stops = 0; stops < 2;) {
-    if (do_ptrace(PTRACE_SYSCALL, tid_, 0, nullptr) != 0) return failed("inject into", tid_);
+    if (do_ptrace(PTRACE_SYSCALL, tid_, 0, reinterpret_cast<void*>(signal)) != 0)
+      return failed("inject into", tid_);
     auto status = wait_any(deadline);
     if (!status) return status.error();
-    if (WSTOPSIG(*status) == (SIGTRAP | 0x80) && event_of(*status) == 0) stops++;
-    // Anything else: an event stop of an earlier interrupt. Signals are blocked by the caller.
+    const auto sig = static_cast<uintptr_t>(WSTOPSIG(*status));
+    const bool in_call = sig == (SIGTRAP | 0x80) && event_of(*status) == 0;
+    if (in_call) stops++;
+    // What cannot be blocked is on its way to the process. Anything else: an event stop of an earlier interrupt.
+    signal = !in_call && event_of(*status) == 0 ? sig : 0;
   }
   auto after = regs();
   if (!after) return after.error();

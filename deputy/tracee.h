@@ -27,6 +27,27 @@ struct RseqArea {
   uint32_t size = 0, signature = 0;
 };
 
+// One wait for a thread: short naps at first, and a look at it now and then. A main thread that has ended is not
+// reported to its tracer as long as other threads of the process are there, be it as zombies that the same tracer has
+// not waited for yet.
+class Wait {
+ public:
+  // Deadline::max(): as long as the thread lives.
+  Wait(pid_t tid, Deadline deadline) : tid_(tid), deadline_(deadline) {}
+
+  bool is_over() const { return std::chrono::steady_clock::now() > deadline_; }
+  // False: the thread has ended.
+  bool nap();
+
+ private:
+  pid_t tid_;
+  Deadline deadline_;
+  std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now(),
+                                        next_look_ = since_;
+  std::chrono::microseconds nap_{20};
+  bool is_told_ = false;
+};
+
 class Tracee {
  public:
   explicit Tracee(pid_t tid) : tid_(tid) {}
@@ -41,7 +62,7 @@ class Tracee {
   void interrupt();
   // What has happened, without waiting. True when the thread now stands in an event stop (or is gone).
   bool poll();
-  // The same within a time. ETIMEDOUT.
+  // The same within a time; Deadline::max() is as long as the thread lives. ETIMEDOUT.
   Result<void> wait_stop(Deadline deadline);
   // A stop found it in a group stop (SIGSTOP, Ctrl-Z).
   bool group_stopped() const { return group_stop_; }
@@ -69,7 +90,7 @@ class Tracee {
   // instruction), rsp = `stack`, and the call's own. All signals are blocked, once its registers are libom's.
   // Leaves it so, in an event stop with arbitrary registers of libom's; the caller sets final
   // ones. Result: what the kernel answered (-errno included). Error: the thread is gone, or
-  // did not come back within the deadline.
+  // did not come back within the deadline (as for wait_stop()).
   Result<int64_t> inject(const user_regs_struct& base, uint64_t site, uint64_t stack, uint64_t nr,
                          std::span<const uint64_t> args, Deadline deadline);
   // One instruction. True when the thread stands again.

@@ -12,6 +12,7 @@
 #include "common/json_line.h"
 #include "common/log.h"
 #include "common/names.h"
+#include "common/proc/process.h"
 #include "common/proc/stat.h"
 
 namespace om::migrator {
@@ -91,7 +92,8 @@ DeputyLink::Handlers Deputies::link_handlers(pid_t pid) {
     log_debug("deputy", "process {} is {} at {}", pid, state_name(state), entry.link->at());
     if (arrived && state == DeputyLink::State::kHome) {
       const auto now = read_process(pid);
-      if (now && now->id == entry.process) {
+      const auto main = proc::read_stat(proc::memory_tid(pid));
+      if (now && now->id == entry.process && main && !main->is_ending()) {
         note(entry, "home", entry.link->at(), "", "runs at home");
       } else {
         note(entry, "ended", entry.link->at(), "", "the process has ended");

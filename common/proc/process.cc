@@ -54,7 +54,7 @@ Result<std::vector<pid_t>> list_tasks(pid_t pid) {
 pid_t memory_tid(pid_t pid) {
   const auto lives = [](pid_t tid) {
     const auto stat = read_stat(tid);
-    return stat && stat->state != 'Z' && stat->state != 'X';
+    return stat && !stat->is_ending();
   };
   if (lives(pid)) return pid;
   for (pid_t tid : list_tasks(pid).value_or({})) {

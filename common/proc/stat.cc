@@ -52,6 +52,11 @@ class OnCpu {
 
 }  // namespace
 
+bool Stat::is_ending() const {
+  constexpr uint32_t kPfExiting = 4;
+  return state == 'Z' || state == 'X' || (flags & kPfExiting) != 0;
+}
+
 Result<Stat> parse_stat(std::string_view text) {
   Stat s;
   // The name is between the first "(" and the last ")"; it may itself hold both.

@@ -42,6 +42,9 @@ struct Stat {
   uint64_t start_data = 0, end_data = 0, start_brk = 0;
   uint64_t arg_start = 0, arg_end = 0, env_start = 0, env_end = 0;
   int32_t exit_code = 0;
+
+  // The thread has ended, or is on its way: it gives its memory back first, and may wait in the rest.
+  bool is_ending() const;
 };
 
 Result<Stat> parse_stat(std::string_view text);

@@ -46,6 +46,11 @@ constexpr uint64_t kSlotReturn =
 constexpr uint64_t kSlotExecFrame = 0x7f00;  // home: ResumeFrame of the executor itself
 constexpr uint64_t kSlotLanding = 0x8000;    // body: alternate signal stack, a landing place only
 constexpr uint64_t kSlotLandingSize = 0x8000;
+// Home: the stack of what a deputy has the thread run. Of its own, so that it can be told by rsp whether the thread is
+// still in there for one that has died: then it is the executor's that is to go on, not this.
+constexpr uint64_t kSlotLent = 0xd000;
+constexpr uint64_t kSlotLentSize = 0x3000;
+static_assert(kSlotLent + kSlotLentSize == kSlotLanding + kSlotLandingSize);
 constexpr uint64_t kSlotStack = 0x10000;  // gate stack or executor stack
 constexpr uint64_t kSlotStackSize = 0x10000;
 constexpr uint64_t kSlotRecv = 0x20000;  // receive buffer of the channel

@@ -20,7 +20,7 @@ constexpr uint32_t kMaxVector = 1024;  // UIO_MAXIOV
 using Rest = RestOfCall<kMaxVector>;
 
 // In the slot's landing stack, which only a body uses.
-static_assert(sizeof(Rest) <= kSlotLandingSize);
+static_assert(sizeof(Rest) <= kSlotLent - kSlotLanding);
 Rest& rest_place(HomeThread* t) { return *reinterpret_cast<Rest*>(slot_base(t) + kSlotLanding); }
 
 bool has_signal(const HomeThread* t) {
