@@ -110,29 +110,44 @@ bool ChildList::is_deputy(pid_t pid) const {
 }
 
 ChildList::~ChildList() {
-  if (waiting_) write();
+  if (changed_) write_file();
 }
 
 void ChildList::when_written(std::function<void()> run) {
-  if (!waiting_) return run();
+  if (!changed_) return run();
   for_written_.push_back(std::move(run));
+  const MonotonicTime now = std::chrono::steady_clock::now();
+  write_at(next(now), now);
 }
 
-// What changes until it may be written again is written together, so nobody's changes hold up those of others.
+MonotonicTime ChildList::next(MonotonicTime now) {
+  constexpr Milliseconds kSecond{1000};
+  while (!writes_.empty() && now - writes_.front() >= kSecond) writes_.pop_front();
+  return writes_.size() < kWritesPerSecond ? now : writes_.front() + kSecond;
+}
+
+// What changes until then is written together, so nobody's changes hold up those of others.
+void ChildList::write_at(MonotonicTime time, MonotonicTime now) {
+  if (time <= now) return write();
+  later_.start(std::chrono::ceil<Milliseconds>(time - now), [this] { write(); });
+}
+
 void ChildList::save() {
-  if (waiting_) return;
+  if (changed_) return;
+  changed_ = true;
   const MonotonicTime now = std::chrono::steady_clock::now();
-  if (paid_ + kEach <= now + kAtOnce * kEach) return write();
-  waiting_ = true;
-  later_.start(std::chrono::ceil<Milliseconds>(paid_ + kEach - now - kAtOnce * kEach), [this] {
-    waiting_ = false;
-    write();
-    for (auto& run : std::exchange(for_written_, {})) run();
-  });
+  write_at(std::max<MonotonicTime>(now + kLater, next(now)), now);
 }
 
 void ChildList::write() {
-  paid_ = std::max<MonotonicTime>(paid_, std::chrono::steady_clock::now()) + kEach;
+  later_.stop();
+  changed_ = false;
+  writes_.push_back(std::chrono::steady_clock::now());
+  write_file();
+  for (auto& run : std::exchange(for_written_, {})) run();
+}
+
+void ChildList::write_file() {
   ++written_;
   std::string text;
   for (auto& [process, entry] : entries_) {

@@ -4,10 +4,12 @@
 // {"role":"deputy","pid":..,"start":..,"about":..,"at":..}. They outlive the daemon on purpose; the file lets a
 // restarted daemon count them and lets `om cluster dev stop` end them. Of a process that is away it has what another
 // deputy needs, should daemon and deputy die together: the keys of its session, so nobody else may read the file.
-// Rewritten as a whole (write, rename) at a change, so that a reader never sees half of it. Anybody's deputy may cause
-// as many changes as it likes: it is written ten times a second at most, everybody's changes together.
+// Rewritten as a whole (write, rename), so that a reader never sees half of it. Anybody's deputy may cause as many
+// changes as it likes: it is written ten times a second at most, everybody's changes together. Most changes may wait a
+// moment; what another one must find is asked for by when_written().
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -53,8 +55,8 @@ class ChildList {
   // The same, and where the process is: "" for home.
   void set_place(const ProcessId& process, const std::string& at,
                  const std::optional<DeputySession>& session);
-  // Calls `run` when what has changed so far has been written, or could not be: at once or later, never if the list is
-  // destroyed before.
+  // Writes what has changed so far as soon as may be and calls `run` behind it, also if it could not be written: at
+  // once or later, never if the list is destroyed before.
   void when_written(std::function<void()> run);
   // The living deputy of the process `about`; nullptr if there is none.
   const std::pair<const ProcessId, Entry>* deputy_of(pid_t about) const;
@@ -65,16 +67,18 @@ class ChildList {
  private:
   void save();
   void write();
+  void write_file();
+  // When it may be written again.
+  MonotonicTime next(MonotonicTime now);
+  void write_at(MonotonicTime time, MonotonicTime now);
 
-  // A move makes some changes in a row: so many may be written at once, and as many more as times have passed since.
-  static constexpr int kAtOnce = 4;
-  static constexpr Milliseconds kEach{160};
+  static constexpr size_t kWritesPerSecond = 10;
+  static constexpr Milliseconds kLater{250};
 
   const OwnDirectory& state_;
-  MonotonicTime
-      paid_{};  // each writing moves it on by kEach; never more than kAtOnce of those ahead of now
+  std::deque<MonotonicTime> writes_;  // the last ones
   Timer later_;
-  bool waiting_ = false;  // for later_
+  bool changed_ = false;  // and not written; then later_ runs
   std::vector<std::function<void()>> for_written_;
   std::string problem_;  // what was wrong when it was last written
   uint64_t written_ = 0;
