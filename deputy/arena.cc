@@ -208,6 +208,7 @@ Step Mover::choose_descriptors() {
   if (!first)
     return refuse(ReasonCode::kFdLimit, "{} numbers in a row are needed", home_.nslots + 1);
   fd_base_ = *first;
+  home_.row_is_full = nofile.rlim_cur > static_cast<rlim_t>(*first);
   // By name, whatever /proc it was found in; libom looks at each itself.
   constexpr std::string_view kShowMemory[] = {"mem",          "pagemap",   "smaps",
                                               "smaps_rollup", "numa_maps", "clear_refs"};

@@ -137,6 +137,8 @@ struct HomeState {
   uint32_t trace;         // D: 1: executors write down what they do (trace.h)
   uint32_t place_lock;    // H: a thread has raised the limit of descriptor numbers; D zeroes it
   uint32_t memory_files;  // D: files of its own memory may be open (/proc/self/mem, ...)
+  // D: the program may open descriptors with our numbers: a copy of the session socket has each that is unused
+  uint32_t row_is_full, pad;
   uint64_t object_count;  // D
   MemoryObject objects[kMaxMemoryObjects];  // D
   uint64_t private_bytes;  // H: what executors have mapped for large calls

@@ -132,6 +132,18 @@ long take_channels() {
   }
 }
 
+// The numbers of slots that have no channel yet, in use before the program opens so many descriptors that it would be
+// given one of them.
+long fill_row() {
+  for (uint32_t i = 0; i < g_home.nslots; i++) {
+    if (i < g_home.slots_ready && thread_at(i)->channel_fd >= 0) continue;
+    const long number = g_home.fd_base + 1 + static_cast<long>(i);
+    const long r = sys(kNr_dup3, g_home.session_fd, number, static_cast<long>(k::kOCloexec));
+    if (r < 0) return r;
+  }
+  return 0;
+}
+
 // How libom/safe/syscall.S unwinds out of the window.
 static_assert(kSlotSize == 0x40000 && kSlotFrame == 0x4000 && offsetof(ResumeFrame, gpr) == 0);
 static_assert(kRsp == 15 && kRip == 16);
@@ -141,7 +153,8 @@ bool is_catcher(const KernelSigaction& action) {
 }
 
 long take_over() {
-  const long r = take_channels();
+  long r = take_channels();
+  if (r == 0 && g_home.row_is_full != 0) r = fill_row();
   if (r != 0) return r;
   for (uint32_t sig = 1; sig <= 64; sig++) {
     if (sig == k::kSIGKILL || sig == k::kSIGSTOP) continue;
@@ -174,6 +187,10 @@ long give_back() {
       sys(kNr_close, g_home.fd_base + 1 + static_cast<int32_t>(i));
     }
     t->channel_fd = -1;
+  }
+  if (g_home.row_is_full != 0) {
+    const auto first = static_cast<long>(g_home.fd_base) + 1;
+    sys(kNr_close_range, first, first + static_cast<long>(g_home.nslots) - 1, 0);
   }
   return 0;
 }

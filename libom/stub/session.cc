@@ -121,9 +121,8 @@ long ask(HomeThread* t) {
   }
   r = send_request(t, ends[1]);
   sys(kNr_close, ends[1]);
-  if (r == 0) r = receive_channel(s);
-  sys(kNr_close, s);
-  return r;
+  // `s` stays: its number would be free, and the program be given it.
+  return r == 0 ? receive_channel(s) : r;
 }
 
 }  // namespace
@@ -148,10 +147,8 @@ void fetch_channel(HomeThread* t) {
   t->recv_fill = t->recv_used = 0;
   t->call.sent = 0;
   // The deputy holds the socket, too: without a shutdown the body would not see that its bytes were refused.
-  if (t->channel_fd >= 0) {
-    sys(kNr_shutdown, t->channel_fd, kShutRdwr);
-    sys(kNr_close, t->channel_fd);
-  }
+  // It stays open until the next one takes its number.
+  if (t->channel_fd >= 0) sys(kNr_shutdown, t->channel_fd, kShutRdwr);
   t->channel_fd = -1;
   for (;;) {
     const long fd = ask(t);

@@ -43,6 +43,11 @@ uint64_t hide_entries(uint8_t* buffer, uint64_t bytes, uint32_t name_at) {
   return out;
 }
 
+// Would a limit of descriptor numbers let the program open libom's own (fill_row).
+bool reaches_our_numbers(uint64_t limit) {
+  return g_home.row_is_full == 0 && limit > static_cast<uint64_t>(g_home.fd_base);
+}
+
 }  // namespace
 
 // Context: exec
@@ -55,19 +60,21 @@ long home_dup3(HomeCall& c) { return generic(c); }
 // The body's stack can have more room than it had (gate_rlimit), not less.
 // Context: exec
 long home_rlimit(HomeCall& c) {
-  constexpr uint32_t kStack = 3;
+  constexpr uint32_t kStack = 3, kNofile = 7;
   HomeExec& e = *c.exec;
   const long r = unpack(c);
   if (r != 0) return r;
   const bool p = e.nr == kNr_prlimit64;
   const uint64_t resource = static_cast<uint32_t>(c.args[p ? 1 : 0]);
   const uint64_t wanted = e.exec_args[p ? 2 : 1];
-  const bool own = !p || c.args[0] == 0;
-  if (own && resource == kStack && wanted != 0 && e.nr != kNr_getrlimit && !is_bad(e, p ? 2 : 1)) {
+  const auto pid = static_cast<int32_t>(p ? c.args[0] : 0);
+  const bool own = pid == 0 || pid == sys(kNr_getpid);
+  if (own && wanted != 0 && e.nr != kNr_getrlimit && !is_bad(e, p ? 2 : 1)) {
+    const auto soft = safe::load<uint64_t>(reinterpret_cast<void*>(wanted));
     uint64_t now[2] = {0, 0};
     sys(kNr_prlimit64, 0, kStack, 0, now);
-    if (safe::load<uint64_t>(reinterpret_cast<void*>(wanted)) < now[0])
-      return leave_it_to_program(c);
+    if (resource == kStack && soft < now[0]) return leave_it_to_program(c);
+    if (resource == kNofile && reaches_our_numbers(soft)) return leave_it_to_program(c);
   }
   e.result = run_window(c.thread, c.desc);
   pack(c.thread, *c.desc);
