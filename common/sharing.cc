@@ -121,14 +121,20 @@ bool is_sealed(pid_t pid, int fd) {
   return seals > 0 && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) != 0;
 }
 
-enum class Views { kOne, kMany, kSealed };
+enum class Views { kOne, kMany, kSealed, kPrivate };
 
 // Whether the process itself sees the same bytes in a second way, which has to show what it stores away, too: through a
-// descriptor of the memory object, or another mapping of the same part.
+// descriptor of the memory object, or another mapping of the same part. A private mapping would be a copy away: what it
+// shows of later stores mmap(2) leaves open, but programs on one memfd do see them.
 Views count_views(pid_t pid, const ProcessView& view, const Mapping& map, bool& is_open) {
   std::vector<proc::Sharer> own;
   proc::find_open_objects(pid, {proc::object_of(map)}, own);
   is_open = !own.empty();
+  const bool also_private =
+      std::any_of(view.maps.begin(), view.maps.end(), [&](const SmapsEntry& entry) {
+        return !entry.map.shared && proc::object_of(entry.map) == proc::object_of(map);
+      });
+  if (also_private) return Views::kPrivate;
   if (is_open) return is_sealed(pid, own.front().fd) ? Views::kSealed : Views::kMany;
   const uint64_t end = map.offset + (map.end - map.start);
   for (const SmapsEntry& entry : view.maps) {
@@ -147,6 +153,8 @@ void add_object(pid_t pid, const ProcessView& view, const Mapping& map, Findings
   const Views views = count_views(pid, view, map, is_open);
   if (views == Views::kSealed)
     return found.add(kSharedWritable, std::string(to_string(map.kind)) + ", open and sealed");
+  if (views == Views::kPrivate)
+    return found.add(kSharedWritable, std::string(to_string(map.kind)) + ", mapped privately, too");
   if (views == Views::kOne) return report.lone_shared.push_back(map);
   const bool known = std::any_of(report.objects.begin(), report.objects.end(),
                                  [&](const auto& o) { return o.id == proc::object_of(map); });
