@@ -235,7 +235,7 @@ Step Mover::settle_executors(StoppedProcess& stop) {
       if (h.call.nr == kNrExitTwin && h.call.finished && h.phase != kExecHeld) stable = false;
       if (h.phase == kExecCall) {
         const bool there = t.regs.rip == a.window_end || t.regs.rip == a.transplant_end;
-        stable = there && t.in_call() && (is_restart(rax) || rax == -EINTR) && h.trying == 0;
+        stable = there && t.in_call() && (is_restart(rax) || rax == -EINTR);
         // Nothing but our stop interrupts it: should it have to go on by itself, it must know.
         const uint32_t one = 1;
         OM_MUST_VOID(target_->memory.put(

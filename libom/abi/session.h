@@ -235,10 +235,6 @@ struct HomeThread {
   SignalRecord
       core;  // H (catcher): a signal that ends the process with a core, number 0 = none. The process
              // comes home for it; D raises it there again
-  uint32_t tries;   // H: the call is made although signals wait for its Return (stub/attempt.cc)
-  uint32_t trying;  // H: it is in the window, and a tick is going to end it there: D waits for that
-  int32_t tick_timer;  // H
-  uint32_t pad;
 };
 static_assert(sizeof(HomeThread) <= kSlotBlockSize);
 static_assert(offsetof(HomeThread, phase) == 16);
@@ -398,9 +394,7 @@ struct BodyThread {
   uint64_t cpu_ns;         // B: CPU time of this body's thread when it parked
   uint32_t want_home;      // B: 1 while the thread asks to go home
   uint32_t stepping;       // B: being single-stepped out of the clock functions
-  uint32_t tries;     // B: signals have called a Call off: so many more are to be tried (kCallTry)
-  uint32_t unmasked;  // B: the last return from a handler has brought signals at once
-  uint64_t reserved[7];
+  uint64_t reserved[8];
   PendingCall pending[kWindowCalls];
 };
 static_assert(offsetof(BodyThread, regs) == 16);

@@ -16,8 +16,6 @@ constexpr uint32_t kCallWaited = 1u << 0;
 constexpr uint32_t kCallTicketed = 1u << 1;
 constexpr uint32_t kCallSignals =
     1u << 2;  // the Return may carry signals, or say RESTART because of one
-constexpr uint32_t kCallTry =
-    1u << 3;  // to be made even if signals wait for its Return (stub/attempt.cc)
 constexpr uint32_t kCallBad =
     1u << 8;  // << i: argument i points to memory that cannot be touched; nothing
               // of it travels, and the kernel at home gets an address as bad
@@ -40,8 +38,7 @@ constexpr uint32_t kNrReadHome =
 constexpr uint32_t kNrFault =
     0x10004;  // a0 = signal, ins = siginfo: result 1: `signals` has how the
               // program handles it, 0: it does not
-constexpr uint32_t kNrSetMask = 0x10005;    // a0 = signal mask from now on; a1 = 1: what this lets
-                                            // in may come later, if it does not matter when
+constexpr uint32_t kNrSetMask = 0x10005;    // a0 = signal mask from now on
 constexpr uint32_t kNrCloneTwin = 0x10006;  // a0 = slot: home makes the twin; result its tid
 constexpr uint32_t kNrExitTwin = 0x10007;   // a0 = status: answered, then the twin exits
 constexpr uint32_t kNrTransfer =

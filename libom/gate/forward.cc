@@ -244,34 +244,6 @@ void kicked_while_waiting(BodyThread* t, bool hold) {
   }
 }
 
-bool is_about_signals(uint32_t nr) {
-  return nr == kNrSignalPoll || nr == kNrSetMask || nr == kNrFault;
-}
-
-// Signals have called a Call off: from now on Calls are tried, until they have come for a while without any. Those of
-// a handler come without, so that this is not the first one.
-void note_signals(GateCall& c) {
-  constexpr uint32_t kCallsWithout = 1024;
-  BodyThread* t = c.thread;
-  if (c.signal_count == 0) {
-    if (t->tries > 0) t->tries--;
-  } else if (c.restart || (t->tries > 0 && !is_about_signals(t->call_nr))) {
-    t->tries = kCallsWithout;
-  }
-}
-
-// Kicked before a Call is sent: a stop, or signals whose handlers run first. If Calls are tried it
-// is sent all the same, and they come with its Return.
-bool is_held_up(BodyThread* t, bool hold) {
-  if (!t->kick || hold) return false;
-  if (!t->tries) return true;
-  t->kick = 0;
-  asm volatile("" : : : "memory");
-  if (safe::load_acquire(&g_body.stop) == 0) return false;
-  t->kick = 1;
-  return true;
-}
-
 // Sends (if `ins` is not nullptr or the call has no memory) and waits. Result, kPark or kOnlyHome.
 long transact(GateCall& c, const SyscallDesc* desc, const Ins* ins, bool hold) {
   BodyThread* t = c.thread;
@@ -286,9 +258,9 @@ long transact(GateCall& c, const SyscallDesc* desc, const Ins* ins, bool hold) {
     }
     if (r == 0 && !t->sent_here && !t->need_resume) {
       safe::ForwardParams params = make_params(t, t->call_nr, t->call_args, t->call_seq);
-      params.flags = kCallWaited | (!hold || is_about_signals(t->call_nr) ? kCallSignals : 0) |
-                     c.bad * kCallBad;
-      if (t->tries) params.flags |= kCallTry;
+      const bool own =
+          t->call_nr == kNrSignalPoll || t->call_nr == kNrSetMask || t->call_nr == kNrFault;
+      params.flags = kCallWaited | (!hold || own ? kCallSignals : 0) | c.bad * kCallBad;
       t->call_sent = 1;
       t->sent_here = 1;
       r = send_call(t, params, ins);
@@ -322,7 +294,6 @@ long transact(GateCall& c, const SyscallDesc* desc, const Ins* ins, bool hold) {
     note_finish(t, t->call_seq);
     t->phase = kBodyGate;
     if (kicked) t->kick = 1;
-    note_signals(c);
     return result;
   }
 }
@@ -351,13 +322,13 @@ long after_answer(GateCall& c, long result) {
 // Context: gate
 long attempt(GateCall& c, uint32_t nr, const SyscallDesc& desc, bool cut) {
   BodyThread* t = c.thread;
+  if (t->kick && !c.hold) return kPark;
   Ins ins;
   Scratch scratch;
   c.bad = 0;
   long r = build_ins(desc, c.args, ins, scratch, cut, c.bad);
   if (r == 0) r = probe_outs(desc, c.args, c.bad);
   if (r < 0) return r;
-  if (is_held_up(t, c.hold != 0)) return kPark;
   begin_call(t, nr, c.args);
   r = transact(c, &desc, &ins, c.hold != 0);
   return r;
@@ -405,7 +376,7 @@ long forward(GateCall& c) {
 
 // Context: gate
 long call_home(GateCall& c, uint32_t nr, const uint64_t args[6], bool hold) {
-  if (is_held_up(c.thread, hold)) return kPark;
+  if (c.thread->kick && !hold) return kPark;
   begin_call(c.thread, nr, args);
   return transact(c, nullptr, nullptr, hold);
 }
@@ -413,7 +384,7 @@ long call_home(GateCall& c, uint32_t nr, const uint64_t args[6], bool hold) {
 // Context: gate
 long call_home_with(GateCall& c, uint32_t nr, const uint64_t args[6], const Ins& ins,
                     const SyscallDesc* desc, bool hold) {
-  if (is_held_up(c.thread, hold)) return kPark;
+  if (c.thread->kick && !hold) return kPark;
   begin_call(c.thread, nr, args);
   const long r = transact(c, desc, &ins, hold);
   if (r != kOnlyHome) return r;
@@ -486,7 +457,7 @@ void want_home(BodyThread* t, uint32_t nr) {
 // Context: gate
 long come_home(GateCall& c) {
   BodyThread* t = c.thread;
-  if (t->kick && !t->tries) return kPark;
+  if (t->kick) return kPark;
   // From here on the thread is at its system call instruction, which runs again wherever the thread goes on.
   t->regs[kRip] -= 2;
   t->regs[kRax] = c.nr;

@@ -89,12 +89,12 @@ long build_frame(BodyThread* t, const SignalRecord& s) {
   return 0;
 }
 
-// Tells home the mask that the program has from now on; the answer may bring signals. `later`: they may come later.
-void send_mask(GateCall& c, uint64_t mask, bool later = false) {
+// Tells home the mask that the program has from now on; the answer may bring signals.
+void send_mask(GateCall& c, uint64_t mask) {
   BodyThread* t = c.thread;
   mask &= ~(k::sig_bit(k::kSIGKILL) | k::sig_bit(k::kSIGSTOP));
   if (mask == t->sigmask) return;
-  const uint64_t args[6] = {mask, later ? 1u : 0u, 0, 0, 0, 0};
+  const uint64_t args[6] = {mask, 0, 0, 0, 0, 0};
   call_home(c, kNrSetMask, args, true);
   t->sigmask = mask;
 }
@@ -138,20 +138,11 @@ long gate_rt_sigreturn(GateCall& c) {
     bad_stack(t);
     return 0;
   }
-  // Not every time at once: where signals come faster than a round trip takes, the program would never get on.
-  send_mask(c, uc.sigmask, t->unmasked != 0 || t->tries != 0);
-  t->unmasked = c.signal_count > 0 ? 1 : 0;
-  if (c.restart) {
-    // Signals that came before: their handlers run on top of this one, which then returns again.
-    c.restart = 0;
-    t->regs[kRip] -= 2;
-    t->regs[kRax] = c.nr;
-    return 0;
-  }
   const uint64_t flags = t->regs[kFlags];
   safe::copy_bytes(t->regs, uc.mcontext.regs, sizeof t->regs);
   t->regs[kFlags] = (flags & ~kFixEflags) | (uc.mcontext.regs[kFlags] & kFixEflags) | 0x202;
   restore_altstack(t, uc.stack);
+  send_mask(c, uc.sigmask);
   return 0;
 }
 

@@ -154,19 +154,15 @@ long execute_wire(HomeCall& c) {
 // Context: exec
 long window(HomeThread* t) {
   HomeExec& e = t->call;
-  const bool tries = t->tries != 0;
-  if (tries && !begin_attempt(t)) return kAborted;
   const uint32_t before = t->noted_head;
   t->cancel = 0;
   asm volatile("" : : : "memory");
   t->phase = kExecCall;
   asm volatile("" : : : "memory");
   // A signal that came before the phase was set has not called the window off.
-  if ((t->noted_head != before && (e.wire_flags & kCallSignals)) || (tries && t->choked))
-    t->cancel = 1;
+  if (t->noted_head != before && (e.wire_flags & kCallSignals)) t->cancel = 1;
   const long r = om_window(&t->cancel, e.exec_nr, e.exec_args);
   t->phase = kExecBusy;
-  if (tries) end_attempt(t);
   return r;
 }
 

@@ -246,9 +246,7 @@ long handle_forward(HomeThread* t, uint32_t question, const safe::ForwardParams&
   safe::fetch_add(&g_home.calls, 1);
   const uint64_t begun = trace_begin();
 
-  const bool due = (p.flags & kCallSignals) && noted(t) > 0 && p.nr != kNrSignalPoll;
-  t->tries = due && (p.flags & kCallTry) && may_try(p.nr) ? 1 : 0;
-  if (due && t->tries == 0) {
+  if ((p.flags & kCallSignals) && noted(t) > 0 && p.nr != kNrSignalPoll) {
     // The handler runs first, then the program's instruction runs again.
     e.ret_flags = kRetRestart;
   } else {
@@ -262,7 +260,6 @@ long handle_forward(HomeThread* t, uint32_t question, const safe::ForwardParams&
     for (int i = 0; i < 6; i++) c.args[i] = p.a[i];
     execute(c);
   }
-  t->tries = 0;
   trace_end(t, begun);
   safe::store_release(&e.finished, 1u);
   safe::store_release(&t->seq_done, p.sequence);

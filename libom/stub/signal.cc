@@ -148,13 +148,6 @@ using namespace om::stub;
 void om_catcher(int sig, k::Siginfo* info, k::Ucontext* uc) {
   KernelSigaction& action = g_home.actions[sig];
   const bool executor = in_arena(uc->mcontext.regs[kRsp]);
-  if (executor) {
-    HomeThread* t = thread_of(reinterpret_cast<const void*>(uc->mcontext.regs[kRsp]));
-    if (is_tick(t, *info)) {
-      if (t->phase == kExecCall) classify(t, uc);
-      return;
-    }
-  }
   if (action.handler == k::kSigDfl) {
     const void* stack = reinterpret_cast<const void*>(uc->mcontext.regs[kRsp]);
     catch_core(sig, *info, *uc, executor ? thread_of(stack) : nullptr);
@@ -180,11 +173,6 @@ void om_catcher(int sig, k::Siginfo* info, k::Ucontext* uc) {
   safe::copy_bytes(s.info, info, sizeof s.info);
   reset_handler(static_cast<uint32_t>(sig), action);
   uc->sigmask = s.handler_mask;
-  if (t->trying != 0) {
-    // The tick is to come; it is let in for that only.
-    s.frame_mask = t->noted[(t->noted_head - 1) % kMaxNoted].handler_mask;
-    uc->sigmask &= ~k::sig_bit(k::kSIGSYS);
-  }
   asm volatile("" : : : "memory");
   t->noted_head++;
   if (noted(t) >= kMaxNoted - 1) {

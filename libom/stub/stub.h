@@ -200,23 +200,6 @@ long apply_messages(HomeThread* t);
 // Context: exec
 void leave_if_home(HomeThread* t);
 
-// attempt.cc ------------------------------------------------------------------------------------------
-
-// May a call be made although signals wait for its Return.
-// Context: exec
-bool may_try(uint32_t nr);
-// Around the window of such a call: a tick ends it soon if it waits. False if that cannot be; then it is called off.
-// Context: exec
-bool begin_attempt(HomeThread* t);
-// Context: exec
-void end_attempt(HomeThread* t);
-// Is a signal the tick of this thread.
-// Context: exec, catch
-bool is_tick(const HomeThread* t, const k::Siginfo& info);
-// Is the moment at which the noted signals come nobody's affair.
-// Context: exec
-bool may_come_later(const HomeThread* t);
-
 // signal.cc -------------------------------------------------------------------------------------------
 
 inline uint32_t noted(const HomeThread* t) { return t->noted_head - t->noted_tail; }

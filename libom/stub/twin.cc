@@ -73,7 +73,6 @@ long wire_clone_twin(HomeCall& c) {
   t->cancel = t->interrupted = 0;
   t->noted_tail = t->noted_head;
   t->noted_sent = t->choked = 0;
-  t->tries = t->trying = 0;
   t->core.number = 0;
   t->rseq_address = 0;
   const uint64_t stack = address_of_stack(t);
@@ -118,7 +117,6 @@ long wire_set_mask(HomeCall& c) {
     return 0;
   }
   swap_mask(c.args[0]);  // what this unblocks is caught before the call returns
-  if (c.args[1] != 0 && noted(t) > 0 && may_come_later(t)) c.exec->wire_flags &= ~kCallSignals;
   return 0;
 }
 

@@ -434,13 +434,6 @@ long om_syscall(long nr, long a, long b, long c, long d, long e, long f) {
     case kNr_close:
     case kNr_shutdown:
       return 0;
-    case kNr_timer_create:
-      return -(g_answers.take<uint8_t>() % 2 * EAGAIN);
-    case kNr_timer_settime:
-    case kNr_timer_delete:
-      return 0;
-    case kNr_rt_sigtimedwait:
-      return -EAGAIN;
     case kNr_mincore:
       return -ENOMEM;
     case kNr_fcntl:
