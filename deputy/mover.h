@@ -337,6 +337,7 @@ class Mover {
   std::chrono::steady_clock::time_point keeper_heard_{};  // its last answer to a ping
   std::chrono::steady_clock::time_point body_heard_{};  // without a session: its last sign of life
   uint64_t calls_heard_ = 0;
+  bool starves_ = false;        // want_home_ is for signals that leave a thread no time
   bool pinged_ = false;         // and not answered yet
   std::set<uint32_t> to_kick_;  // slots, while too many kicks are not answered yet
   uint32_t kicks_under_way_ = 0;

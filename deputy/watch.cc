@@ -23,6 +23,7 @@
 #include "deputy/host.h"
 #include "deputy/mover.h"
 #include "deputy/text.h"
+#include "libom/abi/wire.h"
 
 namespace om::deputy {
 namespace {
@@ -102,7 +103,7 @@ void Mover::happened() {
 }
 
 void Mover::start_tasks() {
-  want_home_ = exec_ = process_gone_ = keeper_lost_ = paused_ = false;
+  starves_ = want_home_ = exec_ = process_gone_ = keeper_lost_ = paused_ = false;
   cpus_under_way_ = cpus_again_ = false;
   body_end_.clear();
   evicted_.clear();
@@ -285,6 +286,7 @@ void Mover::read_home_messages() {
         kicks.push_back(m->slot);
         break;
       case kHomeWantHome:
+        starves_ = m->a == kNrSetMask;
         want_home_ = true;
         happened();
         break;
@@ -333,7 +335,9 @@ void Mover::attend() {
                                             pid_, record.from, evicted));
     } else if (record.result == "moved") {
       around_.note("CAME_HOME",
-                   fmt::format("process {} came home for a call that only home can run", pid_));
+                   fmt::format("process {} came home {}", pid_,
+                               starves_ ? "because signals came faster than a round trip takes"
+                                        : "for a call that only home can run"));
     } else if (away_) {
       log_warn("watch", "process {} has to come home and cannot yet: {}", pid_, record.message);
       io_.provider->getTimer().afterDelay(kHomeRetry).wait(io_.waitScope);

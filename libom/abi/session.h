@@ -105,19 +105,19 @@ struct MirrorCall {
 constexpr uint32_t kMaxMirrorCalls = 64;
 
 struct HomeState {
-  uint32_t phase;         // D
-  uint32_t epoch;         // D: raised by each departure
-  uint32_t hold;          // D: executors park after the call they are in, instead of answering
-  uint32_t effectful;     // H: an effectful Call of this epoch has been started
-  uint32_t dropped;       // H: 0 no, 1 in progress, 2 the memory of the program has been given back
-  uint32_t nslots;        // D
-  uint32_t slots_ready;   // D, H: slots [0, slots_ready) have memory
+  uint32_t phase;        // D
+  uint32_t epoch;        // D: raised by each departure
+  uint32_t hold;         // D: executors park after the call they are in, instead of answering
+  uint32_t effectful;    // H: an effectful Call of this epoch has been started
+  uint32_t dropped;      // H: 0 no, 1 in progress, 2 the memory of the program has been given back
+  uint32_t nslots;       // D
+  uint32_t slots_ready;  // D, H: slots [0, slots_ready) have memory
   uint32_t
-      cpu_changes;  // H: how often the program has said since it left where its threads may run
-  uint64_t arena;         // D: 0 = never captured
-  int32_t session_fd;     // D: unix seqpacket socket to the deputy, above the program's descriptors
-  int32_t fd_base;        // D: descriptors [fd_base, fd_base + nslots] are ours
-  uint32_t ticket_word;   // H: low half of tickets_done, futex
+      cpu_changes;     // H: how often the program has said since it left where its threads may run
+  uint64_t arena;      // D: 0 = never captured
+  int32_t session_fd;  // D: unix seqpacket socket to the deputy, above the program's descriptors
+  int32_t fd_base;     // D: descriptors [fd_base, fd_base + nslots] are ours
+  uint32_t ticket_word;     // H: low half of tickets_done, futex
   uint32_t ticket_waiters;  // H
   uint64_t tickets_done;    // H
   uint64_t drop_count;      // D: Ranges at arena + kControlPlan to give back after the first effect
@@ -131,7 +131,7 @@ struct HomeState {
   // The kernel at home, for D: the ends of the session connection while it is being made, with numbers of the
   // program's; -1 none. Whoever finds them after D has died closes them.
   int32_t pair[2];
-  uint8_t session_id[16];              // D
+  uint8_t session_id[16];  // D
   // H: dispositions and descriptors are (1), have been (2) put back by threads without a deputy; D zeroes it
   uint32_t undone;
   uint32_t trace;         // D: 1: executors write down what they do (trace.h)
@@ -139,9 +139,9 @@ struct HomeState {
   uint32_t memory_files;  // D: files of its own memory may be open (/proc/self/mem, ...)
   // D: the program may open descriptors with our numbers: a copy of the session socket has each that is unused
   uint32_t row_is_full, pad;
-  uint64_t object_count;  // D
+  uint64_t object_count;                    // D
   MemoryObject objects[kMaxMemoryObjects];  // D
-  uint64_t private_bytes;  // H: what executors have mapped for large calls
+  uint64_t private_bytes;                   // H: what executors have mapped for large calls
 };
 
 enum HomeThreadState : uint32_t {
@@ -184,8 +184,8 @@ struct HomeExec {
                        // leaves it alone
   uint64_t
       started_ns;  // CLOCK_MONOTONIC when a socket call began, 0 unknown: H, D for a transplanted call
-  uint64_t done;  // H: bytes of a transfer that stops of ours have cut into pieces
-  uint64_t sent;  // H: 1: its Return has left on the connection that is open
+  uint64_t done;     // H: bytes of a transfer that stops of ours have cut into pieces
+  uint64_t sent;     // H: 1: its Return has left on the connection that is open
   uint64_t bounced;  // H: 1: its outputs lie in the mapping of the slot (bounce_address)
 };
 
@@ -218,10 +218,10 @@ struct HomeThread {
   // next one. 0 none.
   uint64_t bounce_address, bounce_bytes;
   uint64_t message_address, message_bytes;
-  uint64_t recv_fill;                       // H: bytes in the receive buffer
-  uint64_t recv_used;                       // H: of which the message before used these
-  uint64_t timespec[2];                     // H: scratch for timeouts that are handed to the kernel
-  uint64_t sigarg[3];                       // H: the same for pselect6's mask
+  uint64_t recv_fill;     // H: bytes in the receive buffer
+  uint64_t recv_used;     // H: of which the message before used these
+  uint64_t timespec[2];   // H: scratch for timeouts that are handed to the kernel
+  uint64_t sigarg[3];     // H: the same for pselect6's mask
   uint64_t altstack[3];   // D: the program's alternate stack at capture: sp, flags, size
   uint64_t rseq_address;  // D: as registered with home's kernel, 0 none
   uint32_t rseq_size, rseq_signature;
@@ -229,8 +229,8 @@ struct HomeThread {
   uint32_t late;  // D: the process is home; when the call ends the thread resumes by its frame
   uint32_t
       keeps;  // D: the call goes on at home: its mappings stay; H zeroes it when they are not needed
-  uint32_t idle_ms;  // D: how long it had not run when a stop interrupted it (with `interrupted`)
-  uint64_t call_mask;             // H: signal mask to put back when the ring is no longer choked
+  uint32_t idle_ms;    // D: how long it had not run when a stop interrupted it (with `interrupted`)
+  uint64_t call_mask;  // H: signal mask to put back when the ring is no longer choked
   SignalRecord noted[kMaxNoted];  // H
   SignalRecord
       core;  // H (catcher): a signal that ends the process with a core, number 0 = none. The process
@@ -256,7 +256,8 @@ static_assert(offsetof(FirstAid, clock_return) == 0);
 enum HomeMessageType : uint32_t {
   kHomeRemoteDone = 1,  // H: a remote function has finished: slot, a = result
   kHomeKick = 2,        // H: slot has a signal for a body that may be computing
-  kHomeWantHome = 3,    // H: slot, a = call number that must run at home
+  kHomeWantHome = 3,    // H: slot, a = call number that must run at home; kNrSetMask: signals
+                        // come faster than a round trip takes
   kHomeExecing = 4,     // H: execve is about to be tried / has failed (a = 1 / 0)
   kHomeEffect = 5,      // H: the first effectful Call has been started
   kHomeCpus = 6,        // H: where a thread may run has changed: a = HomeState.cpu_changes
@@ -394,7 +395,9 @@ struct BodyThread {
   uint64_t cpu_ns;         // B: CPU time of this body's thread when it parked
   uint32_t want_home;      // B: 1 while the thread asks to go home
   uint32_t stepping;       // B: being single-stepped out of the clock functions
-  uint64_t reserved[8];
+  uint32_t starved;        // B: grows while signals leave the program no time for a call
+  uint32_t pad;
+  uint64_t reserved[7];
   PendingCall pending[kWindowCalls];
 };
 static_assert(offsetof(BodyThread, regs) == 16);

@@ -38,7 +38,8 @@ constexpr uint32_t kNrReadHome =
 constexpr uint32_t kNrFault =
     0x10004;  // a0 = signal, ins = siginfo: result 1: `signals` has how the
               // program handles it, 0: it does not
-constexpr uint32_t kNrSetMask = 0x10005;    // a0 = signal mask from now on
+constexpr uint32_t kNrSetMask = 0x10005;    // a0 = signal mask from now on; a1 = 1: the thread does
+                                            // not get on for signals and has to come home
 constexpr uint32_t kNrCloneTwin = 0x10006;  // a0 = slot: home makes the twin; result its tid
 constexpr uint32_t kNrExitTwin = 0x10007;   // a0 = status: answered, then the twin exits
 constexpr uint32_t kNrTransfer =

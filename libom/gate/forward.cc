@@ -294,6 +294,7 @@ long transact(GateCall& c, const SyscallDesc* desc, const Ins* ins, bool hold) {
     note_finish(t, t->call_seq);
     t->phase = kBodyGate;
     if (kicked) t->kick = 1;
+    if (!hold) note_starving(t, c.restart != 0);
     return result;
   }
 }

@@ -115,6 +115,12 @@ void handle_kick(BodyThread* t);
 
 // signal.cc -------------------------------------------------------------------------------------------
 
+// A thread starves if more than a third of its calls and returns from handlers find that the next signal has come
+// before them, for some hundred of them in a row: signals come faster than a round trip takes. Its next return from a
+// handler has the process come home.
+constexpr uint32_t kStarved = 400;
+// Context: gate
+void note_starving(BodyThread* t, bool called_off);
 // Builds one frame per record on the program's stack and points regs at the handler. 0, or -EFAULT when the
 // stack is not writable (the records from `index` on are not delivered).
 // Context: gate

@@ -94,9 +94,12 @@ void send_mask(GateCall& c, uint64_t mask) {
   BodyThread* t = c.thread;
   mask &= ~(k::sig_bit(k::kSIGKILL) | k::sig_bit(k::kSIGSTOP));
   if (mask == t->sigmask) return;
-  const uint64_t args[6] = {mask, 0, 0, 0, 0, 0};
+  const bool starves = t->starved > kStarved;
+  const uint64_t args[6] = {mask, starves ? 1u : 0u, 0, 0, 0, 0};
   call_home(c, kNrSetMask, args, true);
+  if (c.restart) return;
   t->sigmask = mask;
+  if (starves) t->starved = 0;
 }
 
 void restore_altstack(BodyThread* t, const k::StackT& s) {
@@ -112,6 +115,15 @@ void restore_altstack(BodyThread* t, const k::StackT& s) {
 }
 
 }  // namespace
+
+// Context: gate
+void note_starving(BodyThread* t, bool called_off) {
+  if (called_off) {
+    if (t->starved <= kStarved) t->starved += 2;
+  } else if (t->starved > 0) {
+    t->starved--;
+  }
+}
 
 // Context: gate
 long deliver(BodyThread* t, const SignalRecord* records, uint32_t count, uint32_t* index) {
@@ -138,11 +150,20 @@ long gate_rt_sigreturn(GateCall& c) {
     bad_stack(t);
     return 0;
   }
+  send_mask(c, uc.sigmask);
+  // The next handler runs before a single instruction of the program: once in a while, or for ever.
+  note_starving(t, c.signal_count > 0);
+  if (c.restart) {
+    // Signals that came before: their handlers run on top of this one, which then returns again.
+    c.restart = 0;
+    t->regs[kRip] -= 2;
+    t->regs[kRax] = c.nr;
+    return 0;
+  }
   const uint64_t flags = t->regs[kFlags];
   safe::copy_bytes(t->regs, uc.mcontext.regs, sizeof t->regs);
   t->regs[kFlags] = (flags & ~kFixEflags) | (uc.mcontext.regs[kFlags] & kFixEflags) | 0x202;
   restore_altstack(t, uc.stack);
-  send_mask(c, uc.sigmask);
   return 0;
 }
 

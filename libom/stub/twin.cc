@@ -112,6 +112,7 @@ long wire_exit_twin(HomeCall& c) {
 // Context: exec
 long wire_set_mask(HomeCall& c) {
   HomeThread* t = c.thread;
+  if (c.args[1] == 1) tell_deputy(kHomeWantHome, t->slot, kNrSetMask);
   if (t->choked) {
     t->call_mask = c.args[0];
     return 0;

@@ -69,7 +69,7 @@ def depart(command):
     session, token = secrets.token_hex(16), secrets.token_hex(16)
     features = ["fpu"] + (["imaginary_feature"] if mode() == "imaginary" else [])
     say(event="need_guest", id=command["id"], to=command["to"], port=listener.getsockname()[1], session=session,
-        token=token, offer={"abi": 1, "pid": 1, "uid": 12345, "command": "job", "memory_bytes": 1 << 20,
+        token=token, offer={"abi": %(abi)d, "pid": 1, "uid": 12345, "command": "job", "memory_bytes": 1 << 20,
                             "threads": 2, "cpus": os.cpu_count(), "cpu_features": features})
     verdict = json.loads(lines.readline())
     assert verdict["verb"] == "guest" and verdict["id"] == command["id"], verdict
@@ -152,7 +152,7 @@ for text in lines:
             answers = []
             for number in (9001, 9002):
                 say(event="need_guest", id=number, to="n2", port=9, session="0" * 32, token="0" * 32,
-                    offer={"abi": 1, "pid": 1, "uid": 0, "command": "x", "memory_bytes": 0, "threads": 1,
+                    offer={"abi": %(abi)d, "pid": 1, "uid": 0, "command": "x", "memory_bytes": 0, "threads": 1,
                            "cpus": os.cpu_count(), "cpu_features": []})
             for number in (9001, 9002):
                 answers.append(json.loads(lines.readline()))
@@ -242,12 +242,13 @@ class Cluster(unittest.TestCase):
         self.dir.chmod(0o755)  # keepers of a root daemon run as nobody
         self.libexec = self.dir / "libexec"
         self.libexec.mkdir()
-        for name, text in (("om-deputy", FAKE_DEPUTY), ("om-guest", FAKE_GUEST)):
-            (self.libexec / name).write_text(text % {"python": PYTHON})
-            (self.libexec / name).chmod(0o755)
-        (self.libexec / "MODE").write_text("good")
         self.preload = self.build / "libom" / "libom.so"
         self.om_path = self.build / "cli" / "om"
+        versions = json.loads(subprocess.check_output([self.om_path, "version", "--json"]))
+        for name, text in (("om-deputy", FAKE_DEPUTY), ("om-guest", FAKE_GUEST)):
+            (self.libexec / name).write_text(text % {"python": PYTHON, "abi": versions["keeper_gate_abi"]})
+            (self.libexec / name).chmod(0o755)
+        (self.libexec / "MODE").write_text("good")
         self.env = {**os.environ, "OM_LIBEXEC": str(self.libexec), "OM_PRELOAD": str(self.preload),
                     "PATH": f"{self.build}/cli:{self.build}/migrator:{os.environ['PATH']}"}
         self.env.pop("OM_CONTROL", None)
