@@ -451,7 +451,7 @@ Step Mover::connect_home(StoppedProcess& stop) {
   home_.fd_base = fd_base_;
   home_.session_fd = home_.pair[0] = home_.pair[1] = -1;
   home_.hold = home_.effectful = home_.dropped = 0;
-  home_.undone = home_.place_lock = 0;
+  home_.undone = home_.place_lock = home_.asker = 0;
   home_.ticket_word = home_.ticket_waiters = 0;
   home_.tickets_done = 0;
   home_.mirror_failed = 0;

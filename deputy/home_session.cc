@@ -126,10 +126,16 @@ class SessionMaker {
   }
 
   Step place(int number) {
-    const int32_t end = OM_STEP(pair(0));
-    OM_STEP(call("place the session socket", SYS_dup3,
-                 {static_cast<uint64_t>(end), static_cast<uint64_t>(number),
-                  static_cast<uint64_t>(O_CLOEXEC)}));
+    const int32_t end = OM_STEP(pair(0)), other = OM_STEP(pair(1));
+    // Where the program has all numbers below, the kernel has given them ours.
+    if (end == number) {
+      OM_STEP(put_pair(0, -1));
+    } else {
+      if (other == number) OM_STEP(put_pair(1, -1));  // replaced; we have fetched it
+      OM_STEP(call("place the session socket", SYS_dup3,
+                   {static_cast<uint64_t>(end), static_cast<uint64_t>(number),
+                    static_cast<uint64_t>(O_CLOEXEC)}));
+    }
     OM_MUST_VOID(
         target_.put_home_field(offsetof(HomeState, session_fd), static_cast<int32_t>(number)));
     return Done{};
@@ -170,7 +176,7 @@ LiftedFiles::~LiftedFiles() {
 Step Mover::connect_session(StoppedProcess& stop) {
   StoppedThread& t = stop.threads().front();
   const uint32_t slot = is_in_arena(t) ? slot_of(t) : 0;
-  const LiftedFiles lifted(pid_, static_cast<uint64_t>(fd_base_) + 1);
+  const LiftedFiles lifted(pid_, static_cast<uint64_t>(fd_base_) + home_.nslots + 1);
   SessionMaker maker(stop, t, *target_, stack_of(slot), slot_address(arena_, slot) + kScratch);
   socket_->connect(OM_STEP(maker.make(fd_base_)));
   return Done{};

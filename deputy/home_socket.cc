@@ -65,13 +65,13 @@ void HomeSocket::connect(UniqueFd session) {
   ended_ = false;
 }
 
-void HomeSocket::serve(const FetchRequest& q, UniqueFd answer_to) {
+void HomeSocket::serve(const FetchRequest& q, int answer_to) {
   if (q.magic != kFetchMagic || memcmp(q.session_id, session_id_, sizeof session_id_) != 0) return;
   FetchReply reply{1, q.slot};
   UniqueFd channel = channels_(q.slot);
   if (channel.valid()) reply.verdict = 0;
   const int fd = channel.get();
-  if (send_with_fds(answer_to.get(), &reply, sizeof reply, &fd, channel.valid() ? 1 : 0)) return;
+  if (send_with_fds(answer_to, &reply, sizeof reply, &fd, channel.valid() ? 1 : 0)) return;
   log_warn("home", "a channel could not be handed to thread slot {}", q.slot);
   // It was the only descriptor with which anybody at home could use it; the body counts on the connection until it
   // ends, and makes another then.
@@ -90,8 +90,12 @@ void HomeSocket::pump() {
     if (n == sizeof in.message) {
       messages_.push_back(in.message);
     } else if (n == sizeof in.request) {
-      // Without a descriptor there is nobody to answer: ours were used up, and the asker sees its end closed.
-      if (attached.valid()) serve(in.request, std::move(attached));
+      // Without a descriptor that was to be there is nobody to answer: ours were used up, and the asker sees its end
+      // closed.
+      if (in.request.here != 0)
+        serve(in.request, session_.get());
+      else if (attached.valid())
+        serve(in.request, attached.get());
     } else if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
       return;
     } else if (n <= 0) {

@@ -39,7 +39,7 @@ class HomeSocket {
   Result<void> send_channels(const std::vector<std::pair<uint32_t, UniqueFd>>& channels);
 
  private:
-  void serve(const FetchRequest& request, UniqueFd answer_to);
+  void serve(const FetchRequest& request, int answer_to);
 
   Channels channels_;
   uint8_t session_id_[16];

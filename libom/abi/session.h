@@ -138,7 +138,9 @@ struct HomeState {
   uint32_t place_lock;    // H: a thread has raised the limit of descriptor numbers; D zeroes it
   uint32_t memory_files;  // D: files of its own memory may be open (/proc/self/mem, ...)
   // D: the program may open descriptors with our numbers: a copy of the session socket has each that is unused
-  uint32_t row_is_full, pad;
+  uint32_t row_is_full;
+  // H: 1 + slot of the thread that is answered on the session socket, 0 none; D zeroes it
+  uint32_t asker;
   uint64_t object_count;                    // D
   MemoryObject objects[kMaxMemoryObjects];  // D
   uint64_t private_bytes;                   // H: what executors have mapped for large calls
@@ -269,14 +271,15 @@ struct HomeMessage {
 };
 
 // An executor that lost its channel sends this on the session socket, with an end of a new socket pair attached; the
-// answer comes there: one FetchReply with the new channel attached (verdict 0), or a verdict without.
+// answer comes there: one FetchReply with the new channel attached (verdict 0), or a verdict without. Where the program
+// has no descriptor number left for a pair, one executor at a time is answered on the session socket itself.
 struct FetchRequest {
   uint64_t magic;  // kFetchMagic: no HomeMessage has its size
   uint8_t session_id[16];
   uint32_t slot;
   uint32_t epoch;
   int32_t tid;
-  uint32_t pad;
+  uint32_t here;  // 1: nothing is attached, the answer is to come on the session socket
 };
 constexpr uint64_t kFetchMagic = 0x4843544546544d4full;
 static_assert(sizeof(FetchRequest) != sizeof(HomeMessage));

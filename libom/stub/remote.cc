@@ -98,8 +98,10 @@ long apply_return(HomeThread* t) {
   return fault;
 }
 
-// Our descriptors have numbers of their own, out of the program's way.
+// Our descriptors have numbers of their own, out of the program's way. `fd` may have its already: where the program has
+// all numbers below.
 long move_to(long fd, int number) {
+  if (fd == number) return fd;
   const long r = sys(kNr_dup3, fd, number, static_cast<long>(k::kOCloexec));
   sys(kNr_close, fd);
   return r;
@@ -121,7 +123,9 @@ long take_channels() {
       return n < 0 ? n : -k::kEPROTO;
     const auto cmsg = safe::load<k::Cmsghdr>(control);
     if (batch.count > 0 && cmsg.len != sizeof cmsg + batch.count * 4) return -k::kEPROTO;
-    for (uint32_t i = 0; i < batch.count; i++) {
+    // Slots and received numbers both ascend, and no number is above its slot's: from the end, none is replaced that
+    // has not been moved yet.
+    for (uint32_t i = batch.count; i-- > 0;) {
       const auto fd = safe::load<int32_t>(control + sizeof cmsg + i * 4);
       if (batch.slot[i] >= g_home.nslots) return -k::kEPROTO;
       const long r = move_to(fd, g_home.fd_base + 1 + static_cast<int32_t>(batch.slot[i]));

@@ -27,7 +27,7 @@ void pause_a_moment() {
 
 // Moves a descriptor to a number of ours, above what the program can see. After a failure `fd` is still open.
 long place_at(int want, long fd) {
-  if (fd < 0) return fd;
+  if (fd < 0 || fd == want) return fd;
   // The number may lie above the soft limit: raise it for the moment, as the deputy did at capture. One thread at a
   // time: another would find the raised limit and put that back, or fail in the lowered one. And no signal: its
   // catcher may come here.
@@ -49,9 +49,9 @@ long place_at(int want, long fd) {
   return r;
 }
 
-long place(HomeThread* t, long fd) {
-  return place_at(g_home.fd_base + 1 + static_cast<int>(t->slot), fd);
-}
+int number_of(const HomeThread* t) { return g_home.fd_base + 1 + static_cast<int>(t->slot); }
+
+long place(const HomeThread* t, long fd) { return place_at(number_of(t), fd); }
 
 // Is there nobody at the other end of the session connection (any more).
 bool session_is_dead() {
@@ -61,56 +61,11 @@ bool session_is_dead() {
   return r == 0 || (r < 0 && r != -k::kEAGAIN && r != -k::kEINTR);
 }
 
-// Our question, with the end of a pair on which the answer is to come. 0 or -errno.
-long send_request(const HomeThread* t, int32_t end) {
-  FetchRequest q{};
-  q.magic = kFetchMagic;
-  safe::copy_bytes(q.session_id, g_home.session_id, sizeof q.session_id);
-  q.slot = t->slot;
-  q.epoch = g_home.epoch;
-  q.tid = t->tid;
-  k::Iovec iov{reinterpret_cast<uint64_t>(&q), sizeof q};
-  alignas(8) uint8_t control[sizeof(k::Cmsghdr) + 8]{};
-  k::Cmsghdr cmsg{};
-  cmsg.len = sizeof cmsg + sizeof end;
-  cmsg.level = kSolSocket;
-  cmsg.type = k::kScmRights;
-  safe::store(control, cmsg);
-  safe::store(control + sizeof cmsg, end);
-  k::Msghdr h{};
-  h.iov = reinterpret_cast<uint64_t>(&iov);
-  h.iovlen = 1;
-  h.control = reinterpret_cast<uint64_t>(control);
-  h.controllen = sizeof control;
-  const long r = sys(kNr_sendmsg, g_home.session_fd, &h, k::kMsgNosignal);
-  if (r < 0) return r;
-  return r == sizeof q ? 0 : -k::kEAGAIN;
-}
-
-// The descriptor attached to the deputy's answer, or -errno.
-long receive_channel(long s) {
-  FetchReply reply{};
-  k::Iovec iov{reinterpret_cast<uint64_t>(&reply), sizeof reply};
-  alignas(8) uint8_t control[sizeof(k::Cmsghdr) + 8];
-  k::Msghdr h{};
-  h.iov = reinterpret_cast<uint64_t>(&iov);
-  h.iovlen = 1;
-  h.control = reinterpret_cast<uint64_t>(control);
-  h.controllen = sizeof control;
-  long r;
-  do {
-    r = sys(kNr_recvmsg, s, &h, k::kMsgCmsgCloexec);
-  } while (r == -k::kEINTR);
-  const auto cmsg = safe::load<k::Cmsghdr>(control);
-  const bool attached =
-      r == sizeof reply && h.controllen >= sizeof cmsg + 4 && cmsg.type == k::kScmRights;
-  return attached ? safe::load<int32_t>(control + sizeof cmsg) : -k::kEAGAIN;
-}
-
 // One request to the deputy. Descriptor of the new channel, or -errno.
 long ask(HomeThread* t) {
   int32_t ends[2];
   long r = sys(kNr_socketpair, kAfUnix, kSockSeqpacket | kSockCloexec, 0, ends);
+  if (r == -k::kEMFILE) return ask_here(t, number_of(t));
   if (r != 0) return r;
   // Our end has the channel's number while it waits: low numbers are the program's.
   const long s = place(t, ends[0]);
@@ -122,10 +77,59 @@ long ask(HomeThread* t) {
   r = send_request(t, ends[1]);
   sys(kNr_close, ends[1]);
   // `s` stays: its number would be free, and the program be given it.
-  return r == 0 ? receive_channel(s) : r;
+  return r == 0 ? receive_channel(s, 0) : r;
 }
 
 }  // namespace
+
+// Context: exec
+long send_request(const HomeThread* t, int32_t end) {
+  FetchRequest q{};
+  q.magic = kFetchMagic;
+  safe::copy_bytes(q.session_id, g_home.session_id, sizeof q.session_id);
+  q.slot = t->slot;
+  q.epoch = g_home.epoch;
+  q.tid = t->tid;
+  q.here = end < 0 ? 1 : 0;
+  k::Iovec iov{reinterpret_cast<uint64_t>(&q), sizeof q};
+  alignas(8) uint8_t control[sizeof(k::Cmsghdr) + 8]{};
+  k::Cmsghdr cmsg{};
+  cmsg.len = sizeof cmsg + sizeof end;
+  cmsg.level = kSolSocket;
+  cmsg.type = k::kScmRights;
+  safe::store(control, cmsg);
+  safe::store(control + sizeof cmsg, end);
+  k::Msghdr h{};
+  h.iov = reinterpret_cast<uint64_t>(&iov);
+  h.iovlen = 1;
+  if (end >= 0) {
+    h.control = reinterpret_cast<uint64_t>(control);
+    h.controllen = sizeof control;
+  }
+  const long r = sys(kNr_sendmsg, g_home.session_fd, &h, k::kMsgNosignal);
+  if (r < 0) return r;
+  return r == sizeof q ? 0 : -k::kEAGAIN;
+}
+
+// Context: exec
+long receive_channel(long s, uint32_t flags) {
+  FetchReply reply{};
+  k::Iovec iov{reinterpret_cast<uint64_t>(&reply), sizeof reply};
+  alignas(8) uint8_t control[sizeof(k::Cmsghdr) + 8];
+  k::Msghdr h{};
+  h.iov = reinterpret_cast<uint64_t>(&iov);
+  h.iovlen = 1;
+  h.control = reinterpret_cast<uint64_t>(control);
+  h.controllen = sizeof control;
+  long r;
+  do {
+    r = sys(kNr_recvmsg, s, &h, k::kMsgCmsgCloexec | flags);
+  } while (r == -k::kEINTR);
+  const auto cmsg = safe::load<k::Cmsghdr>(control);
+  const bool attached =
+      r == sizeof reply && h.controllen >= sizeof cmsg + 4 && cmsg.type == k::kScmRights;
+  return attached ? safe::load<int32_t>(control + sizeof cmsg) : -k::kEAGAIN;
+}
 
 // Context: exec, catch
 void tell_deputy(uint32_t type, uint32_t slot, uint64_t a) {

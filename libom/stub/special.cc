@@ -4,6 +4,7 @@
 // program's dispositions are kept in a table while ours are installed, the address space follows the body's.
 #include "libom/abi/kernel.h"
 #include "libom/safe/atomic.h"
+#include "libom/safe/lock.h"
 #include "libom/safe/marshal.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
@@ -48,6 +49,11 @@ bool reaches_our_numbers(uint64_t limit) {
   return g_home.row_is_full == 0 && limit > static_cast<uint64_t>(g_home.fd_base);
 }
 
+// With such a hard limit no thread could be given a channel any more.
+bool cuts_our_numbers(uint64_t hard) {
+  return hard <= static_cast<uint64_t>(g_home.fd_base) + g_home.nslots;
+}
+
 }  // namespace
 
 // Context: exec
@@ -74,9 +80,15 @@ long home_rlimit(HomeCall& c) {
     uint64_t now[2] = {0, 0};
     sys(kNr_prlimit64, 0, kStack, 0, now);
     if (resource == kStack && soft < now[0]) return leave_it_to_program(c);
-    if (resource == kNofile && reaches_our_numbers(soft)) return leave_it_to_program(c);
+    const auto hard = safe::load<uint64_t>(reinterpret_cast<void*>(wanted + 8));
+    if (resource == kNofile && (reaches_our_numbers(soft) || cuts_our_numbers(hard)))
+      return leave_it_to_program(c);
   }
+  // Not while another thread has changed it to place a descriptor.
+  const bool waits = own && resource == kNofile;
+  if (waits) safe::lock(&g_home.place_lock);
   e.result = run_window(c.thread, c.desc);
+  if (waits) safe::unlock(&g_home.place_lock);
   pack(c.thread, *c.desc);
   return e.result;
 }

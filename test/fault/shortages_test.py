@@ -99,6 +99,20 @@ class Descriptors(ShortageCase):
     def test_keeper_while_away(self):
         self.connections_break('om-guest', 'n2', lowest_free, 'cannot connect to home')
 
+    def test_program_while_away(self):
+        """It has none left when all connections break, and when its deputy is replaced."""
+        job = NumberedJob(self, program='sleepers', more=(40,))
+        job.move('n2')
+        with Limit(job.pid, resource.RLIMIT_NOFILE, lowest_free(job.pid)):
+            self.om('debug', 'all', job.pid)
+            job.wait_progress(5)
+            deputy = self.only('om-deputy')
+            self.kill(deputy)
+            self.wait_until(lambda: self.helpers('om-deputy') not in ([], [deputy]), 'another deputy')
+            job.wait_progress(5)
+            job.move('home')
+        job.finish()
+
     def test_daemons(self):
         """The daemon itself: at the target it cannot start a keeper, at home no deputy."""
         job = NumberedJob(self)

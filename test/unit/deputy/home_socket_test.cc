@@ -79,6 +79,21 @@ TEST_CASE("an executor gets the channel of its slot, or is told to wait") {
   }
 }
 
+TEST_CASE("an executor without room for another descriptor is answered on the session socket") {
+  Fixture f;
+  for (uint32_t slot : {5u, 6u}) {
+    FetchRequest q = request(slot);
+    q.here = 1;
+    send(f.session[0], &q, sizeof q);
+    f.socket.pump();
+    FetchReply reply{9, 9};
+    REQUIRE(recv(f.session[0].get(), &reply, sizeof reply, 0) == sizeof reply);
+    CHECK(reply.verdict == (slot == 5 ? 0 : 1));
+    CHECK(reply.slot == slot);
+  }
+  CHECK(state_of(f.session[0]) == "open");
+}
+
 TEST_CASE("a channel that cannot be handed on is ended, so that the body makes another") {
   Fixture f;
   auto answer = socket_pair();
