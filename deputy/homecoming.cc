@@ -28,6 +28,7 @@
 #include "deputy/frames.h"
 #include "deputy/host.h"
 #include "deputy/mover.h"
+#include "deputy/received.h"
 #include "deputy/returning_pages.h"
 #include "deputy/text.h"
 #include "gen/syscalls_desc.h"
@@ -148,7 +149,7 @@ Step Mover::come_home_steps(MoveRecord& record) {
     step = fault("return.stop");
     if (step.ok()) step = settle_executors(stop);
     if (step.ok()) step = fault("return.settled");
-    if (step.ok()) step = restore_memory(stop, state, record);
+    if (step.ok()) step = restore_memory_around(stop, state, record);
     // Another session meanwhile: the body has been told to go on.
     if (step.ok() && (keeper_ == nullptr || session != sessions_))
       step = refuse(ReasonCode::kOutOfReach, "{}", at_);
@@ -274,6 +275,16 @@ Step Mover::guard_executor(StoppedThread& t) {
 Step Mover::guard_executors(StoppedProcess& stop) {
   for (auto& t : stop.threads()) OM_STEP(guard_executor(t));
   return Done{};
+}
+
+// Without what calls of before the departure have received at home since.
+Step Mover::restore_memory_around(StoppedProcess& stop, schema::BodyImage::Reader body,
+                                  MoveRecord& record) {
+  Received received;
+  for (auto& t : stop.threads())
+    received.take(*target_, OM_MUST(target_->thread(arena_, slot_of(t))));
+  KJ_DEFER(received.put(*target_));  // also if the process does not come home
+  return restore_memory(stop, body, record);
 }
 
 Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,

@@ -192,6 +192,8 @@ class Mover {
   Step wait_for_calls(const std::vector<ThreadState>& states);
   Verdict<StoppedProcess> stop_executors();
   Step settle_executors(StoppedProcess& stop);
+  Step restore_memory_around(StoppedProcess& stop, schema::BodyImage::Reader body,
+                             MoveRecord& record);
   Step restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body, MoveRecord& record);
   Step restore_threads(StoppedProcess& stop, const std::vector<ThreadState>& states,
                        const std::vector<std::vector<std::byte>>& xsaves, uint64_t cpu_ns);

@@ -134,6 +134,11 @@ void Mover::start(const std::shared_ptr<Job>& job) {
       loop_, [reasons, pid, native, preflight = preflight_] { *reasons = preflight(pid, native); },
       [this, alive = alive_, job, reasons, process = *process] {
         if (!*alive) return;
+        // Its deputy may have begun to leave meanwhile.
+        if (deputies_.ending(job->process) || deputies_.detached(job->process)) {
+          --job->attempts;
+          return start(job);
+        }
         if (reasons->empty()) return command(job, process);
         finish(job, unmoved_record(describe(*job), "refused", reasons->front().code,
                                    reasons->front().message));
