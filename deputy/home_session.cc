@@ -21,6 +21,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <utility>
+#include <vector>
+
 #include "common/json_line.h"
 #include "common/log.h"
 #include "common/proc/process.h"
@@ -50,13 +53,24 @@ bool from_process(int fd, pid_t pid) {
 class SessionMaker {
  public:
   SessionMaker(StoppedProcess& stop, StoppedThread& thread, const Target& target, uint64_t stack,
-               uint64_t scratch)
-      : stop_(stop), thread_(thread), target_(target), stack_(stack), scratch_(scratch) {}
+               uint64_t scratch, std::vector<int> spare)
+      : stop_(stop),
+        thread_(thread),
+        target_(target),
+        stack_(stack),
+        scratch_(scratch),
+        spare_(std::move(spare)) {}
 
   // Ours of the two ends; the other is descriptor `number` of the process afterwards.
   Verdict<UniqueFd> make(int number) {
     OM_STEP(close_pair());  // of a deputy that died in here
     auto end = by_pair();
+    const bool vacated = !end && is_out_of_descriptors_ && !spare_.empty();
+    if (vacated) {
+      OM_STEP(close_pair());
+      for (const int fd : spare_) (void)call("close", SYS_close, {static_cast<uint64_t>(fd)});
+      end = by_pair();
+    }
     if (!end && !is_out_of_descriptors_) {
       log_info("home", "{}: by name instead", end.reason().message());
       (void)close_pair();
@@ -64,6 +78,7 @@ class SessionMaker {
     }
     const Step placed = end ? place(number) : Step(end.reason());
     Step closed = close_pair();
+    for (size_t i = 0; vacated && i < spare_.size(); i++) (void)copy(number, spare_[i]);
     if (!placed) return placed.reason();
     if (!closed) return closed.reason();
     return std::move(*end);
@@ -125,6 +140,11 @@ class SessionMaker {
     }
   }
 
+  Verdict<int64_t> copy(int from, int to) {
+    return call("place the session socket", SYS_dup3,
+                {static_cast<uint64_t>(from), static_cast<uint64_t>(to), uint64_t{O_CLOEXEC}});
+  }
+
   Step place(int number) {
     const int32_t end = OM_STEP(pair(0)), other = OM_STEP(pair(1));
     // Where the program has all numbers below, the kernel has given them ours.
@@ -132,9 +152,7 @@ class SessionMaker {
       OM_STEP(put_pair(0, -1));
     } else {
       if (other == number) OM_STEP(put_pair(1, -1));  // replaced; we have fetched it
-      OM_STEP(call("place the session socket", SYS_dup3,
-                   {static_cast<uint64_t>(end), static_cast<uint64_t>(number),
-                    static_cast<uint64_t>(O_CLOEXEC)}));
+      OM_STEP(copy(end, number));
     }
     OM_MUST_VOID(
         target_.put_home_field(offsetof(HomeState, session_fd), static_cast<int32_t>(number)));
@@ -156,6 +174,7 @@ class SessionMaker {
   StoppedThread& thread_;
   const Target& target_;
   uint64_t stack_, scratch_;
+  std::vector<int> spare_;  // numbers of libom's that only a copy of the session socket has
   bool is_out_of_descriptors_ = false;
 };
 
@@ -177,7 +196,12 @@ Step Mover::connect_session(StoppedProcess& stop) {
   StoppedThread& t = stop.threads().front();
   const uint32_t slot = is_in_arena(t) ? slot_of(t) : 0;
   const LiftedFiles lifted(pid_, static_cast<uint64_t>(fd_base_) + home_.nslots + 1);
-  SessionMaker maker(stop, t, *target_, stack_of(slot), slot_address(arena_, slot) + kScratch);
+  // Where the program has used up its own, numbers of slots without a thread serve meanwhile: no thread runs.
+  std::vector<int> spare;
+  for (uint32_t i = home_.nslots; home_.row_is_full && i > home_.slots_ready && spare.size() < 2;)
+    spare.push_back(fd_base_ + 1 + static_cast<int>(--i));
+  SessionMaker maker(stop, t, *target_, stack_of(slot), slot_address(arena_, slot) + kScratch,
+                     std::move(spare));
   socket_->connect(OM_STEP(maker.make(fd_base_)));
   return Done{};
 }

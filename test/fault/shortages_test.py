@@ -99,18 +99,31 @@ class Descriptors(ShortageCase):
     def test_keeper_while_away(self):
         self.connections_break('om-guest', 'n2', lowest_free, 'cannot connect to home')
 
+    def connections_are_made_again(self, job):
+        self.om('debug', 'all', job.pid)
+        job.wait_progress(5)
+        deputy = self.only('om-deputy')
+        self.kill(deputy)
+        self.wait_until(lambda: self.helpers('om-deputy') not in ([], [deputy]), 'another deputy')
+        job.wait_progress(5)
+        job.move('home')
+
     def test_program_while_away(self):
         """It has none left when all connections break, and when its deputy is replaced."""
         job = NumberedJob(self, program='sleepers', more=(40,))
         job.move('n2')
         with Limit(job.pid, resource.RLIMIT_NOFILE, lowest_free(job.pid)):
-            self.om('debug', 'all', job.pid)
-            job.wait_progress(5)
-            deputy = self.only('om-deputy')
-            self.kill(deputy)
-            self.wait_until(lambda: self.helpers('om-deputy') not in ([], [deputy]), 'another deputy')
-            job.wait_progress(5)
-            job.move('home')
+            self.connections_are_made_again(job)
+        job.finish()
+
+    def test_program_with_all_numbers(self):
+        """The same where all that its hard limit leaves free are libom's."""
+        hard, slots = 400, 128  # as many slots as 41 threads need
+        job = NumberedJob(self, program='sleepers', more=(40, hard - slots - 1))
+        resource.prlimit(job.pid, resource.RLIMIT_NOFILE, (hard, hard))
+        job.move('n2')
+        self.assertEqual(hard, lowest_free(job.pid))
+        self.connections_are_made_again(job)
         job.finish()
 
     def test_daemons(self):

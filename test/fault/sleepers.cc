@@ -3,7 +3,10 @@
 // Eight threads (or THREADS) that sleep a moment, over and over: at any time one of them is just being woken.
 // Line k comes when every thread has been woken since line k - 1. Lines and end are those of `numbered`.
 //
-//   sleepers LINES PAUSE_US [THREADS]
+// With NUMBERS all descriptor numbers below it are open.
+//
+//   sleepers LINES PAUSE_US [THREADS [NUMBERS]]
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -13,10 +16,14 @@
 #include <vector>
 
 int main(int argc, char** argv) {
-  if (argc != 3 && argc != 4) return 2;
+  if (argc < 3 || argc > 5) return 2;
+  for (long fd = -1, numbers = argc == 5 ? atol(argv[4]) : 0; fd < numbers - 1;) {
+    fd = open("/dev/null", O_RDWR);
+    if (fd < 0) return 2;
+  }
   const long lines = atol(argv[1]);
   const auto pause_us = static_cast<useconds_t>(atol(argv[2]));
-  std::vector<std::atomic<long>> woken(argc == 4 ? strtoul(argv[3], nullptr, 10) : 8);
+  std::vector<std::atomic<long>> woken(argc > 3 ? strtoul(argv[3], nullptr, 10) : 8);
   std::atomic<bool> stop{false};
   std::vector<std::thread> threads;
   for (auto& count : woken) {
