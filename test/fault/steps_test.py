@@ -22,6 +22,7 @@ FIRST_HOME = STEPS.index('return.begin')
 DEPARTURE, HOMECOMING = STEPS[:FIRST_HOME], STEPS[FIRST_HOME:STEPS.index('adopt.begin')]
 # Behind the decision to be home nothing fails any more: another deputy completes it.
 DECIDED = ('return.decided', 'return.leave', 'return.left')
+MORE_THAN_UNREAD = 100  # lines that a job may have printed before something was killed and nobody has read yet
 # Steps of the keeper in which the process is at the other node for good.
 BODY_RUNS = ('guest.committed', 'guest.stop', 'guest.stopped', 'guest.collect')
 
@@ -122,8 +123,7 @@ class Steps(DemandCase):
         elif how == 'fail' and move.result != 'moved' and step not in DECIDED:
             self.assertEqual('INTERNAL', move.code, move)
             self.assertIn('on demand', move.message)
-        # Where the body may be gone, what it has printed before may not have been read yet.
-        alive = self.go_on(job, 100 if (how, step in BODY_RUNS) == ('kill', True) else 5)
+        alive = self.go_on(job, MORE_THAN_UNREAD if (how, step in BODY_RUNS) == ('kill', True) else 5)
         if not alive:
             self.assertEqual(('kill', True), (how, step in BODY_RUNS), f'{step}: lost')
             return self.new_job()
@@ -189,7 +189,7 @@ class Steps(DemandCase):
         mover = self.hold_commit(job.pid)
         job.wait_progress(5)
         self.answer_commit(mover, 'kill')
-        self.assertFalse(self.go_on(job))
+        self.assertFalse(self.go_on(job, MORE_THAN_UNREAD))
         notes = [event for event in self.om_json('events', job.pid) if event['code'] == 'NODE_LOST']
         self.assertEqual(1, len(notes), notes)
         self.assertIn('node n2', notes[0]['message'])
