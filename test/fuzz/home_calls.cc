@@ -438,6 +438,9 @@ long om_syscall(long nr, long a, long b, long c, long d, long e, long f) {
       return -ENOMEM;
     case kNr_fcntl:
       return g_answers.take<uint16_t>();
+    case kNr_tgkill:
+      require(c == 0);  // asks only
+      return g_answers.take<uint8_t>() % 2 ? 0 : -ESRCH;
     case kNr_kcmp:
       return g_answers.take<uint8_t>() % 2;
     case kNr_fstat:
@@ -445,6 +448,7 @@ long om_syscall(long nr, long a, long b, long c, long d, long e, long f) {
       reinterpret_cast<uint64_t*>(args[1])[5] = 0;
       return 0;
     case kNr_getrlimit:
+    case kNr_prlimit64:
     case kNr_getsockopt:
     case kNr_readlink:
     case kNr_fstatfs:
