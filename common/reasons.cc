@@ -111,8 +111,7 @@ constexpr ReasonInfo kTable[] = {
     {kRootOwned, "ROOT_OWNED",
      "The process has root's privileges, and this node lets no such process leave.",
      "Run it as an ordinary user. Or start home's om-migrator with `--root-may-leave`: then "
-     "whoever "
-     "administers another node that it is moved to can do at home what root can.",
+     "whoever administers another node that it is moved to can do at home what root can.",
      kRequest},
     {kAlreadyThere, "ALREADY_THERE", "The process is on that node already.",
      "Nothing needs to be done.", kRequest},

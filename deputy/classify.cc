@@ -28,7 +28,6 @@ constexpr int64_t kErestartsys = -512, kErestartnointr = -513, kErestartnohand =
                   kErestartBlock = -516;
 constexpr uint64_t kRestartSyscall = 219;
 constexpr int64_t kNsPerMs = 1000000, kNsPerSecond = 1000 * kNsPerMs;
-constexpr uint64_t kMaxAnswer = uint64_t{32} << 20;  // outputs of a call that is carried over
 
 bool is_restart(int64_t rax) {
   return rax == kErestartsys || rax == kErestartnointr || rax == kErestartnohand ||

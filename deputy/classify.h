@@ -59,4 +59,10 @@ Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& thread);
 // Memory of the program that the blocked calls of `plans` still read or write: must stay at home as it is.
 std::vector<Range> pinned_ranges(const Target& target, const std::vector<ThreadPlan>& plans);
 
+// Where the first `bytes` of a struct iovec[count] at `address` lie. Empty if the kernel would refuse so many.
+std::vector<Range> parts_of_vector(const Target& target, uint64_t address, uint64_t count,
+                                   uint64_t bytes);
+
+constexpr uint64_t kMaxAnswer = uint64_t{32} << 20;  // outputs of a call that is carried over
+
 }  // namespace om::deputy

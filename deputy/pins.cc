@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // pinned_ranges() of classify.h: walks the rows of the calls that stay at home over the program's memory.
+#include <sys/uio.h>
+
 #include <algorithm>
 
 #include "deputy/classify.h"
@@ -25,15 +27,9 @@ class Collector {
     return value ? *value : T{};
   }
   void add_iov(uint64_t address, uint64_t count) {
-    struct Iovec {
-      uint64_t base, len;
-    };
-    if (count > kMaxIov) return;
-    add(address, count * sizeof(Iovec));
-    for (uint64_t i = 0; i < count; i++) {
-      const auto v = get<Iovec>(address + i * sizeof(Iovec));
-      add(v.base, v.len);
-    }
+    const auto parts = parts_of_vector(target_, address, count, UINT64_MAX);
+    if (count <= kMaxIov) add(address, count * sizeof(iovec));
+    for (const Range& part : parts) add(part.lo, part.hi - part.lo);
   }
   void add_message(uint64_t address) {
     struct Msghdr {
@@ -107,6 +103,20 @@ void add_call(Collector& c, const ThreadState& s) {
 }
 
 }  // namespace
+
+std::vector<Range> parts_of_vector(const Target& target, uint64_t address, uint64_t count,
+                                   uint64_t bytes) {
+  std::vector<Range> parts;
+  for (uint64_t i = 0; count <= kMaxIov && i < count && bytes > 0; i++) {
+    const auto part = target.memory.get<iovec>(address + i * sizeof(iovec));
+    if (!part) continue;
+    const uint64_t base = reinterpret_cast<uint64_t>(part->iov_base);
+    const uint64_t n = std::min<uint64_t>(part->iov_len, bytes);
+    parts.push_back({base, base + n});
+    bytes -= n;
+  }
+  return parts;
+}
 
 std::vector<Range> pinned_ranges(const Target& target, const std::vector<ThreadPlan>& plans) {
   Collector c(target);

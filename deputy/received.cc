@@ -6,19 +6,18 @@
 
 #include <algorithm>
 
+#include "deputy/classify.h"
 #include "gen/syscalls_desc.h"
 
 namespace om::deputy {
 namespace {
 
-constexpr uint64_t kMaxParts = 1024;  // UIO_MAXIOV
-constexpr uint64_t kMaxBytes =
-    uint64_t{32} << 20;  // as much as a call that is carried over may answer (classify.cc)
+constexpr uint64_t kMaxMessages = 1024;  // UIO_MAXIOV
 
 }  // namespace
 
 void Received::add(const Target& target, uint64_t address, uint64_t bytes) {
-  bytes = std::min(bytes, kMaxBytes);
+  bytes = std::min(bytes, kMaxAnswer);
   if (address == 0 || bytes == 0) return;
   Piece piece{address, std::vector<std::byte>(bytes)};
   if (target.memory.read(address, piece.bytes)) pieces_.push_back(std::move(piece));
@@ -31,14 +30,9 @@ void Received::add_message(const Target& target, uint64_t header, uint64_t bytes
   add(target, header, sizeof *h);
   add(target, reinterpret_cast<uint64_t>(h->msg_name), h->msg_namelen);
   add(target, reinterpret_cast<uint64_t>(h->msg_control), h->msg_controllen);
-  for (uint64_t i = 0; i < std::min<uint64_t>(h->msg_iovlen, kMaxParts) && bytes > 0; i++) {
-    const auto part =
-        target.memory.get<iovec>(reinterpret_cast<uint64_t>(h->msg_iov) + i * sizeof(iovec));
-    if (!part) return;
-    const uint64_t n = std::min<uint64_t>(part->iov_len, bytes);
-    add(target, reinterpret_cast<uint64_t>(part->iov_base), n);
-    bytes -= n;
-  }
+  const auto vector = reinterpret_cast<uint64_t>(h->msg_iov);
+  for (const Range& part : parts_of_vector(target, vector, h->msg_iovlen, bytes))
+    add(target, part.lo, part.hi - part.lo);
 }
 
 void Received::take(const Target& target, const HomeThread& h) {
@@ -49,7 +43,7 @@ void Received::take(const Target& target, const HomeThread& h) {
   if (e.nr == kNr_recvmsg) add_message(target, args[1], e.done);
   if (e.nr != kNr_recvmmsg) return;
   // Whole messages; and one more, of which a part may be there.
-  const uint64_t messages = std::min({e.done + 1, args[2], kMaxParts});
+  const uint64_t messages = std::min({e.done + 1, args[2], kMaxMessages});
   for (uint64_t i = 0; i < messages; i++) {
     const uint64_t header = args[1] + i * sizeof(mmsghdr), length = header + sizeof(msghdr);
     add_message(target, header, target.memory.get<uint32_t>(length).value_or(0));

@@ -20,7 +20,6 @@ class Received {
   void take(const Target& target, const HomeThread& h);
   // Puts everything back. What is not mapped any more is left out.
   void put(const Target& target) const;
-  bool empty() const { return pieces_.empty(); }
 
  private:
   struct Piece {

@@ -77,9 +77,11 @@ long home_rlimit(HomeCall& c) {
   const bool own = pid == 0 || pid == sys(kNr_getpid);
   if (own && wanted != 0 && e.nr != kNr_getrlimit && !is_bad(e, p ? 2 : 1)) {
     const auto soft = safe::load<uint64_t>(reinterpret_cast<void*>(wanted));
-    uint64_t now[2] = {0, 0};
-    sys(kNr_prlimit64, 0, kStack, 0, now);
-    if (resource == kStack && soft < now[0]) return leave_it_to_program(c);
+    if (resource == kStack) {
+      uint64_t now[2] = {0, 0};
+      sys(kNr_prlimit64, 0, kStack, 0, now);
+      if (soft < now[0]) return leave_it_to_program(c);
+    }
     const auto hard = safe::load<uint64_t>(reinterpret_cast<void*>(wanted + 8));
     if (resource == kNofile && (reaches_our_numbers(soft) || cuts_our_numbers(hard)))
       return leave_it_to_program(c);
