@@ -11,8 +11,8 @@
 #include <algorithm>
 #include <array>
 
-#include "common/names.h"
-#include "common/unique_fd.h"
+#include "common/base/names.h"
+#include "common/base/unique_fd.h"
 
 namespace om::cli {
 namespace {

@@ -6,8 +6,8 @@
 
 #include <string>
 
-#include "common/clock.h"
-#include "common/control.h"
+#include "common/base/clock.h"
+#include "common/net/control.h"
 
 namespace om::cli {
 

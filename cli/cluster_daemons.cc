@@ -16,8 +16,9 @@
 #include <thread>
 
 #include "cli/cluster_netns.h"
-#include "common/address.h"
-#include "common/json_line.h"
+#include "common/base/text.h"
+#include "common/net/address.h"
+#include "common/net/json_line.h"
 #include "common/proc/process.h"
 #include "common/proc/stat.h"
 
@@ -60,7 +61,7 @@ Result<UniqueFd> high(UniqueFd fd) {
 }
 
 std::string last_line(const std::string& path) {
-  auto text = proc::read_text(path);
+  auto text = read_text(path);
   if (!text) return "";
   std::string_view rest = *text;
   while (!rest.empty() && rest.back() == '\n') rest.remove_suffix(1);
@@ -138,7 +139,7 @@ std::vector<ProcessId> cluster_children(const OwnDirectory& dir, const ClusterSt
     if (!text) continue;
     std::string_view rest = *text;
     while (!rest.empty()) {
-      auto line = parse_json_line(proc::take_line(rest));
+      auto line = parse_json_line(take_line(rest));
       if (!line) continue;
       auto pid = json_int(*line, "pid", 1, INT32_MAX);
       auto start = json_int(*line, "start", 0, INT64_MAX);

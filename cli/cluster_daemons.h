@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "cli/cluster_state.h"
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 namespace om::cli {
 

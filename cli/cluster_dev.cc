@@ -18,8 +18,8 @@
 #include "cli/cluster_state.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
-#include "common/names.h"
-#include "common/own_directory.h"
+#include "common/base/names.h"
+#include "common/base/own_directory.h"
 
 namespace om::cli {
 namespace {

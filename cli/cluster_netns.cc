@@ -10,8 +10,8 @@
 
 #include <array>
 
-#include "common/proc/text.h"
-#include "common/unique_fd.h"
+#include "common/base/text.h"
+#include "common/base/unique_fd.h"
 
 namespace om::cli {
 
@@ -52,7 +52,7 @@ Result<void> run_tool(const std::vector<std::string>& command) {
   std::string text;
   for (const std::string& word : command) text += (text.empty() ? "" : " ") + word;
   std::string_view rest = said;
-  return plain_error(fmt::format("{}: {}", text, rest.empty() ? "failed" : proc::take_line(rest)));
+  return plain_error(fmt::format("{}: {}", text, rest.empty() ? "failed" : take_line(rest)));
 }
 
 Result<void> make_switch(const std::string& name) {

@@ -9,8 +9,8 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/cluster_netns.h"
-#include "common/json_line.h"
-#include "common/names.h"
+#include "common/base/names.h"
+#include "common/net/json_line.h"
 
 namespace om::cli {
 namespace {

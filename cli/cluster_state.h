@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "common/own_directory.h"
-#include "common/process_id.h"
-#include "common/result.h"
-#include "common/unique_fd.h"
+#include "common/base/own_directory.h"
+#include "common/base/result.h"
+#include "common/base/unique_fd.h"
+#include "common/proc/process_id.h"
 
 namespace om::cli {
 
@@ -24,8 +24,8 @@ struct ClusterNode {
 };
 
 struct ClusterState {
-  std::string dir;        // absolute
-  bool made_dir = false;  // stop removes it again
+  std::string dir;               // absolute
+  bool made_dir = false;         // stop removes it again
   std::string switch_namespace;  // holds the bridge; empty without --netns
   std::vector<ClusterNode> nodes;
 };

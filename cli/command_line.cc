@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "common/proc/text.h"
+#include "common/base/text.h"
 
 namespace om::cli {
 namespace {
@@ -50,7 +50,7 @@ std::string nearest_word(std::string_view given, const std::vector<std::string>&
 std::string complaint_about_pid(const std::string& text) {
   constexpr int kMostProcesses = 1 << 22;  // of a 64-bit kernel
   int pid = 0;
-  if (proc::parse_number(text, pid) && pid >= 1 && pid <= kMostProcesses) return "";
+  if (parse_number(text, pid) && pid >= 1 && pid <= kMostProcesses) return "";
   return text + " is no process number";
 }
 

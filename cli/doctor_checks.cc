@@ -21,11 +21,11 @@
 
 #include "cli/client.h"
 #include "cli/doctor_probes.h"
-#include "common/cpu_features.h"
-#include "common/names.h"
-#include "common/proc/text.h"
-#include "common/reasons.h"
-#include "common/unique_fd.h"
+#include "common/base/names.h"
+#include "common/base/text.h"
+#include "common/base/unique_fd.h"
+#include "common/cpu/cpu_features.h"
+#include "common/movable/reasons.h"
 
 #ifndef UFFD_USER_MODE_ONLY
 #define UFFD_USER_MODE_ONLY 1
@@ -52,8 +52,7 @@ int version_number(std::string_view text) {
   std::string_view minor_text = rest.substr(0, rest.find_first_not_of("0123456789"));
   int major = 0;
   int minor = 0;
-  if (!proc::parse_number(text.substr(0, dot), major) || !proc::parse_number(minor_text, minor))
-    return 0;
+  if (!parse_number(text.substr(0, dot), major) || !parse_number(minor_text, minor)) return 0;
   return major * 1000 + minor;
 }
 
@@ -102,9 +101,9 @@ Finding check_descriptors() {
 }
 
 std::string read_line(const char* path) {
-  std::string text = proc::read_text(path).value_or("");
+  std::string text = read_text(path).value_or("");
   std::string_view rest = text;
-  return rest.empty() ? "" : std::string(proc::take_line(rest));
+  return rest.empty() ? "" : std::string(take_line(rest));
 }
 
 }  // namespace

@@ -10,8 +10,8 @@
 
 #include <array>
 
+#include "common/base/unique_fd.h"
 #include "common/proc/stat.h"
-#include "common/unique_fd.h"
 
 namespace om::cli {
 namespace {

@@ -10,9 +10,9 @@
 #include "cli/command_line.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
-#include "common/control.h"
-#include "common/cpu_baseline.h"
-#include "common/version.h"
+#include "common/base/version.h"
+#include "common/cpu/cpu_baseline.h"
+#include "common/net/control.h"
 
 namespace {
 

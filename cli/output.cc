@@ -10,8 +10,8 @@
 #include <algorithm>
 #include <array>
 
-#include "common/log.h"
-#include "common/reasons.h"
+#include "common/base/log.h"
+#include "common/movable/reasons.h"
 
 namespace om::cli {
 namespace {

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "common/control.h"
+#include "common/net/control.h"
 
 namespace om::cli {
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "common/json_line.h"
-#include "common/reasons.h"
+#include "common/movable/reasons.h"
+#include "common/net/json_line.h"
 
 namespace om::cli {
 

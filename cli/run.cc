@@ -18,8 +18,8 @@
 #include "cli/output.h"
 #include "cli/run_environment.h"
 #include "cli/verbs.h"
-#include "common/names.h"
-#include "common/preflight.h"
+#include "common/base/names.h"
+#include "common/movable/preflight.h"
 
 namespace om::cli {
 namespace {

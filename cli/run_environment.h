@@ -6,8 +6,8 @@
 #include <map>
 #include <string>
 
-#include "common/cpu_baseline.h"
-#include "common/result.h"
+#include "common/base/result.h"
+#include "common/cpu/cpu_baseline.h"
 
 namespace om::cli {
 

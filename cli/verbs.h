@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The verbs of om: one function and one file each. main.cc fills the arguments from the command line; a
-// function returns the exit status (common/control.h).
+// function returns the exit status (common/net/control.h).
 #pragma once
 
 #include <string>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // om version: of this program, and of the daemon if there is one.
-#include "common/version.h"
+#include "common/base/version.h"
 
 #include <fmt/core.h>
 

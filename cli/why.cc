@@ -12,7 +12,7 @@
 #include "cli/output.h"
 #include "cli/reason_list.h"
 #include "cli/verbs.h"
-#include "common/preflight.h"
+#include "common/movable/preflight.h"
 
 namespace om::cli {
 namespace {

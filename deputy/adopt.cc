@@ -18,7 +18,7 @@
 
 #include <algorithm>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "common/proc/process.h"
 #include "common/proc/status.h"
 #include "deputy/leave_vdso.h"

@@ -12,9 +12,9 @@
 #include <sys/time.h>
 #include <algorithm>
 #include <memory>
-#include "common/cpu_features.h"
-#include "common/log.h"
-#include "common/preflight.h"
+#include "common/base/log.h"
+#include "common/cpu/cpu_features.h"
+#include "common/movable/preflight.h"
 #include "common/proc/process.h"
 #include "common/proc/stat.h"
 #include "common/proc/status.h"

@@ -7,8 +7,8 @@
 #include <cstddef>
 #include <vector>
 
+#include "common/cpu/xstate.h"
 #include "common/schema/session.capnp.h"
-#include "common/xstate.h"
 #include "deputy/verdict.h"
 #include "libom/abi/session.h"
 

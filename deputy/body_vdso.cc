@@ -19,7 +19,7 @@
 #include <set>
 #include <string_view>
 
-#include "common/vdso.h"
+#include "common/elf/vdso.h"
 
 namespace om::deputy {
 namespace {

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "common/result.h"
+#include "common/base/result.h"
 #include "libom/abi/session.h"
 
 namespace om::deputy {

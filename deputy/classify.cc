@@ -12,6 +12,7 @@
 
 #include <algorithm>
 
+#include "common/base/text.h"
 #include "common/proc/process.h"
 #include "common/proc/status.h"
 #include "deputy/host.h"
@@ -118,7 +119,7 @@ bool is_cut_by_stops(pid_t pid, uint64_t fd, bool copied) {
   if (::stat(path.c_str(), &info) != 0) return false;
   if (S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode)) return true;
   if (S_ISREG(info.st_mode)) return copied;
-  auto link = proc::read_link(path);
+  auto link = read_link(path);
   return link && (link->starts_with("/dev/pts/") || link->starts_with("/dev/tty"));
 }
 

@@ -8,7 +8,7 @@
 
 #include <algorithm>
 
-#include "common/unique_fd.h"
+#include "common/base/unique_fd.h"
 #include "deputy/classify.h"
 #include "deputy/host.h"
 #include "libom/abi/continue.h"

@@ -15,8 +15,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "common/json_line.h"
-#include "common/reasons.h"
+#include "common/movable/reasons.h"
+#include "common/net/json_line.h"
 
 namespace om::deputy {
 

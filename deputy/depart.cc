@@ -22,9 +22,9 @@
 #include <optional>
 #include <thread>
 
-#include "common/cpu_features.h"
-#include "common/log.h"
-#include "common/preflight.h"
+#include "common/base/log.h"
+#include "common/cpu/cpu_features.h"
+#include "common/movable/preflight.h"
 #include "common/proc/process.h"
 #include "common/proc/stat.h"
 #include "common/proc/status.h"
@@ -76,8 +76,9 @@ Verdict<uint64_t> find_place(const Target& target, uint32_t slots) {
       for (uint64_t below = top; below >= it->end && below - it->end >= room;
            below -= std::min(below, kStep)) {
         const uint64_t place = (below - wish.distance - bytes) & ~(kSlotSize - 1);
-        if (!wish.window || (has_private(place, slots) &&
-                             is_free(target.maps, window_start(place, slots), window_end(place))))
+        if (!wish.window ||
+            (has_executor_area(place, slots) &&
+             is_free(target.maps, executor_area_start(place, slots), executor_area_end(place))))
           return place;
       }
       top = it->start & ~(kSlotSize - 1);

@@ -9,7 +9,7 @@
 
 #include <algorithm>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "common/proc/pagemap.h"
 #include "common/proc/process.h"
 #include "common/proc/smaps.h"
@@ -21,7 +21,6 @@
 
 namespace om::deputy {
 namespace {
-
 
 // `ranges` without [lo, hi).
 std::vector<Range> without(const std::vector<Range>& ranges, uint64_t lo, uint64_t hi) {

@@ -2,10 +2,10 @@
 //
 // Files that the process has mapped shared, and of which the body has copies. One that the process, or others, could
 // change is leased while it is away: who wants to write to it waits until the process is home. One that the process
-// writes for others to look at (common/lazy_shared.h) is written back every second.
+// writes for others to look at (common/movable/lazy_shared.h) is written back every second.
 #include <algorithm>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "common/proc/process.h"
 #include "deputy/mover.h"
 

@@ -24,8 +24,8 @@
 #include <utility>
 #include <vector>
 
-#include "common/json_line.h"
-#include "common/log.h"
+#include "common/base/hex.h"
+#include "common/base/log.h"
 #include "common/proc/process.h"
 #include "deputy/mover.h"
 

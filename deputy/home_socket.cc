@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-#include "common/log.h"
+#include "common/base/log.h"
 
 namespace om::deputy {
 namespace {

@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include "common/result.h"
-#include "common/unique_fd.h"
+#include "common/base/result.h"
+#include "common/base/unique_fd.h"
 #include "libom/abi/session.h"
 
 namespace om::deputy {

@@ -20,8 +20,8 @@
 #include <algorithm>
 #include <thread>
 
-#include "common/bulk.h"
-#include "common/log.h"
+#include "common/base/log.h"
+#include "common/image/bulk.h"
 #include "common/proc/process.h"
 #include "common/proc/stat.h"
 #include "deputy/drops.h"

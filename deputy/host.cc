@@ -5,21 +5,21 @@
 
 #include <algorithm>
 
+#include "common/proc/proc_file.h"
 #include "common/proc/process.h"
-#include "common/proc/text.h"
 
 namespace om::deputy {
 
 uint32_t possible_cpus() {
   const auto configured = static_cast<uint32_t>(std::max(::get_nprocs_conf(), 1));
-  auto text = proc::read_text("/sys/devices/system/cpu/possible");
+  auto text = read_text("/sys/devices/system/cpu/possible");
   if (!text) return configured;
   // "0-7" or "0,2-3": the last number counts.
-  std::string_view list = proc::trim(*text);
+  std::string_view list = trim(*text);
   const size_t cut = list.find_last_of(",-");
   if (cut != std::string_view::npos) list.remove_prefix(cut + 1);
   uint32_t last = 0;
-  return proc::parse_number(list, last) && last < 65536 ? last + 1 : configured;
+  return parse_number(list, last) && last < 65536 ? last + 1 : configured;
 }
 
 uint32_t fd_size(pid_t pid) {
@@ -28,11 +28,11 @@ uint32_t fd_size(pid_t pid) {
   if (!text) return kSmallest;
   std::string_view rest = *text;
   while (!rest.empty()) {
-    std::string_view line = proc::take_line(rest);
+    std::string_view line = take_line(rest);
     if (!line.starts_with("FDSize:")) continue;
     line.remove_prefix(7);
     uint32_t size = 0;
-    if (proc::parse_number(proc::trim(line), size)) return size;
+    if (parse_number(trim(line), size)) return size;
   }
   return kSmallest;
 }

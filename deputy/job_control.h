@@ -6,7 +6,7 @@
 
 #include <sys/types.h>
 
-#include "common/unique_fd.h"
+#include "common/base/unique_fd.h"
 
 namespace om::deputy {
 

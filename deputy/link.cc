@@ -10,9 +10,9 @@
 
 #include <algorithm>
 
-#include "common/connection.h"
-#include "common/json_line.h"
-#include "common/log.h"
+#include "common/base/hex.h"
+#include "common/base/log.h"
+#include "common/net/connection.h"
 #include "deputy/text.h"
 #include "libom/abi/layout.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Connections that the keeper makes to us: one TCP listener per deputy, a preamble on each connection that
-// says what it is (common/preamble.h). A connection that does not prove itself within a time is dropped.
+// says what it is (common/net/preamble.h). A connection that does not prove itself within a time is dropped.
 //
 // KJ event loop. Channels are not used here: their sockets are handed to the home process; a duplicate is
 // kept to shut a connection down.
@@ -16,9 +16,9 @@
 #include <string>
 #include <vector>
 
-#include "common/address.h"
-#include "common/preamble.h"
-#include "common/unique_fd.h"
+#include "common/base/unique_fd.h"
+#include "common/net/address.h"
+#include "common/net/preamble.h"
 
 namespace om::deputy {
 

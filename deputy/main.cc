@@ -13,12 +13,13 @@
 
 #include <nlohmann/json.hpp>
 
-#include "common/log.h"
-#include "common/open_files.h"
-#include "common/proc/text.h"
-#include "common/process_id.h"
-#include "common/reasons.h"
-#include "common/version.h"
+#include "common/base/hex.h"
+#include "common/base/log.h"
+#include "common/base/open_files.h"
+#include "common/base/text.h"
+#include "common/base/version.h"
+#include "common/movable/reasons.h"
+#include "common/proc/process_id.h"
 #include "deputy/control.h"
 #include "deputy/mover.h"
 #include "deputy/stopped.h"
@@ -55,10 +56,10 @@ Result<Options> parse(int argc, char** argv) {
     if (i + 1 >= argc) return plain_error(fmt::format("{} needs a value", om::escaped(name)));
     const std::string value = argv[++i];
     if (name == "--pid") {
-      if (!proc::parse_number(value, o.process.pid) || o.process.pid <= 0)
+      if (!parse_number(value, o.process.pid) || o.process.pid <= 0)
         return plain_error("--pid needs a process number");
     } else if (name == "--start") {
-      if (!proc::parse_number(value, o.process.start_ticks))
+      if (!parse_number(value, o.process.start_ticks))
         return plain_error("--start needs clock ticks");
     } else if (name == "--node") {
       o.node = value;

@@ -25,10 +25,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include "common/file_lease.h"
-#include "common/preflight.h"
+#include "common/base/file_lease.h"
+#include "common/base/unique_fd.h"
+#include "common/cpu/xstate.h"
+#include "common/movable/preflight.h"
 #include "common/schema/session.capnp.h"
-#include "common/xstate.h"
 #include "deputy/body_threads.h"
 #include "deputy/classify.h"
 #include "deputy/home_socket.h"

@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <array>
 
+#include "common/proc/proc_file.h"
 #include "common/proc/process.h"
 #include "deputy/mover.h"
 #include "deputy/ship.h"
@@ -76,9 +77,9 @@ Step Mover::find_objects(const ProcessReport& report) {
   home_.object_count = 0;
   object_fds_.clear();
   if (report.objects.empty()) return Done{};
-  if (report.objects.size() > kMaxMemoryObjects || !has_private(arena_, home_.nslots))
+  if (report.objects.size() > kMaxMemoryObjects || !has_executor_area(arena_, home_.nslots))
     return refuse(ReasonCode::kSharedWritable, "{} memory objects", report.objects.size());
-  uint64_t place = window_start(arena_, home_.nslots);
+  uint64_t place = executor_area_start(arena_, home_.nslots);
   for (const ProcessReport::Object& found : report.objects) {
     MemoryObject o{makedev(found.id.dev_major, found.id.dev_minor), found.id.inode, place, 0, 0};
     UniqueFd fd;
@@ -95,7 +96,7 @@ Step Mover::find_objects(const ProcessReport& report) {
     const bool taken = std::any_of(target_->maps.begin(), target_->maps.end(), [&](const auto& m) {
       return m.start < place + page_up(o.bytes) && m.end > place;
     });
-    if (o.bytes == 0 || o.bytes > window_end(arena_) - place || taken)
+    if (o.bytes == 0 || o.bytes > executor_area_end(arena_) - place || taken)
       return refuse(ReasonCode::kSharedWritable, "a memory object of {} bytes", o.bytes);
     place += page_up(o.bytes);
     home_.objects[home_.object_count++] = o;

@@ -4,7 +4,7 @@
 // done while the process is away (watch.cc).
 //
 // A keeper is lost when it does not connect any more and its body gives no sign of life either. A silent one is not:
-// its connection is there, the kernels look after that (common/connection.h).
+// its connection is there, the kernels look after that (common/net/connection.h).
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -12,7 +12,7 @@
 
 #include <utility>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "deputy/mover.h"
 #include "deputy/text.h"
 

@@ -9,7 +9,7 @@
 #include <chrono>
 #include <vector>
 
-#include "common/bulk.h"
+#include "common/image/bulk.h"
 #include "deputy/verdict.h"
 
 namespace om::deputy {

@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "common/bulk.h"
+#include "common/image/bulk.h"
 #include "common/proc/pagemap.h"
 #include "common/proc/process.h"
 #include "deputy/mover.h"

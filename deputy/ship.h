@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pages out, as frames of common/bulk.h: whole pages that are not zero, up to a MiB together. Top level: waits for the
+// Pages out, as frames of common/image/bulk.h: whole pages that are not zero, up to a MiB together. Top level: waits for the
 // connection.
 #pragma once
 
@@ -11,8 +11,8 @@
 #include <span>
 #include <vector>
 
-#include "common/bulk.h"
-#include "common/process_memory.h"
+#include "common/image/bulk.h"
+#include "common/proc/process_memory.h"
 
 namespace om::deputy {
 

@@ -10,9 +10,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "common/log.h"
+#include "common/base/log.h"
+#include "common/proc/proc_file.h"
 #include "common/proc/process.h"
-#include "common/proc/text.h"
 #include "deputy/frames.h"
 #include "deputy/mover.h"
 #include "deputy/text.h"
@@ -60,7 +60,7 @@ nlohmann::json unwind_all(Unwinder& unwinder, pid_t pid,
       bytes += f.symbol.size() + f.module.size() + 128;
       if (bytes < kMaxTextBytes) frames.push_back(to_json(f));
     }
-    auto name = proc::read_text(fmt::format("/proc/{}/task/{}/comm", pid, t.tid));
+    auto name = read_text(fmt::format("/proc/{}/task/{}/comm", pid, t.tid));
     std::string comm = name ? *name : "";
     while (!comm.empty() && comm.back() == '\n') comm.pop_back();
     nlohmann::json item{{"tid", t.tid}, {"name", comm}, {"frames", std::move(frames)}};

@@ -32,8 +32,8 @@ struct StoppedThread {
   // What it goes on with if this process dies now: not `regs`, where the stop shows in a call.
   std::optional<user_regs_struct> ahead;
   bool only_ahead = false;  // wherever it goes on: no executor can take the call over (continue.h)
-  bool known = false;    // the state above has been read
-  bool changed = false;  // registers, mask or vector state are no longer the program's
+  bool known = false;       // the state above has been read
+  bool changed = false;     // registers, mask or vector state are no longer the program's
 
   explicit StoppedThread(pid_t id) : tracee(id), tid(id) {}
   // In a system call, interrupted by our stop (or by a signal that is not there any more).

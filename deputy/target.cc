@@ -7,7 +7,7 @@
 #include <chrono>
 #include <thread>
 
-#include "common/preload.h"
+#include "common/movable/preload.h"
 #include "common/proc/process.h"
 #include "common/proc/stat.h"
 #include "common/proc/status.h"

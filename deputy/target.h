@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "common/proc/maps.h"
-#include "common/process_memory.h"
+#include "common/proc/process_memory.h"
 #include "deputy/verdict.h"
 #include "libom/abi/session.h"
 

@@ -11,8 +11,8 @@
 #include <algorithm>
 #include <string>
 
-#include "common/log.h"
-#include "common/reasons.h"
+#include "common/base/log.h"
+#include "common/movable/reasons.h"
 #include "gen/syscalls_names.h"
 
 namespace om::deputy {

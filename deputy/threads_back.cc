@@ -16,7 +16,7 @@
 #include <chrono>
 #include <thread>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "deputy/continue.h"
 #include "deputy/frames.h"
 #include "deputy/host.h"

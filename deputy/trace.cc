@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "deputy/mover.h"
 #include "deputy/text.h"
 #include "gen/syscalls_desc.h"

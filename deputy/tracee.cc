@@ -14,7 +14,7 @@
 
 #include <thread>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "common/proc/stat.h"
 
 namespace om::deputy {

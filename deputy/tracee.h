@@ -16,7 +16,7 @@
 #include <span>
 #include <vector>
 
-#include "common/result.h"
+#include "common/base/result.h"
 
 namespace om::deputy {
 

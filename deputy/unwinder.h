@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 
-#include "common/elf_symbols.h"
+#include "common/elf/elf_symbols.h"
 #include "common/proc/maps.h"
 #include "libom/abi/layout.h"
 

@@ -11,9 +11,9 @@
 #include <utility>
 #include <variant>
 
-#include "common/fault.h"
-#include "common/reasons.h"
-#include "common/result.h"
+#include "common/base/fault.h"
+#include "common/base/result.h"
+#include "common/movable/reasons.h"
 
 namespace om::deputy {
 
@@ -44,7 +44,7 @@ template <class... Args>
 Reason refuse(ReasonCode code, fmt::format_string<Args...> format, Args&&... args) {
   return Reason{code, fmt::format(format, std::forward<Args>(args)...)};
 }
-// A step that fails on demand (common/fault.h).
+// A step that fails on demand (common/base/fault.h).
 inline Verdict<Done> fault(std::string_view step) {
   if (!fault_at(step)) return Done{};
   return Reason{ReasonCode::kInternal, fault_text(step)};

@@ -18,7 +18,7 @@
 
 #include <utility>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "common/proc/status.h"
 #include "deputy/host.h"
 #include "deputy/mover.h"

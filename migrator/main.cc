@@ -6,11 +6,11 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "common/json_line.h"
-#include "common/log.h"
-#include "common/open_files.h"
-#include "common/replace_file.h"
-#include "common/version.h"
+#include "common/base/log.h"
+#include "common/base/open_files.h"
+#include "common/base/replace_file.h"
+#include "common/base/version.h"
+#include "common/net/json_line.h"
 #include "migrator/node.h"
 
 #include <nlohmann/json.hpp>

@@ -7,15 +7,15 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "common/cpu_baseline.h"
-#include "common/lazy_shared.h"
-#include "common/log.h"
-#include "common/names.h"
-#include "common/preflight.h"
-#include "common/preload.h"
-#include "common/privileges.h"
+#include "common/base/log.h"
+#include "common/base/names.h"
+#include "common/cpu/cpu_baseline.h"
+#include "common/movable/lazy_shared.h"
+#include "common/movable/preflight.h"
+#include "common/movable/preload.h"
+#include "common/proc/privileges.h"
 #include "common/proc/process.h"
-#include "migrator/verbs.h"
+#include "migrator/control/verbs.h"
 
 namespace om::migrator {
 namespace {
@@ -131,7 +131,7 @@ Node::Node(const Options& options, OwnDirectory state, UniqueFd listener, NodeFa
                 Deputies::Settings{options_.name, options_.listen.host(), options_.control,
                                    ::geteuid() == 0},
                 children_, attach_key_, events_),
-      mover_(
+      moves_(
           loop_, clock_, options_.name, processes_, deputies_, events_,
           [root_may_leave = options_.root_may_leave](pid_t pid, bool native) {
             // Looking closer would be no use.
@@ -150,7 +150,7 @@ Node::Node(const Options& options, OwnDirectory state, UniqueFd listener, NodeFa
                           },
                           [this](pid_t pid, bool clean) {
                             asking_.erase(pid);
-                            mover_.on_deputy_gone(pid, clean);
+                            moves_.on_deputy_gone(pid, clean);
                             if (verbs_) verbs_->on_deputy_gone(pid);
                           }});
   sampler_.start_repeating(kSamplePeriod, [this] {

@@ -7,20 +7,21 @@
 #include <memory>
 #include <set>
 
-#include "common/clock.h"
-#include "common/loop.h"
-#include "common/uvkj.h"
-#include "migrator/census.h"
-#include "migrator/child_list.h"
-#include "migrator/control_server.h"
-#include "migrator/deputies.h"
-#include "migrator/events.h"
-#include "migrator/keepers.h"
-#include "migrator/mover.h"
-#include "migrator/node_service.h"
-#include "migrator/options.h"
-#include "migrator/peer_table.h"
-#include "migrator/process_table.h"
+#include "common/base/clock.h"
+#include "common/base/unique_fd.h"
+#include "common/uv/loop.h"
+#include "common/uv/uvkj.h"
+#include "migrator/config/options.h"
+#include "migrator/control/control_server.h"
+#include "migrator/moves/child_list.h"
+#include "migrator/moves/deputies.h"
+#include "migrator/moves/keepers.h"
+#include "migrator/moves/move_queue.h"
+#include "migrator/peers/node_service.h"
+#include "migrator/peers/peer_table.h"
+#include "migrator/processes/census.h"
+#include "migrator/processes/events.h"
+#include "migrator/processes/process_table.h"
 
 namespace om::migrator {
 
@@ -70,7 +71,7 @@ class Node {
   Census census_;
   Keepers keepers_;
   Deputies deputies_;
-  Mover mover_;
+  MoveQueue moves_;
   PeerTable peers_;
   NodeService service_;
   kj::Own<kj::TaskSet::ErrorHandler> task_errors_;

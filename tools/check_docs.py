@@ -5,8 +5,9 @@
     check_docs.py [--root DIR] [--build DIR]
 
 docs/syscalls.md is what the generator makes; docs/REASONS.md has a row for every code of
-common/reasons.cc and no other; with --build, docs/CLI.md has every verb and option that `om --help`
-names; links lead to files and headings that exist; names of files of this tree are names of files.
+common/movable/reasons.cc and no other; with --build, docs/CLI.md has every verb and option that `om --help`
+names; links lead to files and headings that exist; names of files of this tree, in documents and in comments, are names of
+files; every source file of the product stands in a code map.
 Exit status 0, or 1 with one "file:line: reason" per mistake.
 """
 
@@ -22,6 +23,8 @@ LINK = re.compile(r'\[[^\]]*\]\(([^)\s]+)\)')
 CODE_FENCE = re.compile(r'^(```|    )')
 # `folder/name.suffix` or `folder/name` in backticks, where folder is one of the tree's.
 NAMED_FILE = re.compile(r'`((?:[a-z_.]+/)+[A-Za-z0-9_.-]+)`')
+# `name.suffix` in a document of a product folder is a file of that folder.
+LONE_FILE = re.compile(r'`([a-z0-9_]+\.(?:cc|h|S|tbl|capnp))`')
 
 
 def relative(root, path):
@@ -29,7 +32,8 @@ def relative(root, path):
 
 
 def documents(root):
-    return sorted([*root.glob('*.md'), *root.glob('docs/*.md'), *root.glob('bench/*.md')])
+    return sorted([*root.glob('*.md'), *root.glob('docs/*.md'), *root.glob('bench/*.md'),
+                   *(path for folder in PRODUCT for path in root.glob(f'{folder}/**/*.md'))])
 
 
 def anchors_of(text):
@@ -60,14 +64,68 @@ def check_links(root, path):
                 yield f'{relative(root, path)}:{number}: no heading {target}'
 
 
+def named_files(root, path, line):
+    """(as written, from the root) of each file that a line names, also from the document's own folder."""
+    folder = path.parent
+    for name in NAMED_FILE.findall(line):
+        if folder.name in PRODUCT and (folder / name.split('/')[0]).exists():
+            yield name, relative(root, folder / name)
+        else:
+            yield name, name
+    if folder.name in PRODUCT:
+        for name in LONE_FILE.findall(line):
+            yield name, relative(root, folder / name)
+
+
 def check_named_files(root, path):
     folders = {child.name for child in root.iterdir()
                if child.is_dir() and not child.name.startswith('build')}
     for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
-        for name in NAMED_FILE.findall(line):
+        for shown, name in named_files(root, path, line):
             if name.split('/')[0] in folders and not (root / name).exists() and \
                     not list(root.glob(name + '.*')):
-                yield f'{relative(root, path)}:{number}: no file {name}'
+                yield f'{relative(root, path)}:{number}: no file {shown}'
+
+
+# A file's name in a comment, with or without folders.
+COMMENT = re.compile(r'(?://|^\s*#(?!\s*include))(.*)')
+FILE_NAME = re.compile(r'(?<![\w./<-])((?:[\w.-]+/)*[\w-]+\.(?:cc|h|S|py|tbl|capnp|md))(?![\w(/]|\.\w)')
+# Headers of the kernel's sources and of Cap'n Proto; what the build makes.
+OTHER_FILES = ('include/linux/', 'uapi/linux/', 'linux/', 'rpc.capnp', 'gen/')
+COMMENTED = ('.cc', '.h', '.S', '.capnp', '.tbl')
+PRODUCT = ('libom', 'common', 'deputy', 'guest', 'migrator', 'cli')
+
+
+def sources(root, suffixes=COMMENTED):
+    for folder in (*PRODUCT, 'bench', 'examples', 'test'):
+        for path in sorted((root / folder).rglob('*')):
+            if path.suffix in suffixes:
+                yield path
+
+
+def check_comments(root):
+    """Comments name files that exist: from the root, the end of a path, or of one folder only."""
+    known = [relative(root, path) for path in sources(root, (*COMMENTED, '.py', '.md'))]
+    known += [relative(root, path) for path in [*documents(root), *root.glob('tools/*')]]
+    ends = {'/'.join(name.split('/')[at:]) for name in known for at in range(name.count('/') + 1)}
+    for path in sources(root):
+        for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
+            for comment in COMMENT.findall(line):
+                for name in FILE_NAME.findall(comment):
+                    if name not in ends and not name.startswith(OTHER_FILES):
+                        yield f'{relative(root, path)}:{number}: no file {name}'
+
+
+def check_code_maps(root):
+    """Every .cc and .S of the product, or the folder it lies in, is named by a document in backticks."""
+    named = {name.removesuffix('/') for path in documents(root)
+             for _, name in named_files(root, path, path.read_text(encoding='utf-8'))}
+    for path in sources(root, ('.cc', '.S')):
+        name = relative(root, path)
+        if name.split('/')[0] not in PRODUCT or path.name == 'main.cc':
+            continue
+        if name not in named and str(pathlib.PurePosixPath(name).parent) not in named:
+            yield f'{name}:1: in no code map'
 
 
 def check_syscalls(root):
@@ -95,7 +153,7 @@ INNER_CODES = ('RETRY',)
 
 def check_codes(root, codes):
     """No code is made up elsewhere than in the table."""
-    for folder in ('cli', 'common', 'deputy', 'migrator'):
+    for folder in ('cli', 'common', 'deputy', 'guest', 'migrator'):
         for path in sorted(root.glob(f'{folder}/**/*.cc')):
             text = path.read_text(encoding='utf-8')
             for match in CODE_USES.finditer(text):
@@ -103,16 +161,16 @@ def check_codes(root, codes):
                 if word in codes or word in INNER_CODES or OTHER_WORDS.match(word):
                     continue
                 number = text.count('\n', 0, match.start()) + 1
-                yield f'{relative(root, path)}:{number}: {word} is no code of common/reasons.cc'
+                yield f'{relative(root, path)}:{number}: {word} is no code of common/movable/reasons.cc'
 
 
 def check_reasons(root):
-    table = (root / 'common/reasons.cc').read_text(encoding='utf-8')
+    table = (root / 'common/movable/reasons.cc').read_text(encoding='utf-8')
     codes = re.findall(r'\{k[A-Z]\w+,\s*"([A-Z][A-Z_]*)"', table)
     text = (root / 'docs/REASONS.md').read_text(encoding='utf-8')
     rows = re.findall(r'^\| ([A-Z][A-Z_]*) \|', text, re.M)
     if not codes:
-        yield 'common/reasons.cc:1: no codes found'
+        yield 'common/movable/reasons.cc:1: no codes found'
     for code in sorted(set(codes) - set(rows)):
         yield f'docs/REASONS.md:1: no row for {code}'
     for code in sorted(set(rows) - set(codes)):
@@ -166,7 +224,7 @@ def check_command_line(root, found):
 
 
 def check_tree(root, build):
-    problems = [*check_syscalls(root), *check_reasons(root)]
+    problems = [*check_syscalls(root), *check_reasons(root), *check_comments(root), *check_code_maps(root)]
     if build is not None:
         problems += check_command_line(root, all_options(str(build / 'cli' / 'om')))
     for path in documents(root):

@@ -51,15 +51,15 @@ class Docs(unittest.TestCase):
                          list(check_docs.check_links(self.root, path)))
 
     def test_named_files(self):
-        self.write('common/log.h', '')
-        path = self.write('docs/a.md', '`common/log.h` `common/log` `other/none.h` `a/b`\n')
+        self.write('common/base/log.h', '')
+        path = self.write('docs/a.md', '`common/base/log.h` `common/base/log` `other/none.h` `a/b`\n')
         self.assertEqual([], list(check_docs.check_named_files(self.root, path)))
         path = self.write('docs/a.md', '`common/none.h`\n')
         self.assertEqual(['docs/a.md:1: no file common/none.h'],
                          list(check_docs.check_named_files(self.root, path)))
 
     def test_reasons(self):
-        self.write('common/reasons.cc', REASONS)
+        self.write('common/movable/reasons.cc', REASONS)
         self.write('docs/REASONS.md', '| AIO | x |\n| IO_URING | x |\n')
         self.assertEqual([], list(check_docs.check_reasons(self.root)))
         self.write('docs/REASONS.md', '| AIO | x |\n| CET | x |\n')
@@ -68,12 +68,12 @@ class Docs(unittest.TestCase):
                          list(check_docs.check_reasons(self.root)))
 
     def test_codes_are_in_the_table(self):
-        self.write('common/reasons.cc', REASONS)
+        self.write('common/movable/reasons.cc', REASONS)
         self.write('docs/REASONS.md', '| AIO | x |\n| IO_URING | x |\n')
         self.write('common/x.cc', 'a(getenv("OM_X"), "RLIMIT_AS");\n'
                                   'failure(ExitCode::kFailure,\n  "AIO", "");\nfail("MADE", "");\nb("UP_HERE");\n')
-        self.assertEqual(['common/x.cc:4: MADE is no code of common/reasons.cc',
-                          'common/x.cc:5: UP_HERE is no code of common/reasons.cc'],
+        self.assertEqual(['common/x.cc:4: MADE is no code of common/movable/reasons.cc',
+                          'common/x.cc:5: UP_HERE is no code of common/movable/reasons.cc'],
                          list(check_docs.check_reasons(self.root)))
 
     def test_options(self):

@@ -3,10 +3,9 @@
 #
 # ./dev build, env, demo, bench: the verbs that make the programs and use them.
 
-# Where meson puts what a user calls or what those look for.
-PROGRAM_FOLDERS=(cli migrator deputy migrator/guest)
-PROGRAMS=(cli/om cli/openmosix migrator/om-migrator deputy/om-deputy migrator/guest/om-guest libom/om-body
-  libom/libom.so)
+# What a user calls (in PROGRAM_FOLDERS), what those look for (in libexec), what programs are started with.
+PROGRAM_FOLDERS=(cli migrator)
+PROGRAMS=(cli/om cli/openmosix migrator/om-migrator libexec libom/libom.so)
 
 verb_build() {
   need_packages build
@@ -28,6 +27,7 @@ verb_env() {
     esac
   done <<<"$PATH:"
   echo "export PATH=$(shell_quoted "$front${path#:}")"
+  echo "export OM_LIBEXEC=$(shell_quoted "$OM_BUILD/libexec")"
   echo "export OM_PRELOAD=$(shell_quoted "$OM_BUILD/libom/libom.so")"
 }
 

@@ -62,7 +62,7 @@ verb_lint() {
   if (($# > 0)); then usage "lint takes no arguments"; fi
   need_packages build lint
   configure "$OM_BUILD"
-  compile "$OM_BUILD" libom/libom.so libom/om-body "${PROGRAMS[@]}"
+  compile "$OM_BUILD" "${PROGRAMS[@]}"
   mapfile -t scripts < <(tree_files | shell_scripts)
   mapfile -t modules < <(tree_files | grep '\.py$')
   one_check "shellcheck (${#scripts[@]} scripts)" shellcheck -x "${scripts[@]}" || status=1

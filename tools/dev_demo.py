@@ -39,10 +39,10 @@ class Demo:
     def __init__(self, build):
         self.build = build
         self.job = build / 'examples' / 'primes'
-        folders = ('cli', 'migrator', 'deputy', 'migrator/guest')
-        self.environment = {**os.environ,
-                            'PATH': ':'.join([*(str(build / f) for f in folders), os.environ['PATH']])}
-        for name in ('LD_PRELOAD', 'OM_CONTROL', 'OM_PRELOAD', 'OM_LIBEXEC', 'OM_NODE'):
+        self.environment = {**os.environ, 'PATH': f'{build / "cli"}:{os.environ["PATH"]}',
+                            'OM_LIBEXEC': str(build / 'libexec'),
+                            'OM_PRELOAD': str(build / 'libom' / 'libom.so')}
+        for name in ('LD_PRELOAD', 'OM_CONTROL', 'OM_NODE'):
             self.environment.pop(name, None)
         self.place = 'n1'
         self.lines = []

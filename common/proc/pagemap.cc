@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "common/proc/proc_file.h"
 #include "common/proc/smaps.h"
 
 namespace om::proc {

@@ -18,7 +18,8 @@
 #include <functional>
 #include <vector>
 
-#include "common/proc/text.h"
+#include "common/base/text.h"
+#include "common/base/unique_fd.h"
 
 namespace om::proc {
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "common/proc/proc_file.h"
 #include "common/proc/stat.h"
 
 namespace om::proc {

@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#include "common/proc/text.h"
+#include "common/base/text.h"
 
 namespace om::proc {
 

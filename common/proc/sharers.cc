@@ -14,6 +14,7 @@
 
 #include <algorithm>
 
+#include "common/proc/proc_file.h"
 #include "common/proc/process.h"
 #include "common/proc/stat.h"
 

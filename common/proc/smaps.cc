@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/proc/smaps.h"
 
+#include "common/proc/proc_file.h"
+
 namespace om::proc {
 namespace {
 

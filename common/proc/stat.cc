@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/proc/stat.h"
 
+#include "common/proc/proc_file.h"
+
 #include <sched.h>
 #include <unistd.h>
 

@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-#include "common/proc/text.h"
+#include "common/base/text.h"
 
 namespace om::proc {
 

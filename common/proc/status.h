@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "common/proc/text.h"
+#include "common/base/text.h"
 
 namespace om::proc {
 

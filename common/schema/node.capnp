@@ -18,7 +18,7 @@ interface Node @0xc2a9d1f04b7e6a36 {
 
 struct NodeInfo {
   name @0 :Text;            # [a-z0-9-]{1,63}
-  protocol @1 :UInt32;      # kProtocol of common/version.h; peers with another major refuse (VERSION)
+  protocol @1 :UInt32;      # kProtocol of common/base/version.h; peers with another major refuse (VERSION)
   build @2 :Text;
   cpus @3 :UInt32;          # CPUs that guests may run on
   cpuFeatures @4 :List(Text);  # /proc/cpuinfo flag names

@@ -2,7 +2,7 @@
 #
 # Between om-deputy (home) and om-guest (the keeper on the other node), on the SESSION connection that the
 # keeper has made. The deputy calls, the keeper serves. Pages travel on the BULK connection, in the frames of
-# common/bulk.h. Blobs of type Data are the PODs of libom/abi/session.h: they concern libom on both sides, the
+# common/image/bulk.h. Blobs of type Data are the PODs of libom/abi/session.h: they concern libom on both sides, the
 # keeper only carries them, and checks what it uses itself.
 
 @0xd7c1b3a8895e2f40;

@@ -22,13 +22,13 @@ constexpr uint64_t kMaxStackRoom = uint64_t{256} << 20;
 constexpr uint64_t kStackGap = 2u << 20;
 
 // Control area.
-constexpr uint64_t kControlVdso = 0;                 // body: its own vvar/vdso pages live here
-constexpr uint64_t kControlVdsoSize = 0x3f000;       // 252 KiB
+constexpr uint64_t kControlVdso = 0;                  // body: its own vvar/vdso pages live here
+constexpr uint64_t kControlVdsoSize = 0x3f000;        // 252 KiB
 constexpr uint64_t kControlTitle = kControlVdsoSize;  // body: PrctlMmMap and the text that ps shows
 constexpr uint64_t kControlTitleSize = 0x1000;
 constexpr uint64_t kControlPlan =
-    kControlTitle + kControlTitleSize;               // body: RestorePlan; home: drop list
-constexpr uint64_t kControlPlanSize = 0x3c0000;      // 3.75 MiB
+    kControlTitle + kControlTitleSize;           // body: RestorePlan; home: drop list
+constexpr uint64_t kControlPlanSize = 0x3c0000;  // 3.75 MiB
 constexpr uint64_t kControlSize = kControlPlan + kControlPlanSize;
 static_assert(kControlSize == 0x400000);
 
@@ -66,16 +66,16 @@ constexpr uint32_t kMaxSlots = 16384;
 // Temporary mappings of executors (large calls) at home: two places a slot, in a window far below the arena where no
 // kernel puts a new mapping by itself. The arena lies where the window is free, and calls of the body that concern
 // the window come home. No body has these mappings, no homecoming touches them.
-constexpr uint64_t kPrivateDistance = uint64_t{1} << 40, kPrivateEach = uint64_t{1} << 29;
-constexpr uint64_t private_address(uint64_t arena, uint32_t slot, uint32_t which) {
-  return arena - kPrivateDistance - (uint64_t{slot} * 2 + which + 1) * kPrivateEach;
+constexpr uint64_t kExecutorAreaDistance = uint64_t{1} << 40, kExecutorAreaEach = uint64_t{1} << 29;
+constexpr uint64_t executor_area_address(uint64_t arena, uint32_t slot, uint32_t which) {
+  return arena - kExecutorAreaDistance - (uint64_t{slot} * 2 + which + 1) * kExecutorAreaEach;
 }
-constexpr bool has_private(uint64_t arena, uint32_t slots) {
-  return arena > kPrivateDistance + (uint64_t{slots} * 2 + 1) * kPrivateEach;
+constexpr bool has_executor_area(uint64_t arena, uint32_t slots) {
+  return arena > kExecutorAreaDistance + (uint64_t{slots} * 2 + 1) * kExecutorAreaEach;
 }
-constexpr uint64_t window_end(uint64_t arena) { return arena - kPrivateDistance; }
-constexpr uint64_t window_start(uint64_t arena, uint32_t slots) {
-  return private_address(arena, slots, 0);
+constexpr uint64_t executor_area_end(uint64_t arena) { return arena - kExecutorAreaDistance; }
+constexpr uint64_t executor_area_start(uint64_t arena, uint32_t slots) {
+  return executor_area_address(arena, slots, 0);
 }
 // What the memory limits of a process at home must leave for them.
 constexpr uint64_t kExecutorRoom = uint64_t{64} << 20;
@@ -92,8 +92,8 @@ constexpr bool touches(uint64_t at, uint64_t bytes, uint64_t lo, uint64_t hi) {
 // What is libom's only while the process is away: the arena, and where executors map at home.
 constexpr bool touches_lent(uint64_t at, uint64_t bytes, uint64_t arena, uint32_t slots) {
   return touches(at, bytes, arena, arena + arena_bytes(slots)) ||
-         (has_private(arena, slots) &&
-          touches(at, bytes, window_start(arena, slots), window_end(arena)));
+         (has_executor_area(arena, slots) &&
+          touches(at, bytes, executor_area_start(arena, slots), executor_area_end(arena)));
 }
 constexpr uint64_t slot_address(uint64_t arena, uint32_t slot) {
   return arena + kControlSize + uint64_t{slot} * kSlotSize;

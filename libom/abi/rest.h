@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The rest of a call that a stop of the deputy's has ended before its time: what there is still to do, and doing it.
-// Used by executors (stub/transfer.cc) and, for a process that is at home or leaves, by the program itself
+// Used by executors (stub/rest.cc) and, for a process that is at home or leaves, by the program itself
 // (shim/continue.cc); who prepares it is the executor or the deputy. A signal ends a call as natively: then the part
 // is the answer.
 //

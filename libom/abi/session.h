@@ -143,7 +143,7 @@ struct HomeState {
   uint32_t asker;
   uint64_t object_count;                    // D
   MemoryObject objects[kMaxMemoryObjects];  // D
-  uint64_t private_bytes;                   // H: what executors have mapped for large calls
+  uint64_t executor_area_bytes;             // H: what executors have mapped for large calls
 };
 
 enum HomeThreadState : uint32_t {

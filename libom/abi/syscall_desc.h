@@ -12,7 +12,7 @@
 
 namespace om {
 
-// Where a call is served while the program is away. See docs/ARCHITECTURE.md, "Forwarded calls".
+// Where a call is served while the program is away. See libom/README.md, "A forwarded call".
 enum class Route : uint8_t {
   kUnknown = 0,  // not in the kernel headers this was built with: ENOSYS, counted
   kLocal = 1,    // in the body, by the gate function named in the row

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Constants and PODs that travel inside the Executor interface (common/schema/deputy.capnp): what both the
+// Constants and PODs that travel inside the Executor interface (common/schema/executor.capnp): what both the
 // gate in the body and the executor at home must agree on, beyond the system call table.
 #pragma once
 

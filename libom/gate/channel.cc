@@ -5,6 +5,7 @@
 #include "libom/gate/channel.h"
 
 #include "libom/abi/kernel.h"
+#include "libom/gate/forward.h"
 #include "libom/safe/lock.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
@@ -153,8 +154,8 @@ void note_finish(BodyThread* t, uint64_t seq) {
 static bool home_has_room(const BodyThread* t, uint64_t bytes) {
   constexpr uint32_t kHow =
       k::kMapPrivate | k::kMapAnonymous | k::kMapNoreserve | k::kMapFixedNoreplace;
-  if (!has_private(g_body.arena, g_body.nslots)) return false;
-  const uint64_t at = private_address(g_body.arena, t->slot, 1);
+  if (!has_executor_area(g_body.arena, g_body.nslots)) return false;
+  const uint64_t at = executor_area_address(g_body.arena, t->slot, 1);
   const long r = sys(kNr_mmap, at, bytes, k::kProtNone, kHow, -1, 0);
   if (r != static_cast<long>(at)) return false;
   sys(kNr_munmap, at, bytes);

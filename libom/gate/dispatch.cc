@@ -3,10 +3,15 @@
 // From a trap to an answer: finds the row of the call, serves it, puts the result into the program's
 // registers and delivers the signals that came with it. Entered from entry.S on the gate stack.
 #include "libom/abi/kernel.h"
+#include "libom/gate/forward.h"
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
+#include "libom/gate/messages.h"
+#include "libom/gate/park.h"
+#include "libom/gate/signal.h"
+#include "libom/gate/thread.h"
 #include "libom/safe/atomic.h"
-#include "libom/safe/marshal.h"
+#include "libom/safe/call_layout.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/row.h"

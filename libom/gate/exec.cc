@@ -4,10 +4,10 @@
 // the strings there. When it succeeds nothing of this body is left to answer to; the deputy ends it.
 #include "libom/abi/kernel.h"
 #include "libom/gate/channel.h"
+#include "libom/gate/forward.h"
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
-#include "libom/gate/transfer.h"
-#include "libom/safe/marshal.h"
+#include "libom/safe/call_layout.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"

@@ -7,13 +7,18 @@
 //
 // Order of the checks matters: everything that can refuse the call (bad pointer, kick) comes before its
 // sequence number is taken; after that only a Return ends it.
+#include "libom/gate/forward.h"
+
 #include "libom/abi/kernel.h"
 #include "libom/gate/channel.h"
-#include "libom/gate/transfer.h"
+#include "libom/gate/gather.h"
+#include "libom/gate/long_transfer.h"
+#include "libom/gate/park.h"
+#include "libom/gate/signal.h"
 #include "libom/gate/vdso.h"
 #include "libom/safe/atomic.h"
+#include "libom/safe/call_layout.h"
 #include "libom/safe/lock.h"
-#include "libom/safe/marshal.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"

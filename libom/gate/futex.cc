@@ -7,6 +7,7 @@
 // Priority inheritance needs words that hold kernel tids of the node it runs on: those calls go home.
 #include "libom/abi/kernel.h"
 #include "libom/abi/sandbox.h"
+#include "libom/gate/forward.h"
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
 #include "libom/gate/vdso.h"

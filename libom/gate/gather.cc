@@ -2,9 +2,11 @@
 //
 // The memory of a Call, by its table row: what goes along, and whether what comes back can be written. Everything
 // that speaks against a Call is found here, before its sequence number is taken. Called by attempt() (forward.cc).
+#include "libom/gate/gather.h"
+
 #include "libom/abi/kernel.h"
-#include "libom/gate/transfer.h"
-#include "libom/safe/marshal.h"
+#include "libom/gate/forward.h"
+#include "libom/safe/call_layout.h"
 #include "libom/safe/mem.h"
 
 namespace om::gate {

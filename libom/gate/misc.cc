@@ -3,8 +3,10 @@
 // Calls answered from cached values, calls that the body's kernel answers by itself, and calls whose way
 // depends on their arguments.
 #include "libom/abi/kernel.h"
+#include "libom/gate/forward.h"
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
+#include "libom/gate/vm.h"
 #include "libom/safe/atomic.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"

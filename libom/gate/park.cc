@@ -3,9 +3,13 @@
 // A body thread stands still: everything the keeper needs is in its slot (block and xsave area), and nothing
 // of the program can run until BodyState.stop changes. The keeper's kick wakes the futex wait; the word is
 // read again each time.
+#include "libom/gate/park.h"
+
 #include "libom/abi/kernel.h"
+#include "libom/gate/forward.h"
 #include "libom/gate/gate.h"
 #include "libom/gate/thread.h"
+#include "libom/gate/time.h"
 #include "libom/gate/xstate.h"
 #include "libom/safe/atomic.h"
 #include "libom/safe/lock.h"

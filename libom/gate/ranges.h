@@ -43,4 +43,11 @@ void note_touched(uint64_t lo, uint64_t hi);
 // Context: gate, restore
 long show_object(uint64_t view, uint64_t at, uint64_t len, uint32_t prot);
 
+// [addr, addr+len) touches libom or another range that the program must not map, at home either.
+// Context: gate
+bool is_reserved(uint64_t addr, uint64_t len);
+// [addr, addr+len) touches what is libom's only while the process is away: the arena, or what executors map at home.
+// Context: gate
+bool is_lent(uint64_t addr, uint64_t len);
+
 }  // namespace om::gate

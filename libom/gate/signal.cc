@@ -3,12 +3,15 @@
 // Signals in the body. The kernel at home has already decided everything (which thread, restart or EINTR,
 // masks); the gate only builds the frame that the kernel would have built, in home's XSAVE layout, because
 // the frame may be consumed at home by the kernel itself, and takes frames apart when the handler returns.
+#include "libom/gate/signal.h"
+
 #include "libom/abi/kernel.h"
 #include "libom/gate/channel.h"
+#include "libom/gate/forward.h"
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
 #include "libom/gate/xstate.h"
-#include "libom/safe/marshal.h"
+#include "libom/safe/call_layout.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"

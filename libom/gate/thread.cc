@@ -8,8 +8,10 @@
 #include "libom/gate/thread.h"
 
 #include "libom/abi/kernel.h"
+#include "libom/gate/forward.h"
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
+#include "libom/gate/ranges.h"
 #include "libom/safe/atomic.h"
 #include "libom/safe/image.h"
 #include "libom/safe/lock.h"

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "libom/abi/session.h"
+#include "libom/gate/gate.h"
 
 namespace om::gate {
 
@@ -23,5 +23,9 @@ long prepare_slot(uint32_t slot);
 // What the kernel would do with a dying thread's robust futexes.
 // Context: gate
 void walk_robust_list(BodyThread* t);
+
+// Goes on with the call that a restored thread was in: generic, or by hand for split rows.
+// Context: gate
+long resume_call(GateCall& c);
 
 }  // namespace om::gate

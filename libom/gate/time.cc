@@ -4,7 +4,10 @@
 // clocks are what home's twin used plus what this body used. A sleep runs at home, as the executor's own
 // blocking call: its remaining time then survives every move exactly, because the kernel keeps it; only
 // sleeps too short for that to matter stay here.
+#include "libom/gate/time.h"
+
 #include "libom/abi/kernel.h"
+#include "libom/gate/forward.h"
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
 #include "libom/gate/vdso.h"

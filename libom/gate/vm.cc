@@ -8,15 +8,17 @@
 // them (DONTNEED reading it again, growing into more of it, parts that go and may come back), or on pages being
 // locked, goes home first; the list of such ranges is kept in ranges.cc. An object of memory that travels with all its
 // mappings (session.h, MemoryObject) is shared memory here, too: a further view of it is made from one that has all.
+#include "libom/gate/vm.h"
+
 #include "libom/abi/kernel.h"
 #include "libom/abi/sandbox.h"
 #include "libom/gate/channel.h"
+#include "libom/gate/forward.h"
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
 #include "libom/gate/ranges.h"
-#include "libom/gate/transfer.h"
+#include "libom/safe/call_layout.h"
 #include "libom/safe/lock.h"
-#include "libom/safe/marshal.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"

@@ -6,6 +6,7 @@
 
 #include "libom/abi/kernel.h"
 #include "libom/gate/gate.h"
+#include "libom/gate/signal.h"
 #include "libom/safe/mem.h"
 
 namespace om::gate {

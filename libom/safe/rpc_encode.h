@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Writes the Cap'n Proto RPC messages of a channel (interface Executor of
-// common/schema/deputy.capnp) without libcapnp: fixed templates plus field stores, one segment, the
+// common/schema/executor.capnp) without libcapnp: fixed templates plus field stores, one segment, the
 // payload last. A payload is not copied: a caller sends what an encoder wrote, then the payload
 // from where it lies, then padding() zero bytes, with one writev. Several messages may follow each
 // other in one buffer.

@@ -13,6 +13,7 @@
 #include "libom/safe/syscall.h"
 #include "libom/shim/shim.h"
 #include "libom/stub/stub.h"
+#include "libom/stub/window.h"
 
 extern "C" {
 extern __attribute__((weak, visibility("default"))) char** environ;

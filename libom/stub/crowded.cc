@@ -6,11 +6,14 @@
 // with limits of its own, but this memory and this table of descriptors, receives the channel and puts it where it
 // belongs. If the program's limit reaches libom's row, it is lowered meanwhile so far that the free number of this slot
 // is not the program's.
+#include "libom/stub/crowded.h"
+
 #include "libom/abi/kernel.h"
 #include "libom/safe/atomic.h"
 #include "libom/safe/lock.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"
+#include "libom/stub/deputy_socket.h"
 #include "libom/stub/stub.h"
 
 namespace om::stub {

@@ -3,12 +3,19 @@
 // Calls whose way depends on what a descriptor is, which only home knows: files that show the memory of this
 // very process (the program's memory is away, so the program comes home for them), transfers that are longer
 // than one Call, and unbuffered transfers, which care where their memory lies.
+#include "libom/stub/descriptor.h"
+
 #include "libom/abi/kernel.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"
+#include "libom/stub/deputy_socket.h"
+#include "libom/stub/execute.h"
+#include "libom/stub/executor_memory.h"
 #include "libom/stub/functions.h"
 #include "libom/stub/stub.h"
+#include "libom/stub/unpack.h"
+#include "libom/stub/window.h"
 
 namespace om::stub {
 namespace {

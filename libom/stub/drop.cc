@@ -4,6 +4,8 @@
 // charge stay. Done after the first effectful Call of an epoch (until then the pages are what a rollback
 // resumes from), or by the deputy on the way back. The list is the deputy's; it leaves out what a blocked
 // call of the program still reads or writes.
+#include "libom/stub/drop.h"
+
 #include "libom/abi/kernel.h"
 #include "libom/safe/atomic.h"
 #include "libom/safe/numbers.h"

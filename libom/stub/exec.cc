@@ -7,8 +7,11 @@
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"
+#include "libom/stub/deputy_socket.h"
 #include "libom/stub/functions.h"
+#include "libom/stub/signal.h"
 #include "libom/stub/stub.h"
+#include "libom/stub/unpack.h"
 
 namespace om::stub {
 namespace {

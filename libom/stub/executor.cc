@@ -6,15 +6,27 @@
 // Exactly once: seq_started rises before a call is executed. A repeated Call is answered from what is kept;
 // after a lost connection the body's Resume learns seq_started and gets the kept Return again. Everything
 // needed for that is in the slot, so it also holds when the process is moved in the middle of a call.
+#include "libom/stub/executor.h"
+
 #include "libom/abi/kernel.h"
 #include "libom/safe/atomic.h"
+#include "libom/safe/call_layout.h"
 #include "libom/safe/lock.h"
-#include "libom/safe/marshal.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/rpc_parse.h"
 #include "libom/safe/syscall.h"
+#include "libom/stub/deputy_socket.h"
+#include "libom/stub/drop.h"
+#include "libom/stub/execute.h"
+#include "libom/stub/executor_memory.h"
+#include "libom/stub/messages.h"
+#include "libom/stub/pack.h"
+#include "libom/stub/remote.h"
+#include "libom/stub/signal.h"
 #include "libom/stub/stub.h"
+#include "libom/stub/trace.h"
+#include "libom/stub/window.h"
 
 extern "C" {
 [[noreturn]] void om_executor_main(void* stack);
@@ -101,7 +113,7 @@ long receive(HomeThread* t, Message& m) {
     }
     const size_t need = length > 0 ? static_cast<size_t>(length) : have + 1;
     if (need > kSlotRecvSize) {
-      m.mapped = map_private(t, kForMessage, need);
+      m.mapped = map_in_executor_area(t, kForMessage, need);
       if (m.mapped == nullptr) return kBroken;
       m.bytes = m.mapped;
       m.length = need;

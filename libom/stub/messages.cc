@@ -2,14 +2,22 @@
 //
 // sendmsg, recvmsg and their vectors at home (layout: libom/abi/msgwire.h). One message or many, the kernel
 // gets an array of struct mmsghdr over our own memory; a single one is passed as the msghdr that it starts with.
+#include "libom/stub/messages.h"
+
 #include "libom/abi/kernel.h"
 #include "libom/abi/msgwire.h"
-#include "libom/safe/marshal.h"
+#include "libom/safe/call_layout.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"
+#include "libom/stub/deputy_socket.h"
+#include "libom/stub/executor_memory.h"
 #include "libom/stub/functions.h"
+#include "libom/stub/objects.h"
+#include "libom/stub/program_memory.h"
 #include "libom/stub/stub.h"
+#include "libom/stub/unpack.h"
+#include "libom/stub/window.h"
 
 namespace om::stub {
 namespace {

@@ -4,6 +4,8 @@
 // nobody waits, so one that home cannot repeat (memory limits) never fails the program. It is put on record,
 // what follows is put behind it, and all of it is tried again in order with the next call and by the deputy
 // before a homecoming, which is refused until everything is done.
+#include "libom/stub/mirror.h"
+
 #include "libom/abi/kernel.h"
 #include "libom/safe/atomic.h"
 #include "libom/safe/lock.h"

@@ -3,10 +3,13 @@
 // Descriptors of memory objects that have travelled (session.h, MemoryObject): what they hold is in the body, here is
 // what they held when it left. A call that needs their contents, gives them to others or gives the last descriptor up
 // brings the process home; what only concerns descriptor, size or room is served.
+#include "libom/stub/objects.h"
+
 #include "libom/abi/kernel.h"
 #include "libom/abi/syscall_desc.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"
+#include "libom/stub/deputy_socket.h"
 #include "libom/stub/functions.h"
 #include "libom/stub/stub.h"
 

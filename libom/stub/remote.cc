@@ -16,14 +16,24 @@
 // executor's registers: before, every thread goes back to the program; after, every one is an executor and
 // waits for another deputy. A homecoming is decided by kHomeReturning: before, the executors go on; after,
 // another deputy completes it. A thread has a signal mask that is not its own only while it runs code of ours.
+#include "libom/stub/remote.h"
+
 #include "libom/abi/kernel.h"
 #include "libom/safe/atomic.h"
-#include "libom/safe/marshal.h"
+#include "libom/safe/call_layout.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/row.h"
 #include "libom/safe/syscall.h"
+#include "libom/stub/deputy_socket.h"
+#include "libom/stub/drop.h"
+#include "libom/stub/executor_memory.h"
+#include "libom/stub/messages.h"
+#include "libom/stub/mirror.h"
+#include "libom/stub/program_memory.h"
+#include "libom/stub/signal.h"
 #include "libom/stub/stub.h"
+#include "libom/stub/window.h"
 
 extern "C" {
 [[noreturn]] void om_orphan_main(void* stack);
@@ -185,7 +195,7 @@ long give_back() {
   }
   for (uint32_t i = 0; i < g_home.slots_ready; i++) {
     HomeThread* t = thread_at(i);
-    if (t->keeps == 0) unmap_private(t);
+    if (t->keeps == 0) unmap_executor_area(t);
     // While it asks for a channel the connection for that has the channel's number.
     if (t->channel_fd >= 0 || (t->state == kSlotUsed && t->phase == kExecFetch)) {
       sys(kNr_close, g_home.fd_base + 1 + static_cast<int32_t>(i));
@@ -279,7 +289,7 @@ void finish_late(HomeThread* t) {
     const long fault = is_message_call(e.nr) ? apply_messages(t) : apply_return(t);
     if (fault != 0) result = fault;
   }
-  unmap_private(t);
+  unmap_executor_area(t);
   t->keeps = 0;
   auto* frame = reinterpret_cast<ResumeFrame*>(slot_base(t) + kSlotFrame);
   frame->gpr[kRax] = static_cast<uint64_t>(result);

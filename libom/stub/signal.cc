@@ -11,12 +11,17 @@
 // program's memory. The process comes home for it and is sent it again there.
 //
 // noted[] is a ring with one writer (the catcher) and one reader (the executor of the same thread).
+#include "libom/stub/signal.h"
+
 #include "libom/abi/kernel.h"
 #include "libom/safe/atomic.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"
+#include "libom/stub/deputy_socket.h"
+#include "libom/stub/program_memory.h"
 #include "libom/stub/stub.h"
+#include "libom/stub/window.h"
 
 extern "C" void om_catcher(int sig, om::k::Siginfo* info, om::k::Ucontext* uc);
 

@@ -4,13 +4,26 @@
 // program's dispositions are kept in a table while ours are installed, the address space follows the body's.
 #include "libom/abi/kernel.h"
 #include "libom/safe/atomic.h"
+#include "libom/safe/call_layout.h"
 #include "libom/safe/lock.h"
-#include "libom/safe/marshal.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"
+#include "libom/stub/deputy_socket.h"
+#include "libom/stub/descriptor.h"
+#include "libom/stub/drop.h"
+#include "libom/stub/execute.h"
+#include "libom/stub/executor_memory.h"
 #include "libom/stub/functions.h"
+#include "libom/stub/mirror.h"
+#include "libom/stub/objects.h"
+#include "libom/stub/pack.h"
+#include "libom/stub/program_memory.h"
+#include "libom/stub/signal.h"
+#include "libom/stub/steady_file.h"
 #include "libom/stub/stub.h"
+#include "libom/stub/unpack.h"
+#include "libom/stub/window.h"
 
 namespace om::stub {
 namespace {

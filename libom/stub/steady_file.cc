@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A file that the program wants to map shared while it is away: its copy in the body stays right if the file is steady,
-// by the rule of libom/abi/shared_file.h. What is found here is what common/preflight.cc finds at a departure.
+// by the rule of libom/abi/shared_file.h. What is found here is what common/movable/preflight.cc finds at a departure.
+#include "libom/stub/steady_file.h"
+
 #include "libom/abi/kernel.h"
 #include "libom/abi/shared_file.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"
+#include "libom/stub/deputy_socket.h"
+#include "libom/stub/descriptor.h"
 #include "libom/stub/functions.h"
 #include "libom/stub/stub.h"
 

@@ -2,15 +2,17 @@
 //
 // Writes forwarded calls down for `om trace` (libom/abi/trace.h). Several executors at once, without a lock: each
 // takes a number and fills the record of that number.
-#include "libom/abi/trace.h"
+#include "libom/stub/trace.h"
 
 #include "gen/syscalls_desc.h"
 #include "libom/abi/kernel.h"
+#include "libom/abi/trace.h"
 #include "libom/safe/atomic.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"
 #include "libom/stub/stub.h"
+#include "libom/stub/window.h"
 
 namespace om::stub {
 namespace {

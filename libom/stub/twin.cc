@@ -8,8 +8,14 @@
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"
+#include "libom/stub/deputy_socket.h"
+#include "libom/stub/executor.h"
+#include "libom/stub/executor_memory.h"
 #include "libom/stub/functions.h"
+#include "libom/stub/program_memory.h"
+#include "libom/stub/signal.h"
 #include "libom/stub/stub.h"
+#include "libom/stub/unpack.h"
 
 namespace om::stub {
 namespace {
@@ -96,7 +102,7 @@ long wire_exit_twin(HomeCall& c) {
   t->ctid_word = 1;
   sys(kNr_set_tid_address, &t->ctid_word);
   const auto status = static_cast<long>(c.args[0]);
-  unmap_private(t);
+  unmap_executor_area(t);
   t->call.result = 0;
   safe::store_release(&t->call.finished, 1u);
   safe::store_release(&t->seq_done, t->call.seq);

@@ -20,7 +20,7 @@
 // The one behaviour that is about the table itself.
 #include <gen/syscalls_desc.h>
 #include <gen/syscalls_names.h>
-#include <libom/safe/marshal.h>
+#include <libom/safe/call_layout.h>
 
 using namespace om;
 
@@ -142,7 +142,7 @@ long call(const Row& row, const uint64_t args[6]) {
 }
 
 // For a call that may wait, some bad pointers bring the process home (so that nothing of them must be carried over a
-// move); these are for efault_of_waiting_calls.cc.
+// move); these are for bad_pointers_give_efault.cc.
 bool comes_home(const SyscallDesc& d, unsigned bad) {
   if (d.home_fn != 0 || d.gate_fn != 0) return true;
   if (d.args[bad].dir == Dir::kInOut && d.args[bad].kind == ArgKind::kBuf) return true;

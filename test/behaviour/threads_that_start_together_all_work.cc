@@ -23,7 +23,8 @@ int main() {
       for (int call = 0; call < 5; ++call) {
         int ends[2];
         char byte = 'x';
-        if (pipe(ends) != 0 || write(ends[1], &byte, 1) != 1 || read(ends[0], &byte, 1) != 1) ++wrong;
+        if (pipe(ends) != 0 || write(ends[1], &byte, 1) != 1 || read(ends[0], &byte, 1) != 1)
+          ++wrong;
         close(ends[0]);
         close(ends[1]);
         while (call == 0 && started < kThreads) usleep(1000);  // none ends before all have begun

@@ -42,6 +42,7 @@ class ClusterCase(unittest.TestCase):
     nodes = 3
     netns = False       # every node in a network namespace of its own; needs root
     needs_root = False
+    keeper = None       # path of a script in the place of om-guest, in the folder cls.libexec
     options = None      # set by main()
 
     @classmethod
@@ -54,6 +55,11 @@ class ClusterCase(unittest.TestCase):
         om_process.become_subreaper()
         cls.product = Product(cls.options.build)
         cls.base = work_directory(cls.options.work, 'cluster')
+        if cls.keeper:
+            cls.libexec = cls.base / 'libexec'
+            cls.libexec.mkdir(mode=0o755)
+            cls.product.libexec_with(cls.libexec, 'om-guest', cls.keeper)
+            os.environ['OM_LIBEXEC'] = str(cls.libexec)
         cls.cluster = Cluster(cls.product, cls.base / 'c', cls.nodes,
                               ('--netns',) if cls.netns else ())
         cls.cluster.start()
@@ -63,6 +69,8 @@ class ClusterCase(unittest.TestCase):
     def tearDownClass(cls):
         cls.cluster.save_logs(cls.base)
         problem = cls.cluster.stop()
+        if cls.keeper:
+            del os.environ['OM_LIBEXEC']
         for daemon in cls.daemons:
             daemon.wait(WAIT_LIMIT)
         left = om_process.end_descendants(grace=5)

@@ -248,6 +248,7 @@ class Cluster(unittest.TestCase):
         for name, text in (("om-deputy", FAKE_DEPUTY), ("om-guest", FAKE_GUEST)):
             (self.libexec / name).write_text(text % {"python": PYTHON, "abi": versions["keeper_gate_abi"]})
             (self.libexec / name).chmod(0o755)
+        (self.libexec / "om-migrator").symlink_to(self.build / "migrator" / "om-migrator")
         (self.libexec / "MODE").write_text("good")
         self.env = {**os.environ, "OM_LIBEXEC": str(self.libexec), "OM_PRELOAD": str(self.preload),
                     "PATH": f"{self.build}/cli:{self.build}/migrator:{os.environ['PATH']}"}

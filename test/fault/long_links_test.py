@@ -3,10 +3,7 @@
 """The way between home and the node where a process runs takes milliseconds (slow_keeper.py), longer than from one
 signal to the next: a process that would not get on any more comes home, and its calls are made once."""
 
-import os
 import pathlib
-import shutil
-import tempfile
 
 from faulty import FaultCase, NumberedJob, main
 
@@ -17,25 +14,12 @@ MORE_THAN_UNREAD = 100
 class LongLinks(FaultCase):
     nodes = 2
 
-    @classmethod
-    def setUpClass(cls):
-        cls.libexec = pathlib.Path(tempfile.mkdtemp(prefix='om-long-'))
-        cls.libexec.chmod(0o755)
-        build = pathlib.Path(cls.options.build or os.environ.get('OM_TEST_BUILD') or 'build').resolve()
-        # A copy: om-migrator follows links.
-        shutil.copy(pathlib.Path(__file__).resolve().with_name('slow_keeper.py'), cls.libexec / 'om-guest')
-        (cls.libexec / 'om-guest').chmod(0o755)
-        (cls.libexec / 'real-om-guest').symlink_to(build / 'migrator' / 'guest' / 'om-guest')
-        (cls.libexec / 'DELAY').write_text(str(DELAY), encoding='ascii')
-        os.environ['OM_LIBEXEC'] = str(cls.libexec)
-        super().setUpClass()
+    keeper = pathlib.Path(__file__).resolve().with_name('slow_keeper.py')
 
     @classmethod
-    def tearDownClass(cls):
-        super().tearDownClass()
-        for file in cls.libexec.iterdir():
-            file.unlink()
-        cls.libexec.rmdir()
+    def setUpClass(cls):
+        super().setUpClass()
+        (cls.libexec / 'DELAY').write_text(str(DELAY), encoding='ascii')
 
     def get_on(self, how):
         job = NumberedJob(self, program='ticked', more=(how,))

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Every step of a migration fails on demand (OM_FAULT, common/fault.h), both by an error and by the
+"""Every step of a migration fails on demand (OM_FAULT, common/base/fault.h), both by an error and by the
 death of the program that is in it. What may follow: the process has arrived, or it goes on where it
 was; never is anything lost or done twice. Only a keeper that dies after it was told to let the body
 run takes the process with it, and that is told."""
@@ -17,7 +17,7 @@ import time
 from faulty import ROUNDS, WAIT_LIMIT, DemandCase, NumberedJob, main  # noqa: F401
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-STEPS = re.findall(r'^    \{"([a-z]+\.[a-z]+)", "', (ROOT / 'common/fault.cc').read_text(), re.M)
+STEPS = re.findall(r'^    \{"([a-z]+\.[a-z]+)", "', (ROOT / 'common/base/fault.cc').read_text(), re.M)
 FIRST_HOME = STEPS.index('return.begin')
 DEPARTURE, HOMECOMING = STEPS[:FIRST_HOME], STEPS[FIRST_HOME:STEPS.index('adopt.begin')]
 # Behind the decision to be home nothing fails any more: another deputy completes it.

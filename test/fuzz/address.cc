@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: addresses and subnets as peers and files write them (common/address.h). What is
+// Fuzz target: addresses and subnets as peers and files write them (common/net/address.h). What is
 // accepted prints to a text that means the same.
-#include "common/address.h"
+#include "common/net/address.h"
 
 #include <string.h>
 

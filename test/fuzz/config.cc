@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: the configuration file of om-migrator (migrator/options.h), and its command line.
+// Fuzz target: the configuration file of om-migrator (migrator/config/options.h), and its command line.
 #include <vector>
 
-#include "migrator/options.h"
+#include "migrator/config/options.h"
 #include "test/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: program files (common/elf_file.h), which anybody can write. The bytes are read as a
+// Fuzz target: program files (common/elf/elf_file.h), which anybody can write. The bytes are read as a
 // file, as a program to be started and as a script.
-#include "common/elf_file.h"
+#include "common/elf/elf_file.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "common/unique_fd.h"
+#include "common/base/unique_fd.h"
 #include "test/fuzz/fuzz.h"
 
 using om::fuzz::require;

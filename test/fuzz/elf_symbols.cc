@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: the symbol table of a file that a process has mapped (common/elf_symbols.h), and look-ups in it.
-#include "common/elf_symbols.h"
+// Fuzz target: the symbol table of a file that a process has mapped (common/elf/elf_symbols.h), and look-ups in it.
+#include "common/elf/elf_symbols.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "common/unique_fd.h"
+#include "common/base/unique_fd.h"
 #include "test/fuzz/fuzz.h"
 
 using om::fuzz::require;

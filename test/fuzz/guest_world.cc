@@ -11,9 +11,9 @@
 #include <chrono>
 
 #include "common/proc/pagemap.h"
-#include "common/process_memory.h"
-#include "migrator/guest/body.h"
-#include "migrator/guest/home_link.h"
+#include "common/proc/process_memory.h"
+#include "guest/body.h"
+#include "guest/home_link.h"
 #include "test/fuzz/fuzz.h"
 
 namespace om::fuzz {
@@ -160,7 +160,8 @@ Result<std::vector<PageRun>> Pagemap::runs(uint64_t start, uint64_t end) const {
   return found;
 }
 
-Result<uint64_t> Pagemap::some_runs(uint64_t start, uint64_t end, std::vector<PageRun>& found) const {
+Result<uint64_t> Pagemap::some_runs(uint64_t start, uint64_t end,
+                                    std::vector<PageRun>& found) const {
   (void)for_each_run(start, end, [&](const PageRun& run) { found.push_back(run); });
   return end;
 }

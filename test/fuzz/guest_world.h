@@ -17,7 +17,7 @@
 #include <map>
 #include <vector>
 
-#include "common/preamble.h"
+#include "common/net/preamble.h"
 #include "common/proc/maps.h"
 #include "libom/abi/layout.h"
 #include "libom/abi/session.h"

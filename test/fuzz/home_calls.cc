@@ -16,14 +16,18 @@
 
 #include "gen/syscalls_desc.h"
 #include "libom/abi/kernel.h"
+#include "libom/safe/call_layout.h"
 #include "libom/safe/image.h"
-#include "libom/safe/marshal.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/row.h"
 #include "libom/safe/rpc_encode.h"
 #include "libom/safe/rpc_parse.h"
 #include "libom/safe/syscall.h"
+#include "libom/stub/deputy_socket.h"
+#include "libom/stub/executor.h"
+#include "libom/stub/program_memory.h"
 #include "libom/stub/stub.h"
+#include "libom/stub/window.h"
 #include "test/fuzz/fuzz.h"
 
 namespace {
@@ -222,9 +226,10 @@ long described_call(const SyscallDesc& row, const HomeExec& e, const uint64_t* a
 
 long map(const uint64_t (&a)[6]) {
   constexpr uint64_t kOwn = k::kMapPrivate | k::kMapAnonymous;
-  const bool own = (a[3] == (kOwn | k::kMapFixedNoreplace) && a[0] + kPrivateDistance <= g_arena &&
-                    a[0] + kPrivateDistance + 2 * kSlots * kPrivateEach >= g_arena) ||
-                   (a[0] == 0 && a[3] == kOwn);
+  const bool own =
+      (a[3] == (kOwn | k::kMapFixedNoreplace) && a[0] + kExecutorAreaDistance <= g_arena &&
+       a[0] + kExecutorAreaDistance + 2 * kSlots * kExecutorAreaEach >= g_arena) ||
+      (a[0] == 0 && a[3] == kOwn);
   if (!own) {
     require((a[3] & k::kMapFixed || a[3] & k::kMapFixedNoreplace) && is_programs(a[0], a[1]));
     require(!stub::is_ours(a[4]) || (a[3] & k::kMapAnonymous) != 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: what home tells a keeper (migrator/guest/checks.h), as Cap'n Proto messages, and the headers of the
+// Fuzz target: what home tells a keeper (guest/checks.h), as Cap'n Proto messages, and the headers of the
 // pages that follow. Whatever is let pass lies in the program's half of the address space, beside libom, and no
 // two mappings overlap.
 //
@@ -12,9 +12,9 @@
 #include <algorithm>
 #include <vector>
 
-#include "common/bulk.h"
+#include "common/image/bulk.h"
+#include "guest/checks.h"
 #include "libom/abi/session.h"
-#include "migrator/guest/checks.h"
 #include "test/fuzz/fuzz.h"
 
 using namespace om::guest;

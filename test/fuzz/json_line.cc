@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: the control protocol (common/json_line.h). The first byte says how the rest arrives in
+// Fuzz target: the control protocol (common/net/json_line.h). The first byte says how the rest arrives in
 // pieces. Lines are the same however they arrive; what is parsed prints to a line that parses to the
 // same value; the typed look-ups keep their limits.
-#include "common/json_line.h"
+#include "common/net/json_line.h"
+#include "common/base/hex.h"
 
 #include <nlohmann/json.hpp>
 

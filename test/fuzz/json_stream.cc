@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: a peer on the control socket (common/json_stream.h). The bytes arrive through a socket;
+// Fuzz target: a peer on the control socket (common/uv/json_stream.h). The bytes arrive through a socket;
 // the stream must end exactly once, nothing may come after the end, and a handler may destroy the
 // stream at any line (the first byte says at which).
-#include "common/json_stream.h"
+#include "common/uv/json_stream.h"
 
 #include <sys/socket.h>
 #include <unistd.h>

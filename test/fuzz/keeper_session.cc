@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: a hostile home against the keeper (migrator/guest): calls of session.capnp in any order, with numbers
+// Fuzz target: a hostile home against the keeper (guest): calls of session.capnp in any order, with numbers
 // that make sense or none, frames on BULK, and the end of the session at any time. What must hold: no write outside
 // what home has described, no more pages than offered, and a keeper that is gone soon after its home.
 //
@@ -11,10 +11,10 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#include "common/bulk.h"
-#include "common/log.h"
+#include "common/base/log.h"
+#include "common/image/bulk.h"
 #include "common/schema/session.capnp.h"
-#include "migrator/guest/keeper.h"
+#include "guest/keeper.h"
 #include "test/fuzz/fuzz.h"
 #include "test/fuzz/guest_world.h"
 

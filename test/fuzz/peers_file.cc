@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: the peers file and the list of peers in a request (migrator/peers_file.h).
-#include "migrator/peers_file.h"
+// Fuzz target: the peers file and the list of peers in a request (migrator/peers/peers_file.h).
+#include "migrator/peers/peers_file.h"
 
 #include <nlohmann/json.hpp>
 
-#include "common/names.h"
+#include "common/base/names.h"
 #include "test/fuzz/fuzz.h"
 
 namespace {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: the notes of a libom.so in another process (common/preload.h), over which the program may have
+// Fuzz target: the notes of a libom.so in another process (common/movable/preload.h), over which the program may have
 // scribbled. The bytes are the first page of the library.
-#include "common/preload.h"
+#include "common/movable/preload.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -14,8 +14,8 @@ using om::fuzz::require;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   constexpr size_t kPage = 4096, kMaxImage = 64 << 20;
-  static char* const page =
-      static_cast<char*>(mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  static char* const page = static_cast<char*>(
+      mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   static auto memory = om::ProcessMemory::open(getpid());
   if (!memory) return 0;
   memset(page, 0, kPage);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: the vDSO image of a process (common/vdso.h), which the process can overwrite. Every
+// Fuzz target: the vDSO image of a process (common/elf/vdso.h), which the process can overwrite. Every
 // symbol lies in the text range, the range in the image.
-#include "common/vdso.h"
+#include "common/elf/vdso.h"
 
 #include <string.h>
 

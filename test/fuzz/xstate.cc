@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: XSAVE areas and their layouts as a peer describes them (common/xstate.h). The input is
+// Fuzz target: XSAVE areas and their layouts as a peer describes them (common/cpu/xstate.h). The input is
 // two layouts (each: components, then offset and size of each) and an area. An area that is valid
 // converts to one that is valid there, or is refused; converted to and fro no live component appears
 // but PKRU and SSE.
-#include "common/xstate.h"
+#include "common/cpu/xstate.h"
 
 #include <vector>
 

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 
-PREAMBLE, PREAMBLE_KIND = 64, 8  # common/preamble.h
+PREAMBLE, PREAMBLE_KIND = 64, 8  # common/net/preamble.h
 KINDS = {1: 'session', 2: 'bulk', 3: 'channel'}
 HERE = pathlib.Path(__file__).parent
 

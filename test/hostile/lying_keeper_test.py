@@ -8,11 +8,9 @@ import os
 import pathlib
 import random
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'fault'))
 
@@ -27,24 +25,7 @@ LENGTHS = {'session': 6000, 'bulk': 400_000}
 
 
 class LyingKeeper(FaultCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.libexec = pathlib.Path(tempfile.mkdtemp(prefix='om-lying-'))
-        cls.libexec.chmod(0o755)
-        build = pathlib.Path(cls.options.build or os.environ.get('OM_TEST_BUILD') or 'build').resolve()
-        # A copy: om-migrator follows links.
-        shutil.copy(pathlib.Path(__file__).resolve().with_name('lying_keeper.py'), cls.libexec / 'om-guest')
-        (cls.libexec / 'om-guest').chmod(0o755)
-        (cls.libexec / 'real-om-guest').symlink_to(build / 'migrator' / 'guest' / 'om-guest')
-        os.environ['OM_LIBEXEC'] = str(cls.libexec)
-        super().setUpClass()
-
-    @classmethod
-    def tearDownClass(cls):
-        super().tearDownClass()
-        for file in cls.libexec.iterdir():
-            file.unlink()
-        cls.libexec.rmdir()
+    keeper = pathlib.Path(__file__).resolve().with_name('lying_keeper.py')
 
     def lie(self, text=''):
         (self.libexec / 'LIE').unlink(missing_ok=True)

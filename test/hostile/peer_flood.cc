@@ -15,8 +15,8 @@
 
 #include <string>
 
+#include "common/base/version.h"
 #include "common/schema/node.capnp.h"
-#include "common/version.h"
 
 namespace {
 

@@ -46,7 +46,7 @@ class Product:
         for folder, folders, files in os.walk(self.build):
             depth = len(pathlib.Path(folder).relative_to(self.build).parts)
             folders[:] = sorted(f for f in folders if depth < 3 and not f.startswith('meson-') and
-                                not f.endswith('.p'))
+                                not f.endswith('.p') and f != 'libexec')
             for name in PROGRAMS + (PRELOAD,):
                 path = pathlib.Path(folder, name)
                 if name in files and (name == PRELOAD or os.access(path, os.X_OK)):
@@ -79,11 +79,22 @@ class Product:
     def environment(self, home):
         """The small, fixed environment of clusters and of programs under test."""
         result = {'PATH': self.path(), 'HOME': str(home), 'TMPDIR': str(home), 'LANG': 'C',
-                  'LC_ALL': 'C', 'TERM': 'dumb', 'NO_COLOR': '1', 'TZ': 'UTC'}
+                  'LC_ALL': 'C', 'TERM': 'dumb', 'NO_COLOR': '1', 'TZ': 'UTC',
+                  'OM_LIBEXEC': str(self.build / 'libexec'), 'OM_PRELOAD': self.preload}
         for name in ('OM_LOG', 'OM_SESSION_TIMEOUT_S', 'OM_FAULT', 'OM_LIBEXEC'):
             if name in os.environ:
                 result[name] = os.environ[name]
         return result
+
+    def libexec_with(self, folder, program, stand_in):
+        """A folder for OM_LIBEXEC where a script has the place of `program`, which is real-PROGRAM there."""
+        folder = pathlib.Path(folder)
+        for link in (self.build / 'libexec').iterdir():
+            name = link.name if link.name != program else f'real-{program}'
+            (folder / name).symlink_to(link.resolve())
+        # A copy: om-migrator follows links.
+        shutil.copy(stand_in, folder / program)
+        (folder / program).chmod(0o755)
 
     def check_readable(self):
         """The unprivileged user must be able to run what root built."""

@@ -30,7 +30,7 @@
 #include "cli/output.h"
 #include "cli/reason_list.h"
 #include "cli/run_environment.h"
-#include "common/names.h"
+#include "common/base/names.h"
 
 namespace om::cli {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// common/cpu_features.h: parsing, and the comparison between real machines' lists: an AMD Zen 4, an
+// common/cpu/cpu_features.h: parsing, and the comparison between real machines' lists: an AMD Zen 4, an
 // Intel Skylake server and a Haswell without TSX.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #define DOCTEST_CONFIG_NO_POSIX_SIGNALS
@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "common/cpu_features.h"
+#include "common/cpu/cpu_features.h"
 
 namespace om {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// common/elf_file.h: system programs, programs made here byte by byte (static, 32-bit, with a
+// common/elf/elf_file.h: system programs, programs made here byte by byte (static, 32-bit, with a
 // sanitizer's names), scripts and their interpreters, privileged bits, the PATH search, and files
 // that lie about themselves.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
@@ -22,7 +22,7 @@
 #include <string>
 #include <vector>
 
-#include "common/elf_file.h"
+#include "common/elf/elf_file.h"
 
 namespace om {
 namespace {

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// common/json_line.h and common/control.h: lines, checked values, answers.
-#include "common/json_line.h"
+// common/net/json_line.h and common/net/control.h: lines, checked values, answers.
+#include "common/net/json_line.h"
+#include "common/base/hex.h"
 
 #include <doctest/doctest.h>
 
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "common/control.h"
+#include "common/net/control.h"
 
 namespace om {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "common/log_repeats.h"
+#include "common/base/log_repeats.h"
 
 #include <doctest/doctest.h>
 

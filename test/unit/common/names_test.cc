@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// common/names.h, common/address.h, common/log.h, common/version.h and common/cpu_baseline.h.
-#include "common/names.h"
+// common/base/names.h, common/net/address.h, common/base/log.h, common/base/version.h and common/cpu/cpu_baseline.h.
+#include "common/base/names.h"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -12,10 +12,10 @@
 #include <algorithm>
 #include <string>
 
-#include "common/address.h"
-#include "common/cpu_baseline.h"
-#include "common/log.h"
-#include "common/version.h"
+#include "common/base/log.h"
+#include "common/base/version.h"
+#include "common/cpu/cpu_baseline.h"
+#include "common/net/address.h"
 
 namespace om {
 namespace {

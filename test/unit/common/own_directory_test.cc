@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// common/own_directory.h and common/replace_file.h: what is believed and what is not.
-#include "common/own_directory.h"
+// common/base/own_directory.h and common/base/replace_file.h: what is believed and what is not.
+#include "common/base/own_directory.h"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "common/replace_file.h"
+#include "common/base/replace_file.h"
 
 namespace om {
 namespace {

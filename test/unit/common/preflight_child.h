@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Children for the tests of common/preflight.h: processes that take on a cause when they are told
+// Children for the tests of common/movable/preflight.h: processes that take on a cause when they are told
 // to, stand still while they are looked at, and get rid of it again. They inherit a mapping of a
 // file named libom.so and are thus "preloaded"; what the environment itself causes (a container's
 // seccomp filter, a sanitizer) is measured once, as baseline(), and allowed for. Steps run in the
@@ -29,7 +29,8 @@
 #include <string>
 #include <vector>
 
-#include "common/preflight.h"
+#include "common/base/unique_fd.h"
+#include "common/movable/preflight.h"
 
 // So that a failed comparison says which codes.
 template <>
@@ -237,7 +238,7 @@ inline Codes codes_seen_by_nobody(pid_t pid) {
   REQUIRE(status == 0);
   std::string_view rest = std::string_view(text).substr(0, static_cast<size_t>(n));
   Codes codes;
-  for (auto field = proc::take_field(rest); !field.empty(); field = proc::take_field(rest))
+  for (auto field = take_field(rest); !field.empty(); field = take_field(rest))
     codes.emplace(field);
   return codes;
 }

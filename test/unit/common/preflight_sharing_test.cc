@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// common/preflight.h and proc/sharers.h: memory that others hold too. Shared memory is a reason to
+// common/movable/preflight.h and proc/sharers.h: memory that others hold too. Shared memory is a reason to
 // stay only while somebody else has it; a shared file always if it can be written, else if somebody
 // can change it.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// common/preflight.h on living children: each reason is provoked, is the only one that is found,
+// common/movable/preflight.h on living children: each reason is provoked, is the only one that is found,
 // and goes away with its cause. Shared memory is in preflight_sharing_test.cc, what this CPU may be
 // unable to do and `om check` in preflight_view_test.cc.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// common/preflight.h: several reasons at once, views made up for what this machine cannot do
+// common/movable/preflight.h: several reasons at once, views made up for what this machine cannot do
 // (protection keys, shadow stacks, device memory), and commands before they start.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #define DOCTEST_CONFIG_NO_POSIX_SIGNALS

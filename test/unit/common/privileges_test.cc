@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// common/privileges.h: who has root's privileges. Processes of each kind are children of the test.
+// common/proc/privileges.h: who has root's privileges. Processes of each kind are children of the test.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #define DOCTEST_CONFIG_NO_POSIX_SIGNALS
-#include "common/privileges.h"
+#include "common/proc/privileges.h"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>

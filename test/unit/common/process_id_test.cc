@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// common/process_id.h: a pid that was used again is not the same process.
-#include "common/process_id.h"
+// common/proc/process_id.h: a pid that was used again is not the same process.
+#include "common/proc/process_id.h"
 
 #include <doctest/doctest.h>
 #include <poll.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// common/reasons.h: the table is complete and well written, and docs/REASONS.md is what it prints.
+// common/movable/reasons.h: the table is complete and well written, and docs/REASONS.md is what it prints.
 // After a change of the table: run this program with OM_UPDATE_DOCS=1 (and OM_SOURCE_ROOT, if it is
 // not started from the build directory by the build system).
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
@@ -14,7 +14,7 @@
 #include <sstream>
 #include <string>
 
-#include "common/reasons.h"
+#include "common/movable/reasons.h"
 
 namespace om {
 namespace {

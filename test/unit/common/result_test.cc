@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// common/result.h and common/unique_fd.h.
-#include "common/result.h"
+// common/base/result.h and common/base/unique_fd.h.
+#include "common/base/result.h"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 #include <memory>
 #include <string>
 
-#include "common/unique_fd.h"
+#include "common/base/unique_fd.h"
 
 namespace om {
 namespace {

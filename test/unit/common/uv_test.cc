@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// common/loop.h, common/json_stream.h and common/uvkj.h on a real loop.
+// common/uv/loop.h, common/uv/json_stream.h and common/uv/uvkj.h on a real loop.
 #include <capnp/rpc-twoparty.h>
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -16,11 +16,11 @@
 #include <string>
 #include <vector>
 
-#include "common/answer_first.h"
-#include "common/child.h"
-#include "common/json_stream.h"
-#include "common/loop.h"
-#include "common/uvkj.h"
+#include "common/net/answer_first.h"
+#include "common/uv/child.h"
+#include "common/uv/json_stream.h"
+#include "common/uv/loop.h"
+#include "common/uv/uvkj.h"
 
 namespace om {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// common/vdso.h: this kernel's image against dlsym-style facts (the symbols are callable), the same
+// common/elf/vdso.h: this kernel's image against dlsym-style facts (the symbols are callable), the same
 // image cut at every byte and with random bytes changed, and a made-up image with a GNU hash table
 // only.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
@@ -17,8 +17,8 @@
 #include <string>
 #include <vector>
 
+#include "common/elf/vdso.h"
 #include "common/proc/maps.h"
-#include "common/vdso.h"
 
 namespace om {
 namespace {

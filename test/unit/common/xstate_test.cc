@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// common/xstate.h: conversion between made-up but realistic machines (Intel and AMD offsets, AVX2
+// common/cpu/xstate.h: conversion between made-up but realistic machines (Intel and AMD offsets, AVX2
 // only, with protection keys, AMX, APX), refusals, hostile tables and areas, and this CPU: the
 // state of a stopped child goes through a foreign layout and back, and the child goes on with its
 // registers.
@@ -23,7 +23,7 @@
 #include <random>
 #include <vector>
 
-#include "common/xstate.h"
+#include "common/cpu/xstate.h"
 
 namespace om {
 namespace {
@@ -406,14 +406,14 @@ struct VectorImage {
   uint32_t mxcsr;
 };
 
-#define OM_ALL_ZMM(OP)                                                                           \
-  OP(0)                                                                                          \
-  OP(1)                                                                                          \
-  OP(2)                                                                                          \
-  OP(3)                                                                                          \
-  OP(4) OP(5) OP(6) OP(7) OP(8) OP(9) OP(10) OP(11) OP(12) OP(13) OP(14) OP(15) OP(16) OP(17)    \
-      OP(18) OP(19) OP(20) OP(21) OP(22) OP(23) OP(24) OP(25) OP(26) OP(27) OP(28) OP(29) OP(30) \
-          OP(31)
+#define OM_ALL_ZMM(OP)                                                                         \
+  OP(0)                                                                                        \
+  OP(1)                                                                                        \
+  OP(2)                                                                                        \
+  OP(3)                                                                                        \
+  OP(4)                                                                                        \
+  OP(5) OP(6) OP(7) OP(8) OP(9) OP(10) OP(11) OP(12) OP(13) OP(14) OP(15) OP(16) OP(17) OP(18) \
+      OP(19) OP(20) OP(21) OP(22) OP(23) OP(24) OP(25) OP(26) OP(27) OP(28) OP(29) OP(30) OP(31)
 #define OM_ALL_YMM(OP) \
   OP(0)                \
   OP(1) OP(2) OP(3) OP(4) OP(5) OP(6) OP(7) OP(8) OP(9) OP(10) OP(11) OP(12) OP(13) OP(14) OP(15)

@@ -13,8 +13,8 @@
 
 #include <vector>
 
+#include "common/elf/vdso.h"
 #include "common/proc/maps.h"
-#include "common/vdso.h"
 #include "deputy/body_vdso.h"
 
 namespace om::deputy {

@@ -22,7 +22,7 @@
 #include <string_view>
 #include <vector>
 
-#include "common/schema/deputy.capnp.h"
+#include "common/schema/executor.capnp.h"
 #include "libom/safe/rpc_encode.h"
 #include "libom/safe/rpc_parse.h"
 

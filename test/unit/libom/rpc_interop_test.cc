@@ -26,7 +26,7 @@
 #include <thread>
 #include <vector>
 
-#include "common/schema/deputy.capnp.h"
+#include "common/schema/executor.capnp.h"
 #include "libom/safe/rpc_encode.h"
 #include "libom/safe/rpc_parse.h"
 

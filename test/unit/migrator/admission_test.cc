@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// migrator/admission.h and migrator/offer.h: who may come, and what of a foreign offer is believed.
-#include "migrator/admission.h"
+// migrator/peers/admission.h and migrator/peers/offer.h: who may come, and what of a foreign offer is believed.
+#include "migrator/peers/admission.h"
 
 #include <capnp/message.h>
 #include <doctest/doctest.h>
@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "common/version.h"
+#include "common/base/version.h"
 
 namespace om::migrator {
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// migrator/census.h: scans and looks leave the loop free, and nobody's processes make others wait for long.
-#include "migrator/census.h"
+// migrator/processes/census.h: scans and looks leave the loop free, and nobody's processes make others wait for long.
+#include "migrator/processes/census.h"
 
 #include <doctest/doctest.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// migrator/deputy_link.h and migrator/control_server.h over real sockets: what a deputy or a client may say.
-#include "migrator/deputy_link.h"
+// migrator/moves/deputy_link.h and migrator/control/control_server.h over real sockets: what a deputy or a client may say.
+#include "migrator/moves/deputy_link.h"
 
 #include <doctest/doctest.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 #include <thread>
 #include <vector>
 
-#include "migrator/control_server.h"
+#include "migrator/control/control_server.h"
 
 namespace om::migrator {
 namespace {

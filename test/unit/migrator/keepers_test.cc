@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// migrator/keepers.h: who counts as a guest, so that admission lets in no more than there may be.
-#include "migrator/keepers.h"
+// migrator/moves/keepers.h: who counts as a guest, so that admission lets in no more than there may be.
+#include "migrator/moves/keepers.h"
 
 #include <doctest/doctest.h>
 #include <fmt/core.h>

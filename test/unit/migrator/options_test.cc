@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// migrator/options.h and migrator/peers_file.h.
-#include "migrator/options.h"
+// migrator/config/options.h and migrator/peers/peers_file.h.
+#include "migrator/config/options.h"
 
 #include <doctest/doctest.h>
 
@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "migrator/peers_file.h"
+#include "migrator/peers/peers_file.h"
 
 namespace om::migrator {
 namespace {

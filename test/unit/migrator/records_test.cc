@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// migrator/move_record.h, migrator/events.h, migrator/facts.h, migrator/child_list.h, migrator/attach_key.h and the
+// migrator/moves/move_record.h, migrator/processes/events.h, migrator/peers/facts.h, migrator/moves/child_list.h, migrator/moves/attach_key.h and the
 // pause between attempts to reach a peer.
 #include <capnp/message.h>
 #include <doctest/doctest.h>
@@ -15,12 +15,12 @@
 #include <set>
 #include <string>
 
-#include "migrator/attach_key.h"
-#include "migrator/child_list.h"
-#include "migrator/events.h"
-#include "migrator/facts.h"
-#include "migrator/move_record.h"
-#include "migrator/peer_link.h"
+#include "migrator/moves/attach_key.h"
+#include "migrator/moves/child_list.h"
+#include "migrator/moves/move_record.h"
+#include "migrator/peers/facts.h"
+#include "migrator/peers/peer_link.h"
+#include "migrator/processes/events.h"
 
 namespace om::migrator {
 namespace {

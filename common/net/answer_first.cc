@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/net/answer_first.h"
+
+#include <kj/common.h>
+
+namespace om {
+namespace {
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
+class AnswerFirst final : public kj::AsyncIoStream {
+ public:
+  explicit AnswerFirst(kj::Own<kj::AsyncIoStream> stream) : stream_(kj::mv(stream)) {}
+
+  // Last of all that can be done now: an answer that has been waiting for the one before is then being written.
+  kj::Promise<size_t> tryRead(void* buffer, size_t min_bytes, size_t max_bytes) override {
+    return kj::evalLast([this, buffer, min_bytes, max_bytes]() -> kj::Promise<size_t> {
+      if (writes_ == 0) return stream_->tryRead(buffer, min_bytes, max_bytes);
+      auto pair = kj::newPromiseAndFulfiller<void>();
+      written_ = kj::mv(pair.fulfiller);
+      return pair.promise.then(
+          [this, buffer, min_bytes, max_bytes] { return tryRead(buffer, min_bytes, max_bytes); });
+    });
+  }
+
+  kj::Promise<void> write(const void* buffer, size_t size) override {
+    return counted([&] { return stream_->write(buffer, size); });
+  }
+  kj::Promise<void> write(kj::ArrayPtr<const kj::ArrayPtr<const kj::byte>> pieces) override {
+    return counted([&] { return stream_->write(pieces); });
+  }
+
+  kj::Promise<void> whenWriteDisconnected() override { return stream_->whenWriteDisconnected(); }
+  void shutdownWrite() override { stream_->shutdownWrite(); }
+  void abortRead() override { stream_->abortRead(); }
+  void getsockopt(int level, int option, void* value, kj::uint* length) override {
+    stream_->getsockopt(level, option, value, length);
+  }
+  void setsockopt(int level, int option, const void* value, kj::uint length) override {
+    stream_->setsockopt(level, option, value, length);
+  }
+
+ private:
+  template <class Write>
+  kj::Promise<void> counted(Write write) {
+    ++writes_;
+    auto end = kj::defer([this] {
+      if (--writes_ != 0 || written_.get() == nullptr) return;
+      written_->fulfill();
+      written_ = nullptr;
+    });
+    // Counted off when it is done, whenever the caller looks at it.
+    return kj::evalNow(write).attach(kj::mv(end)).eagerlyEvaluate(nullptr);
+  }
+
+  kj::Own<kj::AsyncIoStream> stream_;
+  size_t writes_ = 0;
+  kj::Own<kj::PromiseFulfiller<void>> written_;
+};
+#pragma GCC diagnostic pop
+
+}  // namespace
+
+kj::Own<kj::AsyncIoStream> answer_first(kj::Own<kj::AsyncIoStream> stream) {
+  return kj::heap<AnswerFirst>(kj::mv(stream));
+}
+
+}  // namespace om

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What home says of a process is checked before a byte of it is used: these functions look at nothing else. What
+// they let pass concerns the guest's own memory only.
+#pragma once
+
+#include <stdint.h>
+
+#include <vector>
+
+#include "common/cpu/xstate.h"
+#include "common/proc/maps.h"
+#include "common/schema/session.capnp.h"
+#include "guest/outcome.h"
+
+namespace om::guest {
+
+enum MappingKind : uint32_t { kKindMemory = 0, kKindStack = 1, kKindReserve = 2, kKindView = 3 };
+
+// Where libom lies in the program, and what lies where in it.
+struct Bounds {
+  uint64_t image_lo = 0, image_hi = 0;  // libom's image, page aligned
+  uint64_t gate_lo = 0, gate_hi = 0;    // its system call instructions, within the image
+  uint64_t body_state = 0, body_entry = 0;
+  uint64_t arena = 0;
+  uint32_t slots = 0;           // of the arena, 1 to kMaxSlots
+  uint32_t launched_slots = 0;  // that there are channels for
+
+  // Has [lo, hi) a byte of libom's memory?
+  bool hit(uint64_t lo, uint64_t hi) const;
+};
+
+// INTERNAL; `bounds` is set when it is all right.
+Outcome check_spec(schema::BodySpec::Reader spec, Bounds& bounds);
+
+// Mappings, guard pages and threads of a process whose libom is at `bounds`. INTERNAL.
+Outcome check_image(schema::Image::Reader image, const Bounds& bounds);
+
+// What home wants of a body's memory, within what there is: in pieces that are looked through in a moment. (The kernel
+// looks at what has page tables only: 8 TiB of which nothing has been touched take it 14 us.)
+constexpr uint64_t kScanBytes = uint64_t{1} << 40;
+struct WantedRange {
+  uint64_t lo, hi;
+  bool file;
+};
+// Pages, ascending, none twice. What is not mapped in the body is left out. INTERNAL.
+Outcome check_ranges(capnp::List<schema::Range>::Reader ranges,
+                     const std::vector<proc::Mapping>& maps, std::vector<WantedRange>& wanted);
+
+// Nanoseconds of a clock, with which one can reckon.
+inline bool is_time(int64_t ns) { return ns >= 0 && ns < int64_t{1} << 61; }
+
+// Home's layout of the vector state. EBADMSG and the like: common/cpu/xstate.h.
+Result<XstateLayout> read_layout(schema::Xstate::Reader in);
+
+}  // namespace om::guest

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The keeper of one guest: does what the deputy asks over the SESSION connection (session.capnp) with the body
+// on this node. Long steps (build, fill, stop, collect) are queued and run one after the other on the top
+// level, where they may wait; kicks, pings and job control are served at once.
+#pragma once
+
+#include <errno.h>
+#include <kj/async-io.h>
+#include <kj/debug.h>
+
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/base/unique_fd.h"
+#include "common/cpu/xstate.h"
+#include "common/image/bulk.h"
+#include "common/proc/pagemap.h"
+#include "common/schema/session.capnp.h"
+#include "guest/body.h"
+#include "guest/checks.h"
+#include "guest/clocks.h"
+#include "guest/home_link.h"
+#include "guest/memory_watch.h"
+#include "guest/outcome.h"
+
+namespace om::guest {
+
+// How far the guest has come. Each call of the session has its place and is refused elsewhere.
+enum class Phase { kFresh, kPrepared, kBuilt, kFilled, kRunning, kBroken };
+
+// What om-migrator says of the guest.
+struct KeeperOptions {
+  Address home;
+  uint8_t session[16], token[16];
+  std::string launcher;
+  std::string guest;      // PID@NODE at home, for ps
+  uint64_t headroom = 0;  // bytes of memory that this node keeps for itself; 0: it is not watched
+  uint64_t offered = 0;   // bytes that home has offered, and this node has admitted
+};
+
+class Keeper {
+ public:
+  Keeper(kj::AsyncIoContext& io, const KeeperOptions& options);
+
+  // Until the session has ended. Top level.
+  void run();
+
+ private:
+  friend class KeeperService;
+
+  // Runs `job` on the top level; the promise resolves when it has returned. It is left out if the session that
+  // asks for it ends before.
+  kj::Promise<void> queue(std::function<void()> job);
+  void wake();
+  void end();
+  void begin_session();
+  void end_session();
+  // In a long step: lets the other tasks have their turn; an exception if the session has ended.
+  void check_home();
+  // For steps: the result of `promise`; an exception as soon as the session has ended.
+  template <class T>
+  T wait(kj::Promise<T>&& promise) {
+    auto ended = session_end_.addBranch().then(
+        []() -> kj::Promise<T> { return KJ_EXCEPTION(DISCONNECTED, "the session has ended"); });
+    return promise.exclusiveJoin(kj::mv(ended)).wait(io_.waitScope);
+  }
+
+  bool is_running() const { return phase_ == Phase::kRunning; }
+  // build.cc
+  Outcome attempt(const std::function<Outcome()>& step);
+  // A step of the way in: from one phase to the next, or to none.
+  Outcome advance(Phase from, Phase to, const std::function<Outcome()>& step);
+  // launch.cc
+  Outcome prepare(schema::BodySpec::Reader spec);
+  Outcome launch(schema::BodySpec::Reader spec);
+  // build.cc
+  Outcome build(schema::Image::Reader image);
+  Outcome write_plan(schema::Image::Reader image);
+  Outcome write_state(schema::Image::Reader image);
+  Outcome write_threads(schema::Image::Reader image);
+  Outcome filled(uint64_t pages);
+  Outcome commit(uint32_t epoch, int64_t home_mono, int64_t home_real);
+  kj::Promise<void> fill();
+  Outcome expect(uint32_t type, const char* what);
+  Outcome open_channels(uint32_t count);
+  // objects.cc
+  Outcome make_objects(capnp::List<schema::MemoryObject>::Reader objects);
+  // Where the object that has its view at [lo, hi) holds something, as Pagemap::runs.
+  bool is_in_object(uint64_t lo, uint64_t hi) const;
+  void add_object_places(std::vector<proc::Mapping>& maps) const;
+  Result<std::vector<proc::PageRun>> object_runs(uint64_t lo, uint64_t hi) const;
+  // collect.cc
+  Outcome stop(uint32_t generation, bool look, schema::BodyImage::Builder state);
+  Outcome wait_parked(uint32_t generation);
+  Outcome describe_thread(uint32_t slot, const BodyThread& t, schema::Thread::Builder to);
+  Outcome collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pages, uint64_t& bytes);
+  Outcome resume();
+  void renew_bulk();
+  void end_pages();
+  // keeper.cc
+  void kick(capnp::List<uint32_t>::Reader slots);
+  void kick_slot(uint32_t slot);
+  void pin(uint32_t change, capnp::List<schema::ThreadCpus>::Reader threads);
+  void stop_parked_body();
+  void pause(bool on);
+  void write_clock();
+  void send_channel(uint32_t slot);
+  // Resolves to what is short when this node's memory is.
+  kj::Promise<std::string> memory_short();
+  void hold_body();
+  void let_body_go();
+  void connect_channel(uint32_t slot);
+  void cannot_connect(const kj::Exception& exception);
+  kj::Promise<void> serve_session();
+  kj::Promise<kj::Own<kj::AsyncIoStream>> connect_session();
+  kj::Promise<void> nobody_serves();
+  // A call of home's has come: the session is one that is served.
+  void home_calls() { served_ = true; }
+  bool home_is_lost() const;
+  // As if the network had cut the session.
+  void drop_session();
+  void shut(const std::string& what);
+
+  uint64_t thread_address(uint32_t slot) const {
+    return slot_address(bounds_.arena, slot) + kSlotBlock;
+  }
+  Result<BodyThread> thread(uint32_t slot) const {
+    if (!body_.has_memory()) return Error{ESRCH, "the body has ended"};
+    return body_.memory().get<BodyThread>(thread_address(slot));
+  }
+  template <class T>
+  Result<void> put_state(size_t offset, const T& value) const {
+    return body_.memory().put(bounds_.body_state + offset, value);
+  }
+
+  class Errors final : public kj::TaskSet::ErrorHandler {
+   public:
+    void taskFailed(kj::Exception&& exception) override;
+  };
+
+  kj::AsyncIoContext& io_;
+  HomeLink link_;
+  std::string launcher_, guest_;
+  uint64_t offered_;
+  std::optional<MemoryWatch> memory_watch_;  // none: this node's memory is not watched
+  Body body_;
+  kj::Own<kj::AsyncIoStream> session_, bulk_;
+
+  // of the body
+  Bounds bounds_;
+  uint32_t epoch_ = 0;
+  std::vector<LaunchSegment> segments_;
+  XstateLayout home_xstate_{}, local_xstate_{};
+  Clocks clocks_;
+  Phase phase_ = Phase::kFresh;
+  bool parked_ = false;                                  // since stop(), until resume()
+  bool paused_ = false, ending_ = false, busy_ = false;  // busy: in a step
+  bool held_ = false;  // stopped until home comes, because memory is short
+  uint64_t stack_lo_ = 0, stack_hi_ = 0;
+  struct Object {
+    UniqueFd fd;
+    uint64_t view, bytes;
+  };
+  std::vector<Object> objects_;
+  BulkPlaces places_;  // where pages may go
+  BulkHeader frame_{};
+  kj::Array<kj::byte> frame_data_ = kj::heapArray<kj::byte>(kBulkMaxBytes);
+  uint64_t filled_pages_ = 0, most_pages_ = 0;
+  kj::Promise<void> filling_ = nullptr;
+  std::optional<Outcome> fill_failed_;
+  std::string cannot_connect_;                       // why, as long as it lasts
+  bool served_ = false;                              // the session that there is, by home
+  std::chrono::steady_clock::time_point home_seen_;  // when there was one last
+  uint32_t in_vain_ = 0;                             // sessions since, which nobody has served
+  int session_fd_ = -1;
+  struct Pinned {
+    pid_t tid;
+    std::vector<uint64_t> mask;
+  };
+  std::map<uint32_t, Pinned> pinned_;  // by slot: what the thread there has been given
+  std::set<uint32_t> asked_;           // slots that a channel is being made for
+  std::set<uint32_t> late_;            // slots whose thread is kicked when it is there
+  uint32_t channel_credit_ = 0;
+  std::chrono::steady_clock::time_point credit_since_{};
+
+  struct Job {
+    uint32_t session;
+    std::function<void()> run;
+    kj::Own<kj::PromiseFulfiller<void>> done;
+  };
+  std::deque<Job> jobs_;
+  uint32_t sessions_ = 0;
+  bool session_over_ = true;
+  kj::Own<kj::PromiseFulfiller<void>> session_ended_;
+  kj::ForkedPromise<void> session_end_ = nullptr;
+  kj::Maybe<kj::Own<kj::PromiseFulfiller<void>>> job_arrived_;
+  Errors errors_;
+  kj::TaskSet tasks_{errors_};
+};
+
+}  // namespace om::guest

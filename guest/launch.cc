@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Keeper::prepare: a fresh process in which libom's place is taken and its pages lie. A place that is not free
+// in one process (its own stack or vDSO lies there) is free in another: processes are laid out at random.
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include <fmt/format.h>
+
+#include "common/base/fault.h"
+#include "common/base/version.h"
+#include "guest/keeper.h"
+#include "guest/title.h"
+
+namespace om::guest {
+namespace {
+
+constexpr int kAttempts = 12;
+constexpr auto kLaunchLimit = 10 * kj::SECONDS;
+
+}  // namespace
+
+Outcome Keeper::prepare(schema::BodySpec::Reader spec) {
+  if (!keeper_serves_gate_abi(spec.getKeeperGateAbi())) {
+    return fail("VERSION",
+                fmt::format("the program's libom has keeper interface {}, this node serves {}",
+                            spec.getKeeperGateAbi(), kKeeperGateAbi));
+  }
+  if (Outcome o = check_spec(spec, bounds_); !o.ok()) return o;
+  segments_.clear();
+  for (auto g : spec.getSegments()) segments_.push_back({g.getLo(), g.getHi(), g.getProt() & 7, 0});
+  auto layout = local_layout();
+  if (fault_at("guest.prepare")) return fail("INTERNAL", fault_text("guest.prepare"));
+  if (!layout) return fail(layout.error());
+  local_xstate_ = *layout;
+  Outcome outcome;
+  for (int attempt = 0; attempt < kAttempts; attempt++) {
+    outcome = launch(spec);
+    if (outcome.code != "RETRY") break;
+    body_.kill();
+  }
+  if (outcome.code == "RETRY")
+    return fail("INTERNAL", "the place of the program's libom is taken on this node");
+  if (!outcome.ok()) return outcome;
+  bulk_ = wait(link_.connect(kPreambleBulk, HomeLink::kAttempts));
+  return {};
+}
+
+Outcome Keeper::launch(schema::BodySpec::Reader spec) {
+  BodyPlan plan;
+  plan.title = body_title(guest_, spec.getCommand().cStr());
+  plan.cpus = spec.getCpus();
+  for (auto l : spec.getLimits())
+    plan.limits.push_back({l.getResource(), l.getSoft(), l.getHard()});
+  if (auto started = body_.start(launcher_, plan); !started) {
+    return started.error().err == ERANGE ? fail("CPU_COUNT", started.error().what)
+                                         : fail(started.error());
+  }
+  BodyMessage m{};
+  m.type = kBodyLaunch;
+  m.slot = bounds_.launched_slots;
+  m.a = bounds_.image_lo;
+  m.b = bounds_.image_hi;
+  m.c = bounds_.arena;
+  m.d = arena_bytes(bounds_.slots);
+  m.e = bounds_.gate_lo;
+  m.f = bounds_.gate_hi;
+  if (auto sent = body_.send(m); !sent) return fail(sent.error());
+  const BodyMessage mapped =
+      wait(io_.provider->getTimer().timeoutAfter(kLaunchLimit, body_.receive()));
+  if (mapped.type != kBodyMapped)
+    return fail("INTERNAL", "the launcher does not follow the protocol");
+  const auto result = static_cast<int64_t>(mapped.a);
+  if (result == -EEXIST) return fail("RETRY", "");
+  if (result == -ENOMEM)
+    return fail("NO_MEMORY", "the address space limit leaves no room for libom");
+  if (result != 0) return fail(Error{static_cast<int>(-result), "map libom's memory"});
+  if (auto opened = body_.open_memory(); !opened) return fail(opened.error());
+  if (auto kept = keep_title(body_.memory(), bounds_.arena, plan.title); !kept)
+    return fail(kept.error());
+  auto image = spec.getImage();
+  auto written =
+      body_.memory().write(bounds_.image_lo, std::as_bytes(std::span(image.begin(), image.size())));
+  return written ? Outcome{} : fail(written.error());
+}
+
+}  // namespace om::guest

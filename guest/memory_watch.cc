@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "guest/memory_watch.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <kj/debug.h>
+
+#include "common/base/text.h"
+
+namespace om::guest {
+namespace {
+
+// A tenth of a second in two, by anybody: the shortest window that everybody may ask for.
+constexpr char kTrigger[] = "some 100000 2000000";
+
+UniqueFd open_pressure() {
+  UniqueFd fd(::open("/proc/pressure/memory", O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  if (fd.valid() && ::write(fd.get(), kTrigger, sizeof kTrigger) < 0) fd.reset();
+  return fd;
+}
+
+}  // namespace
+
+MemoryWatch::MemoryWatch(kj::AsyncIoContext& io, uint64_t headroom)
+    : io_(io),
+      headroom_(headroom),
+      room_(memory_mounts(read_text("/proc/self/mountinfo").value_or(""))),
+      pressure_(open_pressure()) {
+  if (!pressure_.valid()) return;
+  observer_ = kj::heap<kj::UnixEventPort::FdObserver>(
+      io.unixEventPort, pressure_.get(), kj::UnixEventPort::FdObserver::OBSERVE_URGENT);
+}
+
+kj::Promise<std::string> MemoryWatch::shortage(pid_t body) { return look(body, ++questions_); }
+
+kj::Promise<std::string> MemoryWatch::look(pid_t body, uint64_t question) {
+  if (question != questions_) return KJ_EXCEPTION(FAILED, "asked again meanwhile");
+  const auto room = room_.read(body, std::chrono::steady_clock::now());
+  if (room && is_short(*room, headroom_)) {
+    return fmt::format("{} MiB are left of {} MiB that {} has", room->left >> 20, room->limit >> 20,
+                       room->of);
+  }
+  const auto most = look_again(room ? *room : MemoryRoom{}, headroom_);
+  return pause(most.count() * kj::MILLISECONDS).then([this, body, question] {
+    return look(body, question);
+  });
+}
+
+kj::Promise<void> MemoryWatch::pause(kj::Duration most) {
+  auto over = io_.provider->getTimer().afterDelay(most);
+  if (observer_.get() == nullptr) return over;
+  return over.exclusiveJoin(observer_->whenUrgentDataAvailable());
+}
+
+}  // namespace om::guest

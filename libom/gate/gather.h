@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The memory that a call reads and writes, by its row.
+#pragma once
+
+#include <stdint.h>
+
+#include "libom/abi/syscall_desc.h"
+#include "libom/gate/channel.h"
+#include "libom/gate/gate.h"
+
+namespace om::gate {
+
+constexpr uint64_t kMaxTransfer = 16u << 20;  // bytes of one argument in one Call
+
+// Answers that are neither a result nor kPark: nothing was sent, no sequence number is used.
+constexpr long kTooLong = -5010;  // more bytes than a Call may have
+constexpr long kOnlyHome =
+    -5011;  // memory that only the kernel at home can judge, next to the program
+
+// Room for the u64 byte counts that precede some payloads.
+struct Scratch {
+  uint64_t totals[6];
+};
+// What the call reads. A pointer that cannot be read at its first byte is noted in `bad` (bit i: argument i): home
+// hands the kernel one that is as bad, so that the order of its checks is the kernel's own. `cut`: of a vector
+// that is too long the first kMaxTransfer bytes go along. 0, kTooLong or kOnlyHome.
+// Context: gate
+long build_ins(const SyscallDesc& desc, const uint64_t args[6], Ins& ins, Scratch& scratch,
+               bool cut, uint32_t& bad);
+// The first byte of every output must be writable, or home would execute a call whose result is lost; of
+// transfers, which may be done in part, the last one as well. 0, kTooLong or kOnlyHome; `bad` as build_ins.
+// Context: gate
+long probe_outs(const SyscallDesc& desc, const uint64_t args[6], uint32_t& bad);
+
+}  // namespace om::gate

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Transfers of more bytes than one Call may have. Files and memory devices are served piece by piece, which is the
+// same as long as each piece is done in full; of what never gives that much one piece is all; for everything else
+// (waiting writers, messages, appending, unbuffered files) the program comes home. Called by forward().
+#include "libom/gate/long_transfer.h"
+
+#include "libom/abi/kernel.h"
+#include "libom/gate/forward.h"
+#include "libom/gate/gather.h"
+#include "libom/safe/call_layout.h"
+#include "libom/safe/mem.h"
+#include "libom/safe/numbers.h"
+
+namespace om::gate {
+namespace {
+
+// How a long transfer is taken apart.
+struct LongShape {
+  bool any;         // it can be
+  bool vector;      // argument 1 is an iovec, argument 2 their number; else a buffer and its length
+  bool positioned;  // argument 3 is the offset, unless it is -1 and the call allows that
+  uint64_t flags;   // of the message, or those of a vector that forbid pieces
+};
+
+LongShape long_shape(const GateCall& c) {
+  const uint64_t* a = c.args;
+  switch (c.nr) {
+    case kNr_read:
+    case kNr_write:
+      return {true, false, false, 0};
+    case kNr_pread64:
+    case kNr_pwrite64:
+      return {true, false, true, 0};
+    case kNr_sendto:
+    case kNr_recvfrom:
+      return {true, false, false, a[3]};
+    case kNr_readv:
+    case kNr_writev:
+      return {true, true, false, 0};
+    case kNr_preadv:
+    case kNr_pwritev:
+      return {true, true, true, 0};
+    case kNr_preadv2:
+    case kNr_pwritev2:
+      return {a[5] == 0, true, a[3] != ~uint64_t{0}, 0};
+    default:
+      return {false, false, false, 0};
+  }
+}
+
+// The elements of [v, v + n) that hold the bytes [from, from + room), shortened to these. Their number.
+uint64_t part_of_vector(uint64_t v, uint64_t n, uint64_t from, uint64_t room, k::Iovec* to) {
+  uint64_t count = 0;
+  for (uint64_t i = 0; i < n && room > 0; i++) {
+    k::Iovec e;
+    if (om_copy(&e, reinterpret_cast<void*>(v + i * sizeof e), sizeof e) != 0) break;
+    const uint64_t skip = e.len < from ? e.len : from;
+    from -= skip;
+    e.base += skip;
+    e.len = e.len - skip < room ? e.len - skip : room;
+    room -= e.len;
+    if (e.len > 0) to[count++] = e;
+  }
+  return count;
+}
+
+// A transfer in pieces, as long as each is done in full. What the earlier ones transferred is on this stack:
+// the thread waits without standing still for a stop (c.hold), so home allows this for files and memory only.
+[[gnu::noinline]] long in_pieces(GateCall& c, const LongShape& shape) {
+  constexpr uint64_t kMaxRw = 0x7ffff000;  // MAX_RW_COUNT
+  k::Iovec part[safe::kMaxIov];
+  const uint64_t at = c.args[1], n = c.args[2];
+  uint64_t done = 0;
+  c.hold = 1;
+  while (done < kMaxRw) {
+    uint64_t want = kMaxRw - done < kMaxTransfer ? kMaxRw - done : kMaxTransfer;
+    if (shape.vector) {
+      c.args[1] = reinterpret_cast<uint64_t>(part);
+      c.args[2] = part_of_vector(at, n, done, want, part);
+      if (c.args[2] == 0) break;
+    } else {
+      if (n - done < want) want = n - done;
+      if (want == 0) break;
+      c.args[1] = at + done;
+      c.args[2] = want;
+    }
+    const long r = attempt(c, c.nr, *c.desc, true);
+    if (r < 0 && done == 0)
+      return r == kOnlyHome || r == kTooLong ? come_home(c) : after_answer(c, r);
+    if (r <= 0) break;  // what has been transferred is the result
+    done += static_cast<uint64_t>(r);
+    if (shape.positioned) c.args[3] += static_cast<uint64_t>(r);
+    uint64_t asked = shape.vector ? 0 : want;
+    for (uint64_t i = 0; shape.vector && i < c.args[2]; i++) asked += part[i].len;
+    if (static_cast<uint64_t>(r) < asked) break;
+  }
+  return static_cast<long>(done);
+}
+
+}  // namespace
+
+// Context: gate
+long long_transfer(GateCall& c) {
+  const LongShape shape = long_shape(c);
+  if (!shape.any) return come_home(c);
+  switch (transfer_kind(c, shape.flags)) {
+    case kTransferPieces:
+      return in_pieces(c, shape);
+    case kTransferOne: {
+      if (!shape.vector) c.args[2] = kMaxTransfer;
+      const long r = attempt(c, c.nr, *c.desc, true);
+      return r == kTooLong || r == kOnlyHome ? come_home(c) : after_answer(c, r);
+    }
+    default:
+      return come_home(c);
+  }
+}
+
+// Context: gate
+long transfer_kind(GateCall& c, uint64_t message_flags) {
+  const uint64_t args[6] = {c.args[0], c.nr, message_flags, 0, 0, 0};
+  return call_home(c, kNrTransfer, args, true);
+}
+
+}  // namespace om::gate

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A new channel for a program that has no descriptor number left.
+#pragma once
+
+#include "libom/stub/stub.h"
+
+namespace om::stub {
+
+// One request where the program has no descriptor number left. The channel, with this number, or -errno.
+// Context: exec
+long ask_here(HomeThread* t, long number);
+
+}  // namespace om::stub

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What executors say to the deputy, and how one gets a new channel when its own has broken: all on the session socket,
+// which needs no name that the program's file system or network could lack. When its deputy has died another one puts a
+// new socket in its place (deputy/home_session.cc), under the same number; until then executors wait.
+#include "libom/stub/deputy_socket.h"
+
+#include "libom/abi/kernel.h"
+#include "libom/safe/lock.h"
+#include "libom/safe/mem.h"
+#include "libom/safe/numbers.h"
+#include "libom/safe/syscall.h"
+#include "libom/stub/crowded.h"
+#include "libom/stub/stub.h"
+#include "libom/stub/window.h"
+
+namespace om::stub {
+namespace {
+
+using safe::sys;
+
+constexpr long kShutRdwr = 2;
+constexpr long kAfUnix = 1, kSockSeqpacket = 5, kSockCloexec = 02000000;
+constexpr int32_t kSolSocket = 1;
+constexpr int64_t kRetryNs = 50000000;
+
+void pause_a_moment() {
+  k::Timespec ts{0, kRetryNs};
+  sys(kNr_nanosleep, &ts, 0);
+}
+
+// Moves a descriptor to a number of ours, above what the program can see. After a failure `fd` is still open.
+long place_at(int want, long fd) {
+  if (fd < 0 || fd == want) return fd;
+  // The number may lie above the soft limit: raise it for the moment, as the deputy did at capture. One thread at a
+  // time: another would find the raised limit and put that back, or fail in the lowered one. And no signal: its
+  // catcher may come here.
+  const uint64_t all = ~uint64_t{0};
+  uint64_t mask = 0;
+  sys(kNr_rt_sigprocmask, k::kSigSetmask, &all, &mask, 8);
+  safe::lock(&g_home.place_lock);
+  constexpr long kNofile = 7;
+  uint64_t limit[2], raised[2];
+  sys(kNr_prlimit64, 0, kNofile, 0, limit);
+  raised[0] = limit[0] > static_cast<uint64_t>(want) ? limit[0] : static_cast<uint64_t>(want) + 1;
+  raised[1] = limit[1];
+  if (raised[0] != limit[0]) sys(kNr_prlimit64, 0, kNofile, raised, 0);
+  const long r = sys(kNr_dup3, fd, want, static_cast<long>(k::kOCloexec));
+  if (raised[0] != limit[0]) sys(kNr_prlimit64, 0, kNofile, limit, 0);
+  safe::unlock(&g_home.place_lock);
+  sys(kNr_rt_sigprocmask, k::kSigSetmask, &mask, 0, 8);
+  if (r >= 0) sys(kNr_close, fd);
+  return r;
+}
+
+int number_of(const HomeThread* t) { return g_home.fd_base + 1 + static_cast<int>(t->slot); }
+
+long place(const HomeThread* t, long fd) { return place_at(number_of(t), fd); }
+
+// Is there nobody at the other end of the session connection (any more).
+bool session_is_dead() {
+  uint8_t byte;
+  const long r =
+      sys(kNr_recvfrom, g_home.session_fd, &byte, 1, k::kMsgPeek | k::kMsgDontwait, 0, 0);
+  return r == 0 || (r < 0 && r != -k::kEAGAIN && r != -k::kEINTR);
+}
+
+// One request to the deputy. Descriptor of the new channel, or -errno.
+long ask(HomeThread* t) {
+  int32_t ends[2];
+  long r = sys(kNr_socketpair, kAfUnix, kSockSeqpacket | kSockCloexec, 0, ends);
+  if (r == -k::kEMFILE) return ask_here(t, number_of(t));
+  if (r != 0) return r;
+  // Our end has the channel's number while it waits: low numbers are the program's.
+  const long s = place(t, ends[0]);
+  if (s < 0) {
+    sys(kNr_close, ends[0]);
+    sys(kNr_close, ends[1]);
+    return s;
+  }
+  r = send_request(t, ends[1]);
+  sys(kNr_close, ends[1]);
+  // `s` stays: its number would be free, and the program be given it.
+  return r == 0 ? receive_channel(s, 0) : r;
+}
+
+}  // namespace
+
+// Context: exec
+long send_request(const HomeThread* t, int32_t end) {
+  FetchRequest q{};
+  q.magic = kFetchMagic;
+  safe::copy_bytes(q.session_id, g_home.session_id, sizeof q.session_id);
+  q.slot = t->slot;
+  q.epoch = g_home.epoch;
+  q.tid = t->tid;
+  q.here = end < 0 ? 1 : 0;
+  k::Iovec iov{reinterpret_cast<uint64_t>(&q), sizeof q};
+  alignas(8) uint8_t control[sizeof(k::Cmsghdr) + 8]{};
+  k::Cmsghdr cmsg{};
+  cmsg.len = sizeof cmsg + sizeof end;
+  cmsg.level = kSolSocket;
+  cmsg.type = k::kScmRights;
+  safe::store(control, cmsg);
+  safe::store(control + sizeof cmsg, end);
+  k::Msghdr h{};
+  h.iov = reinterpret_cast<uint64_t>(&iov);
+  h.iovlen = 1;
+  if (end >= 0) {
+    h.control = reinterpret_cast<uint64_t>(control);
+    h.controllen = sizeof control;
+  }
+  const long r = sys(kNr_sendmsg, g_home.session_fd, &h, k::kMsgNosignal);
+  if (r < 0) return r;
+  return r == sizeof q ? 0 : -k::kEAGAIN;
+}
+
+// Context: exec
+long receive_channel(long s, uint32_t flags) {
+  FetchReply reply{};
+  k::Iovec iov{reinterpret_cast<uint64_t>(&reply), sizeof reply};
+  alignas(8) uint8_t control[sizeof(k::Cmsghdr) + 8];
+  k::Msghdr h{};
+  h.iov = reinterpret_cast<uint64_t>(&iov);
+  h.iovlen = 1;
+  h.control = reinterpret_cast<uint64_t>(control);
+  h.controllen = sizeof control;
+  long r;
+  do {
+    r = sys(kNr_recvmsg, s, &h, k::kMsgCmsgCloexec | flags);
+  } while (r == -k::kEINTR);
+  const auto cmsg = safe::load<k::Cmsghdr>(control);
+  const bool attached =
+      r == sizeof reply && h.controllen >= sizeof cmsg + 4 && cmsg.type == k::kScmRights;
+  return attached ? safe::load<int32_t>(control + sizeof cmsg) : -k::kEAGAIN;
+}
+
+// Context: exec, catch
+void tell_deputy(uint32_t type, uint32_t slot, uint64_t a) {
+  const HomeMessage m{type, slot, a};
+  for (;;) {
+    const long r = sys(kNr_sendto, g_home.session_fd, &m, sizeof m, k::kMsgNosignal, 0, 0);
+    // EBADF: a deputy that died on the way home had closed it already.
+    if (r != -k::kEPIPE && r != -k::kECONNRESET && r != -k::kENOTCONN && r != -k::kEBADF) return;
+    // The deputy has died. The next one kicks every thread; what else it must be told waits for it.
+    if (type != kHomeWantHome) return;
+    pause_a_moment();
+  }
+}
+
+// Context: exec
+void fetch_channel(HomeThread* t) {
+  const uint32_t before = t->phase;
+  t->phase = kExecFetch;
+  t->recv_fill = t->recv_used = 0;
+  t->call.sent = 0;
+  // The deputy holds the socket, too: without a shutdown the body would not see that its bytes were refused.
+  // It stays open until the next one takes its number.
+  if (t->channel_fd >= 0) sys(kNr_shutdown, t->channel_fd, kShutRdwr);
+  t->channel_fd = -1;
+  for (;;) {
+    const long fd = ask(t);
+    if (fd >= 0) {
+      const long r = place(t, fd);
+      if (r >= 0) {
+        t->channel_fd = static_cast<int32_t>(r);
+        // No call of the program's runs without a session connection: its end is how execve is noticed.
+        while (session_is_dead()) pause_a_moment();
+        break;
+      }
+      // The only descriptor of a channel that the body counts on.
+      sys(kNr_shutdown, fd, kShutRdwr);
+      sys(kNr_close, fd);
+    }
+    // The deputy has no new connection yet, or is being replaced.
+    pause_a_moment();
+  }
+  t->phase = before;
+}
+
+}  // namespace om::stub

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// sendmsg, recvmsg and their likes, in the layout of libom/abi/msgwire.h.
+#pragma once
+
+#include "libom/stub/stub.h"
+
+namespace om::stub {
+
+bool is_message_call(uint32_t nr);
+// Packs the outputs of a transplanted message call.
+// Context: exec
+void pack_messages(HomeThread* t);
+// The outputs of a message call go into the program's memory at home (the thread came home while it waited).
+// Context: exec
+long apply_messages(HomeThread* t);
+
+}  // namespace om::stub

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The program's memory at home, never libom's.
+#pragma once
+
+#include "libom/stub/stub.h"
+
+namespace om::stub {
+
+// Does [at, at + bytes) touch memory of libom's own: its image, the arena, or what executors map. A body has no
+// business there.
+// Context: exec
+bool hits_libom(uint64_t at, uint64_t bytes);
+// Copies from the program's memory at home (transplanted calls) or from our own; false when not readable.
+// Neither read_program() nor write_program() touches memory of libom's.
+// Context: exec
+bool read_memory(const HomeThread* t, void* to, uint64_t from, uint64_t bytes);
+bool write_memory(const HomeThread* t, uint64_t to, const void* from, uint64_t bytes);
+bool read_program(void* to, uint64_t from, uint64_t bytes);
+bool write_program(uint64_t to, const void* from, uint64_t bytes);
+
+}  // namespace om::stub

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The control socket: accepts clients of this machine, learns who they are (SO_PEERCRED), reads JSON lines and hands
+// each request to one function, which answers it at once or later, once. What a client does wrong costs it its own
+// connection; nobody keeps others out: a user's connections are limited, who has most gives way, idle ones end, some
+// are kept for root, the daemon's user and deputies. docs/ARCHITECTURE.md lists the verbs; migrator/control/verbs.cc answers.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "common/base/unique_fd.h"
+#include "common/net/control.h"
+#include "common/uv/json_stream.h"
+#include "common/uv/loop.h"
+
+namespace om::migrator {
+
+struct Caller {
+  uid_t uid = 0;
+  pid_t pid = 0;
+};
+
+struct ControlLimits {
+  size_t clients = 256;         // of ordinary users
+  size_t clients_of_user = 64;  // of one of them
+  size_t reserved = 64;         // besides, for those who must get in
+  Milliseconds idle{60000};     // without a request and with nothing to be answered
+};
+
+class ControlServer {
+ public:
+  // Call it exactly once. After the client has gone it does nothing.
+  using Answerer = std::function<void(Json)>;
+  using Handler = std::function<void(const Caller&, const Json& request, Answerer answer)>;
+  // Asked before the Handler: may take the connection away (deputy.attach). True if it did; it then answers
+  // by itself.
+  using Adopter =
+      std::function<bool(const Caller&, const Json& request, std::unique_ptr<JsonStream>& stream)>;
+
+  using Limits = ControlLimits;
+
+  // Error if the path is too long, its directory is not ours alone, or another daemon answers there.
+  // mode: of the socket file.
+  static Result<std::unique_ptr<ControlServer>> listen(Loop& loop, const std::string& path,
+                                                       mode_t mode);
+  ~ControlServer();
+
+  // is_deputy: of this node. Besides root and the daemon's own user they must get in.
+  void serve(Handler handler, Adopter adopter, std::function<bool(pid_t)> is_deputy = {},
+             Limits limits = {});
+
+ private:
+  struct Client;
+  ControlServer(Loop& loop, std::string path, UniqueFd lock, UniqueFd socket);
+  void listen_on();
+  void accept_some();
+  void add_client(UniqueFd socket, const Caller& caller, bool preferred);
+  bool must_get_in(const Caller& caller) const;
+  // False, with the sentence for the client, if there is no room for another client of this user.
+  bool make_room(uid_t uid, bool preferred, std::string& why);
+  bool drop_client_of(uid_t uid, bool also_waiting);
+  void drop_idle_clients();
+  void on_request(uint64_t id, const Json& request);
+  void close_if_done(uint64_t id);
+
+  Loop& loop_;
+  std::string path_;
+  UniqueFd lock_;
+  UniqueFd socket_;
+  Poller poller_;
+  Timer accept_again_;
+  Handler handler_;
+  Adopter adopter_;
+  std::function<bool(pid_t)> is_deputy_;
+  Limits limits_;
+  Timer idle_check_;
+  uint64_t last_id_ = 0;
+  std::map<uint64_t, std::unique_ptr<Client>> clients_;
+  // Answerers may outlive the server: they look here first.
+  std::shared_ptr<ControlServer*> self_;
+};
+
+}  // namespace om::migrator

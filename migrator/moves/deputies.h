@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The deputies of this node's processes: starts one om-deputy per process on demand, as the owner of the process;
+// reaps it; takes back those that outlived an earlier daemon (deputy.attach). If one dies while its process is away
+// or on its way, another one adopts the process. When that fails several times the process is said to be lost, and it
+// is tried again now and then as long as the process is there.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/proc/process_id.h"
+#include "common/uv/child.h"
+#include "common/uv/loop.h"
+#include "migrator/moves/attach_key.h"
+#include "migrator/moves/child_list.h"
+#include "migrator/moves/deputy_link.h"
+#include "migrator/processes/events.h"
+#include "migrator/processes/process_table.h"
+
+namespace om::migrator {
+
+class Deputies {
+ public:
+  struct Settings {
+    std::string node;          // own name
+    std::string listen_host;   // where deputies listen for their keepers
+    std::string control_path;  // for deputies that have to find a restarted daemon
+    bool change_user = false;  // this daemon is root
+  };
+  struct Handlers {
+    std::function<void(pid_t pid, int64_t id, const std::string& to, Offer offer)> on_need_guest;
+    // No deputy for this process any more. clean: it ended as it should.
+    std::function<void(pid_t pid, bool clean)> on_gone;
+  };
+
+  Deputies(Loop& loop, Settings settings, ChildList& children, const AttachKey& key,
+           Events& events);
+
+  void set_handlers(Handlers handlers) { handlers_ = std::move(handlers); }
+
+  // nullptr if there is none that listens, or not yet.
+  DeputyLink* find(pid_t pid);
+  // Gives the running one or a new one, at once or when it runs; called once.
+  using Ready = std::function<void(Result<DeputyLink*>)>;
+  void ensure(const ProcessInfo& process, Ready ready);
+  // A deputy of the process has come by itself. False: an earlier daemon has not given it this secret, or there is one
+  // already.
+  bool adopt(const ProcessInfo& process, pid_t deputy_pid, const std::string& secret,
+             std::unique_ptr<JsonStream>& stream);
+
+  // Starts deputies for processes that an earlier daemon and their deputy have left alone.
+  void recover();
+
+  // Where the process is: own node name if there is no deputy.
+  std::string at(const ProcessId& process) const;
+  DeputyLink::State state(const ProcessId& process) const;
+  std::optional<DeputyStats> stats(const ProcessId& process) const;
+  // DeputyLink::silence() of its deputy.
+  std::chrono::steady_clock::duration silence(const ProcessId& process) const;
+  // The process's deputy, if it is stopped (by job control or a debugger) and so answers nothing.
+  std::optional<pid_t> stopped_deputy(const ProcessId& process) const;
+  // The process's deputy has closed its socket and is about to exit; on_gone follows.
+  bool ending(const ProcessId& process) const;
+  // Its deputy is not there at the moment and is expected: an earlier daemon's that has not come back to us (yet)
+  // or has not said where the process is, or one that is about to adopt the process.
+  bool detached(const ProcessId& process) const;
+  // Processes that have a deputy or had one that was lost; ascending.
+  std::vector<ProcessId> processes() const;
+  // Drops entries of processes that have ended and have no deputy any more.
+  void prune();
+
+ private:
+  struct Entry {
+    ProcessId process;
+    uid_t uid = 0;
+    ProcessId deputy;
+    std::unique_ptr<Child> child;  // null: adopted
+    bool starting = false;         // child: it does not run yet
+    std::vector<Ready> waiting;    // for that
+    std::unique_ptr<DeputyLink> link;
+    bool silent = false;    // it came back by itself and has not said yet where the process is
+    bool closed = false;    // the link's socket has ended
+    std::string exit_text;  // child: how it ended, empty while it runs
+    bool exit_clean = false;
+    std::unique_ptr<Timer> patience;  // between the end of the child and the end of its socket
+    DeputyLink::State last_state = DeputyLink::State::kHome;
+    std::optional<DeputySession> session;
+    int adoptions = 0;        // since a deputy has last said where the process is
+    int short_lives = 0;      // deputies in a row that have not lived long, whatever they have said
+    MonotonicTime started{};  // the present one
+    std::unique_ptr<Timer> again;  // until the next one
+  };
+
+  DeputyLink::Handlers link_handlers(pid_t pid);
+  Entry* entry_of(const ProcessId& process);
+  const Entry* entry_of(const ProcessId& process) const;
+  void note(const Entry& entry, std::string kind, std::string node, std::string code,
+            std::string message);
+  void on_closed(pid_t pid, std::optional<Error> error);
+  void on_exit(pid_t pid, int64_t code, int signal);
+  void gone(pid_t pid, bool clean, std::string how);
+  // A deputy for entry.process, with entry.child and .link; what is sent there before it runs waits in the socket.
+  // `ready` is called when it runs.
+  Result<void> spawn(Entry& entry, const ProcessInfo& process, const std::string& listen,
+                     Ready ready);
+  void on_started(pid_t pid, Result<pid_t> deputy);
+  void adopt_later(pid_t pid);
+  void start_adoption(pid_t pid);
+
+  Loop& loop_;
+  Settings settings_;
+  ChildList& children_;
+  const AttachKey& key_;
+  Events& events_;
+  Handlers handlers_;
+  std::map<pid_t, Entry> entries_;
+};
+
+// Environment for deputies and keepers: what they need and nothing that the daemon was started with.
+std::vector<std::string> child_environment(const std::vector<std::string>& more);
+
+}  // namespace om::migrator

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "migrator/moves/keepers.h"
+
+#include <fcntl.h>
+
+#include <array>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "common/base/log.h"
+#include "common/base/names.h"
+#include "common/proc/stat.h"
+#include "migrator/moves/deputies.h"
+
+namespace om::migrator {
+
+Keepers::Keepers(Loop& loop, const Clock& clock, std::string node, uint64_t headroom,
+                 std::optional<std::pair<uid_t, gid_t>> owner, ChildList& children, Events& events)
+    : loop_(loop),
+      clock_(clock),
+      node_(std::move(node)),
+      headroom_(headroom),
+      owner_(owner),
+      children_(children),
+      events_(events) {}
+
+Result<ChildSpec> Keepers::describe(const Offer& offer) const {
+  ChildSpec spec;
+  spec.program = OM_TRY(find_program("om-guest"));
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return errno_error("pipe");
+  auto read_end = std::make_shared<UniqueFd>(ends[0]);
+  UniqueFd write_end(ends[1]);
+  // The line must fit into the pipe, as nobody reads yet.
+  std::string line = to_json_line(keeper_input(offer));
+  int capacity = ::fcntl(write_end.get(), F_SETPIPE_SZ, 128 << 10);
+  if (capacity < 0) capacity = ::fcntl(write_end.get(), F_GETPIPE_SZ);
+  if (capacity < 0 || line.size() > static_cast<size_t>(capacity)) {
+    return plain_error(fmt::format("the offer is {} bytes long", line.size()));
+  }
+  if (::write(write_end.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
+    return errno_error("write the offer");
+  }
+  spec.arguments = {"--home",     offer.home.text(),
+                    "--node",     node_,
+                    "--guest",    fmt::format("{}@{}", offer.pid, offer.home_node),
+                    "--headroom", std::to_string(headroom_)};
+  spec.environment = child_environment({});
+  spec.descriptors = {read_end->get(), 2, 2};
+  spec.held = {read_end};
+  spec.owner = owner_;
+  return spec;
+}
+
+void Keepers::start(const Offer& offer, std::function<void(Result<void>)> done) {
+  auto spec = describe(offer);
+  if (!spec) return done(spec.error());
+  uint64_t number = ++last_number_;
+  // Counted from now on.
+  Keeper& keeper = keepers_[number];
+  keeper.guest = offer.pid;
+  keeper.home = offer.home_node;
+  keeper.uid = offer.uid;
+  keeper.memory_bytes = offer.memory_bytes;
+  keeper.started = clock_.now();
+  keeper.child = std::make_unique<Child>(
+      loop_, std::move(*spec),
+      [this, number, done = std::move(done)](Result<pid_t> pid) {
+        on_started(number, std::move(pid), done);
+      },
+      [this, number](int64_t code, int signal) { on_exit(number, code, signal); });
+}
+
+void Keepers::on_started(uint64_t number, Result<pid_t> pid,
+                         const std::function<void(Result<void>)>& done) {
+  Keeper& keeper = keepers_.at(number);
+  if (!pid) {
+    const Error error = pid.error();
+    keepers_.erase(number);
+    return done(error);
+  }
+  // Not reaped yet, so the pid is still its own.
+  keeper.id = ProcessId::of(*pid).value_or(ProcessId{*pid, 0});
+  ChildList::Entry entry{"keeper", keeper.guest, keeper.home};
+  entry.uid = keeper.uid;
+  children_.add(keeper.id, std::move(entry));
+  // A daemon that is started after a crash of this one is to count it.
+  children_.when_written([done] { done({}); });
+}
+
+void Keepers::on_exit(uint64_t number, int64_t code, int signal) {
+  auto it = keepers_.find(number);
+  Keeper& keeper = it->second;
+  bool clean = code == 0 && signal == 0;
+  std::string how =
+      signal != 0 ? fmt::format("killed by signal {}", signal) : fmt::format("status {}", code);
+  events_.add({"guest_end", keeper.guest, keeper.home, clean ? "" : "KEEPER_FAILED",
+               "keeper of a guest ended: " + how, guest_owner(keeper.home, keeper.uid)});
+  children_.remove(keeper.id);
+  keepers_.erase(it);
+}
+
+GuestCounts Keepers::counts_for(const Offer& offer) const {
+  GuestCounts counts;
+  const auto count = [&](const std::string& home, uid_t uid) {
+    ++counts.in_all;
+    if (home != offer.home_node) return;
+    ++counts.of_home;
+    if (uid == offer.uid) ++counts.of_user;
+  };
+  std::set<ProcessId> own;
+  for (const auto& [number, keeper] : keepers_) {
+    count(keeper.home, keeper.uid);
+    own.insert(keeper.id);
+  }
+  // Nobody says when one of an earlier daemon ends, and the list is pruned every other second only.
+  for (const auto& [process, entry] : children_.entries()) {
+    if (entry.role == "keeper" && own.count(process) == 0 && process.alive())
+      count(entry.at, entry.uid);
+  }
+  return counts;
+}
+
+std::string Keepers::name_of(const Keeper& keeper) {
+  return fmt::format("{} of {}", keeper.guest, keeper.home);
+}
+
+std::string Keepers::guest_with_body(pid_t body) const {
+  auto stat = proc::read_stat(body);
+  for (const auto& [number, keeper] : keepers_) {
+    if (stat && stat->ppid == keeper.id.pid) return name_of(keeper);
+  }
+  return "";
+}
+
+std::string Keepers::guest_from(pid_t at_home) const {
+  for (const auto& [number, keeper] : keepers_) {
+    if (keeper.guest == at_home) return name_of(keeper);
+  }
+  return "";
+}
+
+uint64_t Keepers::reserved_bytes() const {
+  uint64_t bytes = 0;
+  for (auto& [number, keeper] : keepers_) {
+    if (clock_.now() - keeper.started < kReservation) bytes += keeper.memory_bytes;
+  }
+  return bytes;
+}
+
+}  // namespace om::migrator

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "migrator/moves/move_queue.h"
+
+#include <nlohmann/json.hpp>
+
+#include <utility>
+
+#include "common/base/log.h"
+#include "common/movable/reasons.h"
+
+namespace om::migrator {
+namespace {
+
+constexpr Milliseconds kRetryPause{100};
+constexpr Milliseconds kLookAtDeputy{1000};
+constexpr const char* kDetached =
+    "the daemon has been restarted and the deputy has not come back to it";
+
+}  // namespace
+
+struct MoveQueue::Job {
+  ProcessId process;
+  uid_t uid = 0;  // its owner's, whose events these are
+  std::string to;
+  int64_t id = 0;
+  Answerer answer;  // empty once the client has been answered
+  std::unique_ptr<Timer> timer;
+  std::unique_ptr<Timer> retry;  // or the next look at the deputy
+  MonotonicTime started;
+  Json question;           // of ask(); null: a move
+  std::string from;        // where the process was when the job's turn came
+  bool running = false;    // its turn has come
+  bool commanded = false;  // the deputy has been told
+  bool waiting = false;    // for the end of the last deputy; on_deputy_gone() starts it again
+  int attempts = 0;
+};
+
+MoveQueue::MoveQueue(Loop& loop, const Clock& clock, std::string node, ProcessTable& processes,
+                     Deputies& deputies, Events& events, Preflight preflight,
+                     TargetCheck target_check)
+    : loop_(loop),
+      clock_(clock),
+      node_(std::move(node)),
+      processes_(processes),
+      deputies_(deputies),
+      events_(events),
+      preflight_(std::move(preflight)),
+      target_check_(std::move(target_check)),
+      alive_(std::make_shared<bool>(true)) {}
+
+MoveQueue::~MoveQueue() { *alive_ = false; }
+
+void MoveQueue::request(const ProcessId& process, const std::string& to, Milliseconds limit,
+                        Answerer answer) {
+  enqueue(process, to, nullptr, limit, std::move(answer));
+}
+
+void MoveQueue::ask(const ProcessId& process, Json question, Milliseconds limit, Answerer answer) {
+  enqueue(process, deputies_.at(process), std::move(question), limit, std::move(answer));
+}
+
+void MoveQueue::enqueue(const ProcessId& process, const std::string& to, Json question,
+                        Milliseconds limit, Answerer answer) {
+  auto job = std::make_shared<Job>();
+  job->process = process;
+  job->to = to;
+  job->question = std::move(question);
+  job->id = ++last_id_;
+  job->answer = std::move(answer);
+  job->from = deputies_.at(process);
+  job->started = clock_.now();
+  job->timer = std::make_unique<Timer>(loop_);
+  job->timer->start(limit, [this, weak = std::weak_ptr<Job>(job)] {
+    if (auto late = weak.lock()) expire(late);
+  });
+  Queue& queue = queues_[process.pid];
+  queue.push_back(job);
+  if (queue.size() == 1) start(job);
+}
+
+Move MoveQueue::describe(const Job& job) const {
+  auto elapsed = std::chrono::duration_cast<Milliseconds>(clock_.now() - job.started).count();
+  return Move{job.process.pid, job.from, job.to, static_cast<uint64_t>(elapsed)};
+}
+
+void MoveQueue::start(const std::shared_ptr<Job>& job) {
+  job->running = true;
+  ++job->attempts;
+  if (job->attempts == 1) job->started = clock_.now();
+  pid_t pid = job->process.pid;
+  auto process = read_process(pid);
+  if (!process && !is_no_process(process.error())) return cannot(job, process.error());
+  if (process) job->uid = process->uid;
+  if (!process || !(process->id == job->process)) {
+    return finish(
+        job, unmoved_record(describe(*job), "failed", "NO_SUCH_PROCESS", "the process has ended"));
+  }
+  job->from = deputies_.at(job->process);
+  if (deputies_.detached(job->process)) {
+    // After a restart of the daemon the deputy comes back by itself; as long as the client waits, so do we.
+    if (!job->answer)
+      return finish(job, unmoved_record(describe(*job), "failed", "DEPUTY_LOST", kDetached));
+    --job->attempts;
+    job->retry = std::make_unique<Timer>(loop_);
+    return job->retry->start(kRetryPause, [this, weak = std::weak_ptr<Job>(job)] {
+      if (auto again = weak.lock()) start(again);
+    });
+  }
+  if (deputies_.ending(job->process)) {
+    --job->attempts;
+    job->waiting = true;
+    return;
+  }
+  DeputyLink::State state = deputies_.state(job->process);
+  if (state == DeputyLink::State::kLost) {
+    return finish(job, unmoved_record(describe(*job), "failed", "DEPUTY_LOST",
+                                      "its deputy has gone while it was at " + job->from));
+  }
+  if (!job->question.is_null()) return command(job, *process);
+  if (job->from == job->to && state != DeputyLink::State::kMoving) {
+    return finish(job, already_there_record(describe(*job)));
+  }
+  if (job->to != node_) {
+    auto refusal = target_check_(job->to);
+    if (refusal)
+      return finish(job,
+                    unmoved_record(describe(*job), "refused", refusal->code, refusal->message));
+  }
+  const bool native = deputies_.find(pid) == nullptr;
+  if (!native && job->to == node_) return command(job, *process);
+
+  // Look before anything is stopped, or comes home on its way. Off the loop, as it reads a lot of /proc.
+  auto reasons = std::make_shared<std::vector<Refusal>>();
+  run_in_pool(
+      loop_, [reasons, pid, native, preflight = preflight_] { *reasons = preflight(pid, native); },
+      [this, alive = alive_, job, reasons, process = *process] {
+        if (!*alive) return;
+        // Its deputy may have begun to leave meanwhile.
+        if (deputies_.ending(job->process) || deputies_.detached(job->process)) {
+          --job->attempts;
+          return start(job);
+        }
+        if (reasons->empty()) return command(job, process);
+        finish(job, unmoved_record(describe(*job), "refused", reasons->front().code,
+                                   reasons->front().message));
+      });
+}
+
+void MoveQueue::command(const std::shared_ptr<Job>& job, const ProcessInfo& process) {
+  if (!job->answer) {
+    // Its time was over before anything was begun.
+    return finish(job, unmoved_record(describe(*job), "failed", "TIMEOUT", "not begun in time"));
+  }
+  deputies_.ensure(process, [this, job](Result<DeputyLink*> deputy) {
+    if (!deputy) return cannot(job, deputy.error());
+    command_deputy(job, **deputy);
+  });
+}
+
+void MoveQueue::command_deputy(const std::shared_ptr<Job>& job, DeputyLink& deputy) {
+  if (!job->question.is_null()) {
+    job->commanded = true;
+    watch(job);
+    return deputy.command(job->question, job->id,
+                          [this, job](const Json& data) { finish(job, data); });
+  }
+  bool home = job->to == node_;
+  Json line{{"verb", home ? "home" : "depart"}};
+  if (!home) line["to"] = job->to;
+  job->commanded = true;
+  watch(job);
+  deputy.command(std::move(line), job->id, [this, job](const Json& data) {
+    finish(job, checked_record(describe(*job), data));
+  });
+}
+
+// A deputy that is stopped would have the client wait for nothing.
+void MoveQueue::watch(const std::shared_ptr<Job>& job) {
+  job->retry = std::make_unique<Timer>(loop_);
+  job->retry->start(kLookAtDeputy, [this, weak = std::weak_ptr<Job>(job)] {
+    auto waiting = weak.lock();
+    if (!waiting || !waiting->commanded || !waiting->answer) return;
+    const auto deputy = deputies_.stopped_deputy(waiting->process);
+    if (!deputy) return watch(waiting);
+    give_up(waiting, fmt::format("its deputy, process {}, is stopped; this goes on once it is "
+                                 "continued (kill -CONT {})",
+                                 *deputy, *deputy));
+  });
+}
+
+// Something of this daemon's own has failed, before anything was begun.
+void MoveQueue::cannot(const std::shared_ptr<Job>& job, const Error& error) {
+  const Reason reason{reason_of_errno(error.err), error.text()};
+  const bool ours = reason.code == ReasonCode::kInternal;
+  finish(job, unmoved_record(describe(*job), ours ? "failed" : "refused",
+                             std::string(reason.name()), reason.message()));
+}
+
+void MoveQueue::finish(const std::shared_ptr<Job>& job, Json record) {
+  const bool question = !job->question.is_null();
+  if (question && record["result"] != "looked") {
+    record = checked_record(describe(*job), record);
+  }
+  bool noop = record["code"] == "ALREADY_THERE";
+  if (!noop && !question) {
+    std::string message = record["message"];
+    if (record["result"] == "moved") {
+      // As om migrate prints it.
+      message = fmt::format("{} -> {} in {:.0f} ms, frozen {:.1f} ms", job->from, job->to,
+                            json_number(record, "total_ms", 0, 1e15).value_or(0),
+                            json_number(record, "freeze_ms", 0, 1e15).value_or(0));
+    }
+    events_.add({record["result"], job->process.pid, job->to, record["code"], message,
+                 user_owner(job->uid)});
+  }
+  if (job->answer) {
+    const bool looked = question && record["result"] == "looked";
+    std::exchange(job->answer, nullptr)(looked ? ok_answer(record) : answer_of(record));
+  }
+  job->timer.reset();
+  job->retry.reset();
+  pid_t pid = job->process.pid;
+  Queue& queue = queues_.at(pid);
+  queue.pop_front();
+  if (queue.empty()) {
+    queues_.erase(pid);
+  } else {
+    start(std::shared_ptr<Job>(queue.front()));
+  }
+}
+
+// The client is answered; what the deputy has been told goes on.
+void MoveQueue::give_up(const std::shared_ptr<Job>& job, const std::string& message) {
+  if (job->question.is_null()) events_.add({"late", job->process.pid, job->to, "TIMEOUT", message});
+  Json record = unmoved_record(describe(*job), "failed", "TIMEOUT", message);
+  std::exchange(job->answer, nullptr)(answer_of(record));
+}
+
+void MoveQueue::expire(const std::shared_ptr<Job>& job) {
+  if (!job->answer) return;
+  give_up(job, job->running ? "the migration is not finished yet and goes on; see om where"
+                            : "an earlier migration of this process is not finished yet");
+  if (job->running) return;  // it stays the first of its queue until the deputy is done with it
+  Queue& queue = queues_.at(job->process.pid);
+  std::erase(queue, job);
+}
+
+void MoveQueue::on_deputy_gone(pid_t pid, bool clean) {
+  auto it = queues_.find(pid);
+  if (it == queues_.end()) return;
+  std::shared_ptr<Job> job = it->second.front();
+  if (std::exchange(job->waiting, false)) return start(job);
+  if (!job->commanded) return;
+  job->commanded = false;
+  // A deputy that has just brought its process home ends, and the next command may have come too late for it.
+  if (clean && job->attempts < 3 && job->process.alive()) return start(job);
+  bool ended = !job->process.alive();
+  finish(job,
+         unmoved_record(describe(*job), "failed", ended ? "NO_SUCH_PROCESS" : "DEPUTY_LOST",
+                        ended ? "the process has ended" : "the deputy ended without a result"));
+}
+
+}  // namespace om::migrator

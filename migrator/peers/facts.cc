@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "migrator/peers/facts.h"
+
+#include <sched.h>
+#include <sys/utsname.h>
+
+#include <cmath>
+
+#include "common/base/names.h"
+#include "common/base/text.h"
+#include "common/base/version.h"
+#include "common/cpu/cpu_features.h"
+#include "migrator/peers/offer.h"
+#include "migrator/peers/wire_text.h"
+
+namespace om::migrator {
+
+Result<Memory> parse_meminfo(std::string_view text) {
+  Memory memory;
+  while (!text.empty()) {
+    std::string_view line = take_line(text);
+    std::string_view name = take_field(line);
+    std::string_view number = take_field(line);
+    uint64_t kib = 0;
+    if (name != "MemTotal:" && name != "MemAvailable:") continue;
+    if (!parse_number(number, kib) || kib > UINT64_MAX / 1024) {
+      return bad_text("/proc/meminfo", number);
+    }
+    (name == "MemTotal:" ? memory.total_bytes : memory.available_bytes) = kib * 1024;
+  }
+  if (memory.total_bytes == 0) return bad_text("/proc/meminfo", "no MemTotal");
+  return memory;
+}
+
+Result<uint32_t> parse_loadavg(std::string_view text) {
+  double load = 0;
+  std::string_view field = take_field(text);
+  if (!parse_number(field, load) || !(load >= 0 && load < 1e6)) {
+    return bad_text("/proc/loadavg", field);
+  }
+  return static_cast<uint32_t>(std::lround(load * 100));
+}
+
+Result<std::vector<uint32_t>> allowed_cpus() {
+  // The kernel refuses a mask shorter than its own; 8192 CPUs is its configurable maximum.
+  constexpr uint32_t kMaskCpus = 8192;
+  cpu_set_t* mask = CPU_ALLOC(kMaskCpus);
+  size_t size = CPU_ALLOC_SIZE(kMaskCpus);
+  int status = ::sched_getaffinity(0, size, mask);
+  std::vector<uint32_t> cpus;
+  for (uint32_t cpu = 0; status == 0 && cpu < kMaskCpus; ++cpu) {
+    if (CPU_ISSET_S(cpu, size, mask)) cpus.push_back(cpu);
+  }
+  CPU_FREE(mask);
+  if (status != 0) return errno_error("sched_getaffinity");
+  return cpus;
+}
+
+Result<NodeFacts> read_fixed_facts(std::string name) {
+  NodeFacts facts;
+  facts.name = std::move(name);
+  facts.protocol = kProtocol;
+  facts.build = build_version();
+  facts.keeper_gate_abi = kKeeperGateAbi;
+  facts.cpus = static_cast<uint32_t>(OM_TRY(allowed_cpus()).size());
+  facts.cpu_features = OM_TRY(local_cpu_features());
+  facts.memory_bytes = OM_TRY(parse_meminfo(OM_TRY(read_text("/proc/meminfo")))).total_bytes;
+  std::string boot_id = OM_TRY(read_text("/proc/sys/kernel/random/boot_id"));
+  std::string_view rest = boot_id;
+  facts.boot_id = rest.empty() ? "" : take_line(rest);
+  utsname names{};
+  if (::uname(&names) != 0) return errno_error("uname");
+  facts.kernel = names.release;
+  return facts;
+}
+
+Result<void> refresh_facts(NodeFacts& facts) {
+  facts.free_bytes = 0;
+  facts.load_centis = 0;
+  auto loadavg = read_text("/proc/loadavg");
+  if (loadavg) facts.load_centis = parse_loadavg(*loadavg).value_or(0);
+  facts.free_bytes = OM_TRY(parse_meminfo(OM_TRY(read_text("/proc/meminfo")))).available_bytes;
+  return {};
+}
+
+void write_info(const NodeFacts& facts, wire::NodeInfo::Builder to) {
+  to.setName(facts.name.c_str());
+  to.setProtocol(facts.protocol);
+  to.setBuild(facts.build.c_str());
+  to.setCpus(facts.cpus);
+  write_texts(facts.cpu_features,
+              to.initCpuFeatures(static_cast<unsigned>(facts.cpu_features.size())));
+  to.setMemoryBytes(facts.memory_bytes);
+  to.setFreeBytes(facts.free_bytes);
+  to.setLoadCentis(facts.load_centis);
+  to.setGuests(facts.guests);
+  to.setKernel(facts.kernel.c_str());
+  to.setBootId(facts.boot_id.c_str());
+  to.setKeeperGateAbi(facts.keeper_gate_abi);
+}
+
+Result<NodeFacts> read_info(wire::NodeInfo::Reader from) {
+  NodeFacts facts;
+  facts.name = OM_TRY(read_wire_text(from.getName(), kMaxNodeName, "name"));
+  if (!valid_node_name(facts.name)) return plain_error("name is no node name");
+  facts.protocol = from.getProtocol();
+  facts.build = OM_TRY(read_wire_text(from.getBuild(), 128, "build"));
+  facts.cpus = from.getCpus();
+  facts.cpu_features = OM_TRY(
+      read_wire_texts(from.getCpuFeatures(), kMaxCpuFeatures, kMaxCpuFeatureName, "cpuFeatures"));
+  facts.memory_bytes = from.getMemoryBytes();
+  facts.free_bytes = from.getFreeBytes();
+  facts.load_centis = from.getLoadCentis();
+  facts.guests = from.getGuests();
+  facts.kernel = OM_TRY(read_wire_text(from.getKernel(), 128, "kernel"));
+  facts.boot_id = OM_TRY(read_wire_text(from.getBootId(), 64, "bootId"));
+  facts.keeper_gate_abi = from.getKeeperGateAbi();
+  return facts;
+}
+
+}  // namespace om::migrator

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a node says of itself in hello, and what admission looks at. NodeFacts travels as NodeInfo; of a
+// peer it is only ever shown or compared, never trusted.
+#pragma once
+
+#include <stdint.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/schema/node.capnp.h"
+
+namespace om::migrator {
+
+struct NodeFacts {
+  std::string name;
+  uint32_t protocol = 0;
+  std::string build;
+  uint32_t cpus = 0;  // that guests may run on
+  std::vector<std::string> cpu_features;
+  uint64_t memory_bytes = 0;
+  uint64_t free_bytes = 0;   // MemAvailable
+  uint32_t load_centis = 0;  // 1-minute load average * 100
+  uint32_t guests = 0;
+  std::string kernel;  // uname release
+  std::string boot_id;
+  uint32_t keeper_gate_abi = 0;
+};
+
+// MemTotal and MemAvailable in bytes from the text of /proc/meminfo.
+struct Memory {
+  uint64_t total_bytes = 0;
+  uint64_t available_bytes = 0;
+};
+Result<Memory> parse_meminfo(std::string_view text);
+
+// First number of /proc/loadavg, times 100.
+Result<uint32_t> parse_loadavg(std::string_view text);
+
+// Ids of the CPUs that this process, and so its children, may run on; ascending.
+Result<std::vector<uint32_t>> allowed_cpus();
+
+// What does not change while the daemon runs.
+Result<NodeFacts> read_fixed_facts(std::string name);
+// Fills free_bytes and load_centis. A file that cannot be read leaves 0: then nothing is admitted.
+Result<void> refresh_facts(NodeFacts& facts);
+
+void write_info(const NodeFacts& facts, wire::NodeInfo::Builder to);
+Result<NodeFacts> read_info(wire::NodeInfo::Reader from);
+
+}  // namespace om::migrator

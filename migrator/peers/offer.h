@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a home node tells a target about a process that wants to come. Comes from the deputy as JSON (a
+// process of its owner: every field is checked, and pid and uid are replaced by what the daemon itself
+// knows), goes to the peer as Cap'n Proto, and from there to om-guest as JSON again.
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "common/cpu/cpu_features.h"
+#include "common/net/address.h"
+#include "common/net/json_line.h"
+#include "common/schema/node.capnp.h"
+
+namespace om::migrator {
+
+constexpr size_t kMaxCommandBytes = 4096;
+constexpr size_t kSecretBytes = 16;
+
+struct Offer {
+  std::string home_node;
+  Address home;         // of the deputy's listener, as the target dials it
+  std::string session;  // kSecretBytes random bytes: names the migration
+  std::string token;    // kSecretBytes random bytes: proves the keeper to the deputy
+  uint32_t keeper_gate_abi = 0;
+  pid_t pid = 0;  // at home, for display
+  uid_t uid = 0;
+  std::string command;
+  uint64_t memory_bytes = 0;
+  uint32_t threads = 0;
+  uint32_t cpus = 0;  // highest CPU id of home + 1
+  std::vector<std::string> cpu_features;
+};
+
+// The deputy's need_guest event: session, token and the members of "offer". home_node and home are left
+// for the caller, except the port, which is in the event.
+Result<Offer> offer_from_event(const Json& event);
+
+// The line for om-guest's stdin.
+Json keeper_input(const Offer& offer);
+
+void write_offer(const Offer& offer, wire::Offer::Builder to);
+Result<Offer> read_offer(wire::Offer::Reader from);
+
+}  // namespace om::migrator

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "migrator/peers/peer_link.h"
+
+#include <capnp/rpc-twoparty.h>
+#include <kj/debug.h>
+#include <stdlib.h>
+
+#include <algorithm>
+#include <random>
+
+#include "common/base/log.h"
+#include "common/base/text.h"
+#include "common/net/control.h"
+#include "migrator/peers/node_service.h"
+#include "migrator/peers/wire_text.h"
+
+namespace om::migrator {
+namespace {
+
+double random_unit() {
+  static std::minstd_rand generator{std::random_device{}()};
+  return std::uniform_real_distribution<double>(0, 1)(generator);
+}
+
+// One line of a KJ exception, without its source position.
+std::string text_of(const kj::Exception& exception) { return exception.getDescription().cStr(); }
+
+}  // namespace
+
+Milliseconds reconnect_pause(uint32_t failures, double jitter) {
+  constexpr double kFirstMs = 100;
+  constexpr double kLastMs = 5000;
+  double pause = kFirstMs;
+  for (uint32_t i = 1; i < failures && pause < kLastMs; ++i) pause *= 2;
+  return Milliseconds(static_cast<int64_t>(std::min(pause, kLastMs) * (0.75 + 0.5 * jitter)));
+}
+
+// Order matters in destruction: the RPC system uses the network, which uses the stream.
+struct PeerLink::Connection {
+  explicit Connection(kj::Own<kj::AsyncIoStream> given)
+      : stream(kj::mv(given)),
+        network(*stream, capnp::rpc::twoparty::Side::CLIENT, peer_reader_options()),
+        rpc(capnp::makeRpcClient(network)),
+        node(nullptr) {
+    capnp::MallocMessageBuilder message;
+    auto host = message.initRoot<capnp::rpc::twoparty::VatId>();
+    host.setSide(capnp::rpc::twoparty::Side::SERVER);
+    node = rpc.bootstrap(host).castAs<wire::Node>();
+  }
+  kj::Own<kj::AsyncIoStream> stream;
+  capnp::TwoPartyVatNetwork network;
+  capnp::RpcSystem<capnp::rpc::twoparty::VatId> rpc;
+  wire::Node::Client node;
+};
+
+PeerLink::PeerLink(UvKj& kj, Peer peer, const Local& local)
+    : kj_(kj), peer_(std::move(peer)), local_(local), running_(nullptr) {
+  running_ =
+      kj::evalLater([this] { return run(); }).eagerlyEvaluate([this](kj::Exception&& exception) {
+        log_error("peer", "{}: {}, giving up", peer_.name, text_of(exception));
+      });
+}
+
+PeerLink::~PeerLink() = default;
+
+kj::Promise<void> PeerLink::run() {
+  return talk()
+      .catch_([this](kj::Exception&& exception) { set_down(text_of(exception)); })
+      .then([this] { return pause(); })
+      .then([this] { return run(); });
+}
+
+// Ends only with an exception.
+kj::Promise<void> PeerLink::talk() {
+  return with_limit(kj_, kHelloLimit, "connecting", connect_tcp(kj_, local_.from, peer_.address))
+      .then([this](kj::Own<kj::AsyncIoStream> stream) {
+        connection_ = kj::heap<Connection>(kj::mv(stream));
+        return say_hello();
+      });
+}
+
+kj::Promise<void> PeerLink::say_hello() {
+  auto request = connection_->node.helloRequest();
+  write_info(local_.facts(), request.initSelf());
+  MonotonicTime sent = std::chrono::steady_clock::now();
+  kj::Promise<capnp::Response<wire::Node::HelloResults>> reply = request.send();
+  return with_limit(kj_, kHelloLimit, "hello", kj::mv(reply))
+      .then([this, sent](capnp::Response<wire::Node::HelloResults> response) {
+        auto facts = read_info(response.getPeer());
+        if (!facts) kj::throwFatalException(KJ_EXCEPTION(FAILED, facts.error().text().c_str()));
+        if (facts->name != peer_.name) {
+          kj::throwFatalException(
+              KJ_EXCEPTION(FAILED, kj::str("calls itself ", facts->name.c_str())));
+        }
+        auto refusal = refuse_protocol(local_.facts().protocol, facts->protocol);
+        if (refusal) kj::throwFatalException(KJ_EXCEPTION(FAILED, refusal->message.c_str()));
+        auto elapsed = std::chrono::steady_clock::now() - sent;
+        rtt_us_ = static_cast<uint32_t>(
+            std::chrono::duration_cast<std::chrono::microseconds>(elapsed).count());
+        facts_ = std::move(*facts);
+        failures_ = 0;
+        if (!std::exchange(up_, true)) {
+          reason_.clear();
+          local_.on_change(peer_.name, true, "");
+        }
+        return kj_.after(kHelloPeriod);
+      })
+      .then([this] { return say_hello(); });
+}
+
+kj::Promise<void> PeerLink::pause() {
+  connection_ = nullptr;
+  auto pair = kj::newPromiseAndFulfiller<void>();
+  nudge_ = kj::mv(pair.fulfiller);
+  return kj_.after(reconnect_pause(++failures_, random_unit()))
+      .exclusiveJoin(kj::mv(pair.promise))
+      .then([this] { nudge_ = nullptr; });
+}
+
+void PeerLink::nudge() {
+  if (nudge_.get() != nullptr) nudge_->fulfill();
+}
+
+void PeerLink::set_down(const std::string& reason) {
+  bool was_up = std::exchange(up_, false);
+  bool news = was_up || reason != reason_;
+  reason_ = reason;
+  if (news) local_.on_change(peer_.name, false, reason);
+}
+
+kj::Promise<std::optional<Refusal>> PeerLink::admit(const Offer& offer) {
+  using Answer = std::optional<Refusal>;
+  std::string name = peer_.name;
+  if (!up_ || connection_.get() == nullptr) {
+    return Answer(
+        Refusal{"TARGET_UNREACHABLE", fmt::format("node {} is not reachable: {}", name, reason_)});
+  }
+  auto request = connection_->node.admitRequest();
+  write_offer(offer, request.initOffer());
+  kj::Promise<capnp::Response<wire::Node::AdmitResults>> reply = request.send();
+  return with_limit(kj_, kAdmitLimit, "admit", kj::mv(reply))
+      .then(
+          [name](capnp::Response<wire::Node::AdmitResults> response) -> Answer {
+            auto verdict = response.getVerdict();
+            if (verdict.isAccepted()) return std::nullopt;
+            if (!verdict.isRefused())
+              return Refusal{"VERSION", fmt::format("node {} gave no verdict", name)};
+            auto code = read_wire_text(verdict.getRefused().getCode(), 64, "code");
+            auto message = read_wire_text(verdict.getRefused().getMessage(), 1000, "message");
+            if (!code || !is_code(*code) || !message) {
+              return Refusal{"VERSION", fmt::format("node {} refused without a reason", name)};
+            }
+            return Refusal{*code, *message};
+          },
+          [name](kj::Exception&& exception) -> Answer {
+            return Refusal{"TARGET_UNREACHABLE",
+                           fmt::format("node {} did not answer: {}", name, text_of(exception))};
+          });
+}
+
+}  // namespace om::migrator

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The connection to one peer: dialled, kept, dialled again with growing pauses, checked by a hello every
+// two seconds. Each of two nodes dials the other; calls go over the own connection only.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "common/base/clock.h"
+#include "common/uv/uvkj.h"
+#include "migrator/peers/admission.h"
+#include "migrator/peers/facts.h"
+#include "migrator/peers/peers_file.h"
+
+namespace om::migrator {
+
+// Pause before attempt number `failures` (1: after the first failure). jitter in [0, 1] spreads the nodes.
+Milliseconds reconnect_pause(uint32_t failures, double jitter);
+
+class PeerLink {
+ public:
+  static constexpr Milliseconds kHelloPeriod{2000};
+  static constexpr Milliseconds kHelloLimit{5000};
+  static constexpr Milliseconds kAdmitLimit{15000};
+
+  struct Local {
+    Address from;                      // connections leave from here
+    std::function<NodeFacts()> facts;  // this node, fresh
+    std::function<void(const std::string& peer, bool up, const std::string& reason)> on_change;
+  };
+
+  PeerLink(UvKj& kj, Peer peer, const Local& local);
+  ~PeerLink();
+
+  const Peer& peer() const { return peer_; }
+  bool up() const { return up_; }
+  const std::string& reason() const { return reason_; }  // why it is down
+  const std::optional<NodeFacts>& facts() const {
+    return facts_;
+  }                                            // the last hello, also when down
+  uint32_t rtt_us() const { return rtt_us_; }  // of the last hello
+
+  // Dial now instead of after the pause: the peer has just called us.
+  void nudge();
+
+  // nullopt: admitted, a keeper has been started. A peer that does not answer is the code TARGET_UNREACHABLE.
+  kj::Promise<std::optional<Refusal>> admit(const Offer& offer);
+
+ private:
+  struct Connection;
+  kj::Promise<void> run();
+  kj::Promise<void> talk();
+  kj::Promise<void> say_hello();
+  kj::Promise<void> pause();
+  void set_down(const std::string& reason);
+
+  UvKj& kj_;
+  Peer peer_;
+  const Local& local_;
+  bool up_ = false;
+  std::string reason_ = "not reached yet";
+  std::optional<NodeFacts> facts_;
+  uint32_t rtt_us_ = 0;
+  uint32_t failures_ = 0;
+  kj::Own<Connection> connection_;
+  kj::Own<kj::PromiseFulfiller<void>> nudge_;
+  kj::Promise<void> running_;
+};
+
+}  // namespace om::migrator

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Text and bytes in and out of Cap'n Proto messages, with a limit at every reading: what a peer says is
+// checked here or rejected.
+#pragma once
+
+#include <capnp/blob.h>
+#include <capnp/list.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/result.h"
+
+namespace om::migrator {
+
+inline kj::ArrayPtr<const kj::byte> wire_data(std::string_view bytes) {
+  return kj::arrayPtr(reinterpret_cast<const kj::byte*>(bytes.data()), bytes.size());
+}
+
+// Error if it is longer than max_bytes or holds a NUL.
+Result<std::string> read_wire_text(::capnp::Text::Reader text, size_t max_bytes, const char* field);
+Result<std::vector<std::string>> read_wire_texts(::capnp::List<::capnp::Text>::Reader list,
+                                                 size_t max_items, size_t max_bytes,
+                                                 const char* field);
+// Exactly 16 bytes (kSecretBytes of migrator/peers/offer.h).
+Result<std::string> read_secret(::capnp::Data::Reader data, const char* field);
+
+void write_texts(const std::vector<std::string>& texts, ::capnp::List<::capnp::Text>::Builder list);
+
+}  // namespace om::migrator

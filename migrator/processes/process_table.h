@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The preloaded processes of this node, found in /proc: nobody registers. A process belongs to the node
+// whose control socket it was started with in OM_CONTROL, as libom has kept it (libom/abi/start.h), and without that
+// variable to the default node of its user. Our own programs are left out. migrator/processes/census.h finds them all. CPU use is
+// measured over the time between two calls of sample().
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/result.h"
+#include "common/proc/process_id.h"
+
+namespace om::migrator {
+
+struct ProcessInfo {
+  ProcessId id;
+  uid_t uid = 0;  // real, effective and saved when dumpable; the real one
+  gid_t gid = 0;
+  uint32_t threads = 0;
+  uint64_t rss_bytes = 0;
+  uint64_t cpu_ms = 0;  // user + system, ever
+  uint64_t age_ms = 0;  // since its start
+  char state = '?';     // as in /proc/PID/stat
+  std::string command;  // arguments joined by blanks; the name in brackets if there are none
+};
+
+// ESRCH if there is no such process.
+Result<ProcessInfo> read_process(pid_t pid);
+// Is that why it cannot be read? There are other reasons: no descriptor is free here.
+bool is_no_process(const Error& error);
+// Is it om, which may be `om run` with a job for its child?
+bool is_front_end(pid_t pid);
+
+class ProcessTable {
+ public:
+  enum class Membership {
+    kMember,      // preloaded and ours
+    kStarting,    // preloaded; whose it is shows when libom's constructor has run
+    kOtherNode,   // preloaded, but its OM_CONTROL names another socket
+    kNotLoaded,   // libom.so is not in it
+    kUnreadable,  // another user's
+    kGone,
+  };
+
+  // control_path: this node's socket. default_node: processes without OM_CONTROL are ours.
+  ProcessTable(const Clock& clock, std::string control_path, bool default_node);
+
+  // On any thread. Reads a lot of /proc for a process with a large address space.
+  Membership membership(pid_t pid) const;
+
+  // Processes whose use of the CPU is to be measured from now on.
+  void note(const std::vector<ProcessInfo>& found);
+  std::vector<ProcessId> noted() const;
+  // Call every few seconds with those of noted() that are still there, and with others: measures them.
+  void sample(const std::vector<ProcessInfo>& now_there);
+
+  // 100 is one whole CPU; since the process started if there are no two samples yet.
+  double cpu_percent(const ProcessInfo& process) const;
+
+  // The `om run` that watches the process; 0 if there is none.
+  static pid_t runner_of(pid_t pid);
+
+  // The process that the user means by this pid: for `om run` the job that it watches, else the pid itself.
+  pid_t resolve(pid_t pid) const;
+
+ private:
+  struct Sample {
+    MonotonicTime time;
+    uint64_t cpu_ms = 0;
+    double percent = 0;
+    bool measured = false;
+  };
+
+  bool is_this_node(const std::string& control) const;
+
+  const Clock& clock_;
+  std::string control_path_;
+  bool default_node_;
+  std::map<ProcessId, Sample> samples_;
+};
+
+}  // namespace om::migrator
