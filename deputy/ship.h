@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pages out, as frames of common/image/bulk.h: whole pages that are not zero, up to a MiB together. Top level: waits for the
-// connection.
+// Pages out, as frames of common/image/bulk.h: whole pages that are not zero, up to a MiB together. Top level: waits
+// for the connection.
 #pragma once
 
 #include <kj/async-io.h>

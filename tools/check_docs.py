@@ -6,8 +6,8 @@
 
 docs/syscalls.md is what the generator makes; docs/REASONS.md has a row for every code of
 common/movable/reasons.cc and no other; with --build, docs/CLI.md has every verb and option that `om --help`
-names; links lead to files and headings that exist; names of files of this tree, in documents and in comments, are names of
-files; every source file of the product stands in a code map.
+names; links lead to files and headings that exist; names of files of this tree, in documents and in comments, are
+names of files; every source file of the product stands in a code map.
 Exit status 0, or 1 with one "file:line: reason" per mistake.
 """
 

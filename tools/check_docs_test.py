@@ -38,6 +38,7 @@ class Docs(unittest.TestCase):
 
     def write(self, name, text):
         path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding='utf-8')
         return path
 
@@ -57,6 +58,30 @@ class Docs(unittest.TestCase):
         path = self.write('docs/a.md', '`common/none.h`\n')
         self.assertEqual(['docs/a.md:1: no file common/none.h'],
                          list(check_docs.check_named_files(self.root, path)))
+
+    def test_files_of_the_own_folder(self):
+        self.write('common/base/log.h', '')
+        path = self.write('common/README.md', '`base/log.h` `other/none.h`\n')
+        self.assertEqual([], list(check_docs.check_named_files(self.root, path)))
+        path = self.write('common/README.md', '`base/none.h` `none.cc`\n')
+        self.assertEqual(['common/README.md:1: no file base/none.h', 'common/README.md:1: no file none.cc'],
+                         list(check_docs.check_named_files(self.root, path)))
+
+    def test_files_in_comments(self):
+        self.write('common/base/log.h', '// base/log.h, log.h; also <linux/a.h>, linux/b.h\n#include "none.h"\n')
+        self.assertEqual([], list(check_docs.check_comments(self.root)))
+        self.write('common/base/log.h', 'int x;  // see base/none.cc\n// none.py\n')
+        self.assertEqual(['common/base/log.h:1: no file base/none.cc', 'common/base/log.h:2: no file none.py'],
+                         list(check_docs.check_comments(self.root)))
+
+    def test_code_maps(self):
+        self.write('common/base/log.cc', '')
+        self.write('deputy/link.cc', '')
+        self.write('deputy/main.cc', '')
+        self.write('common/README.md', '| `base/log.cc` |\n')
+        self.assertEqual(['deputy/link.cc:1: in no code map'], list(check_docs.check_code_maps(self.root)))
+        self.write('docs/a.md', '`deputy/link.cc`\n')
+        self.assertEqual([], list(check_docs.check_code_maps(self.root)))
 
     def test_reasons(self):
         self.write('common/movable/reasons.cc', REASONS)

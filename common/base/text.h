@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Ground floor of every parser of text that is not ours: cutting it into lines and fields, numbers that are checked, and
-// whole-file reads. A field that is not what its format says is an Error with EBADMSG, never a guess: paths, names
-// and command lines come from programs.
+// Ground floor of every parser of text that is not ours: cutting it into lines and fields, numbers that are checked,
+// and whole-file reads. A field that is not what its format says is an Error with EBADMSG, never a guess: paths,
+// names and command lines come from programs.
 #pragma once
 
 #include <charconv>

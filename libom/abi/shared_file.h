@@ -2,7 +2,8 @@
 //
 // May a shared mapping of a file be a copy on another node? Only if the process cannot write through it, and the file
 // cannot be changed by the process: what others could change is the system's. One rule for a mapping that is there
-// when the process leaves (common/movable/preflight.cc) and one that is made while it is away (libom/stub/steady_file.cc).
+// when the process leaves (common/movable/preflight.cc) and one that is made while it is away
+// (libom/stub/steady_file.cc).
 #pragma once
 
 #include <stdint.h>

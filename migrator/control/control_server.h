@@ -3,7 +3,8 @@
 // The control socket: accepts clients of this machine, learns who they are (SO_PEERCRED), reads JSON lines and hands
 // each request to one function, which answers it at once or later, once. What a client does wrong costs it its own
 // connection; nobody keeps others out: a user's connections are limited, who has most gives way, idle ones end, some
-// are kept for root, the daemon's user and deputies. docs/ARCHITECTURE.md lists the verbs; migrator/control/verbs.cc answers.
+// are kept for root, the daemon's user and deputies. docs/ARCHITECTURE.md lists the verbs; migrator/control/verbs.cc
+// answers.
 #pragma once
 
 #include <sys/types.h>

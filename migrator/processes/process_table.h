@@ -2,8 +2,8 @@
 //
 // The preloaded processes of this node, found in /proc: nobody registers. A process belongs to the node
 // whose control socket it was started with in OM_CONTROL, as libom has kept it (libom/abi/start.h), and without that
-// variable to the default node of its user. Our own programs are left out. migrator/processes/census.h finds them all. CPU use is
-// measured over the time between two calls of sample().
+// variable to the default node of its user. Our own programs are left out. migrator/processes/census.h finds them
+// all. CPU use is measured over the time between two calls of sample().
 #pragma once
 
 #include <stdint.h>

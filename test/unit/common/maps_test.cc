@@ -21,6 +21,7 @@
 #include <random>
 #include <string>
 
+#include "common/base/unique_fd.h"
 #include "common/proc/maps.h"
 #include "common/proc/smaps.h"
 

@@ -20,6 +20,7 @@
 #include <string>
 #include <thread>
 
+#include "common/base/unique_fd.h"
 #include "common/proc/process.h"
 #include "common/proc/status.h"
 

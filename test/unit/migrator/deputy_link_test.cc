@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// migrator/moves/deputy_link.h and migrator/control/control_server.h over real sockets: what a deputy or a client may say.
+// migrator/moves/deputy_link.h and migrator/control/control_server.h over real sockets: what a deputy or a client may
+// say.
 #include "migrator/moves/deputy_link.h"
 
 #include <doctest/doctest.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// migrator/moves/move_record.h, migrator/processes/events.h, migrator/peers/facts.h, migrator/moves/child_list.h, migrator/moves/attach_key.h and the
-// pause between attempts to reach a peer.
+// migrator/moves/move_record.h, migrator/processes/events.h, migrator/peers/facts.h, migrator/moves/child_list.h,
+// migrator/moves/attach_key.h and the pause between attempts to reach a peer.
 #include <capnp/message.h>
 #include <doctest/doctest.h>
 #include <stdlib.h>
