@@ -76,8 +76,7 @@ uint64_t original_call(const Target& target, const user_regs_struct& r) {
   if (code[0] == 0xb8 && code[5] == 0x0f && code[6] == 0x05) {
     uint32_t nr;
     memcpy(&nr, code + 1, sizeof nr);
-    if (nr == SYS_nanosleep || nr == SYS_clock_nanosleep || nr == SYS_poll || nr == SYS_futex)
-      return nr;
+    if (syscall_desc(nr).restart == Restart::kBlock) return nr;
   }
   constexpr uint64_t kMaxInt = 0xffffffff, kMinInt = 0xffffffff80000000, kMaxPolled = 1 << 20;
   constexpr int kMaxClock = 15;
@@ -162,13 +161,14 @@ uint64_t wanted_bytes(const Target& target, uint64_t nr, const uint64_t args[6])
 // Is an array of which `done` messages have been served not all of it.
 bool cut_messages(const Target& target, uint64_t nr, const uint64_t args[6], uint64_t done) {
   timespec left{1, 0};
-  // By its own timeout recvmmsg ends behind a message.
-  if (nr == SYS_recvmmsg && args[4] != 0 &&
-      (!target.memory.read(args[4], std::as_writable_bytes(std::span(&left, 1))) ||
-       (left.tv_sec == 0 && left.tv_nsec == 0)))
+  // By its own timeout it ends behind a message.
+  const WaitDesc& w = wait_desc(nr);
+  const uint64_t timeout = w.between != 0 ? args[w.between] : 0;
+  if (timeout != 0 && (!target.memory.read(timeout, std::as_writable_bytes(std::span(&left, 1))) ||
+                       (left.tv_sec == 0 && left.tv_nsec == 0)))
     return false;
   if (done < args[2]) return true;
-  if (nr != SYS_sendmmsg && (args[3] & kWaitsForAll) == 0) return false;
+  if (!transfers_parts(w, args[3])) return false;
   uint64_t h[rest::kHeaderWords];
   const uint64_t last = args[1] + (done - 1) * rest::kHeaderBytes;
   if (!target.memory.read(last, std::as_writable_bytes(std::span(h)))) return false;
@@ -187,10 +187,10 @@ bool cut_transfer(const Target& target, const user_regs_struct& r) {
                        ? cut_messages(target, r.orig_rax, args, r.rax)
                        : static_cast<uint64_t>(done) < wanted_bytes(target, r.orig_rax, args);
   if (!cut) return false;
-  const bool to_second = r.orig_rax == SYS_splice || r.orig_rax == SYS_copy_file_range;
   const bool copied = x.shape == Shape::kCount;
-  return is_cut_by_stops(target.pid, r.rdi, copied) ||
-         (to_second && is_cut_by_stops(target.pid, r.rdx, copied));
+  const uint32_t to = wait_desc(r.orig_rax).to;
+  return is_cut_by_stops(target.pid, args[0], copied) ||
+         (to != 0 && is_cut_by_stops(target.pid, args[to], copied));
 }
 
 // May our stop, and not the call itself, be what its EINTR comes from.
@@ -298,8 +298,8 @@ Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& t) {
   get_args(r, args);
   if (rax == -EINTR && !may_wait(desc)) return goes_on();  // the call's own answer
   // Blocked on memory that is the body's from now on. All have absolute timeouts, but for FUTEX_WAIT.
-  constexpr uint64_t kFutexWaitv = 449, kFutexWait2 = 455;
-  if (nr == SYS_futex || nr == kFutexWaitv || nr == kFutexWait2) {
+  const WaitDesc& w = wait_desc(desc);
+  if (w.wakes_by_memory) {
     if (is_restart(rax)) {
       if (nr == SYS_futex && timed_relative_futex(r)) {
         r.rax = 0;
@@ -315,16 +315,14 @@ Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& t) {
     return goes_on();
   }
   // No answer has room for that much: received in pieces by the gate, unless it has begun here.
-  if ((nr == SYS_recvfrom || nr == SYS_recvmsg) && wanted_bytes(target, nr, args) > kMaxAnswer) {
+  if (w.socket == SocketSide::kReceives && wanted_bytes(target, nr, args) > kMaxAnswer) {
     if (!is_restart(rax) && rax != -EINTR)
       return refuse(ReasonCode::kInCall, "thread {} has received a part of what it waits for",
                     t.tid);
     rewind(r, nr);
     return goes_on();
   }
-  const bool carried = desc.route == Route::kFwd || desc.route == Route::kSplit ||
-                       nr == SYS_nanosleep || nr == SYS_clock_nanosleep;
-  if (!carried)
+  if (desc.route != Route::kFwd && desc.route != Route::kSplit)
     return refuse(ReasonCode::kInCall, "thread {} is inside {}, which has to end at home", t.tid,
                   call_name(nr));
   if (desc.sub != 0) {

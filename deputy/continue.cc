@@ -56,12 +56,13 @@ SocketTime socket_time(pid_t pid, uint64_t nr, const uint64_t args[6], double bl
   return s;
 }
 
-// What is left of recvmmsg's own timeout; negative if it has none. The kernel has written what it was behind the
-// last message, since when the thread has not run.
+// What is left of a timeout that is looked at behind each message; negative if there is none. The kernel has written
+// what it was behind the last one, since when the thread has not run.
 int64_t limit_left(const Target& target, uint64_t nr, const uint64_t args[6], double blocked_ms) {
   timespec limit{};
-  if (nr != SYS_recvmmsg || args[4] == 0 ||
-      !target.memory.read(args[4], std::as_writable_bytes(std::span(&limit, 1))))
+  const uint32_t at = wait_desc(nr).between;
+  if (at == 0 || args[at] == 0 ||
+      !target.memory.read(args[at], std::as_writable_bytes(std::span(&limit, 1))))
     return -1;
   const int64_t left = limit.tv_sec * kNsPerSec + limit.tv_nsec;
   return std::max<int64_t>(left - static_cast<int64_t>(blocked_ms * kNsPerMs), 0);
@@ -103,7 +104,7 @@ bool continue_call(const Target& target, double blocked_ms, user_regs_struct& re
                     limit_left(target, nr, args, blocked_ms)))
     return false;
   if (cut == Cut::kInterrupted) rest_of_time(target, frame, blocked_ms, f);
-  if (f.rest.limited) f.limit_to = args[4];
+  if (f.rest.limited) f.limit_to = args[wait_desc(nr).between];
   if (in_program != nullptr)
     *in_program = f.rest.events != 0 || (f.rest.shape == Shape::kMessages && cut == Cut::kShort);
   f.rdi = regs.rdi;

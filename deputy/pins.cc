@@ -12,6 +12,8 @@ namespace om::deputy {
 namespace {
 
 constexpr uint64_t kMaxIov = 1024;
+// struct mmsghdr, struct timespec, the kernel's sigset_t
+constexpr uint64_t kMessageBytes = 64, kTimeBytes = 16, kMaskBytes = 8;
 
 class Collector {
  public:
@@ -70,24 +72,20 @@ uint64_t buffer_bytes(Collector& c, const ArgDesc& a, const uint64_t* args) {
 
 void add_call(Collector& c, const ThreadState& s) {
   const uint64_t* args = s.args;
-  switch (s.nr) {
-    case kNr_sendmsg:
-    case kNr_recvmsg:
-      c.add_message(args[1]);
-      return;
-    case kNr_sendmmsg:
-    case kNr_recvmmsg:
-      for (uint64_t i = 0; i < std::min<uint64_t>(args[2], kMaxIov); i++)
-        c.add_message(args[1] + i * 64);
-      c.add(args[1], std::min<uint64_t>(args[2], kMaxIov) * 64);
-      c.add(args[4], 16);
-      return;
-    case kNr_pselect6:
-      if (args[5] != 0) c.add(c.get<uint64_t>(args[5]), 8);
-      break;
-    default:
-      break;
+  const WaitDesc& w = wait_desc(s.nr);
+  if (w.rest == Shape::kMessage) {
+    c.add_message(args[1]);
+    return;
   }
+  if (w.rest == Shape::kMessages) {
+    const uint64_t count = std::min<uint64_t>(args[2], kMaxIov);
+    for (uint64_t i = 0; i < count; i++) c.add_message(args[1] + i * kMessageBytes);
+    c.add(args[1], count * kMessageBytes);
+    if (w.between != 0) c.add(args[w.between], kTimeBytes);
+    return;
+  }
+  if (w.mask == MaskAt::kBehind && args[w.mask_arg] != 0)
+    c.add(c.get<uint64_t>(args[w.mask_arg]), kMaskBytes);
   const SyscallDesc& desc = syscall_desc(s.nr);
   const CommandDesc* command = find_command(desc, args);
   for (unsigned i = 0; i < desc.nargs; i++) {

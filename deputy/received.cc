@@ -39,9 +39,11 @@ void Received::take(const Target& target, const HomeThread& h) {
   const HomeExec& e = h.call;
   if (e.transplanted == 0 || h.phase != kExecCall || e.done == 0) return;
   const uint64_t* args = e.program_args;
-  if (e.nr == kNr_recvfrom) add(target, args[1], std::min(e.done, args[2]));
-  if (e.nr == kNr_recvmsg) add_message(target, args[1], e.done);
-  if (e.nr != kNr_recvmmsg) return;
+  const WaitDesc& w = wait_desc(e.nr);
+  if (w.socket != SocketSide::kReceives) return;
+  if (w.rest == Shape::kBuffer) add(target, args[1], std::min(e.done, args[2]));
+  if (w.rest == Shape::kMessage) add_message(target, args[1], e.done);
+  if (w.rest != Shape::kMessages) return;
   // Whole messages; and one more, of which a part may be there.
   const uint64_t messages = std::min({e.done + 1, args[2], kMaxMessages});
   for (uint64_t i = 0; i < messages; i++) {

@@ -49,23 +49,21 @@ void load_regs(const ThreadState& s, user_regs_struct& r) {
 
 // Calls that replace the signal mask while they wait: natively restarted when a signal is pending, they call
 // its handler and answer EINTR by themselves.
-bool has_own_mask(uint32_t nr) {
-  return nr == SYS_rt_sigsuspend || nr == SYS_ppoll || nr == SYS_pselect6 ||
-         nr == SYS_epoll_pwait || nr == SYS_epoll_pwait2;
-}
+bool has_own_mask(uint32_t nr) { return wait_desc(nr).mask != MaskAt::kNone; }
 
 // The remaining time of a reissued call goes where its timeout argument is.
 void shorten(user_regs_struct& r, uint32_t nr, uint64_t deadline_ns) {
-  if (deadline_ns == 0 || (nr != SYS_epoll_wait && nr != SYS_epoll_pwait)) return;
+  const TimeoutAt at = timeout_of(nr);
+  if (deadline_ns == 0 || at.kind != Timeout::kMillis) return;
   const auto now = static_cast<int64_t>(now_ns(CLOCK_MONOTONIC));
   const int64_t left = std::max<int64_t>(static_cast<int64_t>(deadline_ns) - now, 0);
-  r.r10 = static_cast<uint64_t>((left + 999999) / 1000000);
+  unsigned long long* const args[] = {&r.rdi, &r.rsi, &r.rdx, &r.r10, &r.r8, &r.r9};
+  *args[at.arg] = static_cast<uint64_t>((left + 999999) / 1000000);
 }
 
 // A call whose remaining time the program's memory has no place for: libom goes on with it at home.
 bool ends_in_libom(const HomeExec& e, uint32_t nr) {
-  const bool points_at_time =
-      nr == SYS_rt_sigtimedwait || nr == SYS_epoll_pwait2 || nr == SYS_semtimedop;
+  const bool points_at_time = timeout_of(nr).kind == Timeout::kTimespec;
   return e.done > 0 || e.exec_nr != e.nr || (points_at_time && e.deadline_ns != 0);
 }
 

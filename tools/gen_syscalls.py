@@ -23,6 +23,8 @@ import os
 import re
 import sys
 
+import wait_rows  # beside this file
+
 # Scalar types: name in the table -> (ArgType, bytes of one element behind a pointer).
 SCALARS = {
     "i32": ("kI32", 4), "u32": ("kU32", 4), "i64": ("kI64", 8), "u64": ("kU64", 8),
@@ -56,7 +58,8 @@ ARG = re.compile(r"(\w+):(?:(in|out|inout)\s+)?(arr<\w+>|\w+)(?:\[([^\]]*)\])?"
                  r"(?:\s+plus\s+(\d+))?((?:\s+(?:pos|zero|eintr|always))*)(\?)?$")
 STRUCT = re.compile(r'struct\s+(\w+)\s+(\d+)\s+(?:-|"([^"]+)")$')
 TAIL = re.compile(r'\s+(?:(gate|home|deny)=(\w+)|sub=(\w+)\(([\w,]+)\)|'
-                  r'untested\s+"([^"]*)"|"([^"]*)")')
+                  r'untested\s+"([^"]*)"|"([^"]*)"|'
+                  r'(%s)=([^\s()]+(?:\([^)]*\))?)(?:\s+if\s+(\S+))?)' % "|".join(wait_rows.KEYS))
 
 
 class Errors:
@@ -91,6 +94,7 @@ class Row:
         self.level, self.restart, self.ret, self.args, self.signature = "full", "-", "val", [], ""
         self.attrs, self.untested, self.note = {}, None, None
         self.sub, self.sub_keys, self.cmd_arg, self.sub_arg = None, [], 0, 0
+        self.waiting, self.wait, self.wait_index, self.memory_files = [], None, 0, 0
 
     @property
     def ident(self):  # __NR__sysctl keeps its name, the identifier must not hold two underscores
@@ -114,7 +118,7 @@ class SubTable:
 
 class Table:
     def __init__(self):
-        self.rows, self.subs, self.structs = [], {}, []
+        self.rows, self.subs, self.structs, self.consts, self.waits = [], {}, [], {}, []
         self.errors = Errors()
 
 
@@ -251,9 +255,11 @@ def parse_tail(text, row, errors):
         if not m:
             errors.add(row.where, f"cannot read '{text[pos:].strip()}'")
             return
-        key, value, sub, keys, untested, note = m.groups()
+        key, value, sub, keys, untested, note, *waiting = m.groups()
         if key:
             row.attrs[key] = value
+        elif waiting[0]:
+            row.waiting.append(waiting)
         elif sub:
             row.sub, row.sub_keys = sub, keys.split(",")
         elif untested is not None:
@@ -289,6 +295,9 @@ def read_lines(path, table, structs):
                     table.errors.add(where, f"'{m.group(1)}' is already a type")
                 structs[m.group(1)] = int(m.group(2))
                 table.structs.append((m.group(1), int(m.group(2)), m.group(3)))
+            elif wait_rows.CONST.match(line):
+                name, value = wait_rows.CONST.match(line).groups()
+                table.consts[name] = int(value, 16)
             elif line.startswith("default "):
                 default = line.split(None, 1)[1]
             else:
@@ -321,8 +330,10 @@ def parse_syscalls(path, table):
         row.args, row.signature = parse_args(args, structs, where, errors), f"({args}) -> {ret}"
         parse_tail(tail, row, errors)
         check_row(row, errors)
+        wait_rows.read_row(row, table.consts, errors)
         table.rows.append(row)
     check_order(table.rows, errors, "number")
+    table.waits = wait_rows.connect_rows(table.rows, errors)
     if table.rows and table.rows[-1].nr > 1023:
         errors.add(table.rows[-1].where, "the array is dense: numbers end at 1023")
 
@@ -386,7 +397,7 @@ def parse_sub(path, table, users):
         parse_tail(tail, row, errors)
         if route not in COMMAND_ROUTES:
             errors.add(where, f"unknown route '{route}' for a command")
-        if set(row.attrs) - {"deny"} or row.sub or row.untested is not None:
+        if set(row.attrs) - {"deny"} or row.sub or row.waiting or row.untested is not None:
             errors.add(where, "a command has no other attribute than deny=")
         if len(row.args) > 4 or row.nr > 0xffffffff:
             errors.add(where, "a command has at most 4 arguments and 32 bits")
@@ -482,6 +493,10 @@ LOOKUP = """
 constexpr const SyscallDesc& syscall_desc(uint64_t nr) {
   return nr < kSyscallCount ? kSyscalls[nr] : kNoSyscall;
 }
+
+// What a call is like while it waits; all zero for one that does not, or says nothing of it.
+constexpr const WaitDesc& wait_desc(const SyscallDesc& desc) { return kWaits[desc.wait]; }
+constexpr const WaitDesc& wait_desc(uint64_t nr) { return wait_desc(syscall_desc(nr)); }
 
 // The key of a call in its sub-table: the command, or level << 16 | option.
 constexpr uint32_t command_key(const SyscallDesc& desc, const uint64_t* args) {
@@ -619,6 +634,7 @@ NAMESPACES = {"gate": "gate", "home": "stub"}
 
 TEST_MACROS = ("OM_TEST_NUMBER(header_number, table_number, name)", "OM_TEST_ROW(nr, name)",
                "OM_TEST_STRUCT(name, bytes, type)",
+               "OM_TEST_CONST(name, value, header_value)",
                "OM_TEST_COMMAND(table, cmd, name, header_value)")
 
 
@@ -644,7 +660,8 @@ def args_cpp(row):
 def row_cpp(row, gates, homes, subs):
     numbers = [len(row.args), gates.index(row.attrs.get("gate", "none")),
                homes.index(row.attrs.get("home", "none")), row.deny_errno(),
-               subs.index(row.sub or "none"), row.cmd_arg, row.sub_arg]
+               subs.index(row.sub or "none"), row.cmd_arg, row.sub_arg, row.wait_index,
+               row.memory_files]
     return (f"Route::k{row.route.capitalize()}, Level::k{row.level.capitalize()}, "
             f"Restart::{RESTARTS[row.restart]}, RetType::k{row.ret.capitalize()}, "
             f"{', '.join(map(str, numbers))}, {row.effects_cpp()}, {args_cpp(row)}")
@@ -664,6 +681,9 @@ def write_desc(table):
         check = f"static_assert(__NR_{r.name} == kNr_{r.ident});"
         out.append(f"#ifdef __NR_{r.name}\n{check}\n#endif\n")
     out += [cpp_enum("kGateFn_", gates), cpp_enum("kHomeFn_", homes), cpp_enum("kSub_", subs)]
+    out.append("\ninline constexpr WaitDesc kWaits[] = {\n")
+    out += [f"  {{{text}}},\n" for text in table.waits]
+    out.append("};\n")
     out.append(f"\nconstexpr uint32_t kSyscallCount = {count};\n"
                "inline constexpr SyscallDesc kNoSyscall = {};\n"
                "inline constexpr SyscallDesc kSyscalls[kSyscallCount] = {\n")
@@ -752,6 +772,8 @@ def write_tests(table):
     for name, size, ctype in table.structs:
         if ctype:
             out.append(f"OM_TEST_STRUCT({quote(name)}, {size}, {ctype})\n")
+    for name, value in table.consts.items():
+        out.append(f"#ifdef {name}\nOM_TEST_CONST({quote(name)}, {value:#x}, {name})\n#endif\n")
     for sub in table.subs.values():
         for r in sub.rows:
             command = f"OM_TEST_COMMAND(k{sub.ident}, {r.nr:#x}u, {quote(r.name)}, {r.name})"

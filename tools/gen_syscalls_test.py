@@ -132,7 +132,7 @@ class Outputs(Case):
                 "  kSub_ioctls = 1,",
                 "  {},  // 1",
                 "  {Route::kSplit, Level::kFull, Restart::kSys, RetType::kVal, 3, 1, 0, 0, 1, 1, 2, "
-                "kEffBlock, {{ArgKind::kVal, ArgType::kFd, Dir::kIn, LenKind::kConst, 0, 0, 0, 0}, "
+                "0, 0, kEffBlock, {{ArgKind::kVal, ArgType::kFd, Dir::kIn, LenKind::kConst, 0, 0, 0, 0}, "
                 "{ArgKind::kVal, ArgType::kCmd, Dir::kIn, LenKind::kConst, 0, 0, 0, 0}, "
                 "{ArgKind::kVal, ArgType::kU64, Dir::kIn, LenKind::kConst, 0, 0, 0, 0}, }},"
                 "  // 2 ioctl",

@@ -59,7 +59,7 @@ namespace rest {
 
 constexpr int64_t kNsPerSecond = 1000000000;
 constexpr uint64_t kNapNs = 2000000, kHeaderWords = 8, kHeaderBytes = 64;
-constexpr long kIntr = -4, kAgain = -11, kInProgress = -115;
+constexpr long kIntr = -4, kAgain = -11;
 constexpr long kRestartFirst = -516,
                kRestartLast = -512;  // of the kernel's own (ERESTARTSYS and so on)
 
@@ -120,7 +120,7 @@ OM_REST void advance(F& f, uint64_t n) {
     f.args[1] += n;
     f.args[2] -= n;
   } else if (f.shape == Shape::kCount) {
-    f.args[f.nr == kNr_sendfile ? 3 : 4] = f.left;
+    f.args[wait_desc(f.nr).count] = f.left;
   } else {
     while (n > 0 && f.first < f.vectors) {
       uint64_t(&v)[2] = f.vector[f.first];
@@ -209,7 +209,7 @@ OM_REST bool finish_message(F& f, K& k) {
   if (!take_vector(f, k, h[kMsgVector], h[kMsgVectors], length)) return false;
   if (f.left == 0) return true;
   f.shape = Shape::kMessage;
-  f.nr = nr == kNr_sendmmsg ? kNr_sendmsg : kNr_recvmsg;
+  f.nr = wait_desc(nr).single;
   f.args[2] = f.flags;
   f.done = length;
   clear(f.message);
@@ -226,9 +226,10 @@ OM_REST bool finish_message(F& f, K& k) {
 // Messages of an array.
 template <class F, class K>
 OM_REST long messages(F& f, K& k) {
-  const bool parts = f.nr == kNr_sendmmsg || (f.flags & kWaitsForAll) != 0;
+  const bool receives = wait_desc(f.nr).socket == SocketSide::kReceives;
+  const bool parts = transfers_parts(wait_desc(f.nr), f.flags);
   // recvmmsg files the stop that has ended it as an error of the socket's, which the next one is answered.
-  bool filed = f.nr == kNr_recvmmsg && f.done > 0;
+  bool filed = receives && f.done > 0;
   uint64_t end_ns = 0;
   if (f.limited) end_ns = k.now_ns() + f.limit[0] * kNsPerSecond + f.limit[1];
   for (;;) {
@@ -252,7 +253,7 @@ OM_REST long messages(F& f, K& k) {
     }
     if (r <= 0) return f.done > 0 ? static_cast<long>(f.done) : r;
     f.done += static_cast<uint64_t>(r);
-    filed = f.nr == kNr_recvmmsg;
+    filed = receives;
     if (f.events == 0 && !k.stopped()) break;
     if (f.limited && f.limit[0] == 0 && f.limit[1] == 0) break;
     renew(f);
@@ -284,7 +285,7 @@ OM_REST bool prepare_rest(F& f, const K& k, uint64_t here, uint64_t nr, const ui
   if (timed) {
     f.events = w.sends ? 4 : 1;  // POLLOUT, POLLIN
     f.waits_alone = w.flags == 0;
-    f.expired = static_cast<int32_t>(nr == kNr_connect ? rest::kInProgress : rest::kAgain);
+    f.expired = -w.expired;
     f.renews = socket.renews;
     rest::set_time(f.time, socket.left_ns);
     rest::set_time(f.full, socket.timeout_ns);

@@ -10,6 +10,8 @@
 
 #include <stdint.h>
 
+#include "libom/abi/wait_desc.h"
+
 namespace om {
 
 // Where a call is served while the program is away. See libom/README.md, "A forwarded call".
@@ -126,9 +128,11 @@ struct SyscallDesc {
   uint8_t gate_fn;  // index into the generated gate function table, 0 = none
   uint8_t home_fn;  // index into the generated home function table, 0 = none
   uint8_t deny_errno;
-  uint8_t sub;      // number of the sub-table that describes the call by command, 0 = none
-  uint8_t cmd_arg;  // its key: this argument, or this and the next as level << 16 | option
-  uint8_t sub_arg;  // the first argument that the sub-table's rows describe
+  uint8_t sub;           // number of the sub-table that describes the call by command, 0 = none
+  uint8_t cmd_arg;       // its key: this argument, or this and the next as level << 16 | option
+  uint8_t sub_arg;       // the first argument that the sub-table's rows describe
+  uint8_t wait;          // index into kWaits (wait_desc.h)
+  uint8_t memory_files;  // a bit for each argument whose file may show the program's own memory
   uint32_t effects;
   ArgDesc args[6];
 };

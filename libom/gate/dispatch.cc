@@ -3,6 +3,7 @@
 // From a trap to an answer: finds the row of the call, serves it, puts the result into the program's
 // registers and delivers the signals that came with it. Entered from entry.S on the gate stack.
 #include "libom/abi/kernel.h"
+#include "libom/abi/waiting.h"
 #include "libom/gate/forward.h"
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
@@ -106,7 +107,7 @@ long resume_call(GateCall& c) {
     c.desc = nullptr;
     return resume_waiting(c);
   }
-  if (takes_messages(c.nr)) return resume_messages(c);
+  if (is_message_call(c.nr)) return resume_messages(c);
   SyscallDesc storage;
   c.desc = safe::resolve_row(*c.desc, c.args, storage).desc;
   return resume_waiting(c);

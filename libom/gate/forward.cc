@@ -369,10 +369,9 @@ void note_descriptor(const SyscallDesc& desc, long result) {
 
 // Context: gate
 long forward(GateCall& c) {
-  if (c.nr == kNr_select || c.nr == kNr_pselect6) clamp_fdset(c);
-  // The pages of a zero-copy send are used after the call: only the program's own will do.
-  constexpr uint64_t kMsgZerocopy = 0x4000000;
-  if (c.nr == kNr_sendto && (c.args[3] & kMsgZerocopy)) return come_home(c);
+  const WaitDesc& w = wait_desc(*c.desc);
+  if (w.fdsets) clamp_fdset(c);
+  if (holds(w.home_if, c.args)) return come_home(c);
   const long r = attempt(c, c.nr, *c.desc, false);
   if (r == kTooLong) return long_transfer(c);
   if (r == kOnlyHome) return come_home(c);

@@ -15,40 +15,6 @@
 namespace om::gate {
 namespace {
 
-// How a long transfer is taken apart.
-struct LongShape {
-  bool any;         // it can be
-  bool vector;      // argument 1 is an iovec, argument 2 their number; else a buffer and its length
-  bool positioned;  // argument 3 is the offset, unless it is -1 and the call allows that
-  uint64_t flags;   // of the message, or those of a vector that forbid pieces
-};
-
-LongShape long_shape(const GateCall& c) {
-  const uint64_t* a = c.args;
-  switch (c.nr) {
-    case kNr_read:
-    case kNr_write:
-      return {true, false, false, 0};
-    case kNr_pread64:
-    case kNr_pwrite64:
-      return {true, false, true, 0};
-    case kNr_sendto:
-    case kNr_recvfrom:
-      return {true, false, false, a[3]};
-    case kNr_readv:
-    case kNr_writev:
-      return {true, true, false, 0};
-    case kNr_preadv:
-    case kNr_pwritev:
-      return {true, true, true, 0};
-    case kNr_preadv2:
-    case kNr_pwritev2:
-      return {a[5] == 0, true, a[3] != ~uint64_t{0}, 0};
-    default:
-      return {false, false, false, 0};
-  }
-}
-
 // The elements of [v, v + n) that hold the bytes [from, from + room), shortened to these. Their number.
 uint64_t part_of_vector(uint64_t v, uint64_t n, uint64_t from, uint64_t room, k::Iovec* to) {
   uint64_t count = 0;
@@ -67,15 +33,16 @@ uint64_t part_of_vector(uint64_t v, uint64_t n, uint64_t from, uint64_t room, k:
 
 // A transfer in pieces, as long as each is done in full. What the earlier ones transferred is on this stack:
 // the thread waits without standing still for a stop (c.hold), so home allows this for files and memory only.
-[[gnu::noinline]] long in_pieces(GateCall& c, const LongShape& shape) {
+[[gnu::noinline]] long in_pieces(GateCall& c, const WaitDesc& how) {
   constexpr uint64_t kMaxRw = 0x7ffff000;  // MAX_RW_COUNT
   k::Iovec part[safe::kMaxIov];
   const uint64_t at = c.args[1], n = c.args[2];
+  const bool positioned = how.offset != 0 && c.args[how.offset] != ~uint64_t{0};
   uint64_t done = 0;
   c.hold = 1;
   while (done < kMaxRw) {
     uint64_t want = kMaxRw - done < kMaxTransfer ? kMaxRw - done : kMaxTransfer;
-    if (shape.vector) {
+    if (how.pieces_vector) {
       c.args[1] = reinterpret_cast<uint64_t>(part);
       c.args[2] = part_of_vector(at, n, done, want, part);
       if (c.args[2] == 0) break;
@@ -90,9 +57,9 @@ uint64_t part_of_vector(uint64_t v, uint64_t n, uint64_t from, uint64_t room, k:
       return r == kOnlyHome || r == kTooLong ? come_home(c) : after_answer(c, r);
     if (r <= 0) break;  // what has been transferred is the result
     done += static_cast<uint64_t>(r);
-    if (shape.positioned) c.args[3] += static_cast<uint64_t>(r);
-    uint64_t asked = shape.vector ? 0 : want;
-    for (uint64_t i = 0; shape.vector && i < c.args[2]; i++) asked += part[i].len;
+    if (positioned) c.args[how.offset] += static_cast<uint64_t>(r);
+    uint64_t asked = how.pieces_vector ? 0 : want;
+    for (uint64_t i = 0; how.pieces_vector && i < c.args[2]; i++) asked += part[i].len;
     if (static_cast<uint64_t>(r) < asked) break;
   }
   return static_cast<long>(done);
@@ -102,13 +69,13 @@ uint64_t part_of_vector(uint64_t v, uint64_t n, uint64_t from, uint64_t room, k:
 
 // Context: gate
 long long_transfer(GateCall& c) {
-  const LongShape shape = long_shape(c);
-  if (!shape.any) return come_home(c);
-  switch (transfer_kind(c, shape.flags)) {
+  const WaitDesc& how = wait_desc(*c.desc);
+  if (!holds(how.pieces_if, c.args)) return come_home(c);
+  switch (transfer_kind(c, how.message_flags != 0 ? c.args[how.message_flags] : 0)) {
     case kTransferPieces:
-      return in_pieces(c, shape);
+      return in_pieces(c, how);
     case kTransferOne: {
-      if (!shape.vector) c.args[2] = kMaxTransfer;
+      if (!how.pieces_vector) c.args[2] = kMaxTransfer;
       const long r = attempt(c, c.nr, *c.desc, true);
       return r == kTooLong || r == kOnlyHome ? come_home(c) : after_answer(c, r);
     }

@@ -219,10 +219,9 @@ long apply_messages(GateCall& c, long result, uint64_t outs_bytes) {
 }
 
 long messages(GateCall& c, uint64_t count, bool sending, uint64_t timeout) {
-  constexpr uint64_t kMsgZerocopy = 0x4000000;
   const bool vector = c.nr == kNr_sendmmsg || c.nr == kNr_recvmmsg;
   uint64_t& flags = c.args[vector ? 3 : 2];
-  if (sending && (flags & kMsgZerocopy)) return come_home(c);
+  if (holds(wait_desc(*c.desc).home_if, c.args)) return come_home(c);
   uint64_t done = 0, planned = 0;
   bool cut = false;
   for (;;) {
@@ -266,11 +265,7 @@ long gate_recvmmsg(GateCall& c) {
   return messages(c, n < kMaxMessages ? n : kMaxMessages, false, c.args[4]);
 }
 
-// The outputs of a message call of a thread that was moved while it waited.
 // Context: gate
-bool takes_messages(uint32_t nr) {
-  return nr == kNr_sendmsg || nr == kNr_recvmsg || nr == kNr_sendmmsg || nr == kNr_recvmmsg;
-}
 long resume_messages(GateCall& c) {
   c.apply = apply_messages;
   return resume_waiting(c);

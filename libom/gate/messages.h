@@ -7,8 +7,8 @@
 
 namespace om::gate {
 
-// Message calls have outputs that no row describes.
-bool takes_messages(uint32_t nr);
+// The answer to a message call (is_message_call) of a thread that was moved while it waited.
+// Context: gate
 long resume_messages(GateCall& c);
 
 }  // namespace om::gate

@@ -87,9 +87,11 @@ bool is_own_memory(uint64_t fd) {
   return name != nullptr && shows_memory(name);
 }
 
+// Whether a call writes its buffer, or messages, to the descriptor.
 bool is_writing(uint64_t nr) {
-  return nr == kNr_write || nr == kNr_pwrite64 || nr == kNr_writev || nr == kNr_pwritev ||
-         nr == kNr_pwritev2 || nr == kNr_sendto || nr == kNr_sendmsg || nr == kNr_sendmmsg;
+  const SyscallDesc& row = syscall_desc(nr);
+  const bool buffer = row.args[1].kind == ArgKind::kBuf && row.args[1].dir == Dir::kIn;
+  return buffer || wait_desc(row).socket == SocketSide::kSends;
 }
 
 }  // namespace
@@ -190,26 +192,10 @@ long wire_transfer(HomeCall& c) {
 
 // Context: exec
 bool transfers_own_memory(const HomeCall& c) {
-  switch (c.exec->nr) {
-    case kNr_read:
-    case kNr_write:
-    case kNr_pread64:
-    case kNr_pwrite64:
-    case kNr_readv:
-    case kNr_writev:
-    case kNr_preadv:
-    case kNr_pwritev:
-    case kNr_preadv2:
-    case kNr_pwritev2:
-      return is_own_memory(c.args[0]);
-    case kNr_splice:
-    case kNr_copy_file_range:
-      return is_own_memory(c.args[0]) || is_own_memory(c.args[2]);
-    case kNr_sendfile:
-      return is_own_memory(c.args[0]) || is_own_memory(c.args[1]);
-    default:
-      return false;
+  for (uint32_t i = 0; i < c.desc->nargs; i++) {
+    if ((c.desc->memory_files >> i & 1) != 0 && is_own_memory(c.args[i])) return true;
   }
+  return false;
 }
 
 // Context: exec
@@ -217,14 +203,13 @@ void again_aligned(HomeCall& c) {
   HomeExec& e = *c.exec;
   const uint64_t flags = static_cast<uint64_t>(sys(kNr_fcntl, c.args[0], kFGetfl));
   if (static_cast<long>(flags) < 0 || (flags & kODirect) == 0) return;
-  const bool vector = e.nr == kNr_readv || e.nr == kNr_writev || e.nr == kNr_preadv ||
-                      e.nr == kNr_pwritev || e.nr == kNr_preadv2 || e.nr == kNr_pwritev2;
-  if (vector) {
+  const WaitDesc& w = wait_desc(e.nr);
+  if (w.pieces != Pieces::kFile) return;
+  if (w.pieces_vector) {
     leave_it_to_program(c);
     return;
   }
-  const bool writing = e.nr == kNr_write || e.nr == kNr_pwrite64;
-  if (!writing && e.nr != kNr_read && e.nr != kNr_pread64) return;
+  const bool writing = is_writing(e.nr);
   constexpr uint64_t kInPage = kPageSize - 1;
   const uint64_t n = e.exec_args[2], from = e.exec_args[1];
   if (c.args[1] == 0 || is_bad(e, 1) || (from & kInPage) == (c.args[1] & kInPage)) return;

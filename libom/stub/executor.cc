@@ -9,6 +9,7 @@
 #include "libom/stub/executor.h"
 
 #include "libom/abi/kernel.h"
+#include "libom/abi/waiting.h"
 #include "libom/safe/atomic.h"
 #include "libom/safe/call_layout.h"
 #include "libom/safe/lock.h"

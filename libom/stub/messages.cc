@@ -221,11 +221,6 @@ long messages(HomeCall& c, bool sending, bool vector) {
 
 }  // namespace
 
-// Context: exec
-bool is_message_call(uint32_t nr) {
-  return nr == kNr_sendmsg || nr == kNr_recvmsg || nr == kNr_sendmmsg || nr == kNr_recvmmsg;
-}
-
 namespace {
 
 // Bytes of a message in the program's memory that its vector has room for: MSG_TRUNC tells of more.

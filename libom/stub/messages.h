@@ -7,7 +7,6 @@
 
 namespace om::stub {
 
-bool is_message_call(uint32_t nr);
 // Packs the outputs of a transplanted message call.
 // Context: exec
 void pack_messages(HomeThread* t);

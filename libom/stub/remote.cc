@@ -19,6 +19,7 @@
 #include "libom/stub/remote.h"
 
 #include "libom/abi/kernel.h"
+#include "libom/abi/waiting.h"
 #include "libom/safe/atomic.h"
 #include "libom/safe/call_layout.h"
 #include "libom/safe/mem.h"

@@ -126,13 +126,14 @@ bool is_cut_short(HomeThread* t, long done) {
   const auto n = static_cast<uint64_t>(done);
   if (x.shape != Shape::kMessages) return n < wanted(t, x);
   uint64_t left[2] = {1, 0};
-  // By its own timeout recvmmsg ends behind a message.
-  if (e.nr == kNr_recvmmsg && e.exec_args[4] != 0 &&
-      (!read_memory(t, left, e.exec_args[4], sizeof left) || (left[0] == 0 && left[1] == 0)))
+  // By its own timeout it ends behind a message.
+  const WaitDesc& w = wait_desc(e.nr);
+  const uint64_t timeout = w.between != 0 ? e.exec_args[w.between] : 0;
+  if (timeout != 0 &&
+      (!read_memory(t, left, timeout, sizeof left) || (left[0] == 0 && left[1] == 0)))
     return false;
-  const bool parts = e.nr == kNr_sendmmsg || (e.exec_args[3] & kWaitsForAll) != 0;
-  return n < e.exec_args[2] ||
-         (parts && message_is_cut(t, e.exec_args[1] + (n - 1) * rest::kHeaderBytes));
+  return n < e.exec_args[2] || (transfers_parts(w, e.exec_args[3]) &&
+                                message_is_cut(t, e.exec_args[1] + (n - 1) * rest::kHeaderBytes));
 }
 
 // Context: exec
@@ -150,7 +151,8 @@ long do_rest_of_call(HomeThread* t, long done) {
   const uint32_t nr = e.exec_nr;
   const auto before = static_cast<uint64_t>(done > 0 ? done : 0);
   int64_t limit_ns = -1;
-  if (nr == kNr_recvmmsg && e.deadline_ns != 0) {
+  const uint32_t between = wait_desc(nr).between;
+  if (between != 0 && e.deadline_ns != 0) {
     limit_ns = static_cast<int64_t>(e.deadline_ns - monotonic_ns());
     if (limit_ns < 0) limit_ns = 0;
   }
@@ -161,7 +163,7 @@ long do_rest_of_call(HomeThread* t, long done) {
   e.done = 0;
   e.exec_nr = nr;
   for (int i = 0; i < 6; i++) e.exec_args[i] = original[i];
-  if (f.limited && r > 0) write_memory(t, original[4], f.limit, sizeof f.limit);
+  if (f.limited && r > 0) write_memory(t, original[between], f.limit, sizeof f.limit);
   return r;
 }
 

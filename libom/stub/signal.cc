@@ -46,13 +46,9 @@ uint64_t mask_at_delivery(const HomeThread* t, const k::Ucontext* uc) {
       static_cast<int64_t>(uc->mcontext.regs[kRax]) != -k::kEINTR)
     return uc->sigmask;
   const HomeExec& e = t->call;
-  uint64_t at = 0, mask = 0;
-  if (e.exec_nr == kNr_rt_sigsuspend) at = e.exec_args[0];
-  if (e.exec_nr == kNr_ppoll) at = e.exec_args[3];
-  if (e.exec_nr == kNr_epoll_pwait || e.exec_nr == kNr_epoll_pwait2) at = e.exec_args[4];
-  if (e.exec_nr == kNr_pselect6 &&
-      (e.exec_args[5] == 0 || !read_memory(t, &at, e.exec_args[5], sizeof at)))
-    at = 0;
+  const WaitDesc& w = wait_desc(e.exec_nr);
+  uint64_t at = w.mask == MaskAt::kNone ? 0 : e.exec_args[w.mask_arg], mask = 0;
+  if (w.mask == MaskAt::kBehind && (at == 0 || !read_memory(t, &at, at, sizeof at))) at = 0;
   if (at == 0 || !read_memory(t, &mask, at, sizeof mask)) return uc->sigmask;
   return mask & ~(k::sig_bit(k::kSIGKILL) | k::sig_bit(k::kSIGSTOP));
 }

@@ -36,9 +36,10 @@ int64_t now_ns() {
 // The moment such a call ends, from its arguments; 0 if it has no end.
 uint64_t deadline_of(HomeThread* t) {
   const HomeExec& e = t->call;
-  // recvmmsg's is looked at behind each message: only what is left of it after a stop is to be right.
+  // One that is looked at behind each message: only what is left of it after a stop is to be right.
+  const uint32_t between = wait_desc(e.exec_nr).between;
   const TimeoutAt at =
-      e.exec_nr == kNr_recvmmsg ? TimeoutAt{Timeout::kTimespec, 4} : timeout_of(e.exec_nr);
+      between != 0 ? TimeoutAt{Timeout::kTimespec, between} : timeout_of(e.exec_nr);
   if (is_bad(e, at.arg)) return 0;
   if (at.kind == Timeout::kMillis) {
     const auto ms = static_cast<int32_t>(e.exec_args[at.arg]);

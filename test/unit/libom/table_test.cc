@@ -148,6 +148,8 @@ TEST_CASE("rows have the numbers and names of the kernel header") {
 
 #define OM_TEST_STRUCT(name, bytes, ...) \
   static_assert(sizeof(__VA_ARGS__) == (bytes), name " has another size in the C headers");
+#define OM_TEST_CONST(name, value, header) \
+  static_assert((header) == (value), name " has another value in the C headers");
 #include "libom/abi/gen/syscalls_tests.inc"
 
 template <size_t kCount>
