@@ -117,7 +117,7 @@ class Docs(unittest.TestCase):
 
     def test_table_of_calls(self):
         (self.root / 'tools').mkdir()
-        for part in ('gen_syscalls.py', 'wait_rows.py'):
+        for part in ('gen_syscalls.py', 'body_rows.py', 'wait_rows.py'):
             shutil.copy(ROOT / 'tools' / part, self.root / 'tools')
         shutil.copytree(ROOT / 'libom/abi', self.root / 'libom/abi')
         self.write('docs/syscalls.md', 'old\n')

@@ -7,6 +7,7 @@
 KIND: desc   numbers, SyscallDesc and CommandDesc arrays, look-up functions (freestanding header)
       gate   the gate functions that rows name, and their dispatch (freestanding header)
       home   the same for the executor at home
+      body   what the filter of a body lets through (freestanding header)
       names  names, signatures and notes for printers (hosted header)
       docs   docs/syscalls.md
       tests  X-macro lists for the table-driven tests
@@ -23,7 +24,8 @@ import os
 import re
 import sys
 
-import wait_rows  # beside this file
+import body_rows  # beside this file
+import wait_rows
 
 # Scalar types: name in the table -> (ArgType, bytes of one element behind a pointer).
 SCALARS = {
@@ -59,7 +61,7 @@ ARG = re.compile(r"(\w+):(?:(in|out|inout)\s+)?(arr<\w+>|\w+)(?:\[([^\]]*)\])?"
 STRUCT = re.compile(r'struct\s+(\w+)\s+(\d+)\s+(?:-|"([^"]+)")$')
 TAIL = re.compile(r'\s+(?:(gate|home|deny)=(\w+)|sub=(\w+)\(([\w,]+)\)|'
                   r'untested\s+"([^"]*)"|"([^"]*)"|'
-                  r'(%s)=([^\s()]+(?:\([^)]*\))?)(?:\s+if\s+(\S+))?)' % "|".join(wait_rows.KEYS))
+                  r'(%s)=([^\s()]+(?:\([^)]*\))?)(?:\s+if\s+(\S+))?)' % "|".join(wait_rows.KEYS + ("body",)))
 
 
 class Errors:
@@ -119,6 +121,7 @@ class SubTable:
 class Table:
     def __init__(self):
         self.rows, self.subs, self.structs, self.consts, self.waits = [], {}, [], {}, []
+        self.often, self.body = [], []
         self.errors = Errors()
 
 
@@ -298,6 +301,8 @@ def read_lines(path, table, structs):
             elif wait_rows.CONST.match(line):
                 name, value = wait_rows.CONST.match(line).groups()
                 table.consts[name] = int(value, 16)
+            elif line.startswith("often "):
+                table.often += [(where, name) for name in line.split()[1:]]
             elif line.startswith("default "):
                 default = line.split(None, 1)[1]
             else:
@@ -334,6 +339,7 @@ def parse_syscalls(path, table):
         table.rows.append(row)
     check_order(table.rows, errors, "number")
     table.waits = wait_rows.connect_rows(table.rows, errors)
+    table.body = body_rows.read_rows(table.rows, table.often, errors)
     if table.rows and table.rows[-1].nr > 1023:
         errors.add(table.rows[-1].where, "the array is dense: numbers end at 1023")
 
@@ -784,7 +790,7 @@ def write_tests(table):
 
 WRITERS = {"desc": write_desc, "gate": lambda t: write_dispatch(t, "gate"),
            "home": lambda t: write_dispatch(t, "home"), "names": write_names, "docs": write_docs,
-           "tests": write_tests}
+           "tests": write_tests, "body": lambda t: body_rows.write(HEAD, t.body)}
 
 
 def write_if_changed(path, text):

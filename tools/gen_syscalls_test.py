@@ -156,8 +156,8 @@ class Outputs(Case):
     def test_a_function_named_twice_is_declared_once(self):
         self.write("unistd_64.h", "")
         self.write("syscalls.tbl",
-                   "0 a local full - - () -> err gate=same\n"
-                   "1 b local full - - () -> err gate=same\n")
+                   "0 a local full - - () -> err gate=same body=none\n"
+                   "1 b local full - - () -> err gate=same body=none\n")
         os.unlink(os.path.join(self.dir, "ioctls.tbl"))
         self.assertEqual(self.text("gate").count("long gate_same("), 1)
 
@@ -210,7 +210,7 @@ class Outputs(Case):
         self.assertFalse(os.path.exists("out"))
 
     def test_the_real_table_compiles_freestanding(self):
-        kinds = ("desc", "gate", "home")
+        kinds = ("desc", "body", "gate", "home")
         for kind in kinds:
             self.write(f"libom/abi/gen/syscalls_{kind}.h", "")
             run = self.run_generator(kind, os.path.join(ROOT, "libom/abi"),

@@ -212,6 +212,8 @@ def read_row(row, consts, errors):
     reader = Reader(row, consts, errors)
     waits = "blk" in row.effects
     for key, value, condition in row.waiting:
+        if key == "body":
+            continue  # body_rows.py
         reader.read(key, value, condition)
         reader.refuse(not waits, f"{key}= needs effect blk")
     said = {key for key, _, _ in row.waiting}

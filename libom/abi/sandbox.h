@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a body may ask of the other node's kernel in the calls whose arguments matter: the filter
-// (libom/restore/filter.cc) lets nothing else through, and the gate keeps to it. What is not here comes home, or is
-// asked for in another way. Not here on purpose: huge pages, which the node has reserved for others; merging of pages,
-// which tells what others have; priority inheritance, whose owners are the node's own processes; barriers that halt
-// every process of the node.
+// What a body may ask of the other node's kernel in the calls whose arguments matter: the rows name these lists
+// (body= in syscalls.tbl), the filter (libom/restore/filter.cc) lets nothing else through, and the gate keeps to it.
+// What is not here comes home, or is asked for in another way. Not here on purpose: huge pages, which the node has
+// reserved for others; merging of pages, which tells what others have; priority inheritance, whose owners are the
+// node's own processes; barriers that halt every process of the node.
 #pragma once
 
 #include <stdint.h>
@@ -12,6 +12,17 @@
 #include "libom/abi/kernel.h"
 
 namespace om {
+
+// The body's connection to its keeper: the only place that descriptors come from.
+constexpr uint32_t kKeeperFd = 3;
+constexpr uint32_t kMayReceive[] = {kKeeperFd};
+
+// A thread, and nothing else.
+constexpr uint32_t kMayClone[] = {static_cast<uint32_t>(k::kCloneVm | k::kCloneFs | k::kCloneFiles |
+                                                        k::kCloneSighand | k::kCloneThread |
+                                                        k::kCloneSysvsem)};
+
+constexpr uint32_t kMayArchPrctl[] = {k::kArchSetFs, k::kArchGetFs, k::kArchSetGs};
 
 // mmap: the first two always, and any of the others.
 constexpr uint32_t kMayMapAlways = k::kMapPrivate | k::kMapAnonymous;

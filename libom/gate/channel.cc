@@ -5,6 +5,7 @@
 #include "libom/gate/channel.h"
 
 #include "libom/abi/kernel.h"
+#include "libom/abi/sandbox.h"
 #include "libom/gate/forward.h"
 #include "libom/safe/lock.h"
 #include "libom/safe/mem.h"

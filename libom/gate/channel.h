@@ -59,6 +59,4 @@ constexpr uint32_t kQuestionBootstrap = 0, kQuestionResume = 1;
 // A Return for `seq` has been processed: its Finish goes out with the next Call.
 void note_finish(BodyThread* t, uint64_t seq);
 
-constexpr int kKeeperFd = 3;
-
 }  // namespace om::gate
