@@ -47,6 +47,7 @@ EFFECTS = {"fd": "kEffFd", "vm": "kEffVm", "sig": "kEffSig", "proc": "kEffProc",
 OUT_FLAGS = {"pos": "kArgOutPositive", "zero": "kArgOutZeroOnly", "eintr": "kArgOutEintr",
              "always": "kArgOutAlways"}
 DIRS = {"in": "kIn", "out": "kOut", "inout": "kInOut"}
+OBJECT_USES = {"any": "kAny", "offset": "kOffset", "room": "kRoom"}
 HEADERS = ("/usr/include/x86_64-linux-gnu/asm/unistd_64.h", "/usr/include/asm/unistd_64.h")
 ROUTE_TEXT = {
     "local": "where the program runs", "virt": "where the program runs, from a known value",
@@ -61,7 +62,7 @@ ARG = re.compile(r"(\w+):(?:(in|out|inout)\s+)?(arr<\w+>|\w+)(?:\[([^\]]*)\])?"
 STRUCT = re.compile(r'struct\s+(\w+)\s+(\d+)\s+(?:-|"([^"]+)")$')
 TAIL = re.compile(r'\s+(?:(gate|home|deny)=(\w+)|sub=(\w+)\(([\w,]+)\)|'
                   r'untested\s+"([^"]*)"|"([^"]*)"|'
-                  r'(%s)=([^\s()]+(?:\([^)]*\))?)(?:\s+if\s+(\S+))?)' % "|".join(wait_rows.KEYS + ("body",)))
+                  r'(%s)=([^\s()]+(?:\([^)]*\))?)(?:\s+if\s+(\S+))?)' % "|".join(wait_rows.KEYS + ("body", "object")))
 
 
 class Errors:
@@ -97,6 +98,7 @@ class Row:
         self.attrs, self.untested, self.note = {}, None, None
         self.sub, self.sub_keys, self.cmd_arg, self.sub_arg = None, [], 0, 0
         self.waiting, self.wait, self.wait_index, self.memory_files = [], None, 0, 0
+        self.object = None
 
     @property
     def ident(self):  # __NR__sysctl keeps its name, the identifier must not hold two underscores
@@ -104,6 +106,9 @@ class Row:
 
     def effects_cpp(self):
         return " | ".join(EFFECTS[e] for e in self.effects) or "0"
+
+    def object_cpp(self):
+        return f", ObjectUse::{OBJECT_USES[self.object]}" if self.object else ""
 
     def deny_errno(self):
         return getattr(errno, self.attrs["deny"]) if "deny" in self.attrs else 0
@@ -261,6 +266,8 @@ def parse_tail(text, row, errors):
         key, value, sub, keys, untested, note, *waiting = m.groups()
         if key:
             row.attrs[key] = value
+        elif waiting[0] == "object":
+            row.object = waiting[1]
         elif waiting[0]:
             row.waiting.append(waiting)
         elif sub:
@@ -270,6 +277,8 @@ def parse_tail(text, row, errors):
         else:
             row.note = note
         pos = m.end()
+    if row.object not in (None, *OBJECT_USES):
+        errors.add(row.where, f"unknown object={row.object}: {', '.join(OBJECT_USES)}")
     if "deny" in row.attrs and not hasattr(errno, row.attrs["deny"]):
         errors.add(row.where, f"unknown errno '{row.attrs.pop('deny')}'")
     if (row.route == "deny") != ("deny" in row.attrs):
@@ -404,7 +413,7 @@ def parse_sub(path, table, users):
         if route not in COMMAND_ROUTES:
             errors.add(where, f"unknown route '{route}' for a command")
         if set(row.attrs) - {"deny"} or row.sub or row.waiting or row.untested is not None:
-            errors.add(where, "a command has no other attribute than deny=")
+            errors.add(where, "a command has no other attribute than deny= and object=")
         if len(row.args) > 4 or row.nr > 0xffffffff:
             errors.add(where, "a command has at most 4 arguments and 32 bits")
         if route == "local" and not all("gate" in r.attrs for r in users):
@@ -670,7 +679,7 @@ def row_cpp(row, gates, homes, subs):
                row.memory_files]
     return (f"Route::k{row.route.capitalize()}, Level::k{row.level.capitalize()}, "
             f"Restart::{RESTARTS[row.restart]}, RetType::k{row.ret.capitalize()}, "
-            f"{', '.join(map(str, numbers))}, {row.effects_cpp()}, {args_cpp(row)}")
+            f"{', '.join(map(str, numbers))}, {row.effects_cpp()}, {args_cpp(row)}{row.object_cpp()}")
 
 
 def write_desc(table):
@@ -704,7 +713,7 @@ def write_desc(table):
         out.append(f"\ninline constexpr CommandDesc k{sub.ident}[] = {{\n")
         for r in sub.rows:
             out.append(f"  {{{r.nr:#x}u, Route::k{r.route.capitalize()}, {len(r.args)}, "
-                       f"{r.deny_errno()}, {r.effects_cpp()}, {args_cpp(r)}}},  // {r.name}\n")
+                       f"{r.deny_errno()}, {r.effects_cpp()}, {args_cpp(r)}{r.object_cpp()}}},  // {r.name}\n")
         out.append("};\n")
         find += (f"    case kSub_{sub.name}: "
                  f"return find_in(k{sub.ident}, {len(sub.rows)}, command_key(desc, args));\n")

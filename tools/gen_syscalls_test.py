@@ -258,6 +258,8 @@ class Refusals(Case):
                  "there is no sub-table other.tbl"),
                 ("0 read split full - - (c:u64) -> err sub=other(c)",
                  "sub=other(...) names one or two arguments in order, cmd or i32"),
+                ("0 read fwd full - - (fd:fd) -> err object=all",
+                 "unknown object=all: any, offset, room"),
                 ("0 read fwd full - - () -> err note", "cannot read 'note'"),
                 ("2000 read fwd full - - () -> err", "the array is dense: numbers end at 1023")):
             with self.subTest(row=row):
@@ -341,7 +343,7 @@ class Refusals(Case):
                 ("default home\n" + row.replace("fwd", "split"), 2,
                  "unknown route 'split' for a command"),
                 ("default home\n" + row.replace("\n", " gate=x\n"), 2,
-                 "a command has no other attribute than deny="),
+                 "a command has no other attribute than deny= and object="),
                 ("default home\n" + row.replace("fwd", "deny"), 2,
                  "route deny and deny=ERRNO go together"),
                 ("default home\n" + row.replace("t:u32", "a:u32, b:u32, c:u32, d:u32, e:u32"), 2,

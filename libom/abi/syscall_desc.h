@@ -118,6 +118,15 @@ struct ArgDesc {
 
 enum class RetType : uint8_t { kErr, kFd, kSize, kCount, kPid, kPtr, kVal };
 
+// object=: what a call may be used for on a descriptor of a memory object that has travelled (session.h,
+// MemoryObject). All else brings the process home.
+enum class ObjectUse : uint8_t {
+  kNone,
+  kAny,     // descriptor, size or times: as they are
+  kOffset,  // argument 2 is a whence that needs no contents
+  kRoom,    // the mode in argument 1, the range in 2 and 3: within the object's size
+};
+
 // Names are in gen/syscalls_names.h: libom needs none, and without pointers the table needs no relocation.
 struct SyscallDesc {
   Route route;  // kUnknown in holes of the number space
@@ -135,6 +144,7 @@ struct SyscallDesc {
   uint8_t memory_files;  // a bit for each argument whose file may show the program's own memory
   uint32_t effects;
   ArgDesc args[6];
+  ObjectUse object;
 };
 
 // One row of a sub-table (ioctls.tbl, fcntls.tbl, prctls.tbl, ...): what the command does with the arguments
@@ -146,6 +156,7 @@ struct CommandDesc {
   uint8_t deny_errno;
   uint32_t effects;
   ArgDesc args[4];  // args[0] is the call's argument number SyscallDesc::sub_arg
+  ObjectUse object;
 };
 
 }  // namespace om

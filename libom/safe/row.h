@@ -26,6 +26,7 @@ inline Row resolve_row(const SyscallDesc& desc, const uint64_t args[6], SyscallD
     storage.args[desc.sub_arg + i] = command->args[i];
   }
   storage.effects = command->effects;
+  storage.object = command->object;
   return {&storage, command->route, command->deny_errno};
 }
 

@@ -72,16 +72,6 @@ bool names_our_descriptor(const HomeCall& c) {
   return false;
 }
 
-// pidfd_getfd() on the process itself has made a copy of a descriptor of ours: it is taken back.
-bool copied_ours(const HomeCall& c) {
-  constexpr long kKcmpFile = 0;
-  if (c.exec->nr != kNr_pidfd_getfd || c.exec->result < 0 || !is_ours(c.args[1])) return false;
-  const long pid = sys(kNr_getpid);
-  if (sys(kNr_kcmp, pid, pid, kKcmpFile, c.exec->result, c.args[1]) != 0) return false;
-  sys(kNr_close, c.exec->result);
-  return true;
-}
-
 long execute_wire(HomeCall& c) {
   switch (c.exec->nr) {
     case kNrSignalPoll:
@@ -131,7 +121,6 @@ long generic(HomeCall& c) {
   if (r != 0) return e.result = r;
   e.result = run_window(c.thread, c.desc);
   if (e.result == -k::kEINVAL) again_aligned(c);
-  if (copied_ours(c)) return e.result = -k::kEBADF;
   pack(c.thread, *c.desc);
   return e.result;
 }

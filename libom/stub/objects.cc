@@ -18,32 +18,24 @@ namespace {
 
 using safe::sys;
 
-// Is the call right on a descriptor of the object `o` as it is here.
+// Whether the call is right on a descriptor of the object `o` as it is here.
 bool is_harmless(const HomeCall& c, const MemoryObject& o) {
-  switch (c.exec->nr) {
-    case kNr_dup:
-    case kNr_fstat:
-    case kNr_fsync:
-    case kNr_fdatasync:
+  switch (c.desc->object) {
+    case ObjectUse::kAny:
       return true;
-    case kNr_lseek: {
+    case ObjectUse::kOffset: {
       constexpr uint32_t kSeekEnd = 2;  // SEEK_DATA and SEEK_HOLE are above
       return static_cast<uint32_t>(c.args[2]) <= kSeekEnd;
     }
-    case kNr_fcntl: {
-      constexpr uint32_t kSetfl = 4, kDupfd = 0, kDupfdCloexec = 1030, kGetSeals = 1034;
-      const auto command = static_cast<uint32_t>(c.args[1]);
-      return (command >= kDupfd && command <= kSetfl) || command == kDupfdCloexec ||
-             command == kGetSeals;
-    }
-    case kNr_fallocate: {
+    case ObjectUse::kRoom: {
       constexpr uint64_t kKeepSize = 1;
       const uint64_t end = c.args[2] + c.args[3];
       return (c.args[1] & ~kKeepSize) == 0 && end >= c.args[2] && end <= o.bytes;
     }
-    default:
-      return false;
+    case ObjectUse::kNone:
+      break;
   }
+  return false;
 }
 
 }  // namespace

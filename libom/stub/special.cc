@@ -286,6 +286,17 @@ long home_sched_setaffinity(HomeCall& c) {
   tell_deputy(kHomeCpus, c.thread->slot, change);
   return r;
 }
+// On the process itself it may have made a copy of a descriptor of ours, which does not exist for the program.
+// Context: exec
+long home_pidfd_getfd(HomeCall& c) {
+  constexpr long kKcmpFile = 0;
+  const long r = generic(c);
+  if (r < 0 || !is_ours(c.args[1])) return r;
+  const long pid = sys(kNr_getpid);
+  if (sys(kNr_kcmp, pid, pid, kKcmpFile, r, c.args[1]) != 0) return r;
+  sys(kNr_close, r);
+  return c.exec->result = -k::kEBADF;
+}
 // The gate makes threads and ends them by Calls of their own (kNrCloneTwin, kNrExitTwin).
 // Context: exec
 long home_clone(HomeCall&) { return -k::kENOSYS; }
