@@ -33,6 +33,18 @@ constexpr bool is_message_call(uint64_t nr) {
   return shape == Shape::kMessage || shape == Shape::kMessages;
 }
 
+// What sendmsg and the like differ in.
+struct MessageCall {
+  bool vector;       // an array of struct mmsghdr, and not one struct msghdr
+  bool receiving;    // messages come out
+  uint32_t timeout;  // argument: a struct timespec that is looked at behind each message; 0: none
+};
+
+constexpr MessageCall message_call_of(uint64_t nr) {
+  const WaitDesc& w = wait_desc(nr);
+  return {w.rest == Shape::kMessages, w.socket == SocketSide::kReceives, w.between};
+}
+
 // Whether a message, or each message of an array, may be served in part.
 constexpr bool transfers_parts(const WaitDesc& w, uint64_t flags) {
   return w.socket == SocketSide::kSends || (flags & kWaitsForAll) != 0;

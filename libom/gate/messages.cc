@@ -6,6 +6,7 @@
 
 #include "libom/abi/kernel.h"
 #include "libom/abi/msgwire.h"
+#include "libom/abi/waiting.h"
 #include "libom/gate/channel.h"
 #include "libom/gate/forward.h"
 #include "libom/gate/functions.h"
@@ -83,7 +84,7 @@ long plan_message(uint64_t header, bool sending, uint64_t room, bool cut, WireMs
 
 // The header of message i of the call being answered.
 uint64_t header_at(const BodyThread* t, uint64_t i) {
-  const bool vector = t->call_nr == kNr_sendmmsg || t->call_nr == kNr_recvmmsg;
+  const bool vector = message_call_of(t->call_nr).vector;
   return t->call_args[1] + (vector ? i * 64 : 0);
 }
 
@@ -117,8 +118,7 @@ long take_data(BodyThread* t, const k::Msghdr& h, uint64_t bytes) {
 // Outputs of a message call: see msgwire.h. Every length is checked against what the program gave.
 long apply_messages(GateCall& c, long result, uint64_t outs_bytes) {
   BodyThread* t = c.thread;
-  const bool vector = t->call_nr == kNr_sendmmsg || t->call_nr == kNr_recvmmsg;
-  const bool receiving = t->call_nr == kNr_recvmsg || t->call_nr == kNr_recvmmsg;
+  const auto [vector, receiving, timeout] = message_call_of(t->call_nr);
   uint64_t count = 0, consumed = 8;
   long fault = 0;
   if (outs_bytes < 8) return take(t, nullptr, outs_bytes) == kLost ? kLost : result;
@@ -160,13 +160,12 @@ long apply_messages(GateCall& c, long result, uint64_t outs_bytes) {
     if (vector && om_copy(reinterpret_cast<void*>(at + sizeof h), &len, 4) != 0)
       fault = -k::kEFAULT;
   }
-  if (t->call_nr == kNr_recvmmsg && t->call_args[4] != 0 &&
-      outs_bytes - consumed == sizeof(k::Timespec)) {
+  const uint64_t left_to = timeout != 0 ? t->call_args[timeout] : 0;
+  if (left_to != 0 && outs_bytes - consumed == sizeof(k::Timespec)) {
     k::Timespec left;
     if (take(t, &left, sizeof left) == kLost) return kLost;
     consumed += sizeof left;
-    if (om_copy(reinterpret_cast<void*>(t->call_args[4]), &left, sizeof left) != 0)
-      fault = -k::kEFAULT;
+    if (om_copy(reinterpret_cast<void*>(left_to), &left, sizeof left) != 0) fault = -k::kEFAULT;
   }
   if (take(t, nullptr, outs_bytes - consumed) == kLost) return kLost;
   return fault != 0 ? fault : result;
@@ -176,7 +175,7 @@ long apply_messages(GateCall& c, long result, uint64_t outs_bytes) {
 // before these have been served, so that nothing may be waited for. Result, kPark, kTooLong or kOnlyHome.
 [[gnu::noinline]] long round(GateCall& c, uint64_t count, bool sending, uint64_t timeout, bool cut,
                              bool more, uint64_t& planned) {
-  const bool vector = c.nr == kNr_sendmmsg || c.nr == kNr_recvmmsg;
+  const bool vector = message_call_of(c.nr).vector;
   if (c.thread->kick && !more) return kPark;
   Ins ins;
   MsgPlan plan;
@@ -206,9 +205,8 @@ long apply_messages(GateCall& c, long result, uint64_t outs_bytes) {
   }
   planned = plan.count;
   // Each message is waited for: only home can do that in one call.
-  constexpr uint64_t kWaitForOne = 0x10000;
-  const bool all = c.nr == kNr_recvmmsg && !(c.args[3] & (kWaitForOne | k::kMsgDontwait));
-  if (all && planned < count) return kOnlyHome;
+  const bool all = transfer_of(c.nr, c.args).shape == Shape::kMessages;
+  if (!sending && all && planned < count) return kOnlyHome;
   k::Timespec limit{};
   if (timeout != 0) {
     if (om_copy(&limit, reinterpret_cast<void*>(timeout), sizeof limit) != 0) return kOnlyHome;
@@ -219,7 +217,7 @@ long apply_messages(GateCall& c, long result, uint64_t outs_bytes) {
 }
 
 long messages(GateCall& c, uint64_t count, bool sending, uint64_t timeout) {
-  const bool vector = c.nr == kNr_sendmmsg || c.nr == kNr_recvmmsg;
+  const bool vector = message_call_of(c.nr).vector;
   uint64_t& flags = c.args[vector ? 3 : 2];
   if (holds(wait_desc(*c.desc).home_if, c.args)) return come_home(c);
   uint64_t done = 0, planned = 0;

@@ -6,6 +6,7 @@
 
 #include "libom/abi/kernel.h"
 #include "libom/abi/msgwire.h"
+#include "libom/abi/waiting.h"
 #include "libom/safe/call_layout.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
@@ -104,7 +105,8 @@ long parse(HomeCall& c, bool sending, Parsed& p) {
     }
   }
   p.timed = false;
-  if (c.exec->nr == kNr_recvmmsg && c.args[4] != 0) {
+  const uint32_t timeout = message_call_of(c.exec->nr).timeout;
+  if (timeout != 0 && c.args[timeout] != 0) {
     const uint8_t* ts = take_ins(c, sizeof p.timeout);
     if (ts == nullptr) return -k::kEPROTO;
     p.timeout = safe::load<k::Timespec>(ts);
@@ -153,7 +155,7 @@ Mmsghdr* lay_out(HomeCall& c, bool sending, Parsed& p) {
     }
   }
   c.exec->aux = address(next);
-  if (p.timed) c.exec->exec_args[4] = address(ts);
+  if (p.timed) c.exec->exec_args[message_call_of(c.exec->nr).timeout] = address(ts);
   return headers;
 }
 
@@ -189,8 +191,9 @@ void pack_messages(HomeCall& c, bool sending, const Mmsghdr* headers, uint64_t d
     if (w.has_control) put(reinterpret_cast<void*>(h.control), w.controllen);
     put(reinterpret_cast<void*>(iov.base), w.data);
   }
-  if (c.exec->nr == kNr_recvmmsg && c.exec->exec_args[4] != 0) {
-    put(reinterpret_cast<void*>(c.exec->exec_args[4]), sizeof(k::Timespec));
+  const uint32_t timeout = message_call_of(c.exec->nr).timeout;
+  if (timeout != 0 && c.exec->exec_args[timeout] != 0) {
+    put(reinterpret_cast<void*>(c.exec->exec_args[timeout]), sizeof(k::Timespec));
   }
   t->outs_address = address(start);
   t->outs_bytes = static_cast<uint64_t>(to - start);
@@ -208,7 +211,8 @@ long messages(HomeCall& c, bool sending, bool vector) {
   if (headers == nullptr) return leave_it_to_program(c);
   e.exec_args[1] = address(headers);
   if (vector) e.exec_args[2] = p.count;
-  if (!p.timed && e.nr == kNr_recvmmsg) e.exec_args[4] = 0;
+  const uint32_t timeout = message_call_of(e.nr).timeout;
+  if (!p.timed && timeout != 0) e.exec_args[timeout] = 0;
   e.result = run_window(c.thread, c.desc);
   const bool filled = e.result > 0 || (e.result == 0 && !vector);
   if (filled && !(e.ret_flags & kRetRestart) && (!sending || vector)) {
@@ -251,8 +255,7 @@ WireMsg wire_of(const Mmsghdr& m) {
 // Context: exec
 void pack_messages(HomeThread* t) {
   HomeExec& e = t->call;
-  const bool vector = e.nr == kNr_sendmmsg || e.nr == kNr_recvmmsg;
-  const bool receiving = e.nr == kNr_recvmsg || e.nr == kNr_recvmmsg;
+  const auto [vector, receiving, timeout] = message_call_of(e.nr);
   t->outs_address = t->outs_bytes = 0;
   if (e.result < 0 || (e.ret_flags & kRetRestart) || (!receiving && !vector)) return;
   const uint64_t done = vector ? static_cast<uint64_t>(e.result) : 1;
@@ -308,7 +311,7 @@ void pack_messages(HomeThread* t) {
     }
     used += left + round8(w.data) - w.data;
   }
-  if (e.nr == kNr_recvmmsg && e.exec_args[4] != 0) put(e.exec_args[4], sizeof(k::Timespec));
+  if (timeout != 0 && e.exec_args[timeout] != 0) put(e.exec_args[timeout], sizeof(k::Timespec));
   if (!ok) {
     e.result = -k::kEFAULT;
     return;
@@ -320,8 +323,7 @@ void pack_messages(HomeThread* t) {
 // Context: exec
 long apply_messages(HomeThread* t) {
   HomeExec& e = t->call;
-  const bool vector = e.nr == kNr_sendmmsg || e.nr == kNr_recvmmsg;
-  const bool receiving = e.nr == kNr_recvmsg || e.nr == kNr_recvmmsg;
+  const auto [vector, receiving, timeout] = message_call_of(e.nr);
   const auto* from = reinterpret_cast<const uint8_t*>(t->outs_address);
   if (t->outs_bytes < 8) return 0;
   const auto count = safe::load<uint64_t>(from);
@@ -362,9 +364,9 @@ long apply_messages(HomeThread* t) {
     const auto len = static_cast<uint32_t>(w.result);
     if (vector) write(at + sizeof h, &len, 4);
   }
-  const bool timed = e.nr == kNr_recvmmsg && e.program_args[4] != 0;
+  const bool timed = timeout != 0 && e.program_args[timeout] != 0;
   if (timed && t->outs_address + t->outs_bytes >= address(from) + sizeof(k::Timespec)) {
-    write(e.program_args[4], from, sizeof(k::Timespec));
+    write(e.program_args[timeout], from, sizeof(k::Timespec));
   }
   return fault;
 }
