@@ -6,7 +6,8 @@
 
 Includes of our own files are in quotes and root-relative, or of a generated header. A file under a
 folder of LAYERS may include what that folder's row names; the longest matching folder counts. Headers
-begin with #pragma once; x.cc includes x.h before any other of ours. Exit status 0, or 1 with one
+begin with #pragma once; x.cc includes x.h before any other of ours. What a call is like stands in its row
+(libom/abi/syscalls.tbl): only the files of BY_NUMBER ask which call it is. Exit status 0, or 1 with one
 "file:line: reason" per mistake. --build is accepted as all checks are called alike.
 """
 
@@ -59,10 +60,15 @@ GENERATED = (
     (re.compile(r'(libom/abi/)?gen/syscalls_\w+\.(h|inc)$'), 'libom/abi'),
     (re.compile(r'common/schema/\w+\.capnp\.h$'), 'common/schema'),
 )
+# Functions of rows that two calls share, and code about calls that libom makes itself.
+BY_NUMBER = frozenset((
+    'deputy/classify.cc', 'deputy/homecoming.cc', 'libom/gate/exec.cc', 'libom/gate/misc.cc',
+    'libom/stub/descriptor.cc', 'libom/stub/exec.cc', 'libom/stub/mirror.cc', 'libom/stub/special.cc'))
 # All that fenced code may include from outside: types and constants, no functions.
 FREESTANDING = frozenset(('elf.h', 'stddef.h', 'stdint.h'))
 SOURCES = ('.h', '.cc', '.S')
 
+CALL = re.compile(r'(case|[=!]=) (kNr_|SYS_)\w+')
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
 
 
@@ -107,6 +113,10 @@ def check_file(root, path):
     own = path.removesuffix('.cc') + '.h' if path.endswith('.cc') else None
     first = True
     for number, line in enumerate(lines, 1):
+        if within(path, 'libom') or within(path, 'deputy'):
+            call = CALL.search(line)
+            if call and path not in BY_NUMBER:
+                problems.append(f'{path}:{number}: "{call.group()}": its row is to say it')
         match = INCLUDE.match(line)
         if match is None:
             continue

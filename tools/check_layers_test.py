@@ -35,6 +35,19 @@ class Layers(unittest.TestCase):
             (self.root / name).unlink()
         return found
 
+    def test_calls_by_number(self):
+        row = 'its row is to say it'
+        for name, text, found in (
+                ('libom/stub/stub.h', 'if (nr != kNr_read) return;',
+                 [f'libom/stub/stub.h:2: "!= kNr_read": {row}']),
+                ('deputy/link.h', 'case SYS_poll:', [f'deputy/link.h:2: "case SYS_poll": {row}']),
+                ('libom/gate/gate.h', 'if (nr == kNrResume) call(kNr_write);', [])):
+            self.write(name, '#pragma once\n' + text + '\n')
+            self.assertEqual(found, check_layers.check_tree(self.root))
+            self.write(name, '#pragma once\n')
+        self.write('libom/stub/special.cc', 'case kNr_read:\n')
+        self.assertEqual([], check_layers.check_tree(self.root))
+
     def allowed(self, name, *includes):
         self.assertEqual([], self.problems(name, *includes))
 
