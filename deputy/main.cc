@@ -20,10 +20,10 @@
 #include "common/base/version.h"
 #include "common/movable/reasons.h"
 #include "common/proc/process_id.h"
+#include "deputy/base/text.h"
 #include "deputy/control.h"
+#include "deputy/home/stopped.h"
 #include "deputy/mover.h"
-#include "deputy/stopped.h"
-#include "deputy/text.h"
 
 namespace om::deputy {
 namespace {
@@ -154,7 +154,7 @@ class Deputy {
     KJ_REQUIRE(at.ok() && session.ok() && token.ok(), "adopt needs at, session and token");
     memcpy(keys.session, session->data(), sizeof keys.session);
     memcpy(keys.token, token->data(), sizeof keys.token);
-    mover_.adopt(*at, keys, json_bool_or(command, "moving", false).value_or(false));
+    mover_.take_over(*at, keys, json_bool_or(command, "moving", false).value_or(false));
   }
 
   void answer(const MoveRecord& record) {

@@ -30,13 +30,13 @@
 #include "common/cpu/xstate.h"
 #include "common/movable/preflight.h"
 #include "common/schema/session.capnp.h"
-#include "deputy/body_threads.h"
-#include "deputy/classify.h"
-#include "deputy/home_socket.h"
-#include "deputy/job_control.h"
-#include "deputy/link.h"
-#include "deputy/stopped.h"
-#include "deputy/target.h"
+#include "deputy/home/classify.h"
+#include "deputy/home/home_socket.h"
+#include "deputy/home/job_control.h"
+#include "deputy/home/stopped.h"
+#include "deputy/home/target.h"
+#include "deputy/moves/body_threads.h"
+#include "deputy/session/link.h"
 #include "deputy/verdict.h"
 
 namespace om::deputy {
@@ -52,7 +52,7 @@ enum RegionKind : uint32_t { kKindMemory = 0, kKindStack = 1, kKindReserve = 2, 
 constexpr uint64_t kScratch = kSlotBlock + kSlotBlockSize - 256;
 static_assert(sizeof(HomeThread) <= kSlotBlockSize - 256);
 
-// Is it a reason that keeps a process from standing still and may go by itself (adopt.cc).
+// Is it a reason that keeps a process from standing still and may go by itself (takeover.cc).
 bool is_in_the_way(ReasonCode code);
 
 // What `om migrate --json` prints.
@@ -94,8 +94,8 @@ class Mover {
   MoveRecord come_home();
   // An earlier deputy died and left the process at `at`, or (moving) on its way. KJ exception if it cannot be
   // taken over now.
-  void adopt(const std::string& at, const SessionKeys& keys, bool moving);
-  // For another daemon: where the process is, and what it needs to let the process be adopted.
+  void take_over(const std::string& at, const SessionKeys& keys, bool moving);
+  // For another daemon: where the process is, and what it needs for the process to be taken over.
   void report() const;
   // Backtraces of all threads, wherever they run: what `om stack --json` prints, or result, code and message of
   // a failure. The process stands still meanwhile and goes on in any case.
@@ -175,7 +175,7 @@ class Mover {
 
   // files.cc
   Step lease_files(const ProcessReport& report);
-  void adopt_files();
+  void take_over_files();
   void look_after_files(bool write_files_back);
   kj::Promise<void> write_back(proc::Mapping map, uint64_t at);
 
@@ -231,9 +231,9 @@ class Mover {
   Step meet(StoppedProcess& stop);
   Step take_back_lent(StoppedProcess& stop);
 
-  // adopt.cc
+  // takeover.cc
   void is_at_home(std::string_view why);
-  Step adopt_steps(const std::string& at, bool moving);
+  Step take_over_steps(const std::string& at, bool moving);
   Step meet_executors();
   Step complete_return();
   Step complete_return_once();

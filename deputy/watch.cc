@@ -20,9 +20,9 @@
 
 #include "common/base/log.h"
 #include "common/proc/status.h"
-#include "deputy/host.h"
+#include "deputy/base/host.h"
+#include "deputy/base/text.h"
 #include "deputy/mover.h"
-#include "deputy/text.h"
 #include "libom/abi/wire.h"
 
 namespace om::deputy {
@@ -238,7 +238,7 @@ void Mover::follow_job_control() {
   }
 }
 
-// As long as the session connection has not been made again (adopt.cc), its end cannot tell of an execve.
+// As long as the session connection has not been made again (takeover.cc), its end cannot tell of an execve.
 void Mover::look_for_exec() {
   if (!socket_ || socket_->session() >= 0 || exec_) return;
   happened();

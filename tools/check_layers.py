@@ -45,7 +45,16 @@ LAYERS = {
     # The verbs reach everything of a node.
     'migrator/control': ('common', 'libom/abi', 'migrator', 'migrator/moves', 'migrator/peers', 'migrator/processes'),
     'guest': ('common', 'libom/abi'),
-    'deputy': ('common', 'libom/abi'),
+    # From the inside out: what is done at home knows no keeper, memory no move.
+    'deputy/base': ('common', 'libom/abi'),
+    'deputy/home': ('common', 'libom/abi', 'deputy', 'deputy/base'),
+    'deputy/session': ('common', 'libom/abi', 'deputy', 'deputy/base', 'deputy/home'),
+    'deputy/memory': ('common', 'libom/abi', 'deputy', 'deputy/base', 'deputy/home'),
+    'deputy/look': ('common', 'libom/abi', 'deputy', 'deputy/base', 'deputy/home', 'deputy/memory', 'deputy/session'),
+    'deputy/moves': ('common', 'libom/abi', 'deputy', 'deputy/base', 'deputy/home', 'deputy/memory',
+                     'deputy/session'),
+    'deputy': ('common', 'libom/abi', 'deputy/base', 'deputy/home', 'deputy/look', 'deputy/memory', 'deputy/moves',
+               'deputy/session'),
     'cli': ('common', 'libom/abi'),
     'examples': (),
     'bench': ('common', 'libom/abi'),

@@ -16,7 +16,7 @@ class Layers(unittest.TestCase):
         self.root = pathlib.Path(folder.name)
         self.made = ('libom/abi/layout.h', 'libom/safe/mem.h', 'libom/gate/gate.h',
                      'libom/stub/stub.h', 'common/base/log.h', 'migrator/node.h', 'guest/body.h',
-                     'deputy/link.h', 'test/lib/om_test.h', 'common/proc/maps.h', 'migrator/peers/offer.h',
+                     'deputy/session/link.h', 'test/lib/om_test.h', 'common/proc/maps.h', 'migrator/peers/offer.h',
                      'migrator/moves/keepers.h')
         for name in self.made:
             self.write(name, '#pragma once\n')
@@ -61,7 +61,7 @@ class Layers(unittest.TestCase):
         self.allowed('libom/gate/a.cc', '"libom/abi/layout.h"', '"libom/safe/mem.h"',
                      '"gen/syscalls_desc.h"', '<stdint.h>')
         self.allowed('deputy/b.cc', '"common/base/log.h"', '"common/schema/node.capnp.h"', '<vector>')
-        self.allowed('test/unit/c.cc', '"deputy/link.h"', '"migrator/node.h"')
+        self.allowed('test/unit/c.cc', '"deputy/session/link.h"', '"migrator/node.h"')
 
     def test_fenced_code_is_below_hosted(self):
         self.forbidden('may not include common', 'libom/gate/a.cc', '"common/base/log.h"')
@@ -79,7 +79,7 @@ class Layers(unittest.TestCase):
 
     def test_programs_do_not_include_each_other(self):
         self.forbidden('may not include migrator', 'deputy/a.cc', '"migrator/node.h"')
-        self.forbidden('may not include deputy', 'cli/a.cc', '"deputy/link.h"')
+        self.forbidden('may not include deputy', 'cli/a.cc', '"deputy/session/link.h"')
 
     def test_keeper_and_daemon_are_programs_of_their_own(self):
         self.forbidden('may not include migrator ', 'guest/a.cc', '"migrator/node.h"')
@@ -93,8 +93,8 @@ class Layers(unittest.TestCase):
         self.forbidden('is no file', 'deputy/a.cc', '"common/none.h"')
 
     def test_own_header_comes_first(self):
-        self.forbidden('first of our includes', 'deputy/link.cc', '"common/base/log.h"',
-                       '"deputy/link.h"')
+        self.forbidden('first of our includes', 'deputy/session/link.cc', '"common/base/log.h"',
+                       '"deputy/session/link.h"')
 
     def test_pragma_once(self):
         self.write('common/base/bare.h', 'int f();\n')

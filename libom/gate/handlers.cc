@@ -8,7 +8,7 @@
 //   program code            -> registers to the block, on to om_exit_kicked (park or collect signals)
 //   the clock functions     -> single-stepped out first: their state means nothing on another node
 //   the exit sequence       -> the block still holds everything, on to om_exit_kicked
-//   home's vDSO behind the  -> faults (deputy/body_vdso.cc); the process comes home, where the function goes on
+//   home's vDSO behind the  -> faults (deputy/memory/body_vdso.cc); the process comes home, where the function goes on
 //     start of a function
 //   anywhere else in libom  -> only T_KICK is set; the gate looks at it before it blocks and before it leaves
 #include "libom/abi/kernel.h"

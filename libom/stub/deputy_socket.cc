@@ -2,7 +2,7 @@
 //
 // What executors say to the deputy, and how one gets a new channel when its own has broken: all on the session socket,
 // which needs no name that the program's file system or network could lack. When its deputy has died another one puts a
-// new socket in its place (deputy/home_session.cc), under the same number; until then executors wait.
+// new socket in its place (deputy/home/home_session.cc), under the same number; until then executors wait.
 #include "libom/stub/deputy_socket.h"
 
 #include "libom/abi/kernel.h"

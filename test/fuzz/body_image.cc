@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: the threads of a body that comes home, as a keeper describes them (deputy/body_threads.h), in the
+// Fuzz target: the threads of a body that comes home, as a keeper describes them (deputy/moves/body_threads.h), in the
 // layout of a node with AVX. What is let pass has a slot of its own each and a vector state that converts.
 //
 //   input   number of slots (1 byte), BodyImage message, packed
@@ -9,7 +9,7 @@
 
 #include <vector>
 
-#include "deputy/body_threads.h"
+#include "deputy/moves/body_threads.h"
 #include "test/fuzz/fuzz.h"
 
 using om::fuzz::require;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: what a program at home sends on the session socket (deputy/home_socket.h), with and without descriptors.
-// Records: a byte with the length of the message and whether a descriptor is attached, then the message.
-#include "deputy/home_socket.h"
+// Fuzz target: what a program at home sends on the session socket (deputy/home/home_socket.h), with and without
+// descriptors. Records: a byte with the length of the message and whether a descriptor is attached, then the message.
+#include "deputy/home/home_socket.h"
 
 #include <string.h>
 #include <sys/socket.h>

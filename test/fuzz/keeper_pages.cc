@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: the frames of a hostile keeper against a homecoming (deputy/returning_pages.h). What is taken has been
-// asked for, comes once, and has an end.
+// Fuzz target: the frames of a hostile keeper against a homecoming (deputy/memory/returning_pages.h). What is taken has
+// been asked for, comes once, and has an end.
 //
 //   input   parts: a byte for the gap before one, one for its pages and whether home has a file there, until a part
 //           without pages; then frames: kind (1 byte), pages (2), address (2, in pages), seconds since the one
 //           before (1). 0xff as kind: the next 16 bytes are the frame.
 #include <string.h>
 
-#include "deputy/returning_pages.h"
+#include "deputy/memory/returning_pages.h"
 #include "libom/abi/layout.h"
 #include "test/fuzz/fuzz.h"
 

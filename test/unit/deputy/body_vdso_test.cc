@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// deputy/body_vdso.h, by executing it: a symbol of this kernel's vDSO leads where it is to lead, and every byte of code
-// behind it faults with its own address. Also an image that is none.
+// deputy/memory/body_vdso.h, by executing it: a symbol of this kernel's vDSO leads where it is to lead, and every byte
+// of code behind it faults with its own address. Also an image that is none.
 #include <doctest/doctest.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -15,7 +15,7 @@
 
 #include "common/elf/vdso.h"
 #include "common/proc/maps.h"
-#include "deputy/body_vdso.h"
+#include "deputy/memory/body_vdso.h"
 
 namespace om::deputy {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "deputy/drops.h"
+#include "deputy/memory/drops.h"
 
 #include <doctest/doctest.h>
 

@@ -14,8 +14,8 @@
 
 #include "common/proc/process.h"
 #include "common/proc/stat.h"
-#include "deputy/target.h"
-#include "deputy/tracee.h"
+#include "deputy/home/target.h"
+#include "deputy/home/tracee.h"
 
 extern "C" char ends_test_call[];
 asm("ends_test_call: syscall\n jmp ends_test_call");

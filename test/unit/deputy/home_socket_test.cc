@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "deputy/home_socket.h"
+#include "deputy/home/home_socket.h"
 
 #include <doctest/doctest.h>
 #include <string.h>

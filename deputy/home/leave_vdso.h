@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A thread inside the vDSO (one that polls the clock nearly always is) cannot be moved: its registers mean nothing to
+// another kernel's. It is let run until it has returned.
+#pragma once
+
+#include "deputy/home/target.h"
+#include "deputy/home/tracee.h"
+#include "deputy/verdict.h"
+
+namespace om::deputy {
+
+bool is_in_vdso(const Target& target, uint64_t rip);
+
+// Preconditions: it stands. Afterwards it stands outside, with the signal mask that it had; UNINTERRUPTIBLE if it does
+// not come out within `limit`, then it stands wherever it is.
+Step leave_vdso(const Target& target, Tracee& thread, std::chrono::milliseconds limit);
+
+// Of a thread whose deputy died in leave_vdso(): its mask, and where it returns to. Preconditions: it stands.
+Step undo_leave_vdso(const Target& target, Tracee& thread);
+
+}  // namespace om::deputy

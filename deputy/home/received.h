@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A receipt that had begun at home when the process left goes on there, in the program's memory at home. What has come
+// by the time of the homecoming is nowhere else, and the body's memory comes in its place: it is kept meanwhile.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "deputy/home/target.h"
+#include "libom/abi/session.h"
+
+namespace om::deputy {
+
+class Received {
+ public:
+  // Adds what thread `h` has received for a call that is not finished; nothing for any other call. The thread is
+  // stopped, in the kernel.
+  void take(const Target& target, const HomeThread& h);
+  // Puts everything back. What is not mapped any more is left out.
+  void put(const Target& target) const;
+
+ private:
+  struct Piece {
+    uint64_t address;
+    std::vector<std::byte> bytes;
+  };
+  void add(const Target& target, uint64_t address, uint64_t bytes);
+  void add_message(const Target& target, uint64_t header, uint64_t bytes);
+
+  std::vector<Piece> pieces_;
+};
+
+}  // namespace om::deputy

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Memory objects that the process sees in more than one way: through several mappings, or a descriptor. In the body
+// they are shared memory with as many views. On the wire their pages have the addresses of a view of all of it, which
+// only the body has (MemoryObject of libom/abi/session.h).
+//
+// At home their contents are read and written through a descriptor of the process, as it is opened anew here for the
+// length of a move; libom sees to it that one stays open (libom/stub/objects.cc). Where there is none, what the
+// mappings show is all that the process can see.
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "common/proc/proc_file.h"
+#include "common/proc/process.h"
+#include "deputy/memory/ship.h"
+#include "deputy/mover.h"
+
+namespace om::deputy {
+namespace {
+
+proc::ObjectId id_of(const MemoryObject& o) { return {major(o.dev), minor(o.dev), o.inode}; }
+
+// The object by a descriptor that the process has; none if it has not, or may not write to it.
+UniqueFd open_object(pid_t pid, const proc::ObjectId& id) {
+  const auto fds = proc::list_fds(pid);
+  if (!fds) return {};
+  for (const proc::FdEntry& entry : *fds) {
+    if (!entry.target.ends_with(" (deleted)")) continue;
+    const std::string path = proc::proc_path(pid, "fd/" + std::to_string(entry.fd));
+    struct stat info;
+    if (::stat(path.c_str(), &info) != 0 ||
+        proc::ObjectId{major(info.st_dev), minor(info.st_dev), info.st_ino} != id)
+      continue;
+    UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+    if (fd) return fd;
+  }
+  return {};
+}
+
+bool write_all(int fd, uint64_t offset, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    offset += static_cast<uint64_t>(n);
+    bytes = bytes.subspan(static_cast<size_t>(n));
+  }
+  return true;
+}
+
+// Zeros where the file holds something, so that holes stay holes.
+bool write_zeros(int fd, uint64_t offset, std::span<const std::byte> zeros) {
+  for (uint64_t at = offset, end = offset + zeros.size(); at < end;) {
+    const off_t data = ::lseek(fd, static_cast<off_t>(at), SEEK_DATA);
+    if (data < 0) return errno == ENXIO;
+    const off_t hole = ::lseek(fd, data, SEEK_HOLE);
+    if (hole < 0) return false;
+    const uint64_t lo = static_cast<uint64_t>(data), hi = std::min<uint64_t>(end, hole);
+    if (lo < hi && !write_all(fd, lo, zeros.first(hi - lo))) return false;
+    at = static_cast<uint64_t>(hole);
+  }
+  return true;
+}
+
+}  // namespace
+
+// Those of the report, with a place in the body for all of each: where executors map at home, and nobody else.
+Step Mover::find_objects(const ProcessReport& report) {
+  home_.object_count = 0;
+  object_fds_.clear();
+  if (report.objects.empty()) return Done{};
+  if (report.objects.size() > kMaxMemoryObjects || !has_executor_area(arena_, home_.nslots))
+    return refuse(ReasonCode::kSharedWritable, "{} memory objects", report.objects.size());
+  uint64_t place = executor_area_start(arena_, home_.nslots);
+  for (const ProcessReport::Object& found : report.objects) {
+    MemoryObject o{makedev(found.id.dev_major, found.id.dev_minor), found.id.inode, place, 0, 0};
+    UniqueFd fd;
+    if (found.is_open) {
+      fd = open_object(pid_, found.id);
+      struct stat info;
+      if (!fd || ::fstat(fd.get(), &info) != 0)
+        return refuse(ReasonCode::kSharedWritable, "memory object {} cannot be opened", o.inode);
+      o.is_open = 1;
+      o.bytes = static_cast<uint64_t>(info.st_size);
+    } else {
+      o.bytes = shown_bytes(found.id);
+    }
+    const bool taken = std::any_of(target_->maps.begin(), target_->maps.end(), [&](const auto& m) {
+      return m.start < place + page_up(o.bytes) && m.end > place;
+    });
+    if (o.bytes == 0 || o.bytes > executor_area_end(arena_) - place || taken)
+      return refuse(ReasonCode::kSharedWritable, "a memory object of {} bytes", o.bytes);
+    place += page_up(o.bytes);
+    home_.objects[home_.object_count++] = o;
+    object_fds_.push_back(std::move(fd));
+  }
+  return Done{};
+}
+
+// How far its mappings show it.
+uint64_t Mover::shown_bytes(const proc::ObjectId& id) const {
+  uint64_t bytes = 0;
+  for (const auto& m : target_->maps) {
+    if (!m.shared || proc::object_of(m) != id) continue;
+    const uint64_t end = (m.prot & PROT_READ) ? readable_end({m.start, m.end}) : m.end;
+    if (end > m.start) bytes = std::max(bytes, m.offset + (end - m.start));
+  }
+  return bytes;
+}
+
+const MemoryObject* Mover::object_of(const proc::Mapping& map) const {
+  if (!map.shared) return nullptr;
+  for (uint64_t i = 0; i < std::min<uint64_t>(home_.object_count, kMaxMemoryObjects); i++) {
+    if (id_of(home_.objects[i]) == proc::object_of(map)) return &home_.objects[i];
+  }
+  return nullptr;
+}
+
+bool Mover::is_in_object(uint64_t address) const {
+  for (uint64_t i = 0; i < std::min<uint64_t>(home_.object_count, kMaxMemoryObjects); i++) {
+    const MemoryObject& o = home_.objects[i];
+    if (address >= o.view && address - o.view < page_up(o.bytes)) return true;
+  }
+  return false;
+}
+
+Step Mover::ship_objects(PageSender& sender) {
+  for (uint64_t i = 0; i < home_.object_count; i++) {
+    const MemoryObject& o = home_.objects[i];
+    if (!object_fds_[i]) {
+      ship_shown(sender, o);
+      continue;
+    }
+    const int fd = object_fds_[i].get();
+    for (off_t at = 0;;) {
+      const off_t data = ::lseek(fd, at, SEEK_DATA);
+      if (data < 0 && errno == ENXIO) break;
+      const off_t hole = data < 0 ? -1 : ::lseek(fd, data, SEEK_HOLE);
+      if (hole < 0) return internal(errno_error("read a memory object"));
+      for (at = data; at < hole;) {
+        const auto buffer = sender.buffer();
+        const ssize_t n =
+            ::pread(fd, buffer.data(), std::min<size_t>(buffer.size(), hole - at), at);
+        if (n <= 0) return internal(errno_error("read a memory object"));
+        const uint64_t whole = page_up(static_cast<uint64_t>(n));
+        memset(buffer.data() + n, 0, whole - static_cast<uint64_t>(n));
+        sender.pages(o.view + static_cast<uint64_t>(at), whole);
+        at += n;
+      }
+    }
+  }
+  return Done{};
+}
+
+// What the mappings of an object show, each part once.
+void Mover::ship_shown(PageSender& sender, const MemoryObject& o) {
+  std::vector<const proc::Mapping*> maps;
+  for (const auto& m : target_->maps) {
+    if (m.shared && proc::object_of(m) == id_of(o)) maps.push_back(&m);
+  }
+  std::sort(maps.begin(), maps.end(), [](auto* a, auto* b) { return a->offset < b->offset; });
+  uint64_t sent = 0;
+  for (const proc::Mapping* m : maps) {
+    const uint64_t end = std::min(m->offset + (m->end - m->start), page_up(o.bytes));
+    for (uint64_t at = std::max(sent, m->offset); at < end;) {
+      const auto buffer = sender.buffer();
+      const uint64_t want = std::min<uint64_t>(buffer.size(), end - at);
+      const size_t got =
+          target_->memory.read_some(m->start + (at - m->offset), buffer.first(want)) &
+          ~(kPageSize - 1);
+      sender.pages(o.view + at, got);
+      at += got < want ? got + kPageSize : got;
+    }
+    sent = std::max(sent, end);
+  }
+}
+
+// For store_in_object(), once home's mappings are as the body's were.
+Step Mover::open_objects() {
+  object_fds_.clear();
+  if (home_.object_count > kMaxMemoryObjects)
+    return refuse(ReasonCode::kInternal, "{} memory objects", home_.object_count);
+  for (uint64_t i = 0; i < home_.object_count; i++) {
+    const MemoryObject& o = home_.objects[i];
+    object_fds_.push_back(o.is_open != 0 ? open_object(pid_, id_of(o)) : UniqueFd());
+    if (o.is_open != 0 && !object_fds_.back())
+      return refuse(ReasonCode::kHomeMemory, "memory object {} cannot be opened", o.inode);
+  }
+  return Done{};
+}
+
+// Whole pages of the body's for an object. Behind its end there is nothing.
+Step Mover::store_in_object(uint64_t address, std::span<const std::byte> bytes, bool zeros) {
+  for (uint64_t i = 0; i < home_.object_count; i++) {
+    const MemoryObject& o = home_.objects[i];
+    const uint64_t view_end = o.view + page_up(o.bytes);
+    if (address + bytes.size() <= o.view || address >= view_end) continue;
+    // Frames may fill neighbours.
+    const uint64_t lo = std::max(address, o.view);
+    const uint64_t hi = std::min({address + bytes.size(), view_end, o.view + o.bytes});
+    if (lo >= hi) continue;
+    const auto part = bytes.subspan(lo - address, hi - lo);
+    if (!object_fds_[i]) {
+      OM_STEP(store_in_mappings(o, lo - o.view, part));
+      continue;
+    }
+    const int fd = object_fds_[i].get();
+    if (!(zeros ? write_zeros(fd, lo - o.view, part) : write_all(fd, lo - o.view, part)))
+      return refuse(ReasonCode::kHomeMemory, "{}", errno_error("write a memory object").text());
+  }
+  return Done{};
+}
+
+// Through the mappings that may be written through: the body had no others. Pages that are the same are left alone.
+Step Mover::store_in_mappings(const MemoryObject& o, uint64_t offset,
+                              std::span<const std::byte> bytes) {
+  std::array<std::byte, kPageSize> there;
+  for (size_t at = 0; at < bytes.size(); at += kPageSize) {
+    const auto page = bytes.subspan(at, std::min<size_t>(kPageSize, bytes.size() - at));
+    for (const auto& m : target_->maps) {
+      const uint64_t here = offset + at;
+      if (!m.shared || (m.prot & PROT_WRITE) == 0 || proc::object_of(m) != id_of(o) ||
+          here < m.offset || here - m.offset >= m.end - m.start)
+        continue;
+      const uint64_t address = m.start + (here - m.offset);
+      if (!target_->memory.read(address, std::span(there).first(page.size()))) break;
+      if (std::equal(page.begin(), page.end(), there.begin())) break;
+      if (auto put = target_->memory.write(address, page); !put)
+        return refuse(ReasonCode::kHomeMemory, "{}", put.error().text());
+      break;
+    }
+  }
+  return Done{};
+}
+
+}  // namespace om::deputy

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Takes a process over whose deputy has died. Everything that is needed is in the process (HomeState, slots) and in
+// the few words that om-migrator knows: where it is, the keys, the port on which the keeper will look for us.
+//
+//   HomeState.phase      what is found                            what follows
+//   native               at home, or another program (execve)     nothing to do
+//   captured             the departure had not been decided       its threads go back by themselves
+//   away                 executors wait, or want channels         as after a lost connection (watch.cc)
+//   returning            memory is home, some threads have left   the return is completed
+//
+// A keeper that has never been told to let the body run ends it when its session ends; then nobody comes, and the
+// process goes on at home from what it still holds (recall_plans, roll_back).
+#include <signal.h>
+#include <string.h>
+
+#include <kj/debug.h>
+
+#include <algorithm>
+
+#include "common/base/log.h"
+#include "common/proc/process.h"
+#include "common/proc/status.h"
+#include "deputy/base/text.h"
+#include "deputy/home/leave_vdso.h"
+#include "deputy/mover.h"
+
+namespace om::deputy {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kUndoLimit = std::chrono::seconds(2);
+constexpr auto kStopLimit = std::chrono::seconds(1);
+constexpr auto kKeeperComes = 3 * kj::SECONDS;
+constexpr auto kStopAgain = 200 * kj::MILLISECONDS;
+constexpr uint64_t bit(int sig) { return uint64_t{1} << (sig - 1); }
+
+bool plausible(const HomeState& h) {
+  return h.arena != 0 && h.arena % kPageSize == 0 && h.nslots > 0 && h.nslots <= kMaxSlots &&
+         h.slots_ready > 0 && h.slots_ready <= h.nslots && h.fd_base > 2;
+}
+
+}  // namespace
+
+bool is_in_the_way(ReasonCode code) {
+  return code == ReasonCode::kUninterruptible || code == ReasonCode::kSharedMm ||
+         code == ReasonCode::kTraced || code == ReasonCode::kTimeout;
+}
+
+void Mover::take_over(const std::string& at, const SessionKeys& keys, bool moving) {
+  keys_ = keys;
+  Step done = take_over_steps(at, moving);
+  if (done.ok()) return;
+  if (has_ended(pid_)) return is_at_home("it has ended");
+  // om-migrator tries again with another deputy.
+  KJ_FAIL_REQUIRE("cannot take the process over", done.reason().message());
+}
+
+void Mover::is_at_home(std::string_view why) {
+  log_info("adopt", "process {} is at home: {}", pid_, why);
+  away_ = false;
+  finished_ = true;
+  around_.state(home_node_, "home");
+}
+
+Step Mover::take_over_steps(const std::string& at, bool moving) {
+  auto at_home = [&](std::string_view why) {
+    is_at_home(why);
+    return Done{};
+  };
+  OM_STEP(fault("adopt.begin"));
+  auto target = open_target(pid_);
+  if (!target) {
+    const ReasonCode code = target.reason().code;
+    if (code == ReasonCode::kNoSuchProcess) return at_home("it has ended");
+    if (code == ReasonCode::kNotPreloaded) return at_home("it runs another program");
+    return target.reason();
+  }
+  target_ = std::move(*target);
+  OM_STEP(put_stepped_mask_back());
+  home_ = OM_MUST(target_->home());
+  if (home_.phase == kHomeNative) return at_home("no executor runs");
+  for (const auto limit = Clock::now() + kUndoLimit; home_.phase == kHomeCaptured;) {
+    // A call that stayed in the kernel may take any time; it, too, goes back to the program when it ends.
+    if (home_.undone == 2 || Clock::now() > limit) return at_home("its departure was not decided");
+    io_.provider->getTimer().afterDelay(1 * kj::MILLISECONDS).wait(io_.waitScope);
+    home_ = OM_MUST(target_->home());
+  }
+  if (memcmp(home_.session_id, keys_.session, sizeof keys_.session) != 0 || !plausible(home_)) {
+    return refuse(ReasonCode::kInternal, "the state that its deputy has left does not fit");
+  }
+  arena_ = home_.arena;
+  fd_base_ = home_.fd_base;
+  const auto status = OM_MUST(proc::read_status(pid_));
+  inner_pid_ = status.ns_pids.empty() ? pid_ : status.ns_pids.back();
+  link_.expect(keys_);
+  link_.be_patient();
+  socket_.emplace(keys_.session, [this](uint32_t slot) { return link_.take_channel(slot); });
+  plans_.clear();
+  xsaves_.clear();
+  away_ = true;
+  at_ = at;
+  if (home_.phase == kHomeReturning) return complete_return();
+  // Where a thread does not stop in time they are met later (watch.cc).
+  Step met = meet_executors();
+  if (!met && !is_in_the_way(met.reason().code)) return met.reason();
+  // Whoever has not been told to let the body run does not come.
+  if (moving && home_.effectful == 0) patience_ = std::min<kj::Duration>(patience_, kKeeperComes);
+  start_tasks();
+  take_over_files();
+  around_.state(at_, "away");
+  return Done{};
+}
+
+// Makes the session connection. If a homecoming had been given up in the middle, finished calls are answered.
+Step Mover::meet_executors() {
+  StoppedProcess stop = OM_STEP(stop_executors());
+  OM_STEP(meet(stop));
+  if (home_.hold != 0) OM_STEP(settle_executors(stop));
+  const uint32_t off = 0;
+  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, hold), off));
+  stop.release();
+  return Done{};
+}
+
+// It has been decided: what keeps its threads from standing still is waited for as long as they live.
+Step Mover::complete_return() {
+  log_info("adopt", "process {}: completing its return", pid_);
+  for (bool told = false;; told = true) {
+    Step done = complete_return_once();
+    if (done.ok() || !is_in_the_way(done.reason().code) || has_ended(pid_)) return done;
+    if (!told) {
+      log_warn("adopt", "process {}: its return is completed when its threads stop: {}: {}", pid_,
+               done.reason().name(), done.reason().message());
+    }
+    io_.provider->getTimer().afterDelay(kStopAgain).wait(io_.waitScope);
+  }
+}
+
+// Threads that are still in libom get what their slots say. (Those whose transfer goes on need nobody.)
+Step Mover::complete_return_once() {
+  StoppedProcess stop = OM_STEP(stop_executors());
+  for (auto& t : stop.threads()) {
+    const bool inside = is_in_arena(t);
+    if (!inside || OM_MUST(target_->thread(arena_, slot_of(t))).late != 0) stop.let_go(t);
+  }
+  std::erase_if(stop.threads(), [](const StoppedThread& t) { return t.tracee.gone(); });
+  std::vector<ThreadState> states;
+  std::vector<std::vector<std::byte>> xsaves;
+  OM_STEP(settle_executors(stop));
+  for (auto& t : stop.threads()) {
+    const uint64_t slot = slot_address(arena_, slot_of(t));
+    states.push_back(OM_MUST(target_->memory.get<ThreadState>(slot + kSlotReturn)));
+    if (states.back().slot != slot_of(t))
+      return refuse(ReasonCode::kInternal, "thread {} has no state", t.tid);
+    std::vector<std::byte> area(t.xstate.size());
+    OM_MUST_VOID(target_->memory.read(slot + kSlotFrame + kFrameXsave, area));
+    xsaves.push_back(std::move(area));
+  }
+  if (states.empty()) {
+    const uint32_t off = 0, native = kHomeNative;
+    OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, phase), native));
+    OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, hold), off));
+    stop.detach();
+  } else {
+    OM_STEP(guard_executors(stop));
+    OM_STEP(restore_threads(stop, states, xsaves, 0));
+  }
+  end_parked_body();
+  away_ = false;
+  disconnect();
+  finished_ = true;
+  at_ = home_node_;
+  around_.state(at_, "home");
+  return Done{};
+}
+
+// The keeper looks for us; it should not have to wait for its patience to end.
+void Mover::end_parked_body() {
+  kj::runCatchingExceptions([&] {
+    session_stream_ =
+        io_.provider->getTimer().timeoutAfter(kKeeperComes, link_.session()).wait(io_.waitScope);
+    client_ = kj::heap<capnp::TwoPartyClient>(*session_stream_);
+    keeper_ = client_->bootstrap().castAs<schema::Keeper>();
+  });
+}
+
+// What depart_steps() has in plans_, from the slots: for a rollback of another deputy's departure.
+Step Mover::recall_plans(StoppedProcess& stop) {
+  for (auto& t : stop.threads()) {
+    const uint32_t slot = slot_of(t);
+    const uint64_t base = slot_address(arena_, slot);
+    const HomeThread h = OM_MUST(target_->thread(arena_, slot));
+    const ResumeFrame frame = OM_MUST(target_->memory.get<ResumeFrame>(base + kSlotFrame));
+    ThreadPlan plan;
+    ThreadState& s = plan.state;
+    s.slot = slot;
+    s.tid = h.tid;
+    s.kind = frame.pad[kFrameWaits] != 0 ? kThreadWaiting : kThreadUser;
+    s.nr = static_cast<uint32_t>(frame.pad[kFrameNr]);
+    std::copy_n(frame.pad + kFrameArgs, std::size(s.args), s.args);
+    s.seq = s.kind == kThreadWaiting ? 1 : 0;
+    std::copy(std::begin(frame.gpr), std::end(frame.gpr), s.regs);
+    if (frame.pad[kFrameRewound] != 0)
+      s.regs[kRip] += 2;  // behind the call, as a waiting thread stands
+    s.fs_base = t.regs.fs_base;
+    s.sigmask = frame.sigmask;
+    std::copy(std::begin(h.altstack), std::end(h.altstack), s.altstack);
+    s.ctid = frame.pad[kFrameCtid];
+    s.robust_head = t.robust_head;
+    s.robust_size = t.robust_size;
+    s.rseq_address = h.rseq_address;
+    s.rseq_size = h.rseq_size;
+    s.rseq_signature = h.rseq_signature;
+    plans_.push_back(plan);
+    std::vector<std::byte> area(t.xstate.size());
+    OM_MUST_VOID(target_->memory.read(base + kSlotFrame + kFrameXsave, area));
+    xsaves_.push_back(std::move(area));
+  }
+  return Done{};
+}
+
+// The deputy died while it let a thread out of the vDSO.
+Step Mover::put_stepped_mask_back() {
+  const uint64_t aid = target_->anchor.first_aid;
+  const FirstAid first = OM_MUST(target_->memory.get<FirstAid>(aid));
+  if (first.stepped_tid == 0) return Done{};
+  const auto tids = OM_MUST(proc::list_tasks(pid_));
+  if (std::find(tids.begin(), tids.end(), first.stepped_tid) != tids.end()) {
+    Tracee t(first.stepped_tid);
+    OM_MUST_VOID(t.seize());
+    t.interrupt();
+    OM_MUST_VOID(t.wait_stop(Clock::now() + kStopLimit));
+    if (!t.gone()) OM_STEP(undo_leave_vdso(*target_, t));
+    t.detach();
+  }
+  OM_MUST_VOID(target_->memory.put(aid + offsetof(FirstAid, stepped_tid), int32_t{0}));
+  return Done{};
+}
+
+void Mover::report() const {
+  around_.state(at_, away_ ? "away" : "home");
+  if (away_) around_.session(at_, keys_, link_.port());
+}
+
+}  // namespace om::deputy
