@@ -30,11 +30,14 @@
 #include "common/cpu/xstate.h"
 #include "common/movable/preflight.h"
 #include "common/schema/session.capnp.h"
-#include "deputy/home/classify.h"
-#include "deputy/home/home_socket.h"
+#include "deputy/home/arena.h"
+#include "deputy/home/ask.h"
+#include "deputy/home/executors.h"
+#include "deputy/home/home_session.h"
+#include "deputy/home/home_side.h"
 #include "deputy/home/job_control.h"
-#include "deputy/home/stopped.h"
-#include "deputy/home/target.h"
+#include "deputy/home/thread_plans.h"
+#include "deputy/home/threads_back.h"
 #include "deputy/moves/body_threads.h"
 #include "deputy/session/link.h"
 #include "deputy/verdict.h"
@@ -47,10 +50,6 @@ class PageSender;  // ship.h
 
 // Mapping.kind of session.capnp.
 enum RegionKind : uint32_t { kKindMemory = 0, kKindStack = 1, kKindReserve = 2, kKindView = 3 };
-
-// For answers of injected calls: the end of the slot's block, where no struct reaches.
-constexpr uint64_t kScratch = kSlotBlock + kSlotBlockSize - 256;
-static_assert(sizeof(HomeThread) <= kSlotBlockSize - 256);
 
 // Is it a reason that keeps a process from standing still and may go by itself (takeover.cc).
 bool is_in_the_way(ReasonCode code);
@@ -129,17 +128,6 @@ class Mover {
   Step prepare_keeper(const std::string& to);
   Step ship_frozen(StoppedProcess& stop, MoveRecord& record);
   void let_stay(StoppedProcess& stop);
-  bool is_in_arena(const StoppedThread& t) const;
-  uint64_t stack_of(uint32_t slot) const;
-  bool is_lent(const StoppedThread& t) const;
-  Step place_threads(StoppedProcess& stop);
-  Verdict<ThreadPlan> plan_late(const StoppedThread& t, const HomeThread& h);
-  Step set_up_arena(StoppedProcess& stop);
-  void give_arena_back(StoppedProcess& stop);
-  Step ask_threads(StoppedProcess& stop);
-  Step ask_cpu_timers(StoppedProcess& stop, StoppedThread& t, uint64_t stack, uint64_t scratch);
-  Step ask_settings(StoppedProcess& stop, StoppedThread& t, uint64_t stack, uint64_t scratch);
-  Step choose_descriptors();
   Step connect_home(StoppedProcess& stop);
   Step send_home_away(StoppedProcess& stop);
   Step commit();
@@ -157,7 +145,6 @@ class Mover {
     uint64_t view = 0;  // of a memory object: where the body has what is at `lo`
   };
   uint64_t readable_end(const Range& part) const;
-  Result<std::vector<Range>> executor_memory() const;
   void describe_view(const MemoryObject& object, const proc::Mapping& map, const Range& part);
   Step describe_memory();
   void describe(schema::Image::Builder image);
@@ -191,45 +178,16 @@ class Mover {
   Step come_home_steps(MoveRecord& record);
   Verdict<ReturningThreads> read_body(schema::BodyImage::Reader body);
   Step wait_for_calls(const std::vector<ThreadState>& states);
-  Verdict<StoppedProcess> stop_executors();
-  Step settle_executors(StoppedProcess& stop);
   Step restore_memory_around(StoppedProcess& stop, schema::BodyImage::Reader body,
                              MoveRecord& record);
   Step restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body, MoveRecord& record);
-  Step restore_threads(StoppedProcess& stop, const std::vector<ThreadState>& states,
-                       const std::vector<std::vector<std::byte>>& xsaves, uint64_t cpu_ns);
   Step roll_back(const std::string& why);
-  void let_executors_answer();
-  struct Return;
-  struct Item;
-  Step guard_executor(StoppedThread& t);
-  Step guard_executors(StoppedProcess& stop);
-  Step leave_libom(StoppedProcess& stop, std::vector<Item>& items);
-  Step put_back(StoppedProcess& stop, const Item& item, const char* what, uint64_t nr,
-                std::initializer_list<uint64_t> args);
-  Step queue_signal(StoppedProcess& stop, const Item& item, const SignalRecord& signal);
-  void tell_refused(const Item& item, const std::string& what, int64_t error);
-  Verdict<Return> plan_return(const StoppedThread& t, const HomeThread& h, const ThreadState& s);
-  void copy_back_times(const HomeThread& h, uint32_t nr);
-  // Does [at, at + bytes) touch memory of libom's own at home.
-  bool hits_libom(uint64_t at, uint64_t bytes) const;
-  Step leave_late(StoppedThread& t, HomeThread h, const user_regs_struct& regs, uint64_t sigmask,
-                  const std::vector<std::byte>& xsave);
-  Step add_cpu_time(uint64_t total_ns, const std::vector<ThreadState>& states);
-  uint32_t slot_of(const StoppedThread& t) const;
-  Verdict<int64_t> run_remote(StoppedProcess& stop, StoppedThread& t, uint64_t stack,
-                              uint64_t function, uint64_t argument);
 
   // stack.cc
   Step stack_of_body(nlohmann::json& threads);
   Step stack_at_home(nlohmann::json& threads);
 
   void stop_tracing();
-
-  // home_session.cc
-  Step connect_session(StoppedProcess& stop);
-  Step meet(StoppedProcess& stop);
-  Step take_back_lent(StoppedProcess& stop);
 
   // takeover.cc
   void is_at_home(std::string_view why);
@@ -282,20 +240,15 @@ class Mover {
   void send_kicks();
 
   kj::AsyncIoContext& io_;
-  pid_t pid_;
   std::string home_node_;
   Surroundings around_;
   Link link_;
   SessionKeys keys_{};
 
   // of the current session
-  std::optional<Target> target_;
-  std::optional<HomeSocket> socket_;
   kj::Maybe<schema::Keeper::Client> keeper_;
   kj::Own<kj::AsyncIoStream> session_stream_, bulk_;
-  HomeState home_{};  // as we wrote it last
-  uint64_t arena_ = 0;
-  int fd_base_ = 0;
+  HomeSide home_;
   std::vector<Region> regions_;
   std::vector<Range> file_ranges_;
   std::vector<Range> guards_;
@@ -304,17 +257,14 @@ class Mover {
   std::vector<UniqueFd> object_fds_;  // of home_.objects, during a move; none: not open
   std::vector<proc::Mapping> lazy_shared_;  // files that are written back now and then
   size_t write_backs_ = 0;                  // on their way
-  std::vector<ThreadPlan> plans_;
-  std::vector<std::vector<std::byte>> xsaves_;
+  ThreadPlans plans_;
+  Settings settings_;
   uint64_t vdso_lo_ = 0, vdso_hi_ = 0;
   std::vector<std::byte> vdso_image_;
   XstateLayout xstate_layout_{};
-  uint64_t brk_now_ = 0;
   static constexpr int kInheritedLimits[] = {RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_MEMLOCK};
   rlimit limits_[std::size(kInheritedLimits)] = {};  // as the body has been told
-  bool outdated_ = false;     // what was prepared does not fit the program as it stands
-  bool denies_exec_ = false;  // PR_SET_MDWE
-  pid_t inner_pid_ = 0;       // pid as the program sees it
+  bool outdated_ = false;  // what was prepared does not fit the program as it stands
   uint32_t generation_ = 0;
 
   std::chrono::steady_clock::time_point traced_{};  // last question of om trace; none: not tracing

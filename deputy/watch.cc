@@ -61,17 +61,17 @@ nlohmann::json MoveRecord::to_json() const {
 Mover::Mover(kj::AsyncIoContext& io, pid_t pid, std::string home_node, const Address& listen,
              Surroundings around)
     : io_(io),
-      pid_(pid),
       home_node_(std::move(home_node)),
       around_(std::move(around)),
       link_(io, listen),
+      home_(pid),
       // Never a number that the keeper has seen from another deputy: it goes by the clock.
       generation_(static_cast<uint32_t>(now_ns(CLOCK_REALTIME) / 1000000)),
       at_(home_node_),
       patience_(patience()),
       job_control_(pid),
       tasks_(kj::heap<kj::TaskSet>(errors_)) {
-  pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
+  pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, home_.pid, 0)));
 }
 
 Mover::~Mover() noexcept(false) = default;
@@ -112,10 +112,10 @@ void Mover::start_tasks() {
   quiet_ = false;
   write_backs_ = 0;
   keeper_heard_ = Clock::now();
-  watched_session_ = socket_->session();
+  watched_session_ = home_.socket->session();
   link_.be_patient();
   tasks_ = kj::heap<kj::TaskSet>(errors_);
-  tasks_->add(watch_fd(socket_->session()));
+  tasks_->add(watch_fd(home_.socket->session()));
   tasks_->add(watch_process());
   tasks_->add(client_.get() != nullptr ? watch_session() : reconnect());
   tasks_->add(tick());
@@ -132,7 +132,7 @@ kj::Promise<void> Mover::watch_fd(int fd) {
     static kj::Promise<void> run(Mover& mover, kj::UnixEventPort::FdObserver& observer) {
       return observer.whenBecomesReadable().then([&mover, &observer]() -> kj::Promise<void> {
         mover.read_home_messages();
-        if (mover.exec_ || !mover.socket_) return kj::READY_NOW;
+        if (mover.exec_ || !mover.home_.socket) return kj::READY_NOW;
         return run(mover, observer);
       });
     }
@@ -157,7 +157,7 @@ kj::Promise<void> Mover::watch_session() {
     tasks_->add(keeper->bodyEndsRequest().send().then(
         [this](capnp::Response<schema::Keeper::BodyEndsResults>&& answer) {
           body_end_ = one_line(answer.getHow());
-          log_error("watch", "process {}: its body at {} was {}", pid_, at_, body_end_);
+          log_error("watch", "process {}: its body at {} was {}", home_.pid, at_, body_end_);
           keeper_lost_ = true;
           happened();
         },
@@ -240,9 +240,9 @@ void Mover::follow_job_control() {
 
 // As long as the session connection has not been made again (takeover.cc), its end cannot tell of an execve.
 void Mover::look_for_exec() {
-  if (!socket_ || socket_->session() >= 0 || exec_) return;
+  if (!home_.socket || home_.socket->session() >= 0 || exec_) return;
   happened();
-  const auto home = target_->home();
+  const auto home = home_.target->home();
   if (home && home->phase != kHomeNative &&
       std::equal(std::begin(home->session_id), std::end(home->session_id), keys_.session)) {
     return;
@@ -264,8 +264,8 @@ void Mover::exchange_clocks() {
       const uint64_t used = answer.getCpuNs() - std::exchange(body_cpu_ns_, answer.getCpuNs());
       quiet_ = used < kQuietNs;
       uint64_t calls = 0;
-      if (target_) {
-        if (auto home = target_->home()) calls = home->calls;
+      if (home_.target) {
+        if (auto home = home_.target->home()) calls = home->calls;
       }
       around_.stats({{"cpu_ms", answer.getCpuNs() / 1000000},
                      {"rss_bytes", answer.getRssBytes()},
@@ -276,11 +276,11 @@ void Mover::exchange_clocks() {
 }
 
 void Mover::read_home_messages() {
-  if (!socket_) return;
-  socket_->pump();
+  if (!home_.socket) return;
+  home_.socket->pump();
   std::vector<uint32_t> kicks;
   bool cpus_changed = false;
-  while (auto m = socket_->next()) {
+  while (auto m = home_.socket->next()) {
     switch (m->type) {
       case kHomeKick:
         kicks.push_back(m->slot);
@@ -299,13 +299,13 @@ void Mover::read_home_messages() {
   }
   if (!kicks.empty()) kick(kicks);
   if (cpus_changed) follow_cpus(true);
-  if (socket_->session() != watched_session_) {
+  if (home_.socket->session() != watched_session_) {
     // Made again for us: kicks before it have reached nobody.
-    watched_session_ = socket_->session();
+    watched_session_ = home_.socket->session();
     tasks_->add(watch_fd(watched_session_));
     kick_all();
   }
-  if (socket_->session_ended() && !exec_) {
+  if (home_.socket->session_ended() && !exec_) {
     exec_ = true;
     happened();
   }
@@ -323,23 +323,24 @@ void Mover::attend() {
     around_.state(at_, "home");
   } else if (keeper_lost_) {
     keeper_is_lost();
-  } else if (socket_->session() < 0) {
+  } else if (home_.socket->session() < 0) {
     const Step met = meet_executors();
-    if (!met) log_warn("watch", "process {}: {}", pid_, met.reason().message());
+    if (!met) log_warn("watch", "process {}: {}", home_.pid, met.reason().message());
     read_home_messages();
   } else if (want_home_) {
     const MoveRecord record = come_home();
     const std::string evicted = std::exchange(evicted_, "");
     if (record.result == "moved" && !evicted.empty()) {
       around_.note("NO_MEMORY", fmt::format("process {} came home, memory was short at {}: {}",
-                                            pid_, record.from, evicted));
+                                            home_.pid, record.from, evicted));
     } else if (record.result == "moved") {
       around_.note("CAME_HOME",
-                   fmt::format("process {} came home {}", pid_,
+                   fmt::format("process {} came home {}", home_.pid,
                                starves_ ? "because signals came faster than a round trip takes"
                                         : "for a call that only home can run"));
     } else if (away_) {
-      log_warn("watch", "process {} has to come home and cannot yet: {}", pid_, record.message);
+      log_warn("watch", "process {} has to come home and cannot yet: {}", home_.pid,
+               record.message);
       io_.provider->getTimer().afterDelay(kHomeRetry).wait(io_.waitScope);
     }
   }
@@ -364,7 +365,7 @@ void Mover::disconnect() {
   bulk_ = nullptr;
   session_stream_ = nullptr;
   link_.close_all();
-  socket_.reset();
+  home_.socket.reset();
   leases_.clear();
   lazy_shared_.clear();
   object_fds_.clear();

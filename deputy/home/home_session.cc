@@ -27,7 +27,7 @@
 #include "common/base/hex.h"
 #include "common/base/log.h"
 #include "common/proc/process.h"
-#include "deputy/mover.h"
+#include "deputy/home/executors.h"
 
 namespace om::deputy {
 namespace {
@@ -178,6 +178,23 @@ class SessionMaker {
   bool is_out_of_descriptors_ = false;
 };
 
+// Threads that still ran code for a deputy when it died go on as executors by themselves, by the frames that it has
+// left: before they have, those frames must stay, and its end of the session connection must be seen to be closed.
+Step take_back_lent(const HomeSide& home, StoppedProcess& stop) {
+  for (auto& t : stop.threads()) {
+    for (Wait wait(t.tid, Deadline::max()); !t.tracee.gone() && home.is_lent(t);) {
+      t.tracee.resume();
+      const bool lives = wait.nap();
+      t.tracee.interrupt();
+      OM_MUST_VOID(t.tracee.wait_stop(Deadline::max()));
+      if (!t.tracee.gone()) t.regs = OM_MUST(t.tracee.regs());
+      if (!lives) return refuse(ReasonCode::kNoSuchProcess, "it has ended");
+    }
+  }
+  std::erase_if(stop.threads(), [](const StoppedThread& t) { return t.tracee.gone(); });
+  return Done{};
+}
+
 }  // namespace
 
 LiftedFiles::LiftedFiles(pid_t pid, uint64_t numbers) : pid_(pid) {
@@ -192,46 +209,29 @@ LiftedFiles::~LiftedFiles() {
   if (before_) ::prlimit(pid_, RLIMIT_NOFILE, &*before_, nullptr);
 }
 
-Step Mover::connect_session(StoppedProcess& stop) {
+Step connect_session(HomeSide& home, StoppedProcess& stop) {
   StoppedThread& t = stop.threads().front();
-  const uint32_t slot = is_in_arena(t) ? slot_of(t) : 0;
-  const LiftedFiles lifted(pid_, static_cast<uint64_t>(fd_base_) + home_.nslots + 1);
+  const uint32_t slot = home.is_in_arena(t) ? home.slot_of(t) : 0;
+  const LiftedFiles lifted(home.pid, static_cast<uint64_t>(home.fd_base) + home.state.nslots + 1);
   // Where the program has used up its own, numbers of slots without a thread serve meanwhile: no thread runs.
   std::vector<int> spare;
-  for (uint32_t i = home_.nslots; home_.row_is_full && i > home_.slots_ready && spare.size() < 2;)
-    spare.push_back(fd_base_ + 1 + static_cast<int>(--i));
-  SessionMaker maker(stop, t, *target_, stack_of(slot), slot_address(arena_, slot) + kScratch,
-                     std::move(spare));
-  socket_->connect(OM_STEP(maker.make(fd_base_)));
+  for (uint32_t i = home.state.nslots;
+       home.state.row_is_full && i > home.state.slots_ready && spare.size() < 2;)
+    spare.push_back(home.fd_base + 1 + static_cast<int>(--i));
+  SessionMaker maker(stop, t, *home.target, home.stack_of(slot),
+                     slot_address(home.arena, slot) + kScratch, std::move(spare));
+  home.socket->connect(OM_STEP(maker.make(home.fd_base)));
   return Done{};
 }
 
-// Threads that still ran code for a deputy when it died go on as executors by themselves, by the frames that it has
-// left: before they have, those frames must stay, and its end of the session connection must be seen to be closed.
-Step Mover::take_back_lent(StoppedProcess& stop) {
-  for (auto& t : stop.threads()) {
-    for (Wait wait(t.tid, Deadline::max()); !t.tracee.gone() && is_lent(t);) {
-      t.tracee.resume();
-      const bool lives = wait.nap();
-      t.tracee.interrupt();
-      OM_MUST_VOID(t.tracee.wait_stop(Deadline::max()));
-      if (!t.tracee.gone()) t.regs = OM_MUST(t.tracee.regs());
-      if (!lives) return refuse(ReasonCode::kNoSuchProcess, "it has ended");
-    }
-  }
-  std::erase_if(stop.threads(), [](const StoppedThread& t) { return t.tracee.gone(); });
-  return Done{};
-}
-
-// Another deputy had the session connection: a new one.
-Step Mover::meet(StoppedProcess& stop) {
-  if (socket_->session() >= 0 || stop.threads().empty()) return Done{};
-  OM_STEP(take_back_lent(stop));
+Step meet(HomeSide& home, StoppedProcess& stop) {
+  if (home.socket->session() >= 0 || stop.threads().empty()) return Done{};
+  OM_STEP(take_back_lent(home, stop));
   if (stop.threads().empty()) return refuse(ReasonCode::kNoSuchProcess, "it has ended");
   StoppedThread& t = stop.threads().front();
-  if (!is_in_arena(t)) return refuse(ReasonCode::kInternal, "thread {} has left libom", t.tid);
-  OM_STEP(guard_executor(t));
-  OM_STEP(connect_session(stop));
+  if (!home.is_in_arena(t)) return refuse(ReasonCode::kInternal, "thread {} has left libom", t.tid);
+  OM_STEP(guard_executor(home, t));
+  OM_STEP(connect_session(home, stop));
   // It may have to run before the process is released.
   OM_MUST_VOID(t.tracee.set_signal_mask(t.sigmask));
   OM_MUST_VOID(t.tracee.set_regs(t.regs));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Descriptors of libom's have numbers above the program's, mostly above its soft limit as well.
+// The session connection between libom in the stopped home process and us. Descriptors of libom's have numbers above the program's, mostly above its soft limit as well.
 #pragma once
 
 #include <stdint.h>
@@ -8,6 +8,8 @@
 #include <sys/types.h>
 
 #include <optional>
+
+#include "deputy/home/home_side.h"
 
 namespace om::deputy {
 
@@ -23,5 +25,10 @@ class LiftedFiles {
   pid_t pid_;
   std::optional<rlimit> before_;
 };
+
+// Makes the connection, by injected calls in the first thread. Preconditions: home.socket is there.
+Step connect_session(HomeSide& home, StoppedProcess& stop);
+// If another deputy had the connection, or had not made it: a new one. Threads are in the arena. NO_SUCH_PROCESS.
+Step meet(HomeSide& home, StoppedProcess& stop);
 
 }  // namespace om::deputy

@@ -89,7 +89,7 @@ nlohmann::json Mover::stack() {
     return {{"result", "refused"},
             {"code", done.reason().name()},
             {"message", done.reason().message()}};
-  return {{"result", "looked"}, {"pid", pid_}, {"at", at_}, {"threads", std::move(threads)}};
+  return {{"result", "looked"}, {"pid", home_.pid}, {"at", at_}, {"threads", std::move(threads)}};
 }
 
 Step Mover::stack_of_body(nlohmann::json& threads) {
@@ -122,7 +122,7 @@ Step Mover::stack_of_body(nlohmann::json& threads) {
     if (s.kind == kThreadWaiting) to.nr = s.nr;
     std::copy(std::begin(s.regs), std::end(s.regs), std::begin(to.gpr));
   }
-  OM_MUST_VOID(target_->reread_maps());
+  OM_MUST_VOID(home_.target->reread_maps());
   std::map<uint64_t, std::vector<std::byte>> chunks;
   auto from_body = [&](uint64_t address, std::span<std::byte> to) {
     const uint64_t at = address & ~(kChunk - 1);
@@ -146,25 +146,26 @@ Step Mover::stack_of_body(nlohmann::json& threads) {
     return false;
   };
   auto read = [&](uint64_t address, std::span<std::byte> to) {
-    const auto* map = proc::find_mapping(target_->maps, address);
+    const auto* map = proc::find_mapping(home_.target->maps, address);
     const bool of_file =
         map != nullptr && (map->kind == proc::MapKind::kFile || map->kind == proc::MapKind::kVdso);
-    if (of_file && (map->prot & PROT_WRITE) == 0 && target_->memory.read(address, to)) return true;
+    if (of_file && (map->prot & PROT_WRITE) == 0 && home_.target->memory.read(address, to))
+      return true;
     return from_body(address, to);
   };
-  Unwinder unwinder(target_->maps, root_of(pid_), read);
-  threads = unwind_all(unwinder, pid_, standing);
+  Unwinder unwinder(home_.target->maps, root_of(home_.pid), read);
+  threads = unwind_all(unwinder, home_.pid, standing);
   return Done{};
 }
 
 Step Mover::stack_at_home(nlohmann::json& threads) {
-  auto maps = OM_MUST(proc::read_maps(proc::memory_tid(pid_)));
+  auto maps = OM_MUST(proc::read_maps(proc::memory_tid(home_.pid)));
   // A program without libom is shown, too; there is nothing in it that could complete a call.
-  auto target = open_target(pid_);
-  auto stop = OM_STEP(
-      StoppedProcess::stop(pid_, {.settle = false, .target = target ? &target.value() : nullptr}));
+  auto target = open_target(home_.pid);
+  auto stop = OM_STEP(StoppedProcess::stop(
+      home_.pid, {.settle = false, .target = target ? &target.value() : nullptr}));
   KJ_DEFER(stop.release());
-  auto memory = OM_MUST(ProcessMemory::open(proc::memory_tid(pid_)));
+  auto memory = OM_MUST(ProcessMemory::open(proc::memory_tid(home_.pid)));
   std::vector<StandingThread> standing;
   for (const StoppedThread& t : stop.threads()) {
     if (t.tracee.gone()) continue;
@@ -174,10 +175,10 @@ Step Mover::stack_at_home(nlohmann::json& threads) {
     const ResumeFrame frame = frame_of(t.regs, 0);
     std::copy(std::begin(frame.gpr), std::end(frame.gpr), std::begin(to.gpr));
   }
-  Unwinder unwinder(std::move(maps), root_of(pid_), [&](uint64_t address, std::span<std::byte> to) {
-    return memory.read(address, to).ok();
-  });
-  threads = unwind_all(unwinder, pid_, standing);
+  Unwinder unwinder(
+      std::move(maps), root_of(home_.pid),
+      [&](uint64_t address, std::span<std::byte> to) { return memory.read(address, to).ok(); });
+  threads = unwind_all(unwinder, home_.pid, standing);
   return Done{};
 }
 

@@ -88,13 +88,13 @@ nlohmann::json to_json(const TraceRecord& r) {
 
 nlohmann::json Mover::trace(uint64_t cursor) {
   nlohmann::json records = nlohmann::json::array(), counts = nlohmann::json::array();
-  nlohmann::json answer{{"result", "looked"}, {"pid", pid_}, {"at", at_},
-                        {"session", 0},       {"next", 0},   {"lost", 0}};
+  nlohmann::json answer{{"result", "looked"}, {"pid", home_.pid}, {"at", at_},
+                        {"session", 0},       {"next", 0},        {"lost", 0}};
   auto area = std::make_unique<TraceArea>();
   const uint32_t on = 1;
   const auto bytes = std::as_writable_bytes(std::span(area.get(), 1));
-  if (away_ && target_ && target_->put_home_field(offsetof(HomeState, trace), on) &&
-      target_->memory.read(arena_ + kControlTrace, bytes)) {
+  if (away_ && home_.target && home_.target->put_home_field(offsetof(HomeState, trace), on) &&
+      home_.target->memory.read(home_.arena + kControlTrace, bytes)) {
     traced_ = Clock::now();
     uint64_t lost = 0, at = cursor;
     if (at > area->head) at = 0;  // of an earlier session
@@ -117,7 +117,7 @@ nlohmann::json Mover::trace(uint64_t cursor) {
       counts.push_back(
           {{"call", name_of_call(nr)}, {"calls", c.calls}, {"errors", c.errors}, {"ns", c.ns}});
     }
-    answer["session"] = home_.epoch;
+    answer["session"] = home_.state.epoch;
     answer["next"] = at;
     answer["lost"] = lost;
   }
@@ -130,7 +130,7 @@ void Mover::stop_tracing() {
   if (traced_ == Clock::time_point{} || Clock::now() - traced_ < kTracePatience) return;
   traced_ = {};
   const uint32_t off = 0;
-  (void)target_->put_home_field(offsetof(HomeState, trace), off);
+  (void)home_.target->put_home_field(offsetof(HomeState, trace), off);
 }
 
 }  // namespace om::deputy

@@ -49,7 +49,7 @@ Result<std::vector<Range>> locked_memory(pid_t pid) {
 uint64_t Mover::readable_end(const Range& part) const {
   std::byte byte;
   auto readable = [&](uint64_t page) {
-    return target_->memory.read(page, std::span(&byte, 1)).ok();
+    return home_.target->memory.read(page, std::span(&byte, 1)).ok();
   };
   if (readable(part.hi - kPageSize)) return part.hi;
   uint64_t lo = 0, hi = (part.hi - part.lo) / kPageSize - 1;  // pages; hi is not readable
@@ -62,19 +62,6 @@ uint64_t Mover::readable_end(const Range& part) const {
     }
   }
   return part.lo + lo * kPageSize;
-}
-
-// What executors have mapped for the calls that they are in.
-Result<std::vector<Range>> Mover::executor_memory() const {
-  std::vector<Range> ranges;
-  for (uint32_t i = 0; i < home_.slots_ready; i++) {
-    const HomeThread h = OM_TRY(target_->thread(arena_, i));
-    if (h.bounce_bytes != 0)
-      ranges.push_back({h.bounce_address, h.bounce_address + h.bounce_bytes});
-    if (h.message_bytes != 0)
-      ranges.push_back({h.message_address, h.message_address + h.message_bytes});
-  }
-  return ranges;
 }
 
 // A mapping of a memory object. What lies behind the object's end has no pages.
@@ -96,12 +83,12 @@ Step Mover::describe_memory() {
   vdso_lo_ = vdso_hi_ = 0;
   uint64_t vdso_start = 0;
   uint64_t below = 0;  // end of the mapping before
-  auto of_libom = OM_MUST(executor_memory());
-  of_libom.push_back({arena_, arena_ + arena_bytes(home_.nslots)});
-  const auto stack_limit = OM_MUST(proc::read_limit(pid_, RLIMIT_STACK));
+  auto of_libom = OM_MUST(executor_memory(home_));
+  of_libom.push_back({home_.arena, home_.arena + arena_bytes(home_.state.nslots)});
+  const auto stack_limit = OM_MUST(proc::read_limit(home_.pid, RLIMIT_STACK));
   const uint64_t most = std::min<uint64_t>(stack_limit.rlim_cur, kMaxStackRoom);
-  const auto locked = OM_MUST(locked_memory(pid_));
-  for (const auto& m : target_->maps) {
+  const auto locked = OM_MUST(locked_memory(home_.pid));
+  for (const auto& m : home_.target->maps) {
     const uint64_t previous = below;
     below = m.end;
     switch (m.kind) {
@@ -140,7 +127,7 @@ Step Mover::describe_memory() {
     const MemoryObject* object = object_of(m);
     // libom's own memory does not travel; its bss may share a mapping with memory of the program beside it.
     std::vector<Range> parts =
-        without({{m.start, m.end}}, target_->image_lo(), target_->image_hi());
+        without({{m.start, m.end}}, home_.target->image_lo(), home_.target->image_hi());
     for (const Range& own : of_libom) parts = without(parts, own.lo, own.hi);
     for (const Range& part : parts) {
       if (object != nullptr) {
@@ -160,7 +147,7 @@ Step Mover::describe_memory() {
         file_ranges_.push_back({part.lo | kRangeLocked, part.hi});
     }
   }
-  const auto pagemap = OM_MUST(proc::Pagemap::open(proc::memory_tid(pid_)));
+  const auto pagemap = OM_MUST(proc::Pagemap::open(proc::memory_tid(home_.pid)));
   for (const auto& r : regions_) {
     if (r.kind != kKindMemory) continue;
     for (const auto& run : OM_MUST(pagemap.runs(r.lo, r.hi))) {
@@ -170,14 +157,14 @@ Step Mover::describe_memory() {
   vdso_image_.clear();
   if (vdso_start != 0) {
     std::vector<std::byte> image(vdso_hi_ - vdso_start);
-    OM_MUST_VOID(target_->memory.read(vdso_start, image));
-    vdso_image_ = OM_MUST(body_vdso(image, vdso_start - vdso_lo_, target_->anchor));
+    OM_MUST_VOID(home_.target->memory.read(vdso_start, image));
+    vdso_image_ = OM_MUST(body_vdso(image, vdso_start - vdso_lo_, home_.target->anchor));
   }
   return Done{};
 }
 
 void Mover::describe(schema::Image::Builder image) {
-  image.setEpoch(home_.epoch);
+  image.setEpoch(home_.state.epoch);
   const bool vdso = !vdso_image_.empty();
   const uint64_t vdso_start = vdso_hi_ - vdso_image_.size();
   const bool vvar = vdso_lo_ != 0 && vdso_lo_ < vdso_start;
@@ -196,13 +183,13 @@ void Mover::describe(schema::Image::Builder image) {
   if (vvar) add(vdso_lo_, vdso_start, PROT_NONE, kKindReserve);
   if (vdso) add(vdso_start, vdso_hi_, PROT_READ | PROT_EXEC, kKindMemory);
 
-  auto threads = image.initThreads(static_cast<unsigned>(plans_.size()));
-  for (unsigned i = 0; i < plans_.size(); i++) {
-    plans_[i].state.xstate_bytes = xsaves_[i].size();
-    threads[i].setState(
-        kj::arrayPtr(reinterpret_cast<const kj::byte*>(&plans_[i].state), sizeof(ThreadState)));
-    threads[i].setXsave(
-        kj::arrayPtr(reinterpret_cast<const kj::byte*>(xsaves_[i].data()), xsaves_[i].size()));
+  auto threads = image.initThreads(static_cast<unsigned>(plans_.threads.size()));
+  for (unsigned i = 0; i < plans_.threads.size(); i++) {
+    plans_.threads[i].state.xstate_bytes = plans_.xsaves[i].size();
+    threads[i].setState(kj::arrayPtr(reinterpret_cast<const kj::byte*>(&plans_.threads[i].state),
+                                     sizeof(ThreadState)));
+    threads[i].setXsave(kj::arrayPtr(reinterpret_cast<const kj::byte*>(plans_.xsaves[i].data()),
+                                     plans_.xsaves[i].size()));
   }
   auto xstate = image.initXstate();
   xstate.setSize(xstate_layout_.size);
@@ -214,8 +201,8 @@ void Mover::describe(schema::Image::Builder image) {
     offsets.set(i, xstate_layout_.comp[i].offset);
     sizes.set(i, xstate_layout_.comp[i].size);
   }
-  image.setPid(plans_.empty() ? pid_ : inner_pid_);
-  const auto status = proc::read_status(pid_);
+  image.setPid(plans_.threads.empty() ? home_.pid : home_.inner_pid);
+  const auto status = proc::read_status(home_.pid);
   auto ids = image.initIds(8);
   if (status) {
     image.setPpid(status->ppid);
@@ -224,10 +211,10 @@ void Mover::describe(schema::Image::Builder image) {
     // Signals whose handler is the program's own.
     image.setCaught(status->sig_caught);
   }
-  const auto stat = proc::read_stat(proc::memory_tid(pid_));
+  const auto stat = proc::read_stat(proc::memory_tid(home_.pid));
   if (stat) image.setBrkStart(stat->start_brk);
-  image.setBrkNow(brk_now_);
-  const auto data = proc::read_limit(pid_, RLIMIT_DATA);
+  image.setBrkNow(settings_.brk_now);
+  const auto data = proc::read_limit(home_.pid, RLIMIT_DATA);
   image.setBrkLimit(data ? data->rlim_cur : RLIM_INFINITY);
   utsname uts{};
   ::uname(&uts);
@@ -246,14 +233,14 @@ void Mover::describe(schema::Image::Builder image) {
   }
   image.setHomeMonoNs(static_cast<int64_t>(now_ns(CLOCK_MONOTONIC)));
   image.setHomeRealNs(static_cast<int64_t>(now_ns(CLOCK_REALTIME)));
-  image.setFdSize(fd_size(pid_));
-  image.setDeniesExec(denies_exec_);
+  image.setFdSize(fd_size(home_.pid));
+  image.setDeniesExec(settings_.denies_exec);
   image.setWritesFiles(!lazy_shared_.empty());
-  auto objects = image.initObjects(static_cast<unsigned>(home_.object_count));
+  auto objects = image.initObjects(static_cast<unsigned>(home_.state.object_count));
   for (unsigned i = 0; i < objects.size(); i++) {
-    objects[i].setView(home_.objects[i].view);
-    objects[i].setBytes(home_.objects[i].bytes);
-    objects[i].setIsOpen(home_.objects[i].is_open != 0);
+    objects[i].setView(home_.state.objects[i].view);
+    objects[i].setBytes(home_.state.objects[i].bytes);
+    objects[i].setIsOpen(home_.state.objects[i].is_open != 0);
   }
 }
 

@@ -35,14 +35,15 @@ Step Mover::lease_files(const ProcessReport& report) {
 
 // The deputy that has died held leases, too: since then nobody has kept others from writing.
 void Mover::take_over_files() {
-  const ProcessReport report = inspect_process(pid_);
+  const ProcessReport report = inspect_process(home_.pid);
   bool stale = !report.to_lease.empty() ||
                std::any_of(report.reasons.begin(), report.reasons.end(), [](const Reason& reason) {
                  return reason.code == ReasonCode::kSharedFile;
                });
   if (!lease_files(report)) stale = true;
   if (!stale) return;
-  log_warn("files", "process {} comes home: a file that it has mapped may have been changed", pid_);
+  log_warn("files", "process {} comes home: a file that it has mapped may have been changed",
+           home_.pid);
   want_home_ = true;
   happened();
 }
@@ -51,7 +52,8 @@ void Mover::take_over_files() {
 void Mover::look_after_files(bool write_files_back) {
   if (!want_home_ && std::any_of(leases_.begin(), leases_.end(),
                                  [](const FileLease& lease) { return lease.is_wanted(); })) {
-    log_info("files", "process {} comes home: somebody writes to a file that it has mapped", pid_);
+    log_info("files", "process {} comes home: somebody writes to a file that it has mapped",
+             home_.pid);
     want_home_ = true;
   }
   if (!write_files_back || write_backs_ != 0) return;
@@ -71,18 +73,18 @@ kj::Promise<void> Mover::write_back(proc::Mapping map, uint64_t at) {
     return request.send().then(
         [this, map,
          at](capnp::Response<schema::Keeper::PeekResults>&& answer) mutable -> kj::Promise<void> {
-          if (!away_ || !target_) return kj::READY_NOW;
+          if (!away_ || !home_.target) return kj::READY_NOW;
           const auto data = answer.getData();
-          const auto maps = proc::read_maps(proc::memory_tid(pid_));
+          const auto maps = proc::read_maps(proc::memory_tid(home_.pid));
           const proc::Mapping* now = maps ? proc::find_mapping(*maps, at) : nullptr;
           if (data.size() == 0 || data.size() > map.end - at || now == nullptr ||
               !is_same(*now, map))
             return kj::READY_NOW;
           const auto bytes = std::as_bytes(std::span(data.begin(), data.size()));
           std::vector<std::byte> before(bytes.size());
-          if (!target_->memory.read(at, before)) return kj::READY_NOW;
+          if (!home_.target->memory.read(at, before)) return kj::READY_NOW;
           if (!std::equal(bytes.begin(), bytes.end(), before.begin()))
-            (void)target_->memory.write(at, bytes);
+            (void)home_.target->memory.write(at, bytes);
           return write_back(std::move(map), at + bytes.size());
         },
         [](kj::Exception&&) {});  // the session: noticed by others

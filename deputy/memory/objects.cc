@@ -74,17 +74,18 @@ bool write_zeros(int fd, uint64_t offset, std::span<const std::byte> zeros) {
 
 // Those of the report, with a place in the body for all of each: where executors map at home, and nobody else.
 Step Mover::find_objects(const ProcessReport& report) {
-  home_.object_count = 0;
+  home_.state.object_count = 0;
   object_fds_.clear();
   if (report.objects.empty()) return Done{};
-  if (report.objects.size() > kMaxMemoryObjects || !has_executor_area(arena_, home_.nslots))
+  if (report.objects.size() > kMaxMemoryObjects ||
+      !has_executor_area(home_.arena, home_.state.nslots))
     return refuse(ReasonCode::kSharedWritable, "{} memory objects", report.objects.size());
-  uint64_t place = executor_area_start(arena_, home_.nslots);
+  uint64_t place = executor_area_start(home_.arena, home_.state.nslots);
   for (const ProcessReport::Object& found : report.objects) {
     MemoryObject o{makedev(found.id.dev_major, found.id.dev_minor), found.id.inode, place, 0, 0};
     UniqueFd fd;
     if (found.is_open) {
-      fd = open_object(pid_, found.id);
+      fd = open_object(home_.pid, found.id);
       struct stat info;
       if (!fd || ::fstat(fd.get(), &info) != 0)
         return refuse(ReasonCode::kSharedWritable, "memory object {} cannot be opened", o.inode);
@@ -93,13 +94,13 @@ Step Mover::find_objects(const ProcessReport& report) {
     } else {
       o.bytes = shown_bytes(found.id);
     }
-    const bool taken = std::any_of(target_->maps.begin(), target_->maps.end(), [&](const auto& m) {
-      return m.start < place + page_up(o.bytes) && m.end > place;
-    });
-    if (o.bytes == 0 || o.bytes > executor_area_end(arena_) - place || taken)
+    const bool taken = std::any_of(
+        home_.target->maps.begin(), home_.target->maps.end(),
+        [&](const auto& m) { return m.start < place + page_up(o.bytes) && m.end > place; });
+    if (o.bytes == 0 || o.bytes > executor_area_end(home_.arena) - place || taken)
       return refuse(ReasonCode::kSharedWritable, "a memory object of {} bytes", o.bytes);
     place += page_up(o.bytes);
-    home_.objects[home_.object_count++] = o;
+    home_.state.objects[home_.state.object_count++] = o;
     object_fds_.push_back(std::move(fd));
   }
   return Done{};
@@ -108,7 +109,7 @@ Step Mover::find_objects(const ProcessReport& report) {
 // How far its mappings show it.
 uint64_t Mover::shown_bytes(const proc::ObjectId& id) const {
   uint64_t bytes = 0;
-  for (const auto& m : target_->maps) {
+  for (const auto& m : home_.target->maps) {
     if (!m.shared || proc::object_of(m) != id) continue;
     const uint64_t end = (m.prot & PROT_READ) ? readable_end({m.start, m.end}) : m.end;
     if (end > m.start) bytes = std::max(bytes, m.offset + (end - m.start));
@@ -118,23 +119,23 @@ uint64_t Mover::shown_bytes(const proc::ObjectId& id) const {
 
 const MemoryObject* Mover::object_of(const proc::Mapping& map) const {
   if (!map.shared) return nullptr;
-  for (uint64_t i = 0; i < std::min<uint64_t>(home_.object_count, kMaxMemoryObjects); i++) {
-    if (id_of(home_.objects[i]) == proc::object_of(map)) return &home_.objects[i];
+  for (uint64_t i = 0; i < std::min<uint64_t>(home_.state.object_count, kMaxMemoryObjects); i++) {
+    if (id_of(home_.state.objects[i]) == proc::object_of(map)) return &home_.state.objects[i];
   }
   return nullptr;
 }
 
 bool Mover::is_in_object(uint64_t address) const {
-  for (uint64_t i = 0; i < std::min<uint64_t>(home_.object_count, kMaxMemoryObjects); i++) {
-    const MemoryObject& o = home_.objects[i];
+  for (uint64_t i = 0; i < std::min<uint64_t>(home_.state.object_count, kMaxMemoryObjects); i++) {
+    const MemoryObject& o = home_.state.objects[i];
     if (address >= o.view && address - o.view < page_up(o.bytes)) return true;
   }
   return false;
 }
 
 Step Mover::ship_objects(PageSender& sender) {
-  for (uint64_t i = 0; i < home_.object_count; i++) {
-    const MemoryObject& o = home_.objects[i];
+  for (uint64_t i = 0; i < home_.state.object_count; i++) {
+    const MemoryObject& o = home_.state.objects[i];
     if (!object_fds_[i]) {
       ship_shown(sender, o);
       continue;
@@ -163,7 +164,7 @@ Step Mover::ship_objects(PageSender& sender) {
 // What the mappings of an object show, each part once.
 void Mover::ship_shown(PageSender& sender, const MemoryObject& o) {
   std::vector<const proc::Mapping*> maps;
-  for (const auto& m : target_->maps) {
+  for (const auto& m : home_.target->maps) {
     if (m.shared && proc::object_of(m) == id_of(o)) maps.push_back(&m);
   }
   std::sort(maps.begin(), maps.end(), [](auto* a, auto* b) { return a->offset < b->offset; });
@@ -174,7 +175,7 @@ void Mover::ship_shown(PageSender& sender, const MemoryObject& o) {
       const auto buffer = sender.buffer();
       const uint64_t want = std::min<uint64_t>(buffer.size(), end - at);
       const size_t got =
-          target_->memory.read_some(m->start + (at - m->offset), buffer.first(want)) &
+          home_.target->memory.read_some(m->start + (at - m->offset), buffer.first(want)) &
           ~(kPageSize - 1);
       sender.pages(o.view + at, got);
       at += got < want ? got + kPageSize : got;
@@ -186,11 +187,11 @@ void Mover::ship_shown(PageSender& sender, const MemoryObject& o) {
 // For store_in_object(), once home's mappings are as the body's were.
 Step Mover::open_objects() {
   object_fds_.clear();
-  if (home_.object_count > kMaxMemoryObjects)
-    return refuse(ReasonCode::kInternal, "{} memory objects", home_.object_count);
-  for (uint64_t i = 0; i < home_.object_count; i++) {
-    const MemoryObject& o = home_.objects[i];
-    object_fds_.push_back(o.is_open != 0 ? open_object(pid_, id_of(o)) : UniqueFd());
+  if (home_.state.object_count > kMaxMemoryObjects)
+    return refuse(ReasonCode::kInternal, "{} memory objects", home_.state.object_count);
+  for (uint64_t i = 0; i < home_.state.object_count; i++) {
+    const MemoryObject& o = home_.state.objects[i];
+    object_fds_.push_back(o.is_open != 0 ? open_object(home_.pid, id_of(o)) : UniqueFd());
     if (o.is_open != 0 && !object_fds_.back())
       return refuse(ReasonCode::kHomeMemory, "memory object {} cannot be opened", o.inode);
   }
@@ -199,8 +200,8 @@ Step Mover::open_objects() {
 
 // Whole pages of the body's for an object. Behind its end there is nothing.
 Step Mover::store_in_object(uint64_t address, std::span<const std::byte> bytes, bool zeros) {
-  for (uint64_t i = 0; i < home_.object_count; i++) {
-    const MemoryObject& o = home_.objects[i];
+  for (uint64_t i = 0; i < home_.state.object_count; i++) {
+    const MemoryObject& o = home_.state.objects[i];
     const uint64_t view_end = o.view + page_up(o.bytes);
     if (address + bytes.size() <= o.view || address >= view_end) continue;
     // Frames may fill neighbours.
@@ -225,15 +226,15 @@ Step Mover::store_in_mappings(const MemoryObject& o, uint64_t offset,
   std::array<std::byte, kPageSize> there;
   for (size_t at = 0; at < bytes.size(); at += kPageSize) {
     const auto page = bytes.subspan(at, std::min<size_t>(kPageSize, bytes.size() - at));
-    for (const auto& m : target_->maps) {
+    for (const auto& m : home_.target->maps) {
       const uint64_t here = offset + at;
       if (!m.shared || (m.prot & PROT_WRITE) == 0 || proc::object_of(m) != id_of(o) ||
           here < m.offset || here - m.offset >= m.end - m.start)
         continue;
       const uint64_t address = m.start + (here - m.offset);
-      if (!target_->memory.read(address, std::span(there).first(page.size()))) break;
+      if (!home_.target->memory.read(address, std::span(there).first(page.size()))) break;
       if (std::equal(page.begin(), page.end(), there.begin())) break;
-      if (auto put = target_->memory.write(address, page); !put)
+      if (auto put = home_.target->memory.write(address, page); !put)
         return refuse(ReasonCode::kHomeMemory, "{}", put.error().text());
       break;
     }

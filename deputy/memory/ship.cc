@@ -80,16 +80,16 @@ void PageSender::pages(uint64_t address, size_t bytes) {
 
 Verdict<Mover::Shipped> Mover::ship_pages() {
   PageSender sender(io_, *bulk_);
-  auto pagemap = OM_MUST(proc::Pagemap::open(proc::memory_tid(pid_)));
+  auto pagemap = OM_MUST(proc::Pagemap::open(proc::memory_tid(home_.pid)));
   for (const auto& r : regions_) {
     if (r.kind == kKindReserve || r.kind == kKindView) continue;
     if (r.file || r.shared) {
-      sender.range(target_->memory, r.lo, r.hi);
+      sender.range(home_.target->memory, r.lo, r.hi);
       continue;
     }
     const uint64_t lo = r.kind == kKindStack ? stack_start(r.hi) : r.lo;
     for (const auto& run : OM_MUST(pagemap.runs(lo, r.hi))) {
-      if (!run.guard) sender.range(target_->memory, run.start, run.end);
+      if (!run.guard) sender.range(home_.target->memory, run.start, run.end);
     }
   }
   OM_STEP(ship_objects(sender));
@@ -119,7 +119,7 @@ void Mover::wait_for_pages(kj::Promise<void> pages) {
 
 // Where the stack mapping that ends at `hi` begins now.
 uint64_t Mover::stack_start(uint64_t hi) const {
-  for (const auto& m : target_->maps) {
+  for (const auto& m : home_.target->maps) {
     if (m.kind == proc::MapKind::kStack && m.end == hi) return m.start;
   }
   return hi;

@@ -52,41 +52,6 @@ std::span<const std::byte> bytes_of(const T& value) {
   return std::as_bytes(std::span(&value, 1));
 }
 
-bool is_free(const std::vector<proc::Mapping>& maps, uint64_t lo, uint64_t hi) {
-  return std::none_of(maps.begin(), maps.end(),
-                      [&](const proc::Mapping& m) { return m.start < hi && m.end > lo; });
-}
-
-// A free place for the arena, aligned to the slot size: below the libraries, and a good way below, because
-// right below them is where the kernel puts what the program maps until it is stopped. Rather one where the window of
-// its executors is free as well: what they find no room for there comes home.
-Verdict<uint64_t> find_place(const Target& target, uint32_t slots) {
-  struct Wish {
-    uint64_t distance;
-    bool window;
-  };
-  constexpr uint64_t kGrowth = uint64_t{64} << 30, kStep = uint64_t{1} << 40;
-  const uint64_t bytes = arena_bytes(slots);
-  for (const Wish wish :
-       {Wish{kGrowth, true}, Wish{0, true}, Wish{kGrowth, false}, Wish{0, false}}) {
-    const uint64_t room = bytes + kSlotSize + 2 * wish.distance;
-    uint64_t top = target.image_lo() & ~(kSlotSize - 1);
-    for (auto it = target.maps.rbegin(); it != target.maps.rend(); ++it) {
-      if (it->start >= top) continue;
-      for (uint64_t below = top; below >= it->end && below - it->end >= room;
-           below -= std::min(below, kStep)) {
-        const uint64_t place = (below - wish.distance - bytes) & ~(kSlotSize - 1);
-        if (!wish.window ||
-            (has_executor_area(place, slots) &&
-             is_free(target.maps, executor_area_start(place, slots), executor_area_end(place))))
-          return place;
-      }
-      top = it->start & ~(kSlotSize - 1);
-    }
-  }
-  return refuse(ReasonCode::kInternal, "no room for libom's own memory in the address space");
-}
-
 Reason from_peer(schema::Outcome::Reader outcome) {
   return Reason::from_words(one_line(outcome.getCode()), one_line(outcome.getMessage()));
 }
@@ -100,7 +65,7 @@ Step check(schema::Outcome::Reader outcome) {
 
 MoveRecord Mover::depart(const std::string& to) {
   MoveRecord record;
-  record.pid = pid_;
+  record.pid = home_.pid;
   record.from = at_;
   record.to = to;
   const auto start = Clock::now();
@@ -111,7 +76,7 @@ MoveRecord Mover::depart(const std::string& to) {
     if (away_) kj::throwFatalException(kj::mv(*exception));
     done = broken(*exception);
   }
-  if (!done.ok() && has_ended(pid_)) done = refuse(ReasonCode::kNoSuchProcess, "it has ended");
+  if (!done.ok() && has_ended(home_.pid)) done = refuse(ReasonCode::kNoSuchProcess, "it has ended");
   record.total_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   if (done.ok()) {
     record.result = "moved";
@@ -135,32 +100,33 @@ MoveRecord Mover::depart(const std::string& to) {
 Step Mover::depart_steps(const std::string& to, MoveRecord& record) {
   for (int tries = 1;; tries++) {
     outdated_ = false;
-    target_.reset();
+    home_.target.reset();
     Step done = depart_once(to, record);
     if (done.ok() || away_ || tries == kDepartures) return done;
     if (!outdated_ && !is_replaced()) return done;
-    log_info("depart", "process {} has changed: {}", pid_, done.reason().message());
+    log_info("depart", "process {} has changed: {}", home_.pid, done.reason().message());
     disconnect();
   }
 }
 
 // Has the program become another one (execve) since it was opened: its memory is gone then.
-bool Mover::is_replaced() const { return target_ && !target_->home(); }
+bool Mover::is_replaced() const { return home_.target && !home_.target->home(); }
 
 // All threads stand: what has the program begun since it was looked at, and does it still fit what was prepared.
 Step Mover::look_again(const ProcessReport& before) {
-  auto report = inspect_stopped(pid_, before);
+  auto report = inspect_stopped(home_.pid, before);
   if (!report.reasons.empty()) return report.reasons.front();
   if (is_replaced()) return refuse(ReasonCode::kInCall, "it executes one program after the other");
-  OM_MUST_VOID(target_->reread_maps());
+  OM_MUST_VOID(home_.target->reread_maps());
   outdated_ = true;
-  const auto tids = OM_MUST(proc::list_tasks(pid_));
-  if (tids.size() > home_.nslots)
+  const auto tids = OM_MUST(proc::list_tasks(home_.pid));
+  if (tids.size() > home_.state.nslots)
     return refuse(ReasonCode::kHomeMemory, "{} threads have begun meanwhile", tids.size());
-  if (home_.arena == 0 && !is_free(target_->maps, arena_, arena_ + arena_bytes(home_.nslots)))
+  if (home_.state.arena == 0 &&
+      !is_free(home_.target->maps, home_.arena, home_.arena + arena_bytes(home_.state.nslots)))
     return refuse(ReasonCode::kHomeMemory, "the place for libom's own memory was taken");
   for (size_t i = 0; i < std::size(kInheritedLimits); i++) {
-    const auto limit = OM_MUST(proc::read_limit(pid_, kInheritedLimits[i]));
+    const auto limit = OM_MUST(proc::read_limit(home_.pid, kInheritedLimits[i]));
     if (limit.rlim_cur != limits_[i].rlim_cur || limit.rlim_max != limits_[i].rlim_max)
       return refuse(ReasonCode::kHomeMemory, "its limits change all the time");
   }
@@ -171,25 +137,26 @@ Step Mover::look_again(const ProcessReport& before) {
 
 // Threads that do not stop, or cannot be stopped, may have begun something that says why.
 Verdict<StoppedProcess> Mover::stop_for_departure(const ProcessReport& before) {
-  auto stop =
-      StoppedProcess::stop(pid_, {.look = [&] { return look_again(before); }, .target = &*target_});
+  auto stop = StoppedProcess::stop(
+      home_.pid, {.look = [&] { return look_again(before); }, .target = &*home_.target});
   if (stop || (stop.reason().code != ReasonCode::kUninterruptible &&
                stop.reason().code != ReasonCode::kPermission))
     return stop;
-  const auto report = inspect_stopped(pid_, before);  // a thread may be ours until it stands
+  const auto report = inspect_stopped(home_.pid, before);  // a thread may be ours until it stands
   if (!report.reasons.empty()) return report.reasons.front();
   return stop;
 }
 
 Step Mover::depart_once(const std::string& to, MoveRecord& record) {
   OM_STEP(fault("depart.inspect"));
-  const auto report = inspect_process(pid_);
+  const auto report = inspect_process(home_.pid);
   if (!report.reasons.empty()) return report.reasons.front();
-  target_ = OM_STEP(open_target(pid_));
-  home_ = OM_MUST(target_->home());
+  home_.target = OM_STEP(open_target(home_.pid));
+  home_.state = OM_MUST(home_.target->home());
   // A departure whose deputy died has been undone by the threads themselves (libom/stub/remote.cc).
-  if (home_.phase == kHomeCaptured && home_.undone == 2) home_.phase = kHomeNative;
-  if (home_.phase != kHomeNative)
+  if (home_.state.phase == kHomeCaptured && home_.state.undone == 2)
+    home_.state.phase = kHomeNative;
+  if (home_.state.phase != kHomeNative)
     return refuse(ReasonCode::kInternal, "the process is still bound to another deputy");
   OM_STEP(prepare_keeper(to));
   StoppedProcess stop = OM_STEP(stop_for_departure(report));
@@ -230,7 +197,7 @@ Step Mover::commit() {
       // Without a word of its own: an older keeper cannot do it.
       pinned = send_cpus(*keeper, false).catch_([](kj::Exception&&) {}).eagerlyEvaluate(nullptr);
       auto request = keeper->commitRequest();
-      request.setEpoch(home_.epoch);
+      request.setEpoch(home_.state.epoch);
       request.setHomeMonoNs(static_cast<int64_t>(now_ns(CLOCK_MONOTONIC)));
       request.setHomeRealNs(static_cast<int64_t>(now_ns(CLOCK_REALTIME)));
       answer = io_.provider->getTimer()
@@ -259,27 +226,27 @@ Step Mover::commit() {
     if (word) return word->reason();
     return refuse(ReasonCode::kTargetUnreachable, "its body was {}", body_end_);
   }
-  log_warn("mover", "process {} has left, although its keeper has not said so: {}", pid_,
+  log_warn("mover", "process {} has left, although its keeper has not said so: {}", home_.pid,
            back.reason().message());
   break_session();
   return Done{};
 }
 
 Step Mover::prepare_keeper(const std::string& to) {
-  const pid_t shown = proc::memory_tid(pid_);
+  const pid_t shown = proc::memory_tid(home_.pid);
   auto status = OM_MUST(proc::read_status(shown));
   auto cmdline = proc::read_cmdline(shown);
   const auto features = local_cpu_features();
   const uint32_t threads = std::max<uint32_t>(status.threads, 1);
 
   nlohmann::json offer;
-  offer["abi"] = target_->anchor.keeper_gate_abi;
-  offer["pid"] = pid_;
+  offer["abi"] = home_.target->anchor.keeper_gate_abi;
+  offer["pid"] = home_.pid;
   offer["uid"] = status.uid[0];
   offer["command"] = cmdline && !cmdline->empty() ? cmdline->front() : status.name;
   // Of a mapped file everything that is not zero is sent, whether it is in memory here or not.
   uint64_t memory = status.vm_rss_bytes + status.vm_swap_bytes;
-  for (const auto& m : target_->maps) {
+  for (const auto& m : home_.target->maps) {
     if (m.kind == proc::MapKind::kFile && (m.prot & PROT_READ) != 0)
       memory += readable_end({m.start, m.end}) - m.start;
   }
@@ -305,37 +272,37 @@ Step Mover::prepare_keeper(const std::string& to) {
   keeper_ = client_->bootstrap().castAs<schema::Keeper>();
 
   // Where libom's own memory lies: a place that is free now (taken at the stop), or where it still is.
-  auto as_limit = OM_MUST(proc::read_limit(pid_, RLIMIT_AS));
-  auto nofile = OM_MUST(proc::read_limit(pid_, RLIMIT_NOFILE));
-  if (home_.arena == 0) {
-    home_.nslots = thread_slots(threads, as_limit.rlim_cur, nofile.rlim_max);
-    arena_ = OM_STEP(find_place(*target_, home_.nslots));
+  auto as_limit = OM_MUST(proc::read_limit(home_.pid, RLIMIT_AS));
+  auto nofile = OM_MUST(proc::read_limit(home_.pid, RLIMIT_NOFILE));
+  if (home_.state.arena == 0) {
+    home_.state.nslots = thread_slots(threads, as_limit.rlim_cur, nofile.rlim_max);
+    home_.arena = OM_STEP(find_place(*home_.target, home_.state.nslots));
   } else {
-    arena_ = home_.arena;
+    home_.arena = home_.state.arena;
   }
   xstate_layout_ = OM_MUST(local_layout());
-  std::vector<std::byte> image(target_->image_hi() - target_->image_lo());
-  OM_MUST_VOID(target_->memory.read(target_->image_lo(), image));
+  std::vector<std::byte> image(home_.target->image_hi() - home_.target->image_lo());
+  OM_MUST_VOID(home_.target->memory.read(home_.target->image_lo(), image));
 
   KJ_IF_MAYBE (keeper, keeper_) {
     auto request = keeper->prepareRequest();
     auto spec = request.initSpec();
-    const Anchor& a = target_->anchor;
+    const Anchor& a = home_.target->anchor;
     spec.setKeeperGateAbi(a.keeper_gate_abi);
-    spec.setImageLo(target_->image_lo());
-    spec.setImageHi(target_->image_hi());
+    spec.setImageLo(home_.target->image_lo());
+    spec.setImageHi(home_.target->image_hi());
     spec.setGateLo(a.gate_lo);
     spec.setGateHi(a.gate_hi);
     spec.setBodyEntry(a.body_entry);
     spec.setBodyState(a.body_state);
-    spec.setArena(arena_);
-    spec.setSlots(home_.nslots);
+    spec.setArena(home_.arena);
+    spec.setSlots(home_.state.nslots);
     spec.setImage(kj::arrayPtr(reinterpret_cast<const kj::byte*>(image.data()), image.size()));
     std::vector<proc::Mapping> segments;
-    for (proc::Mapping m : target_->maps) {
+    for (proc::Mapping m : home_.target->maps) {
       // The end of libom's bss may share a mapping with memory of the program.
-      m.start = std::max(m.start, target_->image_lo());
-      m.end = std::min(m.end, target_->image_hi());
+      m.start = std::max(m.start, home_.target->image_lo());
+      m.end = std::min(m.end, home_.target->image_hi());
       if (m.start < m.end) segments.push_back(std::move(m));
     }
     auto out = spec.initSegments(static_cast<unsigned>(segments.size()));
@@ -350,7 +317,7 @@ Step Mover::prepare_keeper(const std::string& to) {
     auto limits = spec.initLimits(std::size(kInheritedLimits));
     for (unsigned i = 0; i < std::size(kInheritedLimits); i++) {
       const int resource = kInheritedLimits[i];
-      auto limit = limits_[i] = OM_MUST(proc::read_limit(pid_, resource));
+      auto limit = limits_[i] = OM_MUST(proc::read_limit(home_.pid, resource));
       limits[i].setResource(static_cast<uint32_t>(resource));
       // What comes near them comes home, where there is room for executors then and nothing else of libom's.
       const bool shared = resource == RLIMIT_AS || resource == RLIMIT_DATA;
@@ -370,47 +337,49 @@ Step Mover::prepare_keeper(const std::string& to) {
 
 Step Mover::ship_frozen(StoppedProcess& stop, MoveRecord& record) {
   OM_STEP(fault("depart.stop"));
-  OM_STEP(settle_position(stop, *target_));
+  OM_STEP(settle_position(stop, *home_.target));
   plans_.clear();
-  xsaves_.clear();
   // Executors that still end a call see our stop in its result, whether the move comes about or not.
   for (auto& t : stop.threads()) {
     constexpr uint32_t kOne = 1;
-    if (is_in_arena(t)) {
-      OM_MUST_VOID(target_->memory.put(
-          target_->thread_address(arena_, slot_of(t)) + offsetof(HomeThread, interrupted), kOne));
+    if (home_.is_in_arena(t)) {
+      OM_MUST_VOID(
+          home_.target->memory.put(home_.target->thread_address(home_.arena, home_.slot_of(t)) +
+                                       offsetof(HomeThread, interrupted),
+                                   kOne));
     }
   }
-  OM_STEP(place_threads(stop));
+  OM_STEP(place_threads(home_, stop));
   for (auto& t : stop.threads()) {
     if (t.regs.gs_base != 0) return refuse(ReasonCode::kGsBase, "thread {}", t.tid);
     if (t.tracee.has_user_dispatch())
       return refuse(ReasonCode::kOwnTraps, "thread {}: system calls", t.tid);
-    const auto slot = static_cast<uint32_t>(plans_.size());
-    if (is_in_arena(t)) {
-      plans_.push_back(OM_STEP(plan_late(t, OM_MUST(target_->thread(arena_, slot)))));
+    const auto slot = static_cast<uint32_t>(plans_.threads.size());
+    if (home_.is_in_arena(t)) {
+      plans_.threads.push_back(
+          OM_STEP(plan_late(home_, t, OM_MUST(home_.target->thread(home_.arena, slot)))));
       std::vector<std::byte> area(t.xstate.size());
-      OM_MUST_VOID(
-          target_->memory.read(slot_address(arena_, slot) + kSlotFrame + kFrameXsave, area));
-      xsaves_.push_back(std::move(area));
+      OM_MUST_VOID(home_.target->memory.read(
+          slot_address(home_.arena, slot) + kSlotFrame + kFrameXsave, area));
+      plans_.xsaves.push_back(std::move(area));
     } else {
-      plans_.push_back(OM_STEP(classify(*target_, t)));
-      xsaves_.push_back(t.xstate);
+      plans_.threads.push_back(OM_STEP(classify(*home_.target, t)));
+      plans_.xsaves.push_back(t.xstate);
     }
-    plans_.back().state.slot = slot;
+    plans_.threads.back().state.slot = slot;
   }
-  if (plans_.size() > home_.nslots)
+  if (plans_.threads.size() > home_.state.nslots)
     return refuse(ReasonCode::kInternal, "more threads than were prepared for, try again");
-  OM_STEP(set_up_arena(stop));
+  OM_STEP(set_up_arena(home_, stop, plans_));
   OM_STEP(fault("depart.arena"));
-  OM_STEP(ask_threads(stop));
+  settings_ = OM_STEP(ask_threads(home_, stop, plans_));
   OM_STEP(fault("depart.threads"));
-  OM_STEP(choose_descriptors());
+  OM_STEP(choose_descriptors(home_));
   OM_STEP(find_objects(report_));
   OM_STEP(lease_files(report_));
   OM_STEP(describe_memory());
   OM_STEP(fault("depart.describe"));
-  home_.epoch++;
+  home_.state.epoch++;
 
   KJ_IF_MAYBE (keeper, keeper_) {
     auto request = keeper->buildRequest();
@@ -432,7 +401,7 @@ Step Mover::ship_frozen(StoppedProcess& stop, MoveRecord& record) {
     OM_STEP(check(ready.getVerdict()));
   }
   io_.provider->getTimer()
-      .timeoutAfter(kKeeperArrives, link_.channels(static_cast<uint32_t>(plans_.size())))
+      .timeoutAfter(kKeeperArrives, link_.channels(static_cast<uint32_t>(plans_.threads.size())))
       .wait(io_.waitScope);
   return fault("depart.channels");
 }
@@ -440,51 +409,53 @@ Step Mover::ship_frozen(StoppedProcess& stop, MoveRecord& record) {
 // The process goes on at home as if it had not been asked.
 void Mover::let_stay(StoppedProcess& stop) {
   stop.put_back();
-  give_arena_back(stop);
+  give_arena_back(home_, stop);
   stop.detach();
 }
 
 // Session socket, channels, catchers: the process becomes able to be a deputy.
 Step Mover::connect_home(StoppedProcess& stop) {
-  socket_.emplace(keys_.session, [this](uint32_t slot) { return link_.take_channel(slot); });
-  std::copy(std::begin(keys_.session), std::end(keys_.session), home_.session_id);
-  home_.phase = kHomeCaptured;
-  home_.fd_base = fd_base_;
-  home_.session_fd = home_.pair[0] = home_.pair[1] = -1;
-  home_.hold = home_.effectful = home_.dropped = 0;
-  home_.undone = home_.place_lock = home_.asker = 0;
-  home_.ticket_word = home_.ticket_waiters = 0;
-  home_.tickets_done = 0;
-  home_.mirror_failed = 0;
-  home_.arena = arena_;
+  home_.socket.emplace(keys_.session, [this](uint32_t slot) { return link_.take_channel(slot); });
+  std::copy(std::begin(keys_.session), std::end(keys_.session), home_.state.session_id);
+  home_.state.phase = kHomeCaptured;
+  home_.state.fd_base = home_.fd_base;
+  home_.state.session_fd = home_.state.pair[0] = home_.state.pair[1] = -1;
+  home_.state.hold = home_.state.effectful = home_.state.dropped = 0;
+  home_.state.undone = home_.state.place_lock = home_.state.asker = 0;
+  home_.state.ticket_word = home_.state.ticket_waiters = 0;
+  home_.state.tickets_done = 0;
+  home_.state.mirror_failed = 0;
+  home_.state.arena = home_.arena;
 
   // What may be given back once the body has done something: private memory, but for what blocked calls use.
   std::vector<Range> own;
-  const auto stat = OM_MUST(proc::read_stat(proc::memory_tid(pid_)));
+  const auto stat = OM_MUST(proc::read_stat(proc::memory_tid(home_.pid)));
   for (const auto& r : regions_) {
     if (r.shared || (r.file && !(r.prot & PROT_WRITE))) continue;
     // Arguments and environment stay.
     own.push_back(
         {r.lo, r.kind == kKindStack ? std::min(r.hi, stat.startstack & ~(kPageSize - 1)) : r.hi});
   }
-  const auto drops = OM_STEP(plan_drops(own, pinned_ranges(*target_, plans_)));
-  home_.drop_count = drops.size();
-  OM_MUST_VOID(target_->memory.write(arena_ + kControlPlan, std::as_bytes(std::span(drops))));
-  OM_MUST_VOID(target_->put_home(home_));
+  const auto drops = OM_STEP(plan_drops(own, pinned_ranges(*home_.target, plans_.threads)));
+  home_.state.drop_count = drops.size();
+  OM_MUST_VOID(
+      home_.target->memory.write(home_.arena + kControlPlan, std::as_bytes(std::span(drops))));
+  OM_MUST_VOID(home_.target->put_home(home_.state));
 
-  const LiftedFiles lifted(pid_, static_cast<uint64_t>(fd_base_) + home_.nslots + 1);
+  const LiftedFiles lifted(home_.pid,
+                           static_cast<uint64_t>(home_.fd_base) + home_.state.nslots + 1);
   StoppedThread& t = stop.threads().front();
-  const uint64_t stack = stack_of(0);
+  const uint64_t stack = home_.stack_of(0);
   auto run = [&](uint64_t function) -> Step {
     int64_t result = -EIO;
-    auto ran = stop.run(t, *target_, stack, function, 0, [&]() -> Result<bool> {
-      socket_->pump();
-      while (auto m = socket_->next()) {
+    auto ran = stop.run(t, *home_.target, stack, function, 0, [&]() -> Result<bool> {
+      home_.socket->pump();
+      while (auto m = home_.socket->next()) {
         if (m->type != kHomeRemoteDone) continue;
         result = static_cast<int64_t>(m->a);
         return true;
       }
-      if (socket_->session_ended()) return plain_error("libom closed the session");
+      if (home_.socket->session_ended()) return plain_error("libom closed the session");
       return false;
     });
     if (!ran) return internal(ran.error());
@@ -492,44 +463,46 @@ Step Mover::connect_home(StoppedProcess& stop) {
     return Done{};
   };
   Step done = fault("depart.connect");
-  if (done.ok()) done = connect_session(stop);
+  if (done.ok()) done = connect_session(home_, stop);
   if (done.ok()) done = fault("depart.take");
   if (done.ok()) {
     std::vector<std::pair<uint32_t, UniqueFd>> channels;
-    for (uint32_t i = 0; i < plans_.size(); i++) channels.emplace_back(i, link_.take_channel(i));
-    auto sent = socket_->send_channels(channels);
+    for (uint32_t i = 0; i < plans_.threads.size(); i++)
+      channels.emplace_back(i, link_.take_channel(i));
+    auto sent = home_.socket->send_channels(channels);
     done = sent ? run(kRemoteTake) : Step(internal(sent.error()));
   }
   if (!done) return done.reason();
-  home_ = OM_MUST(target_->home());
+  home_.state = OM_MUST(home_.target->home());
   return fault("depart.taken");
 }
 
 // The point of no return at home: every thread gets its executor.
 Step Mover::send_home_away(StoppedProcess& stop) {
-  const Anchor& a = target_->anchor;
+  const Anchor& a = home_.target->anchor;
   struct {
     uint64_t sp;
     uint32_t flags, pad;
     uint64_t size;
   } off{0, 2, 0, 0};
-  for (uint32_t i = 0; i < plans_.size(); i++) {
+  for (uint32_t i = 0; i < plans_.threads.size(); i++) {
     StoppedThread& t = stop.threads()[i];
-    ThreadPlan& plan = plans_[i];
+    ThreadPlan& plan = plans_.threads[i];
     if (plan.at_home == AtHome::kIdle) continue;
-    const uint64_t slot = slot_address(arena_, i);
+    const uint64_t slot = slot_address(home_.arena, i);
     // An executor switches the program's alternate stack off when it starts; a carried-over call cannot.
-    OM_MUST_VOID(target_->memory.put(slot + kScratch, off));
-    auto r = OM_MUST(stop.call(t, *target_, stack_of(i), SYS_sigaltstack, {slot + kScratch, 0}));
+    OM_MUST_VOID(home_.target->memory.put(slot + kScratch, off));
+    auto r = OM_MUST(
+        stop.call(t, *home_.target, home_.stack_of(i), SYS_sigaltstack, {slot + kScratch, 0}));
     if (r != 0) return refuse(ReasonCode::kInternal, "sigaltstack in thread {}: {}", t.tid, r);
-    HomeThread h = OM_MUST(target_->thread(arena_, i));
+    HomeThread h = OM_MUST(home_.target->thread(home_.arena, i));
     if (plan.at_home == AtHome::kLate) {
       h.late = 0;
       h.interrupted = 1;
       h.seq_started = 1;
       h.call.seq = 1;
       h.call.wire_flags = kCallWaited | kCallSignals;
-      OM_MUST_VOID(target_->put_thread(arena_, i, h));
+      OM_MUST_VOID(home_.target->put_thread(home_.arena, i, h));
       continue;
     }
     h.phase = kExecCall;
@@ -550,16 +523,16 @@ Step Mover::send_home_away(StoppedProcess& stop) {
       if (arg.kind != ArgKind::kBuf || arg.len != LenKind::kDeref ||
           e.program_args[arg.len_arg] == 0)
         continue;
-      if (auto word = target_->memory.get<uint32_t>(e.program_args[arg.len_arg]))
+      if (auto word = home_.target->memory.get<uint32_t>(e.program_args[arg.len_arg]))
         e.deref_cap[n] = *word;
     }
-    OM_MUST_VOID(target_->put_thread(arena_, i, h));
+    OM_MUST_VOID(home_.target->put_thread(home_.arena, i, h));
   }
-  for (uint32_t i = 0; i < plans_.size(); i++) {
+  for (uint32_t i = 0; i < plans_.threads.size(); i++) {
     StoppedThread& t = stop.threads()[i];
-    const ThreadPlan& plan = plans_[i];
+    const ThreadPlan& plan = plans_.threads[i];
     user_regs_struct r = t.regs;
-    if (plan.at_home != AtHome::kLate) r.rsp = slot_address(arena_, i) + kStackTop;
+    if (plan.at_home != AtHome::kLate) r.rsp = slot_address(home_.arena, i) + kStackTop;
     r.eflags &= ~0x400ull;
     t.changed = true;
     switch (plan.at_home) {
@@ -583,8 +556,8 @@ Step Mover::send_home_away(StoppedProcess& stop) {
     OM_MUST_VOID(t.tracee.set_regs(r));
     if (i == 0) OM_STEP(fault("depart.registers"));
   }
-  home_.phase = kHomeAway;
-  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, phase), home_.phase));
+  home_.state.phase = kHomeAway;
+  OM_MUST_VOID(home_.target->put_home_field(offsetof(HomeState, phase), home_.state.phase));
   OM_STEP(fault("depart.decided"));
   stop.detach();
   return Done{};
@@ -593,33 +566,33 @@ Step Mover::send_home_away(StoppedProcess& stop) {
 // After a failure in connect_home or send_home_away: dispositions and descriptors as they were.
 void Mover::undo_home(StoppedProcess& stop) {
   auto native = [this] {
-    home_.phase = kHomeNative;
-    (void)target_->put_home_field(offsetof(HomeState, phase), home_.phase);
+    home_.state.phase = kHomeNative;
+    (void)home_.target->put_home_field(offsetof(HomeState, phase), home_.state.phase);
   };
-  if (!socket_ || socket_->session() < 0) return native();
+  if (!home_.socket || home_.socket->session() < 0) return native();
   StoppedThread& t = stop.threads().front();
-  const uint64_t stack = stack_of(0);
-  (void)stop.run(t, *target_, stack, kRemoteRestore, 0, [&]() -> Result<bool> {
-    socket_->pump();
-    while (auto m = socket_->next()) {
+  const uint64_t stack = home_.stack_of(0);
+  (void)stop.run(t, *home_.target, stack, kRemoteRestore, 0, [&]() -> Result<bool> {
+    home_.socket->pump();
+    while (auto m = home_.socket->next()) {
       if (m->type == kHomeRemoteDone) return true;
     }
-    if (socket_->session_ended()) return plain_error("libom closed the session");
+    if (home_.socket->session_ended()) return plain_error("libom closed the session");
     return false;
   });
-  (void)stop.call(t, *target_, stack, SYS_close, {static_cast<uint64_t>(home_.fd_base)});
-  for (uint32_t i = 0; i < plans_.size() && i < stop.threads().size(); i++) {
-    const ThreadState& s = plans_[i].state;
+  (void)stop.call(t, *home_.target, stack, SYS_close, {static_cast<uint64_t>(home_.state.fd_base)});
+  for (uint32_t i = 0; i < plans_.threads.size() && i < stop.threads().size(); i++) {
+    const ThreadState& s = plans_.threads[i].state;
     struct {
       uint64_t sp;
       uint32_t flags, pad;
       uint64_t size;
     } back{s.altstack[0], s.altstack[2] != 0 ? static_cast<uint32_t>(s.altstack[1]) : 2u, 0,
            s.altstack[2]};
-    const uint64_t scratch = slot_address(arena_, i) + kScratch;
-    if (target_->memory.put(scratch, back)) {
+    const uint64_t scratch = slot_address(home_.arena, i) + kScratch;
+    if (home_.target->memory.put(scratch, back)) {
       StoppedThread& thread = stop.threads()[i];
-      (void)stop.call(thread, *target_, stack_of(i), SYS_sigaltstack, {scratch, 0});
+      (void)stop.call(thread, *home_.target, home_.stack_of(i), SYS_sigaltstack, {scratch, 0});
     }
   }
   native();

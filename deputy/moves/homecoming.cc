@@ -5,8 +5,8 @@
 // the call itself back (the kernel restarts it at the program's own instruction). Afterwards nothing of ours
 // is active in the process.
 //
-// Until restore_threads() has decided (kHomeReturning) a failure means: the body goes on. Should this process die
-// before, the executors go on, too, by their frames, and another deputy takes the process over (takeover.cc); after it,
+// Until restore_threads(home_, ) has decided (kHomeReturning) a failure means: the body goes on. Should this process die
+// before, the executors go on, too, by their frames, and another deputy takes the process over (takeover.cc, around_.note); after it,
 // that one completes the return from what is in the slots. Nothing behind the decision depends on how long it takes:
 // threads that do not stop are waited for as long as they live. It is one file, as homecoming and rollback share their
 // steps.
@@ -46,33 +46,11 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kKeeperAnswers = 30 * kj::SECONDS;
 constexpr auto kCallsArrive = std::chrono::seconds(2);
-constexpr auto kSettleLimit = std::chrono::seconds(5);
-constexpr auto kNap = std::chrono::microseconds(100);
-constexpr int64_t kErestartsys = -512, kErestartnointr = -513, kErestartnohand = -514,
-                  kErestartBlock = -516;
-
-bool is_restart(int64_t rax) {
-  return rax == kErestartsys || rax == kErestartnointr || rax == kErestartnohand ||
-         rax == kErestartBlock;
-}
-
-// Of a call that was carried over the kernel has written what is left of its time to the program's memory at home,
-// where the body's comes: kept in the slot (copy_back_times).
-Step keep_time(const Target& target, uint64_t arena, HomeThread h) {
-  const uint32_t arg = h.call.transplanted ? time_left_at(h.call.exec_nr) : 0;
-  if (arg == 0 || h.call.exec_args[arg] == 0) return Done{};
-  const auto bytes = std::as_writable_bytes(std::span(h.timespec));
-  if (!target.memory.read(h.call.exec_args[arg], bytes)) return Done{};
-  OM_MUST_VOID(target.memory.write(
-      target.thread_address(arena, h.slot) + offsetof(HomeThread, timespec), bytes));
-  return Done{};
-}
-
 }  // namespace
 
 MoveRecord Mover::come_home() {
   MoveRecord record;
-  record.pid = pid_;
+  record.pid = home_.pid;
   record.from = at_;
   record.to = home_node_;
   const auto start = Clock::now();
@@ -84,7 +62,7 @@ MoveRecord Mover::come_home() {
     bulk_stale_ = true;
     KJ_IF_MAYBE (keeper, keeper_) tasks_->add(keeper->resumeRequest().send().ignoreResult());
   }
-  if (!done.ok() && has_ended(pid_)) done = refuse(ReasonCode::kNoSuchProcess, "it has ended");
+  if (!done.ok() && has_ended(home_.pid)) done = refuse(ReasonCode::kNoSuchProcess, "it has ended");
   record.total_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   if (done.ok()) {
     record.result = "moved";
@@ -137,25 +115,25 @@ Step Mover::come_home_steps(MoveRecord& record) {
     }
     const uint32_t hold = 1;
     const uint32_t session = sessions_;
-    (void)target_->put_home_field(offsetof(HomeState, hold), hold);
+    (void)home_.target->put_home_field(offsetof(HomeState, hold), hold);
     step = fault("return.hold");
-    auto stopped = step.ok() ? stop_executors() : Verdict<StoppedProcess>(step.reason());
+    auto stopped = step.ok() ? stop_executors(home_) : Verdict<StoppedProcess>(step.reason());
     if (!stopped) {
-      let_executors_answer();
+      let_executors_answer(home_);
       resume_body();
       return stopped.reason();
     }
     StoppedProcess& stop = *stopped;
-    KJ_DEFER(let_executors_answer());  // before the threads run on, also after an exception
+    KJ_DEFER(let_executors_answer(home_));  // before the threads run on, also after an exception
     step = fault("return.stop");
-    if (step.ok()) step = settle_executors(stop);
+    if (step.ok()) step = settle_executors(home_, stop);
     if (step.ok()) step = fault("return.settled");
     if (step.ok()) step = restore_memory_around(stop, state, record);
     // Another session meanwhile: the body has been told to go on.
     if (step.ok() && (keeper_ == nullptr || session != sessions_))
       step = refuse(ReasonCode::kOutOfReach, "{}", at_);
     if (!step) {
-      let_executors_answer();
+      let_executors_answer(home_);
       stop.release();
       resume_body();
       return step.reason();
@@ -164,9 +142,10 @@ Step Mover::come_home_steps(MoveRecord& record) {
     const int64_t shown = state.getMonoNs(), now = static_cast<int64_t>(now_ns(CLOCK_MONOTONIC));
     if (shown > now && shown - now < 1000000000)
       std::this_thread::sleep_for(std::chrono::nanoseconds(shown - now));
-    step = restore_threads(stop, returning->states, returning->xsaves, state.getCpuNs());
+    step = restore_threads(home_, stop, returning->states, returning->xsaves, state.getCpuNs(),
+                           around_.note);
     if (!step) {
-      let_executors_answer();
+      let_executors_answer(home_);
       stop.release();
       resume_body();
       return step.reason();
@@ -182,8 +161,9 @@ Step Mover::come_home_steps(MoveRecord& record) {
 // What the keeper says of the threads, checked.
 Verdict<ReturningThreads> Mover::read_body(schema::BodyImage::Reader body) {
   OM_STEP(fault("return.calls"));
-  home_ = OM_MUST(target_->home());
-  return read_threads(body, OM_MUST(local_layout()), std::min(home_.slots_ready, home_.nslots));
+  home_.state = OM_MUST(home_.target->home());
+  return read_threads(body, OM_MUST(local_layout()),
+                      std::min(home_.state.slots_ready, home_.state.nslots));
 }
 
 // Every Call that the body has sent must have reached home; it is then executing, or executed.
@@ -191,7 +171,7 @@ Step Mover::wait_for_calls(const std::vector<ThreadState>& states) {
   const Deadline deadline = Clock::now() + kCallsArrive;
   for (const ThreadState& s : states) {
     for (;;) {
-      const HomeThread h = OM_MUST(target_->thread(arena_, s.slot));
+      const HomeThread h = OM_MUST(home_.target->thread(home_.arena, s.slot));
       if (h.state != kSlotUsed)
         return refuse(ReasonCode::kInternal, "thread slot {} has no twin at home", s.slot);
       if (h.seq_started >= s.seq) break;
@@ -203,106 +183,31 @@ Step Mover::wait_for_calls(const std::vector<ThreadState>& states) {
   return Done{};
 }
 
-// What their threads are made to run for a return has to come to its end: given up, it would leave one that serves
-// nobody, or a return that cannot be taken back.
-Verdict<StoppedProcess> Mover::stop_executors() {
-  return StoppedProcess::stop(pid_, {.settle = false, .target = &*target_, .patient = true});
-}
-
-// Lets executors run until each is idle, blocked in the kernel, or parked with a finished call.
-Step Mover::settle_executors(StoppedProcess& stop) {
-  // One may be waiting for a deputy that it can tell something.
-  OM_STEP(meet(stop));
-  const Deadline deadline = Clock::now() + kSettleLimit;
-  const Anchor& a = target_->anchor;
-  for (;;) {
-    bool moving = false;
-    for (auto& t : stop.threads()) {
-      if (t.tracee.gone()) continue;
-      t.regs = OM_MUST(t.tracee.regs());
-      const uint64_t lo = arena_ + kControlSize, hi = arena_ + arena_bytes(home_.nslots);
-      if (t.regs.rsp < lo || t.regs.rsp >= hi)
-        return refuse(ReasonCode::kInternal, "thread {} has left libom", t.tid);
-      const auto slot = static_cast<uint32_t>((t.regs.rsp - lo) / kSlotSize);
-      const HomeThread h = OM_MUST(target_->thread(arena_, slot));
-      const auto rax = static_cast<int64_t>(t.regs.rax);
-      bool stable = h.phase == kExecIdle || h.phase == kExecHeld;
-      // On the way to a new channel: where it has no descriptor but those with numbers of libom's.
-      if (h.phase == kExecFetch) {
-        stable = t.in_call() && is_restart(rax) &&
-                 (t.regs.orig_rax == SYS_nanosleep || t.regs.orig_rax == SYS_restart_syscall ||
-                  t.regs.orig_rax == SYS_recvmsg);
-      }
-      // A twin whose body thread has ended: its slot is free when it is gone, not before.
-      if (h.call.nr == kNrExitTwin && h.call.finished && h.phase != kExecHeld) stable = false;
-      if (h.phase == kExecCall) {
-        const bool there = t.regs.rip == a.window_end || t.regs.rip == a.transplant_end;
-        stable = there && t.in_call() && (is_restart(rax) || rax == -EINTR);
-        // Nothing but our stop interrupts it: should it have to go on by itself, it must know.
-        const uint32_t one = 1;
-        OM_MUST_VOID(target_->memory.put(
-            target_->thread_address(arena_, slot) + offsetof(HomeThread, interrupted), one));
-      }
-      if (stable && h.phase == kExecCall) OM_STEP(keep_time(*target_, arena_, h));
-      if (stable) continue;
-      moving = true;
-      t.tracee.resume();
-    }
-    if (!moving) break;
-    if (Clock::now() > deadline)
-      return refuse(ReasonCode::kUninterruptible, "an executor does not come to rest");
-    std::this_thread::sleep_for(kNap);
-    for (auto& t : stop.threads()) {
-      if (t.tracee.stopped() || t.tracee.gone()) continue;
-      t.tracee.interrupt();
-      if (!t.tracee.wait_stop(deadline))
-        return refuse(ReasonCode::kUninterruptible, "thread {}", t.tid);
-    }
-  }
-  std::erase_if(stop.threads(), [](const StoppedThread& t) { return t.tracee.gone(); });
-  return Done{};
-}
-
-// Where an executor goes on if we die while it runs code for us.
-Step Mover::guard_executor(StoppedThread& t) {
-  const uint64_t slot = slot_address(arena_, slot_of(t));
-  t.sigmask = OM_MUST(t.tracee.signal_mask());  // some have run since they were stopped first
-  OM_MUST_VOID(target_->memory.put(slot + kSlotExecFrame, executor_frame(t)));
-  const uint32_t kind = kFrameExecutor;
-  OM_MUST_VOID(target_->memory.put(slot + kSlotBlock + offsetof(HomeThread, frame_valid), kind));
-  return Done{};
-}
-
-Step Mover::guard_executors(StoppedProcess& stop) {
-  for (auto& t : stop.threads()) OM_STEP(guard_executor(t));
-  return Done{};
-}
-
 // Without what calls of before the departure have received at home since.
 Step Mover::restore_memory_around(StoppedProcess& stop, schema::BodyImage::Reader body,
                                   MoveRecord& record) {
   Received received;
   for (auto& t : stop.threads())
-    received.take(*target_, OM_MUST(target_->thread(arena_, slot_of(t))));
-  KJ_DEFER(received.put(*target_));  // also if the process does not come home
+    received.take(*home_.target, OM_MUST(home_.target->thread(home_.arena, home_.slot_of(t))));
+  KJ_DEFER(received.put(*home_.target));  // also if the process does not come home
   return restore_memory(stop, body, record);
 }
 
 Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
                            MoveRecord& record) {
-  OM_STEP(guard_executors(stop));
+  OM_STEP(guard_executors(home_, stop));
   StoppedThread& t = stop.threads().front();
-  const uint64_t own = stack_of(slot_of(t));
+  const uint64_t own = home_.stack_of(home_.slot_of(t));
   auto remote = [&](uint64_t function, uint64_t argument) -> Verdict<int64_t> {
-    return run_remote(stop, t, own, function, argument);
+    return home_.run_remote(stop, t, own, function, argument);
   };
-  home_ = OM_MUST(target_->home());
-  if (home_.mirror_failed != 0 && OM_STEP(remote(kRemoteMirror, 0)) != 0) {
+  home_.state = OM_MUST(home_.target->home());
+  if (home_.state.mirror_failed != 0 && OM_STEP(remote(kRemoteMirror, 0)) != 0) {
     return refuse(ReasonCode::kHomeMemory, "{} changes of the address space failed at home",
-                  home_.mirror_failed);
+                  home_.state.mirror_failed);
   }
-  OM_MUST_VOID(target_->reread_maps());
-  home_ = OM_MUST(target_->home());
+  OM_MUST_VOID(home_.target->reread_maps());
+  home_.state = OM_MUST(home_.target->home());
   OM_STEP(describe_memory());
 
   // What the body may have changed, and with it everything that must not show old contents.
@@ -320,7 +225,7 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
     return false;
   };
   uint64_t stack_lo = 0, stack_hi = 0;
-  const auto stat = OM_MUST(proc::read_stat(proc::memory_tid(pid_)));
+  const auto stat = OM_MUST(proc::read_stat(proc::memory_tid(home_.pid)));
   for (const auto& r : regions_) {
     if (r.kind == kKindReserve || r.kind == kKindView) continue;
     if (r.kind == kKindStack) {
@@ -337,8 +242,8 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
     parts.push_back({r.lo, r.hi, !r.shared, r.file || r.shared});
   }
   OM_STEP(open_objects());
-  for (uint64_t i = 0; i < home_.object_count; i++) {
-    const MemoryObject& o = home_.objects[i];
+  for (uint64_t i = 0; i < home_.state.object_count; i++) {
+    const MemoryObject& o = home_.state.objects[i];
     parts.push_back({o.view, o.view + page_up(o.bytes), false, true});
   }
   std::sort(parts.begin(), parts.end(), [](const Part& a, const Part& b) { return a.lo < b.lo; });
@@ -359,16 +264,17 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
   const auto all = std::span<const Range>(drops);
   for (size_t at = 0; at < all.size(); at += kMaxDrops) {
     const auto some = all.subspan(at, std::min(kMaxDrops, all.size() - at));
-    OM_MUST_VOID(target_->memory.write(arena_ + kControlPlan, std::as_bytes(some)));
-    home_.drop_count = some.size();
-    home_.dropped = 0;
-    OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, drop_count), home_.drop_count));
-    OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, dropped), home_.dropped));
+    OM_MUST_VOID(home_.target->memory.write(home_.arena + kControlPlan, std::as_bytes(some)));
+    home_.state.drop_count = some.size();
+    home_.state.dropped = 0;
+    OM_MUST_VOID(
+        home_.target->put_home_field(offsetof(HomeState, drop_count), home_.state.drop_count));
+    OM_MUST_VOID(home_.target->put_home_field(offsetof(HomeState, dropped), home_.state.dropped));
     const uint64_t none = 0;
-    OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, drop_failed), none));
+    OM_MUST_VOID(home_.target->put_home_field(offsetof(HomeState, drop_failed), none));
     OM_STEP(remote(kRemoteDrop, 1));
     // Pages that still have old contents would show where the body has zeros.
-    const HomeState after = OM_MUST(target_->home());
+    const HomeState after = OM_MUST(home_.target->home());
     if (after.drop_failed != 0 || after.dropped != 2)
       return refuse(ReasonCode::kHomeMemory, "memory cannot be given back");
   }
@@ -403,7 +309,7 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
           continue;
         }
         for (uint64_t at = 0; at < h.bytes; at += kPageSize)
-          (void)target_->memory.write(h.address + at, blank.first(kPageSize));
+          (void)home_.target->memory.write(h.address + at, blank.first(kPageSize));
         continue;
       }
       wait_for_pages(bulk_->read(buffer.data(), h.bytes));
@@ -414,7 +320,7 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
         OM_STEP(store_in_object(h.address, std::span(buffer).first(h.bytes), false));
         continue;
       }
-      auto put = target_->memory.write(h.address, std::span(buffer).first(h.bytes));
+      auto put = home_.target->memory.write(h.address, std::span(buffer).first(h.bytes));
       const bool file = !put && std::any_of(parts.begin(), parts.end(), [&](const auto& p) {
         return p.file && p.lo <= h.address && h.address < p.hi;
       });
@@ -423,8 +329,8 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
         const auto page =
             std::span(buffer).subspan(at, std::min<uint64_t>(kPageSize, h.bytes - at));
         std::byte there;
-        if (!target_->memory.read(h.address + at, std::span(&there, 1))) continue;
-        if (auto one = target_->memory.write(h.address + at, page); !one)
+        if (!home_.target->memory.read(h.address + at, std::span(&there, 1))) continue;
+        if (auto one = home_.target->memory.write(h.address + at, page); !one)
           return refuse(ReasonCode::kHomeMemory, "{}", one.error().text());
       }
       if (!put && !file) return refuse(ReasonCode::kHomeMemory, "{}", put.error().text());
@@ -438,86 +344,31 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
   return fault("return.memory");
 }
 
-// A stack for code of ours that a stopped thread is to run.
-uint64_t Mover::stack_of(uint32_t slot) const {
-  return slot_address(arena_, slot) + kSlotLent + kSlotLentSize - 64;
-}
-
-// Does it run code of ours, for us or for a deputy that has died.
-bool Mover::is_lent(const StoppedThread& t) const {
-  return is_in_arena(t) &&
-         t.regs.rsp - slot_address(arena_, slot_of(t)) - kSlotLent <= kSlotLentSize;
-}
-
-// What the body has used is added to what libom's clocks say at home.
-Step Mover::add_cpu_time(uint64_t total_ns, const std::vector<ThreadState>& states) {
-  AwayCpu away = OM_MUST(target_->memory.get<AwayCpu>(target_->anchor.away_cpu));
-  AwayCpu now{};
-  now.total_ns = away.total_ns + total_ns;
-  for (const ThreadState& s : states) {
-    if (now.count == kMaxAwayThreads) break;
-    uint64_t ns = s.cpu_ns;
-    for (uint32_t i = 0; i < std::min(away.count, kMaxAwayThreads); i++) {
-      if (away.thread[i].tid == s.tid) ns += away.thread[i].ns;
-    }
-    now.thread[now.count++] = {s.tid, 0, ns};
-  }
-  OM_MUST_VOID(target_->memory.put(target_->anchor.away_cpu, now));
-  return Done{};
-}
-
-uint32_t Mover::slot_of(const StoppedThread& t) const {
-  return static_cast<uint32_t>((t.regs.rsp - arena_ - kControlSize) / kSlotSize);
-}
-
-Verdict<int64_t> Mover::run_remote(StoppedProcess& stop, StoppedThread& t, uint64_t stack,
-                                   uint64_t function, uint64_t argument) {
-  int64_t result = -EIO;
-  auto ran = stop.run(t, *target_, stack, function, argument, [&]() -> Result<bool> {
-    socket_->pump();
-    while (auto m = socket_->next()) {
-      if (m->type != kHomeRemoteDone) continue;
-      result = static_cast<int64_t>(m->a);
-      return true;
-    }
-    if (socket_->session_ended()) return plain_error("libom closed the session");
-    return false;
-  });
-  if (!ran) return internal(ran.error());
-  return result;
-}
-
-// Unless the process has come home meanwhile: the word is libom's, and the next departure's, then.
-void Mover::let_executors_answer() {
-  const uint32_t off = 0;
-  if (target_ && home_.phase == kHomeAway)
-    (void)target_->put_home_field(offsetof(HomeState, hold), off);
-}
-
 // The body never ran, or did nothing that anybody has seen: home goes on from what it still holds. Refused, the process
 // is away as before.
 Step Mover::roll_back(const std::string& why) {
-  KJ_DEFER(let_executors_answer());
+  KJ_DEFER(let_executors_answer(home_));
   const uint32_t hold = 1;
-  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, hold), hold));
-  StoppedProcess stop = OM_STEP(stop_executors());
-  home_ = OM_MUST(target_->home());
-  if (home_.effectful != 0) return refuse(ReasonCode::kInternal, "the body has acted already");
-  if (home_.dropped != 0) return refuse(ReasonCode::kInternal, "home's memory has been given back");
-  OM_STEP(settle_executors(stop));
-  OM_STEP(guard_executors(stop));
-  if (plans_.empty()) {
+  OM_MUST_VOID(home_.target->put_home_field(offsetof(HomeState, hold), hold));
+  StoppedProcess stop = OM_STEP(stop_executors(home_));
+  home_.state = OM_MUST(home_.target->home());
+  if (home_.state.effectful != 0)
+    return refuse(ReasonCode::kInternal, "the body has acted already");
+  if (home_.state.dropped != 0)
+    return refuse(ReasonCode::kInternal, "home's memory has been given back");
+  OM_STEP(settle_executors(home_, stop));
+  OM_STEP(guard_executors(home_, stop));
+  if (plans_.threads.empty()) {
     Step recalled = recall_plans(stop);
     if (!recalled) {
       plans_.clear();
-      xsaves_.clear();
       return recalled;
     }
   }
   std::vector<ThreadState> states;
-  for (const auto& plan : plans_) states.push_back(plan.state);
-  OM_STEP(restore_threads(stop, states, xsaves_, 0));
-  log_warn("mover", "process {}: {}; it goes on at home", pid_, why);
+  for (const auto& plan : plans_.threads) states.push_back(plan.state);
+  OM_STEP(restore_threads(home_, stop, states, plans_.xsaves, 0, around_.note));
+  log_warn("mover", "process {}: {}; it goes on at home", home_.pid, why);
   away_ = false;
   disconnect();
   finished_ = true;

@@ -52,13 +52,13 @@ void Mover::take_over(const std::string& at, const SessionKeys& keys, bool movin
   keys_ = keys;
   Step done = take_over_steps(at, moving);
   if (done.ok()) return;
-  if (has_ended(pid_)) return is_at_home("it has ended");
+  if (has_ended(home_.pid)) return is_at_home("it has ended");
   // om-migrator tries again with another deputy.
   KJ_FAIL_REQUIRE("cannot take the process over", done.reason().message());
 }
 
 void Mover::is_at_home(std::string_view why) {
-  log_info("adopt", "process {} is at home: {}", pid_, why);
+  log_info("adopt", "process {} is at home: {}", home_.pid, why);
   away_ = false;
   finished_ = true;
   around_.state(home_node_, "home");
@@ -70,43 +70,45 @@ Step Mover::take_over_steps(const std::string& at, bool moving) {
     return Done{};
   };
   OM_STEP(fault("adopt.begin"));
-  auto target = open_target(pid_);
+  auto target = open_target(home_.pid);
   if (!target) {
     const ReasonCode code = target.reason().code;
     if (code == ReasonCode::kNoSuchProcess) return at_home("it has ended");
     if (code == ReasonCode::kNotPreloaded) return at_home("it runs another program");
     return target.reason();
   }
-  target_ = std::move(*target);
+  home_.target = std::move(*target);
   OM_STEP(put_stepped_mask_back());
-  home_ = OM_MUST(target_->home());
-  if (home_.phase == kHomeNative) return at_home("no executor runs");
-  for (const auto limit = Clock::now() + kUndoLimit; home_.phase == kHomeCaptured;) {
+  home_.state = OM_MUST(home_.target->home());
+  if (home_.state.phase == kHomeNative) return at_home("no executor runs");
+  for (const auto limit = Clock::now() + kUndoLimit; home_.state.phase == kHomeCaptured;) {
     // A call that stayed in the kernel may take any time; it, too, goes back to the program when it ends.
-    if (home_.undone == 2 || Clock::now() > limit) return at_home("its departure was not decided");
+    if (home_.state.undone == 2 || Clock::now() > limit)
+      return at_home("its departure was not decided");
     io_.provider->getTimer().afterDelay(1 * kj::MILLISECONDS).wait(io_.waitScope);
-    home_ = OM_MUST(target_->home());
+    home_.state = OM_MUST(home_.target->home());
   }
-  if (memcmp(home_.session_id, keys_.session, sizeof keys_.session) != 0 || !plausible(home_)) {
+  if (memcmp(home_.state.session_id, keys_.session, sizeof keys_.session) != 0 ||
+      !plausible(home_.state)) {
     return refuse(ReasonCode::kInternal, "the state that its deputy has left does not fit");
   }
-  arena_ = home_.arena;
-  fd_base_ = home_.fd_base;
-  const auto status = OM_MUST(proc::read_status(pid_));
-  inner_pid_ = status.ns_pids.empty() ? pid_ : status.ns_pids.back();
+  home_.arena = home_.state.arena;
+  home_.fd_base = home_.state.fd_base;
+  const auto status = OM_MUST(proc::read_status(home_.pid));
+  home_.inner_pid = status.ns_pids.empty() ? home_.pid : status.ns_pids.back();
   link_.expect(keys_);
   link_.be_patient();
-  socket_.emplace(keys_.session, [this](uint32_t slot) { return link_.take_channel(slot); });
+  home_.socket.emplace(keys_.session, [this](uint32_t slot) { return link_.take_channel(slot); });
   plans_.clear();
-  xsaves_.clear();
   away_ = true;
   at_ = at;
-  if (home_.phase == kHomeReturning) return complete_return();
+  if (home_.state.phase == kHomeReturning) return complete_return();
   // Where a thread does not stop in time they are met later (watch.cc).
   Step met = meet_executors();
   if (!met && !is_in_the_way(met.reason().code)) return met.reason();
   // Whoever has not been told to let the body run does not come.
-  if (moving && home_.effectful == 0) patience_ = std::min<kj::Duration>(patience_, kKeeperComes);
+  if (moving && home_.state.effectful == 0)
+    patience_ = std::min<kj::Duration>(patience_, kKeeperComes);
   start_tasks();
   take_over_files();
   around_.state(at_, "away");
@@ -115,24 +117,24 @@ Step Mover::take_over_steps(const std::string& at, bool moving) {
 
 // Makes the session connection. If a homecoming had been given up in the middle, finished calls are answered.
 Step Mover::meet_executors() {
-  StoppedProcess stop = OM_STEP(stop_executors());
-  OM_STEP(meet(stop));
-  if (home_.hold != 0) OM_STEP(settle_executors(stop));
+  StoppedProcess stop = OM_STEP(stop_executors(home_));
+  OM_STEP(meet(home_, stop));
+  if (home_.state.hold != 0) OM_STEP(settle_executors(home_, stop));
   const uint32_t off = 0;
-  OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, hold), off));
+  OM_MUST_VOID(home_.target->put_home_field(offsetof(HomeState, hold), off));
   stop.release();
   return Done{};
 }
 
 // It has been decided: what keeps its threads from standing still is waited for as long as they live.
 Step Mover::complete_return() {
-  log_info("adopt", "process {}: completing its return", pid_);
+  log_info("adopt", "process {}: completing its return", home_.pid);
   for (bool told = false;; told = true) {
     Step done = complete_return_once();
-    if (done.ok() || !is_in_the_way(done.reason().code) || has_ended(pid_)) return done;
+    if (done.ok() || !is_in_the_way(done.reason().code) || has_ended(home_.pid)) return done;
     if (!told) {
-      log_warn("adopt", "process {}: its return is completed when its threads stop: {}: {}", pid_,
-               done.reason().name(), done.reason().message());
+      log_warn("adopt", "process {}: its return is completed when its threads stop: {}: {}",
+               home_.pid, done.reason().name(), done.reason().message());
     }
     io_.provider->getTimer().afterDelay(kStopAgain).wait(io_.waitScope);
   }
@@ -140,32 +142,33 @@ Step Mover::complete_return() {
 
 // Threads that are still in libom get what their slots say. (Those whose transfer goes on need nobody.)
 Step Mover::complete_return_once() {
-  StoppedProcess stop = OM_STEP(stop_executors());
+  StoppedProcess stop = OM_STEP(stop_executors(home_));
   for (auto& t : stop.threads()) {
-    const bool inside = is_in_arena(t);
-    if (!inside || OM_MUST(target_->thread(arena_, slot_of(t))).late != 0) stop.let_go(t);
+    const bool inside = home_.is_in_arena(t);
+    if (!inside || OM_MUST(home_.target->thread(home_.arena, home_.slot_of(t))).late != 0)
+      stop.let_go(t);
   }
   std::erase_if(stop.threads(), [](const StoppedThread& t) { return t.tracee.gone(); });
   std::vector<ThreadState> states;
   std::vector<std::vector<std::byte>> xsaves;
-  OM_STEP(settle_executors(stop));
+  OM_STEP(settle_executors(home_, stop));
   for (auto& t : stop.threads()) {
-    const uint64_t slot = slot_address(arena_, slot_of(t));
-    states.push_back(OM_MUST(target_->memory.get<ThreadState>(slot + kSlotReturn)));
-    if (states.back().slot != slot_of(t))
+    const uint64_t slot = slot_address(home_.arena, home_.slot_of(t));
+    states.push_back(OM_MUST(home_.target->memory.get<ThreadState>(slot + kSlotReturn)));
+    if (states.back().slot != home_.slot_of(t))
       return refuse(ReasonCode::kInternal, "thread {} has no state", t.tid);
     std::vector<std::byte> area(t.xstate.size());
-    OM_MUST_VOID(target_->memory.read(slot + kSlotFrame + kFrameXsave, area));
+    OM_MUST_VOID(home_.target->memory.read(slot + kSlotFrame + kFrameXsave, area));
     xsaves.push_back(std::move(area));
   }
   if (states.empty()) {
     const uint32_t off = 0, native = kHomeNative;
-    OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, phase), native));
-    OM_MUST_VOID(target_->put_home_field(offsetof(HomeState, hold), off));
+    OM_MUST_VOID(home_.target->put_home_field(offsetof(HomeState, phase), native));
+    OM_MUST_VOID(home_.target->put_home_field(offsetof(HomeState, hold), off));
     stop.detach();
   } else {
-    OM_STEP(guard_executors(stop));
-    OM_STEP(restore_threads(stop, states, xsaves, 0));
+    OM_STEP(guard_executors(home_, stop));
+    OM_STEP(restore_threads(home_, stop, states, xsaves, 0, around_.note));
   }
   end_parked_body();
   away_ = false;
@@ -186,13 +189,13 @@ void Mover::end_parked_body() {
   });
 }
 
-// What depart_steps() has in plans_, from the slots: for a rollback of another deputy's departure.
+// What depart_steps() has in plans_.threads, from the slots: for a rollback of another deputy's departure.
 Step Mover::recall_plans(StoppedProcess& stop) {
   for (auto& t : stop.threads()) {
-    const uint32_t slot = slot_of(t);
-    const uint64_t base = slot_address(arena_, slot);
-    const HomeThread h = OM_MUST(target_->thread(arena_, slot));
-    const ResumeFrame frame = OM_MUST(target_->memory.get<ResumeFrame>(base + kSlotFrame));
+    const uint32_t slot = home_.slot_of(t);
+    const uint64_t base = slot_address(home_.arena, slot);
+    const HomeThread h = OM_MUST(home_.target->thread(home_.arena, slot));
+    const ResumeFrame frame = OM_MUST(home_.target->memory.get<ResumeFrame>(base + kSlotFrame));
     ThreadPlan plan;
     ThreadState& s = plan.state;
     s.slot = slot;
@@ -213,29 +216,29 @@ Step Mover::recall_plans(StoppedProcess& stop) {
     s.rseq_address = h.rseq_address;
     s.rseq_size = h.rseq_size;
     s.rseq_signature = h.rseq_signature;
-    plans_.push_back(plan);
+    plans_.threads.push_back(plan);
     std::vector<std::byte> area(t.xstate.size());
-    OM_MUST_VOID(target_->memory.read(base + kSlotFrame + kFrameXsave, area));
-    xsaves_.push_back(std::move(area));
+    OM_MUST_VOID(home_.target->memory.read(base + kSlotFrame + kFrameXsave, area));
+    plans_.xsaves.push_back(std::move(area));
   }
   return Done{};
 }
 
 // The deputy died while it let a thread out of the vDSO.
 Step Mover::put_stepped_mask_back() {
-  const uint64_t aid = target_->anchor.first_aid;
-  const FirstAid first = OM_MUST(target_->memory.get<FirstAid>(aid));
+  const uint64_t aid = home_.target->anchor.first_aid;
+  const FirstAid first = OM_MUST(home_.target->memory.get<FirstAid>(aid));
   if (first.stepped_tid == 0) return Done{};
-  const auto tids = OM_MUST(proc::list_tasks(pid_));
+  const auto tids = OM_MUST(proc::list_tasks(home_.pid));
   if (std::find(tids.begin(), tids.end(), first.stepped_tid) != tids.end()) {
     Tracee t(first.stepped_tid);
     OM_MUST_VOID(t.seize());
     t.interrupt();
     OM_MUST_VOID(t.wait_stop(Clock::now() + kStopLimit));
-    if (!t.gone()) OM_STEP(undo_leave_vdso(*target_, t));
+    if (!t.gone()) OM_STEP(undo_leave_vdso(*home_.target, t));
     t.detach();
   }
-  OM_MUST_VOID(target_->memory.put(aid + offsetof(FirstAid, stepped_tid), int32_t{0}));
+  OM_MUST_VOID(home_.target->memory.put(aid + offsetof(FirstAid, stepped_tid), int32_t{0}));
   return Done{};
 }
 

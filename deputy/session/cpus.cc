@@ -57,11 +57,12 @@ std::vector<Mover::ThreadCpus> Mover::thread_cpus(uint32_t slots) const {
     int32_t tid;
   };
   static_assert(offsetof(HomeThread, tid) == offsetof(Head, tid));
-  const bool inside = inner_pid_ != 0 && inner_pid_ != pid_;
-  const auto outer = inside ? outer_tids(pid_) : std::map<pid_t, pid_t>();
+  const bool inside = home_.inner_pid != 0 && home_.inner_pid != home_.pid;
+  const auto outer = inside ? outer_tids(home_.pid) : std::map<pid_t, pid_t>();
   std::vector<ThreadCpus> threads;
   for (uint32_t slot = 0; slot < slots; slot++) {
-    const auto head = target_->memory.get<Head>(target_->thread_address(arena_, slot));
+    const auto head =
+        home_.target->memory.get<Head>(home_.target->thread_address(home_.arena, slot));
     if (!head || head->state != kSlotUsed || head->tid <= 0) continue;
     const auto at = outer.find(head->tid);
     if (inside && at == outer.end()) continue;
@@ -73,10 +74,10 @@ std::vector<Mover::ThreadCpus> Mover::thread_cpus(uint32_t slots) const {
 
 // Nothing is said as long as there is nothing to say: all may run everywhere, and did when the keeper heard it last.
 kj::Promise<void> Mover::send_cpus(schema::Keeper::Client& keeper, bool always) {
-  if (!target_) return kj::READY_NOW;
-  const auto home = target_->home();  // before the masks: they have at least its changes
+  if (!home_.target) return kj::READY_NOW;
+  const auto home = home_.target->home();  // before the masks: they have at least its changes
   if (!home) return kj::READY_NOW;
-  const auto threads = thread_cpus(std::min(home->slots_ready, home_.nslots));
+  const auto threads = thread_cpus(std::min(home->slots_ready, home_.state.nslots));
   const long all = ::sysconf(_SC_NPROCESSORS_ONLN);
   const bool restricted = std::any_of(threads.begin(), threads.end(),
                                       [&](const ThreadCpus& t) { return count(t.mask) < all; });

@@ -41,10 +41,10 @@ kj::Duration Mover::patience() {
 
 // The keeper makes connections, we wait for it. Channels are left alone: those that work serve the body's calls.
 kj::Promise<void> Mover::reconnect() {
-  log_info("watch", "process {}: the keeper at {} is out of reach", pid_, at_);
+  log_info("watch", "process {}: the keeper at {} is out of reach", home_.pid, at_);
   keeper_ = nullptr;
   body_heard_ = Clock::now();
-  if (const auto home = target_->home()) calls_heard_ = home->calls;
+  if (const auto home = home_.target->home()) calls_heard_ = home->calls;
   // A homecoming that waits for pages must not go on waiting.
   if (bulk_.get() != nullptr) kj::runCatchingExceptions([&] { bulk_->abortRead(); });
   return wait_for_session();
@@ -82,14 +82,14 @@ void Mover::take_session(kj::Own<kj::AsyncIoStream> stream) {
   to_kick_.clear();
   cpus_under_way_ = cpus_again_ = false;
   sessions_++;
-  log_info("watch", "process {}: the keeper at {} is back", pid_, at_);
+  log_info("watch", "process {}: the keeper at {} is back", home_.pid, at_);
   greet_keeper();
 }
 
 // A body whose calls arrive, or whose node's kernel answers on one of its connections, is there: no body outlives its
 // keeper. patience_ is for one that may never have run.
 bool Mover::session_is_lost() {
-  const auto home = target_->home();
+  const auto home = home_.target->home();
   const bool calls = home && home->calls != calls_heard_;
   if (calls) calls_heard_ = home->calls;
   if (calls || link_.has_channel()) body_heard_ = Clock::now();
@@ -98,14 +98,15 @@ bool Mover::session_is_lost() {
 }
 
 bool Mover::body_has_acted() const {
-  const auto home = target_->home();
+  const auto home = home_.target->home();
   return !home || home->effectful != 0 || home->dropped != 0;
 }
 
 void Mover::kick_all() {
-  if (auto home = target_->home()) home_.slots_ready = std::min(home->slots_ready, home_.nslots);
+  if (auto home = home_.target->home())
+    home_.state.slots_ready = std::min(home->slots_ready, home_.state.nslots);
   std::vector<uint32_t> all;
-  for (uint32_t i = 0; i < home_.slots_ready; i++) all.push_back(i);
+  for (uint32_t i = 0; i < home_.state.slots_ready; i++) all.push_back(i);
   kick(all);
 }
 
@@ -161,24 +162,24 @@ void Mover::keeper_is_lost() {
     Step back = roll_back("node " + lost + " was lost before the body had done anything");
     if (back.ok()) {
       around_.note("NODE_LOST",
-                   fmt::format("process {} goes on at home: node {} was lost", pid_, lost));
+                   fmt::format("process {} goes on at home: node {} was lost", home_.pid, lost));
       around_.state(at_, "home");
       return;
     }
-    if (!in_the_way) log_error("watch", "process {}: {}", pid_, back.reason().message());
+    if (!in_the_way) log_error("watch", "process {}: {}", home_.pid, back.reason().message());
     in_the_way = is_in_the_way(back.reason().code);
     io_.provider->getTimer().afterDelay(kRollBackAgain).wait(io_.waitScope);
     if (process_gone_ || exec_) return;
   }
   // No libom there: the process has become another program, or ends. That is about to be noticed.
-  if (!target_->home()) {
+  if (!home_.target->home()) {
     exec_ = true;
     return happened();
   }
   const std::string why =
       body_end_.empty()
-          ? fmt::format("process {} was lost with node {}: its state was there", pid_, lost)
-          : fmt::format("process {} was lost at node {}, where its body was {}", pid_, lost,
+          ? fmt::format("process {} was lost with node {}: its state was there", home_.pid, lost)
+          : fmt::format("process {} was lost at node {}, where its body was {}", home_.pid, lost,
                         body_end_);
   log_error("watch", "{}", why);
   around_.note("NODE_LOST", why);

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// libom's own memory in a process that is about to leave: where it lies, and which slot is whose. All threads are
+// stopped; nothing of the program is changed.
+#pragma once
+
+#include <vector>
+
+#include "deputy/home/home_side.h"
+#include "deputy/home/thread_plans.h"
+
+namespace om::deputy {
+
+// Whether nothing is mapped in [lo, hi).
+bool is_free(const std::vector<proc::Mapping>& maps, uint64_t lo, uint64_t hi);
+// A free place for an arena of so many slots, aligned to the slot size: below the libraries, and a good way below,
+// because right below them is where the kernel puts what the program maps until it is stopped. Rather one where the
+// window of its executors is free as well: what they find no room for there comes home. INTERNAL if there is none.
+Verdict<uint64_t> find_place(const Target& target, uint32_t slots);
+// Puts the threads into the order of their slots. One that still completes a transfer which it began away keeps its
+// slot, where its executor runs; the others go around it. Slots are numbered without gaps. IN_CALL if that fails.
+Step place_threads(const HomeSide& home, StoppedProcess& stop);
+// The plan of such a thread: the program's state is in its frame, its call in its slot. IN_CALL.
+Verdict<ThreadPlan> plan_late(const HomeSide& home, const StoppedThread& t, const HomeThread& h);
+// Reserves libom's memory if it is not there and makes slots accessible as they are needed. HOME_MEMORY.
+Step set_up_arena(HomeSide& home, StoppedProcess& stop, const ThreadPlans& plans);
+// When no thread is in it any more and all have the registers with which they go on: it would count in the program's
+// limits and lie in its way. Should we die meanwhile, it stays, and nobody knows of it.
+void give_arena_back(HomeSide& home, StoppedProcess& stop);
+// Descriptor numbers for libom: together, as high as the hard limit allows, none of them the program's. FD_LIMIT.
+Step choose_descriptors(HomeSide& home);
+
+}  // namespace om::deputy

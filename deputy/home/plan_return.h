@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a stopped executor's thread has to have for the program to go on at home: its registers and mask, and the
+// signals that are still to be delivered.
+#pragma once
+
+#include <sys/user.h>
+
+#include <vector>
+
+#include "deputy/home/home_side.h"
+
+namespace om::deputy {
+
+// One thread's return: what its registers have to be for the program to go on.
+struct ThreadReturn {
+  user_regs_struct regs{};
+  uint64_t sigmask = 0;
+  std::vector<SignalRecord> signals;  // caught, not yet delivered: raised again natively
+  bool apply = false;                 // outputs of the kept Return go to memory first
+  bool late = false;                  // stays in libom until its transfer is complete
+};
+
+// `s` is what the body says of the thread, `h` its slot at home. Also puts into the program's memory what a select or
+// ppoll that goes on has left of its time. INTERNAL if home and body do not match.
+Verdict<ThreadReturn> plan_return(const HomeSide& home, const StoppedThread& t, const HomeThread& h,
+                                  const ThreadState& s);
+
+}  // namespace om::deputy
