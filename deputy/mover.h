@@ -25,7 +25,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "common/base/file_lease.h"
 #include "common/base/unique_fd.h"
 #include "common/cpu/xstate.h"
 #include "common/movable/preflight.h"
@@ -38,6 +37,9 @@
 #include "deputy/home/job_control.h"
 #include "deputy/home/thread_plans.h"
 #include "deputy/home/threads_back.h"
+#include "deputy/memory/address_space.h"
+#include "deputy/memory/files.h"
+#include "deputy/memory/objects.h"
 #include "deputy/moves/body_threads.h"
 #include "deputy/session/link.h"
 #include "deputy/verdict.h"
@@ -45,11 +47,6 @@
 namespace om::deputy {
 
 namespace schema = ::om::wire;
-
-class PageSender;  // ship.h
-
-// Mapping.kind of session.capnp.
-enum RegionKind : uint32_t { kKindMemory = 0, kKindStack = 1, kKindReserve = 2, kKindView = 3 };
 
 // Is it a reason that keeps a process from standing still and may go by itself (takeover.cc).
 bool is_in_the_way(ReasonCode code);
@@ -134,45 +131,7 @@ class Mover {
   void undo_home(StoppedProcess& stop);
 
   // describe.cc
-  struct Region {
-    uint64_t lo, hi;
-    int prot;
-    uint32_t kind;  // session.capnp Mapping.kind
-    bool file;      // contents come from a file: send all of it
-    bool shared;
-    bool beyond_file =
-        false;          // a file mapping behind the end of its file: there are no pages at home
-    uint64_t view = 0;  // of a memory object: where the body has what is at `lo`
-  };
-  uint64_t readable_end(const Range& part) const;
-  void describe_view(const MemoryObject& object, const proc::Mapping& map, const Range& part);
-  Step describe_memory();
   void describe(schema::Image::Builder image);
-
-  // objects.cc
-  Step find_objects(const ProcessReport& report);
-  const MemoryObject* object_of(const proc::Mapping& map) const;
-  bool is_in_object(uint64_t address) const;
-  uint64_t shown_bytes(const proc::ObjectId& id) const;
-  Step ship_objects(PageSender& sender);
-  void ship_shown(PageSender& sender, const MemoryObject& o);
-  Step open_objects();
-  Step store_in_object(uint64_t address, std::span<const std::byte> bytes, bool zeros);
-  Step store_in_mappings(const MemoryObject& o, uint64_t offset, std::span<const std::byte> bytes);
-
-  // files.cc
-  Step lease_files(const ProcessReport& report);
-  void take_over_files();
-  void look_after_files(bool write_files_back);
-  kj::Promise<void> write_back(proc::Mapping map, uint64_t at);
-
-  // ship.cc
-  struct Shipped {
-    uint64_t frames = 0, pages = 0, bytes = 0, wire = 0;
-  };
-  Verdict<Shipped> ship_pages();
-  void wait_for_pages(kj::Promise<void> pages);
-  uint64_t stack_start(uint64_t hi) const;
 
   // homecoming.cc
   Step come_home_steps(MoveRecord& record);
@@ -215,6 +174,8 @@ class Mover {
   void end_body();
   void disconnect();
 
+  void look_after_files(bool write_files_back);
+
   // cpus.cc
   struct ThreadCpus {
     uint32_t slot;
@@ -235,6 +196,7 @@ class Mover {
   bool body_has_acted() const;
   void keeper_is_lost();
   Step wait_for_keeper();
+  void wait_for_pages(kj::Promise<void> pages);
   void kick(const std::vector<uint32_t>& slots);
   void kick_all();
   void send_kicks();
@@ -249,18 +211,12 @@ class Mover {
   kj::Maybe<schema::Keeper::Client> keeper_;
   kj::Own<kj::AsyncIoStream> session_stream_, bulk_;
   HomeSide home_;
-  std::vector<Region> regions_;
-  std::vector<Range> file_ranges_;
-  std::vector<Range> guards_;
-  ProcessReport report_;              // of the process that stands
-  std::vector<FileLease> leases_;     // files whose copies are right as long as these are held
-  std::vector<UniqueFd> object_fds_;  // of home_.objects, during a move; none: not open
-  std::vector<proc::Mapping> lazy_shared_;  // files that are written back now and then
-  size_t write_backs_ = 0;                  // on their way
+  ProcessReport report_;  // of the process that stands
+  AddressSpace space_;
+  MemoryObjects objects_;
+  SharedFiles files_;
   ThreadPlans plans_;
   Settings settings_;
-  uint64_t vdso_lo_ = 0, vdso_hi_ = 0;
-  std::vector<std::byte> vdso_image_;
   XstateLayout xstate_layout_{};
   static constexpr int kInheritedLimits[] = {RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_MEMLOCK};
   rlimit limits_[std::size(kInheritedLimits)] = {};  // as the body has been told

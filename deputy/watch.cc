@@ -65,6 +65,8 @@ Mover::Mover(kj::AsyncIoContext& io, pid_t pid, std::string home_node, const Add
       around_(std::move(around)),
       link_(io, listen),
       home_(pid),
+      objects_(home_),
+      files_(home_),
       // Never a number that the keeper has seen from another deputy: it goes by the clock.
       generation_(static_cast<uint32_t>(now_ns(CLOCK_REALTIME) / 1000000)),
       at_(home_node_),
@@ -110,7 +112,6 @@ void Mover::start_tasks() {
   ticks_ = kTicksPerPing - 1;  // a ping soon: its answer is the first that is known of the body
   body_cpu_ns_ = 0;
   quiet_ = false;
-  write_backs_ = 0;
   keeper_heard_ = Clock::now();
   watched_session_ = home_.socket->session();
   link_.be_patient();
@@ -225,6 +226,16 @@ kj::Promise<void> Mover::tick() {
         if (want_home_) happened();
         return tick();
       });
+}
+
+void Mover::look_after_files(bool write_files_back) {
+  if (!want_home_ && files_.is_wanted()) {
+    log_info("files", "process {} comes home: somebody writes to a file that it has mapped",
+             home_.pid);
+    want_home_ = true;
+  }
+  if (!write_files_back) return;
+  KJ_IF_MAYBE (keeper, keeper_) files_.write_back_all(*keeper, *tasks_);
 }
 
 void Mover::follow_job_control() {
@@ -366,9 +377,7 @@ void Mover::disconnect() {
   session_stream_ = nullptr;
   link_.close_all();
   home_.socket.reset();
-  leases_.clear();
-  lazy_shared_.clear();
-  object_fds_.clear();
+  files_.clear();
 }
 
 void Mover::cut(const std::string& what) {

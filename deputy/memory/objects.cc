@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// Memory objects that the process sees in more than one way: through several mappings, or a descriptor. In the body
-// they are shared memory with as many views. On the wire their pages have the addresses of a view of all of it, which
-// only the body has (MemoryObject of libom/abi/session.h).
-//
-// At home their contents are read and written through a descriptor of the process, as it is opened anew here for the
-// length of a move; libom sees to it that one stays open (libom/stub/objects.cc). Where there is none, what the
-// mappings show is all that the process can see.
+#include "deputy/memory/objects.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -20,8 +14,8 @@
 
 #include "common/proc/proc_file.h"
 #include "common/proc/process.h"
+#include "deputy/memory/address_space.h"
 #include "deputy/memory/ship.h"
-#include "deputy/mover.h"
 
 namespace om::deputy {
 namespace {
@@ -72,10 +66,18 @@ bool write_zeros(int fd, uint64_t offset, std::span<const std::byte> zeros) {
 
 }  // namespace
 
+const MemoryObject* object_of(const HomeSide& home, const proc::Mapping& map) {
+  if (!map.shared) return nullptr;
+  for (uint64_t i = 0; i < std::min<uint64_t>(home.state.object_count, kMaxMemoryObjects); i++) {
+    if (id_of(home.state.objects[i]) == proc::object_of(map)) return &home.state.objects[i];
+  }
+  return nullptr;
+}
+
 // Those of the report, with a place in the body for all of each: where executors map at home, and nobody else.
-Step Mover::find_objects(const ProcessReport& report) {
+Step MemoryObjects::find(const ProcessReport& report) {
   home_.state.object_count = 0;
-  object_fds_.clear();
+  fds_.clear();
   if (report.objects.empty()) return Done{};
   if (report.objects.size() > kMaxMemoryObjects ||
       !has_executor_area(home_.arena, home_.state.nslots))
@@ -101,31 +103,24 @@ Step Mover::find_objects(const ProcessReport& report) {
       return refuse(ReasonCode::kSharedWritable, "a memory object of {} bytes", o.bytes);
     place += page_up(o.bytes);
     home_.state.objects[home_.state.object_count++] = o;
-    object_fds_.push_back(std::move(fd));
+    fds_.push_back(std::move(fd));
   }
   return Done{};
 }
 
 // How far its mappings show it.
-uint64_t Mover::shown_bytes(const proc::ObjectId& id) const {
+uint64_t MemoryObjects::shown_bytes(const proc::ObjectId& id) const {
   uint64_t bytes = 0;
   for (const auto& m : home_.target->maps) {
     if (!m.shared || proc::object_of(m) != id) continue;
-    const uint64_t end = (m.prot & PROT_READ) ? readable_end({m.start, m.end}) : m.end;
+    const uint64_t end =
+        (m.prot & PROT_READ) ? readable_end(home_.target->memory, {m.start, m.end}) : m.end;
     if (end > m.start) bytes = std::max(bytes, m.offset + (end - m.start));
   }
   return bytes;
 }
 
-const MemoryObject* Mover::object_of(const proc::Mapping& map) const {
-  if (!map.shared) return nullptr;
-  for (uint64_t i = 0; i < std::min<uint64_t>(home_.state.object_count, kMaxMemoryObjects); i++) {
-    if (id_of(home_.state.objects[i]) == proc::object_of(map)) return &home_.state.objects[i];
-  }
-  return nullptr;
-}
-
-bool Mover::is_in_object(uint64_t address) const {
+bool MemoryObjects::contains(uint64_t address) const {
   for (uint64_t i = 0; i < std::min<uint64_t>(home_.state.object_count, kMaxMemoryObjects); i++) {
     const MemoryObject& o = home_.state.objects[i];
     if (address >= o.view && address - o.view < page_up(o.bytes)) return true;
@@ -133,14 +128,14 @@ bool Mover::is_in_object(uint64_t address) const {
   return false;
 }
 
-Step Mover::ship_objects(PageSender& sender) {
+Step MemoryObjects::ship(PageSender& sender) {
   for (uint64_t i = 0; i < home_.state.object_count; i++) {
     const MemoryObject& o = home_.state.objects[i];
-    if (!object_fds_[i]) {
+    if (!fds_[i]) {
       ship_shown(sender, o);
       continue;
     }
-    const int fd = object_fds_[i].get();
+    const int fd = fds_[i].get();
     for (off_t at = 0;;) {
       const off_t data = ::lseek(fd, at, SEEK_DATA);
       if (data < 0 && errno == ENXIO) break;
@@ -162,7 +157,7 @@ Step Mover::ship_objects(PageSender& sender) {
 }
 
 // What the mappings of an object show, each part once.
-void Mover::ship_shown(PageSender& sender, const MemoryObject& o) {
+void MemoryObjects::ship_shown(PageSender& sender, const MemoryObject& o) {
   std::vector<const proc::Mapping*> maps;
   for (const auto& m : home_.target->maps) {
     if (m.shared && proc::object_of(m) == id_of(o)) maps.push_back(&m);
@@ -184,22 +179,22 @@ void Mover::ship_shown(PageSender& sender, const MemoryObject& o) {
   }
 }
 
-// For store_in_object(), once home's mappings are as the body's were.
-Step Mover::open_objects() {
-  object_fds_.clear();
+// For store(), once home's mappings are as the body's were.
+Step MemoryObjects::open() {
+  fds_.clear();
   if (home_.state.object_count > kMaxMemoryObjects)
     return refuse(ReasonCode::kInternal, "{} memory objects", home_.state.object_count);
   for (uint64_t i = 0; i < home_.state.object_count; i++) {
     const MemoryObject& o = home_.state.objects[i];
-    object_fds_.push_back(o.is_open != 0 ? open_object(home_.pid, id_of(o)) : UniqueFd());
-    if (o.is_open != 0 && !object_fds_.back())
+    fds_.push_back(o.is_open != 0 ? open_object(home_.pid, id_of(o)) : UniqueFd());
+    if (o.is_open != 0 && !fds_.back())
       return refuse(ReasonCode::kHomeMemory, "memory object {} cannot be opened", o.inode);
   }
   return Done{};
 }
 
 // Whole pages of the body's for an object. Behind its end there is nothing.
-Step Mover::store_in_object(uint64_t address, std::span<const std::byte> bytes, bool zeros) {
+Step MemoryObjects::store(uint64_t address, std::span<const std::byte> bytes, bool zeros) {
   for (uint64_t i = 0; i < home_.state.object_count; i++) {
     const MemoryObject& o = home_.state.objects[i];
     const uint64_t view_end = o.view + page_up(o.bytes);
@@ -209,11 +204,11 @@ Step Mover::store_in_object(uint64_t address, std::span<const std::byte> bytes, 
     const uint64_t hi = std::min({address + bytes.size(), view_end, o.view + o.bytes});
     if (lo >= hi) continue;
     const auto part = bytes.subspan(lo - address, hi - lo);
-    if (!object_fds_[i]) {
+    if (!fds_[i]) {
       OM_STEP(store_in_mappings(o, lo - o.view, part));
       continue;
     }
-    const int fd = object_fds_[i].get();
+    const int fd = fds_[i].get();
     if (!(zeros ? write_zeros(fd, lo - o.view, part) : write_all(fd, lo - o.view, part)))
       return refuse(ReasonCode::kHomeMemory, "{}", errno_error("write a memory object").text());
   }
@@ -221,8 +216,8 @@ Step Mover::store_in_object(uint64_t address, std::span<const std::byte> bytes, 
 }
 
 // Through the mappings that may be written through: the body had no others. Pages that are the same are left alone.
-Step Mover::store_in_mappings(const MemoryObject& o, uint64_t offset,
-                              std::span<const std::byte> bytes) {
+Step MemoryObjects::store_in_mappings(const MemoryObject& o, uint64_t offset,
+                                      std::span<const std::byte> bytes) {
   std::array<std::byte, kPageSize> there;
   for (size_t at = 0; at < bytes.size(); at += kPageSize) {
     const auto page = bytes.subspan(at, std::min<size_t>(kPageSize, bytes.size() - at));

@@ -1,30 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Pages out and in. Out: everything that a region holds and that is not zero (a body's fresh memory is). Of a
-// private file mapping all of it, because the other node has no file. In: see homecoming.cc.
+// private file mapping all of it, because the other node has no file. In: see restore.h.
 #include "deputy/memory/ship.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
 #include <algorithm>
-#include <chrono>
 
 #include "common/image/bulk.h"
 #include "common/proc/pagemap.h"
 #include "common/proc/process.h"
-#include "deputy/mover.h"
 
 namespace om::deputy {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr uint64_t kPiece = kBulkMaxBytes;
-constexpr auto kPagesArrive = 30 * kj::SECONDS;
-constexpr auto kBusySilence = std::chrono::seconds(5);  // pings are answered every second
-constexpr auto kLookAround = std::chrono::milliseconds(50);
-constexpr auto kBusyLimit = std::chrono::minutes(10);
 
 bool is_zero(const std::byte* page) {
   static constexpr std::byte kZeros[kPageSize] = {};
@@ -78,51 +69,26 @@ void PageSender::pages(uint64_t address, size_t bytes) {
   }
 }
 
-Verdict<Mover::Shipped> Mover::ship_pages() {
-  PageSender sender(io_, *bulk_);
-  auto pagemap = OM_MUST(proc::Pagemap::open(proc::memory_tid(home_.pid)));
-  for (const auto& r : regions_) {
+Verdict<Shipped> ship_pages(kj::AsyncIoContext& io, kj::AsyncOutputStream& out,
+                            const HomeSide& home, const AddressSpace& space,
+                            MemoryObjects& objects) {
+  PageSender sender(io, out);
+  auto pagemap = OM_MUST(proc::Pagemap::open(proc::memory_tid(home.pid)));
+  for (const auto& r : space.regions()) {
     if (r.kind == kKindReserve || r.kind == kKindView) continue;
     if (r.file || r.shared) {
-      sender.range(home_.target->memory, r.lo, r.hi);
+      sender.range(home.target->memory, r.lo, r.hi);
       continue;
     }
-    const uint64_t lo = r.kind == kKindStack ? stack_start(r.hi) : r.lo;
+    const uint64_t lo = r.kind == kKindStack ? stack_start(*home.target, r.hi) : r.lo;
     for (const auto& run : OM_MUST(pagemap.runs(lo, r.hi))) {
-      if (!run.guard) sender.range(home_.target->memory, run.start, run.end);
+      if (!run.guard) sender.range(home.target->memory, run.start, run.end);
     }
   }
-  OM_STEP(ship_objects(sender));
-  if (!vdso_image_.empty()) sender.image(vdso_hi_ - vdso_image_.size(), vdso_image_);
+  OM_STEP(objects.ship(sender));
+  if (!space.vdso_image().empty()) sender.image(space.vdso_start(), space.vdso_image());
   sender.end();
   return Shipped{sender.frames_, sender.pages_, sender.bytes_, sender.wire_};
-}
-
-// A keeper that answers pings is busy looking for pages, and not lost.
-void Mover::wait_for_pages(kj::Promise<void> pages) {
-  // What has arrived is read without a look at anything else: not the pings, for as long as there is more.
-  if (const auto now = Clock::now(); now - looked_around_ > kLookAround) {
-    io_.provider->getTimer().afterDelay(0 * kj::SECONDS).wait(io_.waitScope);
-    looked_around_ = now;
-  }
-  auto fork = pages.fork();
-  for (const auto start = Clock::now();;) {
-    bool late = false;
-    auto limit = io_.provider->getTimer().afterDelay(kPagesArrive).then([&late] { late = true; });
-    fork.addBranch().exclusiveJoin(kj::mv(limit)).wait(io_.waitScope);
-    if (!late) return;
-    const auto now = Clock::now();
-    if (keeper_ == nullptr || now - keeper_heard_ > kBusySilence || now - start > kBusyLimit)
-      kj::throwFatalException(KJ_EXCEPTION(OVERLOADED, "the keeper sends no pages"));
-  }
-}
-
-// Where the stack mapping that ends at `hi` begins now.
-uint64_t Mover::stack_start(uint64_t hi) const {
-  for (const auto& m : home_.target->maps) {
-    if (m.kind == proc::MapKind::kStack && m.end == hi) return m.start;
-  }
-  return hi;
 }
 
 }  // namespace om::deputy

@@ -13,6 +13,8 @@
 
 #include "common/image/bulk.h"
 #include "common/proc/process_memory.h"
+#include "deputy/memory/address_space.h"
+#include "deputy/memory/objects.h"
 
 namespace om::deputy {
 
@@ -36,5 +38,14 @@ class PageSender {
   kj::AsyncOutputStream& out_;
   std::vector<std::byte> buffer_;
 };
+
+struct Shipped {
+  uint64_t frames = 0, pages = 0, bytes = 0, wire = 0;
+};
+
+// Everything that the body needs of the address space.
+Verdict<Shipped> ship_pages(kj::AsyncIoContext& io, kj::AsyncOutputStream& out,
+                            const HomeSide& home, const AddressSpace& space,
+                            MemoryObjects& objects);
 
 }  // namespace om::deputy

@@ -33,6 +33,7 @@
 #include "deputy/home/frames.h"
 #include "deputy/home/home_session.h"
 #include "deputy/memory/drops.h"
+#include "deputy/memory/ship.h"
 #include "deputy/mover.h"
 #include "gen/syscalls_desc.h"
 
@@ -248,7 +249,7 @@ Step Mover::prepare_keeper(const std::string& to) {
   uint64_t memory = status.vm_rss_bytes + status.vm_swap_bytes;
   for (const auto& m : home_.target->maps) {
     if (m.kind == proc::MapKind::kFile && (m.prot & PROT_READ) != 0)
-      memory += readable_end({m.start, m.end}) - m.start;
+      memory += readable_end(home_.target->memory, {m.start, m.end}) - m.start;
   }
   offer["memory_bytes"] = memory;
   offer["threads"] = threads;
@@ -375,9 +376,9 @@ Step Mover::ship_frozen(StoppedProcess& stop, MoveRecord& record) {
   settings_ = OM_STEP(ask_threads(home_, stop, plans_));
   OM_STEP(fault("depart.threads"));
   OM_STEP(choose_descriptors(home_));
-  OM_STEP(find_objects(report_));
-  OM_STEP(lease_files(report_));
-  OM_STEP(describe_memory());
+  OM_STEP(objects_.find(report_));
+  OM_STEP(files_.take(report_));
+  OM_STEP(space_.describe(home_));
   OM_STEP(fault("depart.describe"));
   home_.state.epoch++;
 
@@ -388,8 +389,7 @@ Step Mover::ship_frozen(StoppedProcess& stop, MoveRecord& record) {
         io_.provider->getTimer().timeoutAfter(kKeeperAnswers, request.send()).wait(io_.waitScope);
     OM_STEP(check(answer.getVerdict()));
     OM_STEP(fault("depart.ship"));
-    const Shipped shipped = OM_STEP(ship_pages());
-    object_fds_.clear();
+    const Shipped shipped = OM_STEP(ship_pages(io_, *bulk_, home_, space_, objects_));
     OM_STEP(fault("depart.shipped"));
     record.pages = shipped.pages;
     record.bytes_raw = shipped.bytes;
@@ -428,14 +428,7 @@ Step Mover::connect_home(StoppedProcess& stop) {
   home_.state.arena = home_.arena;
 
   // What may be given back once the body has done something: private memory, but for what blocked calls use.
-  std::vector<Range> own;
-  const auto stat = OM_MUST(proc::read_stat(proc::memory_tid(home_.pid)));
-  for (const auto& r : regions_) {
-    if (r.shared || (r.file && !(r.prot & PROT_WRITE))) continue;
-    // Arguments and environment stay.
-    own.push_back(
-        {r.lo, r.kind == kKindStack ? std::min(r.hi, stat.startstack & ~(kPageSize - 1)) : r.hi});
-  }
+  const auto own = OM_MUST(space_.own_memory(home_));
   const auto drops = OM_STEP(plan_drops(own, pinned_ranges(*home_.target, plans_.threads)));
   home_.state.drop_count = drops.size();
   OM_MUST_VOID(

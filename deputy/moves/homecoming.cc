@@ -22,19 +22,14 @@
 #include <thread>
 
 #include "common/base/log.h"
-#include "common/image/bulk.h"
 #include "common/proc/process.h"
 #include "common/proc/stat.h"
 #include "deputy/base/host.h"
 #include "deputy/base/text.h"
-#include "deputy/home/frames.h"
 #include "deputy/home/received.h"
-#include "deputy/memory/drops.h"
-#include "deputy/memory/returning_pages.h"
+#include "deputy/memory/restore.h"
 #include "deputy/mover.h"
 #include "gen/syscalls_desc.h"
-#include "libom/abi/away_cpu.h"
-#include "libom/abi/waiting.h"
 
 namespace om::deputy {
 
@@ -197,149 +192,33 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
                            MoveRecord& record) {
   OM_STEP(guard_executors(home_, stop));
   StoppedThread& t = stop.threads().front();
-  const uint64_t own = home_.stack_of(home_.slot_of(t));
-  auto remote = [&](uint64_t function, uint64_t argument) -> Verdict<int64_t> {
-    return home_.run_remote(stop, t, own, function, argument);
-  };
-  home_.state = OM_MUST(home_.target->home());
-  if (home_.state.mirror_failed != 0 && OM_STEP(remote(kRemoteMirror, 0)) != 0) {
-    return refuse(ReasonCode::kHomeMemory, "{} changes of the address space failed at home",
-                  home_.state.mirror_failed);
-  }
-  OM_MUST_VOID(home_.target->reread_maps());
-  home_.state = OM_MUST(home_.target->home());
-  OM_STEP(describe_memory());
-
-  // What the body may have changed, and with it everything that must not show old contents.
-  struct Part {
-    uint64_t lo, hi;
-    bool drop, file;
-  };
-  std::vector<Part> parts;
-  const bool all_touched = body.getTouchedAll() || body.getTouched().size() > kMaxTouched;
-  auto touched = [&](uint64_t lo, uint64_t hi) {
-    if (all_touched) return true;
-    for (auto r : body.getTouched()) {
-      if (r.getLo() < hi && r.getHi() > lo) return true;
-    }
-    return false;
-  };
-  uint64_t stack_lo = 0, stack_hi = 0;
-  const auto stat = OM_MUST(proc::read_stat(proc::memory_tid(home_.pid)));
-  for (const auto& r : regions_) {
-    if (r.kind == kKindReserve || r.kind == kKindView) continue;
-    if (r.kind == kKindStack) {
-      stack_hi = r.hi;
-      stack_lo = std::min(stack_start(r.hi), body.getStackLow() & ~(kPageSize - 1));
-      if (stack_lo < r.lo)
-        return refuse(ReasonCode::kHomeMemory, "its stack is larger than it may be");
-      parts.push_back({stack_lo, r.hi, true, false});
-      continue;
-    }
-    if (r.beyond_file) continue;
-    if (r.file && !(r.prot & PROT_WRITE) && !touched(r.lo, r.hi)) continue;
-    if (r.shared && !(r.prot & PROT_WRITE)) continue;
-    parts.push_back({r.lo, r.hi, !r.shared, r.file || r.shared});
-  }
-  OM_STEP(open_objects());
-  for (uint64_t i = 0; i < home_.state.object_count; i++) {
-    const MemoryObject& o = home_.state.objects[i];
-    parts.push_back({o.view, o.view + page_up(o.bytes), false, true});
-  }
-  std::sort(parts.begin(), parts.end(), [](const Part& a, const Part& b) { return a.lo < b.lo; });
-  if (stack_lo != 0 && stack_lo < stack_start(stack_hi) &&
-      OM_STEP(remote(kRemoteTouch, stack_lo)) != 0)
-    return refuse(ReasonCode::kHomeMemory, "its stack cannot grow");
-  std::vector<Range> drops;
-  for (const auto& p : parts) {
-    if (!p.drop) continue;
-    Range r{p.lo, p.hi};
-    // Arguments and environment are rewritten by what the body sends; all of the stack's pages are.
-    if (r.hi == stack_hi && stack_hi != 0)
-      r.hi = std::max(r.lo, stat.startstack & ~(kPageSize - 1));
-    if (r.lo < r.hi) drops.push_back(r);
-  }
-  OM_STEP(fault("return.drop"));
-  // All of it, as much at a time as libom has room for.
-  const auto all = std::span<const Range>(drops);
-  for (size_t at = 0; at < all.size(); at += kMaxDrops) {
-    const auto some = all.subspan(at, std::min(kMaxDrops, all.size() - at));
-    OM_MUST_VOID(home_.target->memory.write(home_.arena + kControlPlan, std::as_bytes(some)));
-    home_.state.drop_count = some.size();
-    home_.state.dropped = 0;
-    OM_MUST_VOID(
-        home_.target->put_home_field(offsetof(HomeState, drop_count), home_.state.drop_count));
-    OM_MUST_VOID(home_.target->put_home_field(offsetof(HomeState, dropped), home_.state.dropped));
-    const uint64_t none = 0;
-    OM_MUST_VOID(home_.target->put_home_field(offsetof(HomeState, drop_failed), none));
-    OM_STEP(remote(kRemoteDrop, 1));
-    // Pages that still have old contents would show where the body has zeros.
-    const HomeState after = OM_MUST(home_.target->home());
-    if (after.drop_failed != 0 || after.dropped != 2)
-      return refuse(ReasonCode::kHomeMemory, "memory cannot be given back");
-  }
-
+  Restore restore(home_, stop, t, home_.stack_of(home_.slot_of(t)));
+  OM_STEP(restore.plan(body));
+  OM_STEP(restore.drop());
   if (keeper_ == nullptr) return refuse(ReasonCode::kOutOfReach, "{}", at_);
   KJ_IF_MAYBE (keeper, keeper_) {
     auto request = keeper->collectRequest();
-    auto ranges = request.initRanges(static_cast<unsigned>(parts.size()));
-    for (unsigned i = 0; i < parts.size(); i++) {
-      ranges[i].setLo(parts[i].lo);
-      ranges[i].setHi(parts[i].hi);
-      ranges[i].setFile(parts[i].file);
+    auto ranges = request.initRanges(static_cast<unsigned>(restore.asked().size()));
+    for (unsigned i = 0; i < ranges.size(); i++) {
+      ranges[i].setLo(restore.asked()[i].lo);
+      ranges[i].setHi(restore.asked()[i].hi);
+      ranges[i].setFile(restore.asked()[i].file);
     }
     auto answer = request.send();
-    std::vector<ReturningPages::Part> asked;
-    for (const auto& p : parts) asked.push_back({p.lo, p.hi, p.file});
-    ReturningPages returning(std::move(asked), Clock::now());
+    Restore::Counts counts;
+    KJ_DEFER({
+      record.pages += counts.pages;
+      record.bytes_raw += counts.bytes;
+      record.bytes_wire += counts.wire;
+    });
     // Frames until the end mark; the answer comes behind it.
-    std::vector<std::byte> buffer(kBulkMaxBytes);
-    const std::vector<std::byte> zeros(kBulkMaxBytes);
-    for (;;) {
-      BulkHeader h{};
-      wait_for_pages(bulk_->read(&h, sizeof h));
-      record.bytes_wire += sizeof h;
-      OM_STEP(fault("return.page"));
-      if (!OM_STEP(returning.take(h, Clock::now()))) break;
-      if (h.kind == kBulkZero) {
-        // Zeros in place of what the file has. Beyond its end there is nothing to write to.
-        const auto blank = std::span(zeros).first(h.bytes);
-        if (is_in_object(h.address)) {
-          OM_STEP(store_in_object(h.address, blank, true));
-          continue;
-        }
-        for (uint64_t at = 0; at < h.bytes; at += kPageSize)
-          (void)home_.target->memory.write(h.address + at, blank.first(kPageSize));
-        continue;
-      }
-      wait_for_pages(bulk_->read(buffer.data(), h.bytes));
-      record.pages += h.bytes / kPageSize;
-      record.bytes_raw += h.bytes;
-      record.bytes_wire += h.bytes;
-      if (is_in_object(h.address)) {
-        OM_STEP(store_in_object(h.address, std::span(buffer).first(h.bytes), false));
-        continue;
-      }
-      auto put = home_.target->memory.write(h.address, std::span(buffer).first(h.bytes));
-      const bool file = !put && std::any_of(parts.begin(), parts.end(), [&](const auto& p) {
-        return p.file && p.lo <= h.address && h.address < p.hi;
-      });
-      // The file may have become shorter meanwhile: pages behind its end have gone, at home as natively.
-      for (uint64_t at = 0; file && at < h.bytes; at += kPageSize) {
-        const auto page =
-            std::span(buffer).subspan(at, std::min<uint64_t>(kPageSize, h.bytes - at));
-        std::byte there;
-        if (!home_.target->memory.read(h.address + at, std::span(&there, 1))) continue;
-        if (auto one = home_.target->memory.write(h.address + at, page); !one)
-          return refuse(ReasonCode::kHomeMemory, "{}", one.error().text());
-      }
-      if (!put && !file) return refuse(ReasonCode::kHomeMemory, "{}", put.error().text());
-    }
+    auto read = [&](std::span<std::byte> to) { wait_for_pages(bulk_->read(to.data(), to.size())); };
+    OM_STEP(restore.receive(read, counts));
     auto collected =
         io_.provider->getTimer().timeoutAfter(kKeeperAnswers, kj::mv(answer)).wait(io_.waitScope);
     OM_STEP(check(collected.getVerdict()));
     // Why, the keeper has said in its answer.
-    if (!returning.complete()) return refuse(ReasonCode::kInternal, "pages are missing");
+    if (!restore.complete()) return refuse(ReasonCode::kInternal, "pages are missing");
   }
   return fault("return.memory");
 }

@@ -110,7 +110,12 @@ Step Mover::take_over_steps(const std::string& at, bool moving) {
   if (moving && home_.state.effectful == 0)
     patience_ = std::min<kj::Duration>(patience_, kKeeperComes);
   start_tasks();
-  take_over_files();
+  if (files_.may_have_changed(inspect_process(home_.pid))) {
+    log_warn("files", "process {} comes home: a file that it has mapped may have been changed",
+             home_.pid);
+    want_home_ = true;
+    happened();
+  }
   around_.state(at_, "away");
   return Done{};
 }

@@ -28,6 +28,10 @@ constexpr auto kBulkWait = 10 * kj::SECONDS;
 constexpr auto kRollBackLimit = std::chrono::seconds(30);
 constexpr auto kSilence = std::chrono::seconds(10);  // of the keeper: nothing is asked of it
 constexpr auto kLookForKeeper = 20 * kj::MILLISECONDS;
+constexpr auto kPagesArrive = 30 * kj::SECONDS;
+constexpr auto kBusySilence = std::chrono::seconds(5);  // pings are answered every second
+constexpr auto kLookAround = std::chrono::milliseconds(50);
+constexpr auto kBusyLimit = std::chrono::minutes(10);
 constexpr auto kRollBackAgain = 200 * kj::MILLISECONDS;
 
 }  // namespace
@@ -194,6 +198,25 @@ void Mover::break_session() {
   // The other end may have been faster.
   kj::runCatchingExceptions([&] { session_stream_->abortRead(); });
   kj::runCatchingExceptions([&] { session_stream_->shutdownWrite(); });
+}
+
+// A keeper that answers pings is busy looking for pages, and not lost.
+void Mover::wait_for_pages(kj::Promise<void> pages) {
+  // What has arrived is read without a look at anything else: not the pings, for as long as there is more.
+  if (const auto now = Clock::now(); now - looked_around_ > kLookAround) {
+    io_.provider->getTimer().afterDelay(0 * kj::SECONDS).wait(io_.waitScope);
+    looked_around_ = now;
+  }
+  auto fork = pages.fork();
+  for (const auto start = Clock::now();;) {
+    bool late = false;
+    auto limit = io_.provider->getTimer().afterDelay(kPagesArrive).then([&late] { late = true; });
+    fork.addBranch().exclusiveJoin(kj::mv(limit)).wait(io_.waitScope);
+    if (!late) return;
+    const auto now = Clock::now();
+    if (keeper_ == nullptr || now - keeper_heard_ > kBusySilence || now - start > kBusyLimit)
+      kj::throwFatalException(KJ_EXCEPTION(OVERLOADED, "the keeper sends no pages"));
+  }
 }
 
 }  // namespace om::deputy

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "deputy/memory/address_space.h"
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+
+#include "common/proc/pagemap.h"
+#include "common/proc/process.h"
+#include "common/proc/smaps.h"
+#include "common/proc/stat.h"
+#include "common/proc/status.h"
+#include "deputy/home/executors.h"
+#include "deputy/memory/body_vdso.h"
+#include "deputy/memory/objects.h"
+
+namespace om::deputy {
+namespace {
+
+// `ranges` without [lo, hi).
+std::vector<Range> without(const std::vector<Range>& ranges, uint64_t lo, uint64_t hi) {
+  std::vector<Range> left;
+  for (const Range& r : ranges) {
+    if (r.lo < std::min(r.hi, lo)) left.push_back({r.lo, std::min(r.hi, lo)});
+    if (std::max(r.lo, hi) < r.hi) left.push_back({std::max(r.lo, hi), r.hi});
+  }
+  return left;
+}
+
+// Mappings that are locked into memory. What tells is slow to read, and most processes have none.
+Result<std::vector<Range>> locked_memory(pid_t pid) {
+  const pid_t shown = proc::memory_tid(pid);
+  std::vector<Range> locked;
+  if (OM_TRY(proc::read_status(shown)).vm_locked_bytes == 0) return locked;
+  for (const auto& entry : OM_TRY(proc::read_smaps(shown))) {
+    if (entry.flags.has("lo")) locked.push_back({entry.map.start, entry.map.end});
+  }
+  return locked;
+}
+
+}  // namespace
+
+uint64_t readable_end(const ProcessMemory& memory, const Range& part) {
+  std::byte byte;
+  auto readable = [&](uint64_t page) { return memory.read(page, std::span(&byte, 1)).ok(); };
+  if (readable(part.hi - kPageSize)) return part.hi;
+  uint64_t lo = 0, hi = (part.hi - part.lo) / kPageSize - 1;  // pages; hi is not readable
+  while (lo < hi) {
+    const uint64_t middle = lo + (hi - lo) / 2;
+    if (readable(part.lo + middle * kPageSize)) {
+      lo = middle + 1;
+    } else {
+      hi = middle;
+    }
+  }
+  return part.lo + lo * kPageSize;
+}
+
+uint64_t stack_start(const Target& target, uint64_t hi) {
+  for (const auto& m : target.maps) {
+    if (m.kind == proc::MapKind::kStack && m.end == hi) return m.start;
+  }
+  return hi;
+}
+
+// A mapping of a memory object. What lies behind the object's end has no pages.
+void AddressSpace::add_view(const MemoryObject& object, const proc::Mapping& map,
+                            const Range& part) {
+  const uint64_t offset = map.offset + (part.lo - map.start);
+  if (offset < page_up(object.bytes)) {
+    regions_.push_back(
+        {part.lo, part.hi, map.prot, kKindView, false, true, false, object.view + offset});
+  } else {
+    regions_.push_back({part.lo, part.hi, PROT_NONE, kKindMemory, false, true, true});
+  }
+  file_ranges_.push_back({part.lo | kRangeObject, part.hi});
+}
+
+// The body gets it grown already, as far as it may grow: nothing else can be put in its way. `previous` is the end of
+// the mapping below, `most` the largest size.
+void AddressSpace::add_stack(const proc::Mapping& m, uint64_t previous, uint64_t most) {
+  uint64_t lo = m.end > most ? (m.end - most) & ~(kPageSize - 1) : m.start;
+  if (lo < previous + kStackGap) lo = previous + kStackGap;
+  if (lo > m.start) lo = m.start;
+  regions_.push_back({lo, m.end, m.prot, kKindStack, false, false});
+  if (lo >= previous + kStackGap)
+    regions_.push_back({lo - kStackGap, lo, 0, kKindReserve, false, false});
+}
+
+void AddressSpace::add_part(const HomeSide& home, const proc::Mapping& m, const Range& part,
+                            const std::vector<Range>& locked) {
+  // What a private mapping of a memfd shows where it has not been written to is the memfd's, as with a file.
+  const bool file =
+      m.kind == proc::MapKind::kFile || (m.kind == proc::MapKind::kMemFd && !m.shared);
+  const MemoryObject* object = object_of(home, m);
+  if (object != nullptr) {
+    add_view(*object, m, part);
+    return;
+  }
+  const uint64_t end =
+      file && (m.prot & PROT_READ) ? readable_end(home.target->memory, part) : part.hi;
+  if (part.lo < end) regions_.push_back({part.lo, end, m.prot, kKindMemory, file, m.shared});
+  // Behind the end of its file a mapping has no pages: the body must not have any there either. What
+  // touches them comes home, where the kernel raises SIGBUS.
+  if (end < part.hi)
+    regions_.push_back({end, part.hi, PROT_NONE, kKindMemory, false, m.shared, true});
+  if (file) file_ranges_.push_back(part);
+  if (m.shared) file_ranges_.push_back({part.lo | kRangeShared, part.hi});
+  if (std::any_of(locked.begin(), locked.end(),
+                  [&](const Range& l) { return l.lo <= part.lo && part.hi <= l.hi; }))
+    file_ranges_.push_back({part.lo | kRangeLocked, part.hi});
+}
+
+Step AddressSpace::find_guards(const HomeSide& home) {
+  const auto pagemap = OM_MUST(proc::Pagemap::open(proc::memory_tid(home.pid)));
+  for (const auto& r : regions_) {
+    if (r.kind != kKindMemory) continue;
+    for (const auto& run : OM_MUST(pagemap.runs(r.lo, r.hi))) {
+      if (run.guard) guards_.push_back({run.start, run.end});
+    }
+  }
+  return Done{};
+}
+
+Step AddressSpace::describe(const HomeSide& home) {
+  regions_.clear();
+  file_ranges_.clear();
+  guards_.clear();
+  vdso_lo_ = vdso_hi_ = 0;
+  uint64_t vdso_start = 0;
+  uint64_t below = 0;  // end of the mapping before
+  auto of_libom = OM_MUST(executor_memory(home));
+  of_libom.push_back({home.arena, home.arena + arena_bytes(home.state.nslots)});
+  const auto stack_limit = OM_MUST(proc::read_limit(home.pid, RLIMIT_STACK));
+  const uint64_t most = std::min<uint64_t>(stack_limit.rlim_cur, kMaxStackRoom);
+  const auto locked = OM_MUST(locked_memory(home.pid));
+  for (const auto& m : home.target->maps) {
+    const uint64_t previous = below;
+    below = m.end;
+    switch (m.kind) {
+      case proc::MapKind::kVsyscall:
+        continue;
+      case proc::MapKind::kVvar:
+      case proc::MapKind::kVdso:
+        if (vdso_lo_ == 0) vdso_lo_ = m.start;
+        if (m.kind == proc::MapKind::kVdso) vdso_start = m.start;
+        vdso_hi_ = m.end;
+        continue;
+      case proc::MapKind::kStack:
+        add_stack(m, previous, most);
+        continue;
+      case proc::MapKind::kAnon:
+      case proc::MapKind::kHeap:
+      case proc::MapKind::kFile:
+      case proc::MapKind::kAnonShared:
+      case proc::MapKind::kMemFd:
+      case proc::MapKind::kSysvShm:
+      case proc::MapKind::kSpecialOther:
+      case proc::MapKind::kHugetlb:
+      case proc::MapKind::kDevice:
+        break;
+    }
+    // libom's own memory does not travel; its bss may share a mapping with memory of the program beside it.
+    std::vector<Range> parts =
+        without({{m.start, m.end}}, home.target->image_lo(), home.target->image_hi());
+    for (const Range& own : of_libom) parts = without(parts, own.lo, own.hi);
+    for (const Range& part : parts) add_part(home, m, part, locked);
+  }
+  OM_STEP(find_guards(home));
+  vdso_image_.clear();
+  if (vdso_start != 0) {
+    std::vector<std::byte> image(vdso_hi_ - vdso_start);
+    OM_MUST_VOID(home.target->memory.read(vdso_start, image));
+    vdso_image_ = OM_MUST(body_vdso(image, vdso_start - vdso_lo_, home.target->anchor));
+  }
+  return Done{};
+}
+
+Result<std::vector<Range>> AddressSpace::own_memory(const HomeSide& home) const {
+  std::vector<Range> own;
+  const auto stat = OM_TRY(proc::read_stat(proc::memory_tid(home.pid)));
+  for (const auto& r : regions_) {
+    if (r.shared || (r.file && !(r.prot & PROT_WRITE))) continue;
+    own.push_back(
+        {r.lo, r.kind == kKindStack ? std::min(r.hi, stat.startstack & ~(kPageSize - 1)) : r.hi});
+  }
+  return own;
+}
+
+void AddressSpace::write(wire::Image::Builder image) const {
+  const bool vdso = !vdso_image_.empty();
+  const uint64_t vdso_start = vdso_hi_ - vdso_image_.size();
+  const bool vvar = vdso_lo_ != 0 && vdso_lo_ < vdso_start;
+  auto mappings =
+      image.initMappings(static_cast<unsigned>(regions_.size()) + (vdso ? 1 : 0) + (vvar ? 1 : 0));
+  unsigned n = 0;
+  auto add = [&](uint64_t lo, uint64_t hi, int prot, uint32_t kind, uint64_t view = 0) {
+    mappings[n].setLo(lo);
+    mappings[n].setHi(hi);
+    mappings[n].setProt(static_cast<uint32_t>(prot));
+    mappings[n].setKind(kind);
+    mappings[n].setView(view);
+    n++;
+  };
+  for (const auto& r : regions_) add(r.lo, r.hi, r.prot, r.kind, r.view);
+  if (vvar) add(vdso_lo_, vdso_start, PROT_NONE, kKindReserve);
+  if (vdso) add(vdso_start, vdso_hi_, PROT_READ | PROT_EXEC, kKindMemory);
+
+  image.setVdsoLo(vdso_lo_);
+  image.setVdsoHi(vdso_hi_);
+  auto files = image.initFileRanges(static_cast<unsigned>(file_ranges_.size()));
+  for (unsigned i = 0; i < file_ranges_.size(); i++) {
+    files[i].setLo(file_ranges_[i].lo);
+    files[i].setHi(file_ranges_[i].hi);
+  }
+  auto guards = image.initGuards(static_cast<unsigned>(guards_.size()));
+  for (unsigned i = 0; i < guards_.size(); i++) {
+    guards[i].setLo(guards_[i].lo);
+    guards[i].setHi(guards_[i].hi);
+  }
+}
+
+}  // namespace om::deputy

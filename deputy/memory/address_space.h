@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The address space of the stopped process, as the keeper is to build it or home has to fill it again.
+#pragma once
+
+#include <stdint.h>
+
+#include <cstddef>
+#include <vector>
+
+#include "common/schema/session.capnp.h"
+#include "deputy/home/home_side.h"
+
+namespace om::deputy {
+
+// Mapping.kind of session.capnp.
+enum RegionKind : uint32_t { kKindMemory = 0, kKindStack = 1, kKindReserve = 2, kKindView = 3 };
+
+struct Region {
+  uint64_t lo, hi;
+  int prot;
+  uint32_t kind;  // session.capnp Mapping.kind
+  bool file;      // contents come from a file: send all of it
+  bool shared;
+  bool beyond_file =
+      false;          // a file mapping behind the end of its file: there are no pages at home
+  uint64_t view = 0;  // of a memory object: where the body has what is at `lo`
+};
+
+// Where the pages of a file mapping end: at its end, or at the file's.
+uint64_t readable_end(const ProcessMemory& memory, const Range& part);
+// Where the stack mapping that ends at `hi` begins now.
+uint64_t stack_start(const Target& target, uint64_t hi);
+
+class AddressSpace {
+ public:
+  // By the target's maps as they were read last. Afterwards the rest is valid.
+  Step describe(const HomeSide& home);
+
+  const std::vector<Region>& regions() const { return regions_; }
+  // What may be given back at home once the body has done something: private memory, without arguments and
+  // environment.
+  Result<std::vector<Range>> own_memory(const HomeSide& home) const;
+  // What the body has where home has its vDSO; empty if there is none. It ends where home's ends.
+  const std::vector<std::byte>& vdso_image() const { return vdso_image_; }
+  uint64_t vdso_start() const { return vdso_hi_ - vdso_image_.size(); }
+  // Mappings, vDSO, ranges and guard pages.
+  void write(wire::Image::Builder image) const;
+
+ private:
+  void add_stack(const proc::Mapping& m, uint64_t previous, uint64_t most);
+  void add_part(const HomeSide& home, const proc::Mapping& m, const Range& part,
+                const std::vector<Range>& locked);
+  void add_view(const MemoryObject& object, const proc::Mapping& map, const Range& part);
+  Step find_guards(const HomeSide& home);
+
+  std::vector<Region> regions_;
+  std::vector<Range> file_ranges_;
+  std::vector<Range> guards_;
+  uint64_t vdso_lo_ = 0, vdso_hi_ = 0;
+  std::vector<std::byte> vdso_image_;
+};
+
+}  // namespace om::deputy

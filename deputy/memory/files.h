@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Files that the process has mapped shared, and of which the body has copies. One that the process, or others, could
+// change is leased while it is away: who wants to write to it waits until the process is home. One that the process
+// writes for others to look at (common/movable/lazy_shared.h) is written back every second.
+#pragma once
+
+#include <kj/async.h>
+
+#include <vector>
+
+#include "common/base/file_lease.h"
+#include "common/movable/preflight.h"
+#include "common/schema/session.capnp.h"
+#include "deputy/home/home_side.h"
+
+namespace om::deputy {
+
+class SharedFiles {
+ public:
+  explicit SharedFiles(HomeSide& home) : home_(home) {}
+
+  // Before a page of them is read. SHARED_FILE.
+  Step take(const ProcessReport& report);
+  // take() for a deputy that has died: since then nobody has kept others from writing.
+  bool may_have_changed(const ProcessReport& report);
+  void clear() {
+    leases_.clear();
+    lazy_shared_.clear();
+    write_backs_ = 0;
+  }
+
+  // Whether somebody waits for writing to one.
+  bool is_wanted() const;
+  bool writes_files() const { return !lazy_shared_.empty(); }
+  // What the body has in them goes into home's, unless that is under way already.
+  void write_back_all(wire::Keeper::Client keeper, kj::TaskSet& tasks);
+
+ private:
+  kj::Promise<void> write_back(wire::Keeper::Client keeper, proc::Mapping map, uint64_t at);
+
+  HomeSide& home_;
+  std::vector<FileLease> leases_;           // copies are right as long as these are held
+  std::vector<proc::Mapping> lazy_shared_;  // written back now and then
+  size_t write_backs_ = 0;                  // on their way
+};
+
+}  // namespace om::deputy

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Memory objects that the process sees in more than one way: through several mappings, or a descriptor. In the body
+// they are shared memory with as many views. On the wire their pages have the addresses of a view of all of it, which
+// only the body has (MemoryObject of libom/abi/session.h).
+//
+// At home their contents are read and written through a descriptor of the process, as it is opened anew here for the
+// length of a move; libom sees to it that one stays open (libom/stub/objects.cc). Where there is none, what the
+// mappings show is all that the process can see.
+#pragma once
+
+#include <stdint.h>
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "common/base/unique_fd.h"
+#include "common/movable/preflight.h"
+#include "deputy/home/home_side.h"
+
+namespace om::deputy {
+
+class PageSender;  // ship.h
+
+// The memory object that a mapping shows, of those in HomeState; nullptr if it is of none.
+const MemoryObject* object_of(const HomeSide& home, const proc::Mapping& map);
+
+// During one move. The list of them is HomeState.objects.
+class MemoryObjects {
+ public:
+  explicit MemoryObjects(HomeSide& home) : home_(home) {}
+
+  // For a departure: those of the report, with a place in the body for all of each: where executors map at home, and
+  // nobody else. SHARED_WRITABLE.
+  Step find(const ProcessReport& report);
+  Step ship(PageSender& sender);
+  // For a return: opens them, once home's mappings are as the body's were. HOME_MEMORY.
+  Step open();
+  // Whether the address is in the body's view of one.
+  bool contains(uint64_t address) const;
+  // Whole pages of the body's. HOME_MEMORY.
+  Step store(uint64_t address, std::span<const std::byte> bytes, bool zeros);
+
+ private:
+  uint64_t shown_bytes(const proc::ObjectId& id) const;
+  void ship_shown(PageSender& sender, const MemoryObject& o);
+  Step store_in_mappings(const MemoryObject& o, uint64_t offset, std::span<const std::byte> bytes);
+
+  HomeSide& home_;
+  std::vector<UniqueFd> fds_;  // of each; none: not open
+};
+
+}  // namespace om::deputy

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "deputy/memory/restore.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "common/image/bulk.h"
+#include "common/proc/process.h"
+#include "common/proc/stat.h"
+#include "deputy/memory/drops.h"
+
+namespace om::deputy {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Whether the body may have written in [lo, hi).
+bool has_touched(wire::BodyImage::Reader body, uint64_t lo, uint64_t hi) {
+  if (body.getTouchedAll() || body.getTouched().size() > kMaxTouched) return true;
+  for (auto r : body.getTouched()) {
+    if (r.getLo() < hi && r.getHi() > lo) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Step Restore::plan(wire::BodyImage::Reader body) {
+  home_.state = OM_MUST(home_.target->home());
+  if (home_.state.mirror_failed != 0 &&
+      OM_STEP(home_.run_remote(stop_, thread_, stack_, kRemoteMirror, 0)) != 0) {
+    return refuse(ReasonCode::kHomeMemory, "{} changes of the address space failed at home",
+                  home_.state.mirror_failed);
+  }
+  OM_MUST_VOID(home_.target->reread_maps());
+  home_.state = OM_MUST(home_.target->home());
+  AddressSpace space;
+  OM_STEP(space.describe(home_));
+  for (const Region& r : space.regions()) OM_STEP(add_region(r, body));
+  OM_STEP(objects_.open());
+  for (uint64_t i = 0; i < home_.state.object_count; i++) {
+    const MemoryObject& o = home_.state.objects[i];
+    asked_.push_back({o.view, o.view + page_up(o.bytes), true});
+  }
+  auto ascending = [](const auto& a, const auto& b) { return a.lo < b.lo; };
+  std::sort(asked_.begin(), asked_.end(), ascending);
+  std::sort(drops_.begin(), drops_.end(), ascending);
+  return Done{};
+}
+
+// What the body may have changed, and with it everything that must not show old contents.
+Step Restore::add_region(const Region& r, wire::BodyImage::Reader body) {
+  if (r.kind == kKindReserve || r.kind == kKindView) return Done{};
+  if (r.kind == kKindStack) return plan_stack(r, body.getStackLow() & ~(kPageSize - 1));
+  if (r.beyond_file) return Done{};
+  const bool writable = (r.prot & PROT_WRITE) != 0;
+  if (r.file && !writable && !has_touched(body, r.lo, r.hi)) return Done{};
+  if (r.shared && !writable) return Done{};
+  asked_.push_back({r.lo, r.hi, r.file || r.shared});
+  if (!r.shared) drops_.push_back({r.lo, r.hi});
+  return Done{};
+}
+
+// Arguments and environment are rewritten by what the body sends; all of the stack's pages are.
+Step Restore::plan_stack(const Region& r, uint64_t lowest) {
+  stack_hi_ = r.hi;
+  stack_lo_ = std::min(stack_start(*home_.target, r.hi), lowest);
+  if (stack_lo_ < r.lo)
+    return refuse(ReasonCode::kHomeMemory, "its stack is larger than it may be");
+  asked_.push_back({stack_lo_, r.hi, false});
+  const auto stat = OM_MUST(proc::read_stat(proc::memory_tid(home_.pid)));
+  const uint64_t end = std::max(stack_lo_, stat.startstack & ~(kPageSize - 1));
+  if (stack_lo_ < end) drops_.push_back({stack_lo_, end});
+  return Done{};
+}
+
+Step Restore::drop() {
+  if (stack_lo_ != 0 && stack_lo_ < stack_start(*home_.target, stack_hi_) &&
+      OM_STEP(home_.run_remote(stop_, thread_, stack_, kRemoteTouch, stack_lo_)) != 0)
+    return refuse(ReasonCode::kHomeMemory, "its stack cannot grow");
+  OM_STEP(fault("return.drop"));
+  // All of it, as much at a time as libom has room for.
+  const auto all = std::span<const Range>(drops_);
+  for (size_t at = 0; at < all.size(); at += kMaxDrops)
+    OM_STEP(drop(all.subspan(at, std::min(kMaxDrops, all.size() - at))));
+  return Done{};
+}
+
+Step Restore::drop(std::span<const Range> some) {
+  OM_MUST_VOID(home_.target->memory.write(home_.arena + kControlPlan, std::as_bytes(some)));
+  home_.state.drop_count = some.size();
+  home_.state.dropped = 0;
+  OM_MUST_VOID(
+      home_.target->put_home_field(offsetof(HomeState, drop_count), home_.state.drop_count));
+  OM_MUST_VOID(home_.target->put_home_field(offsetof(HomeState, dropped), home_.state.dropped));
+  const uint64_t none = 0;
+  OM_MUST_VOID(home_.target->put_home_field(offsetof(HomeState, drop_failed), none));
+  OM_STEP(home_.run_remote(stop_, thread_, stack_, kRemoteDrop, 1));
+  // Pages that still have old contents would show where the body has zeros.
+  const HomeState after = OM_MUST(home_.target->home());
+  if (after.drop_failed != 0 || after.dropped != 2)
+    return refuse(ReasonCode::kHomeMemory, "memory cannot be given back");
+  return Done{};
+}
+
+Step Restore::receive(const Read& read, Counts& counts) {
+  ReturningPages returning(asked_, Clock::now());
+  std::vector<std::byte> buffer(kBulkMaxBytes);
+  for (;;) {
+    BulkHeader h{};
+    read(std::as_writable_bytes(std::span(&h, 1)));
+    counts.wire += sizeof h;
+    OM_STEP(fault("return.page"));
+    if (!OM_STEP(returning.take(h, Clock::now()))) break;
+    if (h.kind == kBulkZero) {
+      OM_STEP(store_zeros(h.address, h.bytes));
+      continue;
+    }
+    const auto bytes = std::span(buffer).first(h.bytes);
+    read(bytes);
+    counts.pages += h.bytes / kPageSize;
+    counts.bytes += h.bytes;
+    counts.wire += h.bytes;
+    OM_STEP(store(h.address, bytes));
+  }
+  complete_ = returning.complete();
+  return Done{};
+}
+
+// In place of what the file has. Beyond its end there is nothing to write to.
+Step Restore::store_zeros(uint64_t address, size_t bytes) {
+  const std::vector<std::byte> zeros(bytes);
+  if (objects_.contains(address)) return objects_.store(address, zeros, true);
+  for (size_t at = 0; at < bytes; at += kPageSize)
+    (void)home_.target->memory.write(address + at, std::span(zeros).first(kPageSize));
+  return Done{};
+}
+
+Step Restore::store(uint64_t address, std::span<const std::byte> bytes) {
+  if (objects_.contains(address)) return objects_.store(address, bytes, false);
+  const auto put = home_.target->memory.write(address, bytes);
+  if (put) return Done{};
+  const bool file = std::any_of(asked_.begin(), asked_.end(), [&](const auto& p) {
+    return p.file && p.lo <= address && address < p.hi;
+  });
+  if (!file) return refuse(ReasonCode::kHomeMemory, "{}", put.error().text());
+  // The file may have become shorter meanwhile: pages behind its end have gone, at home as natively.
+  for (uint64_t at = 0; at < bytes.size(); at += kPageSize) {
+    const auto page = bytes.subspan(at, std::min<uint64_t>(kPageSize, bytes.size() - at));
+    std::byte there;
+    if (!home_.target->memory.read(address + at, std::span(&there, 1))) continue;
+    if (auto one = home_.target->memory.write(address + at, page); !one)
+      return refuse(ReasonCode::kHomeMemory, "{}", one.error().text());
+  }
+  return Done{};
+}
+
+}  // namespace om::deputy

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A body's memory put into the process at home, whose threads stand still: a part for each place whose contents the
+// keeper has to send. Old contents are dropped first; a failure leaves home without them, and the body goes on.
+#pragma once
+
+#include <stdint.h>
+
+#include <cstddef>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "common/schema/session.capnp.h"
+#include "deputy/home/home_side.h"
+#include "deputy/memory/address_space.h"
+#include "deputy/memory/objects.h"
+#include "deputy/memory/returning_pages.h"
+
+namespace om::deputy {
+
+class Restore {
+ public:
+  struct Counts {
+    uint64_t pages = 0, bytes = 0, wire = 0;
+  };
+  // Fills `to` with what the keeper sends next, or throws.
+  using Read = std::function<void(std::span<std::byte> to)>;
+
+  // `thread` is one of `stop` and runs libom's code on `stack`.
+  Restore(HomeSide& home, StoppedProcess& stop, StoppedThread& thread, uint64_t stack)
+      : home_(home), stop_(stop), thread_(thread), stack_(stack), objects_(home) {}
+
+  // Makes home's mappings as the body's are and says what the keeper is to send. HOME_MEMORY.
+  Step plan(wire::BodyImage::Reader body);
+  // Ascending, none overlaps.
+  const std::vector<ReturningPages::Part>& asked() const { return asked_; }
+  // Gives back what the body may have changed: what it does not send must not show old contents. HOME_MEMORY.
+  Step drop();
+  // Frames until the end mark. Then complete() is whether all have come.
+  Step receive(const Read& read, Counts& counts);
+  bool complete() const { return complete_; }
+
+ private:
+  Step plan_stack(const Region& r, uint64_t lowest);
+  Step add_region(const Region& r, wire::BodyImage::Reader body);
+  Step drop(std::span<const Range> some);
+  Step store_zeros(uint64_t address, size_t bytes);
+  Step store(uint64_t address, std::span<const std::byte> bytes);
+
+  HomeSide& home_;
+  StoppedProcess& stop_;
+  StoppedThread& thread_;
+  uint64_t stack_;
+  MemoryObjects objects_;
+  std::vector<ReturningPages::Part> asked_;
+  std::vector<Range> drops_;
+  uint64_t stack_lo_ = 0, stack_hi_ = 0;  // of the program, with what the body has grown
+  bool complete_ = false;
+};
+
+}  // namespace om::deputy
