@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The session connection between libom in the stopped home process and us. Descriptors of libom's have numbers above the program's, mostly above its soft limit as well.
+// The session connection between libom in the stopped home process and us. Descriptors of libom's have numbers above
+// the program's, mostly above its soft limit as well.
 #pragma once
 
 #include <stdint.h>

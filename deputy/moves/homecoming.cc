@@ -5,11 +5,10 @@
 // the call itself back (the kernel restarts it at the program's own instruction). Afterwards nothing of ours
 // is active in the process.
 //
-// Until restore_threads(home_, ) has decided (kHomeReturning) a failure means: the body goes on. Should this process die
-// before, the executors go on, too, by their frames, and another deputy takes the process over (takeover.cc, around_.note); after it,
-// that one completes the return from what is in the slots. Nothing behind the decision depends on how long it takes:
-// threads that do not stop are waited for as long as they live. It is one file, as homecoming and rollback share their
-// steps.
+// Until restore_threads() has decided (kHomeReturning) a failure means: the body goes on. Should this process die
+// before, the executors go on, too, by their frames, and another deputy takes the process over (takeover.cc);
+// after it, that one completes the return from what is in the slots. Nothing behind the decision
+// depends on how long it takes: threads that do not stop are waited for as long as they live.
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>

@@ -194,7 +194,7 @@ void Mover::end_parked_body() {
   });
 }
 
-// What depart_steps() has in plans_.threads, from the slots: for a rollback of another deputy's departure.
+// What depart_steps() has in plans_, from the slots: for a rollback of another deputy's departure.
 Step Mover::recall_plans(StoppedProcess& stop) {
   for (auto& t : stop.threads()) {
     const uint32_t slot = home_.slot_of(t);
