@@ -378,6 +378,7 @@ void Mover::disconnect() {
   link_.close_all();
   home_.socket.reset();
   files_.clear();
+  objects_.close();
 }
 
 void Mover::cut(const std::string& what) {

@@ -35,6 +35,8 @@ class MemoryObjects {
   // nobody else. SHARED_WRITABLE.
   Step find(const ProcessReport& report);
   Step ship(PageSender& sender);
+  // Nothing is open any more: to others an open object would be another process's.
+  void close() { fds_.clear(); }
   // For a return: opens them, once home's mappings are as the body's were. HOME_MEMORY.
   Step open();
   // Whether the address is in the body's view of one.

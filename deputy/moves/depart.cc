@@ -390,6 +390,7 @@ Step Mover::ship_frozen(StoppedProcess& stop, MoveRecord& record) {
     OM_STEP(check(answer.getVerdict()));
     OM_STEP(fault("depart.ship"));
     const Shipped shipped = OM_STEP(ship_pages(io_, *bulk_, home_, space_, objects_));
+    objects_.close();
     OM_STEP(fault("depart.shipped"));
     record.pages = shipped.pages;
     record.bytes_raw = shipped.bytes;
