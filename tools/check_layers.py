@@ -71,7 +71,7 @@ GENERATED = (
 )
 # Functions of rows that two calls share, and code about calls that libom makes itself.
 BY_NUMBER = frozenset((
-    'deputy/classify.cc', 'deputy/homecoming.cc', 'libom/gate/exec.cc', 'libom/gate/misc.cc',
+    'deputy/home/classify.cc', 'deputy/home/executors.cc', 'libom/gate/exec.cc', 'libom/gate/misc.cc',
     'libom/stub/descriptor.cc', 'libom/stub/exec.cc', 'libom/stub/mirror.cc', 'libom/stub/special.cc'))
 # All that fenced code may include from outside: types and constants, no functions.
 FREESTANDING = frozenset(('elf.h', 'stddef.h', 'stdint.h'))
