@@ -34,19 +34,18 @@
 #include "deputy/home/executors.h"
 #include "deputy/home/home_session.h"
 #include "deputy/home/home_side.h"
-#include "deputy/home/job_control.h"
 #include "deputy/home/thread_plans.h"
 #include "deputy/home/threads_back.h"
 #include "deputy/memory/address_space.h"
 #include "deputy/memory/files.h"
 #include "deputy/memory/objects.h"
 #include "deputy/moves/body_threads.h"
-#include "deputy/session/link.h"
+#include "deputy/session/session.h"
+#include "deputy/session/surroundings.h"
+#include "deputy/session/watch.h"
 #include "deputy/verdict.h"
 
 namespace om::deputy {
-
-namespace schema = ::om::wire;
 
 // Is it a reason that keeps a process from standing still and may go by itself (takeover.cc).
 bool is_in_the_way(ReasonCode code);
@@ -62,21 +61,6 @@ struct MoveRecord {
   std::string code, message;
 
   nlohmann::json to_json() const;
-};
-
-// What the deputy asks of its surroundings (om-migrator, by main.cc).
-struct Surroundings {
-  // Asks the target to admit and start a keeper. Resolves to nullptr when it did, else to the reason.
-  std::function<kj::Promise<std::optional<Reason>>(const std::string& to, const SessionKeys& keys,
-                                                   uint16_t port, nlohmann::json offer)>
-      need_guest;
-  // Where the process is now: for `om ps`.
-  std::function<void(const std::string& at, const std::string& state)> state;
-  // What a further deputy would need.
-  std::function<void(const std::string& at, const SessionKeys& keys, uint16_t port)> session;
-  // Something for `om events`.
-  std::function<void(const std::string& code, const std::string& message)> note;
-  std::function<void(nlohmann::json stats)> stats;
 };
 
 class Mover {
@@ -109,13 +93,10 @@ class Mover {
   // The process has ended, or is home and native: nothing is left to do.
   bool finished() const { return finished_; }
   // Resolves when attend() should be called.
-  kj::Promise<void> something_happened();
+  kj::Promise<void> something_happened() { return notice_.wait(); }
   void cut(const std::string& what);
 
  private:
-  friend class Departure;
-  friend class Homecoming;
-
   // depart.cc
   Step depart_steps(const std::string& to, MoveRecord& record);
   Step depart_once(const std::string& to, MoveRecord& record);
@@ -150,7 +131,7 @@ class Mover {
 
   // takeover.cc
   void is_at_home(std::string_view why);
-  Step take_over_steps(const std::string& at, bool moving);
+  Step take_over_steps(const std::string& at, const SessionKeys& keys, bool moving);
   Step meet_executors();
   Step complete_return();
   Step complete_return_once();
@@ -159,57 +140,17 @@ class Mover {
   void end_parked_body();
 
   // watch.cc
-  void greet_keeper();
-  void look_for_exec();
-  void start_tasks();
-  kj::Promise<void> watch_fd(int fd);
-  kj::Promise<void> watch_process();
-  kj::Promise<void> watch_session();
-  kj::Promise<void> watch_memory(schema::Keeper::Client keeper);
-  kj::Promise<void> tick();
-  void follow_job_control();
-  void exchange_clocks();
-  void read_home_messages();
-  void happened();
-  void end_body();
-  void disconnect();
-
+  void make_watch();
   void look_after_files(bool write_files_back);
-
-  // cpus.cc
-  struct ThreadCpus {
-    uint32_t slot;
-    std::vector<uint64_t> mask;
-  };
-  std::vector<ThreadCpus> thread_cpus(uint32_t slots) const;
-  kj::Promise<void> send_cpus(schema::Keeper::Client& keeper, bool always);
-  void follow_cpus(bool always);
-
-  // reach.cc
-  static kj::Duration patience();
-  kj::Promise<void> reconnect();
-  kj::Promise<void> wait_for_session();
-  void take_session(kj::Own<kj::AsyncIoStream> stream);
-  void break_session();
-  bool session_is_lost();
-  bool is_silent() const;
-  bool body_has_acted() const;
   void keeper_is_lost();
   Step wait_for_keeper();
-  void wait_for_pages(kj::Promise<void> pages);
-  void kick(const std::vector<uint32_t>& slots);
-  void kick_all();
-  void send_kicks();
+  void disconnect();
 
   kj::AsyncIoContext& io_;
   std::string home_node_;
   Surroundings around_;
-  Link link_;
-  SessionKeys keys_{};
-
-  // of the current session
-  kj::Maybe<schema::Keeper::Client> keeper_;
-  kj::Own<kj::AsyncIoStream> session_stream_, bulk_;
+  Notice notice_;  // something for attend()
+  Session session_;
   HomeSide home_;
   ProcessReport report_;  // of the process that stands
   AddressSpace space_;
@@ -221,53 +162,12 @@ class Mover {
   static constexpr int kInheritedLimits[] = {RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_MEMLOCK};
   rlimit limits_[std::size(kInheritedLimits)] = {};  // as the body has been told
   bool outdated_ = false;  // what was prepared does not fit the program as it stands
-  uint32_t generation_ = 0;
-
   std::chrono::steady_clock::time_point traced_{};  // last question of om trace; none: not tracing
   std::string at_;
-  int watched_session_ = -1;  // descriptor of the home session that a task watches
-  kj::Duration patience_;     // for a keeper out of reach
   bool away_ = false;
-  bool paused_ = false;
-  JobControl job_control_;
   bool finished_ = false;
-  bool want_home_ = false;
-  bool process_gone_ = false;
-  bool exec_ = false;  // the session socket ended while the process lives
-  bool keeper_lost_ = false;
-  std::string body_end_;     // how the body ended, as the keeper says
-  std::string evicted_;      // what memory is short at the other node, as the keeper says
-  bool bulk_stale_ = false;  // the keeper has made, or makes, another page connection
-  std::chrono::steady_clock::time_point looked_around_{};  // by who takes pages
-  uint32_t sessions_ = 0;                                  // connections with the keeper so far
-  uint64_t ticks_ = 0;                                     // since the last ping
-  uint64_t body_cpu_ns_ = 0;                               // at its last answer
-  bool quiet_ = false;  // it has hardly computed between its last two answers
-  std::chrono::steady_clock::time_point keeper_heard_{};  // its last answer to a ping
-  std::chrono::steady_clock::time_point body_heard_{};  // without a session: its last sign of life
-  uint64_t calls_heard_ = 0;
-  bool starves_ = false;        // want_home_ is for signals that leave a thread no time
-  bool pinged_ = false;         // and not answered yet
-  std::set<uint32_t> to_kick_;  // slots, while too many kicks are not answered yet
-  uint32_t kicks_under_way_ = 0;
-  bool restricted_ = false;      // the keeper has heard of threads that may not run everywhere
-  bool cpus_under_way_ = false;  // it is being told
-  bool cpus_again_ = false;      // and is to be told once more
-  kj::Own<capnp::TwoPartyClient> client_;
   UniqueFd pidfd_;
-
-  class Errors final : public kj::TaskSet::ErrorHandler {
-   public:
-    explicit Errors(Mover& mover) : mover_(mover) {}
-    void taskFailed(kj::Exception&& exception) override;
-
-   private:
-    Mover& mover_;
-  };
-  Errors errors_{*this};
-  kj::Maybe<kj::Own<kj::PromiseFulfiller<void>>> happened_;
-  bool happened_before_ = false;
-  kj::Own<kj::TaskSet> tasks_;
+  kj::Own<Watch> watch_;  // while the process is away
 };
 
 }  // namespace om::deputy

@@ -21,8 +21,6 @@
 
 namespace om::deputy {
 
-Step check(schema::Outcome::Reader outcome);  // depart.cc
-
 namespace {
 
 constexpr auto kKeeperAnswers = 30 * kj::SECONDS;
@@ -81,8 +79,10 @@ nlohmann::json Mover::stack() {
                  done = away_ ? stack_of_body(threads) : stack_at_home(threads);
                })) {
     done = broken(*exception, ReasonCode::kOutOfReach);
-    if (away_) bulk_stale_ = true;
-    KJ_IF_MAYBE (keeper, keeper_) tasks_->add(keeper->resumeRequest().send().ignoreResult());
+    if (away_) session_.renew_bulk();
+    KJ_IF_MAYBE (keeper, session_.keeper()) {
+      if (watch_) watch_->tasks().add(keeper->resumeRequest().send().ignoreResult());
+    }
   }
   if (!away_) finished_ = true;
   if (!done)
@@ -94,20 +94,9 @@ nlohmann::json Mover::stack() {
 
 Step Mover::stack_of_body(nlohmann::json& threads) {
   OM_STEP(wait_for_keeper());
-  schema::Keeper::Client keeper = KJ_ASSERT_NONNULL(keeper_, "just waited for");
-  auto& timer = io_.provider->getTimer();
-  auto stop_request = keeper.stopRequest();
-  if (++generation_ == 0) ++generation_;
-  stop_request.setGeneration(generation_);
-  stop_request.setLook(true);
-  auto body = timer.timeoutAfter(kKeeperAnswers, stop_request.send()).wait(io_.waitScope);
-  KJ_DEFER({
-    // The keeper renews the page connection at every resume.
-    bulk_stale_ = true;
-    kj::runCatchingExceptions([&] {
-      timer.timeoutAfter(kKeeperAnswers, keeper.resumeRequest().send()).wait(io_.waitScope);
-    });
-  });
+  schema::Keeper::Client keeper = KJ_ASSERT_NONNULL(session_.keeper(), "just waited for");
+  auto body = session_.stop_body(keeper, true);
+  KJ_DEFER(session_.resume_body(keeper));
   OM_STEP(check(body.getVerdict()));
   std::vector<StandingThread> standing;
   if (body.getState().getThreads().size() > kMaxSlots)
@@ -132,7 +121,7 @@ Step Mover::stack_of_body(nlohmann::json& threads) {
         auto request = keeper.peekRequest();
         request.setAddress(start);
         request.setBytes(kChunk);
-        auto answer = timer.timeoutAfter(kKeeperAnswers, request.send()).wait(io_.waitScope);
+        auto answer = session_.ask(request, kKeeperAnswers);
         auto data = answer.getData();
         const auto* bytes = reinterpret_cast<const std::byte*>(data.begin());
         it->second.assign(bytes, bytes + std::min<size_t>(data.size(), kChunk));

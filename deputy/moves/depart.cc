@@ -53,16 +53,7 @@ std::span<const std::byte> bytes_of(const T& value) {
   return std::as_bytes(std::span(&value, 1));
 }
 
-Reason from_peer(schema::Outcome::Reader outcome) {
-  return Reason::from_words(one_line(outcome.getCode()), one_line(outcome.getMessage()));
-}
-
 }  // namespace
-
-Step check(schema::Outcome::Reader outcome) {
-  if (outcome.getOk()) return Done{};
-  return from_peer(outcome);
-}
 
 MoveRecord Mover::depart(const std::string& to) {
   MoveRecord record;
@@ -187,16 +178,19 @@ Step Mover::depart_once(const std::string& to, MoveRecord& record) {
 // done nothing that anybody has seen, home takes the process back. Without the keeper's answer nobody knows whether it
 // runs, and it may act at any moment; once it has, the process has moved.
 Step Mover::commit() {
+  make_watch();
   std::optional<Step> word;  // of the keeper
   kj::Promise<void> answer = kj::NEVER_DONE, pinned = nullptr;
   Step detached = fault("depart.detached");
   if (!detached) {
     word = detached;
   } else {
-    KJ_IF_MAYBE (keeper, keeper_) {
-      restricted_ = false;
+    KJ_IF_MAYBE (keeper, session_.keeper()) {
       // Without a word of its own: an older keeper cannot do it.
-      pinned = send_cpus(*keeper, false).catch_([](kj::Exception&&) {}).eagerlyEvaluate(nullptr);
+      pinned = watch_->cpus()
+                   .send(*keeper, false)
+                   .catch_([](kj::Exception&&) {})
+                   .eagerlyEvaluate(nullptr);
       auto request = keeper->commitRequest();
       request.setEpoch(home_.state.epoch);
       request.setHomeMonoNs(static_cast<int64_t>(now_ns(CLOCK_MONOTONIC)));
@@ -206,30 +200,30 @@ Step Mover::commit() {
                    .then(
                        [&](capnp::Response<schema::Keeper::CommitResults>&& heard) {
                          word = check(heard.getVerdict());
-                         happened();
+                         notice_.happened();
                        },
                        [&](kj::Exception&& exception) {
                          word = Step(broken(exception));
-                         happened();
+                         notice_.happened();
                        })
                    .eagerlyEvaluate(nullptr);
     }
   }
-  start_tasks();
-  while (!word && !exec_ && !process_gone_ && !keeper_lost_)
-    something_happened().wait(io_.waitScope);
+  watch_->begin();
+  while (!word && !watch_->noticed().is_the_end()) notice_.wait().wait(io_.waitScope);
   answer = nullptr;
   if (word && word->ok()) return Done{};
-  if (process_gone_) return refuse(ReasonCode::kNoSuchProcess, "it has ended");
-  const Step back = exec_ ? Step(refuse(ReasonCode::kInternal, "it runs another program"))
-                          : roll_back("the target did not take over");
+  const Watch::Noticed noticed = watch_->noticed();  // a rollback ends the watch
+  if (noticed.process_gone) return refuse(ReasonCode::kNoSuchProcess, "it has ended");
+  const Step back = noticed.exec ? Step(refuse(ReasonCode::kInternal, "it runs another program"))
+                                 : roll_back("the target did not take over");
   if (back.ok()) {
     if (word) return word->reason();
-    return refuse(ReasonCode::kTargetUnreachable, "its body was {}", body_end_);
+    return refuse(ReasonCode::kTargetUnreachable, "its body was {}", noticed.body_end);
   }
   log_warn("mover", "process {} has left, although its keeper has not said so: {}", home_.pid,
            back.reason().message());
-  break_session();
+  session_.cut();
   return Done{};
 }
 
@@ -256,21 +250,20 @@ Step Mover::prepare_keeper(const std::string& to) {
   offer["cpus"] = possible_cpus();
   offer["cpu_features"] = features ? *features : std::vector<std::string>();
 
-  keys_ = SessionKeys::random();
-  link_.expect(keys_);
-  auto verdict = around_.need_guest(to, keys_, link_.port(), offer).wait(io_.waitScope);
+  session_.expect(SessionKeys::random());
+  auto verdict =
+      around_.need_guest(to, session_.keys(), session_.link().port(), offer).wait(io_.waitScope);
   if (verdict) return *verdict;
   OM_STEP(fault("depart.ask"));
   if (!pidfd_.valid()) return refuse(ReasonCode::kInternal, "the process cannot be watched");
   auto observer = kj::heap<kj::UnixEventPort::FdObserver>(
       io_.unixEventPort, pidfd_.get(), kj::UnixEventPort::FdObserver::OBSERVE_READ);
   auto ended = observer->whenBecomesReadable().then([] { return kj::Own<kj::AsyncIoStream>(); });
-  auto arrives = link_.session().exclusiveJoin(ended.attach(kj::mv(observer)));
-  session_stream_ =
+  auto arrives = session_.link().session().exclusiveJoin(ended.attach(kj::mv(observer)));
+  auto stream =
       io_.provider->getTimer().timeoutAfter(kKeeperArrives, kj::mv(arrives)).wait(io_.waitScope);
-  if (session_stream_.get() == nullptr) return refuse(ReasonCode::kNoSuchProcess, "it has ended");
-  client_ = kj::heap<capnp::TwoPartyClient>(*session_stream_);
-  keeper_ = client_->bootstrap().castAs<schema::Keeper>();
+  if (stream.get() == nullptr) return refuse(ReasonCode::kNoSuchProcess, "it has ended");
+  session_.open(kj::mv(stream));
 
   // Where libom's own memory lies: a place that is free now (taken at the stop), or where it still is.
   auto as_limit = OM_MUST(proc::read_limit(home_.pid, RLIMIT_AS));
@@ -285,7 +278,7 @@ Step Mover::prepare_keeper(const std::string& to) {
   std::vector<std::byte> image(home_.target->image_hi() - home_.target->image_lo());
   OM_MUST_VOID(home_.target->memory.read(home_.target->image_lo(), image));
 
-  KJ_IF_MAYBE (keeper, keeper_) {
+  KJ_IF_MAYBE (keeper, session_.keeper()) {
     auto request = keeper->prepareRequest();
     auto spec = request.initSpec();
     const Anchor& a = home_.target->anchor;
@@ -327,12 +320,10 @@ Step Mover::prepare_keeper(const std::string& to) {
       limits[i].setSoft(limit.rlim_cur);
       limits[i].setHard(limit.rlim_max);
     }
-    auto answer =
-        io_.provider->getTimer().timeoutAfter(kKeeperAnswers, request.send()).wait(io_.waitScope);
+    auto answer = session_.ask(request, kKeeperAnswers);
     OM_STEP(check(answer.getVerdict()));
   }
-  bulk_ = io_.provider->getTimer().timeoutAfter(kKeeperArrives, link_.bulk()).wait(io_.waitScope);
-  bulk_stale_ = false;
+  session_.await_bulk(kKeeperArrives);
   return fault("depart.prepared");
 }
 
@@ -382,14 +373,13 @@ Step Mover::ship_frozen(StoppedProcess& stop, MoveRecord& record) {
   OM_STEP(fault("depart.describe"));
   home_.state.epoch++;
 
-  KJ_IF_MAYBE (keeper, keeper_) {
+  KJ_IF_MAYBE (keeper, session_.keeper()) {
     auto request = keeper->buildRequest();
     describe(request.initImage());
-    auto answer =
-        io_.provider->getTimer().timeoutAfter(kKeeperAnswers, request.send()).wait(io_.waitScope);
+    auto answer = session_.ask(request, kKeeperAnswers);
     OM_STEP(check(answer.getVerdict()));
     OM_STEP(fault("depart.ship"));
-    const Shipped shipped = OM_STEP(ship_pages(io_, *bulk_, home_, space_, objects_));
+    const Shipped shipped = OM_STEP(ship_pages(io_, session_.bulk(), home_, space_, objects_));
     objects_.close();
     OM_STEP(fault("depart.shipped"));
     record.pages = shipped.pages;
@@ -397,12 +387,12 @@ Step Mover::ship_frozen(StoppedProcess& stop, MoveRecord& record) {
     record.bytes_wire = shipped.wire;
     auto filled = keeper->filledRequest();
     filled.setPages(shipped.pages);
-    auto ready =
-        io_.provider->getTimer().timeoutAfter(kKeeperAnswers, filled.send()).wait(io_.waitScope);
+    auto ready = session_.ask(filled, kKeeperAnswers);
     OM_STEP(check(ready.getVerdict()));
   }
   io_.provider->getTimer()
-      .timeoutAfter(kKeeperArrives, link_.channels(static_cast<uint32_t>(plans_.threads.size())))
+      .timeoutAfter(kKeeperArrives,
+                    session_.link().channels(static_cast<uint32_t>(plans_.threads.size())))
       .wait(io_.waitScope);
   return fault("depart.channels");
 }
@@ -416,8 +406,10 @@ void Mover::let_stay(StoppedProcess& stop) {
 
 // Session socket, channels, catchers: the process becomes able to be a deputy.
 Step Mover::connect_home(StoppedProcess& stop) {
-  home_.socket.emplace(keys_.session, [this](uint32_t slot) { return link_.take_channel(slot); });
-  std::copy(std::begin(keys_.session), std::end(keys_.session), home_.state.session_id);
+  home_.socket.emplace(session_.keys().session,
+                       [this](uint32_t slot) { return session_.link().take_channel(slot); });
+  std::copy(std::begin(session_.keys().session), std::end(session_.keys().session),
+            home_.state.session_id);
   home_.state.phase = kHomeCaptured;
   home_.state.fd_base = home_.fd_base;
   home_.state.session_fd = home_.state.pair[0] = home_.state.pair[1] = -1;
@@ -462,7 +454,7 @@ Step Mover::connect_home(StoppedProcess& stop) {
   if (done.ok()) {
     std::vector<std::pair<uint32_t, UniqueFd>> channels;
     for (uint32_t i = 0; i < plans_.threads.size(); i++)
-      channels.emplace_back(i, link_.take_channel(i));
+      channels.emplace_back(i, session_.link().take_channel(i));
     auto sent = home_.socket->send_channels(channels);
     done = sent ? run(kRemoteTake) : Step(internal(sent.error()));
   }

@@ -32,8 +32,6 @@
 
 namespace om::deputy {
 
-Step check(schema::Outcome::Reader outcome);  // depart.cc
-
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -53,8 +51,10 @@ MoveRecord Mover::come_home() {
   KJ_IF_MAYBE (exception, kj::runCatchingExceptions([&] { done = come_home_steps(record); })) {
     done = broken(*exception, ReasonCode::kOutOfReach);
     // If it was the connection: when the keeper is back it is told to let the body go on (watch.cc).
-    bulk_stale_ = true;
-    KJ_IF_MAYBE (keeper, keeper_) tasks_->add(keeper->resumeRequest().send().ignoreResult());
+    session_.renew_bulk();
+    KJ_IF_MAYBE (keeper, session_.keeper()) {
+      if (watch_) watch_->tasks().add(keeper->resumeRequest().send().ignoreResult());
+    }
   }
   if (!done.ok() && has_ended(home_.pid)) done = refuse(ReasonCode::kNoSuchProcess, "it has ended");
   record.total_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
@@ -77,22 +77,11 @@ Step Mover::come_home_steps(MoveRecord& record) {
   if (!away_) return refuse(ReasonCode::kAlreadyThere, "{}", home_node_);
   OM_STEP(wait_for_keeper());
   OM_STEP(fault("return.begin"));
-  KJ_IF_MAYBE (present, keeper_) {
+  KJ_IF_MAYBE (present, session_.keeper()) {
     schema::Keeper::Client held = *present;  // keeper_ changes when the session is lost
-    schema::Keeper::Client* keeper = &held;
-    auto& timer = io_.provider->getTimer();
     const auto frozen = Clock::now();
-    auto stop_request = keeper->stopRequest();
-    if (++generation_ == 0) ++generation_;
-    stop_request.setGeneration(generation_);
-    auto body = timer.timeoutAfter(kKeeperAnswers, stop_request.send()).wait(io_.waitScope);
-    auto resume_body = [&] {
-      // What is still under way on the page connection is of no use any more: the keeper makes another one.
-      bulk_stale_ = true;
-      kj::runCatchingExceptions([&] {
-        timer.timeoutAfter(kKeeperAnswers, keeper->resumeRequest().send()).wait(io_.waitScope);
-      });
-    };
+    auto body = session_.stop_body(held, false);
+    auto resume_body = [&] { session_.resume_body(held); };
     Step step = check(body.getVerdict());
     if (!step) {
       resume_body();
@@ -108,7 +97,7 @@ Step Mover::come_home_steps(MoveRecord& record) {
       return step.reason();
     }
     const uint32_t hold = 1;
-    const uint32_t session = sessions_;
+    const uint32_t session = session_.count();
     (void)home_.target->put_home_field(offsetof(HomeState, hold), hold);
     step = fault("return.hold");
     auto stopped = step.ok() ? stop_executors(home_) : Verdict<StoppedProcess>(step.reason());
@@ -124,7 +113,7 @@ Step Mover::come_home_steps(MoveRecord& record) {
     if (step.ok()) step = fault("return.settled");
     if (step.ok()) step = restore_memory_around(stop, state, record);
     // Another session meanwhile: the body has been told to go on.
-    if (step.ok() && (keeper_ == nullptr || session != sessions_))
+    if (step.ok() && (!session_.has_keeper() || session != session_.count()))
       step = refuse(ReasonCode::kOutOfReach, "{}", at_);
     if (!step) {
       let_executors_answer(home_);
@@ -194,8 +183,8 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
   Restore restore(home_, stop, t, home_.stack_of(home_.slot_of(t)));
   OM_STEP(restore.plan(body));
   OM_STEP(restore.drop());
-  if (keeper_ == nullptr) return refuse(ReasonCode::kOutOfReach, "{}", at_);
-  KJ_IF_MAYBE (keeper, keeper_) {
+  if (!session_.has_keeper()) return refuse(ReasonCode::kOutOfReach, "{}", at_);
+  KJ_IF_MAYBE (keeper, session_.keeper()) {
     auto request = keeper->collectRequest();
     auto ranges = request.initRanges(static_cast<unsigned>(restore.asked().size()));
     for (unsigned i = 0; i < ranges.size(); i++) {
@@ -211,7 +200,7 @@ Step Mover::restore_memory(StoppedProcess& stop, schema::BodyImage::Reader body,
       record.bytes_wire += counts.wire;
     });
     // Frames until the end mark; the answer comes behind it.
-    auto read = [&](std::span<std::byte> to) { wait_for_pages(bulk_->read(to.data(), to.size())); };
+    auto read = [&](std::span<std::byte> to) { session_.read_pages(to); };
     OM_STEP(restore.receive(read, counts));
     auto collected =
         io_.provider->getTimer().timeoutAfter(kKeeperAnswers, kj::mv(answer)).wait(io_.waitScope);

@@ -49,8 +49,7 @@ bool is_in_the_way(ReasonCode code) {
 }
 
 void Mover::take_over(const std::string& at, const SessionKeys& keys, bool moving) {
-  keys_ = keys;
-  Step done = take_over_steps(at, moving);
+  Step done = take_over_steps(at, keys, moving);
   if (done.ok()) return;
   if (has_ended(home_.pid)) return is_at_home("it has ended");
   // om-migrator tries again with another deputy.
@@ -64,7 +63,7 @@ void Mover::is_at_home(std::string_view why) {
   around_.state(home_node_, "home");
 }
 
-Step Mover::take_over_steps(const std::string& at, bool moving) {
+Step Mover::take_over_steps(const std::string& at, const SessionKeys& keys, bool moving) {
   auto at_home = [&](std::string_view why) {
     is_at_home(why);
     return Done{};
@@ -88,7 +87,7 @@ Step Mover::take_over_steps(const std::string& at, bool moving) {
     io_.provider->getTimer().afterDelay(1 * kj::MILLISECONDS).wait(io_.waitScope);
     home_.state = OM_MUST(home_.target->home());
   }
-  if (memcmp(home_.state.session_id, keys_.session, sizeof keys_.session) != 0 ||
+  if (memcmp(home_.state.session_id, keys.session, sizeof keys.session) != 0 ||
       !plausible(home_.state)) {
     return refuse(ReasonCode::kInternal, "the state that its deputy has left does not fit");
   }
@@ -96,9 +95,10 @@ Step Mover::take_over_steps(const std::string& at, bool moving) {
   home_.fd_base = home_.state.fd_base;
   const auto status = OM_MUST(proc::read_status(home_.pid));
   home_.inner_pid = status.ns_pids.empty() ? home_.pid : status.ns_pids.back();
-  link_.expect(keys_);
-  link_.be_patient();
-  home_.socket.emplace(keys_.session, [this](uint32_t slot) { return link_.take_channel(slot); });
+  session_.expect(keys);
+  session_.link().be_patient();
+  home_.socket.emplace(keys.session,
+                       [this](uint32_t slot) { return session_.link().take_channel(slot); });
   plans_.clear();
   away_ = true;
   at_ = at;
@@ -107,14 +107,14 @@ Step Mover::take_over_steps(const std::string& at, bool moving) {
   Step met = meet_executors();
   if (!met && !is_in_the_way(met.reason().code)) return met.reason();
   // Whoever has not been told to let the body run does not come.
-  if (moving && home_.state.effectful == 0)
-    patience_ = std::min<kj::Duration>(patience_, kKeeperComes);
-  start_tasks();
+  make_watch();
+  if (moving && home_.state.effectful == 0) watch_->be_short_with(kKeeperComes);
+  watch_->begin();
   if (files_.may_have_changed(inspect_process(home_.pid))) {
     log_warn("files", "process {} comes home: a file that it has mapped may have been changed",
              home_.pid);
-    want_home_ = true;
-    happened();
+    watch_->noticed().want_home = true;
+    notice_.happened();
   }
   around_.state(at_, "away");
   return Done{};
@@ -187,10 +187,9 @@ Step Mover::complete_return_once() {
 // The keeper looks for us; it should not have to wait for its patience to end.
 void Mover::end_parked_body() {
   kj::runCatchingExceptions([&] {
-    session_stream_ =
-        io_.provider->getTimer().timeoutAfter(kKeeperComes, link_.session()).wait(io_.waitScope);
-    client_ = kj::heap<capnp::TwoPartyClient>(*session_stream_);
-    keeper_ = client_->bootstrap().castAs<schema::Keeper>();
+    session_.open(io_.provider->getTimer()
+                      .timeoutAfter(kKeeperComes, session_.link().session())
+                      .wait(io_.waitScope));
   });
 }
 
@@ -249,7 +248,7 @@ Step Mover::put_stepped_mask_back() {
 
 void Mover::report() const {
   around_.state(at_, away_ ? "away" : "home");
-  if (away_) around_.session(at_, keys_, link_.port());
+  if (away_) around_.session(at_, session_.keys(), session_.link().port());
 }
 
 }  // namespace om::deputy

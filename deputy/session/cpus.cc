@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// While the process is away: its threads at home have the CPUs that the program, or somebody at home, has given them;
-// those of the body follow. The keeper is told of all threads each time: before the body runs, when the program has
-// changed something (the call waits for it in the gate), when a keeper has come back, and every second as long as a
-// thread may not run everywhere. What the keeper makes of it on a node with other CPUs: session.capnp.
+#include "deputy/session/cpus.h"
+
 #include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <bit>
+#include <map>
 #include <utility>
 
 #include "common/proc/process.h"
 #include "common/proc/status.h"
-#include "deputy/mover.h"
 
 namespace om::deputy {
 namespace {
@@ -51,7 +48,7 @@ std::map<pid_t, pid_t> outer_tids(pid_t pid) {
 
 }  // namespace
 
-std::vector<Mover::ThreadCpus> Mover::thread_cpus(uint32_t slots) const {
+std::vector<Cpus::ThreadCpus> Cpus::threads(uint32_t slots) const {
   struct Head {  // of HomeThread
     uint32_t state, slot;
     int32_t tid;
@@ -73,11 +70,11 @@ std::vector<Mover::ThreadCpus> Mover::thread_cpus(uint32_t slots) const {
 }
 
 // Nothing is said as long as there is nothing to say: all may run everywhere, and did when the keeper heard it last.
-kj::Promise<void> Mover::send_cpus(schema::Keeper::Client& keeper, bool always) {
+kj::Promise<void> Cpus::send(schema::Keeper::Client& keeper, bool always) {
   if (!home_.target) return kj::READY_NOW;
   const auto home = home_.target->home();  // before the masks: they have at least its changes
   if (!home) return kj::READY_NOW;
-  const auto threads = thread_cpus(std::min(home->slots_ready, home_.state.nslots));
+  const auto threads = this->threads(std::min(home->slots_ready, home_.state.nslots));
   const long all = ::sysconf(_SC_NPROCESSORS_ONLN);
   const bool restricted = std::any_of(threads.begin(), threads.end(),
                                       [&](const ThreadCpus& t) { return count(t.mask) < all; });
@@ -96,22 +93,22 @@ kj::Promise<void> Mover::send_cpus(schema::Keeper::Client& keeper, bool always) 
 
 // One at a time. A keeper that cannot do it, because it is older or out of reach, has not answered: it is told no more
 // until it is another session.
-void Mover::follow_cpus(bool always) {
-  if (cpus_under_way_) {
-    cpus_again_ = cpus_again_ || always;
+void Cpus::follow(bool always) {
+  if (under_way_) {
+    again_ = again_ || always;
     return;
   }
-  KJ_IF_MAYBE (keeper, keeper_) {
-    cpus_under_way_ = true;
-    const uint32_t session = sessions_;
-    tasks_->add(send_cpus(*keeper, always)
-                    .then(
-                        [this, session] {
-                          if (session != sessions_) return;
-                          cpus_under_way_ = false;
-                          if (std::exchange(cpus_again_, false)) follow_cpus(true);
-                        },
-                        [](kj::Exception&&) {}));
+  KJ_IF_MAYBE (keeper, session_.keeper()) {
+    under_way_ = true;
+    const uint32_t session = session_.count();
+    tasks_.add(send(*keeper, always)
+                   .then(
+                       [this, session] {
+                         if (session != session_.count()) return;
+                         under_way_ = false;
+                         if (std::exchange(again_, false)) follow(true);
+                       },
+                       [](kj::Exception&&) {}));
   }
 }
 

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Kicks of the body's threads, for home. Those for a keeper that stands still are put together: what waits for it must
+// stay within its connection's buffers, or the connection counts as broken.
+#pragma once
+
+#include <kj/async.h>
+
+#include <set>
+#include <vector>
+
+#include "deputy/session/session.h"
+
+namespace om::deputy {
+
+class Kicks {
+ public:
+  Kicks(Session& session, kj::TaskSet& tasks) : session_(session), tasks_(tasks) {}
+
+  void kick(const std::vector<uint32_t>& slots);
+  // The session is another one: what was under way has reached nobody.
+  void start_over();
+
+ private:
+  void send();
+
+  Session& session_;
+  kj::TaskSet& tasks_;
+  std::set<uint32_t> slots_;  // while too many are not answered yet
+  uint32_t under_way_ = 0;
+};
+
+}  // namespace om::deputy

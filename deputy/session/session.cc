@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "deputy/session/session.h"
+
+#include <time.h>
+
+#include "deputy/base/host.h"
+
+namespace om::deputy {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kKeeperAnswers = 30 * kj::SECONDS;
+constexpr auto kEndLimit = 5 * kj::SECONDS;
+constexpr auto kKeeperWait = std::chrono::seconds(5);
+constexpr auto kBulkWait = 10 * kj::SECONDS;
+constexpr auto kSilence = std::chrono::seconds(10);  // of the keeper: nothing is asked of it
+constexpr auto kLookForKeeper = 20 * kj::MILLISECONDS;
+constexpr auto kPagesArrive = 30 * kj::SECONDS;
+constexpr auto kBusySilence = std::chrono::seconds(5);  // pings are answered every second
+constexpr auto kLookAround = std::chrono::milliseconds(50);
+constexpr auto kBusyLimit = std::chrono::minutes(10);
+
+}  // namespace
+
+Session::Session(kj::AsyncIoContext& io, const Address& listen)
+    : io_(io),
+      link_(io, listen),
+      // Never a number that the keeper has seen from another deputy: it goes by the clock.
+      generation_(static_cast<uint32_t>(now_ns(CLOCK_REALTIME) / 1000000)) {}
+
+void Session::expect(const SessionKeys& keys) {
+  keys_ = keys;
+  link_.expect(keys_);
+}
+
+void Session::open(kj::Own<kj::AsyncIoStream> stream) {
+  client_ = nullptr;
+  stream_ = kj::mv(stream);
+  client_ = kj::heap<capnp::TwoPartyClient>(*stream_);
+  keeper_ = client_->bootstrap().castAs<schema::Keeper>();
+}
+
+void Session::lose() {
+  keeper_ = nullptr;
+  if (bulk_.get() != nullptr) kj::runCatchingExceptions([&] { bulk_->abortRead(); });
+}
+
+void Session::cut() {
+  if (stream_.get() == nullptr || keeper_ == nullptr) return;
+  // The other end may have been faster.
+  kj::runCatchingExceptions([&] { stream_->abortRead(); });
+  kj::runCatchingExceptions([&] { stream_->shutdownWrite(); });
+}
+
+void Session::close() {
+  keeper_ = nullptr;
+  client_ = nullptr;
+  bulk_ = nullptr;
+  stream_ = nullptr;
+  link_.close_all();
+}
+
+capnp::Response<schema::Keeper::StopResults> Session::stop_body(schema::Keeper::Client& keeper,
+                                                                bool look) {
+  auto request = keeper.stopRequest();
+  if (++generation_ == 0) ++generation_;
+  request.setGeneration(generation_);
+  if (look) request.setLook(true);
+  return ask(request, kKeeperAnswers);
+}
+
+void Session::resume_body(schema::Keeper::Client& keeper) {
+  // What is still under way on the page connection is of no use any more.
+  bulk_stale_ = true;
+  kj::runCatchingExceptions([&] {
+    auto request = keeper.resumeRequest();
+    ask(request, kKeeperAnswers);
+  });
+}
+
+void Session::end_body() {
+  KJ_IF_MAYBE (keeper, keeper_) {
+    kj::runCatchingExceptions([&] {
+      auto request = keeper->endRequest();
+      ask(request, kEndLimit);
+    });
+  }
+}
+
+void Session::await_bulk(kj::Duration limit) {
+  bulk_ = timer().timeoutAfter(limit, link_.bulk()).wait(io_.waitScope);
+  bulk_stale_ = false;
+}
+
+void Session::read_pages(std::span<std::byte> to) {
+  auto pages = bulk_->read(to.data(), to.size());
+  // What has arrived is read without a look at anything else: not the pings, for as long as there is more.
+  if (const auto now = Clock::now(); now - looked_around_ > kLookAround) {
+    timer().afterDelay(0 * kj::SECONDS).wait(io_.waitScope);
+    looked_around_ = now;
+  }
+  auto fork = pages.fork();
+  for (const auto start = Clock::now();;) {
+    bool late = false;
+    auto limit = timer().afterDelay(kPagesArrive).then([&late] { late = true; });
+    fork.addBranch().exclusiveJoin(kj::mv(limit)).wait(io_.waitScope);
+    if (!late) return;
+    const auto now = Clock::now();
+    if (keeper_ == nullptr || now - heard_ > kBusySilence || now - start > kBusyLimit)
+      kj::throwFatalException(KJ_EXCEPTION(OVERLOADED, "the keeper sends no pages"));
+  }
+}
+
+bool Session::is_silent() const { return Clock::now() - heard_ > kSilence; }
+
+Step Session::wait_for_keeper(const std::string& at, const std::function<bool()>& is_over) {
+  const auto limit = Clock::now() + kKeeperWait;
+  while (keeper_ == nullptr || bulk_stale_ || is_silent()) {
+    if (is_over() || Clock::now() > limit) return refuse(ReasonCode::kOutOfReach, "{}", at);
+    if (keeper_ != nullptr && bulk_stale_ && !is_silent()) {
+      await_bulk(kBulkWait);
+    } else {
+      timer().afterDelay(kLookForKeeper).wait(io_.waitScope);
+    }
+  }
+  return Done{};
+}
+
+}  // namespace om::deputy
