@@ -4,19 +4,11 @@
 // stopped; nothing of the program is changed.
 #pragma once
 
-#include <vector>
-
 #include "deputy/home/home_side.h"
 #include "deputy/home/thread_plans.h"
 
 namespace om::deputy {
 
-// Whether nothing is mapped in [lo, hi).
-bool is_free(const std::vector<proc::Mapping>& maps, uint64_t lo, uint64_t hi);
-// A free place for an arena of so many slots, aligned to the slot size: below the libraries, and a good way below,
-// because right below them is where the kernel puts what the program maps until it is stopped. Rather one where the
-// window of its executors is free as well: what they find no room for there comes home. INTERNAL if there is none.
-Verdict<uint64_t> find_place(const Target& target, uint32_t slots);
 // Puts the threads into the order of their slots. One that still completes a transfer which it began away keeps its
 // slot, where its executor runs; the others go around it. Slots are numbered without gaps. IN_CALL if that fails.
 Step place_threads(const HomeSide& home, StoppedProcess& stop);

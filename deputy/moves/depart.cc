@@ -32,6 +32,7 @@
 #include "deputy/base/text.h"
 #include "deputy/home/frames.h"
 #include "deputy/home/home_session.h"
+#include "deputy/home/place.h"
 #include "deputy/memory/drops.h"
 #include "deputy/memory/ship.h"
 #include "deputy/mover.h"
@@ -270,7 +271,8 @@ Step Mover::prepare_keeper(const std::string& to) {
   auto nofile = OM_MUST(proc::read_limit(home_.pid, RLIMIT_NOFILE));
   if (home_.state.arena == 0) {
     home_.state.nslots = thread_slots(threads, as_limit.rlim_cur, nofile.rlim_max);
-    home_.arena = OM_STEP(find_place(*home_.target, home_.state.nslots));
+    home_.arena =
+        OM_STEP(find_place(home_.target->maps, home_.target->image_lo(), home_.state.nslots));
   } else {
     home_.arena = home_.state.arena;
   }
