@@ -103,10 +103,14 @@ class Mover {
   bool is_replaced() const;
   Step look_again(const ProcessReport& before);
   Verdict<StoppedProcess> stop_for_departure(const ProcessReport& before);
+  Result<nlohmann::json> make_offer(const proc::Status& status, uint32_t threads) const;
+  Step call_keeper(const std::string& to, nlohmann::json offer);
+  Step describe_libom(schema::BodySpec::Builder spec);
   Step prepare_keeper(const std::string& to);
   Step ship_frozen(StoppedProcess& stop, MoveRecord& record);
   void let_stay(StoppedProcess& stop);
   Step connect_home(StoppedProcess& stop);
+  Step hand_call_over(StoppedProcess& stop, StoppedThread& t, const ThreadPlan& plan);
   Step send_home_away(StoppedProcess& stop);
   Step commit();
   void undo_home(StoppedProcess& stop);

@@ -228,13 +228,10 @@ Step Mover::commit() {
   return Done{};
 }
 
-Step Mover::prepare_keeper(const std::string& to) {
-  const pid_t shown = proc::memory_tid(home_.pid);
-  auto status = OM_MUST(proc::read_status(shown));
-  auto cmdline = proc::read_cmdline(shown);
+// What the target judges before it starts a keeper.
+Result<nlohmann::json> Mover::make_offer(const proc::Status& status, uint32_t threads) const {
+  const auto cmdline = proc::read_cmdline(proc::memory_tid(home_.pid));
   const auto features = local_cpu_features();
-  const uint32_t threads = std::max<uint32_t>(status.threads, 1);
-
   nlohmann::json offer;
   offer["abi"] = home_.target->anchor.keeper_gate_abi;
   offer["pid"] = home_.pid;
@@ -250,7 +247,11 @@ Step Mover::prepare_keeper(const std::string& to) {
   offer["threads"] = threads;
   offer["cpus"] = possible_cpus();
   offer["cpu_features"] = features ? *features : std::vector<std::string>();
+  return offer;
+}
 
+// Has the target start a keeper and waits for its connection.
+Step Mover::call_keeper(const std::string& to, nlohmann::json offer) {
   session_.expect(SessionKeys::random());
   auto verdict =
       around_.need_guest(to, session_.keys(), session_.link().port(), offer).wait(io_.waitScope);
@@ -265,6 +266,57 @@ Step Mover::prepare_keeper(const std::string& to) {
       io_.provider->getTimer().timeoutAfter(kKeeperArrives, kj::mv(arrives)).wait(io_.waitScope);
   if (stream.get() == nullptr) return refuse(ReasonCode::kNoSuchProcess, "it has ended");
   session_.open(kj::mv(stream));
+  return Done{};
+}
+
+// What the keeper starts om-body with.
+Step Mover::describe_libom(schema::BodySpec::Builder spec) {
+  std::vector<std::byte> image(home_.target->image_hi() - home_.target->image_lo());
+  OM_MUST_VOID(home_.target->memory.read(home_.target->image_lo(), image));
+  const Anchor& a = home_.target->anchor;
+  spec.setKeeperGateAbi(a.keeper_gate_abi);
+  spec.setImageLo(home_.target->image_lo());
+  spec.setImageHi(home_.target->image_hi());
+  spec.setGateLo(a.gate_lo);
+  spec.setGateHi(a.gate_hi);
+  spec.setBodyEntry(a.body_entry);
+  spec.setBodyState(a.body_state);
+  spec.setArena(home_.arena);
+  spec.setSlots(home_.state.nslots);
+  spec.setImage(kj::arrayPtr(reinterpret_cast<const kj::byte*>(image.data()), image.size()));
+  std::vector<proc::Mapping> segments;
+  for (proc::Mapping m : home_.target->maps) {
+    // The end of libom's bss may share a mapping with memory of the program.
+    m.start = std::max(m.start, home_.target->image_lo());
+    m.end = std::min(m.end, home_.target->image_hi());
+    if (m.start < m.end) segments.push_back(std::move(m));
+  }
+  auto out = spec.initSegments(static_cast<unsigned>(segments.size()));
+  for (unsigned i = 0; i < segments.size(); i++) {
+    out[i].setLo(segments[i].start);
+    out[i].setHi(segments[i].end);
+    out[i].setProt(static_cast<uint32_t>(segments[i].prot));
+  }
+  spec.setCpus(possible_cpus());
+  auto limits = spec.initLimits(std::size(kInheritedLimits));
+  for (unsigned i = 0; i < std::size(kInheritedLimits); i++) {
+    const int resource = kInheritedLimits[i];
+    auto limit = limits_[i] = OM_MUST(proc::read_limit(home_.pid, resource));
+    limits[i].setResource(static_cast<uint32_t>(resource));
+    // What comes near them comes home, where there is room for executors then and nothing else of libom's.
+    const bool shared = resource == RLIMIT_AS || resource == RLIMIT_DATA;
+    if (shared && limit.rlim_cur != RLIM_INFINITY)
+      limit.rlim_cur -= std::min<rlim_t>(limit.rlim_cur, kExecutorRoom);
+    limits[i].setSoft(limit.rlim_cur);
+    limits[i].setHard(limit.rlim_max);
+  }
+  return Done{};
+}
+
+Step Mover::prepare_keeper(const std::string& to) {
+  const auto status = OM_MUST(proc::read_status(proc::memory_tid(home_.pid)));
+  const uint32_t threads = std::max<uint32_t>(status.threads, 1);
+  OM_STEP(call_keeper(to, OM_MUST(make_offer(status, threads))));
 
   // Where libom's own memory lies: a place that is free now (taken at the stop), or where it still is.
   auto as_limit = OM_MUST(proc::read_limit(home_.pid, RLIMIT_AS));
@@ -277,51 +329,13 @@ Step Mover::prepare_keeper(const std::string& to) {
     home_.arena = home_.state.arena;
   }
   xstate_layout_ = OM_MUST(local_layout());
-  std::vector<std::byte> image(home_.target->image_hi() - home_.target->image_lo());
-  OM_MUST_VOID(home_.target->memory.read(home_.target->image_lo(), image));
 
   KJ_IF_MAYBE (keeper, session_.keeper()) {
     auto request = keeper->prepareRequest();
     auto spec = request.initSpec();
-    const Anchor& a = home_.target->anchor;
-    spec.setKeeperGateAbi(a.keeper_gate_abi);
-    spec.setImageLo(home_.target->image_lo());
-    spec.setImageHi(home_.target->image_hi());
-    spec.setGateLo(a.gate_lo);
-    spec.setGateHi(a.gate_hi);
-    spec.setBodyEntry(a.body_entry);
-    spec.setBodyState(a.body_state);
-    spec.setArena(home_.arena);
-    spec.setSlots(home_.state.nslots);
-    spec.setImage(kj::arrayPtr(reinterpret_cast<const kj::byte*>(image.data()), image.size()));
-    std::vector<proc::Mapping> segments;
-    for (proc::Mapping m : home_.target->maps) {
-      // The end of libom's bss may share a mapping with memory of the program.
-      m.start = std::max(m.start, home_.target->image_lo());
-      m.end = std::min(m.end, home_.target->image_hi());
-      if (m.start < m.end) segments.push_back(std::move(m));
-    }
-    auto out = spec.initSegments(static_cast<unsigned>(segments.size()));
-    for (unsigned i = 0; i < segments.size(); i++) {
-      out[i].setLo(segments[i].start);
-      out[i].setHi(segments[i].end);
-      out[i].setProt(static_cast<uint32_t>(segments[i].prot));
-    }
     spec.setCommand(status.name.c_str());
     spec.setThreads(threads);
-    spec.setCpus(possible_cpus());
-    auto limits = spec.initLimits(std::size(kInheritedLimits));
-    for (unsigned i = 0; i < std::size(kInheritedLimits); i++) {
-      const int resource = kInheritedLimits[i];
-      auto limit = limits_[i] = OM_MUST(proc::read_limit(home_.pid, resource));
-      limits[i].setResource(static_cast<uint32_t>(resource));
-      // What comes near them comes home, where there is room for executors then and nothing else of libom's.
-      const bool shared = resource == RLIMIT_AS || resource == RLIMIT_DATA;
-      if (shared && limit.rlim_cur != RLIM_INFINITY)
-        limit.rlim_cur -= std::min<rlim_t>(limit.rlim_cur, kExecutorRoom);
-      limits[i].setSoft(limit.rlim_cur);
-      limits[i].setHard(limit.rlim_max);
-    }
+    OM_STEP(describe_libom(spec));
     auto answer = session_.ask(request, kKeeperAnswers);
     OM_STEP(check(answer.getVerdict()));
   }
@@ -465,56 +479,60 @@ Step Mover::connect_home(StoppedProcess& stop) {
   return fault("depart.taken");
 }
 
-// The point of no return at home: every thread gets its executor.
-Step Mover::send_home_away(StoppedProcess& stop) {
-  const Anchor& a = home_.target->anchor;
+// The slot of a thread whose call goes on at home.
+Step Mover::hand_call_over(StoppedProcess& stop, StoppedThread& t, const ThreadPlan& plan) {
+  const uint32_t i = plan.state.slot;
   struct {
     uint64_t sp;
     uint32_t flags, pad;
     uint64_t size;
   } off{0, 2, 0, 0};
-  for (uint32_t i = 0; i < plans_.threads.size(); i++) {
-    StoppedThread& t = stop.threads()[i];
-    ThreadPlan& plan = plans_.threads[i];
-    if (plan.at_home == AtHome::kIdle) continue;
-    const uint64_t slot = slot_address(home_.arena, i);
-    // An executor switches the program's alternate stack off when it starts; a carried-over call cannot.
-    OM_MUST_VOID(home_.target->memory.put(slot + kScratch, off));
-    auto r = OM_MUST(
-        stop.call(t, *home_.target, home_.stack_of(i), SYS_sigaltstack, {slot + kScratch, 0}));
-    if (r != 0) return refuse(ReasonCode::kInternal, "sigaltstack in thread {}: {}", t.tid, r);
-    HomeThread h = OM_MUST(home_.target->thread(home_.arena, i));
-    if (plan.at_home == AtHome::kLate) {
-      h.late = 0;
-      h.interrupted = 1;
-      h.seq_started = 1;
-      h.call.seq = 1;
-      h.call.wire_flags = kCallWaited | kCallSignals;
-      OM_MUST_VOID(home_.target->put_thread(home_.arena, i, h));
-      continue;
-    }
-    h.phase = kExecCall;
-    h.interrupted = plan.at_home == AtHome::kRestart ? 0 : 1;
+  const uint64_t slot = slot_address(home_.arena, i);
+  // An executor switches the program's alternate stack off when it starts; a carried-over call cannot.
+  OM_MUST_VOID(home_.target->memory.put(slot + kScratch, off));
+  auto r = OM_MUST(
+      stop.call(t, *home_.target, home_.stack_of(i), SYS_sigaltstack, {slot + kScratch, 0}));
+  if (r != 0) return refuse(ReasonCode::kInternal, "sigaltstack in thread {}: {}", t.tid, r);
+  HomeThread h = OM_MUST(home_.target->thread(home_.arena, i));
+  if (plan.at_home == AtHome::kLate) {
+    h.late = 0;
+    h.interrupted = 1;
     h.seq_started = 1;
-    HomeExec& e = h.call;
-    e.seq = 1;
-    e.nr = e.exec_nr = plan.state.nr;
-    e.wire_flags = kCallWaited | kCallSignals;
-    std::copy(std::begin(plan.state.args), std::end(plan.state.args), e.program_args);
-    std::copy(std::begin(plan.state.args), std::end(plan.state.args), e.exec_args);
-    e.transplanted = 1;
-    e.deadline_ns = plan.deadline_ns;
-    e.started_ns = plan.started_ns;
-    const SyscallDesc& desc = syscall_desc(e.nr);
-    for (unsigned n = 0; n < desc.nargs; n++) {
-      const ArgDesc& arg = arg_desc(desc, find_command(desc, e.program_args), n);
-      if (arg.kind != ArgKind::kBuf || arg.len != LenKind::kDeref ||
-          e.program_args[arg.len_arg] == 0)
-        continue;
-      if (auto word = home_.target->memory.get<uint32_t>(e.program_args[arg.len_arg]))
-        e.deref_cap[n] = *word;
-    }
+    h.call.seq = 1;
+    h.call.wire_flags = kCallWaited | kCallSignals;
     OM_MUST_VOID(home_.target->put_thread(home_.arena, i, h));
+    return Done{};
+  }
+  h.phase = kExecCall;
+  h.interrupted = plan.at_home == AtHome::kRestart ? 0 : 1;
+  h.seq_started = 1;
+  HomeExec& e = h.call;
+  e.seq = 1;
+  e.nr = e.exec_nr = plan.state.nr;
+  e.wire_flags = kCallWaited | kCallSignals;
+  std::copy(std::begin(plan.state.args), std::end(plan.state.args), e.program_args);
+  std::copy(std::begin(plan.state.args), std::end(plan.state.args), e.exec_args);
+  e.transplanted = 1;
+  e.deadline_ns = plan.deadline_ns;
+  e.started_ns = plan.started_ns;
+  const SyscallDesc& desc = syscall_desc(e.nr);
+  for (unsigned n = 0; n < desc.nargs; n++) {
+    const ArgDesc& arg = arg_desc(desc, find_command(desc, e.program_args), n);
+    if (arg.kind != ArgKind::kBuf || arg.len != LenKind::kDeref || e.program_args[arg.len_arg] == 0)
+      continue;
+    if (auto word = home_.target->memory.get<uint32_t>(e.program_args[arg.len_arg]))
+      e.deref_cap[n] = *word;
+  }
+  OM_MUST_VOID(home_.target->put_thread(home_.arena, i, h));
+  return Done{};
+}
+
+// The point of no return at home: every thread gets its executor.
+Step Mover::send_home_away(StoppedProcess& stop) {
+  const Anchor& a = home_.target->anchor;
+  for (uint32_t i = 0; i < plans_.threads.size(); i++) {
+    if (plans_.threads[i].at_home != AtHome::kIdle)
+      OM_STEP(hand_call_over(stop, stop.threads()[i], plans_.threads[i]));
   }
   for (uint32_t i = 0; i < plans_.threads.size(); i++) {
     StoppedThread& t = stop.threads()[i];
