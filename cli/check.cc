@@ -18,7 +18,7 @@ int check(const CheckArguments& arguments) {
   const char* path = ::getenv("PATH");
   auto report_of = preflight_command(arguments.command, path == nullptr ? "" : path);
   if (!report_of) {
-    return report({ExitCode::kFailure, "",
+    return report({ExitCode::kFailure,
                    fmt::format("{}: {}", arguments.command.front(), report_of.error().text())});
   }
   std::vector<ReasonText> reasons = reason_texts(report_of->reasons);

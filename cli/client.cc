@@ -17,14 +17,14 @@
 namespace om::cli {
 namespace {
 
-Answer failed(ExitCode exit, std::string code, std::string message) {
+Answer failed(ExitCode exit, ReasonCode code, std::string message) {
   Answer answer;
-  answer.failure = {exit, std::move(code), std::move(message)};
+  answer.failure = {exit, code, std::move(message)};
   return answer;
 }
 
 Answer no_daemon(const std::string& path, const char* what) {
-  return failed(ExitCode::kUnreachable, "NO_DAEMON",
+  return failed(ExitCode::kUnreachable, ReasonCode::kNoDaemon,
                 fmt::format("no daemon answers at {}: {}", path, what));
 }
 
@@ -65,7 +65,7 @@ Answer request(const std::string& path, const Json& request, Milliseconds limit)
   LineSplitter splitter(kMaxAnswerBytes);
   while (!splitter.has_line()) {
     if (!wait_for(socket.get(), POLLIN, deadline)) {
-      return failed(ExitCode::kTimeout, "TIMEOUT",
+      return failed(ExitCode::kTimeout, ReasonCode::kTimeout,
                     fmt::format("the daemon at {} did not answer in time", path));
     }
     std::array<char, 65536> buffer;

@@ -29,7 +29,7 @@ constexpr Milliseconds kMeetLimit{20000};
 constexpr Milliseconds kRecallLimit{15000};
 constexpr Milliseconds kEndPatience{5000};
 
-int fail(const Error& error) { return report({ExitCode::kFailure, "", error.text()}); }
+int fail(const Error& error) { return report({ExitCode::kFailure, error.text()}); }
 
 constexpr const char* kPeersFile = "peers";
 
@@ -155,8 +155,7 @@ void recall_all(const ClusterState& state) {
                 kRecallLimit + Milliseconds(2000));
     if (!answer.ok || !answer.data.contains("failed")) continue;
     for (const Json& item : answer.data["failed"]) {
-      if (json_string_or(item, "code", 64, "").value_or("") == "NO_SUCH_PROCESS")
-        continue;  // it has ended
+      if (has_code(item, ReasonCode::kNoSuchProcess)) continue;  // it has ended
       complain(fmt::format("process {} could not be brought home: {}",
                            json_int_or(item, "pid", 0, INT32_MAX, 0).value_or(0),
                            json_string_or(item, "message", 4096, "").value_or("")));
@@ -220,10 +219,10 @@ Result<void> tear_down(const OwnDirectory& dir, const ClusterState& state) {
 
 int cluster_dev_start(const ClusterArguments& arguments) {
   if (arguments.nodes < 1 || arguments.nodes > kMaxNodes) {
-    return report({ExitCode::kUsage, "", fmt::format("--nodes: 1 to {}", kMaxNodes)});
+    return report({ExitCode::kUsage, fmt::format("--nodes: 1 to {}", kMaxNodes)});
   }
   if (arguments.netns && ::geteuid() != 0) {
-    return report({ExitCode::kPermission, "PERMISSION", "--netns needs root"});
+    return report({ExitCode::kPermission, ReasonCode::kPermission, "--netns needs root"});
   }
   auto dir = absolute_path(arguments.dir);
   if (!dir) return fail(dir.error());
@@ -293,7 +292,7 @@ int cluster_dev_env(const ClusterArguments& arguments) {
                                   shell_quoted(node.control), shell_quoted(*library),
                                   shell_quoted(node.name)));
   }
-  return report({ExitCode::kNotFound, "NO_SUCH_NODE",
+  return report({ExitCode::kNotFound, ReasonCode::kNoSuchNode,
                  fmt::format("there is no node {} in {}", arguments.node, *dir)});
 }
 

@@ -20,7 +20,7 @@ std::string epitaph(pid_t pid) {
     std::string kind = json_string_or(event, "kind", 32, "").value_or("");
     std::string code = json_string_or(event, "code", 64, "").value_or("");
     if (kind == "moved" || kind == "home") last.clear();
-    if ((kind != "lost" && kind != "note") || code == "CAME_HOME") continue;
+    if ((kind != "lost" && kind != "note") || has_code(event, ReasonCode::kCameHome)) continue;
     last = fmt::format("{}: {}", code, json_string_or(event, "message", 1 << 16, "").value_or(""));
   }
   return last;

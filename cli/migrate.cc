@@ -47,7 +47,7 @@ int migrate(const MigrateArguments& arguments) {
   if (!answer.ok) return report(answer.failure);
   if (arguments.json) return 0;
   const Json& data = answer.data;
-  if (json_string_or(data, "code", 64, "").value_or("") == "ALREADY_THERE") {
+  if (has_code(data, ReasonCode::kAlreadyThere)) {
     complain(json_string_or(data, "message", 4096, "").value_or(""));
     return 0;
   }

@@ -38,7 +38,7 @@ std::vector<ReasonText> notes_of(const Json& events) {
 // Whoever asks about a process that was lost learns why.
 int report_no_process(pid_t pid) {
   const std::string last = epitaph(pid);
-  return report({ExitCode::kNotFound, "NO_SUCH_PROCESS",
+  return report({ExitCode::kNotFound, ReasonCode::kNoSuchProcess,
                  last.empty() ? fmt::format("there is no process {}", pid)
                               : fmt::format("there is no process {} any more: {}", pid, last)});
 }
@@ -48,9 +48,9 @@ int report_no_process(pid_t pid) {
 int why(int pid, bool json) {
   Answer daemon = request({{"verb", "why"}, {"pid", pid}});
   bool unreachable = !daemon.ok && daemon.failure.exit == ExitCode::kUnreachable;
-  if (!daemon.ok && daemon.failure.code == "NO_SUCH_PROCESS") return report_no_process(pid);
-  if (!daemon.ok && !unreachable && daemon.failure.code != "OTHER_NODE" &&
-      daemon.failure.code != "GUEST")
+  if (!daemon.ok && daemon.failure.is(ReasonCode::kNoSuchProcess)) return report_no_process(pid);
+  if (!daemon.ok && !unreachable && !daemon.failure.is(ReasonCode::kOtherNode) &&
+      !daemon.failure.is(ReasonCode::kGuest))
     return report(daemon.failure);
 
   std::vector<ReasonText> reasons;
@@ -67,7 +67,7 @@ int why(int pid, bool json) {
     for (const Reason& reason : found) {
       if (reason.code == ReasonCode::kNoSuchProcess) return report_no_process(pid);
       if (reason.code == ReasonCode::kPermission) {
-        return report({ExitCode::kPermission, "PERMISSION", reason.message()});
+        return report({ExitCode::kPermission, reason});
       }
     }
     reasons = reason_texts(found);
@@ -81,11 +81,7 @@ int why(int pid, bool json) {
                    reason_text(json_string_or(kept, "code", 64, "").value_or(""),
                                json_string_or(kept, "message", 4096, "").value_or("")));
   }
-  if (!daemon.ok && !unreachable)
-    reasons.push_back(reason_text(daemon.failure.code, daemon.failure.message));
-  if (unreachable) {
-    reasons.push_back(reason_text("NO_DAEMON", daemon.failure.message));
-  }
+  if (!daemon.ok) reasons.push_back(reason_text(daemon.failure.code, daemon.failure.message));
 
   int status = unreachable ? static_cast<int>(ExitCode::kUnreachable) : 0;
   if (json) {

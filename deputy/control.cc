@@ -130,8 +130,8 @@ void Control::take(std::string_view text) {
     if (it == answers_.end()) return;
     std::optional<Reason> refused;
     if (!json_bool_or(*line, "ok", false).value_or(false)) {
-      const auto code = json_string_or(*line, "code", 64, "INTERNAL").value_or("INTERNAL");
-      refused = Reason::from_words(code, json_string_or(*line, "message", 4096, "").value_or(""));
+      refused = Reason::from_peer(json_string_or(*line, "code", 64, "").value_or(""),
+                                  json_string_or(*line, "detail", 4096, "").value_or(""));
     }
     it->second->fulfill(kj::mv(refused));
     answers_.erase(it);

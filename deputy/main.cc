@@ -169,9 +169,11 @@ class Deputy {
   }
   void refuse_command(const std::string& why) {
     log_warn("control", "{}, ignoring", why);
-    control_.send({{"event", "result"},
-                   {"id", id_},
-                   {"data", {{"result", "failed"}, {"code", "INTERNAL"}, {"message", why}}}});
+    control_.send(
+        {{"event", "result"},
+         {"id", id_},
+         {"data",
+          {{"result", "failed"}, {"code", code_name(ReasonCode::kInternal)}, {"message", why}}}});
   }
 
   // A restarted om-migrator is looked for where the one was that has started us.
@@ -205,8 +207,8 @@ class Deputy {
       control_.send(
           {{"event", "state"}, {"at", at}, {"state", state}, {"pid", options_.process.pid}});
     };
-    s.note = [this](const std::string& code, const std::string& message) {
-      control_.send({{"event", "note"}, {"code", code}, {"message", message}});
+    s.note = [this](ReasonCode code, const std::string& message) {
+      control_.send({{"event", "note"}, {"code", code_name(code)}, {"message", message}});
     };
     s.session = [this](const std::string& at, const SessionKeys& keys, uint16_t port) {
       control_.send({{"event", "session"},

@@ -28,6 +28,7 @@
 #include "common/base/unique_fd.h"
 #include "common/cpu/xstate.h"
 #include "common/movable/preflight.h"
+#include "common/movable/verdict.h"
 #include "common/schema/session.capnp.h"
 #include "deputy/home/arena.h"
 #include "deputy/home/ask.h"
@@ -43,7 +44,6 @@
 #include "deputy/session/session.h"
 #include "deputy/session/surroundings.h"
 #include "deputy/session/watch.h"
-#include "deputy/verdict.h"
 
 namespace om::deputy {
 
@@ -58,7 +58,7 @@ struct MoveRecord {
   double freeze_ms = 0, total_ms = 0;
   uint64_t bytes_raw = 0, bytes_wire = 0, pages = 0, threads = 0;
   std::string result = "failed";  // moved, refused, failed
-  std::string code, message;
+  std::optional<Reason> reason;   // why it was not moved
 
   nlohmann::json to_json() const;
 };

@@ -39,8 +39,8 @@ nlohmann::json MoveRecord::to_json() const {
           {"pages", pages},
           {"threads", threads},
           {"result", result},
-          {"code", code},
-          {"message", message}};
+          {"code", reason ? reason->name() : ""},
+          {"message", reason ? reason->message() : ""}};
 }
 
 Mover::Mover(kj::AsyncIoContext& io, pid_t pid, std::string home_node, const Address& listen,
@@ -101,17 +101,18 @@ void Mover::attend() {
     const MoveRecord record = come_home();
     const std::string& evicted = noticed.evicted;
     if (record.result == "moved" && !evicted.empty()) {
-      around_.note("NO_MEMORY", fmt::format("process {} came home, memory was short at {}: {}",
-                                            home_.pid, record.from, evicted));
+      around_.note(ReasonCode::kNoMemory,
+                   fmt::format("process {} came home, memory was short at {}: {}", home_.pid,
+                               record.from, evicted));
     } else if (record.result == "moved") {
       around_.note(
-          "CAME_HOME",
+          ReasonCode::kCameHome,
           fmt::format("process {} came home {}", home_.pid,
                       noticed.starves ? "because signals came faster than a round trip takes"
                                       : "for a call that only home can run"));
     } else if (away_) {
       log_warn("watch", "process {} has to come home and cannot yet: {}", home_.pid,
-               record.message);
+               record.reason->message());
       io_.provider->getTimer().afterDelay(kHomeRetry).wait(io_.waitScope);
     }
   }
@@ -124,7 +125,7 @@ void Mover::keeper_is_lost() {
   for (bool in_the_way = false; !body_has_acted(home_) && (in_the_way || Clock::now() < limit);) {
     Step back = roll_back("node " + lost + " was lost before the body had done anything");
     if (back.ok()) {
-      around_.note("NODE_LOST",
+      around_.note(ReasonCode::kNodeLost,
                    fmt::format("process {} goes on at home: node {} was lost", home_.pid, lost));
       around_.state(at_, "home");
       return;
@@ -145,7 +146,7 @@ void Mover::keeper_is_lost() {
           : fmt::format("process {} was lost at node {}, where its body was {}", home_.pid, lost,
                         watch_->noticed().body_end);
   log_error("watch", "{}", why);
-  around_.note("NODE_LOST", why);
+  around_.note(ReasonCode::kNodeLost, why);
   if (pidfd_.valid()) ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
   away_ = false;
   disconnect();

@@ -56,33 +56,30 @@ struct LocalVdso {
 
 }  // namespace
 
-Outcome Keeper::build(schema::Image::Reader image) {
-  if (fault_at("guest.build")) return fail("INTERNAL", fault_text("guest.build"));
-  if (!body_.running()) return fail("INTERNAL", "the body has ended");
-  if (Outcome o = check_image(image, bounds_); !o.ok()) return o;
+Step Keeper::build(schema::Image::Reader image) {
+  OM_STEP(fault("guest.build"));
+  if (!body_.running()) return refuse(ReasonCode::kInternal, "the body has ended");
+  OM_STEP(check_image(image, bounds_));
   auto layout = read_layout(image.getXstate());
-  if (!layout) return fail(layout.error());
+  if (!layout) return internal(layout.error());
   home_xstate_ = *layout;
   epoch_ = image.getEpoch();
   const int64_t mono = now_ns(CLOCK_MONOTONIC), real = now_ns(CLOCK_REALTIME);
   clocks_.start(image.getHomeMonoNs(), image.getHomeRealNs(), mono, real);
 
-  if (Outcome o = write_state(image); !o.ok()) return o;
-  if (Outcome o = write_plan(image); !o.ok()) return o;
-  if (Outcome o = write_threads(image); !o.ok()) return o;
+  OM_STEP(write_state(image));
+  OM_STEP(write_plan(image));
+  OM_STEP(write_threads(image));
 
-  if (Outcome o = make_objects(image.getObjects()); !o.ok()) return o;
+  OM_STEP(make_objects(image.getObjects()));
   BodyMessage enter{};
   enter.type = kBodyEnter;
   enter.a = bounds_.body_entry;
   enter.b = slot_address(bounds_.arena, 0);
   enter.c = segments_.size();
-  if (auto sent = body_.send(enter, segments_.data(), segments_.size() * sizeof segments_[0]);
-      !sent) {
-    return fail(sent.error());
-  }
-  if (Outcome o = expect(kBodyRestored, "rebuild the address space"); !o.ok()) return o;
-  if (fault_at("guest.restored")) return fail("INTERNAL", fault_text("guest.restored"));
+  OM_MUST_VOID(body_.send(enter, segments_.data(), segments_.size() * sizeof segments_[0]));
+  OM_STEP(expect(kBodyRestored, "rebuild the address space"));
+  OM_STEP(fault("guest.restored"));
 
   std::vector<BulkPlaces::Place> places;
   for (auto m : image.getMappings()) {
@@ -99,51 +96,52 @@ Outcome Keeper::build(schema::Image::Reader image) {
   most_pages_ = most_pages(offered_);
   fill_failed_.reset();
   filling_ = fill().eagerlyEvaluate([this](kj::Exception&& e) {
-    if (!fill_failed_) fill_failed_ = fail("TARGET_UNREACHABLE", e.getDescription().cStr());
+    if (!fill_failed_)
+      fill_failed_ = refuse(ReasonCode::kTargetUnreachable, "{}", e.getDescription().cStr());
   });
   return open_channels(image.getThreads().size());
 }
 
 // A body that the kernel kills meanwhile is the cause of whatever has failed; one that ends by itself has answered.
-Outcome Keeper::attempt(const std::function<Outcome()>& step) {
-  Outcome outcome;
+Step Keeper::attempt(const std::function<Step()>& step) {
+  Step outcome;
   kj::Maybe<kj::Exception> broken = kj::runCatchingExceptions([&] { outcome = step(); });
   if (broken == nullptr && outcome.ok()) return outcome;
   const bool ended = body_.has_ended();
   const std::string how = fmt::format("the body was {}", body_.how_it_ended());
-  if (ended && body_.ran_out_of_memory()) return fail("NO_MEMORY", how);
+  if (ended && body_.ran_out_of_memory()) return refuse(ReasonCode::kNoMemory, "{}", how);
   KJ_IF_MAYBE (exception, broken) {
-    if (ended) return fail("INTERNAL", how);
+    if (ended) return refuse(ReasonCode::kInternal, "{}", how);
     kj::throwFatalException(kj::mv(*exception));
   }
   return outcome;
 }
 
-Outcome Keeper::advance(Phase from, Phase to, const std::function<Outcome()>& step) {
-  if (phase_ != from) return fail("INTERNAL", "home's calls are out of order");
+Step Keeper::advance(Phase from, Phase to, const std::function<Step()>& step) {
+  if (phase_ != from) return refuse(ReasonCode::kInternal, "home's calls are out of order");
   phase_ = Phase::kBroken;
-  Outcome outcome = attempt(step);
+  Step outcome = attempt(step);
   if (outcome.ok()) phase_ = to;
   return outcome;
 }
 
 // Waits for one message of the body and its result.
-Outcome Keeper::expect(uint32_t type, const char* what) {
+Step Keeper::expect(uint32_t type, const char* what) {
   const BodyMessage m = wait(io_.provider->getTimer().timeoutAfter(kBodyAnswers, body_.receive()));
   if (m.type != type)
-    return fail("INTERNAL", fmt::format("the body does not follow the protocol ({})", what));
+    return refuse(ReasonCode::kInternal, "the body does not follow the protocol ({})", what);
   const auto result = static_cast<int64_t>(m.a);
-  if (result == -ENOMEM) return fail("NO_MEMORY", fmt::format("the body could not {}", what));
+  if (result == -ENOMEM) return refuse(ReasonCode::kNoMemory, "the body could not {}", what);
   if (result != 0) {
-    return fail("INTERNAL", fmt::format("the body could not {} at {:#x}: {}", what, m.b,
-                                        ::strerror(static_cast<int>(-result))));
+    return refuse(ReasonCode::kInternal, "the body could not {} at {:#x}: {}", what, m.b,
+                  ::strerror(static_cast<int>(-result)));
   }
   return {};
 }
 
-Outcome Keeper::write_plan(schema::Image::Reader image) {
+Step Keeper::write_plan(schema::Image::Reader image) {
   auto maps = proc::read_maps(body_.pid());
-  if (!maps) return fail(maps.error());
+  if (!maps) return internal(maps.error());
   LocalVdso vdso;
   std::vector<PlanEntry> before, after;
   for (const auto& m : *maps) {
@@ -159,7 +157,7 @@ Outcome Keeper::write_plan(schema::Image::Reader image) {
     before.push_back({m.start, m.end, kPlanUnmap, 0, 0});
   }
   if (vdso.hi - vdso.lo > kControlVdsoSize)
-    return fail("INTERNAL", "this kernel's vDSO is too large");
+    return refuse(ReasonCode::kInternal, "this kernel's vDSO is too large");
   for (auto m : image.getMappings()) {
     const bool reserve = m.getKind() == kKindReserve;
     const bool view = m.getKind() == kKindView;
@@ -170,7 +168,8 @@ Outcome Keeper::write_plan(schema::Image::Reader image) {
       after.push_back({m.getLo(), m.getHi(), kPlanProtect, prot, 0});
   }
   for (auto g : image.getGuards()) after.push_back({g.getLo(), g.getHi(), kPlanGuard, 0, 0});
-  if (before.size() + after.size() > kMaxPlanEntries) return fail("NO_MEMORY", "too many mappings");
+  if (before.size() + after.size() > kMaxPlanEntries)
+    return refuse(ReasonCode::kNoMemory, "too many mappings");
   RestorePlan head{kPlanMagic, static_cast<uint32_t>(before.size()),
                    static_cast<uint32_t>(after.size())};
   uint64_t at = bounds_.arena + kControlPlan;
@@ -179,17 +178,17 @@ Outcome Keeper::write_plan(schema::Image::Reader image) {
     at += bytes;
     return r;
   };
-  if (auto r = put(&head, sizeof head); !r) return fail(r.error());
-  if (auto r = put(before.data(), before.size() * sizeof(PlanEntry)); !r) return fail(r.error());
-  if (auto r = put(after.data(), after.size() * sizeof(PlanEntry)); !r) return fail(r.error());
+  OM_MUST_VOID(put(&head, sizeof head));
+  OM_MUST_VOID(put(before.data(), before.size() * sizeof(PlanEntry)));
+  OM_MUST_VOID(put(after.data(), after.size() * sizeof(PlanEntry)));
 
   // The local vDSO's functions, where they will be.
   uint64_t functions[8] = {};
   if (vdso.text != 0) {
     std::vector<std::byte> code(vdso.hi - vdso.text);
-    if (auto r = body_.memory().read(vdso.text, code); !r) return fail(r.error());
+    OM_MUST_VOID(body_.memory().read(vdso.text, code));
     auto parsed = parse_vdso(code);
-    if (!parsed) return fail(parsed.error());
+    if (!parsed) return internal(parsed.error());
     const uint64_t moved = bounds_.arena + kControlVdso + (vdso.text - vdso.lo);
     const std::pair<VdsoFunction, const char*> wanted[] = {
         {kVdsoClockGettime, "__vdso_clock_gettime"},
@@ -203,16 +202,14 @@ Outcome Keeper::write_plan(schema::Image::Reader image) {
     }
   }
   const uint64_t lo = bounds_.arena + kControlVdso, hi = lo + (vdso.hi - vdso.lo);
-  if (auto r = body_.memory().write(bounds_.body_state + offsetof(BodyState, local_vdso),
-                                    std::as_bytes(std::span(functions)));
-      !r)
-    return fail(r.error());
-  if (auto r = put_state(offsetof(BodyState, local_vdso_lo), lo); !r) return fail(r.error());
-  if (auto r = put_state(offsetof(BodyState, local_vdso_hi), hi); !r) return fail(r.error());
+  OM_MUST_VOID(body_.memory().write(bounds_.body_state + offsetof(BodyState, local_vdso),
+                                    std::as_bytes(std::span(functions))));
+  OM_MUST_VOID(put_state(offsetof(BodyState, local_vdso_lo), lo));
+  OM_MUST_VOID(put_state(offsetof(BodyState, local_vdso_hi), hi));
   return {};
 }
 
-Outcome Keeper::write_state(schema::Image::Reader image) {
+Step Keeper::write_state(schema::Image::Reader image) {
   auto state = std::make_unique<BodyState>();
   BodyState& s = *state;
   s.epoch = epoch_;
@@ -253,24 +250,26 @@ Outcome Keeper::write_state(schema::Image::Reader image) {
   for (unsigned i = 0; i < files.size() && i < kMaxFileRanges; i++)
     s.file_ranges[i] = {files[i].getLo(), files[i].getHi()};
   memcpy(s.uts, image.getUts().begin(), sizeof s.uts);
-  auto r = body_.memory().put(bounds_.body_state, s);
-  return r ? Outcome{} : fail(r.error());
+  OM_MUST_VOID(body_.memory().put(bounds_.body_state, s));
+  return {};
 }
 
-Outcome Keeper::write_threads(schema::Image::Reader image) {
+Step Keeper::write_threads(schema::Image::Reader image) {
   uint32_t slot = 0;
   for (auto t : image.getThreads()) {
     ThreadState s{};
-    if (t.getState().size() != sizeof s) return fail("INTERNAL", "a thread's state is incomplete");
+    if (t.getState().size() != sizeof s)
+      return refuse(ReasonCode::kInternal, "a thread's state is incomplete");
     memcpy(&s, t.getState().begin(), sizeof s);
-    if (s.slot != slot) return fail("INTERNAL", "threads are out of order");
+    if (s.slot != slot) return refuse(ReasonCode::kInternal, "threads are out of order");
     std::vector<std::byte> area(home_xstate_.size);
     const auto x = t.getXsave();
     std::copy_n(x.begin(), std::min<size_t>(area.size(), x.size()),
                 reinterpret_cast<kj::byte*>(area.data()));
     std::vector<std::byte> local(local_xstate_.size);
     if (auto r = convert(home_xstate_, area, local_xstate_, local); !r) {
-      return r.error().err == ENOTSUP ? fail("CPU_FEATURE", r.error().what) : fail(r.error());
+      return r.error().err == ENOTSUP ? refuse(ReasonCode::kCpuFeature, "{}", r.error().what)
+                                      : internal(r.error());
     }
     BodyThread b{};
     const uint64_t base = slot_address(bounds_.arena, slot);
@@ -296,22 +295,21 @@ Outcome Keeper::write_threads(schema::Image::Reader image) {
     b.rseq_size = s.rseq_size;
     b.rseq_signature = s.rseq_signature;
     b.fs_base = s.fs_base;
-    if (auto r = body_.memory().put(thread_address(slot), b); !r) return fail(r.error());
-    if (auto r = body_.memory().write(base + kSlotFrame + kFrameXsave, local); !r)
-      return fail(r.error());
+    OM_MUST_VOID(body_.memory().put(thread_address(slot), b));
+    OM_MUST_VOID(body_.memory().write(base + kSlotFrame + kFrameXsave, local));
     slot++;
   }
   return {};
 }
 
-Outcome Keeper::open_channels(uint32_t count) {
+Step Keeper::open_channels(uint32_t count) {
   for (uint32_t slot = 0; slot < count; slot++) {
     UniqueFd fd = wait(io_.provider->getTimer().timeoutAfter(
         kChannelLimit, link_.channel(slot, epoch_, HomeLink::kAttempts)));
     BodyMessage m{};
     m.type = kBodyChannel;
     m.slot = slot;
-    if (auto r = body_.send(m, nullptr, 0, fd.get()); !r) return fail(r.error());
+    OM_MUST_VOID(body_.send(m, nullptr, 0, fd.get()));
   }
   return {};
 }
@@ -321,52 +319,58 @@ kj::Promise<void> Keeper::fill() {
   return bulk_->read(&frame_, sizeof frame_).then([this]() -> kj::Promise<void> {
     if (frame_.kind == kBulkEnd) return kj::READY_NOW;
     if (frame_.kind != kBulkData || !places_.holds(frame_)) {
-      fill_failed_ = fail("INTERNAL", "home sent a page for a place that it did not describe");
+      fill_failed_ =
+          refuse(ReasonCode::kInternal, "home sent a page for a place that it did not describe");
       bulk_->abortRead();
       return kj::READY_NOW;
     }
     return bulk_->read(frame_data_.begin(), frame_.bytes).then([this]() -> kj::Promise<void> {
       const auto data = std::as_bytes(std::span(frame_data_.begin(), frame_.bytes));
-      if (fault_at("guest.page")) fill_failed_ = fail("INTERNAL", fault_text("guest.page"));
+      if (fault_at("guest.page"))
+        fill_failed_ = refuse(ReasonCode::kInternal, "{}", fault_text("guest.page"));
       // Home writes until its end mark: what cannot be used any more is taken all the same.
       if (fill_failed_) return fill();
       filled_pages_ += frame_.bytes / kPageSize;
       if (filled_pages_ > most_pages_) {
-        fill_failed_ = fail("NO_MEMORY", "it has grown beyond what was offered; try again");
+        fill_failed_ =
+            refuse(ReasonCode::kNoMemory, "it has grown beyond what was offered; try again");
         return fill();
       }
-      if (auto r = body_.memory().write(frame_.address, data); !r) fill_failed_ = fail(r.error());
+      if (auto r = body_.memory().write(frame_.address, data); !r)
+        fill_failed_ = internal(r.error());
       return fill();
     });
   });
 }
 
-Outcome Keeper::filled(uint64_t pages) {
+Step Keeper::filled(uint64_t pages) {
   wait(kj::mv(filling_));
   filling_ = nullptr;
   if (fill_failed_) return *fill_failed_;
-  if (fault_at("guest.filled")) return fail("INTERNAL", fault_text("guest.filled"));
+  OM_STEP(fault("guest.filled"));
   if (filled_pages_ != pages) {
-    return fail("INTERNAL", fmt::format("{} pages arrived of {}", filled_pages_, pages));
+    return refuse(ReasonCode::kInternal, "{} pages arrived of {}", filled_pages_, pages);
   }
   BodyMessage m{};
   m.type = kBodyFilled;
-  if (auto sent = body_.send(m); !sent) return fail(sent.error());
+  OM_MUST_VOID(body_.send(m));
   return expect(kBodyReady, "make its threads");
 }
 
-Outcome Keeper::commit(uint32_t epoch, int64_t home_mono, int64_t home_real) {
-  if (fault_at("guest.commit")) return fail("INTERNAL", fault_text("guest.commit"));
-  if (phase_ != Phase::kFilled) return fail("INTERNAL", "home's calls are out of order");
-  if (epoch != epoch_) return fail("INTERNAL", "COMMIT for another epoch");
-  if (!is_time(home_mono) || !is_time(home_real)) return fail("INTERNAL", "home has no clock");
+Step Keeper::commit(uint32_t epoch, int64_t home_mono, int64_t home_real) {
+  OM_STEP(fault("guest.commit"));
+  if (phase_ != Phase::kFilled)
+    return refuse(ReasonCode::kInternal, "home's calls are out of order");
+  if (epoch != epoch_) return refuse(ReasonCode::kInternal, "COMMIT for another epoch");
+  if (!is_time(home_mono) || !is_time(home_real))
+    return refuse(ReasonCode::kInternal, "home has no clock");
   const int64_t local_mono = now_ns(CLOCK_MONOTONIC);
   clocks_.sample(home_mono, home_real, local_mono, now_ns(CLOCK_REALTIME));
   clocks_.jump(local_mono);
   write_clock();
   BodyMessage m{};
   m.type = kBodyCommit;
-  if (auto sent = body_.send(m); !sent) return fail(sent.error());
+  OM_MUST_VOID(body_.send(m));
   phase_ = Phase::kRunning;
   return {};
 }

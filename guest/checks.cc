@@ -26,7 +26,7 @@ bool Bounds::hit(uint64_t lo, uint64_t hi) const {
   return (lo < image_hi && hi > image_lo) || (lo < arena + arena_bytes(slots) && hi > arena);
 }
 
-Outcome check_spec(schema::BodySpec::Reader spec, Bounds& bounds) {
+Step check_spec(schema::BodySpec::Reader spec, Bounds& bounds) {
   Bounds b;
   b.image_lo = spec.getImageLo();
   b.image_hi = spec.getImageHi();
@@ -50,15 +50,16 @@ Outcome check_spec(schema::BodySpec::Reader spec, Bounds& bounds) {
                         b.image_hi - b.body_state >= sizeof(BodyState) &&
                         b.body_entry >= b.image_lo && b.body_entry < b.image_hi;
   if (!image_ok || !gate_ok || !arena_ok || !state_ok)
-    return fail("INTERNAL", "home's description of libom makes no sense");
+    return refuse(ReasonCode::kInternal, "home's description of libom makes no sense");
   for (auto s : spec.getSegments()) {
     if (s.getLo() < b.image_lo || s.getHi() > b.image_hi || s.getLo() >= s.getHi())
-      return fail("INTERNAL", "home's description of libom makes no sense");
+      return refuse(ReasonCode::kInternal, "home's description of libom makes no sense");
   }
   if (spec.getSegments().size() > kMaxSegments)
-    return fail("INTERNAL", "home's description of libom makes no sense");
+    return refuse(ReasonCode::kInternal, "home's description of libom makes no sense");
   for (auto l : spec.getLimits()) {
-    if (l.getResource() >= RLIM_NLIMITS) return fail("INTERNAL", "unknown resource limit");
+    if (l.getResource() >= RLIM_NLIMITS)
+      return refuse(ReasonCode::kInternal, "unknown resource limit");
   }
   b.launched_slots = std::min(b.slots, std::min(spec.getThreads(), kMaxSlots) + kMoreThreads);
   bounds = b;
@@ -81,17 +82,17 @@ Result<XstateLayout> read_layout(schema::Xstate::Reader in) {
 }
 
 // Memory objects: whole pages where the program maps nothing while it is away, one behind the other.
-static Outcome check_objects(capnp::List<schema::MemoryObject>::Reader objects,
-                             const Bounds& bounds) {
+static Step check_objects(capnp::List<schema::MemoryObject>::Reader objects, const Bounds& bounds) {
   uint64_t before = has_executor_area(bounds.arena, bounds.slots)
                         ? executor_area_start(bounds.arena, bounds.slots)
                         : kTop;
-  if (objects.size() > kMaxMemoryObjects) return fail("INTERNAL", "too many memory objects");
+  if (objects.size() > kMaxMemoryObjects)
+    return refuse(ReasonCode::kInternal, "too many memory objects");
   for (auto o : objects) {
     const uint64_t view = o.getView(), bytes = o.getBytes();
     const uint64_t end = executor_area_end(bounds.arena);
     if (!is_page(view) || view < before || view >= end || bytes == 0 || bytes > end - view)
-      return fail("INTERNAL", fmt::format("a memory object at {:#x} makes no sense", view));
+      return refuse(ReasonCode::kInternal, "a memory object at {:#x} makes no sense", view);
     before = view + page_up(bytes);
   }
   return {};
@@ -106,20 +107,20 @@ static bool is_view(schema::Mapping::Reader m, capnp::List<schema::MemoryObject>
   return false;
 }
 
-Outcome check_image(schema::Image::Reader image, const Bounds& bounds) {
-  if (Outcome o = check_objects(image.getObjects(), bounds); !o.ok()) return o;
+Step check_image(schema::Image::Reader image, const Bounds& bounds) {
+  OM_STEP(check_objects(image.getObjects(), bounds));
   struct Place {
     uint64_t lo, hi;
   };
   if (image.getMappings().size() > kMaxPlanEntries || image.getGuards().size() > kMaxPlanEntries)
-    return fail("NO_MEMORY", "too many mappings");
+    return refuse(ReasonCode::kNoMemory, "too many mappings");
   std::vector<Place> sorted;
   for (auto m : image.getMappings()) {
     const uint64_t lo = m.getLo(), hi = m.getHi();
     if (!is_page(lo) || !is_page(hi) || lo >= hi || hi > kTop || lo < kPageSize ||
         bounds.hit(lo, hi) || m.getKind() > kKindView ||
         (m.getKind() == kKindView && !is_view(m, image.getObjects()))) {
-      return fail("INTERNAL", fmt::format("mapping {:#x}-{:#x} makes no sense", lo, hi));
+      return refuse(ReasonCode::kInternal, "mapping {:#x}-{:#x} makes no sense", lo, hi);
     }
     sorted.push_back({lo, hi});
   }
@@ -128,7 +129,7 @@ Outcome check_image(schema::Image::Reader image, const Bounds& bounds) {
   std::sort(sorted.begin(), sorted.end(),
             [](const Place& a, const Place& b) { return a.lo < b.lo; });
   for (size_t i = 1; i < sorted.size(); i++) {
-    if (sorted[i].lo < sorted[i - 1].hi) return fail("INTERNAL", "mappings overlap");
+    if (sorted[i].lo < sorted[i - 1].hi) return refuse(ReasonCode::kInternal, "mappings overlap");
   }
   for (auto g : image.getGuards()) {
     const uint64_t lo = g.getLo(), hi = g.getHi();
@@ -136,30 +137,30 @@ Outcome check_image(schema::Image::Reader image, const Bounds& bounds) {
                                    [](uint64_t at, const Place& p) { return at < p.lo; });
     const bool within = behind != sorted.begin() && hi <= std::prev(behind)->hi;
     if (!is_page(lo) || !is_page(hi) || lo >= hi || !within)
-      return fail("INTERNAL", fmt::format("guard pages {:#x}-{:#x} make no sense", lo, hi));
+      return refuse(ReasonCode::kInternal, "guard pages {:#x}-{:#x} make no sense", lo, hi);
   }
   const size_t threads = image.getThreads().size();
   if (threads == 0 || threads > bounds.launched_slots) {
-    return fail("INTERNAL", fmt::format("{} threads, prepared for {}; try again", threads,
-                                        bounds.launched_slots));
+    return refuse(ReasonCode::kInternal, "{} threads, prepared for {}; try again", threads,
+                  bounds.launched_slots);
   }
   if (image.getUts().size() != sizeof(BodyState::uts) || image.getIds().size() != 8) {
-    return fail("INTERNAL", "home's description is incomplete");
+    return refuse(ReasonCode::kInternal, "home's description is incomplete");
   }
   if (!is_time(image.getHomeMonoNs()) || !is_time(image.getHomeRealNs()))
-    return fail("INTERNAL", "home has no clock");
+    return refuse(ReasonCode::kInternal, "home has no clock");
   return {};
 }
 
-Outcome check_ranges(capnp::List<schema::Range>::Reader ranges,
-                     const std::vector<proc::Mapping>& maps, std::vector<WantedRange>& wanted) {
+Step check_ranges(capnp::List<schema::Range>::Reader ranges, const std::vector<proc::Mapping>& maps,
+                  std::vector<WantedRange>& wanted) {
   wanted.clear();
   auto map = maps.begin();
   uint64_t before = 0;
   for (auto r : ranges) {
     const uint64_t lo = r.getLo(), hi = r.getHi();
     if (!is_page(lo) || !is_page(hi) || lo >= hi || hi > kTop || lo < before)
-      return fail("INTERNAL", fmt::format("the range {:#x}-{:#x} makes no sense", lo, hi));
+      return refuse(ReasonCode::kInternal, "the range {:#x}-{:#x} makes no sense", lo, hi);
     before = hi;
     while (map != maps.end() && map->end <= lo) ++map;
     for (auto m = map; m != maps.end() && m->start < hi; ++m) {

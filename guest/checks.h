@@ -9,11 +9,13 @@
 #include <vector>
 
 #include "common/cpu/xstate.h"
+#include "common/movable/verdict.h"
 #include "common/proc/maps.h"
 #include "common/schema/session.capnp.h"
-#include "guest/outcome.h"
 
 namespace om::guest {
+
+namespace schema = ::om::wire;
 
 enum MappingKind : uint32_t { kKindMemory = 0, kKindStack = 1, kKindReserve = 2, kKindView = 3 };
 
@@ -31,10 +33,10 @@ struct Bounds {
 };
 
 // INTERNAL; `bounds` is set when it is all right.
-Outcome check_spec(schema::BodySpec::Reader spec, Bounds& bounds);
+Step check_spec(schema::BodySpec::Reader spec, Bounds& bounds);
 
 // Mappings, guard pages and threads of a process whose libom is at `bounds`. INTERNAL.
-Outcome check_image(schema::Image::Reader image, const Bounds& bounds);
+Step check_image(schema::Image::Reader image, const Bounds& bounds);
 
 // What home wants of a body's memory, within what there is: in pieces that are looked through in a moment. (The kernel
 // looks at what has page tables only: 8 TiB of which nothing has been touched take it 14 us.)
@@ -44,8 +46,8 @@ struct WantedRange {
   bool file;
 };
 // Pages, ascending, none twice. What is not mapped in the body is left out. INTERNAL.
-Outcome check_ranges(capnp::List<schema::Range>::Reader ranges,
-                     const std::vector<proc::Mapping>& maps, std::vector<WantedRange>& wanted);
+Step check_ranges(capnp::List<schema::Range>::Reader ranges, const std::vector<proc::Mapping>& maps,
+                  std::vector<WantedRange>& wanted);
 
 // Nanoseconds of a clock, with which one can reckon.
 inline bool is_time(int64_t ns) { return ns >= 0 && ns < int64_t{1} << 61; }

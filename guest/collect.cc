@@ -47,35 +47,35 @@ bool is_zero(const std::byte* page) {
 
 }  // namespace
 
-Outcome Keeper::stop(uint32_t generation, bool look, schema::BodyImage::Builder state) {
-  if (fault_at("guest.stop")) return fail("INTERNAL", fault_text("guest.stop"));
-  if (!is_running() || !body_.running()) return fail("INTERNAL", "the body has ended");
-  if (paused_ && !look) return fail("STOPPED", "the process is stopped by job control");
-  if (generation == 0) return fail("INTERNAL", "generation 0");
-  if (auto r = put_state(offsetof(BodyState, stop), generation); !r) return fail(r.error());
+Step Keeper::stop(uint32_t generation, bool look, schema::BodyImage::Builder state) {
+  OM_STEP(fault("guest.stop"));
+  if (!is_running() || !body_.running()) return refuse(ReasonCode::kInternal, "the body has ended");
+  if (paused_ && !look)
+    return refuse(ReasonCode::kStopped, "the process is stopped by job control");
+  if (generation == 0) return refuse(ReasonCode::kInternal, "generation 0");
+  OM_MUST_VOID(put_state(offsetof(BodyState, stop), generation));
   if (paused_ || held_) {
     // The kicks first: threads of a body that goes on have them before anything of the program.
     body_.signal_all(kKickSignal);
     body_.signal_thread(body_.pid(), SIGCONT);
     held_ = false;
   }
-  Outcome parked = wait_parked(generation);
+  Step parked = wait_parked(generation);
   if (!parked.ok()) {
-    resume();
+    static_cast<void>(resume());
     return parked;
   }
   auto body = body_.memory().get<BodyState>(bounds_.body_state);
-  if (!body) return fail(body.error());
+  if (!body) return internal(body.error());
   std::vector<std::pair<uint32_t, BodyThread>> threads;
   for (uint32_t slot = 0; slot < std::min(body->slots_ready, bounds_.slots); slot++) {
     auto t = thread(slot);
-    if (!t) return fail(t.error());
+    if (!t) return internal(t.error());
     if (t->busy) threads.emplace_back(slot, *t);
   }
   auto list = state.initThreads(static_cast<unsigned>(threads.size()));
   for (unsigned i = 0; i < threads.size(); i++) {
-    if (Outcome o = describe_thread(threads[i].first, threads[i].second, list[i]); !o.ok())
-      return o;
+    OM_STEP(describe_thread(threads[i].first, threads[i].second, list[i]));
   }
   const bool all = body->touched_count > kMaxTouched;
   state.setTouchedAll(all);
@@ -108,33 +108,33 @@ Outcome Keeper::stop(uint32_t generation, bool look, schema::BodyImage::Builder 
     for (uint64_t at = stack_lo_; at < stack_hi_; at += kScanBytes) {
       check_home();
       auto runs = pagemap->runs(at, std::min(at + kScanBytes, stack_hi_));
-      if (!runs) return fail(runs.error());
+      if (!runs) return internal(runs.error());
       if (runs->empty()) continue;
       low = runs->front().start;
       break;
     }
   }
   state.setStackLow(low);
-  if (fault_at("guest.stopped")) return fail("INTERNAL", fault_text("guest.stopped"));
+  OM_STEP(fault("guest.stopped"));
   parked_ = true;
   return {};
 }
 
-Outcome Keeper::wait_parked(uint32_t generation) {
+Step Keeper::wait_parked(uint32_t generation) {
   const auto start = std::chrono::steady_clock::now();
   auto kicked = start - kKickAgain;
   // Looked at twice: a thread that was not parked at the first look may have made another behind our back.
   bool all_before = false;
   for (;;) {
-    if (!body_.running()) return fail("INTERNAL", "the body has ended");
+    if (!body_.running()) return refuse(ReasonCode::kInternal, "the body has ended");
     auto ready =
         body_.memory().get<uint32_t>(bounds_.body_state + offsetof(BodyState, slots_ready));
-    if (!ready) return fail(ready.error());
+    if (!ready) return internal(ready.error());
     bool all = true;
     std::vector<BodyThread> late;
     for (uint32_t slot = 0; slot < std::min(*ready, bounds_.slots); slot++) {
       auto t = thread(slot);
-      if (!t) return fail(t.error());
+      if (!t) return internal(t.error());
       if (!t->busy) continue;
       if (t->phase == kBodyParked && t->park_seen == generation) continue;
       all = false;
@@ -146,12 +146,11 @@ Outcome Keeper::wait_parked(uint32_t generation) {
     const auto now = std::chrono::steady_clock::now();
     if (now - start > kParkLimit) {
       const BodyThread& t = late.front();
-      return fail(
-          "UNINTERRUPTIBLE",
-          fmt::format("{} threads of the body do not stand still; slot {}: phase {}, call {} ({}), "
-                      "thread {} state {}",
-                      late.size(), t.slot, t.phase, t.call_nr, t.call_sent ? "sent" : "not sent",
-                      t.body_tid, state_of(t.body_tid)));
+      return refuse(ReasonCode::kUninterruptible,
+                    "{} threads of the body do not stand still; slot {}: phase {}, call {} ({}), "
+                    "thread {} state {}",
+                    late.size(), t.slot, t.phase, t.call_nr, t.call_sent ? "sent" : "not sent",
+                    t.body_tid, state_of(t.body_tid));
     }
     if (now - kicked >= kKickAgain) {
       for (const BodyThread& t : late) body_.signal_thread(t.body_tid, kKickSignal);
@@ -161,7 +160,7 @@ Outcome Keeper::wait_parked(uint32_t generation) {
   }
 }
 
-Outcome Keeper::describe_thread(uint32_t slot, const BodyThread& t, schema::Thread::Builder to) {
+Step Keeper::describe_thread(uint32_t slot, const BodyThread& t, schema::Thread::Builder to) {
   ThreadState s{};
   s.slot = slot;
   s.tid = t.home_tid;
@@ -183,26 +182,24 @@ Outcome Keeper::describe_thread(uint32_t slot, const BodyThread& t, schema::Thre
   s.xstate_bytes = home_xstate_.size;
   s.cpu_ns = t.cpu_ns;
   std::vector<std::byte> local(local_xstate_.size), home(home_xstate_.size);
-  if (auto r =
-          body_.memory().read(slot_address(bounds_.arena, slot) + kSlotFrame + kFrameXsave, local);
-      !r)
-    return fail(r.error());
-  if (auto r = convert(local_xstate_, local, home_xstate_, home); !r) return fail(r.error());
+  OM_MUST_VOID(
+      body_.memory().read(slot_address(bounds_.arena, slot) + kSlotFrame + kFrameXsave, local));
+  OM_MUST_VOID(convert(local_xstate_, local, home_xstate_, home));
   to.setState(kj::arrayPtr(reinterpret_cast<const kj::byte*>(&s), sizeof s));
   to.setXsave(kj::arrayPtr(reinterpret_cast<const kj::byte*>(home.data()), home.size()));
   return {};
 }
 
-Outcome Keeper::collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pages,
-                        uint64_t& bytes) {
-  if (!is_running() || !parked_) return fail("INTERNAL", "home's calls are out of order");
+Step Keeper::collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pages, uint64_t& bytes) {
+  if (!is_running() || !parked_)
+    return refuse(ReasonCode::kInternal, "home's calls are out of order");
   auto maps = proc::read_maps(body_.pid());
-  if (!maps) return fail(maps.error());
+  if (!maps) return internal(maps.error());
   add_object_places(*maps);
   std::vector<WantedRange> wanted;
-  if (Outcome o = check_ranges(ranges, *maps, wanted); !o.ok()) return o;
+  OM_STEP(check_ranges(ranges, *maps, wanted));
   auto pagemap = proc::Pagemap::open(body_.pid());
-  if (!pagemap) return fail(pagemap.error());
+  if (!pagemap) return internal(pagemap.error());
   uint64_t frames = 0;
   std::vector<std::byte> buffer(kBulkMaxBytes);
   // Home asks meanwhile whether we are still there.
@@ -246,19 +243,19 @@ Outcome Keeper::collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pag
     }
   };
   for (const WantedRange& range : wanted) {
-    if (fault_at("guest.collect")) return fail("INTERNAL", fault_text("guest.collect"));
+    OM_STEP(fault("guest.collect"));
     const uint64_t lo = range.lo, hi = range.hi;
     uint64_t done = lo;
     for (uint64_t looked = lo; looked < hi;) {
       std::vector<proc::PageRun> runs;
       if (is_in_object(lo, hi)) {
         auto all = object_runs(lo, hi);
-        if (!all) return fail(all.error());
+        if (!all) return internal(all.error());
         runs = std::move(*all);
         looked = hi;
       } else {
         auto next = pagemap->some_runs(looked, hi, runs);
-        if (!next) return fail(next.error());
+        if (!next) return internal(next.error());
         looked = *next;
       }
       for (const auto& run : runs) {
@@ -270,7 +267,7 @@ Outcome Keeper::collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pag
           const size_t got =
               body_.memory().read_some(at, std::span(buffer).first(want)) & ~(kPageSize - 1);
           if (got == 0)
-            return fail("INTERNAL", fmt::format("the body's memory at {:#x} cannot be read", at));
+            return refuse(ReasonCode::kInternal, "the body's memory at {:#x} cannot be read", at);
           contents(at, buffer.data(), got, range.file);
           at += got;
         }
@@ -283,12 +280,12 @@ Outcome Keeper::collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pag
   return {};
 }
 
-Outcome Keeper::resume() {
-  if (!is_running()) return fail("INTERNAL", "home's calls are out of order");
+Step Keeper::resume() {
+  if (!is_running()) return refuse(ReasonCode::kInternal, "home's calls are out of order");
   parked_ = false;
   if (paused_) stop_parked_body();
   const uint32_t none = 0;
-  if (auto r = put_state(offsetof(BodyState, stop), none); !r) return fail(r.error());
+  OM_MUST_VOID(put_state(offsetof(BodyState, stop), none));
   body_.signal_all(kKickSignal);
   return {};
 }

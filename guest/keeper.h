@@ -21,6 +21,7 @@
 #include "common/base/unique_fd.h"
 #include "common/cpu/xstate.h"
 #include "common/image/bulk.h"
+#include "common/movable/verdict.h"
 #include "common/proc/pagemap.h"
 #include "common/schema/session.capnp.h"
 #include "guest/body.h"
@@ -28,7 +29,6 @@
 #include "guest/clocks.h"
 #include "guest/home_link.h"
 #include "guest/memory_watch.h"
-#include "guest/outcome.h"
 
 namespace om::guest {
 
@@ -74,34 +74,35 @@ class Keeper {
 
   bool is_running() const { return phase_ == Phase::kRunning; }
   // build.cc
-  Outcome attempt(const std::function<Outcome()>& step);
+  Step attempt(const std::function<Step()>& step);
   // A step of the way in: from one phase to the next, or to none.
-  Outcome advance(Phase from, Phase to, const std::function<Outcome()>& step);
+  Step advance(Phase from, Phase to, const std::function<Step()>& step);
   // launch.cc
-  Outcome prepare(schema::BodySpec::Reader spec);
-  Outcome launch(schema::BodySpec::Reader spec);
+  Step prepare(schema::BodySpec::Reader spec);
+  // False: the place of libom is taken in this process, in another it may be free.
+  Verdict<bool> launch(schema::BodySpec::Reader spec);
   // build.cc
-  Outcome build(schema::Image::Reader image);
-  Outcome write_plan(schema::Image::Reader image);
-  Outcome write_state(schema::Image::Reader image);
-  Outcome write_threads(schema::Image::Reader image);
-  Outcome filled(uint64_t pages);
-  Outcome commit(uint32_t epoch, int64_t home_mono, int64_t home_real);
+  Step build(schema::Image::Reader image);
+  Step write_plan(schema::Image::Reader image);
+  Step write_state(schema::Image::Reader image);
+  Step write_threads(schema::Image::Reader image);
+  Step filled(uint64_t pages);
+  Step commit(uint32_t epoch, int64_t home_mono, int64_t home_real);
   kj::Promise<void> fill();
-  Outcome expect(uint32_t type, const char* what);
-  Outcome open_channels(uint32_t count);
+  Step expect(uint32_t type, const char* what);
+  Step open_channels(uint32_t count);
   // objects.cc
-  Outcome make_objects(capnp::List<schema::MemoryObject>::Reader objects);
+  Step make_objects(capnp::List<schema::MemoryObject>::Reader objects);
   // Where the object that has its view at [lo, hi) holds something, as Pagemap::runs.
   bool is_in_object(uint64_t lo, uint64_t hi) const;
   void add_object_places(std::vector<proc::Mapping>& maps) const;
   Result<std::vector<proc::PageRun>> object_runs(uint64_t lo, uint64_t hi) const;
   // collect.cc
-  Outcome stop(uint32_t generation, bool look, schema::BodyImage::Builder state);
-  Outcome wait_parked(uint32_t generation);
-  Outcome describe_thread(uint32_t slot, const BodyThread& t, schema::Thread::Builder to);
-  Outcome collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pages, uint64_t& bytes);
-  Outcome resume();
+  Step stop(uint32_t generation, bool look, schema::BodyImage::Builder state);
+  Step wait_parked(uint32_t generation);
+  Step describe_thread(uint32_t slot, const BodyThread& t, schema::Thread::Builder to);
+  Step collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pages, uint64_t& bytes);
+  Step resume();
   void renew_bulk();
   void end_pages();
   // keeper.cc
@@ -174,7 +175,7 @@ class Keeper {
   kj::Array<kj::byte> frame_data_ = kj::heapArray<kj::byte>(kBulkMaxBytes);
   uint64_t filled_pages_ = 0, most_pages_ = 0;
   kj::Promise<void> filling_ = nullptr;
-  std::optional<Outcome> fill_failed_;
+  std::optional<Reason> fill_failed_;
   std::string cannot_connect_;                       // why, as long as it lasts
   bool served_ = false;                              // the session that there is, by home
   std::chrono::steady_clock::time_point home_seen_;  // when there was one last

@@ -21,41 +21,38 @@ constexpr auto kLaunchLimit = 10 * kj::SECONDS;
 
 }  // namespace
 
-Outcome Keeper::prepare(schema::BodySpec::Reader spec) {
+Step Keeper::prepare(schema::BodySpec::Reader spec) {
   if (!keeper_serves_gate_abi(spec.getKeeperGateAbi())) {
-    return fail("VERSION",
-                fmt::format("the program's libom has keeper interface {}, this node serves {}",
-                            spec.getKeeperGateAbi(), kKeeperGateAbi));
+    return refuse(ReasonCode::kVersion,
+                  "the program's libom has keeper interface {}, this node serves {}",
+                  spec.getKeeperGateAbi(), kKeeperGateAbi);
   }
-  if (Outcome o = check_spec(spec, bounds_); !o.ok()) return o;
+  OM_STEP(check_spec(spec, bounds_));
   segments_.clear();
   for (auto g : spec.getSegments()) segments_.push_back({g.getLo(), g.getHi(), g.getProt() & 7, 0});
   auto layout = local_layout();
-  if (fault_at("guest.prepare")) return fail("INTERNAL", fault_text("guest.prepare"));
-  if (!layout) return fail(layout.error());
+  OM_STEP(fault("guest.prepare"));
+  if (!layout) return internal(layout.error());
   local_xstate_ = *layout;
-  Outcome outcome;
-  for (int attempt = 0; attempt < kAttempts; attempt++) {
-    outcome = launch(spec);
-    if (outcome.code != "RETRY") break;
+  for (int attempt = 1; !OM_STEP(launch(spec)); attempt++) {
     body_.kill();
+    if (attempt == kAttempts)
+      return refuse(ReasonCode::kInternal,
+                    "the place of the program's libom is taken on this node");
   }
-  if (outcome.code == "RETRY")
-    return fail("INTERNAL", "the place of the program's libom is taken on this node");
-  if (!outcome.ok()) return outcome;
   bulk_ = wait(link_.connect(kPreambleBulk, HomeLink::kAttempts));
   return {};
 }
 
-Outcome Keeper::launch(schema::BodySpec::Reader spec) {
+Verdict<bool> Keeper::launch(schema::BodySpec::Reader spec) {
   BodyPlan plan;
   plan.title = body_title(guest_, spec.getCommand().cStr());
   plan.cpus = spec.getCpus();
   for (auto l : spec.getLimits())
     plan.limits.push_back({l.getResource(), l.getSoft(), l.getHard()});
   if (auto started = body_.start(launcher_, plan); !started) {
-    return started.error().err == ERANGE ? fail("CPU_COUNT", started.error().what)
-                                         : fail(started.error());
+    return started.error().err == ERANGE ? refuse(ReasonCode::kCpuCount, "{}", started.error().what)
+                                         : internal(started.error());
   }
   BodyMessage m{};
   m.type = kBodyLaunch;
@@ -66,23 +63,22 @@ Outcome Keeper::launch(schema::BodySpec::Reader spec) {
   m.d = arena_bytes(bounds_.slots);
   m.e = bounds_.gate_lo;
   m.f = bounds_.gate_hi;
-  if (auto sent = body_.send(m); !sent) return fail(sent.error());
+  OM_MUST_VOID(body_.send(m));
   const BodyMessage mapped =
       wait(io_.provider->getTimer().timeoutAfter(kLaunchLimit, body_.receive()));
   if (mapped.type != kBodyMapped)
-    return fail("INTERNAL", "the launcher does not follow the protocol");
+    return refuse(ReasonCode::kInternal, "the launcher does not follow the protocol");
   const auto result = static_cast<int64_t>(mapped.a);
-  if (result == -EEXIST) return fail("RETRY", "");
+  if (result == -EEXIST) return false;
   if (result == -ENOMEM)
-    return fail("NO_MEMORY", "the address space limit leaves no room for libom");
-  if (result != 0) return fail(Error{static_cast<int>(-result), "map libom's memory"});
-  if (auto opened = body_.open_memory(); !opened) return fail(opened.error());
-  if (auto kept = keep_title(body_.memory(), bounds_.arena, plan.title); !kept)
-    return fail(kept.error());
+    return refuse(ReasonCode::kNoMemory, "the address space limit leaves no room for libom");
+  if (result != 0) return internal(Error{static_cast<int>(-result), "map libom's memory"});
+  OM_MUST_VOID(body_.open_memory());
+  OM_MUST_VOID(keep_title(body_.memory(), bounds_.arena, plan.title));
   auto image = spec.getImage();
-  auto written =
-      body_.memory().write(bounds_.image_lo, std::as_bytes(std::span(image.begin(), image.size())));
-  return written ? Outcome{} : fail(written.error());
+  OM_MUST_VOID(body_.memory().write(bounds_.image_lo,
+                                    std::as_bytes(std::span(image.begin(), image.size()))));
+  return true;
 }
 
 }  // namespace om::guest

@@ -14,17 +14,17 @@
 
 namespace om::guest {
 
-Outcome Keeper::make_objects(capnp::List<schema::MemoryObject>::Reader objects) {
+Step Keeper::make_objects(capnp::List<schema::MemoryObject>::Reader objects) {
   objects_.clear();
   for (auto o : objects) {
     Object object{UniqueFd(::memfd_create("om-object", MFD_CLOEXEC)), o.getView(), o.getBytes()};
     if (!object.fd || ::ftruncate(object.fd.get(), static_cast<off_t>(object.bytes)) != 0)
-      return fail(errno_error("make shared memory"));
+      return internal(errno_error("make shared memory"));
     BodyMessage m{};
     m.type = kBodyObject;
     m.a = object.view;
     m.b = object.view + page_up(object.bytes);
-    if (auto sent = body_.send(m, nullptr, 0, object.fd.get()); !sent) return fail(sent.error());
+    OM_MUST_VOID(body_.send(m, nullptr, 0, object.fd.get()));
     objects_.push_back(std::move(object));
   }
   return {};

@@ -29,11 +29,18 @@ uint64_t cpu_ns(pid_t pid) {
                                                             : 0;
 }
 
+void write_outcome(schema::Outcome::Builder to, const Step& step) {
+  if (step.ok()) return to.setOk();
+  auto refusal = to.initRefused();
+  refusal.setCode(std::string(step.reason().name()).c_str());
+  refusal.setDetail(step.reason().detail.c_str());
+}
+
 }  // namespace
 
 kj::Promise<void> KeeperService::prepare(PrepareContext context) {
   return keeper_.queue([this, context]() mutable {
-    const Outcome outcome = keeper_.advance(Phase::kFresh, Phase::kPrepared, [&] {
+    const Step outcome = keeper_.advance(Phase::kFresh, Phase::kPrepared, [&] {
       return keeper_.prepare(context.getParams().getSpec());
     });
     auto results = context.getResults();
@@ -44,7 +51,7 @@ kj::Promise<void> KeeperService::prepare(PrepareContext context) {
 
 kj::Promise<void> KeeperService::build(BuildContext context) {
   return keeper_.queue([this, context]() mutable {
-    const Outcome outcome = keeper_.advance(Phase::kPrepared, Phase::kBuilt, [&] {
+    const Step outcome = keeper_.advance(Phase::kPrepared, Phase::kBuilt, [&] {
       return keeper_.build(context.getParams().getImage());
     });
     write_outcome(context.getResults().initVerdict(), outcome);
@@ -53,7 +60,7 @@ kj::Promise<void> KeeperService::build(BuildContext context) {
 
 kj::Promise<void> KeeperService::filled(FilledContext context) {
   return keeper_.queue([this, context]() mutable {
-    const Outcome outcome = keeper_.advance(Phase::kBuilt, Phase::kFilled, [&] {
+    const Step outcome = keeper_.advance(Phase::kBuilt, Phase::kFilled, [&] {
       return keeper_.filled(context.getParams().getPages());
     });
     write_outcome(context.getResults().initVerdict(), outcome);
@@ -63,7 +70,7 @@ kj::Promise<void> KeeperService::filled(FilledContext context) {
 kj::Promise<void> KeeperService::commit(CommitContext context) {
   // Not queued: it is short, and home waits with its process frozen.
   auto p = context.getParams();
-  const Outcome outcome = keeper_.commit(p.getEpoch(), p.getHomeMonoNs(), p.getHomeRealNs());
+  const Step outcome = keeper_.commit(p.getEpoch(), p.getHomeMonoNs(), p.getHomeRealNs());
   if (outcome.ok() && fault_at("guest.committed")) {
     keeper_.drop_session();  // the answer is lost
     return kj::NEVER_DONE;
@@ -88,7 +95,7 @@ kj::Promise<void> KeeperService::stop(StopContext context) {
   return keeper_.queue([this, context]() mutable {
     auto results = context.getResults();
     auto p = context.getParams();
-    const Outcome outcome = keeper_.stop(p.getGeneration(), p.getLook(), results.initState());
+    const Step outcome = keeper_.stop(p.getGeneration(), p.getLook(), results.initState());
     write_outcome(results.initVerdict(), outcome);
   });
 }
@@ -96,7 +103,7 @@ kj::Promise<void> KeeperService::stop(StopContext context) {
 kj::Promise<void> KeeperService::collect(CollectContext context) {
   return keeper_.queue([this, context]() mutable {
     uint64_t pages = 0, bytes = 0;
-    const Outcome outcome = keeper_.collect(context.getParams().getRanges(), pages, bytes);
+    const Step outcome = keeper_.collect(context.getParams().getRanges(), pages, bytes);
     if (!outcome.ok()) keeper_.end_pages();
     auto results = context.getResults();
     write_outcome(results.initVerdict(), outcome);
@@ -107,7 +114,7 @@ kj::Promise<void> KeeperService::collect(CollectContext context) {
 
 kj::Promise<void> KeeperService::resume(ResumeContext context) {
   return keeper_.queue([this, context]() mutable {
-    const Outcome outcome = keeper_.resume();
+    const Step outcome = keeper_.resume();
     keeper_.renew_bulk();  // home may have given up in the middle of the pages
     write_outcome(context.getResults().initVerdict(), outcome);
   });
@@ -150,7 +157,7 @@ kj::Promise<void> KeeperService::peek(PeekContext context) {
   auto p = context.getParams();
   auto results = context.getResults();
   if (!keeper_.is_running() || !keeper_.body_.running()) {
-    write_outcome(results.initVerdict(), fail("INTERNAL", "the body has ended"));
+    write_outcome(results.initVerdict(), refuse(ReasonCode::kInternal, "the body has ended"));
     return kj::READY_NOW;
   }
   std::vector<std::byte> bytes(std::min<uint32_t>(p.getBytes(), kMaxPeekBytes));

@@ -23,22 +23,21 @@ namespace {
 constexpr Milliseconds kSamplePeriod{2000};
 
 // The reason that says most comes first: not being preloaded follows from some of the others.
-std::vector<Refusal> preflight(pid_t pid) {
-  std::vector<Refusal> refusals;
-  for (const Reason& reason : preflight_process(pid)) {
-    Refusal refusal{std::string(reason.name()), reason.message()};
-    bool cause = reason.code == ReasonCode::kStaticBinary || reason.code == ReasonCode::kSanitizer;
-    refusals.insert(cause ? refusals.begin() : refusals.end(), std::move(refusal));
+std::vector<Reason> preflight(pid_t pid) {
+  std::vector<Reason> reasons;
+  for (Reason& reason : preflight_process(pid)) {
+    const bool cause =
+        reason.code == ReasonCode::kStaticBinary || reason.code == ReasonCode::kSanitizer;
+    reasons.insert(cause ? reasons.begin() : reasons.end(), std::move(reason));
   }
-  return refusals;
+  return reasons;
 }
 
 // nullopt: it may go to other nodes. On any thread, as there may be many threads to look at.
-std::optional<Refusal> refuse_to_let_go(pid_t pid) {
+std::optional<Reason> refuse_to_let_go(pid_t pid) {
   std::string privileges = root_privileges(pid);
   if (privileges.empty()) return std::nullopt;
-  const Reason reason{ReasonCode::kRootOwned, std::move(privileges)};
-  return Refusal{std::string(reason.name()), reason.message()};
+  return Reason{ReasonCode::kRootOwned, std::move(privileges)};
 }
 
 // A process started by `om run --cpu` keeps to its baseline.
@@ -136,8 +135,8 @@ Node::Node(const Options& options, OwnDirectory state, UniqueFd listener, NodeFa
           [root_may_leave = options_.root_may_leave](pid_t pid, bool native) {
             // Looking closer would be no use.
             if (auto kept = root_may_leave ? std::nullopt : refuse_to_let_go(pid))
-              return std::vector<Refusal>{*kept};
-            return native ? preflight(pid) : std::vector<Refusal>();
+              return std::vector<Reason>{*kept};
+            return native ? preflight(pid) : std::vector<Reason>();
           },
           [this](const std::string& name) { return check_target(name); }),
       peers_(kj_, peer_local()),
@@ -215,7 +214,7 @@ Result<void> Node::reload_peers() {
   return {};
 }
 
-kj::Promise<std::optional<Refusal>> Node::admit(const Offer& offer) {
+kj::Promise<std::optional<Reason>> Node::admit(const Offer& offer) {
   Host host;
   host.name = options_.name;
   host.accepts = options_.accept;
@@ -229,9 +228,9 @@ kj::Promise<std::optional<Refusal>> Node::admit(const Offer& offer) {
   NodeFacts now = fixed_facts_;
   auto possible = refresh_facts(now);
   host.free_bytes = now.free_bytes;
-  std::optional<Refusal> refusal;
+  std::optional<Reason> refusal;
   if (possible) refusal = refuse_offer(offer, host);
-  auto verdict = std::make_shared<std::optional<Refusal>>();
+  auto verdict = std::make_shared<std::optional<Reason>>();
   kj::Promise<void> decided = kj::READY_NOW;
   if (!possible || refusal) {
     *verdict = admitted(offer, std::move(possible), std::move(refusal));
@@ -249,52 +248,52 @@ kj::Promise<std::optional<Refusal>> Node::admit(const Offer& offer) {
 }
 
 // What the peer is told, and an event of it.
-std::optional<Refusal> Node::admitted(const Offer& offer, Result<void> possible,
-                                      std::optional<Refusal> refusal) {
+std::optional<Reason> Node::admitted(const Offer& offer, Result<void> possible,
+                                     std::optional<Reason> refusal) {
   if (!possible) {
-    const Reason reason{reason_of_errno(possible.error().err),
-                        "node " + options_.name + ": " + possible.error().text()};
-    refusal = Refusal{std::string(reason.name()), reason.message()};
+    refusal = Reason{reason_of_errno(possible.error().err),
+                     "node " + options_.name + ": " + possible.error().text()};
   }
   events_.add({refusal ? "rejected" : "admitted", offer.pid, offer.home_node,
-               refusal ? refusal->code : "", refusal ? refusal->message : "a guest comes",
+               refusal ? std::optional(refusal->code) : std::nullopt,
+               refusal ? refusal->message() : "a guest comes",
                guest_owner(offer.home_node, offer.uid)});
   return refusal;
 }
 
-std::optional<Refusal> Node::check_target(const std::string& name) {
+std::optional<Reason> Node::check_target(const std::string& name) {
   const PeerLink* link = peers_.find(name);
   if (link != nullptr && link->up()) return std::nullopt;
-  Reason reason{ReasonCode::kTargetUnreachable,
+  return Reason{ReasonCode::kTargetUnreachable,
                 name + (link == nullptr ? " is no peer" : ", " + link->reason())};
-  return Refusal{std::string(reason.name()), reason.message()};
 }
 
 void Node::need_guest(pid_t pid, int64_t id, const std::string& to, Offer offer) {
-  auto answer = [this, pid, id](const std::optional<Refusal>& refusal) {
+  auto answer = [this, pid, id](const std::optional<Reason>& refusal) {
     asking_.erase(pid);
     DeputyLink* link = deputies_.find(pid);
     if (link == nullptr) return;
-    link->answer_guest(id, refusal ? refusal->code : "", refusal ? refusal->message : "");
+    link->answer_guest(id, refusal);
   };
   if (!asking_.insert(pid).second) {
     // A sound deputy waits for the answer.
     if (DeputyLink* asker = deputies_.find(pid))
-      asker->answer_guest(id, "INTERNAL", "a guest of this process has been asked for already");
+      asker->answer_guest(
+          id, Reason{ReasonCode::kInternal, "a guest of this process has been asked for already"});
     return;
   }
   // Again, as it is now: nothing leaves that this has not been asked of.
   look_at_privileges(pid, [this, pid, to, offer = std::move(offer),
-                           answer](const std::optional<Refusal>& kept) mutable {
+                           answer](const std::optional<Reason>& kept) mutable {
     if (kept) return answer(kept);
     ask_for_guest(pid, to, std::move(offer), answer);
   });
 }
 
 // Off the loop.
-void Node::look_at_privileges(pid_t pid, std::function<void(const std::optional<Refusal>&)> done) {
+void Node::look_at_privileges(pid_t pid, std::function<void(const std::optional<Reason>&)> done) {
   if (options_.root_may_leave) return done(std::nullopt);
-  auto kept = std::make_shared<std::optional<Refusal>>();
+  auto kept = std::make_shared<std::optional<Reason>>();
   run_in_pool(
       loop_, [kept, pid] { *kept = refuse_to_let_go(pid); },
       [alive = alive_, kept, done = std::move(done)] {
@@ -303,7 +302,7 @@ void Node::look_at_privileges(pid_t pid, std::function<void(const std::optional<
 }
 
 void Node::ask_for_guest(pid_t pid, const std::string& to, Offer offer,
-                         std::function<void(const std::optional<Refusal>&)> answer) {
+                         std::function<void(const std::optional<Reason>&)> answer) {
   PeerLink* link = peers_.find(to);
   auto process = read_process(pid);
   if (link == nullptr || !process) return answer(check_target(to));
@@ -324,7 +323,8 @@ PeerLink::Local Node::peer_local() {
   local.from = options_.listen;
   local.facts = [this] { return facts(); };
   local.on_change = [this](const std::string& peer, bool up, const std::string& reason) {
-    events_.add({up ? "peer_up" : "peer_down", 0, peer, "", up ? "is up" : reason, "node " + peer});
+    events_.add({up ? "peer_up" : "peer_down", 0, peer, std::nullopt, up ? "is up" : reason,
+                 "node " + peer});
   };
   return local;
 }

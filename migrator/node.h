@@ -46,15 +46,15 @@ class Node {
   NodeFacts facts();
   void sample();
   Result<void> reload_peers();
-  kj::Promise<std::optional<Refusal>> admit(const Offer& offer);
-  std::optional<Refusal> admitted(const Offer& offer, Result<void> possible,
-                                  std::optional<Refusal> refusal);
-  std::optional<Refusal> check_target(const std::string& name);
+  kj::Promise<std::optional<Reason>> admit(const Offer& offer);
+  std::optional<Reason> admitted(const Offer& offer, Result<void> possible,
+                                 std::optional<Reason> refusal);
+  std::optional<Reason> check_target(const std::string& name);
   void need_guest(pid_t pid, int64_t id, const std::string& to, Offer offer);
   void ask_for_guest(pid_t pid, const std::string& to, Offer offer,
-                     std::function<void(const std::optional<Refusal>&)> answer);
+                     std::function<void(const std::optional<Reason>&)> answer);
   // Why this node lets the process go nowhere although it could, or nullopt; called from the loop.
-  void look_at_privileges(pid_t pid, std::function<void(const std::optional<Refusal>&)> done);
+  void look_at_privileges(pid_t pid, std::function<void(const std::optional<Reason>&)> done);
   PeerLink::Local peer_local();
   NodeService::Local service_local();
 

@@ -5,9 +5,9 @@
     check_docs.py [--root DIR] [--build DIR]
 
 docs/syscalls.md is what the generator makes; docs/REASONS.md has a row for every code of
-common/movable/reasons.cc and no other; with --build, docs/CLI.md has every verb and option that `om --help`
-names; links lead to files and headings that exist; names of files of this tree, in documents and in comments, are
-names of files; every source file of the product stands in a code map.
+common/movable/reasons.cc and no other, and no other source spells one out; with --build, docs/CLI.md has every verb
+and option that `om --help` names; links lead to files and headings that exist; names of files of this tree, in
+documents and in comments, are names of files; every source file of the product stands in a code map.
 Exit status 0, or 1 with one "file:line: reason" per mistake.
 """
 
@@ -143,34 +143,34 @@ def check_syscalls(root):
 
 # Words in capitals that are no codes: names of variables, limits, timers.
 OTHER_WORDS = re.compile(r'OM_|AT_|RLIMIT_|ITIMER_|LD_|XDG_|GLIBC_TUNABLES|ASAN_OPTIONS|NO_COLOR')
-# Where a code stands: behind what makes an answer, a refusal or a note of it, or alone with an underscore.
-CODE_USES = re.compile(r'(?:fail\(|note\(|Refusal\{|failure\(\s*ExitCode::\w+,|failed\(\s*ExitCode::\w+,|'
-                       r'failure_answer\(\{\s*ExitCode::\w+,|report\(\{\s*ExitCode::\w+,|"code"\] =)\s*'
-                       r'"([A-Z][A-Z_]+)"|"([A-Z]+(?:_[A-Z]+)+)"')
-# Between the parts of one program, never told to anybody.
-INNER_CODES = ('RETRY',)
+WORD = re.compile(r'"([A-Z][A-Z_]+)"')
+COMMENT = re.compile(r'(?:^|[ \t])//(?:[ \t].*)?$', re.M)
+TABLE = 'common/movable/reasons.cc'
 
 
 def check_codes(root, codes):
-    """No code is made up elsewhere than in the table."""
-    for folder in ('cli', 'common', 'deputy', 'guest', 'migrator'):
-        for path in sorted(root.glob(f'{folder}/**/*.cc')):
-            text = path.read_text(encoding='utf-8')
-            for match in CODE_USES.finditer(text):
-                word = match.group(1) or match.group(2)
-                if word in codes or word in INNER_CODES or OTHER_WORDS.match(word):
-                    continue
-                number = text.count('\n', 0, match.start()) + 1
-                yield f'{relative(root, path)}:{number}: {word} is no code of common/movable/reasons.cc'
+    """No code is spelled out, nor made up, elsewhere than in the table: the sources name it by ReasonCode."""
+    for path in sources(root, ('.cc', '.h')):
+        name = relative(root, path)
+        if name.split('/')[0] not in PRODUCT or name == TABLE:
+            continue
+        text = COMMENT.sub('', path.read_text(encoding='utf-8'))
+        for match in WORD.finditer(text):
+            word = match.group(1)
+            number = text.count('\n', 0, match.start()) + 1
+            if word in codes:
+                yield f'{name}:{number}: "{word}" is spelled out, say ReasonCode'
+            elif '_' in word and not OTHER_WORDS.match(word):
+                yield f'{name}:{number}: {word} is no code of {TABLE}'
 
 
 def check_reasons(root):
-    table = (root / 'common/movable/reasons.cc').read_text(encoding='utf-8')
+    table = (root / TABLE).read_text(encoding='utf-8')
     codes = re.findall(r'\{k[A-Z]\w+,\s*"([A-Z][A-Z_]*)"', table)
     text = (root / 'docs/REASONS.md').read_text(encoding='utf-8')
     rows = re.findall(r'^\| ([A-Z][A-Z_]*) \|', text, re.M)
     if not codes:
-        yield 'common/movable/reasons.cc:1: no codes found'
+        yield f'{TABLE}:1: no codes found'
     for code in sorted(set(codes) - set(rows)):
         yield f'docs/REASONS.md:1: no row for {code}'
     for code in sorted(set(rows) - set(codes)):

@@ -96,9 +96,11 @@ class Docs(unittest.TestCase):
         self.write('common/movable/reasons.cc', REASONS)
         self.write('docs/REASONS.md', '| AIO | x |\n| IO_URING | x |\n')
         self.write('common/x.cc', 'a(getenv("OM_X"), "RLIMIT_AS");\n'
-                                  'failure(ExitCode::kFailure,\n  "AIO", "");\nfail("MADE", "");\nb("UP_HERE");\n')
-        self.assertEqual(['common/x.cc:4: MADE is no code of common/movable/reasons.cc',
-                          'common/x.cc:5: UP_HERE is no code of common/movable/reasons.cc'],
+                                  '// "AIO"\nfailure(ExitCode::kFailure,\n "AIO", "");  // "IO_URING"\nb("UP_HERE");\n')
+        self.write('deputy/x.h', 'if (code == "IO_URING") a("GET");\n')
+        self.assertEqual(['common/x.cc:4: "AIO" is spelled out, say ReasonCode',
+                          'common/x.cc:5: UP_HERE is no code of common/movable/reasons.cc',
+                          'deputy/x.h:1: "IO_URING" is spelled out, say ReasonCode'],
                          list(check_docs.check_reasons(self.root)))
 
     def test_options(self):

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Result<T>: a value or an Error, for hosted code that does not use KJ exceptions (migrator, command line,
-// common). An Error is data for one log or diagnostic line: what was being done, for whom, and the errno.
-// Nobody below main logs it; it is handed up with OM_TRY.
+// Expected<T, E>: a value, or why there is none. Result<T> has an Error, for hosted code that uses no KJ exceptions
+// (migrator, command line, common). An Error is data for one log or diagnostic line: what was being done, for whom,
+// and the errno. Nobody below main logs it; it is handed up with OM_TRY.
 //
 //   Result<UniqueFd> open_log(const std::string& path);
 //   UniqueFd fd = OM_TRY(open_log(path));
@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -34,11 +35,16 @@ inline Error errno_error(std::string what) {
 // An Error that has no errno.
 inline Error plain_error(std::string what) { return Error{0, std::move(what)}; }
 
-template <class T>
-class [[nodiscard]] Result {
+// A step that has been done: what a function without a value returns where `return {}` says too little.
+struct Done {};
+
+// A value, or an E that says why there is none: Result<T> (Error) and Verdict<T> (the Reason of
+// common/movable/verdict.h).
+template <class T, class E>
+class [[nodiscard]] Expected {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
-  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
+  Expected(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+  Expected(E error) : state_(std::in_place_index<1>, std::move(error)) {}
 
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
@@ -54,32 +60,38 @@ class [[nodiscard]] Result {
 
   T value_or(T other) && { return ok() ? std::get<0>(std::move(state_)) : std::move(other); }
 
-  // Preconditions: !ok().
-  const Error& error() const { return std::get<1>(state_); }
+  // Preconditions: !ok(). A Verdict's is also called its reason.
+  const E& error() const { return std::get<1>(state_); }
+  const E& reason() const { return error(); }
 
  private:
-  std::variant<T, Error> state_;
+  std::variant<T, E> state_;
 };
 
-template <>
-class [[nodiscard]] Result<void> {
+template <class E>
+class [[nodiscard]] Expected<void, E> {
  public:
-  Result() = default;
-  Result(Error error) : error_(std::move(error)), ok_(false) {}
+  Expected() = default;
+  Expected(Done) {}
+  Expected(E error) : error_(std::move(error)) {}
 
-  bool ok() const { return ok_; }
-  explicit operator bool() const { return ok_; }
+  bool ok() const { return !error_; }
+  explicit operator bool() const { return ok(); }
   void value() const {}
-  const Error& error() const { return error_; }
+  // Preconditions: !ok(). optional::value() throws otherwise.
+  const E& error() const { return error_.value(); }
+  const E& reason() const { return error(); }
 
  private:
-  Error error_;
-  bool ok_ = true;
+  std::optional<E> error_;
 };
+
+template <class T>
+using Result = Expected<T, Error>;
 
 }  // namespace om
 
-// The value of a Result, or return its Error from the function around it. May be nested.
+// The value of an Expected, or return its error from the function around it. May be nested.
 #define OM_TRY(expression) OM_TRY_AS(OM_TRY_NAME(om_try_, __COUNTER__), expression)
 #define OM_TRY_NAME(prefix, number) OM_TRY_PASTE(prefix, number)
 #define OM_TRY_PASTE(prefix, number) prefix##number

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include <array>
+#include <utility>
 
 namespace om {
 namespace {
@@ -181,6 +182,10 @@ std::span<const ReasonInfo> reason_table() { return kTable; }
 
 const ReasonInfo& reason_info(ReasonCode code) { return kTable[static_cast<size_t>(code)]; }
 
+std::string code_name(ReasonCode code) { return std::string(reason_info(code).name); }
+
+std::string code_name(std::optional<ReasonCode> code) { return code ? code_name(*code) : ""; }
+
 bool speaks_against_moving(ReasonCode code) {
   const FoundBy found_by = reason_info(code).found_by;
   return found_by != FoundBy::kEvent && found_by != FoundBy::kCommand;
@@ -198,15 +203,8 @@ ReasonCode reason_of_errno(int err) {
   return err == ENOMEM ? ReasonCode::kNoMemory : ReasonCode::kInternal;
 }
 
-Reason Reason::from_words(std::string_view code, std::string_view message) {
-  const ReasonCode known = reason_from_name(code).value_or(ReasonCode::kInternal);
-  std::string_view sentence = reason_info(known).sentence;
-  if (message == sentence) return {known, ""};
-  sentence.remove_suffix(1);
-  const bool has =
-      message.starts_with(sentence) && message.substr(sentence.size()).starts_with(": ");
-  if (has) message.remove_prefix(sentence.size() + 2);
-  return {known, std::string(message)};
+Reason Reason::from_peer(std::string_view code, std::string detail) {
+  return {reason_from_name(code).value_or(ReasonCode::kInternal), std::move(detail)};
 }
 
 std::string Reason::message() const {

@@ -96,6 +96,9 @@ struct ReasonInfo {
 // In the order of the enum.
 std::span<const ReasonInfo> reason_table();
 const ReasonInfo& reason_info(ReasonCode code);
+// Its name, "SHARED_WRITABLE", as texts and JSON have it.
+std::string code_name(ReasonCode code);
+std::string code_name(std::optional<ReasonCode> code);  // empty without one
 
 // Whether a process stays where it is for this reason; the other codes tell what happened.
 bool speaks_against_moving(ReasonCode code);
@@ -114,8 +117,8 @@ struct Reason {
 
   std::string_view name() const { return reason_info(code).name; }
   std::string_view remedy() const { return reason_info(code).remedy; }
-  // From another program of ours, whose message may have the sentence already.
-  static Reason from_words(std::string_view code, std::string_view message);
+  // What another program or node of ours says; a code that is in no table of this release becomes INTERNAL.
+  static Reason from_peer(std::string_view code, std::string detail);
   // The sentence, with the detail after a colon. One line: control characters of the detail become
   // '?'.
   std::string message() const;

@@ -20,6 +20,10 @@ Json failure_answer(const Failure& failure, Json data) {
   return answer;
 }
 
+bool has_code(const Json& object, ReasonCode code) {
+  return json_string_or(object, "code", 64, "").value_or("") == reason_info(code).name;
+}
+
 bool is_code(std::string_view text) {
   return !text.empty() && text.size() <= 64 &&
          text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == text.npos;

@@ -2,15 +2,17 @@
 //
 // The control socket's answers and om's exit codes, as both ends see them. A request is one JSON line with
 // "verb"; its answer one line: {"ok":true,"data":...} or
-// {"ok":false,"exit":6,"code":"CPU_FEATURE","message":"...","data":...}.
+// {"ok":false,"exit":6,"code":"...","message":"...","data":...}.
 // docs/ARCHITECTURE.md describes the verbs.
 #pragma once
 
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "common/base/result.h"
+#include "common/movable/reasons.h"
 #include "common/net/json_line.h"
 
 namespace om {
@@ -30,15 +32,29 @@ enum class ExitCode : int {
 // Why a request was not done. `data` may hold what is known nevertheless (the record of a migration).
 struct Failure {
   ExitCode exit = ExitCode::kFailure;
-  std::string code;     // upper case word, stable
-  std::string message;  // one sentence, no final dot
+  std::string
+      code;  // of docs/REASONS.md; a daemon of another release may have one that is not in ours
+  std::string message;  // one sentence
+
+  Failure() = default;
+  // A mistake of the caller's, or of this machine's, that needs no code.
+  Failure(ExitCode status, std::string text) : exit(status), message(std::move(text)) {}
+  Failure(ExitCode status, ReasonCode reason, std::string text)
+      : exit(status), code(code_name(reason)), message(std::move(text)) {}
+  // With the sentence and the detail of the reason.
+  Failure(ExitCode status, const Reason& reason) : Failure(status, reason.code, reason.message()) {}
+
+  bool is(ReasonCode reason) const { return code == reason_info(reason).name; }
 };
 
 Json ok_answer(Json data);
 Json failure_answer(const Failure& failure);
 Json failure_answer(const Failure& failure, Json data);
 
-// "CPU_FEATURE": upper case, digits and '_', at most 64 bytes. What comes as a code and is none is not passed on.
+// Whether the member "code" of an answer, an event or a record is this one.
+bool has_code(const Json& object, ReasonCode code);
+
+// Whether it looks like a code: upper case, digits and '_', at most 64 bytes. What does not is never passed on.
 bool is_code(std::string_view text);
 // The same of lower case letters, digits, '-' and '_': names of nodes and kinds of events.
 bool is_plain_word(std::string_view text);

@@ -6,13 +6,14 @@
 @0xc2a9d1f04b7e6a35;
 
 using Cxx = import "/capnp/c++.capnp";
+using import "outcome.capnp".Outcome;
 $Cxx.namespace("om::wire");
 
 interface Node @0xc2a9d1f04b7e6a36 {
   hello @0 (self :NodeInfo) -> (peer :NodeInfo);
   # Who are you. Called at connect and every few seconds; `peer` is fresh each time.
 
-  admit @1 (offer :Offer) -> (verdict :Verdict);
+  admit @1 (offer :Offer) -> (outcome :Outcome);
   # May this process come, and if so, start a keeper for it now.
 }
 
@@ -46,14 +47,4 @@ struct Offer {
   threads @10 :UInt32;
   cpus @11 :UInt32;         # highest CPU id of home + 1
   cpuFeatures @12 :List(Text);  # what the process may use: must be a subset of the target's
-}
-
-struct Verdict {
-  union {
-    accepted @0 :Void;
-    refused :group {
-      code @1 :Text;        # a reason code of docs/REASONS.md
-      message @2 :Text;
-    }
-  }
 }

@@ -8,6 +8,7 @@
 @0xd7c1b3a8895e2f40;
 
 using Cxx = import "/capnp/c++.capnp";
+using import "outcome.capnp".Outcome;
 $Cxx.namespace("om::wire");
 
 interface Keeper @0xd7c1b3a8895e2f41 {
@@ -70,12 +71,6 @@ interface Keeper @0xd7c1b3a8895e2f41 {
 struct ThreadCpus {
   slot @0 :UInt32;
   mask @1 :List(UInt64);    # bit n of word w is CPU 64 * w + n
-}
-
-struct Outcome {
-  ok @0 :Bool;
-  code @1 :Text;      # reason code of docs/REASONS.md
-  message @2 :Text;
 }
 
 struct Range {

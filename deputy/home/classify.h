@@ -14,9 +14,9 @@
 
 #include <vector>
 
+#include "common/movable/verdict.h"
 #include "deputy/home/stopped.h"
 #include "deputy/home/target.h"
-#include "deputy/verdict.h"
 #include "libom/abi/session.h"
 
 namespace om::deputy {

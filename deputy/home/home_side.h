@@ -9,10 +9,10 @@
 
 #include <optional>
 
+#include "common/movable/verdict.h"
 #include "deputy/home/home_socket.h"
 #include "deputy/home/stopped.h"
 #include "deputy/home/target.h"
-#include "deputy/verdict.h"
 #include "libom/abi/session.h"
 
 namespace om::deputy {

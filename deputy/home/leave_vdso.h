@@ -4,9 +4,9 @@
 // another kernel's. It is let run until it has returned.
 #pragma once
 
+#include "common/movable/verdict.h"
 #include "deputy/home/target.h"
 #include "deputy/home/tracee.h"
-#include "deputy/verdict.h"
 
 namespace om::deputy {
 

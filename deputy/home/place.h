@@ -5,8 +5,8 @@
 
 #include <vector>
 
+#include "common/movable/verdict.h"
 #include "common/proc/maps.h"
-#include "deputy/verdict.h"
 #include "libom/abi/session.h"
 
 namespace om::deputy {

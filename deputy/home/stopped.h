@@ -13,9 +13,9 @@
 #include <optional>
 #include <vector>
 
+#include "common/movable/verdict.h"
 #include "deputy/home/target.h"
 #include "deputy/home/tracee.h"
-#include "deputy/verdict.h"
 
 namespace om::deputy {
 

@@ -9,9 +9,9 @@
 
 #include <vector>
 
+#include "common/movable/verdict.h"
 #include "common/proc/maps.h"
 #include "common/proc/process_memory.h"
-#include "deputy/verdict.h"
 #include "libom/abi/session.h"
 
 namespace om::deputy {

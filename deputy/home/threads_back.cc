@@ -147,7 +147,7 @@ void ThreadsBack::tell_refused(const Item& item, const std::string& what, int64_
       fmt::format("process {}: thread {} came home without its {}: {}", home_.pid, item.thread->tid,
                   what, ::strerror(static_cast<int>(-error)));
   log_error("mover", "{}", text);
-  note_(std::string(reason_info(ReasonCode::kInternal).name), text);
+  note_(ReasonCode::kInternal, text);
 }
 
 // A call that puts something of the program's back. The kernel may refuse it for what the body has claimed about

@@ -14,7 +14,7 @@
 namespace om::deputy {
 
 // Takes what the user should find in `om events`.
-using Note = std::function<void(const std::string& code, const std::string& message)>;
+using Note = std::function<void(ReasonCode code, const std::string& message)>;
 
 // `states` and `xsaves` are of the threads in `stop`, in any order; `cpu_ns` is what the body has used. A reason means
 // that nothing has been decided, or that the process has ended. Once home has decided (kHomeReturning) what fails ends

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "deputy/verdict.h"
+#include "common/movable/verdict.h"
 #include "libom/abi/session.h"
 
 namespace om::deputy {

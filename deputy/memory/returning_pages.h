@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "common/image/bulk.h"
-#include "deputy/verdict.h"
+#include "common/movable/verdict.h"
 
 namespace om::deputy {
 

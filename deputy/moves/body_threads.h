@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "common/cpu/xstate.h"
+#include "common/movable/verdict.h"
 #include "common/schema/session.capnp.h"
-#include "deputy/verdict.h"
 #include "libom/abi/session.h"
 
 namespace om::deputy {

@@ -78,8 +78,7 @@ MoveRecord Mover::depart(const std::string& to) {
     const ReasonCode code = done.reason().code;
     record.result =
         code == ReasonCode::kInternal || code == ReasonCode::kTimeout ? "failed" : "refused";
-    record.code = done.reason().name();
-    record.message = done.reason().message();
+    record.reason = done.reason();
     if (!away_) {
       disconnect();
       finished_ = true;

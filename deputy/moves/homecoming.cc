@@ -66,8 +66,7 @@ MoveRecord Mover::come_home() {
     const ReasonCode code = done.reason().code;
     record.result =
         code == ReasonCode::kInternal || code == ReasonCode::kTimeout ? "failed" : "refused";
-    record.code = done.reason().name();
-    record.message = done.reason().message();
+    record.reason = done.reason();
     around_.state(at_, away_ ? "away" : "home");
   }
   return record;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "common/movable/verdict.h"
 #include "common/schema/session.capnp.h"
 #include "deputy/base/text.h"
-#include "deputy/verdict.h"
 
 namespace om::deputy {
 
@@ -11,8 +11,9 @@ namespace schema = ::om::wire;
 
 // The keeper's verdict on what it was asked for.
 inline Step check(schema::Outcome::Reader outcome) {
-  if (outcome.getOk()) return Done{};
-  return Reason::from_words(one_line(outcome.getCode()), one_line(outcome.getMessage()));
+  if (outcome.isOk()) return Done{};
+  auto refused = outcome.getRefused();
+  return Reason::from_peer(one_line(refused.getCode()), one_line(refused.getDetail()));
 }
 
 }  // namespace om::deputy

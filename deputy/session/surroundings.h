@@ -24,7 +24,7 @@ struct Surroundings {
   // What a further deputy would need.
   std::function<void(const std::string& at, const SessionKeys& keys, uint16_t port)> session;
   // Something for `om events`.
-  std::function<void(const std::string& code, const std::string& message)> note;
+  std::function<void(ReasonCode code, const std::string& message)> note;
   std::function<void(nlohmann::json stats)> stats;
 };
 

@@ -8,6 +8,6 @@
 
 namespace om {
 
-constexpr uint32_t kKeeperGateAbi = 3;  // 2 was never given to anybody, so 1 is refused
+constexpr uint32_t kKeeperGateAbi = 5;  // 4 was never given to anybody, so 3 is refused
 
 }  // namespace om

@@ -43,7 +43,7 @@ Result<UniqueFd> take_lock(const std::string& path) {
 // For a client that is not let in. It may not have sent its request yet; om reads on all the same.
 void send_refusal(int socket, const std::string& why) {
   const std::string line =
-      to_json_line(failure_answer({ExitCode::kFailure, "TOO_MANY_REQUESTS", why}));
+      to_json_line(failure_answer({ExitCode::kFailure, ReasonCode::kTooManyRequests, why}));
   static_cast<void>(::send(socket, line.data(), line.size(), MSG_NOSIGNAL | MSG_DONTWAIT));
 }
 
@@ -221,7 +221,8 @@ void ControlServer::add_client(UniqueFd socket, const Caller& caller, bool prefe
     ended.input_ended = true;
     if (error && error->err == 0) {
       // The client's mistake, not the socket's: it can still be told.
-      ended.stream->send(failure_answer({ExitCode::kUsage, "BAD_REQUEST", error->text()}));
+      ended.stream->send(
+          failure_answer({ExitCode::kUsage, ReasonCode::kBadRequest, error->text()}));
     }
     close_if_done(id);
   };
@@ -235,7 +236,7 @@ void ControlServer::on_request(uint64_t id, const Json& request) {
   Client& client = *clients_.at(id);
   client.active = std::chrono::steady_clock::now();
   if (client.pending >= kMaxPending) {
-    client.stream->send(failure_answer({ExitCode::kFailure, "TOO_MANY_REQUESTS",
+    client.stream->send(failure_answer({ExitCode::kFailure, ReasonCode::kTooManyRequests,
                                         "too many unanswered requests on this connection"}));
     return;
   }

@@ -11,7 +11,7 @@
 #include "common/base/log.h"
 #include "common/base/names.h"
 #include "common/base/version.h"
-#include "common/movable/reasons.h"
+#include "common/movable/verdict.h"
 
 namespace om::migrator {
 namespace {
@@ -21,12 +21,12 @@ constexpr int64_t kMaxLimitMs = 24 * 3600 * 1000;
 constexpr Milliseconds kDebugLimit{10000};
 constexpr std::chrono::seconds kSilence{3};  // of a deputy that reports every second
 
-Json failure(ExitCode exit, std::string code, std::string message) {
-  return failure_answer({exit, std::move(code), std::move(message)});
+Json failure(ExitCode exit, ReasonCode code, std::string message) {
+  return failure_answer({exit, code, std::move(message)});
 }
 
 Json bad_request(const Error& error) {
-  return failure(ExitCode::kUsage, "BAD_REQUEST", error.text());
+  return failure(ExitCode::kUsage, ReasonCode::kBadRequest, error.text());
 }
 
 }  // namespace
@@ -105,22 +105,21 @@ std::optional<Verbs::Subject> Verbs::subject(const Caller& caller, const Json& r
   if (!process && is_no_process(process.error())) {
     if (const std::string guest = node_.keepers_.guest_from(pid); !guest.empty()) {
       answer(failure(
-          ExitCode::kNotFound, "GUEST",
+          ExitCode::kNotFound, ReasonCode::kGuest,
           fmt::format("no process of this node has the number {}, but a guest is process {}", pid,
                       guest)));
       return std::nullopt;
     }
-    answer(failure(ExitCode::kNotFound, "NO_SUCH_PROCESS",
+    answer(failure(ExitCode::kNotFound, ReasonCode::kNoSuchProcess,
                    fmt::format("there is no process {}", pid)));
     return std::nullopt;
   }
   if (!process) {
-    const Reason reason{reason_of_errno(process.error().err), process.error().text()};
-    answer(failure(ExitCode::kRefused, std::string(reason.name()), reason.message()));
+    answer(failure_answer({ExitCode::kRefused, internal(process.error())}));
     return std::nullopt;
   }
   if (owner_only && caller.uid != 0 && caller.uid != process->uid) {
-    answer(failure(ExitCode::kPermission, "PERMISSION",
+    answer(failure(ExitCode::kPermission, ReasonCode::kPermission,
                    fmt::format("process {} belongs to another user", pid)));
     return std::nullopt;
   }
@@ -137,7 +136,7 @@ std::optional<Verbs::Subject> Verbs::subject(const Caller& caller, const Json& r
     case ProcessTable::Membership::kUnreadable:
       if (::geteuid() != 0 && ::geteuid() != subject.process.uid) {
         answer(
-            failure(ExitCode::kPermission, "PERMISSION",
+            failure(ExitCode::kPermission, ReasonCode::kPermission,
                     fmt::format("this node's daemon runs as another user than process {}", pid)));
         return std::nullopt;
       }
@@ -159,16 +158,17 @@ std::optional<Verbs::Subject> Verbs::subject(const Caller& caller, const Json& r
 Json Verbs::not_ours(pid_t pid, const std::string& guest, bool owner_only) const {
   const ExitCode exit = owner_only ? ExitCode::kRefused : ExitCode::kNotFound;
   if (!guest.empty())
-    return failure(exit, "GUEST",
+    return failure(exit, ReasonCode::kGuest,
                    fmt::format("process {} is a guest here, process {}", pid, guest));
   return failure(
-      exit, "OTHER_NODE",
+      exit, ReasonCode::kOtherNode,
       fmt::format("process {} belongs to another node than {}", pid, node_.options_.name));
 }
 
 bool Verbs::admin(const Caller& caller, const Answerer& answer) const {
   if (caller.uid == 0 || caller.uid == ::geteuid()) return true;
-  answer(failure(ExitCode::kPermission, "PERMISSION", "only for root and the daemon's own user"));
+  answer(failure(ExitCode::kPermission, ReasonCode::kPermission,
+                 "only for root and the daemon's own user"));
   return false;
 }
 
@@ -189,12 +189,11 @@ void Verbs::migrate(const Caller& caller, const Json& request, Answerer answer) 
   if (!about) return;
   std::string target = *to == "home" ? node_.options_.name : *to;
   if (target != node_.options_.name && node_.peers_.find(target) == nullptr) {
-    return answer(
-        failure(ExitCode::kNotFound, "NO_SUCH_NODE", "there is no node " + escaped(target, 80)));
+    return answer(failure(ExitCode::kNotFound, ReasonCode::kNoSuchNode,
+                          "there is no node " + escaped(target, 80)));
   }
   if (!about->member && target == node_.options_.name) {
-    Reason reason{ReasonCode::kNotPreloaded, ""};
-    return answer(failure(ExitCode::kRefused, std::string(reason.name()), reason.message()));
+    return answer(failure_answer({ExitCode::kRefused, Reason{ReasonCode::kNotPreloaded, ""}}));
   }
   // To anywhere else a process that is not preloaded goes on to the preflight, which knows the exact reason.
   node_.moves_.request(about->process.id, target, Milliseconds(*limit), std::move(answer));
@@ -206,8 +205,7 @@ void Verbs::stack(const Caller& caller, const Json& request, Answerer answer) {
   auto about = subject(caller, request, true, answer);
   if (!about) return;
   if (!about->member) {
-    Reason reason{ReasonCode::kNotPreloaded, ""};
-    return answer(failure(ExitCode::kRefused, std::string(reason.name()), reason.message()));
+    return answer(failure_answer({ExitCode::kRefused, Reason{ReasonCode::kNotPreloaded, ""}}));
   }
   node_.moves_.ask(about->process.id, {{"verb", "stack"}}, Milliseconds(*limit), std::move(answer));
 }
@@ -219,8 +217,7 @@ void Verbs::trace(const Caller& caller, const Json& request, Answerer answer) {
   if (!about) return;
   const ProcessId& id = about->process.id;
   if (!about->member) {
-    Reason reason{ReasonCode::kNotPreloaded, ""};
-    return answer(failure(ExitCode::kRefused, std::string(reason.name()), reason.message()));
+    return answer(failure_answer({ExitCode::kRefused, Reason{ReasonCode::kNotPreloaded, ""}}));
   }
   // Nothing is forwarded at home, and nobody is there to be asked.
   if (node_.deputies_.find(id.pid) == nullptr) {
@@ -275,12 +272,11 @@ void Verbs::where(const Caller& caller, const Json& request, Answerer answer) {
   if (!about) return;
   pid_t pid = about->process.id.pid;
   if (!about->readable) {
-    Reason reason{ReasonCode::kNotDumpable, ""};
-    return answer(failure(ExitCode::kFailure, std::string(reason.name()), reason.message()));
+    return answer(failure_answer({ExitCode::kFailure, Reason{ReasonCode::kNotDumpable, ""}}));
   }
   if (!about->member) {
     return answer(failure(
-        ExitCode::kNotFound, "NOT_PRELOADED",
+        ExitCode::kNotFound, ReasonCode::kNotPreloaded,
         fmt::format("process {} is not one of openMosix: libom.so is not loaded in it", pid)));
   }
   const ProcessId& id = about->process.id;
@@ -297,13 +293,12 @@ void Verbs::why(const Caller& caller, const Json& request, Answerer answer) {
   data["member"] = about->member;
   data["events"] = node_.events_.list(about->process.id.pid);
   // What the caller cannot find out: how this node is configured.
-  node_.look_at_privileges(about->process.id.pid,
-                           [data = std::move(data), answer = std::move(answer)](
-                               const std::optional<Refusal>& kept) mutable {
-                             if (kept)
-                               data["kept"] = {{"code", kept->code}, {"message", kept->message}};
-                             answer(ok_answer(std::move(data)));
-                           });
+  node_.look_at_privileges(
+      about->process.id.pid, [data = std::move(data), answer = std::move(answer)](
+                                 const std::optional<Reason>& kept) mutable {
+        if (kept) data["kept"] = {{"code", kept->name()}, {"message", kept->message()}};
+        answer(ok_answer(std::move(data)));
+      });
 }
 
 void Verbs::nodes(const Caller&, const Json&, Answerer answer) {
@@ -369,7 +364,8 @@ void Verbs::on_deputy_gone(pid_t pid) {
 void Verbs::reload_peers(const Caller& caller, const Json&, Answerer answer) {
   if (!admin(caller, answer)) return;
   auto reloaded = node_.reload_peers();
-  if (!reloaded) return answer(failure(ExitCode::kFailure, "BAD_PEERS", reloaded.error().text()));
+  if (!reloaded)
+    return answer(failure(ExitCode::kFailure, ReasonCode::kBadPeers, reloaded.error().text()));
   answer(ok_answer(nullptr));
 }
 
@@ -422,8 +418,8 @@ void Verbs::debug(const Caller& caller, const Json& request, Answerer answer) {
   pid_t pid = about->process.id.pid;
   DeputyLink* link = node_.deputies_.find(pid);
   if (link == nullptr) {
-    return answer(
-        failure(ExitCode::kNotFound, "NO_DEPUTY", fmt::format("process {} has no deputy", pid)));
+    return answer(failure(ExitCode::kNotFound, ReasonCode::kNoDeputy,
+                          fmt::format("process {} has no deputy", pid)));
   }
   // Whichever comes first answers: the deputy or the clock.
   int64_t id = ++last_debug_id_;
@@ -431,7 +427,7 @@ void Verbs::debug(const Caller& caller, const Json& request, Answerer answer) {
   timer->start(kDebugLimit, [this, pid, id, answer] {
     if (DeputyLink* late = node_.deputies_.find(pid)) late->forget(id);
     debug_timers_.erase(id);
-    answer(failure(ExitCode::kTimeout, "TIMEOUT", "the deputy did not answer"));
+    answer(failure(ExitCode::kTimeout, ReasonCode::kTimeout, "the deputy did not answer"));
   });
   link->command({{"verb", "debug"}, {"what", *what}}, id, [this, id, answer](const Json& data) {
     debug_timers_.erase(id);
@@ -452,7 +448,7 @@ bool Verbs::adopt(const Caller& caller, const Json& request, std::unique_ptr<Jso
 
 // What adopt() would not take ends up here.
 void Verbs::refuse_attach(const Caller&, const Json&, Answerer answer) {
-  answer(failure(ExitCode::kFailure, "NOT_ATTACHED",
+  answer(failure(ExitCode::kFailure, ReasonCode::kNotAttached,
                  "no deputy of this node, or its process has another one already"));
 }
 

@@ -94,13 +94,13 @@ DeputyLink::Handlers Deputies::link_handlers(pid_t pid) {
       const auto now = read_process(pid);
       const auto main = proc::read_stat(proc::memory_tid(pid));
       if (now && now->id == entry.process && main && !main->is_ending()) {
-        note(entry, "home", entry.link->at(), "", "runs at home");
+        note(entry, "home", entry.link->at(), std::nullopt, "runs at home");
       } else {
-        note(entry, "ended", entry.link->at(), "", "the process has ended");
+        note(entry, "ended", entry.link->at(), std::nullopt, "the process has ended");
       }
     }
   };
-  handlers.on_note = [this, pid](const std::string& code, const std::string& message) {
+  handlers.on_note = [this, pid](ReasonCode code, const std::string& message) {
     const Entry& entry = entries_.at(pid);
     note(entry, "note", entry.link->at(), code, message);
   };
@@ -116,10 +116,10 @@ DeputyLink::Handlers Deputies::link_handlers(pid_t pid) {
   return handlers;
 }
 
-void Deputies::note(const Entry& entry, std::string kind, std::string node, std::string code,
-                    std::string message) {
-  events_.add({std::move(kind), entry.process.pid, std::move(node), std::move(code),
-               std::move(message), user_owner(entry.uid)});
+void Deputies::note(const Entry& entry, std::string kind, std::string node,
+                    std::optional<ReasonCode> code, std::string message) {
+  events_.add({std::move(kind), entry.process.pid, std::move(node), code, std::move(message),
+               user_owner(entry.uid)});
 }
 
 void Deputies::ensure(const ProcessInfo& process, Ready ready) {
@@ -308,12 +308,12 @@ void Deputies::gone(pid_t pid, bool clean, std::string how) {
   auto note_lost = [&] {
     entry.last_state = DeputyLink::State::kLost;
     entry.link->set_lost();
-    note(entry, "lost", entry.link->at(), "DEPUTY_LOST",
+    note(entry, "lost", entry.link->at(), ReasonCode::kDeputyLost,
          fmt::format("the deputy has gone while the process was at {}: {}", entry.link->at(), how));
   };
   if (!clean && !was_home && entry.session && entry.process.alive()) {
     if (entry.adoptions < kMaxAdoptions) {
-      note(entry, "adopt", entry.session->at, "",
+      note(entry, "adopt", entry.session->at, std::nullopt,
            fmt::format("its deputy has gone ({}), another one takes over", how));
     } else if (entry.last_state != DeputyLink::State::kLost) {
       note_lost();
@@ -328,7 +328,8 @@ void Deputies::gone(pid_t pid, bool clean, std::string how) {
   }
   children_.remove(entry.deputy);
   if (clean || was_home) {
-    if (!clean) note(entry, "failed", "", "DEPUTY_LOST", "the deputy failed at home: " + how);
+    if (!clean)
+      note(entry, "failed", "", ReasonCode::kDeputyLost, "the deputy failed at home: " + how);
     entries_.erase(pid);
   } else {
     note_lost();

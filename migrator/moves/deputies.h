@@ -99,7 +99,7 @@ class Deputies {
   DeputyLink::Handlers link_handlers(pid_t pid);
   Entry* entry_of(const ProcessId& process);
   const Entry* entry_of(const ProcessId& process) const;
-  void note(const Entry& entry, std::string kind, std::string node, std::string code,
+  void note(const Entry& entry, std::string kind, std::string node, std::optional<ReasonCode> code,
             std::string message);
   void on_closed(pid_t pid, std::optional<Error> error);
   void on_exit(pid_t pid, int64_t code, int signal);

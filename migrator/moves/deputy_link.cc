@@ -48,11 +48,11 @@ void DeputyLink::command(Json line, int64_t id, ResultCallback on_result) {
 
 void DeputyLink::send(const Json& line) { stream_->send(line); }
 
-void DeputyLink::answer_guest(int64_t id, const std::string& code, const std::string& message) {
-  Json line{{"verb", "guest"}, {"id", id}, {"ok", code.empty()}};
-  if (!code.empty()) {
-    line["code"] = code;
-    line["message"] = message;
+void DeputyLink::answer_guest(int64_t id, const std::optional<Reason>& refused) {
+  Json line{{"verb", "guest"}, {"id", id}, {"ok", !refused}};
+  if (refused) {
+    line["code"] = refused->name();
+    line["detail"] = refused->detail;
   }
   stream_->send(line);
 }
@@ -74,7 +74,7 @@ Result<void> DeputyLink::handle(const Json& line) {
     auto offer = offer_from_event(line);
     if (!offer) {
       // The deputy waits for an answer: it gets one even if it asked wrongly.
-      answer_guest(id, "INTERNAL", offer.error().text());
+      answer_guest(id, Reason{ReasonCode::kInternal, offer.error().text()});
       return offer.error();
     }
     handlers_.on_need_guest(id, to, std::move(*offer));
@@ -102,7 +102,7 @@ Result<void> DeputyLink::handle(const Json& line) {
     std::string code = OM_TRY(json_string(line, "code", 64));
     std::string message = OM_TRY(json_string(line, "message", 4096));
     if (!is_code(code)) return plain_error("\"code\" must be upper case letters, digits and '_'");
-    handlers_.on_note(code, message);
+    handlers_.on_note(Reason::from_peer(code, {}).code, message);
   } else if (event == "session") {
     handlers_.on_session(OM_TRY(session_from_json(line)));
   } else if (event == "stats") {

@@ -15,6 +15,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/unique_fd.h"
+#include "common/movable/reasons.h"
 #include "common/uv/json_stream.h"
 #include "common/uv/loop.h"
 #include "migrator/peers/offer.h"
@@ -54,7 +55,7 @@ class DeputyLink {
     std::function<void(int64_t id, const std::string& to, Offer offer)> on_need_guest;
     // at() or state() changed.
     std::function<void()> on_state;
-    std::function<void(const std::string& code, const std::string& message)> on_note;
+    std::function<void(ReasonCode code, const std::string& message)> on_note;
     // What another deputy would need to take the process over, should this one die.
     std::function<void(DeputySession session)> on_session;
     // The socket has ended: the deputy is gone or talks nonsense (Error). Commands get no answer any more.
@@ -72,8 +73,8 @@ class DeputyLink {
   void forget(int64_t id) { results_.erase(id); }
   void send(const Json& line);
   void hang_up() { stream_->hang_up(); }
-  void answer_guest(int64_t id, const std::string& code,
-                    const std::string& message);  // code "": admitted
+  // nullopt: admitted.
+  void answer_guest(int64_t id, const std::optional<Reason>& refused);
 
   const std::string& at() const { return at_; }  // a node name; home's own name at home
   State state() const { return state_; }

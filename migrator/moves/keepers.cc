@@ -94,8 +94,9 @@ void Keepers::on_exit(uint64_t number, int64_t code, int signal) {
   bool clean = code == 0 && signal == 0;
   std::string how =
       signal != 0 ? fmt::format("killed by signal {}", signal) : fmt::format("status {}", code);
-  events_.add({"guest_end", keeper.guest, keeper.home, clean ? "" : "KEEPER_FAILED",
-               "keeper of a guest ended: " + how, guest_owner(keeper.home, keeper.uid)});
+  const auto reason = clean ? std::nullopt : std::optional(ReasonCode::kKeeperFailed);
+  events_.add({"guest_end", keeper.guest, keeper.home, reason, "keeper of a guest ended: " + how,
+               guest_owner(keeper.home, keeper.uid)});
   children_.remove(keeper.id);
   keepers_.erase(it);
 }

@@ -6,13 +6,17 @@
 #include <utility>
 
 #include "common/base/log.h"
-#include "common/movable/reasons.h"
+#include "common/movable/verdict.h"
 
 namespace om::migrator {
 namespace {
 
 constexpr Milliseconds kRetryPause{100};
 constexpr Milliseconds kLookAtDeputy{1000};
+std::optional<ReasonCode> code_of(const Json& record) {
+  return reason_from_name(json_string_or(record, "code", 64, "").value_or(""));
+}
+
 constexpr const char* kDetached =
     "the daemon has been restarted and the deputy has not come back to it";
 
@@ -92,14 +96,15 @@ void MoveQueue::start(const std::shared_ptr<Job>& job) {
   if (!process && !is_no_process(process.error())) return cannot(job, process.error());
   if (process) job->uid = process->uid;
   if (!process || !(process->id == job->process)) {
-    return finish(
-        job, unmoved_record(describe(*job), "failed", "NO_SUCH_PROCESS", "the process has ended"));
+    return finish(job, unmoved_record(describe(*job), "failed", ReasonCode::kNoSuchProcess,
+                                      "the process has ended"));
   }
   job->from = deputies_.at(job->process);
   if (deputies_.detached(job->process)) {
     // After a restart of the daemon the deputy comes back by itself; as long as the client waits, so do we.
     if (!job->answer)
-      return finish(job, unmoved_record(describe(*job), "failed", "DEPUTY_LOST", kDetached));
+      return finish(job,
+                    unmoved_record(describe(*job), "failed", ReasonCode::kDeputyLost, kDetached));
     --job->attempts;
     job->retry = std::make_unique<Timer>(loop_);
     return job->retry->start(kRetryPause, [this, weak = std::weak_ptr<Job>(job)] {
@@ -113,7 +118,7 @@ void MoveQueue::start(const std::shared_ptr<Job>& job) {
   }
   DeputyLink::State state = deputies_.state(job->process);
   if (state == DeputyLink::State::kLost) {
-    return finish(job, unmoved_record(describe(*job), "failed", "DEPUTY_LOST",
+    return finish(job, unmoved_record(describe(*job), "failed", ReasonCode::kDeputyLost,
                                       "its deputy has gone while it was at " + job->from));
   }
   if (!job->question.is_null()) return command(job, *process);
@@ -122,15 +127,13 @@ void MoveQueue::start(const std::shared_ptr<Job>& job) {
   }
   if (job->to != node_) {
     auto refusal = target_check_(job->to);
-    if (refusal)
-      return finish(job,
-                    unmoved_record(describe(*job), "refused", refusal->code, refusal->message));
+    if (refusal) return finish(job, unmoved_record(describe(*job), "refused", *refusal));
   }
   const bool native = deputies_.find(pid) == nullptr;
   if (!native && job->to == node_) return command(job, *process);
 
   // Look before anything is stopped, or comes home on its way. Off the loop, as it reads a lot of /proc.
-  auto reasons = std::make_shared<std::vector<Refusal>>();
+  auto reasons = std::make_shared<std::vector<Reason>>();
   run_in_pool(
       loop_, [reasons, pid, native, preflight = preflight_] { *reasons = preflight(pid, native); },
       [this, alive = alive_, job, reasons, process = *process] {
@@ -141,15 +144,15 @@ void MoveQueue::start(const std::shared_ptr<Job>& job) {
           return start(job);
         }
         if (reasons->empty()) return command(job, process);
-        finish(job, unmoved_record(describe(*job), "refused", reasons->front().code,
-                                   reasons->front().message));
+        finish(job, unmoved_record(describe(*job), "refused", reasons->front()));
       });
 }
 
 void MoveQueue::command(const std::shared_ptr<Job>& job, const ProcessInfo& process) {
   if (!job->answer) {
     // Its time was over before anything was begun.
-    return finish(job, unmoved_record(describe(*job), "failed", "TIMEOUT", "not begun in time"));
+    return finish(
+        job, unmoved_record(describe(*job), "failed", ReasonCode::kTimeout, "not begun in time"));
   }
   deputies_.ensure(process, [this, job](Result<DeputyLink*> deputy) {
     if (!deputy) return cannot(job, deputy.error());
@@ -190,10 +193,9 @@ void MoveQueue::watch(const std::shared_ptr<Job>& job) {
 
 // Something of this daemon's own has failed, before anything was begun.
 void MoveQueue::cannot(const std::shared_ptr<Job>& job, const Error& error) {
-  const Reason reason{reason_of_errno(error.err), error.text()};
+  const Reason reason = internal(error);
   const bool ours = reason.code == ReasonCode::kInternal;
-  finish(job, unmoved_record(describe(*job), ours ? "failed" : "refused",
-                             std::string(reason.name()), reason.message()));
+  finish(job, unmoved_record(describe(*job), ours ? "failed" : "refused", reason));
 }
 
 void MoveQueue::finish(const std::shared_ptr<Job>& job, Json record) {
@@ -201,7 +203,7 @@ void MoveQueue::finish(const std::shared_ptr<Job>& job, Json record) {
   if (question && record["result"] != "looked") {
     record = checked_record(describe(*job), record);
   }
-  bool noop = record["code"] == "ALREADY_THERE";
+  const bool noop = has_code(record, ReasonCode::kAlreadyThere);
   if (!noop && !question) {
     std::string message = record["message"];
     if (record["result"] == "moved") {
@@ -210,7 +212,7 @@ void MoveQueue::finish(const std::shared_ptr<Job>& job, Json record) {
                             json_number(record, "total_ms", 0, 1e15).value_or(0),
                             json_number(record, "freeze_ms", 0, 1e15).value_or(0));
     }
-    events_.add({record["result"], job->process.pid, job->to, record["code"], message,
+    events_.add({record["result"], job->process.pid, job->to, code_of(record), message,
                  user_owner(job->uid)});
   }
   if (job->answer) {
@@ -231,8 +233,9 @@ void MoveQueue::finish(const std::shared_ptr<Job>& job, Json record) {
 
 // The client is answered; what the deputy has been told goes on.
 void MoveQueue::give_up(const std::shared_ptr<Job>& job, const std::string& message) {
-  if (job->question.is_null()) events_.add({"late", job->process.pid, job->to, "TIMEOUT", message});
-  Json record = unmoved_record(describe(*job), "failed", "TIMEOUT", message);
+  if (job->question.is_null())
+    events_.add({"late", job->process.pid, job->to, ReasonCode::kTimeout, message});
+  Json record = unmoved_record(describe(*job), "failed", ReasonCode::kTimeout, message);
   std::exchange(job->answer, nullptr)(answer_of(record));
 }
 
@@ -256,7 +259,8 @@ void MoveQueue::on_deputy_gone(pid_t pid, bool clean) {
   if (clean && job->attempts < 3 && job->process.alive()) return start(job);
   bool ended = !job->process.alive();
   finish(job,
-         unmoved_record(describe(*job), "failed", ended ? "NO_SUCH_PROCESS" : "DEPUTY_LOST",
+         unmoved_record(describe(*job), "failed",
+                        ended ? ReasonCode::kNoSuchProcess : ReasonCode::kDeputyLost,
                         ended ? "the process has ended" : "the deputy ended without a result"));
 }
 

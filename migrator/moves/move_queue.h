@@ -28,9 +28,9 @@ class MoveQueue {
  public:
   // What speaks against moving a process to another node; called on a thread of the pool. native: it is at home and
   // has no deputy, which would look itself.
-  using Preflight = std::function<std::vector<Refusal>(pid_t, bool native)>;
+  using Preflight = std::function<std::vector<Reason>(pid_t, bool native)>;
   // Why the node cannot be a target now, or nullopt.
-  using TargetCheck = std::function<std::optional<Refusal>(const std::string& node)>;
+  using TargetCheck = std::function<std::optional<Reason>(const std::string& node)>;
   using Answerer = std::function<void(Json)>;
 
   MoveQueue(Loop& loop, const Clock& clock, std::string node, ProcessTable& processes,

@@ -18,19 +18,23 @@ Json blank_record(const Move& move) {
 
 }  // namespace
 
-Json unmoved_record(const Move& move, const char* result, const std::string& code,
+Json unmoved_record(const Move& move, const char* result, ReasonCode code,
                     const std::string& message) {
   Json record = blank_record(move);
   record["result"] = result;
-  record["code"] = code;
+  record["code"] = code_name(code);
   record["message"] = message;
   return record;
+}
+
+Json unmoved_record(const Move& move, const char* result, const Reason& reason) {
+  return unmoved_record(move, result, reason.code, reason.message());
 }
 
 Json already_there_record(const Move& move) {
   Json record = blank_record(move);
   record["result"] = "moved";
-  record["code"] = "ALREADY_THERE";
+  record["code"] = code_name(ReasonCode::kAlreadyThere);
   record["message"] = "process " + std::to_string(move.pid) + " is at " + move.to + " already";
   return record;
 }
@@ -47,18 +51,19 @@ Json checked_record(const Move& move, const Json& from_deputy) {
     record[text] = json_string(from_deputy, text, 4096).value_or("");
   }
   // It goes into the log and to terminals as it is.
-  if (std::string code = record["code"]; !code.empty() && !is_code(code))
-    record["code"] = "INTERNAL";
+  const std::string code = record["code"];
+  if (!code.empty()) record["code"] = Reason::from_peer(code, {}).name();
   std::string result = json_string(from_deputy, "result", 16).value_or("");
   record["result"] = result;
   record["moved"] = result == "moved";
-  if (result == "moved" && record["code"] == "ALREADY_THERE") record["moved"] = false;
+  if (result == "moved" && code == reason_info(ReasonCode::kAlreadyThere).name)
+    record["moved"] = false;
   if (result != "moved" && result != "refused" && result != "failed") {
     record["result"] = "failed";
-    record["code"] = "INTERNAL";
+    record["code"] = code_name(ReasonCode::kInternal);
     record["message"] = "the deputy gave no result";
   } else if (result != "moved" && record["code"] == "") {
-    record["code"] = "INTERNAL";
+    record["code"] = code_name(ReasonCode::kInternal);
   }
   return record;
 }
@@ -69,9 +74,9 @@ Json answer_of(const Json& record) {
   failure.exit = record["result"] == "refused" ? ExitCode::kRefused : ExitCode::kFailure;
   failure.code = record["code"];
   failure.message = record["message"];
-  if (failure.code == "TIMEOUT") failure.exit = ExitCode::kTimeout;
-  if (failure.code == "NO_SUCH_PROCESS") failure.exit = ExitCode::kNotFound;
-  if (failure.code == "PERMISSION") failure.exit = ExitCode::kPermission;
+  if (failure.is(ReasonCode::kTimeout)) failure.exit = ExitCode::kTimeout;
+  if (failure.is(ReasonCode::kNoSuchProcess)) failure.exit = ExitCode::kNotFound;
+  if (failure.is(ReasonCode::kPermission)) failure.exit = ExitCode::kPermission;
   return failure_answer(failure, record);
 }
 

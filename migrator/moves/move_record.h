@@ -21,8 +21,10 @@ struct Move {
 };
 
 // result "refused" or "failed", all figures 0.
-Json unmoved_record(const Move& move, const char* result, const std::string& code,
+Json unmoved_record(const Move& move, const char* result, ReasonCode code,
                     const std::string& message);
+// With the sentence and the detail of the reason.
+Json unmoved_record(const Move& move, const char* result, const Reason& reason);
 
 // Nothing to do: result "moved", moved false, code ALREADY_THERE.
 Json already_there_record(const Move& move);

@@ -6,7 +6,7 @@
 #include "common/base/log.h"
 #include "common/base/version.h"
 #include "common/cpu/cpu_features.h"
-#include "common/movable/reasons.h"
+#include "common/movable/verdict.h"
 
 namespace om::migrator {
 namespace {
@@ -24,20 +24,14 @@ std::string list_start(const std::vector<std::string>& names) {
   return text;
 }
 
-Refusal refusal(ReasonCode code, std::string detail) {
-  Reason reason{code, std::move(detail)};
-  return Refusal{std::string(reason.name()), reason.message()};
-}
-
 uint64_t mib(uint64_t bytes) { return bytes >> 20; }
 
-std::optional<Refusal> refuse_number(const Offer& offer, const Host& host) {
+std::optional<Reason> refuse_number(const Offer& offer, const Host& host) {
   const auto full = [&host](uint32_t guests, uint32_t limit, const std::string& of_whom,
-                            const char* key) -> std::optional<Refusal> {
+                            const char* key) -> std::optional<Reason> {
     if (guests < limit) return std::nullopt;
-    return refusal(ReasonCode::kFull,
-                   fmt::format("node {} has {} guest{}{}, {} is {}", host.name, guests,
-                               guests == 1 ? "" : "s", of_whom, key, limit));
+    return refuse(ReasonCode::kFull, "node {} has {} guest{}{}, {} is {}", host.name, guests,
+                  guests == 1 ? "" : "s", of_whom, key, limit);
   };
   const std::string home = " of node " + offer.home_node;
   if (auto all = full(host.guests.in_all, host.limits.in_all, "", "max_guests")) return all;
@@ -49,42 +43,36 @@ std::optional<Refusal> refuse_number(const Offer& offer, const Host& host) {
 
 }  // namespace
 
-std::optional<Refusal> refuse_protocol(uint32_t own, uint32_t peer) {
+std::optional<Reason> refuse_protocol(uint32_t own, uint32_t peer) {
   if (protocol_major(own) == protocol_major(peer)) return std::nullopt;
-  return refusal(ReasonCode::kVersion,
-                 fmt::format("it speaks protocol {}.{}, this node {}.{}", protocol_major(peer),
-                             peer & 0xffff, protocol_major(own), own & 0xffff));
+  return refuse(ReasonCode::kVersion, "it speaks protocol {}.{}, this node {}.{}",
+                protocol_major(peer), peer & 0xffff, protocol_major(own), own & 0xffff);
 }
 
-std::optional<Refusal> refuse_offer(const Offer& offer, const Host& host) {
+std::optional<Reason> refuse_offer(const Offer& offer, const Host& host) {
   if (!host.accepts) {
-    return refusal(ReasonCode::kBlocked,
-                   fmt::format("node {} is configured to take nobody", host.name));
+    return refuse(ReasonCode::kBlocked, "node {} is configured to take nobody", host.name);
   }
   if (auto full = refuse_number(offer, host)) return full;
   if (offer.keeper_gate_abi == 0 || offer.keeper_gate_abi > host.keeper_gate_abi ||
       offer.keeper_gate_abi + 1 < host.keeper_gate_abi) {
-    return refusal(ReasonCode::kVersion,
-                   fmt::format("the process has keeper interface {}, node {} serves {}",
-                               offer.keeper_gate_abi, host.name, host.keeper_gate_abi));
+    return refuse(ReasonCode::kVersion, "the process has keeper interface {}, node {} serves {}",
+                  offer.keeper_gate_abi, host.name, host.keeper_gate_abi);
   }
   std::vector<std::string> missing = missing_features(offer.cpu_features, host.cpu_features);
   if (!missing.empty()) {
-    return refusal(ReasonCode::kCpuFeature,
-                   fmt::format("node {} has no {}", host.name, list_start(missing)));
+    return refuse(ReasonCode::kCpuFeature, "node {} has no {}", host.name, list_start(missing));
   }
   // The program believes in home's CPU ids; it is pinned to one that both have.
   if (host.cpus.empty() || host.cpus.front() >= offer.cpus) {
-    return refusal(
-        ReasonCode::kCpuCount,
-        fmt::format("node {} has no CPU with a number below {} for guests", host.name, offer.cpus));
+    return refuse(ReasonCode::kCpuCount, "node {} has no CPU with a number below {} for guests",
+                  host.name, offer.cpus);
   }
   uint64_t taken = host.reserved_bytes + host.headroom_bytes;
   uint64_t usable = host.free_bytes > taken ? host.free_bytes - taken : 0;
   if (offer.memory_bytes > usable) {
-    return refusal(ReasonCode::kNoMemory,
-                   fmt::format("it needs {} MiB, node {} can give {} MiB",
-                               mib(offer.memory_bytes + (1 << 20) - 1), host.name, mib(usable)));
+    return refuse(ReasonCode::kNoMemory, "it needs {} MiB, node {} can give {} MiB",
+                  mib(offer.memory_bytes + (1 << 20) - 1), host.name, mib(usable));
   }
   return std::nullopt;
 }

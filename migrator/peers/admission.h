@@ -10,14 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "common/movable/reasons.h"
 #include "migrator/peers/offer.h"
 
 namespace om::migrator {
-
-struct Refusal {
-  std::string code;
-  std::string message;  // names what is missing, one sentence
-};
 
 // How many guests a node takes.
 struct GuestLimits {
@@ -55,9 +51,9 @@ struct Host {
 };
 
 // nullopt: welcome.
-std::optional<Refusal> refuse_offer(const Offer& offer, const Host& host);
+std::optional<Reason> refuse_offer(const Offer& offer, const Host& host);
 
 // May the two nodes speak to each other at all? `peer` is what the other one says in hello.
-std::optional<Refusal> refuse_protocol(uint32_t own, uint32_t peer);
+std::optional<Reason> refuse_protocol(uint32_t own, uint32_t peer);
 
 }  // namespace om::migrator

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "common/base/log.h"
+#include "common/movable/verdict.h"
 #include "common/net/answer_first.h"
 #include "common/schema/node.capnp.h"
 
@@ -113,14 +114,12 @@ class NodeService::Server final : public wire::Node::Server {
   kj::Promise<void> answer_offer(AdmitContext context) {
     partner_->heard = std::chrono::steady_clock::now();
     return judge(context.getParams().getOffer())
-        .then([context](std::optional<Refusal> refusal) mutable {
-          auto verdict = context.getResults().initVerdict();
-          if (refusal) {
-            verdict.initRefused().setCode(refusal->code.c_str());
-            verdict.getRefused().setMessage(refusal->message.c_str());
-          } else {
-            verdict.setAccepted();
-          }
+        .then([context](std::optional<Reason> reason) mutable {
+          auto outcome = context.getResults().initOutcome();
+          if (!reason) return outcome.setOk();
+          auto refused = outcome.initRefused();
+          refused.setCode(code_name(reason->code).c_str());
+          refused.setDetail(reason->detail.c_str());
         });
   }
 
@@ -129,13 +128,13 @@ class NodeService::Server final : public wire::Node::Server {
     return address && address->same_host(from_);
   }
 
-  kj::Promise<std::optional<Refusal>> judge(wire::Offer::Reader wire_offer) {
-    using Verdict = std::optional<Refusal>;
+  kj::Promise<std::optional<Reason>> judge(wire::Offer::Reader wire_offer) {
+    using Answer = std::optional<Reason>;
     auto offer = read_offer(wire_offer);
-    if (!offer) return Verdict(Refusal{"INTERNAL", offer.error().text()});
+    if (!offer) return Answer(Reason{ReasonCode::kInternal, offer.error().text()});
     if (!is_peer(offer->home_node) || !offer->home.same_host(from_)) {
-      return Verdict(Refusal{"BLOCKED", fmt::format("{} at {} is no peer of this node",
-                                                    offer->home_node, from_.host())});
+      return Answer(refuse(ReasonCode::kBlocked, "{} at {} is no peer of this node",
+                           offer->home_node, from_.host()));
     }
     return service_.local_.admit(*offer);
   }

@@ -50,7 +50,7 @@ class NodeService {
     std::function<std::optional<Address>(const std::string& name)> address_of;
     std::function<void(const std::string& peer)> on_hello;
     // Admission and start of the keeper; nullopt: started.
-    std::function<kj::Promise<std::optional<Refusal>>(const Offer&)> admit;
+    std::function<kj::Promise<std::optional<Reason>>(const Offer&)> admit;
   };
 
   NodeService(UvKj& kj, UniqueFd listener, Local local);

@@ -10,6 +10,7 @@
 
 #include "common/base/log.h"
 #include "common/base/text.h"
+#include "common/movable/verdict.h"
 #include "common/net/control.h"
 #include "migrator/peers/node_service.h"
 #include "migrator/peers/wire_text.h"
@@ -93,7 +94,8 @@ kj::Promise<void> PeerLink::say_hello() {
               KJ_EXCEPTION(FAILED, kj::str("calls itself ", facts->name.c_str())));
         }
         auto refusal = refuse_protocol(local_.facts().protocol, facts->protocol);
-        if (refusal) kj::throwFatalException(KJ_EXCEPTION(FAILED, refusal->message.c_str()));
+        if (refusal)
+          kj::throwFatalException(KJ_EXCEPTION(FAILED, kj::str(refusal->message().c_str())));
         auto elapsed = std::chrono::steady_clock::now() - sent;
         rtt_us_ = static_cast<uint32_t>(
             std::chrono::duration_cast<std::chrono::microseconds>(elapsed).count());
@@ -128,12 +130,12 @@ void PeerLink::set_down(const std::string& reason) {
   if (news) local_.on_change(peer_.name, false, reason);
 }
 
-kj::Promise<std::optional<Refusal>> PeerLink::admit(const Offer& offer) {
-  using Answer = std::optional<Refusal>;
+kj::Promise<std::optional<Reason>> PeerLink::admit(const Offer& offer) {
+  using Answer = std::optional<Reason>;
   std::string name = peer_.name;
   if (!up_ || connection_.get() == nullptr) {
     return Answer(
-        Refusal{"TARGET_UNREACHABLE", fmt::format("node {} is not reachable: {}", name, reason_)});
+        refuse(ReasonCode::kTargetUnreachable, "node {} is not reachable: {}", name, reason_));
   }
   auto request = connection_->node.admitRequest();
   write_offer(offer, request.initOffer());
@@ -141,20 +143,19 @@ kj::Promise<std::optional<Refusal>> PeerLink::admit(const Offer& offer) {
   return with_limit(kj_, kAdmitLimit, "admit", kj::mv(reply))
       .then(
           [name](capnp::Response<wire::Node::AdmitResults> response) -> Answer {
-            auto verdict = response.getVerdict();
-            if (verdict.isAccepted()) return std::nullopt;
-            if (!verdict.isRefused())
-              return Refusal{"VERSION", fmt::format("node {} gave no verdict", name)};
-            auto code = read_wire_text(verdict.getRefused().getCode(), 64, "code");
-            auto message = read_wire_text(verdict.getRefused().getMessage(), 1000, "message");
-            if (!code || !is_code(*code) || !message) {
-              return Refusal{"VERSION", fmt::format("node {} refused without a reason", name)};
-            }
-            return Refusal{*code, *message};
+            auto outcome = response.getOutcome();
+            if (outcome.isOk()) return std::nullopt;
+            if (!outcome.isRefused())
+              return refuse(ReasonCode::kVersion, "node {} gave no verdict", name);
+            auto code = read_wire_text(outcome.getRefused().getCode(), 64, "code");
+            auto detail = read_wire_text(outcome.getRefused().getDetail(), 1000, "detail");
+            if (!code || !is_code(*code) || !detail)
+              return refuse(ReasonCode::kVersion, "node {} refused without a reason", name);
+            return Reason::from_peer(*code, std::move(*detail));
           },
           [name](kj::Exception&& exception) -> Answer {
-            return Refusal{"TARGET_UNREACHABLE",
-                           fmt::format("node {} did not answer: {}", name, text_of(exception))};
+            return refuse(ReasonCode::kTargetUnreachable, "node {} did not answer: {}", name,
+                          text_of(exception));
           });
 }
 

@@ -47,7 +47,7 @@ class PeerLink {
   void nudge();
 
   // nullopt: admitted, a keeper has been started. A peer that does not answer is the code TARGET_UNREACHABLE.
-  kj::Promise<std::optional<Refusal>> admit(const Offer& offer);
+  kj::Promise<std::optional<Reason>> admit(const Offer& offer);
 
  private:
   struct Connection;

@@ -15,7 +15,7 @@ namespace {
 
 // Why a process does not exist any more.
 bool is_loss(const Event& event) {
-  return event.kind == "lost" || (event.kind == "note" && event.code == "NODE_LOST");
+  return event.kind == "lost" || (event.kind == "note" && event.code == ReasonCode::kNodeLost);
 }
 
 // Its pid is that of another node's process.
@@ -77,13 +77,12 @@ void Events::write_log(const Event& event, bool loss) {
   if (missing != 0) log_warn("event", "{} lines about {} were left out", missing, whose);
   bool bad = event.kind == "failed" || event.kind == "lost";
   log("event", bad ? LogLevel::kWarn : LogLevel::kInfo, "{} pid={} node={} code={} {}", event.kind,
-      event.pid, event.node, event.code, escaped(event.message, 1000));
+      event.pid, event.node, code_name(event.code), escaped(event.message, 1000));
 }
 
 void Events::add(Event event) {
   // Whatever comes from a deputy, a guest or another node has been looked at where it was read. This is the last place
   // before the log and the terminals.
-  if (!event.code.empty() && !is_code(event.code)) event.code = "INTERNAL";
   if (!is_plain_word(event.kind)) event.kind = "note";
   if (!event.node.empty() && !is_plain_word(event.node)) event.node = "?";
   const bool loss = is_loss(event);
@@ -116,7 +115,7 @@ Json Events::list(pid_t pid) const {
                     {"kind", entry->event.kind},
                     {"pid", entry->event.pid},
                     {"node", entry->event.node},
-                    {"code", entry->event.code},
+                    {"code", code_name(entry->event.code)},
                     {"message", entry->event.message}});
   }
   return list;

@@ -12,12 +12,14 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "common/base/clock.h"
 #include "common/base/log_budget.h"
+#include "common/movable/reasons.h"
 #include "common/net/json_line.h"
 
 namespace om::migrator {
@@ -25,9 +27,9 @@ namespace om::migrator {
 struct Event {
   // moved, home, ended, refused, failed, late, lost, note, adopt, admitted, rejected, guest_end, peer_up, peer_down
   std::string kind;
-  pid_t pid = 0;        // at its home; 0 if it is about no process
-  std::string node;     // the other node, empty if there is none
-  std::string code;     // reason code, empty if there is none
+  pid_t pid = 0;     // at its home; 0 if it is about no process
+  std::string node;  // the other node, empty if there is none
+  std::optional<ReasonCode> code;
   std::string message;  // one sentence
   std::string
       owner;  // whom it is counted against: user_owner(), guest_owner(), empty for the node itself

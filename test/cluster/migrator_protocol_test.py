@@ -76,7 +76,7 @@ def depart(command):
     if not verdict["ok"]:
         state("home", "home")
         say(event="result", id=command["id"], data={"result": "refused", "code": verdict["code"],
-                                                    "message": verdict["message"]})
+                                                    "message": verdict["detail"]})
         return False
     leave_keeper()
     keeper, _ = listener.accept()

@@ -138,12 +138,14 @@ TEST_CASE("answers go there and back") {
   REQUIRE(good.ok());
   CHECK(good->ok);
   CHECK(good->data["pid"] == 5);
-  Failure failure{ExitCode::kRefused, "CPU_FEATURE", "no avx512f"};
+  Failure failure{ExitCode::kRefused, ReasonCode::kCpuFeature, "no avx512f"};
   auto bad = parse_answer(parse(to_json_text(failure_answer(failure, {{"result", "refused"}}))));
   REQUIRE(bad.ok());
   CHECK_FALSE(bad->ok);
   CHECK(bad->failure.exit == ExitCode::kRefused);
   CHECK(bad->failure.code == "CPU_FEATURE");
+  CHECK(bad->failure.is(ReasonCode::kCpuFeature));
+  CHECK(has_code(failure_answer(failure), ReasonCode::kCpuFeature));
   CHECK(bad->data["result"] == "refused");
 }
 

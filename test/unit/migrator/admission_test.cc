@@ -44,7 +44,9 @@ Host host_with(uint64_t free_mib) {
   return host;
 }
 
-std::string code_of(const std::optional<Refusal>& refusal) { return refusal ? refusal->code : ""; }
+std::string code_of(const std::optional<Reason>& reason) {
+  return reason ? code_name(reason->code) : "";
+}
 
 TEST_CASE("a process that fits is welcome") {
   CHECK_FALSE(refuse_offer(offer_of(100), host_with(1000)));
@@ -71,7 +73,7 @@ TEST_CASE("guests: as many as there may be, in all, of the home and of its user"
     host.guests = guests;
     auto refusal = refuse_offer(offer_of(1), host);
     CHECK(code_of(refusal) == "FULL");
-    return refusal ? refusal->message.substr(refusal->message.find(": ")) : "";
+    return refusal ? ": " + refusal->detail : "";
   };
   CHECK(said({10, 0, 0}) == ": node n2 has 10 guests, max_guests is 10");
   CHECK(said({6, 6, 0}) == ": node n2 has 6 guests of node n1, max_guests_per_home is 6");
@@ -100,14 +102,14 @@ TEST_CASE("CPU features: the first missing ones are named, kernel inventions are
   offer.cpu_features = {"fpu", "avx512vl", "constant_tsc", "sha_ni"};
   auto refusal = refuse_offer(offer, host_with(1000));
   CHECK(code_of(refusal) == "CPU_FEATURE");
-  CHECK(refusal->message.find("avx512vl") != std::string::npos);
-  CHECK(refusal->message.find("sha_ni") != std::string::npos);
-  CHECK(refusal->message.find("constant_tsc") == std::string::npos);
+  CHECK(refusal->detail.find("avx512vl") != std::string::npos);
+  CHECK(refusal->detail.find("sha_ni") != std::string::npos);
+  CHECK(refusal->detail.find("constant_tsc") == std::string::npos);
   offer.cpu_features = {"a1", "a2", "a3", "a4", "a5", "a6", "a7"};
   refusal = refuse_offer(offer, host_with(1000));
-  CHECK(refusal->message.find("and 2 more") != std::string::npos);
+  CHECK(refusal->detail.find("and 2 more") != std::string::npos);
   offer.cpu_features = {"\x1b[2J"};
-  CHECK(refuse_offer(offer, host_with(1000))->message.find('\x1b') == std::string::npos);
+  CHECK(refuse_offer(offer, host_with(1000))->message().find('\x1b') == std::string::npos);
 }
 
 TEST_CASE("CPU numbers: one below home's count must exist here") {

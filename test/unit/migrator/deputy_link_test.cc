@@ -49,7 +49,7 @@ struct Deputy {
   UniqueFd far;
   int states = 0;
   bool closed = false;
-  std::vector<std::string> notes;
+  std::vector<ReasonCode> notes;
   std::vector<Offer> offers;
   std::unique_ptr<DeputyLink> link;
 
@@ -62,16 +62,14 @@ struct Deputy {
       offers.push_back(std::move(offer));
     };
     handlers.on_state = [this] { ++states; };
-    handlers.on_note = [this](const std::string& code, const std::string&) {
-      notes.push_back(code);
-    };
+    handlers.on_note = [this](ReasonCode code, const std::string&) { notes.push_back(code); };
     handlers.on_closed = [this](std::optional<Error>) { closed = true; };
     link = std::make_unique<DeputyLink>(loop, UniqueFd(pair[0]), "n1", std::move(handlers));
   }
   // A note says when everything before it has been read.
   void say(const std::string& text) {
     write_line(far.get(), text);
-    write_line(far.get(), R"({"event":"note","code":"READ","message":""})");
+    write_line(far.get(), R"({"event":"note","code":"HOME_MEMORY","message":""})");
     size_t before = notes.size();
     while (notes.size() == before) loop.run_once();
     notes.pop_back();
@@ -129,6 +127,7 @@ TEST_CASE("a need_guest that cannot be used is answered with a refusal") {
   CHECK(answer["id"] == 3);
   CHECK(answer["ok"] == false);
   CHECK(answer["code"] == "INTERNAL");
+  CHECK(answer["detail"] == "\"session\" must be a string");
 }
 
 TEST_CASE("stats give the use of the CPU between two of them") {

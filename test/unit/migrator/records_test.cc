@@ -38,7 +38,7 @@ const std::set<std::string> kKeys{"pid",      "from",      "to",         "mode",
                                   "result",   "code",      "message",    "moved"};
 
 TEST_CASE("a record is complete, whoever made it") {
-  CHECK(keys_of(unmoved_record(kMove, "refused", "TRACED", "x")) == kKeys);
+  CHECK(keys_of(unmoved_record(kMove, "refused", ReasonCode::kTraced, "x")) == kKeys);
   CHECK(keys_of(already_there_record(kMove)) == kKeys);
   CHECK(keys_of(checked_record(kMove, Json::object())) == kKeys);
   CHECK(keys_of(checked_record(kMove, {{"result", "moved"}, {"extra", 1}})) == kKeys);
@@ -76,9 +76,9 @@ TEST_CASE("a deputy that says nothing sensible has failed") {
 TEST_CASE("records become answers with the right exit status") {
   CHECK(answer_of(checked_record(kMove, {{"result", "moved"}}))["ok"] == true);
   CHECK(answer_of(already_there_record(kMove))["ok"] == true);
-  CHECK(answer_of(unmoved_record(kMove, "refused", "TRACED", "x"))["exit"] == 6);
-  CHECK(answer_of(unmoved_record(kMove, "failed", "INTERNAL", "x"))["exit"] == 1);
-  Json late = answer_of(unmoved_record(kMove, "failed", "TIMEOUT", "x"));
+  CHECK(answer_of(unmoved_record(kMove, "refused", ReasonCode::kTraced, "x"))["exit"] == 6);
+  CHECK(answer_of(unmoved_record(kMove, "failed", ReasonCode::kInternal, "x"))["exit"] == 1);
+  Json late = answer_of(unmoved_record(kMove, "failed", ReasonCode::kTimeout, "x"));
   CHECK(late["exit"] == 7);
   CHECK(late["data"]["code"] == "TIMEOUT");
 }
@@ -87,7 +87,7 @@ TEST_CASE("the ring of events keeps the last ones, numbered") {
   FakeClock clock;
   Events events(clock, [](pid_t) { return 0; });
   for (pid_t pid = 1; pid <= 1003; ++pid)
-    events.add({"note", pid % 2 + 1, "n2", "HOME_MEMORY", std::to_string(pid)});
+    events.add({"note", pid % 2 + 1, "n2", ReasonCode::kHomeMemory, std::to_string(pid)});
   Json list = events.list(0);
   CHECK(list.size() == Events::kCapacity);
   CHECK(list.front()["number"] == 4);
@@ -100,12 +100,12 @@ TEST_CASE("events of a job are found by its om run, too, when both have ended") 
   FakeClock clock;
   bool alive = true;
   Events events(clock, [&](pid_t pid) { return alive && pid == 50 ? 49 : 0; });
-  events.add({"moved", 50, "n2", "", ""});
-  events.add({"admitted", 50, "n3", "", "a guest that has the same number at its home"});
+  events.add({"moved", 50, "n2", std::nullopt, ""});
+  events.add({"admitted", 50, "n3", std::nullopt, "a guest that has the same number at its home"});
   alive = false;
-  events.add({"lost", 50, "n2", "NODE_LOST", ""});
-  events.add({"ended", 50, "n1", "", ""});
-  events.add({"moved", 50, "n2", "", "another process with this number"});
+  events.add({"lost", 50, "n2", ReasonCode::kNodeLost, ""});
+  events.add({"ended", 50, "n1", std::nullopt, ""});
+  events.add({"moved", 50, "n2", std::nullopt, "another process with this number"});
   CHECK(events.list(49).size() == 3);
   CHECK(events.list(49).back()["kind"] == "ended");
   CHECK(events.list(50).size() == 5);
@@ -115,17 +115,18 @@ TEST_CASE("events of a job are found by its om run, too, when both have ended") 
 TEST_CASE("nobody pushes out what concerns somebody else") {
   FakeClock clock;
   Events events(clock, [](pid_t) { return 0; });
-  events.add({"note", 7, "n2", "NODE_LOST", "its node was lost", user_owner(1)});
-  events.add({"moved", 7, "n2", "", "n1 -> n2", user_owner(1)});
+  events.add({"note", 7, "n2", ReasonCode::kNodeLost, "its node was lost", user_owner(1)});
+  events.add({"moved", 7, "n2", std::nullopt, "n1 -> n2", user_owner(1)});
   for (int i = 0; i < 10000; ++i) {
-    events.add({"refused", 8, "n2", "TRACED", "x", user_owner(2)});
-    events.add({"note", 8, "n2", "NODE_LOST", "x", user_owner(2)});
+    events.add({"refused", 8, "n2", ReasonCode::kTraced, "x", user_owner(2)});
+    events.add({"note", 8, "n2", ReasonCode::kNodeLost, "x", user_owner(2)});
   }
   CHECK(events.list(7).size() == 2);
   CHECK(events.list(8).size() == 2 * Events::kCapacity);
   // Nor do many users together: who has most gives way.
   for (uid_t uid = 10; uid < 30; ++uid) {
-    for (int i = 0; i < 1000; ++i) events.add({"refused", 9, "n2", "TRACED", "x", user_owner(uid)});
+    for (int i = 0; i < 1000; ++i)
+      events.add({"refused", 9, "n2", ReasonCode::kTraced, "x", user_owner(uid)});
   }
   CHECK(events.list(7).size() == 2);
   CHECK(events.list(0).size() <= 2 * Events::kTotalCapacity);
@@ -134,8 +135,8 @@ TEST_CASE("nobody pushes out what concerns somebody else") {
 TEST_CASE("losses are kept longer than what came after them") {
   FakeClock clock;
   Events events(clock, [](pid_t) { return 0; });
-  events.add({"lost", 7, "n2", "DEPUTY_LOST", "x", user_owner(1)});
-  for (int i = 0; i < 5000; ++i) events.add({"moved", 7, "n2", "", "x", user_owner(1)});
+  events.add({"lost", 7, "n2", ReasonCode::kDeputyLost, "x", user_owner(1)});
+  for (int i = 0; i < 5000; ++i) events.add({"moved", 7, "n2", std::nullopt, "x", user_owner(1)});
   Json list = events.list(7);
   CHECK(list.front()["kind"] == "lost");
   CHECK(list.size() == 1 + Events::kCapacity);
@@ -145,7 +146,7 @@ TEST_CASE("what is no code, kind or name is not passed on") {
   FakeClock clock;
   Events events(clock, [](pid_t) { return 0; });
   const std::string line = "X\n2026-11-30T00:00:00.000Z sshd[1]: Accepted key for root \x1b[31m";
-  events.add({line, 7, line, line, "m", user_owner(1)});
+  events.add({line, 7, line, std::nullopt, "m", user_owner(1)});
   Json event = events.list(7).front();
   for (const char* key : {"kind", "node", "code"}) {
     const std::string text = event[key];
