@@ -57,6 +57,10 @@ struct LocalVdso {
 }  // namespace
 
 Step Keeper::build(schema::Image::Reader image) {
+  return advance(Phase::kPrepared, Phase::kBuilt, [&] { return build_body(image); });
+}
+
+Step Keeper::build_body(schema::Image::Reader image) {
   OM_STEP(fault("guest.build"));
   if (!body_.running()) return refuse(ReasonCode::kInternal, "the body has ended");
   OM_STEP(check_image(image, bounds_));
@@ -344,6 +348,10 @@ kj::Promise<void> Keeper::fill() {
 }
 
 Step Keeper::filled(uint64_t pages) {
+  return advance(Phase::kBuilt, Phase::kFilled, [&] { return make_threads(pages); });
+}
+
+Step Keeper::make_threads(uint64_t pages) {
   wait(kj::mv(filling_));
   filling_ = nullptr;
   if (fill_failed_) return *fill_failed_;

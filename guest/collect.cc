@@ -62,7 +62,7 @@ Step Keeper::stop(uint32_t generation, bool look, schema::BodyImage::Builder sta
   }
   Step parked = wait_parked(generation);
   if (!parked.ok()) {
-    static_cast<void>(resume());
+    static_cast<void>(let_go_on());
     return parked;
   }
   auto body = body_.memory().get<BodyState>(bounds_.body_state);
@@ -191,6 +191,13 @@ Step Keeper::describe_thread(uint32_t slot, const BodyThread& t, schema::Thread:
 }
 
 Step Keeper::collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pages, uint64_t& bytes) {
+  Step sent = send_pages(ranges, pages, bytes);
+  if (!sent) end_pages();
+  return sent;
+}
+
+Step Keeper::send_pages(capnp::List<schema::Range>::Reader ranges, uint64_t& pages,
+                        uint64_t& bytes) {
   if (!is_running() || !parked_)
     return refuse(ReasonCode::kInternal, "home's calls are out of order");
   auto maps = proc::read_maps(body_.pid());
@@ -281,6 +288,12 @@ Step Keeper::collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pages,
 }
 
 Step Keeper::resume() {
+  Step gone_on = let_go_on();
+  renew_bulk();  // home may have given up in the middle of the pages
+  return gone_on;
+}
+
+Step Keeper::let_go_on() {
   if (!is_running()) return refuse(ReasonCode::kInternal, "home's calls are out of order");
   parked_ = false;
   if (paused_) stop_parked_body();

@@ -45,6 +45,13 @@ struct KeeperOptions {
   uint64_t offered = 0;   // bytes that home has offered, and this node has admitted
 };
 
+// What a body uses, and how far its clock is.
+struct Pulse {
+  uint64_t cpu_ns = 0, rss_bytes = 0;
+  uint32_t threads = 0;
+  int64_t body_mono_ns = 0;
+};
+
 class Keeper {
  public:
   Keeper(kj::AsyncIoContext& io, const KeeperOptions& options);
@@ -52,14 +59,39 @@ class Keeper {
   // Until the session has ended. Top level.
   void run();
 
- private:
-  friend class KeeperService;
-
-  // Runs `job` on the top level; the promise resolves when it has returned. It is left out if the session that
-  // asks for it ends before.
+  // What home's calls do (service.cc). Runs `job` on the top level; the promise resolves when it has returned. It is
+  // left out if the session that asks for it ends before.
   kj::Promise<void> queue(std::function<void()> job);
-  void wake();
+  // A call of home's has come: the session is one that is served.
+  void home_calls() { served_ = true; }
+  // Steps of the way in, from one phase to the next; INTERNAL out of order. launch.cc, build.cc
+  Step prepare(schema::BodySpec::Reader spec);
+  Step build(schema::Image::Reader image);
+  Step filled(uint64_t pages);
+  Step commit(uint32_t epoch, int64_t home_mono, int64_t home_real);
+  // Of the way back. collect.cc
+  Step stop(uint32_t generation, bool look, schema::BodyImage::Builder state);
+  Step collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pages, uint64_t& bytes);
+  Step resume();
+  void kick(capnp::List<uint32_t>::Reader slots);
+  void pause(bool on);
+  void pin(uint32_t change, capnp::List<schema::ThreadCpus>::Reader threads);
   void end();
+  // look.cc: keeps the body's clocks behind home's (ns); what the body uses and has reached.
+  Pulse ping(int64_t home_mono, int64_t home_real);
+  // Up to `bytes`; less if not all of it is readable. INTERNAL: the body has ended.
+  Verdict<std::vector<std::byte>> peek(uint64_t address, size_t bytes) const;
+  pid_t body_pid() const { return body_.pid(); }
+  // Resolves to how it has ended.
+  kj::Promise<std::string> body_ended() { return body_.ended(); }
+  // Resolves to what is short when this node's memory is.
+  kj::Promise<std::string> memory_short();
+  // As if the network had cut the session; "channels", "session" or "all".
+  void drop_session();
+  void shut(const std::string& what);
+
+ private:
+  void wake();
   void begin_session();
   void end_session();
   // In a long step: lets the other tasks have their turn; an exception if the session has ended.
@@ -78,16 +110,15 @@ class Keeper {
   // A step of the way in: from one phase to the next, or to none.
   Step advance(Phase from, Phase to, const std::function<Step()>& step);
   // launch.cc
-  Step prepare(schema::BodySpec::Reader spec);
+  Step prepare_body(schema::BodySpec::Reader spec);
   // False: the place of libom is taken in this process, in another it may be free.
   Verdict<bool> launch(schema::BodySpec::Reader spec);
   // build.cc
-  Step build(schema::Image::Reader image);
+  Step build_body(schema::Image::Reader image);
   Step write_plan(schema::Image::Reader image);
   Step write_state(schema::Image::Reader image);
   Step write_threads(schema::Image::Reader image);
-  Step filled(uint64_t pages);
-  Step commit(uint32_t epoch, int64_t home_mono, int64_t home_real);
+  Step make_threads(uint64_t pages);
   kj::Promise<void> fill();
   Step expect(uint32_t type, const char* what);
   Step open_channels(uint32_t count);
@@ -98,23 +129,17 @@ class Keeper {
   void add_object_places(std::vector<proc::Mapping>& maps) const;
   Result<std::vector<proc::PageRun>> object_runs(uint64_t lo, uint64_t hi) const;
   // collect.cc
-  Step stop(uint32_t generation, bool look, schema::BodyImage::Builder state);
   Step wait_parked(uint32_t generation);
   Step describe_thread(uint32_t slot, const BodyThread& t, schema::Thread::Builder to);
-  Step collect(capnp::List<schema::Range>::Reader ranges, uint64_t& pages, uint64_t& bytes);
-  Step resume();
+  Step send_pages(capnp::List<schema::Range>::Reader ranges, uint64_t& pages, uint64_t& bytes);
+  Step let_go_on();
   void renew_bulk();
   void end_pages();
-  // keeper.cc
-  void kick(capnp::List<uint32_t>::Reader slots);
   void kick_slot(uint32_t slot);
-  void pin(uint32_t change, capnp::List<schema::ThreadCpus>::Reader threads);
   void stop_parked_body();
-  void pause(bool on);
+  // keeper.cc
   void write_clock();
   void send_channel(uint32_t slot);
-  // Resolves to what is short when this node's memory is.
-  kj::Promise<std::string> memory_short();
   void hold_body();
   void let_body_go();
   void connect_channel(uint32_t slot);
@@ -122,12 +147,7 @@ class Keeper {
   kj::Promise<void> serve_session();
   kj::Promise<kj::Own<kj::AsyncIoStream>> connect_session();
   kj::Promise<void> nobody_serves();
-  // A call of home's has come: the session is one that is served.
-  void home_calls() { served_ = true; }
   bool home_is_lost() const;
-  // As if the network had cut the session.
-  void drop_session();
-  void shut(const std::string& what);
 
   uint64_t thread_address(uint32_t slot) const {
     return slot_address(bounds_.arena, slot) + kSlotBlock;

@@ -22,6 +22,10 @@ constexpr auto kLaunchLimit = 10 * kj::SECONDS;
 }  // namespace
 
 Step Keeper::prepare(schema::BodySpec::Reader spec) {
+  return advance(Phase::kFresh, Phase::kPrepared, [&] { return prepare_body(spec); });
+}
+
+Step Keeper::prepare_body(schema::BodySpec::Reader spec) {
   if (!keeper_serves_gate_abi(spec.getKeeperGateAbi())) {
     return refuse(ReasonCode::kVersion,
                   "the program's libom has keeper interface {}, this node serves {}",

@@ -1,33 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guest/service.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <vector>
 
 #include "common/base/fault.h"
-#include "common/proc/status.h"
 
 namespace om::guest {
 namespace {
 
 constexpr uint32_t kMaxPeekBytes = 64 << 10;
-
-constexpr uint32_t kSpareThreads = 8;
-
-int64_t now_ns(clockid_t clock) {
-  timespec ts{};
-  ::clock_gettime(clock, &ts);
-  return ts.tv_sec * int64_t{1000000000} + ts.tv_nsec;
-}
-
-uint64_t cpu_ns(pid_t pid) {
-  clockid_t clock;
-  return pid > 0 && ::clock_getcpuclockid(pid, &clock) == 0 ? static_cast<uint64_t>(now_ns(clock))
-                                                            : 0;
-}
 
 void write_outcome(schema::Outcome::Builder to, const Step& step) {
   if (step.ok()) return to.setOk();
@@ -40,29 +23,23 @@ void write_outcome(schema::Outcome::Builder to, const Step& step) {
 
 kj::Promise<void> KeeperService::prepare(PrepareContext context) {
   return keeper_.queue([this, context]() mutable {
-    const Step outcome = keeper_.advance(Phase::kFresh, Phase::kPrepared, [&] {
-      return keeper_.prepare(context.getParams().getSpec());
-    });
+    const Step outcome = keeper_.prepare(context.getParams().getSpec());
     auto results = context.getResults();
     write_outcome(results.initVerdict(), outcome);
-    results.initHost().setPid(keeper_.body_.pid());
+    results.initHost().setPid(keeper_.body_pid());
   });
 }
 
 kj::Promise<void> KeeperService::build(BuildContext context) {
   return keeper_.queue([this, context]() mutable {
-    const Step outcome = keeper_.advance(Phase::kPrepared, Phase::kBuilt, [&] {
-      return keeper_.build(context.getParams().getImage());
-    });
+    const Step outcome = keeper_.build(context.getParams().getImage());
     write_outcome(context.getResults().initVerdict(), outcome);
   });
 }
 
 kj::Promise<void> KeeperService::filled(FilledContext context) {
   return keeper_.queue([this, context]() mutable {
-    const Step outcome = keeper_.advance(Phase::kBuilt, Phase::kFilled, [&] {
-      return keeper_.filled(context.getParams().getPages());
-    });
+    const Step outcome = keeper_.filled(context.getParams().getPages());
     write_outcome(context.getResults().initVerdict(), outcome);
   });
 }
@@ -104,7 +81,6 @@ kj::Promise<void> KeeperService::collect(CollectContext context) {
   return keeper_.queue([this, context]() mutable {
     uint64_t pages = 0, bytes = 0;
     const Step outcome = keeper_.collect(context.getParams().getRanges(), pages, bytes);
-    if (!outcome.ok()) keeper_.end_pages();
     auto results = context.getResults();
     write_outcome(results.initVerdict(), outcome);
     results.setPages(pages);
@@ -115,7 +91,6 @@ kj::Promise<void> KeeperService::collect(CollectContext context) {
 kj::Promise<void> KeeperService::resume(ResumeContext context) {
   return keeper_.queue([this, context]() mutable {
     const Step outcome = keeper_.resume();
-    keeper_.renew_bulk();  // home may have given up in the middle of the pages
     write_outcome(context.getResults().initVerdict(), outcome);
   });
 }
@@ -132,38 +107,22 @@ kj::Promise<void> KeeperService::end(EndContext) {
 
 kj::Promise<void> KeeperService::ping(PingContext context) {
   auto p = context.getParams();
-  const int64_t mono = now_ns(CLOCK_MONOTONIC), real = now_ns(CLOCK_REALTIME);
-  if (keeper_.is_running() && is_time(p.getHomeMonoNs()) && is_time(p.getHomeRealNs())) {
-    keeper_.clocks_.sample(p.getHomeMonoNs(), p.getHomeRealNs(), mono, real);
-    keeper_.write_clock();
-  }
-  for (uint32_t slot : keeper_.link_.broken_channels()) {
-    if (auto t = keeper_.thread(slot)) keeper_.body_.signal_thread(t->body_tid, SIGURG);
-  }
+  const Pulse pulse = keeper_.ping(p.getHomeMonoNs(), p.getHomeRealNs());
   auto results = context.getResults();
-  results.setCpuNs(cpu_ns(keeper_.body_.pid()));
-  if (auto status = proc::read_status(keeper_.body_.pid())) {
-    results.setRssBytes(status->vm_rss_bytes);
-    results.setThreads(status->threads);
-    // Its gate makes no more: the filter is what a guest cannot get around, and that does not count them.
-    if (status->threads > keeper_.bounds_.slots + kSpareThreads)
-      keeper_.body_.end("it made more threads than it may have");
-  }
-  results.setBodyMonoNs(keeper_.clocks_.body_mono(mono));
+  results.setCpuNs(pulse.cpu_ns);
+  results.setRssBytes(pulse.rss_bytes);
+  results.setThreads(pulse.threads);
+  results.setBodyMonoNs(pulse.body_mono_ns);
   return kj::READY_NOW;
 }
 
 kj::Promise<void> KeeperService::peek(PeekContext context) {
   auto p = context.getParams();
   auto results = context.getResults();
-  if (!keeper_.is_running() || !keeper_.body_.running()) {
-    write_outcome(results.initVerdict(), refuse(ReasonCode::kInternal, "the body has ended"));
-    return kj::READY_NOW;
-  }
-  std::vector<std::byte> bytes(std::min<uint32_t>(p.getBytes(), kMaxPeekBytes));
-  const size_t got = keeper_.body_.memory().read_some(p.getAddress(), bytes);
-  results.setData(kj::arrayPtr(reinterpret_cast<const kj::byte*>(bytes.data()), got));
-  write_outcome(results.initVerdict(), {});
+  const auto bytes = keeper_.peek(p.getAddress(), std::min(p.getBytes(), kMaxPeekBytes));
+  write_outcome(results.initVerdict(), bytes ? Step() : Step(bytes.reason()));
+  if (bytes)
+    results.setData(kj::arrayPtr(reinterpret_cast<const kj::byte*>(bytes->data()), bytes->size()));
   return kj::READY_NOW;
 }
 
@@ -178,7 +137,7 @@ kj::Promise<void> KeeperService::evicted(EvictedContext context) {
 }
 
 kj::Promise<void> KeeperService::bodyEnds(BodyEndsContext context) {
-  return keeper_.body_.ended().then(
+  return keeper_.body_ended().then(
       [context](std::string how) mutable { context.getResults().setHow(how.c_str()); });
 }
 
