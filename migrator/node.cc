@@ -96,10 +96,9 @@ Result<std::unique_ptr<Node>> Node::create(const Options& options) {
   // Last: who can connect finds everything in place.
   mode_t mode = ::geteuid() == 0 ? 0666 : 0600;
   node->control_ = OM_TRY(ControlServer::listen(node->loop_, options.control, mode));
-  node->verbs_ = std::make_unique<Verbs>(*node);
+  node->verbs_ = std::make_unique<Verbs>(node->services());
   node->control_->serve(
-      [verbs = node->verbs_.get()](const Caller& caller, const Json& request,
-                                   Verbs::Answerer answer) {
+      [verbs = node->verbs_.get()](const Caller& caller, const Json& request, Answerer answer) {
         verbs->handle(caller, request, std::move(answer));
       },
       [verbs = node->verbs_.get()](const Caller& caller, const Json& request,
@@ -316,6 +315,27 @@ void Node::ask_for_guest(pid_t pid, const std::string& to, Offer offer,
   offer.home.set_port(port);
   // Moved: KJ keeps a reference to a callable that is given by name.
   tasks_->add(link->admit(offer).then(kj::mv(answer)));
+}
+
+Services Node::services() {
+  return Services{.loop = loop_,
+                  .clock = clock_,
+                  .processes = processes_,
+                  .census = census_,
+                  .keepers = keepers_,
+                  .deputies = deputies_,
+                  .moves = moves_,
+                  .peers = peers_,
+                  .events = events_,
+                  .name = options_.name,
+                  .address = options_.listen,
+                  .ready_line = [this] { return ready_line(); },
+                  .facts = [this] { return facts(); },
+                  .reload_peers = [this] { return reload_peers(); },
+                  .look_at_privileges =
+                      [this](pid_t pid, std::function<void(const std::optional<Reason>&)> done) {
+                        look_at_privileges(pid, std::move(done));
+                      }};
 }
 
 PeerLink::Local Node::peer_local() {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Composition root of om-migrator: makes every part, hands each what it depends on, and holds them in the
-// order in which they must go. The parts do not know this class, except the verbs of the control socket.
+// order in which they must go. The parts do not know this class.
 #pragma once
 
 #include <memory>
@@ -13,6 +13,7 @@
 #include "common/uv/uvkj.h"
 #include "migrator/config/options.h"
 #include "migrator/control/control_server.h"
+#include "migrator/control/services.h"
 #include "migrator/moves/child_list.h"
 #include "migrator/moves/deputies.h"
 #include "migrator/moves/keepers.h"
@@ -38,8 +39,6 @@ class Node {
   Json ready_line() const;
 
  private:
-  friend class Verbs;
-
   Node(const Options& options, OwnDirectory state, UniqueFd listener, NodeFacts fixed_facts,
        std::optional<std::pair<uid_t, gid_t>> guest_owner);
 
@@ -55,6 +54,7 @@ class Node {
                      std::function<void(const std::optional<Reason>&)> answer);
   // Why this node lets the process go nowhere although it could, or nullopt; called from the loop.
   void look_at_privileges(pid_t pid, std::function<void(const std::optional<Reason>&)> done);
+  Services services();
   PeerLink::Local peer_local();
   NodeService::Local service_local();
 

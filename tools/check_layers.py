@@ -42,8 +42,7 @@ LAYERS = {
     'migrator/peers': ('common', 'libom/abi'),
     'migrator/config': ('common', 'libom/abi', 'migrator/peers'),
     'migrator/moves': ('common', 'libom/abi', 'migrator/peers', 'migrator/processes'),
-    # The verbs reach everything of a node.
-    'migrator/control': ('common', 'libom/abi', 'migrator', 'migrator/moves', 'migrator/peers', 'migrator/processes'),
+    'migrator/control': ('common', 'libom/abi', 'migrator/moves', 'migrator/peers', 'migrator/processes'),
     'guest': ('common', 'libom/abi'),
     # From the inside out: what is done at home knows no keeper, memory no move.
     'deputy/base': ('common', 'libom/abi'),

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The verbs that go to or come from a deputy: test aids ("debug"), and a deputy that has outlived an earlier daemon
+// ("deputy.attach").
+#pragma once
+
+#include <map>
+#include <memory>
+
+#include "migrator/control/subjects.h"
+
+namespace om::migrator {
+
+class DeputyVerbs {
+ public:
+  DeputyVerbs(const Services& services, const Subjects& subjects)
+      : services_(services), subjects_(subjects) {}
+
+  void debug(const Caller&, const Json&, Answerer);
+
+  // deputy.attach: true if the connection is a deputy's now. What it does not take ends up at refuse_attach().
+  bool adopt(const Caller& caller, const Json& request, std::unique_ptr<JsonStream>& stream);
+  void refuse_attach(const Caller&, const Json&, Answerer);
+
+ private:
+  const Services& services_;
+  const Subjects& subjects_;
+  int64_t last_debug_id_ = int64_t{1} << 40;  // apart from the MoveQueue's numbers
+  std::map<int64_t, std::unique_ptr<Timer>> debug_timers_;
+};
+
+}  // namespace om::migrator

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The verbs that are about nodes: this one and its peers.
+#pragma once
+
+#include "migrator/control/subjects.h"
+
+namespace om::migrator {
+
+class NodeVerbs {
+ public:
+  explicit NodeVerbs(const Services& services) : services_(services) {}
+
+  void version(const Caller&, const Json&, Answerer);
+  void nodes(const Caller&, const Json&, Answerer);
+
+  // The others change the node: they are for root and for the daemon's own user.
+  void reload_peers(const Caller&, const Json&, Answerer);
+  void set_peers(const Caller&, const Json&, Answerer);
+  // Everything that is away comes home.
+  void recall(const Caller&, const Json&, Answerer);
+
+ private:
+  const Services& services_;
+};
+
+}  // namespace om::migrator

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the verbs of the control socket work with: the parts of a node, and what only the node as a whole knows.
+// Node makes one; everything in it outlives the verbs.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "common/base/clock.h"
+#include "common/base/result.h"
+#include "common/movable/reasons.h"
+#include "common/net/address.h"
+#include "common/net/json_line.h"
+#include "common/uv/loop.h"
+#include "migrator/moves/deputies.h"
+#include "migrator/moves/keepers.h"
+#include "migrator/moves/move_queue.h"
+#include "migrator/peers/facts.h"
+#include "migrator/peers/peer_table.h"
+#include "migrator/processes/census.h"
+#include "migrator/processes/events.h"
+#include "migrator/processes/process_table.h"
+
+namespace om::migrator {
+
+struct Services {
+  Loop& loop;
+  const Clock& clock;
+  ProcessTable& processes;
+  Census& census;
+  Keepers& keepers;
+  Deputies& deputies;
+  MoveQueue& moves;
+  PeerTable& peers;
+  Events& events;
+
+  std::string name;  // of this node
+  Address address;   // on which it listens for others
+  // {name, address, port, control, pid}
+  std::function<Json()> ready_line;
+  std::function<NodeFacts()> facts;
+  // Error: the peers stay as they were.
+  std::function<Result<void>()> reload_peers;
+  // Why this node lets a process go nowhere although it could, or nullopt; called from the loop.
+  std::function<void(pid_t, std::function<void(const std::optional<Reason>&)>)> look_at_privileges;
+};
+
+}  // namespace om::migrator

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The process that a request of the control socket is about ("pid"): is there one, is it one of this node's, and may
+// the caller ask for this. Who may kill a process may migrate it: the caller's uid must be 0 or the process's own.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "common/net/control.h"
+#include "migrator/control/control_server.h"
+#include "migrator/control/services.h"
+
+namespace om::migrator {
+
+constexpr int64_t kMaxPid = 1 << 22;
+constexpr int64_t kMaxLimitMs = 24 * 3600 * 1000;  // "timeout_ms" of a request
+
+using Answerer = ControlServer::Answerer;
+
+// The answer to a request that is none: BAD_REQUEST, exit status 2.
+Json bad_request(const Error& error);
+
+struct Subject {
+  ProcessInfo process;
+  bool member = false;   // preloaded and of this node, or has a deputy
+  bool readable = true;  // false: the kernel does not let us look (not dumpable)
+};
+
+class Subjects {
+ public:
+  explicit Subjects(const Services& services) : services_(services) {}
+
+  // Whether a process is one of ours takes a look at its address space, which may be large: it is done off the loop,
+  // before `then`, which calls find(). In this call if nothing has to be looked at.
+  void look_first(const Caller& caller, const Json& request, std::function<void()> then);
+
+  // The process that a request is about; nullopt if the answer has been given that there is none. `owner_only`: the
+  // caller must be allowed to kill it.
+  std::optional<Subject> find(const Caller& caller, const Json& request, bool owner_only,
+                              const Answerer& answer) const;
+
+ private:
+  // Not a process of ours, whatever the number says.
+  Json nobody(pid_t pid, const Error& why) const;
+  Json not_ours(pid_t pid, const std::string& guest, bool owner_only) const;
+  bool has_deputy(const ProcessId& process) const;
+  ProcessTable::Membership membership(pid_t pid) const;
+
+  const Services& services_;
+  std::pair<pid_t, ProcessTable::Membership>
+      looked_;  // what look_first() has found, for the function that it calls
+};
+
+}  // namespace om::migrator
