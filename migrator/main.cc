@@ -11,6 +11,7 @@
 #include "common/base/replace_file.h"
 #include "common/base/version.h"
 #include "common/net/json_line.h"
+#include "migrator/config/keys.h"
 #include "migrator/node.h"
 
 #include <nlohmann/json.hpp>
@@ -38,7 +39,7 @@ int run(const std::vector<std::string>& arguments) {
     return 2;
   }
   if (options->help) {
-    ::fputs(kUsage, stdout);
+    ::fputs(usage().c_str(), stdout);
     return 0;
   }
   if (options->version) {

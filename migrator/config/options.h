@@ -15,13 +15,13 @@
 namespace om::migrator {
 
 struct Options {
-  std::string name;     // default: the host name
-  std::string control;  // default: common/base/names.h
-  Address listen;       // default: 127.0.0.1, port 0
-  std::string
-      listen_text;  // as the configuration file has it: an address or a name; empty if it does not
-  std::string peers_file;  // empty: none
-  std::string state_dir;   // default: the directory of the control socket
+  std::string name;                       // default: the host name
+  std::string control;                    // default: common/base/names.h
+  Address listen;                         // default: 127.0.0.1, port 0
+  std::string listen_text = "127.0.0.1";  // the same as it was given: an address or a name
+  std::string peers_file;                 // empty: none
+  std::string config_file;                // empty: none
+  std::string state_dir;                  // default: the directory of the control socket
   int ready_fd = -1;
   std::string ready_file;
   bool accept = true;  // accept = "always" or "never"
@@ -58,7 +58,5 @@ bool in_private_network_namespace();
 
 // A host name as a node name: lower case, without its domain, other characters become '-'.
 std::string node_name_from_host(std::string_view host);
-
-extern const char* const kUsage;
 
 }  // namespace om::migrator

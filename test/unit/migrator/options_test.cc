@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "migrator/config/keys.h"
 #include "migrator/peers/peers_file.h"
 
 namespace om::migrator {
@@ -75,6 +76,42 @@ TEST_CASE("mistakes are named") {
                                              {"--config", "/nowhere/om.toml"}}) {
     CAPTURE(more.front());
     CHECK_FALSE(parse_with(more).ok());
+  }
+}
+
+TEST_CASE("mistakes of the command line are one line") {
+  struct Case {
+    std::vector<std::string> more;
+    const char* expected;
+  };
+  for (const Case& c :
+       {Case{{"--nane", "x"}, "unknown argument \"--nane\""},
+        Case{{"--memory-headroom-mib", "9"}, "unknown argument \"--memory-headroom-mib\""},
+        Case{{"--max_guests", "9"}, "unknown argument \"--max_guests\""},
+        Case{{"--listen"}, "--listen needs a value"},
+        Case{{"--insecure=1"}, "--insecure takes no value"},
+        Case{{"--accept", "maybe"}, "--accept: always or never"},
+        Case{{"--ready-fd", "x"}, "--ready-fd: a descriptor number"},
+        Case{{"--max-guests", "-1"}, "--max-guests: a number from 0 to 1048576"},
+        Case{{"--max-guests-per-home", "many"},
+             "--max-guests-per-home: a number from 0 to 1048576"},
+        Case{{"--name", "N1"}, "--name \"N1\": 1 to 63 of a-z, 0-9 and '-', and not \"home\""}}) {
+    auto options = parse_with(c.more);
+    REQUIRE_FALSE(options.ok());
+    CHECK(options.error().text() == c.expected);
+  }
+}
+
+TEST_CASE("everything the daemon can be told is in its help") {
+  const std::string help = usage();
+  for (const Key& key : key_table()) {
+    CAPTURE(key.name);
+    CHECK((key.in_options || key.in_file));
+    if (key.in_options) CHECK(help.find("\n  " + option_of(key) + " ") != help.npos);
+    if (key.in_options && key.form != Form::kFlag) CHECK_FALSE(key.argument.empty());
+    if (key.in_file) CHECK(help.find(key.name) != help.npos);
+    CHECK((find_key(key.name, Source::kOption) == &key) == key.in_options);
+    CHECK((find_key(key.name, Source::kFile) == &key) == key.in_file);
   }
 }
 

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "migrator/config/keys.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "common/base/log.h"
+
+namespace om::migrator {
+namespace {
+
+// Into a member of Options, as it is.
+template <auto kMember>
+Result<void> text(Options& options, const Value& value, const Key&, Source) {
+  options.*kMember = std::get<std::string>(value);
+  return {};
+}
+
+template <auto kMember>
+Result<void> flag(Options& options, const Value& value, const Key&, Source) {
+  options.*kMember = std::get<bool>(value);
+  return {};
+}
+
+template <auto kMember>
+Result<void> guests(Options& options, const Value& value, const Key& key, Source source) {
+  const int64_t number = std::get<int64_t>(value);
+  if (number < 0 || number > kMostGuests) {
+    return plain_error(source == Source::kFile
+                           ? fmt::format("{} is out of range", key.name)
+                           : fmt::format("{}: a number from 0 to {}", option_of(key), kMostGuests));
+  }
+  options.*kMember = static_cast<uint32_t>(number);
+  return {};
+}
+
+Result<void> set_listen(Options& options, const Value& value, const Key&, Source source) {
+  const std::string& given = std::get<std::string>(value);
+  // What an option says is looked up at once.
+  if (source == Source::kFile && !Address::could_be(given))
+    return plain_error("no address or name: " + escaped(given, 80));
+  options.listen_text = given;
+  return {};
+}
+
+Result<void> set_accept(Options& options, const Value& value, const Key&, Source source) {
+  const std::string& word = std::get<std::string>(value);
+  if (source == Source::kOption && word.empty()) return {};
+  if (word != "always" && word != "never") {
+    return plain_error(source == Source::kFile ? "accept must be \"always\" or \"never\""
+                                               : "--accept: always or never");
+  }
+  options.accept = word == "always";
+  return {};
+}
+
+Result<void> set_headroom(Options& options, const Value& value, const Key& key, Source) {
+  const int64_t mib = std::get<int64_t>(value);
+  if (mib < 0 || mib > 1 << 30) return plain_error(fmt::format("{} is out of range", key.name));
+  options.headroom_bytes = static_cast<uint64_t>(mib) << 20;
+  return {};
+}
+
+Result<void> set_hidden_features(Options& options, const Value& value, const Key&, Source) {
+  options.hidden_cpu_features = std::get<std::vector<std::string>>(value);
+  return {};
+}
+
+Result<void> set_lazy_shared(Options& options, const Value& value, const Key&, Source) {
+  const auto& patterns = std::get<std::vector<std::string>>(value);
+  const auto is_bad = [](const std::string& pattern) {
+    return !pattern.starts_with('/') || pattern.find(':') != pattern.npos;
+  };
+  if (std::any_of(patterns.begin(), patterns.end(), is_bad))
+    return plain_error("lazy_shared must have paths, without colons");
+  options.lazy_shared = patterns;
+  return {};
+}
+
+Result<void> set_ready_fd(Options& options, const Value& value, const Key&, Source) {
+  const int64_t number = std::get<int64_t>(value);
+  if (number < 0 || number > INT32_MAX) return plain_error("--ready-fd: a descriptor number");
+  options.ready_fd = static_cast<int>(number);
+  return {};
+}
+
+Result<void> set_subnet(Options& options, const Value& value, const Key&, Source) {
+  const std::string& subnet = std::get<std::string>(value);
+  if (!subnet.empty()) options.private_subnet = OM_TRY(Subnet::parse(subnet));
+  return {};
+}
+
+using O = Options;
+constexpr bool kYes = true, kNo = false;
+
+constexpr Key kTable[] = {
+    // name, an option, in the file
+    {"name", kYes, kYes, Form::kText, "NAME",
+     "name of this node: a-z, 0-9 and '-' (default: the host name)", text<&O::name>},
+    {"control", kYes, kYes, Form::kText, "PATH",
+     "control socket (default: $XDG_RUNTIME_DIR/om/control.sock, root /run/om/control.sock)",
+     text<&O::control>},
+    {"listen", kYes, kYes, Form::kText, "ADDR[:PORT]",
+     "address, or a name for it, for peers and keepers (default: 127.0.0.1; port 0 is any free "
+     "one)",
+     set_listen},
+    {"peers", kYes, kYes, Form::kText, "FILE",
+     "peers, one \"NAME ADDRESS:PORT\" a line; read, and names looked up, again on SIGHUP",
+     text<&O::peers_file>},
+    {"state", kYes, kYes, Form::kText, "DIR",
+     "where it notes its deputies and keepers (default: directory of the control socket)",
+     text<&O::state_dir>},
+    {"config", kYes, kNo, Form::kText, "FILE",
+     "TOML file with the same names: ", text<&O::config_file>},
+    {"accept", kYes, kYes, Form::kText, "WORD", "always (default) or never take guests",
+     set_accept},
+    {"max_guests", kYes, kYes, Form::kNumber, "N",
+     "take no more guests than that; as the next two, by default according to the number of CPUs",
+     guests<&O::max_guests>},
+    {"max_guests_per_home", kYes, kYes, Form::kNumber, "N", "of one other node",
+     guests<&O::max_guests_per_home>},
+    {"max_guests_per_user", kYes, kYes, Form::kNumber, "N", "of one user of one other node",
+     guests<&O::max_guests_per_user>},
+    {"guest_user", kYes, kYes, Form::kText, "NAME",
+     "whom guests run as, if the daemon runs as root (default: nobody)", text<&O::guest_user>},
+    {"memory_headroom_mib", kNo, kYes, Form::kNumber, "", "", set_headroom},
+    {"hide_cpu_features", kNo, kYes, Form::kTexts, "", "", set_hidden_features},
+    {"lazy_shared", kNo, kYes, Form::kTexts, "", "", set_lazy_shared},
+    {"ready_fd", kYes, kNo, Form::kNumber, "N", "write one JSON line to this descriptor when ready",
+     set_ready_fd},
+    {"ready_file", kYes, kNo, Form::kText, "FILE", "the same into a file", text<&O::ready_file>},
+    {"root_may_leave", kYes, kYes, Form::kFlag, "",
+     "processes with root's privileges move, too: whoever administers another node is root here "
+     "then",
+     flag<&O::root_may_leave>},
+    {"insecure", kYes, kYes, Form::kFlag, "",
+     "listen on other addresses than loopback although nodes do not authenticate each other",
+     flag<&O::insecure>},
+    {"netns_private", kYes, kNo, Form::kText, "NET",
+     "the daemon is in the private network namespace of a local cluster, NET its subnet",
+     set_subnet},
+    {"help", kYes, kNo, Form::kFlag, "", "this text", flag<&O::help>},
+    {"version", kYes, kNo, Form::kFlag, "", "its version", flag<&O::version>},
+};
+
+constexpr size_t kHelpColumn = 24, kWidth = 100;
+
+// The keys of the file, as the end of the help of --config.
+std::string names_in_file(size_t column) {
+  std::string names;
+  for (const Key& key : kTable) {
+    if (!key.in_file) continue;
+    if (!names.empty()) names += ',';
+    if (column + key.name.size() + 2 > kWidth) {
+      names += '\n' + std::string(kHelpColumn, ' ');
+      column = kHelpColumn;
+    } else if (!names.empty()) {
+      names += ' ';
+      ++column;
+    }
+    names += key.name;
+    column += key.name.size() + 1;
+  }
+  return names;
+}
+
+}  // namespace
+
+std::span<const Key> key_table() { return kTable; }
+
+const Key* find_key(std::string_view name, Source source) {
+  const Key* found = std::find_if(std::begin(kTable), std::end(kTable), [&](const Key& key) {
+    return (source == Source::kFile ? key.in_file : key.in_options) && key.name == name;
+  });
+  return found == std::end(kTable) ? nullptr : found;
+}
+
+std::string option_of(const Key& key) {
+  std::string option = "--" + std::string(key.name);
+  std::replace(option.begin(), option.end(), '_', '-');
+  return option;
+}
+
+std::string usage() {
+  std::string out = "usage: om-migrator [options]\n\nThe daemon of one openMosix node.\n\n";
+  for (const Key& key : kTable) {
+    if (!key.in_options) continue;
+    std::string line = "  " + option_of(key);
+    if (!key.argument.empty()) line.append(" ").append(key.argument);
+    if (line.size() + 2 > kHelpColumn) {
+      out += line + '\n';
+      line.clear();
+    }
+    line.resize(kHelpColumn, ' ');
+    line += key.help;
+    if (key.name == "config") line += names_in_file(line.size());
+    out += line + '\n';
+  }
+  return out +
+         "\nSignals: SIGHUP reads the peers again, SIGTERM and SIGINT end the daemon; processes "
+         "that "
+         "are away stay away.\nEnvironment: OM_LOG, OM_LIBEXEC.\n";
+}
+
+}  // namespace om::migrator
