@@ -27,11 +27,11 @@
 #include "common/proc/process.h"
 #include "common/proc/stat.h"
 #include "common/proc/status.h"
+#include "libom/abi/sandbox.h"
 
 namespace om::guest {
 namespace {
 
-constexpr int kBodyFd = 3;
 constexpr int kSetupFailed = 72;
 // A body may send as fast as it likes: this many messages are read, then it is the others' turn for a while.
 constexpr int kMessagesAtOnce = 64;
@@ -129,9 +129,9 @@ std::string how_ended(int status) {
   sigset_t all;
   sigfillset(&all);
   ::sigprocmask(SIG_BLOCK, &all, nullptr);
-  if (::dup2(socket, kBodyFd) != kBodyFd) ::_exit(kSetupFailed);
-  ::syscall(SYS_close_range, 0, kBodyFd - 1, 0);
-  ::syscall(SYS_close_range, kBodyFd + 1, ~0u, 0);
+  if (::dup2(socket, kKeeperFd) != kKeeperFd) ::_exit(kSetupFailed);
+  ::syscall(SYS_close_range, 0, kKeeperFd - 1, 0);
+  ::syscall(SYS_close_range, kKeeperFd + 1, ~0u, 0);
   char* const argv[] = {const_cast<char*>(plan.title.c_str()), nullptr};
   char* const envp[] = {nullptr};
   ::execve(launcher, argv, envp);

@@ -20,7 +20,7 @@
 #include "common/base/result.h"
 #include "common/base/unique_fd.h"
 #include "common/proc/process_memory.h"
-#include "libom/abi/session.h"
+#include "libom/abi/sockets.h"
 
 namespace om::guest {
 

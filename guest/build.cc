@@ -19,6 +19,8 @@
 #include "common/image/bulk.h"
 #include "common/proc/maps.h"
 #include "guest/keeper.h"
+#include "libom/abi/anchor.h"
+#include "libom/abi/plan.h"
 
 namespace om::guest {
 namespace {
@@ -290,15 +292,7 @@ Step Keeper::write_threads(schema::Image::Reader image) {
     memcpy(b.call_args, s.args, sizeof b.call_args);
     b.call_seq = s.seq;
     b.call_sent = s.kind == kThreadWaiting ? 1 : 0;
-    b.sigmask = s.sigmask;
-    memcpy(b.altstack, s.altstack, sizeof b.altstack);
-    b.ctid = s.ctid;
-    b.robust_head = s.robust_head;
-    b.robust_size = s.robust_size;
-    b.rseq_address = s.rseq_address;
-    b.rseq_size = s.rseq_size;
-    b.rseq_signature = s.rseq_signature;
-    b.fs_base = s.fs_base;
+    b.kernel = s.kernel;
     OM_MUST_VOID(body_.memory().put(thread_address(slot), b));
     OM_MUST_VOID(body_.memory().write(base + kSlotFrame + kFrameXsave, local));
     slot++;

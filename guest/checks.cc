@@ -8,7 +8,10 @@
 #include <algorithm>
 #include <vector>
 
-#include "libom/abi/session.h"
+#include "libom/abi/body.h"
+#include "libom/abi/memory.h"
+#include "libom/abi/plan.h"
+#include "libom/abi/sockets.h"
 
 namespace om::guest {
 namespace {

@@ -12,6 +12,7 @@
 #include "common/movable/verdict.h"
 #include "common/proc/maps.h"
 #include "common/schema/session.capnp.h"
+#include "libom/abi/memory.h"
 
 namespace om::guest {
 

@@ -13,7 +13,7 @@
 
 #include <deque>
 
-#include "libom/abi/session.h"
+#include "libom/abi/body.h"
 
 namespace om::guest {
 

@@ -170,15 +170,7 @@ Step Keeper::describe_thread(uint32_t slot, const BodyThread& t, schema::Thread:
   s.seq = t.seq;
   s.returned = t.returned;
   memcpy(s.regs, t.regs, sizeof s.regs);
-  s.fs_base = t.fs_base;
-  s.sigmask = t.sigmask;
-  memcpy(s.altstack, t.altstack, sizeof s.altstack);
-  s.ctid = t.ctid;
-  s.robust_head = t.robust_head;
-  s.robust_size = t.robust_size;
-  s.rseq_address = t.rseq_address;
-  s.rseq_size = t.rseq_size;
-  s.rseq_signature = t.rseq_signature;
+  s.kernel = t.kernel;
   s.xstate_bytes = home_xstate_.size;
   s.cpu_ns = t.cpu_ns;
   std::vector<std::byte> local(local_xstate_.size), home(home_xstate_.size);

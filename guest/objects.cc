@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Memory objects of the guest (MemoryObject of libom/abi/session.h): each is a memfd of the keeper's, of which the body
+// Memory objects of the guest (MemoryObject of libom/abi/home.h): each is a memfd of the keeper's, of which the body
 // has one mapping with all of it, made before it was confined, and of that as many views as the program had. Pages go
 // in through the body's mapping. What there is to collect the descriptor says: page tables do not show what has been
 // swapped out of shared memory.

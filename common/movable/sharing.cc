@@ -17,7 +17,7 @@
 #include "common/movable/lazy_shared.h"
 #include "common/proc/proc_file.h"
 #include "common/proc/sharers.h"
-#include "libom/abi/session.h"
+#include "libom/abi/memory.h"
 #include "libom/abi/shared_file.h"
 
 namespace om {

@@ -2,7 +2,7 @@
 #
 # Between om-deputy (home) and om-guest (the keeper on the other node), on the SESSION connection that the
 # keeper has made. The deputy calls, the keeper serves. Pages travel on the BULK connection, in the frames of
-# common/image/bulk.h. Blobs of type Data are the PODs of libom/abi/session.h: they concern libom on both sides, the
+# common/image/bulk.h. Blobs of type Data are the PODs of libom/abi: they concern libom on both sides, the
 # keeper only carries them, and checks what it uses itself.
 
 @0xd7c1b3a8895e2f40;
@@ -131,7 +131,7 @@ struct Mapping {
   view @4 :UInt64;          # kind 3: where the body has the object's page at `lo`, within its view
 }
 
-struct MemoryObject {       # of libom/abi/session.h
+struct MemoryObject {       # of libom/abi/memory.h
   view @0 :UInt64;
   bytes @1 :UInt64;
   isOpen @2 :Bool;
@@ -151,7 +151,7 @@ struct Image {
   uts @10 :Data;            # struct utsname
   vdsoLo @11 :UInt64;       # home's vDSO and vvar: [vdsoLo, vdsoHi)
   vdsoHi @12 :UInt64;
-  fileRanges @13 :List(Range);  # mappings of files; shared, locked memory (kRangeMarks of libom/abi/session.h)
+  fileRanges @13 :List(Range);  # mappings of files; shared, locked memory (kRangeMarks of libom/abi/memory.h)
   caught @14 :UInt64;       # signals with a handler
   reserved15 @15 :UInt64;   # not used any more
   homeMonoNs @16 :Int64;

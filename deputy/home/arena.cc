@@ -14,6 +14,8 @@
 #include "common/movable/preflight.h"
 #include "common/proc/process.h"
 #include "deputy/home/frames.h"
+#include "libom/abi/home.h"
+#include "libom/abi/thread.h"
 #include "libom/abi/trace.h"
 
 namespace om::deputy {
@@ -65,13 +67,8 @@ Verdict<ThreadPlan> plan_late(const HomeSide& home, const StoppedThread& t, cons
   std::copy(std::begin(h.call.program_args), std::end(h.call.program_args), s.args);
   s.seq = 1;
   std::copy(std::begin(frame.gpr), std::end(frame.gpr), s.regs);
-  s.fs_base = t.regs.fs_base;
-  s.sigmask = frame.sigmask;
-  s.robust_head = t.robust_head;
-  s.robust_size = t.robust_size;
-  s.rseq_address = t.rseq.address;
-  s.rseq_size = t.rseq.size;
-  s.rseq_signature = t.rseq.signature;
+  s.kernel = t.kernel;
+  s.kernel.sigmask = frame.sigmask;
   plan.at_home = AtHome::kLate;
   return plan;
 }
@@ -81,7 +78,7 @@ Step set_up_arena(HomeSide& home, StoppedProcess& stop, const ThreadPlans& plans
   const bool late = plans.threads.front().at_home == AtHome::kLate;
   const ResumeFrame aid =
       late ? executor_frame(t)
-           : frame_of(t.ahead ? *t.ahead : plans.threads.front().resume, t.sigmask);
+           : frame_of(t.ahead ? *t.ahead : plans.threads.front().resume, t.kernel.sigmask);
   OM_MUST_VOID(
       home.target->memory.put(home.target->anchor.first_aid + offsetof(FirstAid, frame), aid));
   const auto count = static_cast<uint32_t>(plans.threads.size());
@@ -139,7 +136,7 @@ void give_arena_back(HomeSide& home, StoppedProcess& stop) {
   StoppedThread& t = stop.threads().front();
   auto mask = t.tracee.signal_mask();
   if (!mask) return;
-  t.sigmask = *mask;
+  t.kernel.sigmask = *mask;
   if (!home.target->memory.put(home.target->anchor.first_aid + offsetof(FirstAid, frame),
                                executor_frame(t)) ||
       !home.target->put_home_field(offsetof(HomeState, arena), none))
@@ -147,7 +144,7 @@ void give_arena_back(HomeSide& home, StoppedProcess& stop) {
   home.state.arena = 0;
   const auto r = stop.first_call(t, *home.target, SYS_munmap, {at, arena_bytes(home.state.nslots)});
   if (!r || *r != 0) log_warn("mover", "process {}: libom's memory cannot be given back", home.pid);
-  (void)t.tracee.set_signal_mask(t.sigmask);
+  (void)t.tracee.set_signal_mask(t.kernel.sigmask);
   (void)t.tracee.set_regs(t.regs);
 }
 

@@ -6,6 +6,7 @@
 
 #include "deputy/home/home_side.h"
 #include "deputy/home/thread_plans.h"
+#include "libom/abi/home.h"
 
 namespace om::deputy {
 

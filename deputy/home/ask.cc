@@ -11,6 +11,8 @@
 #include "common/proc/process.h"
 #include "common/proc/status.h"
 #include "deputy/home/frames.h"
+#include "libom/abi/home.h"
+#include "libom/abi/thread.h"
 
 namespace om::deputy {
 namespace {
@@ -67,15 +69,15 @@ Step note_frame(const HomeSide& home, const StoppedThread& t, const ThreadPlan& 
   h.slot = i;
   h.tid = plan.state.tid;
   h.channel_fd = -1;
-  h.rseq_address = plan.state.rseq_address;
-  h.rseq_size = plan.state.rseq_size;
-  h.rseq_signature = plan.state.rseq_signature;
+  h.kernel.rseq_address = plan.state.kernel.rseq_address;  // the alternate stack is asked for later
+  h.kernel.rseq_size = plan.state.kernel.rseq_size;
+  h.kernel.rseq_signature = plan.state.kernel.rseq_signature;
   // (A late thread's executor goes on: it resumes the program itself.)
   h.frame_valid = late ? kFrameExecutor : kFrameProgram;
   if (late) {
     OM_MUST_VOID(home.target->memory.put(slot + kSlotExecFrame, executor_frame(t)));
   } else {
-    ResumeFrame frame = frame_of(plan.resume, plan.state.sigmask);
+    ResumeFrame frame = frame_of(plan.resume, plan.state.kernel.sigmask);
     frame.pad[kFrameRewound] = plan.at_home == AtHome::kRestart || plan.at_home == AtHome::kReissue;
     frame.pad[kFrameWaits] = plan.state.kind == kThreadWaiting;
     frame.pad[kFrameNr] = plan.state.nr;
@@ -111,21 +113,20 @@ Step ask_thread(const HomeSide& home, StoppedProcess& stop, StoppedThread& t, Th
   got = OM_MUST(
       stop.call(t, *home.target, stack, SYS_prctl, {PR_GET_TID_ADDRESS, scratch + 24, 0, 0, 0}));
   OM_MUST_VOID(home.target->memory.read(scratch, std::as_writable_bytes(std::span(&answer, 1))));
-  plan.state.ctid = got == 0 ? answer.ctid : 0;
+  plan.state.kernel.ctid = got == 0 ? answer.ctid : 0;
   if (!late) {
     OM_MUST_VOID(home.target->memory.put(
         slot + kSlotFrame + offsetof(ResumeFrame, pad) + kFrameCtid * sizeof(uint64_t),
-        plan.state.ctid));
+        plan.state.kernel.ctid));
   }
   constexpr int32_t kDisable = 2, kAutodisarm = static_cast<int32_t>(1u << 31);
   if (!(answer.flags & kDisable)) {
-    plan.state.altstack[0] = answer.sp;
-    plan.state.altstack[1] = static_cast<uint32_t>(answer.flags & kAutodisarm);
-    plan.state.altstack[2] = answer.size;
+    plan.state.kernel.altstack[0] = answer.sp;
+    plan.state.kernel.altstack[1] = static_cast<uint32_t>(answer.flags & kAutodisarm);
+    plan.state.kernel.altstack[2] = answer.size;
   }
-  h.altstack[0] = plan.state.altstack[0];
-  h.altstack[1] = plan.state.altstack[2] != 0 ? plan.state.altstack[1] : kDisable;
-  h.altstack[2] = plan.state.altstack[2];
+  h.kernel = plan.state.kernel;
+  if (h.kernel.altstack[2] == 0) h.kernel.altstack[1] = kDisable;
   OM_MUST_VOID(home.target->put_thread(home.arena, i, h));
   return Done{};
 }

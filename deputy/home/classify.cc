@@ -20,6 +20,7 @@
 #include "gen/syscalls_desc.h"
 #include "gen/syscalls_names.h"
 #include "libom/abi/rest.h"
+#include "libom/abi/thread.h"
 
 namespace om::deputy {
 namespace {
@@ -49,7 +50,7 @@ void put_regs(const user_regs_struct& r, ThreadState& s) {
                                r.rsi, r.rbp, r.rbx, r.rdx, r.rax, r.rcx, r.rsp, r.rip, r.eflags};
   static_assert(sizeof in_order == sizeof s.regs);
   memcpy(s.regs, in_order, sizeof in_order);
-  s.fs_base = r.fs_base;
+  s.kernel.fs_base = r.fs_base;
 }
 
 std::string call_name(uint64_t nr) {
@@ -215,13 +216,13 @@ Step settle_position(StoppedProcess& process, const Target& target) {
     // It has left it when it was stopped; what is there now has been let go once more since.
     if (is_in_vdso(target, t.regs.rip))
       return refuse(ReasonCode::kUninterruptible, "thread {} does not leave the vDSO", t.tid);
-    if (!t.in_call() && t.rseq.address != 0) {
+    if (!t.in_call() && t.kernel.rseq_address != 0) {
       struct {
         uint32_t version, flags;
         uint64_t start_ip, post_commit_offset, abort_ip;
       } cs{};
       constexpr uint64_t kRseqCsOffset = 8;
-      auto pointer = target.memory.get<uint64_t>(t.rseq.address + kRseqCsOffset);
+      auto pointer = target.memory.get<uint64_t>(t.kernel.rseq_address + kRseqCsOffset);
       if (pointer && *pointer != 0 &&
           target.memory.read(*pointer, std::as_writable_bytes(std::span(&cs, 1))) &&
           t.regs.rip - cs.start_ip < cs.post_commit_offset) {
@@ -267,12 +268,7 @@ Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& t) {
   user_regs_struct r = t.regs;
   s.tid = t.inner_tid;
   s.kind = kThreadUser;
-  s.sigmask = t.sigmask;
-  s.robust_head = t.robust_head;
-  s.robust_size = t.robust_size;
-  s.rseq_address = t.rseq.address;
-  s.rseq_size = t.rseq.size;
-  s.rseq_signature = t.rseq.signature;
+  s.kernel = t.kernel;
   // In the body, and natively should it stay: with the registers that `r` has by then.
   auto goes_on = [&]() -> ThreadPlan {
     plan.resume = r;

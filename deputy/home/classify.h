@@ -17,7 +17,8 @@
 #include "common/movable/verdict.h"
 #include "deputy/home/stopped.h"
 #include "deputy/home/target.h"
-#include "libom/abi/session.h"
+#include "libom/abi/memory.h"
+#include "libom/abi/thread.h"
 
 namespace om::deputy {
 

@@ -11,6 +11,7 @@
 #include "common/base/unique_fd.h"
 #include "deputy/base/host.h"
 #include "deputy/home/classify.h"
+#include "libom/abi/anchor.h"
 #include "libom/abi/continue.h"
 
 namespace om::deputy {

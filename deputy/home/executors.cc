@@ -10,6 +10,9 @@
 
 #include "deputy/home/frames.h"
 #include "deputy/home/home_session.h"
+#include "libom/abi/anchor.h"
+#include "libom/abi/home.h"
+#include "libom/abi/memory.h"
 #include "libom/abi/waiting.h"
 
 namespace om::deputy {
@@ -106,7 +109,8 @@ Step settle_executors(HomeSide& home, StoppedProcess& stop) {
 
 Step guard_executor(const HomeSide& home, StoppedThread& t) {
   const uint64_t slot = slot_address(home.arena, home.slot_of(t));
-  t.sigmask = OM_MUST(t.tracee.signal_mask());  // some have run since they were stopped first
+  t.kernel.sigmask =
+      OM_MUST(t.tracee.signal_mask());  // some have run since they were stopped first
   OM_MUST_VOID(home.target->memory.put(slot + kSlotExecFrame, executor_frame(t)));
   const uint32_t kind = kFrameExecutor;
   OM_MUST_VOID(

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "deputy/home/home_side.h"
+#include "libom/abi/memory.h"
 
 namespace om::deputy {
 

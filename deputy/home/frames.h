@@ -8,7 +8,6 @@
 #include <iterator>
 
 #include "deputy/home/stopped.h"
-#include "libom/abi/session.h"
 
 namespace om::deputy {
 
@@ -35,7 +34,7 @@ inline ResumeFrame executor_frame(const StoppedThread& t) {
     r.rax = rax == kErestartBlock ? kRestartSyscall : r.orig_rax;
     r.rip -= kSyscallBytes;
   }
-  return frame_of(r, t.sigmask);
+  return frame_of(r, t.kernel.sigmask);
 }
 
 }  // namespace om::deputy

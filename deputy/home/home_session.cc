@@ -28,6 +28,7 @@
 #include "common/base/log.h"
 #include "common/proc/process.h"
 #include "deputy/home/executors.h"
+#include "libom/abi/home.h"
 
 namespace om::deputy {
 namespace {
@@ -233,7 +234,7 @@ Step meet(HomeSide& home, StoppedProcess& stop) {
   OM_STEP(guard_executor(home, t));
   OM_STEP(connect_session(home, stop));
   // It may have to run before the process is released.
-  OM_MUST_VOID(t.tracee.set_signal_mask(t.sigmask));
+  OM_MUST_VOID(t.tracee.set_signal_mask(t.kernel.sigmask));
   OM_MUST_VOID(t.tracee.set_regs(t.regs));
   return Done{};
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "libom/abi/sockets.h"
 #include "libom/abi/waiting.h"
 
 namespace om::deputy {

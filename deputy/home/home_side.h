@@ -13,7 +13,7 @@
 #include "deputy/home/home_socket.h"
 #include "deputy/home/stopped.h"
 #include "deputy/home/target.h"
-#include "libom/abi/session.h"
+#include "libom/abi/home.h"
 
 namespace om::deputy {
 

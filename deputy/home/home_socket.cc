@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "common/base/log.h"
+#include "libom/abi/sockets.h"
 
 namespace om::deputy {
 namespace {

@@ -14,7 +14,7 @@
 
 #include "common/base/result.h"
 #include "common/base/unique_fd.h"
-#include "libom/abi/session.h"
+#include "libom/abi/sockets.h"
 
 namespace om::deputy {
 

@@ -22,6 +22,7 @@
 #include "common/proc/status.h"
 #include "deputy/home/frames.h"
 #include "deputy/home/unwinder.h"
+#include "libom/abi/home.h"
 
 namespace om::deputy {
 namespace {

@@ -7,6 +7,8 @@
 
 #include "deputy/home/classify.h"
 #include "gen/syscalls_desc.h"
+#include "libom/abi/memory.h"
+#include "libom/abi/thread.h"
 
 namespace om::deputy {
 namespace {

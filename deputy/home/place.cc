@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "deputy/home/place.h"
 
+#include "libom/abi/layout.h"
+
 #include <algorithm>
 
 namespace om::deputy {

@@ -7,7 +7,6 @@
 
 #include "common/movable/verdict.h"
 #include "common/proc/maps.h"
-#include "libom/abi/session.h"
 
 namespace om::deputy {
 

@@ -9,6 +9,8 @@
 #include "deputy/base/host.h"
 #include "deputy/home/continue.h"
 #include "gen/syscalls_desc.h"
+#include "libom/abi/home.h"
+#include "libom/abi/thread.h"
 #include "libom/abi/waiting.h"
 
 namespace om::deputy {
@@ -22,7 +24,7 @@ void load_regs(const ThreadState& s, user_regs_struct& r) {
                                           &r.rdx, &r.rax, &r.rcx, &r.rsp, &r.rip, &r.eflags};
   for (size_t i = 0; i < std::size(in_order); i++) *in_order[i] = s.regs[i];
   r.eflags |= 0x202;
-  r.fs_base = s.fs_base;
+  r.fs_base = s.kernel.fs_base;
   r.cs = 0x33;
   r.ss = 0x2b;
   r.ds = r.es = r.fs = r.gs = 0;
@@ -112,7 +114,7 @@ Verdict<ThreadReturn> plan_return(const HomeSide& home, const StoppedThread& t, 
   r.regs = t.regs;
   load_regs(s, r.regs);
   r.regs.orig_rax = ~0ull;
-  r.sigmask = s.sigmask;
+  r.sigmask = s.kernel.sigmask;
   // Signals that the body has not been told about, or whose Return it has not got.
   uint32_t from = h.noted_tail;
   if (h.call.seq != 0 && s.returned >= h.call.seq) from += h.noted_sent;

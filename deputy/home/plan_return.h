@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "deputy/home/home_side.h"
+#include "libom/abi/home.h"
+#include "libom/abi/thread.h"
 
 namespace om::deputy {
 

@@ -8,6 +8,8 @@
 
 #include "deputy/home/classify.h"
 #include "gen/syscalls_desc.h"
+#include "libom/abi/home.h"
+#include "libom/abi/memory.h"
 
 namespace om::deputy {
 namespace {

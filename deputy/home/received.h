@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "deputy/home/target.h"
-#include "libom/abi/session.h"
+#include "libom/abi/home.h"
 
 namespace om::deputy {
 

@@ -12,6 +12,7 @@
 #include "common/proc/status.h"
 #include "deputy/home/continue.h"
 #include "deputy/home/leave_vdso.h"
+#include "libom/abi/home.h"
 
 namespace om::deputy {
 namespace {
@@ -185,12 +186,17 @@ Step StoppedProcess::read_all() {
   for (auto& t : threads_) {
     t.regs = OM_MUST(t.tracee.regs());
     t.xstate = OM_MUST(t.tracee.xstate());
-    t.sigmask = OM_MUST(t.tracee.signal_mask());
-    if (auto rseq = t.tracee.rseq())
-      t.rseq = *rseq;  // kernels before 5.13 do not tell; glibc there has none
+    t.kernel.sigmask = OM_MUST(t.tracee.signal_mask());
+    t.kernel.fs_base = t.regs.fs_base;
+    // Kernels before 5.13 do not tell; glibc there has none.
+    if (auto rseq = t.tracee.rseq()) {
+      t.kernel.rseq_address = rseq->address;
+      t.kernel.rseq_size = rseq->size;
+      t.kernel.rseq_signature = rseq->signature;
+    }
     if (auto robust = t.tracee.robust_list()) {
-      t.robust_head = robust->first;
-      t.robust_size = robust->second;
+      t.kernel.robust_head = robust->first;
+      t.kernel.robust_size = robust->second;
     }
     auto status = OM_MUST(proc::read_status(t.tid));
     t.known = true;
@@ -291,13 +297,13 @@ void StoppedProcess::put_back(StoppedThread& t) {
     if (!regs) return;
     t.regs = *regs;
   }
-  const uint64_t* mask = t.changed ? &t.sigmask : nullptr;
+  const uint64_t* mask = t.changed ? &t.kernel.sigmask : nullptr;
   const bool continued =
       target_ != nullptr && complete_unless_signalled(*target_, t.tid, mask, t.blocked_ms, t.regs);
   if (t.changed) {
     // The registers last: as long as they are libom's, its frame says where the thread goes on.
     (void)t.tracee.set_xstate(t.xstate);
-    (void)t.tracee.set_signal_mask(t.sigmask);
+    (void)t.tracee.set_signal_mask(t.kernel.sigmask);
   }
   if (t.changed || t.ahead || continued) (void)t.tracee.set_regs(t.regs);
 }

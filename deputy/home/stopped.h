@@ -16,6 +16,7 @@
 #include "common/movable/verdict.h"
 #include "deputy/home/target.h"
 #include "deputy/home/tracee.h"
+#include "libom/abi/thread.h"
 
 namespace om::deputy {
 
@@ -25,9 +26,8 @@ struct StoppedThread {
   pid_t inner_tid = 0;      // as the program sees it (pid namespaces)
   user_regs_struct regs{};  // at the stop
   std::vector<std::byte> xstate;
-  uint64_t sigmask = 0;
-  RseqArea rseq;
-  uint64_t robust_head = 0, robust_size = 0;
+  KernelThread
+      kernel{};  // without alternate stack and clear_child_tid, which only the thread itself can tell
   double blocked_ms = 0;  // how long it had not run when the stop was asked for
   // What it goes on with if this process dies now: not `regs`, where the stop shows in a call.
   std::optional<user_regs_struct> ahead;

@@ -11,6 +11,9 @@
 #include "common/proc/process.h"
 #include "common/proc/stat.h"
 #include "common/proc/status.h"
+#include "libom/abi/anchor.h"
+#include "libom/abi/body.h"
+#include "libom/abi/home.h"
 
 namespace om::deputy {
 namespace {

@@ -12,7 +12,8 @@
 #include "common/movable/verdict.h"
 #include "common/proc/maps.h"
 #include "common/proc/process_memory.h"
-#include "libom/abi/session.h"
+#include "libom/abi/anchor.h"
+#include "libom/abi/home.h"
 
 namespace om::deputy {
 

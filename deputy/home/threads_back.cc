@@ -21,6 +21,8 @@
 #include "deputy/home/frames.h"
 #include "deputy/home/plan_return.h"
 #include "libom/abi/away_cpu.h"
+#include "libom/abi/home.h"
+#include "libom/abi/thread.h"
 
 namespace om::deputy {
 namespace {
@@ -221,22 +223,26 @@ Step ThreadsBack::restore_kernel_half(Item& item) {
     uint64_t sp;
     uint32_t flags, pad;
     uint64_t size;
-  } altstack{s.altstack[0], s.altstack[2] != 0 ? static_cast<uint32_t>(s.altstack[1]) : 2u, 0,
-             s.altstack[2]};
+  } altstack{s.kernel.altstack[0],
+             s.kernel.altstack[2] != 0 ? static_cast<uint32_t>(s.kernel.altstack[1]) : 2u, 0,
+             s.kernel.altstack[2]};
   OM_MUST_VOID(home_.target->memory.put(scratch, altstack));
   OM_STEP(put_back(item, "alternate stack", SYS_sigaltstack, {scratch, 0}));
-  OM_STEP(put_back(item, "clear_child_tid", SYS_set_tid_address, {s.ctid}));
-  if (s.robust_size != 0) {
-    OM_STEP(put_back(item, "robust list", SYS_set_robust_list, {s.robust_head, s.robust_size}));
+  OM_STEP(put_back(item, "clear_child_tid", SYS_set_tid_address, {s.kernel.ctid}));
+  if (s.kernel.robust_size != 0) {
+    OM_STEP(put_back(item, "robust list", SYS_set_robust_list,
+                     {s.kernel.robust_head, s.kernel.robust_size}));
   }
-  if (s.rseq_address != item.home.rseq_address) {
+  if (s.kernel.rseq_address != item.home.kernel.rseq_address) {
     const char* const rseq = "restartable sequences";
-    if (item.home.rseq_address != 0) {
+    if (item.home.kernel.rseq_address != 0) {
       OM_STEP(put_back(item, rseq, SYS_rseq,
-                       {item.home.rseq_address, item.home.rseq_size, 1, item.home.rseq_signature}));
+                       {item.home.kernel.rseq_address, item.home.kernel.rseq_size, 1,
+                        item.home.kernel.rseq_signature}));
     }
-    if (s.rseq_address != 0) {
-      OM_STEP(put_back(item, rseq, SYS_rseq, {s.rseq_address, s.rseq_size, 0, s.rseq_signature}));
+    if (s.kernel.rseq_address != 0) {
+      OM_STEP(put_back(item, rseq, SYS_rseq,
+                       {s.kernel.rseq_address, s.kernel.rseq_size, 0, s.kernel.rseq_signature}));
     }
   }
   for (const SignalRecord& signal : item.plan.signals) {

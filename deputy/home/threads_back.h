@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "deputy/home/home_side.h"
+#include "libom/abi/thread.h"
 
 namespace om::deputy {
 

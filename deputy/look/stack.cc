@@ -18,6 +18,7 @@
 #include "deputy/home/unwinder.h"
 #include "deputy/mover.h"
 #include "gen/syscalls_names.h"
+#include "libom/abi/thread.h"
 
 namespace om::deputy {
 

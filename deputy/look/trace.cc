@@ -12,6 +12,7 @@
 #include "deputy/mover.h"
 #include "gen/syscalls_desc.h"
 #include "gen/syscalls_names.h"
+#include "libom/abi/home.h"
 #include "libom/abi/trace.h"
 
 namespace om::deputy {

@@ -14,6 +14,7 @@
 #include "deputy/home/executors.h"
 #include "deputy/memory/body_vdso.h"
 #include "deputy/memory/objects.h"
+#include "libom/abi/memory.h"
 
 namespace om::deputy {
 namespace {

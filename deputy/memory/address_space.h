@@ -10,6 +10,7 @@
 
 #include "common/schema/session.capnp.h"
 #include "deputy/home/home_side.h"
+#include "libom/abi/memory.h"
 
 namespace om::deputy {
 

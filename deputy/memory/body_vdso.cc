@@ -20,6 +20,8 @@
 #include <string_view>
 
 #include "common/elf/vdso.h"
+#include "libom/abi/anchor.h"
+#include "libom/abi/layout.h"
 
 namespace om::deputy {
 namespace {

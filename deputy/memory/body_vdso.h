@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "common/base/result.h"
-#include "libom/abi/session.h"
+#include "libom/abi/anchor.h"
 
 namespace om::deputy {
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "deputy/memory/drops.h"
 
+#include "libom/abi/memory.h"
+
 namespace om::deputy {
 
 Verdict<std::vector<Range>> plan_drops(std::span<const Range> memory, std::span<const Range> pins) {

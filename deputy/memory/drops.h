@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "common/movable/verdict.h"
-#include "libom/abi/session.h"
+#include "libom/abi/memory.h"
 
 namespace om::deputy {
 

@@ -16,6 +16,7 @@
 #include "common/proc/process.h"
 #include "deputy/memory/address_space.h"
 #include "deputy/memory/ship.h"
+#include "libom/abi/memory.h"
 
 namespace om::deputy {
 namespace {

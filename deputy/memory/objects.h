@@ -2,7 +2,7 @@
 //
 // Memory objects that the process sees in more than one way: through several mappings, or a descriptor. In the body
 // they are shared memory with as many views. On the wire their pages have the addresses of a view of all of it, which
-// only the body has (MemoryObject of libom/abi/session.h).
+// only the body has (MemoryObject of libom/abi/memory.h).
 //
 // At home their contents are read and written through a descriptor of the process, as it is opened anew here for the
 // length of a move; libom sees to it that one stays open (libom/stub/objects.cc). Where there is none, what the
@@ -18,6 +18,7 @@
 #include "common/base/unique_fd.h"
 #include "common/movable/preflight.h"
 #include "deputy/home/home_side.h"
+#include "libom/abi/memory.h"
 
 namespace om::deputy {
 

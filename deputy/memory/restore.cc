@@ -10,6 +10,9 @@
 #include "common/proc/process.h"
 #include "common/proc/stat.h"
 #include "deputy/memory/drops.h"
+#include "libom/abi/body.h"
+#include "libom/abi/home.h"
+#include "libom/abi/memory.h"
 
 namespace om::deputy {
 namespace {

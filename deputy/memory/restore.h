@@ -16,6 +16,7 @@
 #include "deputy/memory/address_space.h"
 #include "deputy/memory/objects.h"
 #include "deputy/memory/returning_pages.h"
+#include "libom/abi/memory.h"
 
 namespace om::deputy {
 

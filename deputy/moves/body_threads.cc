@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "deputy/moves/body_threads.h"
 
+#include "libom/abi/thread.h"
+
 #include <string.h>
 
 namespace om::deputy {
@@ -23,7 +25,7 @@ Verdict<ReturningThreads> read_threads(wire::BodyImage::Reader body, const Xstat
       return refuse(ReasonCode::kInternal, "the keeper's answer is malformed");
     seen[s.slot] = true;
     // What the kernel does not take from a tracer.
-    if ((s.kind != kThreadUser && s.kind != kThreadWaiting) || s.fs_base >= kUserEnd)
+    if ((s.kind != kThreadUser && s.kind != kThreadWaiting) || s.kernel.fs_base >= kUserEnd)
       return refuse(ReasonCode::kInternal, "the state of thread slot {} makes no sense", s.slot);
     const auto x = t.getXsave().asBytes();
     std::vector<std::byte> checked(layout.size);

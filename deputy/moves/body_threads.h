@@ -10,7 +10,7 @@
 #include "common/cpu/xstate.h"
 #include "common/movable/verdict.h"
 #include "common/schema/session.capnp.h"
-#include "libom/abi/session.h"
+#include "libom/abi/thread.h"
 
 namespace om::deputy {
 

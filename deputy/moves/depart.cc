@@ -37,6 +37,10 @@
 #include "deputy/memory/ship.h"
 #include "deputy/mover.h"
 #include "gen/syscalls_desc.h"
+#include "libom/abi/anchor.h"
+#include "libom/abi/home.h"
+#include "libom/abi/sockets.h"
+#include "libom/abi/thread.h"
 
 namespace om::deputy {
 namespace {
@@ -557,7 +561,7 @@ Step Mover::send_home_away(StoppedProcess& stop) {
         break;
     }
     // The mask first: the registers before are libom's, with a frame. Until the phase says so no executor serves.
-    OM_MUST_VOID(t.tracee.set_signal_mask(plan.state.sigmask));
+    OM_MUST_VOID(t.tracee.set_signal_mask(plan.state.kernel.sigmask));
     OM_MUST_VOID(t.tracee.set_regs(r));
     if (i == 0) OM_STEP(fault("depart.registers"));
   }
@@ -592,8 +596,9 @@ void Mover::undo_home(StoppedProcess& stop) {
       uint64_t sp;
       uint32_t flags, pad;
       uint64_t size;
-    } back{s.altstack[0], s.altstack[2] != 0 ? static_cast<uint32_t>(s.altstack[1]) : 2u, 0,
-           s.altstack[2]};
+    } back{s.kernel.altstack[0],
+           s.kernel.altstack[2] != 0 ? static_cast<uint32_t>(s.kernel.altstack[1]) : 2u, 0,
+           s.kernel.altstack[2]};
     const uint64_t scratch = slot_address(home_.arena, i) + kScratch;
     if (home_.target->memory.put(scratch, back)) {
       StoppedThread& thread = stop.threads()[i];

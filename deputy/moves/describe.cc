@@ -9,6 +9,7 @@
 #include "common/proc/status.h"
 #include "deputy/base/host.h"
 #include "deputy/mover.h"
+#include "libom/abi/thread.h"
 
 namespace om::deputy {
 namespace {

@@ -29,6 +29,8 @@
 #include "deputy/memory/restore.h"
 #include "deputy/mover.h"
 #include "gen/syscalls_desc.h"
+#include "libom/abi/home.h"
+#include "libom/abi/thread.h"
 
 namespace om::deputy {
 

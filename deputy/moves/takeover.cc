@@ -24,6 +24,8 @@
 #include "deputy/base/text.h"
 #include "deputy/home/leave_vdso.h"
 #include "deputy/mover.h"
+#include "libom/abi/home.h"
+#include "libom/abi/thread.h"
 
 namespace om::deputy {
 namespace {
@@ -211,15 +213,12 @@ Step Mover::recall_plans(StoppedProcess& stop) {
     std::copy(std::begin(frame.gpr), std::end(frame.gpr), s.regs);
     if (frame.pad[kFrameRewound] != 0)
       s.regs[kRip] += 2;  // behind the call, as a waiting thread stands
-    s.fs_base = t.regs.fs_base;
-    s.sigmask = frame.sigmask;
-    std::copy(std::begin(h.altstack), std::end(h.altstack), s.altstack);
-    s.ctid = frame.pad[kFrameCtid];
-    s.robust_head = t.robust_head;
-    s.robust_size = t.robust_size;
-    s.rseq_address = h.rseq_address;
-    s.rseq_size = h.rseq_size;
-    s.rseq_signature = h.rseq_signature;
+    s.kernel = h.kernel;
+    s.kernel.fs_base = t.regs.fs_base;
+    s.kernel.sigmask = frame.sigmask;
+    s.kernel.ctid = frame.pad[kFrameCtid];
+    s.kernel.robust_head = t.kernel.robust_head;
+    s.kernel.robust_size = t.kernel.robust_size;
     plans_.threads.push_back(plan);
     std::vector<std::byte> area(t.xstate.size());
     OM_MUST_VOID(home_.target->memory.read(base + kSlotFrame + kFrameXsave, area));

@@ -6,6 +6,7 @@
 
 #include "libom/abi/kernel.h"
 #include "libom/abi/sandbox.h"
+#include "libom/abi/sockets.h"
 #include "libom/gate/forward.h"
 #include "libom/safe/lock.h"
 #include "libom/safe/mem.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Ways into and out of the gate. Offsets are those of struct BodyThread (libom/abi/session.h, asserted
+ * Ways into and out of the gate. Offsets are those of struct BodyThread (libom/abi/home.h, asserted
  * there and in gate/offsets.cc).
  *
  * SIGSYS: the frame lies on the landing stack (SA_ONSTACK, SA_NODEFER, empty mask). The registers are copied

@@ -115,8 +115,8 @@ void walk_robust_list(BodyThread* t) {
     int64_t offset;
     uint64_t pending;
   } head;
-  if (t->robust_head == 0) return;
-  if (om_copy(&head, reinterpret_cast<void*>(t->robust_head), sizeof head) != 0) return;
+  if (t->kernel.robust_head == 0) return;
+  if (om_copy(&head, reinterpret_cast<void*>(t->kernel.robust_head), sizeof head) != 0) return;
   const auto tid = static_cast<uint32_t>(t->home_tid);
   auto handle = [&](uint64_t entry) {
     const uint64_t word = (entry & ~uint64_t{1}) + static_cast<uint64_t>(head.offset);
@@ -134,7 +134,7 @@ void walk_robust_list(BodyThread* t) {
     }
   };
   uint64_t entry = head.next;
-  for (int i = 0; i < 2048 && (entry & ~uint64_t{1}) != t->robust_head; i++) {
+  for (int i = 0; i < 2048 && (entry & ~uint64_t{1}) != t->kernel.robust_head; i++) {
     uint64_t next;
     if (om_copy(&next, reinterpret_cast<void*>(entry & ~uint64_t{1}), 8) != 0) return;
     if (entry != head.pending) handle(entry);

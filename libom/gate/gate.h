@@ -14,7 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "libom/abi/session.h"
+#include "libom/abi/body.h"
+#include "libom/abi/home.h"
+#include "libom/abi/sockets.h"
 #include "libom/abi/syscall_desc.h"
 
 namespace om::gate {

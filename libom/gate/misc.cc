@@ -260,7 +260,9 @@ long gate_prctl(GateCall& c) {
       return forward_row(c);
     }
     case kGetTidAddress:
-      return om_copy(reinterpret_cast<void*>(c.args[1]), &c.thread->ctid, 8) == 0 ? 0 : -k::kEFAULT;
+      return om_copy(reinterpret_cast<void*>(c.args[1]), &c.thread->kernel.ctid, 8) == 0
+                 ? 0
+                 : -k::kEFAULT;
     default:
       return forward_row(c);
   }

@@ -6,6 +6,8 @@
 #include "libom/gate/park.h"
 
 #include "libom/abi/kernel.h"
+#include "libom/abi/sandbox.h"
+#include "libom/abi/sockets.h"
 #include "libom/gate/forward.h"
 #include "libom/gate/gate.h"
 #include "libom/gate/thread.h"
@@ -35,7 +37,7 @@ void park(BodyThread* t, ThreadKind kind) {
       m.type = kBodyIsParked;
       m.slot = t->slot;
       m.a = generation;
-      safe::sys(kNr_write, 3, &m, sizeof m);
+      safe::sys(kNr_write, kKeeperFd, &m, sizeof m);
     }
     safe::futex_wait(&g_body.stop, generation);
   }

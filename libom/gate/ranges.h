@@ -7,7 +7,7 @@
 // The caller holds mm_lock, or looks for a hint only.
 #pragma once
 
-#include "libom/abi/session.h"
+#include <stdint.h>
 
 namespace om::gate {
 

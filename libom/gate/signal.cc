@@ -26,12 +26,12 @@ constexpr uint64_t kRedZone = 128;
 constexpr uint64_t kMinSigStack = 2048;
 
 bool on_altstack(const BodyThread* t, uint64_t sp) {
-  if (t->altstack[1] & k::kSsAutodisarm) return false;
-  return sp > t->altstack[0] && sp - t->altstack[0] <= t->altstack[2];
+  if (t->kernel.altstack[1] & k::kSsAutodisarm) return false;
+  return sp > t->kernel.altstack[0] && sp - t->kernel.altstack[0] <= t->kernel.altstack[2];
 }
 
 uint32_t altstack_state(const BodyThread* t, uint64_t sp) {
-  if (t->altstack[2] == 0) return k::kSsDisable;
+  if (t->kernel.altstack[2] == 0) return k::kSsDisable;
   return on_altstack(t, sp) ? k::kSsOnstack : 0;
 }
 
@@ -42,8 +42,8 @@ long put(uint64_t to, const void* from, uint64_t n) {
 long build_frame(BodyThread* t, const SignalRecord& s) {
   uint64_t sp = t->regs[kRsp] - kRedZone;
   const bool nested = on_altstack(t, t->regs[kRsp]);
-  if ((s.flags & k::kSaOnstack) && !nested && t->altstack[2] != 0)
-    sp = t->altstack[0] + t->altstack[2];
+  if ((s.flags & k::kSaOnstack) && !nested && t->kernel.altstack[2] != 0)
+    sp = t->kernel.altstack[0] + t->kernel.altstack[2];
 
   const XstateTable& home = g_body.home_xstate;
   uint8_t* const area = save_vector_state(t);  // home's layout
@@ -63,9 +63,10 @@ long build_frame(BodyThread* t, const SignalRecord& s) {
   safe::set_bytes(&f, 0, sizeof f);
   f.pretcode = s.restorer;
   f.uc.flags = k::kUcFpXstate | k::kUcSigcontextSs | k::kUcStrictRestoreSs;
-  f.uc.stack.sp = t->altstack[0];
-  f.uc.stack.flags = static_cast<uint32_t>(t->altstack[1]) | altstack_state(t, t->regs[kRsp]);
-  f.uc.stack.size = t->altstack[2];
+  f.uc.stack.sp = t->kernel.altstack[0];
+  f.uc.stack.flags =
+      static_cast<uint32_t>(t->kernel.altstack[1]) | altstack_state(t, t->regs[kRsp]);
+  f.uc.stack.size = t->kernel.altstack[2];
   safe::copy_bytes(f.uc.mcontext.regs, t->regs, sizeof t->regs);
   f.uc.mcontext.cs = 0x33;
   f.uc.mcontext.ss = 0x2b;
@@ -78,7 +79,8 @@ long build_frame(BodyThread* t, const SignalRecord& s) {
   safe::copy_bytes(&f.info, s.info, sizeof f.info);
   if (put(sp, &f, sizeof f) != 0) return -k::kEFAULT;
 
-  if (t->altstack[1] & k::kSsAutodisarm) t->altstack[0] = t->altstack[1] = t->altstack[2] = 0;
+  if (t->kernel.altstack[1] & k::kSsAutodisarm)
+    t->kernel.altstack[0] = t->kernel.altstack[1] = t->kernel.altstack[2] = 0;
   t->regs[kRdi] = s.number;
   t->regs[kRsi] = sp + offsetof(k::SigFrame, info);
   t->regs[kRdx] = sp + offsetof(k::SigFrame, uc);
@@ -87,7 +89,7 @@ long build_frame(BodyThread* t, const SignalRecord& s) {
   t->regs[kRip] = s.handler;
   t->regs[kFlags] &= ~kClearedInHandler;
   t->full_exit = 1;
-  t->sigmask = s.handler_mask;
+  t->kernel.sigmask = s.handler_mask;
   init_vector_state(t);
   return 0;
 }
@@ -96,12 +98,12 @@ long build_frame(BodyThread* t, const SignalRecord& s) {
 void send_mask(GateCall& c, uint64_t mask) {
   BodyThread* t = c.thread;
   mask &= ~(k::sig_bit(k::kSIGKILL) | k::sig_bit(k::kSIGSTOP));
-  if (mask == t->sigmask) return;
+  if (mask == t->kernel.sigmask) return;
   const bool starves = t->starved > kStarved;
   const uint64_t args[6] = {mask, starves ? 1u : 0u, 0, 0, 0, 0};
   call_home(c, kNrSetMask, args, true);
   if (c.restart) return;
-  t->sigmask = mask;
+  t->kernel.sigmask = mask;
   if (starves) t->starved = 0;
 }
 
@@ -109,11 +111,11 @@ void restore_altstack(BodyThread* t, const k::StackT& s) {
   // As the kernel: errors are ignored here (restore_altstack in kernel/signal.c).
   if (on_altstack(t, t->regs[kRsp])) return;
   if (s.flags & k::kSsDisable) {
-    t->altstack[0] = t->altstack[1] = t->altstack[2] = 0;
+    t->kernel.altstack[0] = t->kernel.altstack[1] = t->kernel.altstack[2] = 0;
   } else if (s.size >= kMinSigStack) {
-    t->altstack[0] = s.sp;
-    t->altstack[1] = s.flags & k::kSsAutodisarm;
-    t->altstack[2] = s.size;
+    t->kernel.altstack[0] = s.sp;
+    t->kernel.altstack[1] = s.flags & k::kSsAutodisarm;
+    t->kernel.altstack[2] = s.size;
   }
 }
 
@@ -174,7 +176,7 @@ long gate_rt_sigreturn(GateCall& c) {
 long gate_rt_sigprocmask(GateCall& c) {
   BodyThread* t = c.thread;
   if (c.args[3] != 8) return -k::kEINVAL;
-  uint64_t set = 0, next = t->sigmask;
+  uint64_t set = 0, next = t->kernel.sigmask;
   if (c.args[1] != 0) {
     if (om_copy(&set, reinterpret_cast<void*>(c.args[1]), 8) != 0) return -k::kEFAULT;
     set &= ~(k::sig_bit(k::kSIGKILL) | k::sig_bit(k::kSIGSTOP));
@@ -189,8 +191,8 @@ long gate_rt_sigprocmask(GateCall& c) {
       return -k::kEINVAL;
     }
   }
-  if (next != t->sigmask && t->kick) return kPark;
-  const uint64_t old = t->sigmask;
+  if (next != t->kernel.sigmask && t->kick) return kPark;
+  const uint64_t old = t->kernel.sigmask;
   if (c.args[2] != 0 && om_copy(reinterpret_cast<void*>(c.args[2]), &old, 8) != 0)
     return -k::kEFAULT;
   send_mask(c, next);
@@ -202,26 +204,26 @@ long gate_sigaltstack(GateCall& c) {
   BodyThread* t = c.thread;
   const uint64_t sp = t->regs[kRsp];
   k::StackT old{};
-  old.sp = t->altstack[0];
-  old.flags = static_cast<uint32_t>(t->altstack[1]) | altstack_state(t, sp);
-  old.size = t->altstack[2];
+  old.sp = t->kernel.altstack[0];
+  old.flags = static_cast<uint32_t>(t->kernel.altstack[1]) | altstack_state(t, sp);
+  old.size = t->kernel.altstack[2];
   if (c.args[0] != 0) {
     k::StackT next;
     if (om_copy(&next, reinterpret_cast<void*>(c.args[0]), sizeof next) != 0) return -k::kEFAULT;
     if (on_altstack(t, sp)) return -k::kEPERM;
     const uint32_t mode = next.flags & ~k::kSsAutodisarm;
     if (mode != 0 && mode != k::kSsOnstack && mode != k::kSsDisable) return -k::kEINVAL;
-    const bool same = next.sp == t->altstack[0] && next.size == t->altstack[2] &&
-                      (next.flags & ~static_cast<uint32_t>(k::kSsOnstack)) == t->altstack[1];
+    const bool same = next.sp == t->kernel.altstack[0] && next.size == t->kernel.altstack[2] &&
+                      (next.flags & ~static_cast<uint32_t>(k::kSsOnstack)) == t->kernel.altstack[1];
     if (mode == k::kSsDisable) {
       next.sp = next.size = 0;
       next.flags = 0;
     } else if (next.size < kMinSigStack && !same) {
       return -k::kENOMEM;
     }
-    t->altstack[0] = next.sp;
-    t->altstack[1] = next.flags & k::kSsAutodisarm;
-    t->altstack[2] = next.size;
+    t->kernel.altstack[0] = next.sp;
+    t->kernel.altstack[1] = next.flags & k::kSsAutodisarm;
+    t->kernel.altstack[2] = next.size;
   }
   if (c.args[1] != 0 && om_copy(reinterpret_cast<void*>(c.args[1]), &old, sizeof old) != 0)
     return -k::kEFAULT;

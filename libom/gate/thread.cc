@@ -8,6 +8,8 @@
 #include "libom/gate/thread.h"
 
 #include "libom/abi/kernel.h"
+#include "libom/abi/sandbox.h"
+#include "libom/abi/sockets.h"
 #include "libom/gate/forward.h"
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
@@ -42,7 +44,7 @@ struct CloneArgs {  // struct clone_args
 void child_main(void* arg) {
   auto* t = static_cast<BodyThread*>(arg);
   enter_thread(t);
-  sys(kNr_arch_prctl, k::kArchSetFs, t->fs_base);
+  sys(kNr_arch_prctl, k::kArchSetFs, t->kernel.fs_base);
   allow_kicks();
   om_thread_go(t);
 }
@@ -73,12 +75,12 @@ void copy_thread(BodyThread* child, const BodyThread* parent, const CloneArgs& a
   child->full_exit = 1;
   child->kind = kThreadUser;
   child->call_sent = 0;
-  child->sigmask = parent->sigmask;
-  child->altstack[0] = child->altstack[1] = child->altstack[2] = 0;
-  child->ctid = (a.flags & k::kCloneChildCleartid) ? a.child_tid : 0;
-  child->robust_head = child->robust_size = 0;
-  child->rseq_address = 0;
-  child->fs_base = (a.flags & k::kCloneSettls) ? a.tls : parent->fs_base;
+  child->kernel.sigmask = parent->kernel.sigmask;
+  child->kernel.altstack[0] = child->kernel.altstack[1] = child->kernel.altstack[2] = 0;
+  child->kernel.ctid = (a.flags & k::kCloneChildCleartid) ? a.child_tid : 0;
+  child->kernel.robust_head = child->kernel.robust_size = 0;
+  child->kernel.rseq_address = 0;
+  child->kernel.fs_base = (a.flags & k::kCloneSettls) ? a.tls : parent->kernel.fs_base;
 }
 
 // Ends the twin of a slot that got no thread, in that slot's name and by its channel; nothing else uses them.
@@ -163,10 +165,11 @@ void enter_thread(BodyThread* t) {
   landing.sp = reinterpret_cast<uint64_t>(slot_base(t) + kSlotLanding);
   landing.size = kSlotLandingSize;
   sys(kNr_sigaltstack, &landing, 0);
-  sys(kNr_set_tid_address, t->ctid);
+  sys(kNr_set_tid_address, t->kernel.ctid);
   t->body_tid = static_cast<int32_t>(sys(kNr_gettid));
-  if (t->rseq_address != 0) {
-    const long r = sys(kNr_rseq, t->rseq_address, t->rseq_size, 0, t->rseq_signature);
+  if (t->kernel.rseq_address != 0) {
+    const long r =
+        sys(kNr_rseq, t->kernel.rseq_address, t->kernel.rseq_size, 0, t->kernel.rseq_signature);
     if (r != 0) panic("rseq", static_cast<uint64_t>(-r));
   }
 }
@@ -213,7 +216,7 @@ void panic(const char* what, uint64_t value) {
   safe::copy_bytes(
       &m.b, line,
       sizeof m - offsetof(BodyMessage, b) < n ? sizeof m - offsetof(BodyMessage, b) : n);
-  sys(kNr_write, 3, &m, sizeof m);
+  sys(kNr_write, kKeeperFd, &m, sizeof m);
   sys(kNr_exit_group, 134);
   for (;;) {
   }
@@ -253,14 +256,15 @@ long gate_exit(GateCall& c) {
   drain(t);
   const uint64_t args[6] = {c.args[0], 0, 0, 0, 0, 0};
   call_home(c, kNrExitTwin, args, true);
-  if (t->rseq_address != 0) sys(kNr_rseq, t->rseq_address, t->rseq_size, 1, t->rseq_signature);
+  if (t->kernel.rseq_address != 0)
+    sys(kNr_rseq, t->kernel.rseq_address, t->kernel.rseq_size, 1, t->kernel.rseq_signature);
   block_kicks();
   // What the kernel does at the very end (mm_release) has to be in the program's memory before the thread
   // stops counting: it may be sent home at once. The stack under us is the slot's.
   sys(kNr_set_tid_address, 0);
   const uint32_t zero = 0;
-  if (t->ctid != 0 && om_copy(reinterpret_cast<void*>(t->ctid), &zero, 4) == 0) {
-    sys(kNr_futex, t->ctid, k::kFutexWake, 1);
+  if (t->kernel.ctid != 0 && om_copy(reinterpret_cast<void*>(t->kernel.ctid), &zero, 4) == 0) {
+    sys(kNr_futex, t->kernel.ctid, k::kFutexWake, 1);
   }
   t->phase = kBodyGone;
   om_exit_thread(&t->busy, static_cast<long>(c.args[0]));
@@ -268,7 +272,7 @@ long gate_exit(GateCall& c) {
 
 // Context: gate
 long gate_set_tid_address(GateCall& c) {
-  c.thread->ctid = c.args[0];
+  c.thread->kernel.ctid = c.args[0];
   sys(kNr_set_tid_address, c.args[0]);
   return c.thread->home_tid;
 }
@@ -276,8 +280,8 @@ long gate_set_tid_address(GateCall& c) {
 // Context: gate
 long gate_set_robust_list(GateCall& c) {
   if (c.args[1] != 24) return -k::kEINVAL;
-  c.thread->robust_head = c.args[0];
-  c.thread->robust_size = c.args[1];
+  c.thread->kernel.robust_head = c.args[0];
+  c.thread->kernel.robust_size = c.args[1];
   return 0;
 }
 
@@ -290,8 +294,10 @@ long gate_get_robust_list(GateCall& c) {
     if (t->busy && (tid == 0 ? t == c.thread : t->home_tid == tid)) other = t;
   }
   if (other == nullptr) return come_home(c);
-  if (om_copy(reinterpret_cast<void*>(c.args[2]), &other->robust_size, 8) != 0) return -k::kEFAULT;
-  if (om_copy(reinterpret_cast<void*>(c.args[1]), &other->robust_head, 8) != 0) return -k::kEFAULT;
+  if (om_copy(reinterpret_cast<void*>(c.args[2]), &other->kernel.robust_size, 8) != 0)
+    return -k::kEFAULT;
+  if (om_copy(reinterpret_cast<void*>(c.args[1]), &other->kernel.robust_head, 8) != 0)
+    return -k::kEFAULT;
   return 0;
 }
 
@@ -301,11 +307,11 @@ long gate_rseq(GateCall& c) {
   const long r = sys(kNr_rseq, c.args[0], c.args[1], c.args[2], c.args[3]);
   if (r != 0) return r;
   if (c.args[2] & 1) {
-    t->rseq_address = 0;
+    t->kernel.rseq_address = 0;
   } else {
-    t->rseq_address = c.args[0];
-    t->rseq_size = static_cast<uint32_t>(c.args[1]);
-    t->rseq_signature = static_cast<uint32_t>(c.args[3]);
+    t->kernel.rseq_address = c.args[0];
+    t->kernel.rseq_size = static_cast<uint32_t>(c.args[1]);
+    t->kernel.rseq_signature = static_cast<uint32_t>(c.args[3]);
   }
   return 0;
 }
@@ -315,7 +321,7 @@ long gate_arch_prctl(GateCall& c) {
   switch (static_cast<uint32_t>(c.args[0])) {
     case k::kArchSetFs: {
       const long r = sys(kNr_arch_prctl, k::kArchSetFs, c.args[1]);
-      if (r == 0) c.thread->fs_base = c.args[1];
+      if (r == 0) c.thread->kernel.fs_base = c.args[1];
       return r;
     }
     case k::kArchGetFs:

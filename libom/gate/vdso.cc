@@ -8,6 +8,7 @@
 // in this code is single-stepped out of it (handlers.cc), because its registers mean nothing elsewhere.
 #include "libom/gate/vdso.h"
 
+#include "libom/abi/anchor.h"
 #include "libom/abi/kernel.h"
 #include "libom/gate/gate.h"
 #include "libom/safe/atomic.h"

@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "libom/abi/session.h"
+#include "libom/abi/body.h"
 
 extern "C" {
 void om_xsave(void* area);

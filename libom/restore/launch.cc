@@ -7,7 +7,8 @@
 //
 // Freestanding; its own system call instructions lie outside the gate and are dead once the filter is on.
 #include "libom/abi/kernel.h"
-#include "libom/abi/session.h"
+#include "libom/abi/sandbox.h"
+#include "libom/abi/sockets.h"
 #include "libom/restore/filter.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
@@ -17,7 +18,6 @@ extern "C" [[noreturn]] void om_launch(void);
 namespace om::restore {
 namespace {
 
-constexpr long kFd = 3;
 constexpr int kBadKeeper = 70, kNoFilter = 71;
 
 long sys(long nr, uint64_t a = 0, uint64_t b = 0, uint64_t c = 0, uint64_t d = 0, uint64_t e = 0,
@@ -79,7 +79,7 @@ void map_object(const BodyMessage& m, int32_t fd) {
   reply.type = kBodyRestored;
   reply.a = static_cast<uint64_t>(r < 0 ? r : -k::kEEXIST);
   reply.b = m.a;
-  sys(kNr_write, kFd, address(&reply), sizeof reply);
+  sys(kNr_write, kKeeperFd, address(&reply), sizeof reply);
 }
 
 // The next message, with the descriptor that it brings, or -1.
@@ -93,7 +93,7 @@ long receive(void* to, uint64_t bytes, int32_t& fd) {
   do {
     h.control = address(control);
     h.controllen = sizeof control;
-    n = sys(kNr_recvmsg, kFd, address(&h), k::kMsgCmsgCloexec);
+    n = sys(kNr_recvmsg, kKeeperFd, address(&h), k::kMsgCmsgCloexec);
   } while (n == -k::kEINTR);
   const auto head = safe::load<k::Cmsghdr>(control);
   const bool brought = n > 0 && h.controllen >= sizeof head + 4 && head.type == k::kScmRights;
@@ -155,7 +155,7 @@ void om_launch() {
   safe::set_bytes(&reply, 0, sizeof reply);
   reply.type = kBodyMapped;
   reply.a = static_cast<uint64_t>(map_places(launch));
-  sys(kNr_write, kFd, address(&reply), sizeof reply);
+  sys(kNr_write, kKeeperFd, address(&reply), sizeof reply);
   read_message(enter, segments, kMaxSegments);
   if (enter.type != kBodyEnter || enter.a < launch.a || enter.a >= launch.b) die(kBadKeeper);
   for (uint64_t i = 0; i < enter.c; i++) {

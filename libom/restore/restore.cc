@@ -6,8 +6,12 @@
 //
 // Order: handlers and %gs before the first thread, rseq only after the fill (it lies in the program's TLS),
 // signals stay blocked in each thread until its gate can take them.
+#include "libom/abi/body.h"
+#include "libom/abi/home.h"
 #include "libom/abi/kernel.h"
-#include "libom/abi/session.h"
+#include "libom/abi/plan.h"
+#include "libom/abi/sandbox.h"
+#include "libom/abi/sockets.h"
 #include "libom/gate/gate.h"
 #include "libom/gate/ranges.h"
 #include "libom/gate/thread.h"
@@ -31,14 +35,12 @@ namespace {
 using gate::g_body;
 using safe::sys;
 
-constexpr long kFd = 3;
-
 void report(uint32_t type, long result, uint64_t at = 0) {
   BodyMessage m{};
   m.type = type;
   m.a = static_cast<uint64_t>(result);
   m.b = at;
-  sys(kNr_write, kFd, &m, sizeof m);
+  sys(kNr_write, kKeeperFd, &m, sizeof m);
 }
 
 // The next message that is not a channel; channels are filed under their slots.
@@ -51,7 +53,7 @@ void next_message(BodyMessage& m) {
     h.iovlen = 1;
     h.control = reinterpret_cast<uint64_t>(control);
     h.controllen = sizeof control;
-    const long n = sys(kNr_recvmsg, kFd, &h, k::kMsgCmsgCloexec);
+    const long n = sys(kNr_recvmsg, kKeeperFd, &h, k::kMsgCmsgCloexec);
     if (n == -k::kEINTR) continue;
     if (n != sizeof m) sys(kNr_exit_group, 0);
     if (m.type != kBodyChannel) return;
@@ -122,7 +124,7 @@ void set_handlers() {
 }
 
 void start(BodyThread* t) {
-  sys(kNr_arch_prctl, k::kArchSetFs, t->fs_base);
+  sys(kNr_arch_prctl, k::kArchSetFs, t->kernel.fs_base);
   gate::allow_kicks();
   om_body_start(t, reinterpret_cast<const void*>(gate::slot_base(t) + kSlotFrame + kFrameXsave));
 }

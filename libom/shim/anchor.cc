@@ -2,7 +2,7 @@
 //
 // The anchor: addresses inside this library that the daemons use. Filled by the linker and relocated by
 // ld.so; nothing runs for it.
-#include "libom/abi/session.h"
+#include "libom/abi/anchor.h"
 #include "libom/gate/gate.h"
 #include "libom/gate/vdso.h"
 #include "libom/safe/image.h"

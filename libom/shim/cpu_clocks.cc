@@ -11,7 +11,6 @@
 
 #include "libom/abi/away_cpu.h"
 #include "libom/abi/kernel.h"
-#include "libom/abi/session.h"
 #include "libom/shim/shim.h"
 
 #define OM_EXPORT __attribute__((section("om_exports"), noinline, used, visibility("default")))

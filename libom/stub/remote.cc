@@ -213,9 +213,9 @@ long give_back() {
 [[noreturn]] void resume_by_frame(HomeThread* t) {
   const auto* frame = reinterpret_cast<const ResumeFrame*>(slot_base(t) + kSlotFrame);
   k::StackT altstack{};
-  altstack.sp = t->altstack[0];
-  altstack.flags = static_cast<uint32_t>(t->altstack[1]);
-  altstack.size = t->altstack[2];
+  altstack.sp = t->kernel.altstack[0];
+  altstack.flags = static_cast<uint32_t>(t->kernel.altstack[1]);
+  altstack.size = t->kernel.altstack[2];
   sys(kNr_sigaltstack, &altstack, 0);
   sys(kNr_rt_sigprocmask, k::kSigSetmask, &frame->sigmask, 0, 8);
   om_resume_user(frame);

@@ -11,8 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "libom/abi/home.h"
 #include "libom/abi/kernel.h"
-#include "libom/abi/session.h"
+#include "libom/abi/sockets.h"
 #include "libom/abi/syscall_desc.h"
 #include "libom/safe/rpc_encode.h"
 

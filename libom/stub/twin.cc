@@ -80,7 +80,7 @@ long wire_clone_twin(HomeCall& c) {
   t->noted_tail = t->noted_head;
   t->noted_sent = t->choked = 0;
   t->core.number = 0;
-  t->rseq_address = 0;
+  t->kernel.rseq_address = 0;
   const uint64_t stack = address_of_stack(t);
   const long tid =
       om_clone(kTwinFlags, reinterpret_cast<void*>(stack), &t->tid, &t->ctid_word, twin_main, t);
@@ -97,8 +97,9 @@ long wire_exit_twin(HomeCall& c) {
   // Nothing of home's kernel may point into the program's memory any more when the body learns of this.
   swap_mask(~uint64_t{0});
   sys(kNr_set_robust_list, 0, 24);
-  if (t->rseq_address != 0) sys(kNr_rseq, t->rseq_address, t->rseq_size, 1, t->rseq_signature);
-  t->rseq_address = 0;
+  if (t->kernel.rseq_address != 0)
+    sys(kNr_rseq, t->kernel.rseq_address, t->kernel.rseq_size, 1, t->kernel.rseq_signature);
+  t->kernel.rseq_address = 0;
   t->ctid_word = 1;
   sys(kNr_set_tid_address, &t->ctid_word);
   const auto status = static_cast<long>(c.args[0]);

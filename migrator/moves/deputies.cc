@@ -32,7 +32,9 @@ std::vector<std::string> child_environment(const std::vector<std::string>& more)
   std::vector<std::string> result = more;
   for (const char* name :
        {"PATH", "HOME", "LANG", "TMPDIR", "XDG_RUNTIME_DIR", "OM_LOG", "OM_FAULT", "OM_LIBEXEC",
-        "OM_PRELOAD", "OM_SESSION_TIMEOUT_S", "OM_LAZY_SHARED"}) {
+        "OM_PRELOAD", "OM_SESSION_TIMEOUT_S", "OM_LAZY_SHARED",
+        // How an instrumented build reports.
+        "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"}) {
     const char* value = ::getenv(name);
     if (value != nullptr) result.push_back(std::string(name) + "=" + value);
   }

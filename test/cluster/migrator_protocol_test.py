@@ -696,8 +696,14 @@ class Control(Cluster):
     def test_cpu_percent(self):
         busy = self.job("sh", "-c", "while :; do :; done", program="sh")
         idle = self.job()
-        wait_for(lambda: {row["pid"]: row["cpu_percent"] for row in self.om_json("ps")}.get(busy, 0) > 20, "a busy job")
-        self.assertLess({row["pid"]: row["cpu_percent"] for row in self.om_json("ps")}[idle], 20)
+        rows = {}
+
+        def is_seen():
+            rows.update((row["pid"], row["cpu_percent"]) for row in self.om_json("ps"))
+            return rows.get(busy, 0) > 1  # whatever else the machine does
+
+        wait_for(is_seen, "a busy job")
+        self.assertLess(rows[idle], rows[busy])
 
     def test_second_daemon_for_the_same_socket(self):
         done = subprocess.run([self.build / "migrator/om-migrator", "--name", "x", "--control", self.env["OM_CONTROL"]],

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "deputy/moves/body_threads.h"
+#include "libom/abi/thread.h"
 #include "test/fuzz/fuzz.h"
 
 using om::fuzz::require;

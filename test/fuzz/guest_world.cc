@@ -14,6 +14,8 @@
 #include "common/proc/process_memory.h"
 #include "guest/body.h"
 #include "guest/home_link.h"
+#include "libom/abi/body.h"
+#include "libom/abi/plan.h"
 #include "test/fuzz/fuzz.h"
 
 namespace om::fuzz {

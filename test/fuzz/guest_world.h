@@ -20,7 +20,6 @@
 #include "common/net/preamble.h"
 #include "common/proc/maps.h"
 #include "libom/abi/layout.h"
-#include "libom/abi/session.h"
 
 namespace om::fuzz {
 

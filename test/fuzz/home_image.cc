@@ -14,7 +14,7 @@
 
 #include "common/image/bulk.h"
 #include "guest/checks.h"
-#include "libom/abi/session.h"
+#include "libom/abi/body.h"
 #include "test/fuzz/fuzz.h"
 
 using namespace om::guest;

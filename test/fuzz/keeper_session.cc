@@ -15,6 +15,7 @@
 #include "common/image/bulk.h"
 #include "common/schema/session.capnp.h"
 #include "guest/keeper.h"
+#include "libom/abi/version.h"
 #include "test/fuzz/fuzz.h"
 #include "test/fuzz/guest_world.h"
 
@@ -251,7 +252,7 @@ class Home {
     for (auto t : threads) {
       om::ThreadState s{};
       s.slot = static_cast<uint32_t>(odd(slot++));
-      s.fs_base = odd(0);
+      s.kernel.fs_base = odd(0);
       t.setState(kj::arrayPtr(reinterpret_cast<const kj::byte*>(&s), wild() ? 8 : sizeof s));
       auto area = t.initXsave(wild() ? 0 : 576);
       if (area.size() != 0) area[0] = bytes_.take<uint8_t>();

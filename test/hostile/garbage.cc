@@ -9,6 +9,7 @@
 
 #include <vector>
 
+#include "libom/abi/sockets.h"
 #include "test/hostile/attacks.h"
 #include "test/hostile/gate.h"
 

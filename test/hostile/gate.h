@@ -7,7 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "libom/abi/session.h"
+#include "libom/abi/anchor.h"
+#include "libom/abi/body.h"
 #include "libom/safe/rpc_encode.h"
 
 namespace om::hostile {

@@ -22,7 +22,7 @@ struct Lie {
 constexpr uint64_t kBad = 0xfffffffffffffff7ull;
 
 const Lie kLies[] = {
-    {"fs", [](BodyThread& t, BodyState&) { t.fs_base = kBad; }},
+    {"fs", [](BodyThread& t, BodyState&) { t.kernel.fs_base = kBad; }},
     {"kind", [](BodyThread& t, BodyState&) { t.kind = 77; }},
     {"sequence", [](BodyThread& t, BodyState&) { t.seq = kBad; }},
     {"waiting",
@@ -53,9 +53,10 @@ const Lie kLies[] = {
     {"registers",
      [](BodyThread& t, BodyState&) {
        memset(t.regs, 0xee, sizeof t.regs);
-       t.sigmask = t.ctid = t.robust_head = t.robust_size = t.rseq_address = kBad;
-       t.rseq_size = t.rseq_signature = 0xeeeeeeee;
-       for (auto& a : t.altstack) a = kBad;
+       t.kernel.sigmask = t.kernel.ctid = t.kernel.robust_head = t.kernel.robust_size =
+           t.kernel.rseq_address = kBad;
+       t.kernel.rseq_size = t.kernel.rseq_signature = 0xeeeeeeee;
+       for (auto& a : t.kernel.altstack) a = kBad;
      }},
 };
 

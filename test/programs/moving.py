@@ -38,6 +38,7 @@ from om_product import (EXIT_FAILED, EXIT_OK, BrokenSetup, MachineLacks, Product
 from om_worker import Worker  # noqa: E402
 
 PLACES = ('home', 'n2', 'n3')
+ENDING = 10              # a process that has been said to have ended has done so within that time, in seconds
 NATIVE_SECONDS = 20      # at scale 1: room for twice the wanted moves
 MOVE_SECONDS = 0.1       # what a move is thought to take when the least duration is chosen
 MAX_GROWTH = 5           # native runs to find the amount of work
@@ -83,8 +84,16 @@ class Mover(threading.Thread):
         elif move.result == 'refused' and move.code in self.refusals:
             self.where[pid] = 'home'
             self.refused += 1
-        elif om_process.alive(pid):
+        elif not self.has_ended(pid, move):
             self.problem = f'after {self.done} moves: {move}'
+
+    @staticmethod
+    def has_ended(pid, move):
+        """Whether the process is gone. One that is said to have ended may be about to: its threads are first."""
+        until = time.monotonic() + (ENDING if move.result == 'ended' else 0)
+        while om_process.alive(pid) and time.monotonic() < until:
+            time.sleep(0.02)
+        return not om_process.alive(pid)
 
     def targets(self):
         if not self.family:

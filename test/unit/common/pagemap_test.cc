@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "common/proc/pagemap.h"
+#include "libom/abi/layout.h"
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102

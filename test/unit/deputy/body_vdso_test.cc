@@ -16,6 +16,8 @@
 #include "common/elf/vdso.h"
 #include "common/proc/maps.h"
 #include "deputy/memory/body_vdso.h"
+#include "libom/abi/anchor.h"
+#include "libom/abi/layout.h"
 
 namespace om::deputy {
 namespace {

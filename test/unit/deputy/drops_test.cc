@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "deputy/memory/drops.h"
+#include "libom/abi/memory.h"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "deputy/home/home_socket.h"
+#include "libom/abi/sockets.h"
 
 #include <doctest/doctest.h>
 #include <string.h>

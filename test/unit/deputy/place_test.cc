@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "deputy/home/place.h"
+#include "libom/abi/layout.h"
 
 #include <doctest/doctest.h>
 
