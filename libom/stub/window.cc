@@ -78,13 +78,13 @@ uint64_t monotonic_ns() { return static_cast<uint64_t>(now_ns()); }
 // Context: exec
 long window(HomeThread* t) {
   HomeExec& e = t->call;
-  const uint32_t before = t->noted_head;
   t->cancel = 0;
   asm volatile("" : : : "memory");
   t->phase = kExecCall;
   asm volatile("" : : : "memory");
-  // A signal that came before the phase was set has not called the window off.
-  if (t->noted_head != before && (e.wire_flags & kCallSignals)) t->cancel = 1;
+  // A signal that came before the phase was set has not called the window off, however long before: nobody has been
+  // told of it but by the ring.
+  if (noted(t) > t->noted_sent && (e.wire_flags & kCallSignals)) t->cancel = 1;
   const long r = om_window(&t->cancel, e.exec_nr, e.exec_args);
   t->phase = kExecBusy;
   return r;

@@ -4,9 +4,10 @@
 // kernel. The system call instructions are replaced: this kernel holds every memory argument of a call against
 // the memory that it may use, fills outputs as far as it was told that there is room, and answers by the input.
 //
-// Input: a byte (odd: the rest is the stream as it is; even: records, of which Calls in order are made) and the
-// kernel's answers. Promised: no address but libom's own buffers, the message, or the program's memory where the
-// row says so; no descriptor of libom's; no number whose row is not forwarded.
+// Input: a byte (odd: the rest is the stream as it is; even: records, of which Calls in order are made; with bit 1
+// a signal comes during the first system call that an executor makes for a Call) and the kernel's answers.
+// Promised: no address but libom's own buffers, the message, or the program's memory where the row says so; no
+// descriptor of libom's; no number whose row is not forwarded.
 #include <errno.h>
 #include <setjmp.h>
 #include <sys/mman.h>
@@ -26,6 +27,7 @@
 #include "libom/stub/deputy_socket.h"
 #include "libom/stub/executor.h"
 #include "libom/stub/program_memory.h"
+#include "libom/stub/signal.h"
 #include "libom/stub/stub.h"
 #include "libom/stub/window.h"
 #include "test/fuzz/fuzz.h"
@@ -45,6 +47,7 @@ size_t g_sent;
 fuzz::Bytes g_answers(nullptr, 0);
 std::map<uint64_t, uint64_t> g_mapped;  // memory that libom has mapped for itself: bytes by address
 uint64_t g_arena;
+bool g_signals;  // one comes whenever an executor is busy and has none
 
 uint64_t address(const void* p) { return reinterpret_cast<uint64_t>(p); }
 
@@ -347,8 +350,12 @@ long om_clone(uint64_t flags, void* stack, void*, void*, void (*)(void*), void*)
   return 77;
 }
 
-long om_window(volatile uint32_t*, long nr, const uint64_t* args) {
+long om_window(volatile uint32_t* cancel, long nr, const uint64_t* args) {
   const HomeExec& e = thread()->call;
+  // A call does not block beside a signal that nobody has been told of.
+  if ((e.wire_flags & kCallSignals) != 0 && stub::noted(thread()) > thread()->noted_sent)
+    require(*cancel == 1);
+  if (*cancel != 0) return safe::kAborted;
   const SyscallDesc& own = syscall_desc(static_cast<uint64_t>(nr));
   require(nr == e.nr);
   SyscallDesc storage;
@@ -367,6 +374,9 @@ long om_syscall(long nr, long a, long b, long c, long d, long e, long f) {
   const uint64_t args[6] = {static_cast<uint64_t>(a), static_cast<uint64_t>(b),
                             static_cast<uint64_t>(c), static_cast<uint64_t>(d),
                             static_cast<uint64_t>(e), static_cast<uint64_t>(f)};
+  HomeThread* const t = thread();
+  // What the catcher does in that phase.
+  if (g_signals && t->phase == kExecBusy && stub::noted(t) == 0) t->noted_head++;
   switch (nr) {
     case kNr_recvfrom:
       return receive(args[1], args[2]);
@@ -473,6 +483,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   g_answers = fuzz::Bytes(answers, sizeof answers);
   g_stream.clear();
   g_sent = 0;
+  g_signals = (mode & 2) != 0;
   if (mode & 1) {
     g_stream.assign(in.rest(), in.rest() + in.rest_size());
   } else {
