@@ -60,6 +60,8 @@ struct MoveRecord {
   std::string result = "failed";  // moved, refused, failed
   std::optional<Reason> reason;   // why it was not moved
 
+  // What it came to, after `took`.
+  void conclude(const Step& done, std::chrono::steady_clock::duration took);
   nlohmann::json to_json() const;
 };
 

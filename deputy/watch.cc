@@ -27,6 +27,17 @@ constexpr auto kRollBackAgain = 200 * kj::MILLISECONDS;
 
 }  // namespace
 
+void MoveRecord::conclude(const Step& done, std::chrono::steady_clock::duration took) {
+  total_ms = std::chrono::duration<double, std::milli>(took).count();
+  if (done.ok()) {
+    result = "moved";
+    return;
+  }
+  reason = done.reason();
+  const ReasonCode code = reason->code;
+  result = code == ReasonCode::kInternal || code == ReasonCode::kTimeout ? "failed" : "refused";
+}
+
 nlohmann::json MoveRecord::to_json() const {
   return {{"pid", pid},
           {"from", from},

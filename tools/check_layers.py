@@ -46,9 +46,9 @@ LAYERS = {
     'guest': ('common', 'libom/abi'),
     # From the inside out: what is done at home knows no keeper, memory no move.
     'deputy/base': ('common', 'libom/abi'),
-    'deputy/home': ('common', 'libom/abi', 'deputy', 'deputy/base'),
-    'deputy/session': ('common', 'libom/abi', 'deputy', 'deputy/base', 'deputy/home'),
-    'deputy/memory': ('common', 'libom/abi', 'deputy', 'deputy/base', 'deputy/home'),
+    'deputy/home': ('common', 'libom/abi', 'deputy/base'),
+    'deputy/session': ('common', 'libom/abi', 'deputy/base', 'deputy/home'),
+    'deputy/memory': ('common', 'libom/abi', 'deputy/base', 'deputy/home'),
     'deputy/look': ('common', 'libom/abi', 'deputy', 'deputy/base', 'deputy/home', 'deputy/memory', 'deputy/session'),
     'deputy/moves': ('common', 'libom/abi', 'deputy', 'deputy/base', 'deputy/home', 'deputy/memory',
                      'deputy/session'),

@@ -90,7 +90,6 @@ Step note_frame(const HomeSide& home, const StoppedThread& t, const ThreadPlan& 
     OM_MUST_VOID(home.target->memory.write(slot + kSlotFrame + kFrameXsave, t.xstate));
   }
   OM_MUST_VOID(home.target->put_thread(home.arena, i, h));
-
   return Done{};
 }
 

@@ -8,6 +8,9 @@
 #include <iterator>
 
 #include "deputy/home/stopped.h"
+#include "libom/abi/kernel.h"
+#include "libom/abi/layout.h"
+#include "libom/abi/thread.h"
 
 namespace om::deputy {
 
@@ -35,6 +38,12 @@ inline ResumeFrame executor_frame(const StoppedThread& t) {
     r.rip -= kSyscallBytes;
   }
   return frame_of(r, t.kernel.sigmask);
+}
+
+// The program's alternate stack, as sigaltstack(2) takes it.
+inline k::StackT altstack_of(const KernelThread& kernel) {
+  const auto& [sp, flags, size] = kernel.altstack;
+  return {sp, size != 0 ? static_cast<uint32_t>(flags) : k::kSsDisable, 0, size};
 }
 
 }  // namespace om::deputy

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "deputy/home/place.h"
 
-#include "libom/abi/layout.h"
-
 #include <algorithm>
+
+#include "libom/abi/layout.h"
 
 namespace om::deputy {
 

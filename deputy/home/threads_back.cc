@@ -219,14 +219,7 @@ Step ThreadsBack::leave_libom() {
 Step ThreadsBack::restore_kernel_half(Item& item) {
   const ThreadState& s = *item.state;
   const uint64_t scratch = slot_address(home_.arena, item.home.slot) + kScratch;
-  struct {
-    uint64_t sp;
-    uint32_t flags, pad;
-    uint64_t size;
-  } altstack{s.kernel.altstack[0],
-             s.kernel.altstack[2] != 0 ? static_cast<uint32_t>(s.kernel.altstack[1]) : 2u, 0,
-             s.kernel.altstack[2]};
-  OM_MUST_VOID(home_.target->memory.put(scratch, altstack));
+  OM_MUST_VOID(home_.target->memory.put(scratch, altstack_of(s.kernel)));
   OM_STEP(put_back(item, "alternate stack", SYS_sigaltstack, {scratch, 0}));
   OM_STEP(put_back(item, "clear_child_tid", SYS_set_tid_address, {s.kernel.ctid}));
   if (s.kernel.robust_size != 0) {

@@ -74,15 +74,10 @@ MoveRecord Mover::depart(const std::string& to) {
     done = broken(*exception);
   }
   if (!done.ok() && has_ended(home_.pid)) done = refuse(ReasonCode::kNoSuchProcess, "it has ended");
-  record.total_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+  record.conclude(done, Clock::now() - start);
   if (done.ok()) {
-    record.result = "moved";
     around_.state(at_, "away");
   } else {
-    const ReasonCode code = done.reason().code;
-    record.result =
-        code == ReasonCode::kInternal || code == ReasonCode::kTimeout ? "failed" : "refused";
-    record.reason = done.reason();
     if (!away_) {
       disconnect();
       finished_ = true;
@@ -452,18 +447,7 @@ Step Mover::connect_home(StoppedProcess& stop) {
   StoppedThread& t = stop.threads().front();
   const uint64_t stack = home_.stack_of(0);
   auto run = [&](uint64_t function) -> Step {
-    int64_t result = -EIO;
-    auto ran = stop.run(t, *home_.target, stack, function, 0, [&]() -> Result<bool> {
-      home_.socket->pump();
-      while (auto m = home_.socket->next()) {
-        if (m->type != kHomeRemoteDone) continue;
-        result = static_cast<int64_t>(m->a);
-        return true;
-      }
-      if (home_.socket->session_ended()) return plain_error("libom closed the session");
-      return false;
-    });
-    if (!ran) return internal(ran.error());
+    const int64_t result = OM_STEP(home_.run_remote(stop, t, stack, function, 0));
     if (result != 0) return internal(Error{static_cast<int>(-result), "libom's preparation"});
     return Done{};
   };
@@ -581,26 +565,11 @@ void Mover::undo_home(StoppedProcess& stop) {
   if (!home_.socket || home_.socket->session() < 0) return native();
   StoppedThread& t = stop.threads().front();
   const uint64_t stack = home_.stack_of(0);
-  (void)stop.run(t, *home_.target, stack, kRemoteRestore, 0, [&]() -> Result<bool> {
-    home_.socket->pump();
-    while (auto m = home_.socket->next()) {
-      if (m->type == kHomeRemoteDone) return true;
-    }
-    if (home_.socket->session_ended()) return plain_error("libom closed the session");
-    return false;
-  });
+  (void)home_.run_remote(stop, t, stack, kRemoteRestore, 0);
   (void)stop.call(t, *home_.target, stack, SYS_close, {static_cast<uint64_t>(home_.state.fd_base)});
   for (uint32_t i = 0; i < plans_.threads.size() && i < stop.threads().size(); i++) {
-    const ThreadState& s = plans_.threads[i].state;
-    struct {
-      uint64_t sp;
-      uint32_t flags, pad;
-      uint64_t size;
-    } back{s.kernel.altstack[0],
-           s.kernel.altstack[2] != 0 ? static_cast<uint32_t>(s.kernel.altstack[1]) : 2u, 0,
-           s.kernel.altstack[2]};
     const uint64_t scratch = slot_address(home_.arena, i) + kScratch;
-    if (home_.target->memory.put(scratch, back)) {
+    if (home_.target->memory.put(scratch, altstack_of(plans_.threads[i].state.kernel))) {
       StoppedThread& thread = stop.threads()[i];
       (void)stop.call(thread, *home_.target, home_.stack_of(i), SYS_sigaltstack, {scratch, 0});
     }

@@ -40,6 +40,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kKeeperAnswers = 30 * kj::SECONDS;
 constexpr auto kCallsArrive = std::chrono::seconds(2);
+
 }  // namespace
 
 MoveRecord Mover::come_home() {
@@ -59,18 +60,9 @@ MoveRecord Mover::come_home() {
     }
   }
   if (!done.ok() && has_ended(home_.pid)) done = refuse(ReasonCode::kNoSuchProcess, "it has ended");
-  record.total_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-  if (done.ok()) {
-    record.result = "moved";
-    at_ = home_node_;
-    around_.state(at_, "home");
-  } else {
-    const ReasonCode code = done.reason().code;
-    record.result =
-        code == ReasonCode::kInternal || code == ReasonCode::kTimeout ? "failed" : "refused";
-    record.reason = done.reason();
-    around_.state(at_, away_ ? "away" : "home");
-  }
+  record.conclude(done, Clock::now() - start);
+  if (done.ok()) at_ = home_node_;
+  around_.state(at_, !done.ok() && away_ ? "away" : "home");
   return record;
 }
 
