@@ -47,13 +47,20 @@ verb_test() {
   end_with "$status"
 }
 
-# compile_hosted DIRECTORY: all programs but the behaviours, which are most of the work and never instrumented.
+# compile_hosted DIRECTORY [SUITE...]: all programs but the behaviours, which are most of the work and never
+# instrumented. With suites: without the programs of `unit` and `fuzz`, if they are not among them.
 compile_hosted() {
-  local programs
+  local directory=$1 programs name unwanted='^test/(behaviour'
+  shift
+  if (($# > 0)); then
+    for name in unit fuzz; do
+      if [[ " $* " != *" $name "* ]]; then unwanted+="|$name"; fi
+    done
+  fi
   mapfile -t programs < <(for rule in c_LINKER cpp_LINKER; do
-    ninja -C "$1" -t targets rule "$rule"
-  done | grep -v '^test/behaviour/')
-  compile "$1" "${programs[@]}" cli/openmosix libom/abi/gen/syscalls.md
+    ninja -C "$directory" -t targets rule "$rule"
+  done | grep -Ev "$unwanted)/")
+  compile "$directory" "${programs[@]}" cli/openmosix libexec libom/abi/gen/syscalls.md
 }
 
 # sanitized NAME SANITIZERS SUITES [meson test argument...]: hosted code instrumented, freestanding code and
@@ -65,7 +72,8 @@ sanitized() {
   need_packages build test
   configure "$directory" "-Db_sanitize=$sanitizers" -Db_lundef=false -Dbench=false -Dmode=release \
     -Dcpp_args=-fno-sanitize-recover=all
-  compile_hosted "$directory"
+  # shellcheck disable=SC2086
+  compile_hosted "$directory" $suites
   for suite in $suites; do arguments+=(--suite "$suite"); done
   if (($# > 0)); then arguments=("$@"); fi
   reports=$directory/sanitizer-reports
