@@ -20,10 +20,15 @@
 #include "common/base/version.h"
 #include "common/movable/reasons.h"
 #include "common/proc/process_id.h"
+#include "deputy/attend.h"
 #include "deputy/base/text.h"
 #include "deputy/control.h"
 #include "deputy/home/stopped.h"
-#include "deputy/mover.h"
+#include "deputy/look/stack.h"
+#include "deputy/moves/departure.h"
+#include "deputy/moves/homecoming.h"
+#include "deputy/moves/takeover.h"
+#include "deputy/process.h"
 
 namespace om::deputy {
 namespace {
@@ -88,21 +93,21 @@ class Deputy {
       : io_(io),
         options_(options),
         control_(io, kControlFd, attaching()),
-        mover_(io, options.process.pid, options.node, options.listen, surroundings()) {}
+        process_(io, options.process.pid, options.node, options.listen, surroundings()) {}
 
   void run() {
     do {
       if (auto command = control_.next()) {
         obey(*command);
-      } else if (mover_.away()) {
-        control_.arrived().exclusiveJoin(mover_.something_happened()).wait(io_.waitScope);
+      } else if (process_.away()) {
+        control_.arrived().exclusiveJoin(process_.notice.wait()).wait(io_.waitScope);
       } else if (control_.ended()) {
         break;
       } else {
         control_.arrived().wait(io_.waitScope);
       }
-      mover_.attend();
-    } while (!mover_.finished());
+      attend(process_);
+    } while (!process_.over());
     kj::runCatchingExceptions([&] { control_.flushed().wait(io_.waitScope); });
   }
 
@@ -111,7 +116,7 @@ class Deputy {
     const auto verb = json_string_or(command, "verb", 64, "").value_or("");
     id_ = json_int_or(command, "id", 0, INT64_MAX, 0).value_or(0);
     // What is away is watched. At home the pid may be another process's by now.
-    if (!mover_.away() && !options_.process.alive()) {
+    if (!process_.away() && !options_.process.alive()) {
       KJ_REQUIRE(verb != "adopt", "the process has ended");
       return no_process();
     }
@@ -119,25 +124,26 @@ class Deputy {
       auto to = json_string(command, "to", 64);
       if (!to) return refuse_command(to.error().text());
       // To another node: through home. The body is brought back first, then leaves again.
-      if (mover_.away()) {
-        const MoveRecord back = mover_.come_home();
-        if (back.result != "moved") return answer(back);
-        mover_.start_over();
+      if (process_.away()) {
+        const MoveRecord back = come_home(process_);
+        if (!back.moved()) return answer(back);
+        process_.start_over();
       }
-      answer(mover_.depart(*to));
+      answer(depart(process_, *to));
     } else if (verb == "home") {
-      answer(mover_.come_home());
+      answer(come_home(process_));
     } else if (verb == "adopt") {
       adopt(command);
     } else if (verb == "stack") {
-      control_.send({{"event", "result"}, {"id", id_}, {"data", mover_.stack()}});
+      control_.send({{"event", "result"}, {"id", id_}, {"data", stack_of(process_)}});
     } else if (verb == "trace") {
       const auto cursor = json_int_or(command, "cursor", 0, INT64_MAX, 0).value_or(0);
       control_.send({{"event", "result"},
                      {"id", id_},
-                     {"data", mover_.trace(static_cast<uint64_t>(cursor))}});
+                     {"data", process_.tracing.read(static_cast<uint64_t>(cursor), process_.at(),
+                                                    process_.away())}});
     } else if (verb == "debug") {
-      mover_.cut(json_string_or(command, "what", 64, "all").value_or("all"));
+      process_.cut(json_string_or(command, "what", 64, "all").value_or("all"));
       control_.send({{"event", "result"}, {"id", id_}, {"data", {{"result", "cut"}}}});
     } else {
       refuse_command("unknown verb " + om::escaped(verb));
@@ -154,7 +160,8 @@ class Deputy {
     KJ_REQUIRE(at.ok() && session.ok() && token.ok(), "adopt needs at, session and token");
     memcpy(keys.session, session->data(), sizeof keys.session);
     memcpy(keys.token, token->data(), sizeof keys.token);
-    mover_.take_over(*at, keys, json_bool_or(command, "moving", false).value_or(false));
+    om::deputy::take_over(process_, *at, keys,
+                          json_bool_or(command, "moving", false).value_or(false));
   }
 
   void answer(const MoveRecord& record) {
@@ -185,8 +192,8 @@ class Deputy {
     a.request = {{"verb", "deputy.attach"},
                  {"pid", options_.process.pid},
                  {"secret", secret != nullptr ? secret : ""}};
-    a.wanted = [this] { return mover_.away(); };
-    a.attached = [this] { mover_.report(); };
+    a.wanted = [this] { return process_.away(); };
+    a.attached = [this] { process_.report(); };
     return a;
   }
 
@@ -228,7 +235,7 @@ class Deputy {
   Options options_;
   Control control_;
   int64_t id_ = 0;
-  Mover mover_;
+  Process process_;
 };
 
 }  // namespace

@@ -30,7 +30,7 @@ namespace om {
 struct ProcessReport {
   std::vector<Reason> reasons;  // at most one for a code; the first is the cause
   // Shared mappings of memory (kAnonShared, kMemFd, kSysvShm) that nobody else was seen to hold:
-  // they may move, but the mover has to copy them whole (see common/proc/pagemap.h).
+  // they may move, but the deputy has to copy them whole (see common/proc/pagemap.h).
   std::vector<proc::Mapping> lone_shared;
   // Memory objects that nobody else has, and that the process sees in more than one way: they move as what they are.
   struct Object {

@@ -43,7 +43,7 @@ inline Reason broken(const kj::Exception& exception,
     if (says(::strerrordesc_np(ENOMEM)) || says("bad_alloc")) code = reason_of_errno(ENOMEM);
   }
   if (code == unreachable) {
-    log_debug("mover", "{}", text);
+    log_debug("move", "{}", text);
     return Reason{code, exception.getType() == kj::Exception::Type::DISCONNECTED
                             ? "the connection was lost"
                             : text};

@@ -32,47 +32,6 @@ Step must(const Result<int64_t>& r, const char* what) {
 
 }  // namespace
 
-Step place_threads(const HomeSide& home, StoppedProcess& stop) {
-  auto& threads = stop.threads();
-  for (size_t i = 0; i < threads.size(); i++) {
-    if (!home.is_in_arena(threads[i])) continue;
-    const uint32_t slot = home.slot_of(threads[i]);
-    if (slot == i) continue;
-    const bool free = slot < threads.size() &&
-                      !(home.is_in_arena(threads[slot]) && home.slot_of(threads[slot]) == slot);
-    if (!free)
-      return refuse(ReasonCode::kInCall, "thread {} completes a transfer that it began away",
-                    threads[i].tid);
-    std::swap(threads[i], threads[slot]);
-    i = static_cast<size_t>(-1);  // what was swapped here may have to go elsewhere, too
-  }
-  return Done{};
-}
-
-Verdict<ThreadPlan> plan_late(const HomeSide& home, const StoppedThread& t, const HomeThread& h) {
-  const auto rax = static_cast<int64_t>(t.regs.rax);
-  const bool waits = t.in_call() && t.regs.rip >= home.target->image_lo() &&
-                     t.regs.rip < home.target->image_hi() &&
-                     (rax == -EINTR || (rax <= -512 && rax >= -516));
-  if (h.late == 0 || h.phase != kExecCall || !waits) {
-    return refuse(ReasonCode::kInCall, "thread {} completes a transfer that it began away", t.tid);
-  }
-  const ResumeFrame frame = OM_MUST(
-      home.target->memory.get<ResumeFrame>(slot_address(home.arena, home.slot_of(t)) + kSlotFrame));
-  ThreadPlan plan;
-  ThreadState& s = plan.state;
-  s.tid = t.inner_tid;
-  s.kind = kThreadWaiting;
-  s.nr = h.call.nr;
-  std::copy(std::begin(h.call.program_args), std::end(h.call.program_args), s.args);
-  s.seq = 1;
-  std::copy(std::begin(frame.gpr), std::end(frame.gpr), s.regs);
-  s.kernel = t.kernel;
-  s.kernel.sigmask = frame.sigmask;
-  plan.at_home = AtHome::kLate;
-  return plan;
-}
-
 Step set_up_arena(HomeSide& home, StoppedProcess& stop, const ThreadPlans& plans) {
   StoppedThread& t = stop.threads().front();
   const bool late = plans.threads.front().at_home == AtHome::kLate;
@@ -143,7 +102,7 @@ void give_arena_back(HomeSide& home, StoppedProcess& stop) {
     return;
   home.state.arena = 0;
   const auto r = stop.first_call(t, *home.target, SYS_munmap, {at, arena_bytes(home.state.nslots)});
-  if (!r || *r != 0) log_warn("mover", "process {}: libom's memory cannot be given back", home.pid);
+  if (!r || *r != 0) log_warn("arena", "process {}: libom's memory cannot be given back", home.pid);
   (void)t.tracee.set_signal_mask(t.kernel.sigmask);
   (void)t.tracee.set_regs(t.regs);
 }

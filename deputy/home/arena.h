@@ -10,11 +10,6 @@
 
 namespace om::deputy {
 
-// Puts the threads into the order of their slots. One that still completes a transfer which it began away keeps its
-// slot, where its executor runs; the others go around it. Slots are numbered without gaps. IN_CALL if that fails.
-Step place_threads(const HomeSide& home, StoppedProcess& stop);
-// The plan of such a thread: the program's state is in its frame, its call in its slot. IN_CALL.
-Verdict<ThreadPlan> plan_late(const HomeSide& home, const StoppedThread& t, const HomeThread& h);
 // Reserves libom's memory if it is not there and makes slots accessible as they are needed. HOME_MEMORY.
 Step set_up_arena(HomeSide& home, StoppedProcess& stop, const ThreadPlans& plans);
 // When no thread is in it any more and all have the registers with which they go on: it would count in the program's

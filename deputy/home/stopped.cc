@@ -106,6 +106,11 @@ bool known(const std::vector<StoppedThread>& threads, pid_t tid) {
 
 }  // namespace
 
+bool is_in_the_way(ReasonCode code) {
+  return code == ReasonCode::kUninterruptible || code == ReasonCode::kSharedMm ||
+         code == ReasonCode::kTraced || code == ReasonCode::kTimeout;
+}
+
 StoppedProcess::~StoppedProcess() {
   if (active_ && !threads_.empty()) release();
 }

@@ -20,6 +20,9 @@
 
 namespace om::deputy {
 
+// Whether it is a reason that keeps a process from standing still and may go by itself.
+bool is_in_the_way(ReasonCode code);
+
 struct StoppedThread {
   Tracee tracee;
   pid_t tid = 0;

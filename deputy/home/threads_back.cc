@@ -119,7 +119,7 @@ Step ThreadsBack::restore(const std::vector<ThreadState>& states,
   }
   if (!left) {
     if (has_ended(home_.pid)) return refuse(ReasonCode::kNoSuchProcess, "it has ended");
-    log_error("mover", "process {}: the return has to be completed by another deputy: {}",
+    log_error("return", "process {}: the return has to be completed by another deputy: {}",
               home_.pid, left.reason().message());
     ::_exit(1);
   }
@@ -148,7 +148,7 @@ void ThreadsBack::tell_refused(const Item& item, const std::string& what, int64_
   const std::string text =
       fmt::format("process {}: thread {} came home without its {}: {}", home_.pid, item.thread->tid,
                   what, ::strerror(static_cast<int>(-error)));
-  log_error("mover", "{}", text);
+  log_error("return", "{}", text);
   note_(ReasonCode::kInternal, text);
 }
 

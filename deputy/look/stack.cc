@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// om stack: where every thread is. Away, the body stands still for as long as it takes to read its stacks, as for a
-// homecoming that does not take place; at home the process is stopped by ptrace. Tables and names come from the files
-// that the process has mapped at home, which is quicker than asking the keeper and the same.
+#include "deputy/look/stack.h"
+
 #include <kj/common.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
+#include <map>
+#include <vector>
 
 #include "common/base/log.h"
 #include "common/proc/proc_file.h"
@@ -16,7 +15,6 @@
 #include "deputy/base/text.h"
 #include "deputy/home/frames.h"
 #include "deputy/home/unwinder.h"
-#include "deputy/mover.h"
 #include "gen/syscalls_names.h"
 #include "libom/abi/thread.h"
 
@@ -71,38 +69,49 @@ nlohmann::json unwind_all(Unwinder& unwinder, pid_t pid,
 
 std::string root_of(pid_t pid) { return proc::proc_path(proc::memory_tid(pid), "root"); }
 
-}  // namespace
+// Memory of the body, in pieces that are fetched once.
+class BodyMemory {
+ public:
+  BodyMemory(Session& session, schema::Keeper::Client& keeper)
+      : session_(session), keeper_(keeper) {}
 
-nlohmann::json Mover::stack() {
-  nlohmann::json threads = nlohmann::json::array();
-  Step done = Done{};
-  KJ_IF_MAYBE (exception, kj::runCatchingExceptions([&] {
-                 done = away_ ? stack_of_body(threads) : stack_at_home(threads);
-               })) {
-    done = broken(*exception, ReasonCode::kOutOfReach);
-    if (away_) session_.renew_bulk();
-    KJ_IF_MAYBE (keeper, session_.keeper()) {
-      if (watch_) watch_->tasks().add(keeper->resumeRequest().send().ignoreResult());
+  bool read(uint64_t address, std::span<std::byte> to) {
+    const uint64_t at = address & ~(kChunk - 1);
+    for (const uint64_t start : {at, address}) {
+      const std::vector<std::byte>& chunk = fetch(start);
+      const uint64_t from = address - start;
+      if (from + to.size() > chunk.size()) continue;
+      memcpy(to.data(), chunk.data() + from, to.size());
+      return true;
     }
+    return false;
   }
-  if (!away_) finished_ = true;
-  if (!done)
-    return {{"result", "refused"},
-            {"code", done.reason().name()},
-            {"message", done.reason().message()}};
-  return {{"result", "looked"}, {"pid", home_.pid}, {"at", at_}, {"threads", std::move(threads)}};
-}
 
-Step Mover::stack_of_body(nlohmann::json& threads) {
-  OM_STEP(wait_for_keeper());
-  schema::Keeper::Client keeper = KJ_ASSERT_NONNULL(session_.keeper(), "just waited for");
-  auto body = session_.stop_body(keeper, true);
-  KJ_DEFER(session_.resume_body(keeper));
-  OM_STEP(check(body.getVerdict()));
+ private:
+  const std::vector<std::byte>& fetch(uint64_t start) {
+    auto [it, fresh] = chunks_.try_emplace(start);
+    if (!fresh) return it->second;
+    auto request = keeper_.peekRequest();
+    request.setAddress(start);
+    request.setBytes(kChunk);
+    auto answer = session_.ask(request, kKeeperAnswers);
+    auto data = answer.getData();
+    const auto* bytes = reinterpret_cast<const std::byte*>(data.begin());
+    it->second.assign(bytes, bytes + std::min<size_t>(data.size(), kChunk));
+    return it->second;
+  }
+
+  Session& session_;
+  schema::Keeper::Client& keeper_;
+  std::map<uint64_t, std::vector<std::byte>> chunks_;
+};
+
+// Of a body that stands: INTERNAL if what its keeper says is no description of threads.
+Verdict<std::vector<StandingThread>> standing_threads(wire::BodyImage::Reader body) {
   std::vector<StandingThread> standing;
-  if (body.getState().getThreads().size() > kMaxSlots)
+  if (body.getThreads().size() > kMaxSlots)
     return refuse(ReasonCode::kInternal, "the keeper's answer is malformed");
-  for (auto t : body.getState().getThreads()) {
+  for (auto t : body.getThreads()) {
     ThreadState s{};
     if (t.getState().size() != sizeof s)
       return refuse(ReasonCode::kInternal, "the keeper's answer is malformed");
@@ -112,50 +121,39 @@ Step Mover::stack_of_body(nlohmann::json& threads) {
     if (s.kind == kThreadWaiting) to.nr = s.nr;
     std::copy(std::begin(s.regs), std::end(s.regs), std::begin(to.gpr));
   }
-  OM_MUST_VOID(home_.target->reread_maps());
-  std::map<uint64_t, std::vector<std::byte>> chunks;
-  auto from_body = [&](uint64_t address, std::span<std::byte> to) {
-    const uint64_t at = address & ~(kChunk - 1);
-    for (uint64_t start : {at, address}) {
-      auto [it, fresh] = chunks.try_emplace(start);
-      if (fresh) {
-        auto request = keeper.peekRequest();
-        request.setAddress(start);
-        request.setBytes(kChunk);
-        auto answer = session_.ask(request, kKeeperAnswers);
-        auto data = answer.getData();
-        const auto* bytes = reinterpret_cast<const std::byte*>(data.begin());
-        it->second.assign(bytes, bytes + std::min<size_t>(data.size(), kChunk));
-      }
-      const uint64_t from = address - start;
-      if (from + to.size() <= it->second.size()) {
-        memcpy(to.data(), it->second.data() + from, to.size());
-        return true;
-      }
-    }
-    return false;
-  };
+  return standing;
+}
+
+Step stack_of_body(Process& process, nlohmann::json& threads) {
+  OM_STEP(process.wait_for_keeper());
+  schema::Keeper::Client keeper = KJ_ASSERT_NONNULL(process.session.keeper(), "just waited for");
+  auto body = process.session.stop_body(keeper, true);
+  KJ_DEFER(process.session.resume_body(keeper));
+  OM_STEP(check(body.getVerdict()));
+  const auto standing = OM_STEP(standing_threads(body.getState()));
+  OM_MUST_VOID(process.home.target->reread_maps());
+  BodyMemory body_memory(process.session, keeper);
   auto read = [&](uint64_t address, std::span<std::byte> to) {
-    const auto* map = proc::find_mapping(home_.target->maps, address);
+    const auto* map = proc::find_mapping(process.home.target->maps, address);
     const bool of_file =
         map != nullptr && (map->kind == proc::MapKind::kFile || map->kind == proc::MapKind::kVdso);
-    if (of_file && (map->prot & PROT_WRITE) == 0 && home_.target->memory.read(address, to))
+    if (of_file && (map->prot & PROT_WRITE) == 0 && process.home.target->memory.read(address, to))
       return true;
-    return from_body(address, to);
+    return body_memory.read(address, to);
   };
-  Unwinder unwinder(home_.target->maps, root_of(home_.pid), read);
-  threads = unwind_all(unwinder, home_.pid, standing);
+  Unwinder unwinder(process.home.target->maps, root_of(process.home.pid), read);
+  threads = unwind_all(unwinder, process.home.pid, standing);
   return Done{};
 }
 
-Step Mover::stack_at_home(nlohmann::json& threads) {
-  auto maps = OM_MUST(proc::read_maps(proc::memory_tid(home_.pid)));
+Step stack_at_home(Process& process, nlohmann::json& threads) {
+  auto maps = OM_MUST(proc::read_maps(proc::memory_tid(process.home.pid)));
   // A program without libom is shown, too; there is nothing in it that could complete a call.
-  auto target = open_target(home_.pid);
+  auto target = open_target(process.home.pid);
   auto stop = OM_STEP(StoppedProcess::stop(
-      home_.pid, {.settle = false, .target = target ? &target.value() : nullptr}));
+      process.home.pid, {.settle = false, .target = target ? &target.value() : nullptr}));
   KJ_DEFER(stop.release());
-  auto memory = OM_MUST(ProcessMemory::open(proc::memory_tid(home_.pid)));
+  auto memory = OM_MUST(ProcessMemory::open(proc::memory_tid(process.home.pid)));
   std::vector<StandingThread> standing;
   for (const StoppedThread& t : stop.threads()) {
     if (t.tracee.gone()) continue;
@@ -166,10 +164,33 @@ Step Mover::stack_at_home(nlohmann::json& threads) {
     std::copy(std::begin(frame.gpr), std::end(frame.gpr), std::begin(to.gpr));
   }
   Unwinder unwinder(
-      std::move(maps), root_of(home_.pid),
+      std::move(maps), root_of(process.home.pid),
       [&](uint64_t address, std::span<std::byte> to) { return memory.read(address, to).ok(); });
-  threads = unwind_all(unwinder, home_.pid, standing);
+  threads = unwind_all(unwinder, process.home.pid, standing);
   return Done{};
+}
+
+}  // namespace
+
+nlohmann::json stack_of(Process& process) {
+  nlohmann::json threads = nlohmann::json::array();
+  Step done = Done{};
+  KJ_IF_MAYBE (exception, kj::runCatchingExceptions([&] {
+                 done = process.away() ? stack_of_body(process, threads)
+                                       : stack_at_home(process, threads);
+               })) {
+    done = broken(*exception, ReasonCode::kOutOfReach);
+    if (process.away()) process.let_body_go_on();
+  }
+  if (!process.away()) process.come_back();
+  if (!done)
+    return {{"result", "refused"},
+            {"code", done.reason().name()},
+            {"message", done.reason().message()}};
+  return {{"result", "looked"},
+          {"pid", process.home.pid},
+          {"at", process.at()},
+          {"threads", std::move(threads)}};
 }
 
 }  // namespace om::deputy

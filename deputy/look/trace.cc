@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// om trace: reads what executors have written down (libom/abi/trace.h) and says it in words, by the rows of the call
-// table. Reading disturbs nobody.
+#include "deputy/look/trace.h"
+
 #include <string.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
+#include <memory>
 
 #include "common/base/log.h"
 #include "deputy/base/text.h"
-#include "deputy/mover.h"
 #include "gen/syscalls_desc.h"
 #include "gen/syscalls_names.h"
 #include "libom/abi/home.h"
@@ -87,16 +85,16 @@ nlohmann::json to_json(const TraceRecord& r) {
 
 }  // namespace
 
-nlohmann::json Mover::trace(uint64_t cursor) {
+nlohmann::json Tracing::read(uint64_t cursor, const std::string& at_node, bool away) {
   nlohmann::json records = nlohmann::json::array(), counts = nlohmann::json::array();
-  nlohmann::json answer{{"result", "looked"}, {"pid", home_.pid}, {"at", at_},
+  nlohmann::json answer{{"result", "looked"}, {"pid", home_.pid}, {"at", at_node},
                         {"session", 0},       {"next", 0},        {"lost", 0}};
   auto area = std::make_unique<TraceArea>();
   const uint32_t on = 1;
   const auto bytes = std::as_writable_bytes(std::span(area.get(), 1));
-  if (away_ && home_.target && home_.target->put_home_field(offsetof(HomeState, trace), on) &&
+  if (away && home_.target && home_.target->put_home_field(offsetof(HomeState, trace), on) &&
       home_.target->memory.read(home_.arena + kControlTrace, bytes)) {
-    traced_ = Clock::now();
+    asked_ = Clock::now();
     uint64_t lost = 0, at = cursor;
     if (at > area->head) at = 0;  // of an earlier session
     if (area->head - at > kTraceRecords) {
@@ -127,9 +125,9 @@ nlohmann::json Mover::trace(uint64_t cursor) {
   return answer;
 }
 
-void Mover::stop_tracing() {
-  if (traced_ == Clock::time_point{} || Clock::now() - traced_ < kTracePatience) return;
-  traced_ = {};
+void Tracing::stop_if_unread() {
+  if (asked_ == Clock::time_point{} || Clock::now() - asked_ < kTracePatience) return;
+  asked_ = {};
   const uint32_t off = 0;
   (void)home_.target->put_home_field(offsetof(HomeState, trace), off);
 }

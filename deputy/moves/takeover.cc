@@ -1,29 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// Takes a process over whose deputy has died. Everything that is needed is in the process (HomeState, slots) and in
-// the few words that om-migrator knows: where it is, the keys, the port on which the keeper will look for us.
-//
-//   HomeState.phase      what is found                            what follows
-//   native               at home, or another program (execve)     nothing to do
-//   captured             the departure had not been decided       its threads go back by themselves
-//   away                 executors wait, or want channels         as after a lost connection (watch.cc)
-//   returning            memory is home, some threads have left   the return is completed
-//
-// A keeper that has never been told to let the body run ends it when its session ends; then nobody comes, and the
-// process goes on at home from what it still holds (recall_plans, roll_back).
-#include <signal.h>
-#include <string.h>
+#include "deputy/moves/takeover.h"
 
 #include <kj/debug.h>
+#include <string.h>
 
 #include <algorithm>
+#include <chrono>
+#include <vector>
 
 #include "common/base/log.h"
+#include "common/movable/preflight.h"
 #include "common/proc/process.h"
 #include "common/proc/status.h"
-#include "deputy/base/text.h"
+#include "deputy/home/executors.h"
+#include "deputy/home/home_session.h"
 #include "deputy/home/leave_vdso.h"
-#include "deputy/mover.h"
+#include "deputy/home/threads_back.h"
 #include "libom/abi/home.h"
 #include "libom/abi/thread.h"
 
@@ -36,7 +28,6 @@ constexpr auto kUndoLimit = std::chrono::seconds(2);
 constexpr auto kStopLimit = std::chrono::seconds(1);
 constexpr auto kKeeperComes = 3 * kj::SECONDS;
 constexpr auto kStopAgain = 200 * kj::MILLISECONDS;
-constexpr uint64_t bit(int sig) { return uint64_t{1} << (sig - 1); }
 
 bool plausible(const HomeState& h) {
   return h.arena != 0 && h.arena % kPageSize == 0 && h.nslots > 0 && h.nslots <= kMaxSlots &&
@@ -45,32 +36,40 @@ bool plausible(const HomeState& h) {
 
 }  // namespace
 
-bool is_in_the_way(ReasonCode code) {
-  return code == ReasonCode::kUninterruptible || code == ReasonCode::kSharedMm ||
-         code == ReasonCode::kTraced || code == ReasonCode::kTimeout;
-}
-
-void Mover::take_over(const std::string& at, const SessionKeys& keys, bool moving) {
-  Step done = take_over_steps(at, keys, moving);
+void take_over(Process& process, const std::string& at, const SessionKeys& keys, bool moving) {
+  Takeover takeover(process, {at, keys, moving});
+  Step done = takeover.run();
   if (done.ok()) return;
-  if (has_ended(home_.pid)) return is_at_home("it has ended");
-  // om-migrator tries again with another deputy.
+  if (has_ended(process.home.pid)) return takeover.is_at_home("it has ended");
   KJ_FAIL_REQUIRE("cannot take the process over", done.reason().message());
 }
 
-void Mover::is_at_home(std::string_view why) {
-  log_info("adopt", "process {} is at home: {}", home_.pid, why);
-  away_ = false;
-  finished_ = true;
-  around_.state(home_node_, "home");
+void Takeover::is_at_home(std::string_view why) {
+  log_info("takeover", "process {} is at home: {}", home_.pid, why);
+  nothing_ = true;
+  process_.come_back();
+  process_.say("home");
 }
 
-Step Mover::take_over_steps(const std::string& at, const SessionKeys& keys, bool moving) {
+Step Takeover::run() {
+  OM_STEP(fault("adopt.begin"));
+  OM_STEP(find_undone());
+  if (nothing_) return Done{};
+  OM_STEP(open_home());
+  if (home_.state.phase == kHomeReturning) return complete_return();
+  // Where a thread does not stop in time they are met later (attend.cc).
+  Step met = meet_executors(process_);
+  if (!met && !is_in_the_way(met.reason().code)) return met.reason();
+  watch();
+  return Done{};
+}
+
+// Whether the process is away at all; a departure that had not been decided undoes itself.
+Step Takeover::find_undone() {
   auto at_home = [&](std::string_view why) {
     is_at_home(why);
     return Done{};
   };
-  OM_STEP(fault("adopt.begin"));
   auto target = open_target(home_.pid);
   if (!target) {
     const ReasonCode code = target.reason().code;
@@ -85,70 +84,73 @@ Step Mover::take_over_steps(const std::string& at, const SessionKeys& keys, bool
   for (const auto limit = Clock::now() + kUndoLimit; home_.state.phase == kHomeCaptured;) {
     // A call that stayed in the kernel may take any time; it, too, goes back to the program when it ends.
     if (home_.state.undone == 2 || Clock::now() > limit)
-      return at_home("its departure was not decided");
-    io_.provider->getTimer().afterDelay(1 * kj::MILLISECONDS).wait(io_.waitScope);
+      return at_home("its departure had not been committed");
+    process_.io.provider->getTimer().afterDelay(1 * kj::MILLISECONDS).wait(process_.io.waitScope);
     home_.state = OM_MUST(home_.target->home());
   }
-  if (memcmp(home_.state.session_id, keys.session, sizeof keys.session) != 0 ||
+  return Done{};
+}
+
+// What the deputy before has left, checked: from now on the process counts as away.
+Step Takeover::open_home() {
+  if (memcmp(home_.state.session_id, from_.keys.session, sizeof from_.keys.session) != 0 ||
       !plausible(home_.state)) {
-    return refuse(ReasonCode::kInternal, "the state that its deputy has left does not fit");
+    return refuse(ReasonCode::kInternal, "the state left by the previous deputy is inconsistent");
   }
   home_.arena = home_.state.arena;
   home_.fd_base = home_.state.fd_base;
   const auto status = OM_MUST(proc::read_status(home_.pid));
   home_.inner_pid = status.ns_pids.empty() ? home_.pid : status.ns_pids.back();
-  session_.expect(keys);
+  session_.expect(from_.keys);
   session_.link().be_patient();
-  home_.socket.emplace(keys.session,
-                       [this](uint32_t slot) { return session_.link().take_channel(slot); });
-  plans_.clear();
-  away_ = true;
-  at_ = at;
-  if (home_.state.phase == kHomeReturning) return complete_return();
-  // Where a thread does not stop in time they are met later (watch.cc).
-  Step met = meet_executors();
-  if (!met && !is_in_the_way(met.reason().code)) return met.reason();
-  // Whoever has not been told to let the body run does not come.
-  make_watch();
-  if (moving && home_.state.effectful == 0) watch_->be_short_with(kKeeperComes);
-  watch_->begin();
-  if (files_.may_have_changed(inspect_process(home_.pid))) {
-    log_warn("files", "process {} comes home: a file that it has mapped may have been changed",
-             home_.pid);
-    watch_->noticed().want_home = true;
-    notice_.happened();
-  }
-  around_.state(at_, "away");
+  home_.socket.emplace(from_.keys.session, [&session = session_](uint32_t slot) {
+    return session.link().channels().take(slot);
+  });
+  process_.plans.clear();
+  process_.leave(from_.at);
   return Done{};
 }
 
-// Makes the session connection. If a homecoming had been given up in the middle, finished calls are answered.
-Step Mover::meet_executors() {
-  StoppedProcess stop = OM_STEP(stop_executors(home_));
-  OM_STEP(meet(home_, stop));
-  if (home_.state.hold != 0) OM_STEP(settle_executors(home_, stop));
+void Takeover::watch() {
+  // Whoever has not been told to let the body run does not come.
+  if (from_.moving && home_.state.effectful == 0) process_.watch()->be_short_with(kKeeperComes);
+  process_.watch()->begin();
+  if (process_.files.may_have_changed(inspect_process(home_.pid))) {
+    log_warn("files", "process {} comes home: a file that it has mapped may have been changed",
+             home_.pid);
+    process_.watch()->noticed().want_home = true;
+    process_.notice.happened();
+  }
+  process_.say("away");
+}
+
+Step meet_executors(Process& process) {
+  HomeSide& home = process.home;
+  StoppedProcess stop = OM_STEP(stop_executors(home));
+  OM_STEP(meet(home, stop));
+  if (home.state.hold != 0) OM_STEP(settle_executors(home, stop));
   const uint32_t off = 0;
-  OM_MUST_VOID(home_.target->put_home_field(offsetof(HomeState, hold), off));
+  OM_MUST_VOID(home.target->put_home_field(offsetof(HomeState, hold), off));
   stop.release();
   return Done{};
 }
 
 // It has been decided: what keeps its threads from standing still is waited for as long as they live.
-Step Mover::complete_return() {
-  log_info("adopt", "process {}: completing its return", home_.pid);
+Step Takeover::complete_return() {
+  log_info("takeover", "process {}: completing its return", home_.pid);
   for (bool told = false;; told = true) {
     Step done = complete_return_once();
     if (done.ok() || !is_in_the_way(done.reason().code) || has_ended(home_.pid)) return done;
     if (!told) {
-      log_warn("adopt", "process {}: its return is completed when its threads stop: {}: {}",
+      log_warn("takeover", "process {}: its return is completed when its threads stop: {}: {}",
                home_.pid, done.reason().name(), done.reason().message());
     }
-    io_.provider->getTimer().afterDelay(kStopAgain).wait(io_.waitScope);
+    process_.io.provider->getTimer().afterDelay(kStopAgain).wait(process_.io.waitScope);
   }
 }
 
 // Threads that are still in libom get what their slots say. (Those whose transfer goes on need nobody.)
-Step Mover::complete_return_once() {
+Step Takeover::complete_return_once() {
   StoppedProcess stop = OM_STEP(stop_executors(home_));
   for (auto& t : stop.threads()) {
     const bool inside = home_.is_in_arena(t);
@@ -175,60 +177,25 @@ Step Mover::complete_return_once() {
     stop.detach();
   } else {
     OM_STEP(guard_executors(home_, stop));
-    OM_STEP(restore_threads(home_, stop, states, xsaves, 0, around_.note));
+    OM_STEP(restore_threads(home_, stop, states, xsaves, 0, process_.around.note));
   }
   end_parked_body();
-  away_ = false;
-  disconnect();
-  finished_ = true;
-  at_ = home_node_;
-  around_.state(at_, "home");
+  process_.come_back();
+  process_.say("home");
   return Done{};
 }
 
 // The keeper looks for us; it should not have to wait for its patience to end.
-void Mover::end_parked_body() {
+void Takeover::end_parked_body() {
   kj::runCatchingExceptions([&] {
-    session_.open(io_.provider->getTimer()
+    session_.open(process_.io.provider->getTimer()
                       .timeoutAfter(kKeeperComes, session_.link().session())
-                      .wait(io_.waitScope));
+                      .wait(process_.io.waitScope));
   });
 }
 
-// What depart_steps() has in plans_, from the slots: for a rollback of another deputy's departure.
-Step Mover::recall_plans(StoppedProcess& stop) {
-  for (auto& t : stop.threads()) {
-    const uint32_t slot = home_.slot_of(t);
-    const uint64_t base = slot_address(home_.arena, slot);
-    const HomeThread h = OM_MUST(home_.target->thread(home_.arena, slot));
-    const ResumeFrame frame = OM_MUST(home_.target->memory.get<ResumeFrame>(base + kSlotFrame));
-    ThreadPlan plan;
-    ThreadState& s = plan.state;
-    s.slot = slot;
-    s.tid = h.tid;
-    s.kind = frame.pad[kFrameWaits] != 0 ? kThreadWaiting : kThreadUser;
-    s.nr = static_cast<uint32_t>(frame.pad[kFrameNr]);
-    std::copy_n(frame.pad + kFrameArgs, std::size(s.args), s.args);
-    s.seq = s.kind == kThreadWaiting ? 1 : 0;
-    std::copy(std::begin(frame.gpr), std::end(frame.gpr), s.regs);
-    if (frame.pad[kFrameRewound] != 0)
-      s.regs[kRip] += 2;  // behind the call, as a waiting thread stands
-    s.kernel = h.kernel;
-    s.kernel.fs_base = t.regs.fs_base;
-    s.kernel.sigmask = frame.sigmask;
-    s.kernel.ctid = frame.pad[kFrameCtid];
-    s.kernel.robust_head = t.kernel.robust_head;
-    s.kernel.robust_size = t.kernel.robust_size;
-    plans_.threads.push_back(plan);
-    std::vector<std::byte> area(t.xstate.size());
-    OM_MUST_VOID(home_.target->memory.read(base + kSlotFrame + kFrameXsave, area));
-    plans_.xsaves.push_back(std::move(area));
-  }
-  return Done{};
-}
-
 // The deputy died while it let a thread out of the vDSO.
-Step Mover::put_stepped_mask_back() {
+Step Takeover::put_stepped_mask_back() {
   const uint64_t aid = home_.target->anchor.first_aid;
   const FirstAid first = OM_MUST(home_.target->memory.get<FirstAid>(aid));
   if (first.stepped_tid == 0) return Done{};
@@ -243,11 +210,6 @@ Step Mover::put_stepped_mask_back() {
   }
   OM_MUST_VOID(home_.target->memory.put(aid + offsetof(FirstAid, stepped_tid), int32_t{0}));
   return Done{};
-}
-
-void Mover::report() const {
-  around_.state(at_, away_ ? "away" : "home");
-  if (away_) around_.session(at_, session_.keys(), session_.link().port());
 }
 
 }  // namespace om::deputy

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "deputy/session/link.h"
 
-#include <fcntl.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 
 #include <kj/debug.h>
-
-#include <algorithm>
 
 #include "common/base/hex.h"
 #include "common/base/log.h"
@@ -34,16 +31,6 @@ bool same(const uint8_t (&a)[16], const uint8_t (&b)[16]) {
   uint8_t difference = 0;
   for (size_t i = 0; i < sizeof a; i++) difference |= static_cast<uint8_t>(a[i] ^ b[i]);
   return difference == 0;
-}
-
-UniqueFd duplicate(kj::AsyncIoStream& stream) {
-  int from = -1;
-  KJ_IF_MAYBE (fd, stream.getFd()) {
-    from = *fd;
-  }
-  int fd = -1;
-  KJ_SYSCALL(fd = ::fcntl(from, F_DUPFD_CLOEXEC, 3));
-  return UniqueFd(fd);
 }
 
 }  // namespace
@@ -92,15 +79,20 @@ void Link::be_patient() {
 
 void Link::close_all() {
   expecting_ = false;
-  cut_channels();
   channels_.clear();
   session_ = Waiting();
   bulk_ = Waiting();
-  channels_done_ = nullptr;
 }
 
 kj::Promise<kj::Own<kj::AsyncIoStream>> Link::session() { return next(session_); }
 kj::Promise<kj::Own<kj::AsyncIoStream>> Link::bulk() { return next(bulk_); }
+
+kj::Promise<void> Link::wait_for_channels(uint32_t count) {
+  KJ_IF_MAYBE (exception, failed_) {
+    return kj::cp(*exception);
+  }
+  return channels_.wait_for(count);
+}
 
 kj::Promise<kj::Own<kj::AsyncIoStream>> Link::next(Waiting& waiting) {
   if (waiting.early.get() != nullptr) return kj::mv(waiting.early);
@@ -118,47 +110,6 @@ void Link::arrived(Waiting& waiting, kj::Own<kj::AsyncIoStream> stream) {
     waiting.fulfiller = nullptr;
   } else {
     waiting.early = kj::mv(stream);
-  }
-}
-
-kj::Promise<void> Link::channels(uint32_t count) {
-  auto paf = kj::newPromiseAndFulfiller<void>();
-  wanted_channels_ = count;
-  channels_done_ = kj::mv(paf.fulfiller);
-  KJ_IF_MAYBE (exception, failed_) {
-    return kj::cp(*exception);
-  }
-  check_channels();
-  return kj::mv(paf.promise);
-}
-
-void Link::check_channels() {
-  for (uint32_t slot = 0; slot < wanted_channels_; slot++) {
-    auto it = channels_.find(slot);
-    if (it == channels_.end() || !it->second.fresh.valid()) return;
-  }
-  KJ_IF_MAYBE (done, channels_done_) {
-    (*done)->fulfill();
-    channels_done_ = nullptr;
-  }
-}
-
-UniqueFd Link::take_channel(uint32_t slot) {
-  auto it = channels_.find(slot);
-  return it == channels_.end() ? UniqueFd() : std::move(it->second.fresh);
-}
-
-bool Link::has_channel() const {
-  return std::any_of(channels_.begin(), channels_.end(), [](const auto& channel) {
-    const int fd = channel.second.control.get();
-    return fd >= 0 && is_connected(fd);
-  });
-}
-
-void Link::cut_channels() {
-  for (auto& [slot, channel] : channels_) {
-    if (channel.control.valid()) ::shutdown(channel.control.get(), SHUT_RDWR);
-    channel.fresh.reset();
   }
 }
 
@@ -203,10 +154,7 @@ void Link::cannot_take(const kj::Exception& exception) {
     if (waiting->fulfiller.get() != nullptr) waiting->fulfiller->reject(kj::cp(exception));
     waiting->fulfiller = nullptr;
   }
-  KJ_IF_MAYBE (done, channels_done_) {
-    (*done)->reject(kj::cp(exception));
-    channels_done_ = nullptr;
-  }
+  channels_.fail(exception);
 }
 
 kj::Promise<void> Link::greet(kj::Own<kj::AsyncIoStream> stream) {
@@ -243,7 +191,7 @@ void Link::file(const Preamble& preamble, kj::Own<kj::AsyncIoStream> stream) {
       arrived(bulk_, kj::mv(stream));
       break;
     case kPreambleChannel:
-      if (preamble.slot < kMaxSlots) file_channel(preamble.slot, kj::mv(stream));
+      if (preamble.slot < kMaxSlots) channels_.add(preamble.slot, *stream);
       break;
     default:
       say_dropped("its kind is unknown");
@@ -251,33 +199,17 @@ void Link::file(const Preamble& preamble, kj::Own<kj::AsyncIoStream> stream) {
   }
 }
 
-void Link::file_channel(uint32_t slot, kj::Own<kj::AsyncIoStream> stream) {
-  UniqueFd fresh = duplicate(*stream);
-  UniqueFd control = duplicate(*stream);
-  stream = nullptr;
-  // The executor reads and writes it blocking; KJ is done with it.
-  int flags = 0;
-  KJ_SYSCALL(flags = ::fcntl(fresh.get(), F_GETFL));
-  KJ_SYSCALL(::fcntl(fresh.get(), F_SETFL, flags & ~O_NONBLOCK));
-  Channel& channel = channels_[slot];
-  // The executor of this slot may still sit in a read of the connection that this one replaces.
-  if (channel.control.valid()) ::shutdown(channel.control.get(), SHUT_RDWR);
-  channel.fresh = std::move(fresh);
-  channel.control = std::move(control);
-  check_channels();
-}
-
 // Anybody can connect, as often as he likes.
 void Link::say_dropped(const std::string& why) {
   const auto now = std::chrono::steady_clock::now();
-  dropped_++;
-  if (dropped_ > 1 && now - dropped_said_ < kSayAgain) return;
-  if (dropped_ == 1) {
+  drops_.count++;
+  if (drops_.count > 1 && now - drops_.said < kSayAgain) return;
+  if (drops_.count == 1) {
     log_warn("link", "a connection was dropped: {}", why);
   } else {
-    log_warn("link", "a connection was dropped: {}; {} in all", why, dropped_);
+    log_warn("link", "a connection was dropped: {}; {} in all", why, drops_.count);
   }
-  dropped_said_ = now;
+  drops_.said = now;
 }
 
 void Link::Errors::taskFailed(kj::Exception&& exception) {

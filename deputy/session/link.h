@@ -3,8 +3,7 @@
 // Connections that the keeper makes to us: one TCP listener per deputy, a preamble on each connection that
 // says what it is (common/net/preamble.h). A connection that does not prove itself within a time is dropped.
 //
-// KJ event loop. Channels are not used here: their sockets are handed to the home process; a duplicate is
-// kept to shut a connection down.
+// KJ event loop.
 #pragma once
 
 #include <kj/async-io.h>
@@ -12,13 +11,11 @@
 
 #include <chrono>
 #include <list>
-#include <map>
 #include <string>
-#include <vector>
 
-#include "common/base/unique_fd.h"
 #include "common/net/address.h"
 #include "common/net/preamble.h"
+#include "deputy/session/channels.h"
 
 namespace om::deputy {
 
@@ -49,23 +46,14 @@ class Link {
   // The SESSION or BULK connection, when it is there (again).
   kj::Promise<kj::Own<kj::AsyncIoStream>> session();
   kj::Promise<kj::Own<kj::AsyncIoStream>> bulk();
-  // Resolves when `count` channels for slots [0, count) have arrived.
-  kj::Promise<void> channels(uint32_t count);
+  // Channels::wait_for, unless connections cannot be taken.
+  kj::Promise<void> wait_for_channels(uint32_t count);
 
-  // A channel that has not been handed out yet. Invalid if there is none.
-  UniqueFd take_channel(uint32_t slot);
+  Channels& channels() { return channels_; }
   // Is there a SESSION connection that nobody has asked for.
   bool has_session() const { return session_.early.get() != nullptr; }
-  // Is there a channel that still connects a thread's two halves.
-  bool has_channel() const;
-  // Shuts down every channel (both directions): executors and gates notice.
-  void cut_channels();
 
  private:
-  struct Channel {
-    UniqueFd fresh;    // to be handed to the home process
-    UniqueFd control;  // duplicate, for shutdown
-  };
   struct Waiting {
     kj::Own<kj::PromiseFulfiller<kj::Own<kj::AsyncIoStream>>> fulfiller;
     kj::Own<kj::AsyncIoStream> early;  // arrived before anybody asked
@@ -75,12 +63,16 @@ class Link {
   void take(kj::Own<kj::AsyncIoStream> stream);
   kj::Promise<void> greet(kj::Own<kj::AsyncIoStream> stream);
   void file(const Preamble& preamble, kj::Own<kj::AsyncIoStream> stream);
-  void file_channel(uint32_t slot, kj::Own<kj::AsyncIoStream> stream);
   kj::Promise<kj::Own<kj::AsyncIoStream>> next(Waiting& waiting);
   static void arrived(Waiting& waiting, kj::Own<kj::AsyncIoStream> stream);
-  void check_channels();
   void cannot_take(const kj::Exception& exception);
   void say_dropped(const std::string& why);
+
+  // Connections that were not for us.
+  struct Drops {
+    uint64_t count = 0;
+    std::chrono::steady_clock::time_point said{};  // in the log
+  };
 
   class Errors final : public kj::TaskSet::ErrorHandler {
    public:
@@ -99,13 +91,10 @@ class Link {
   kj::Maybe<kj::Exception> failed_;
   SessionKeys keys_{};
   Waiting session_, bulk_;
-  std::map<uint32_t, Channel> channels_;
-  uint32_t wanted_channels_ = 0;
-  kj::Maybe<kj::Own<kj::PromiseFulfiller<void>>> channels_done_;
+  Channels channels_;
   // Connections that have not said yet what they are, oldest first: each ends when its promise is fulfilled.
   std::list<kj::Own<kj::PromiseFulfiller<void>>> greetings_;
-  uint64_t dropped_ = 0;
-  std::chrono::steady_clock::time_point dropped_said_{};
+  Drops drops_;
   Errors errors_;
   kj::TaskSet tasks_;
 };

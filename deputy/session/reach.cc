@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The connection with the keeper of a process that is away: lost, waited for, made again, given up. Part of what is
-// done while the process is away (watch.cc).
+// done while the process is away (session/watch.cc).
 //
 // A keeper is lost when it does not connect any more and its body gives no sign of life either. A silent one is not:
 // its connection is there, the kernels look after that (common/net/connection.h).
@@ -80,7 +80,7 @@ bool Watch::session_is_lost() {
   const auto home = with_.home.target->home();
   const bool calls = home && home->calls != signs_.calls;
   if (calls) signs_.calls = home->calls;
-  if (calls || with_.session.link().has_channel()) signs_.last = Clock::now();
+  if (calls || with_.session.link().channels().is_any_connected()) signs_.last = Clock::now();
   const kj::Duration limit = body_has_acted(with_.home) ? patience() : signs_.patience;
   return Clock::now() - signs_.last > std::chrono::nanoseconds(limit / kj::NANOSECONDS);
 }

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A stopped process becomes its own deputy: what is done to it and the libom in it, in the last steps of a departure.
+// Should this program die on the way, its threads put everything back by themselves until the phase is kHomeAway.
+#pragma once
+
+#include <stdint.h>
+
+#include <span>
+
+#include "deputy/home/home_side.h"
+#include "deputy/home/thread_plans.h"
+#include "libom/abi/memory.h"
+
+namespace om::deputy {
+
+struct HomeConnections {
+  const uint8_t (&session)[16];
+  std::span<const Range> drops;  // memory that home gives back once the body has acted
+  HomeSocket::Channels channels;
+};
+
+// Socket to the deputy, channels, catchers in place of the program's handlers: the process becomes able to be a deputy,
+// and undo_leaving() can take it back. FD_LIMIT, HOME_MEMORY, INTERNAL.
+Step connect_home(HomeSide& home, StoppedProcess& stop, const ThreadPlans& plans,
+                  HomeConnections with);
+// The point of no return at home: every thread gets its executor, or goes on with the call that it is in, and runs.
+Step leave_home(HomeSide& home, StoppedProcess& stop, const ThreadPlans& plans);
+// After a failure of either: dispositions and descriptors as they were. Preconditions: the threads still stand.
+void undo_leaving(HomeSide& home, StoppedProcess& stop, const ThreadPlans& plans);
+
+}  // namespace om::deputy

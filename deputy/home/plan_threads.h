@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the threads of a process are doing that stands still for a departure, or, for the rollback of one that another
+// deputy has made, were doing then.
+#pragma once
+
+#include <vector>
+
+#include "deputy/home/home_side.h"
+#include "deputy/home/thread_plans.h"
+
+namespace om::deputy {
+
+// Puts the threads into the order of their slots. One that still completes a transfer which it began away keeps its
+// slot, where its executor runs; the others go around it. Slots are numbered without gaps. IN_CALL if that fails.
+Step place_threads(const HomeSide& home, std::vector<StoppedThread>& threads);
+
+// Places the threads of `stop` and classifies each. Executors that still end
+// a call see our stop in its result from here on, whether the move comes about or not. GS_BASE, OWN_TRAPS, IN_CALL,
+// INTERNAL if they are more than there are slots.
+Verdict<ThreadPlans> plan_threads(const HomeSide& home, StoppedProcess& stop);
+
+// The plans of a departure from what its slots hold. Preconditions: all threads of `stop` are executors.
+Verdict<ThreadPlans> recall_plans(const HomeSide& home, StoppedProcess& stop);
+
+}  // namespace om::deputy

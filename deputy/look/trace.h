@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// om trace: reads what executors have written down (libom/abi/trace.h) and says it in words, by the rows of the call
+// table. Reading disturbs nobody.
+#pragma once
+
+#include <stdint.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "deputy/home/home_side.h"
+
+namespace om::deputy {
+
+class Tracing {
+ public:
+  explicit Tracing(HomeSide& home) : home_(home) {}
+
+  // Forwarded calls from number `cursor` on, and the counts: what `om trace` asks for again and again. Executors write
+  // them down from the first question on and until nobody has asked for two seconds. Empty unless it is `away`, at the
+  // node `at_node`.
+  nlohmann::json read(uint64_t cursor, const std::string& at_node, bool away);
+  // Called now and then while the process is away.
+  void stop_if_unread();
+
+ private:
+  HomeSide& home_;
+  std::chrono::steady_clock::time_point asked_{};  // last; none: nothing is written down
+};
+
+}  // namespace om::deputy

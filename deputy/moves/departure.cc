@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "deputy/moves/departure.h"
+
+#include <kj/async-unix.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "common/base/log.h"
+#include "common/proc/process.h"
+#include "deputy/base/text.h"
+#include "deputy/home/arena.h"
+#include "deputy/home/leave.h"
+#include "deputy/home/place.h"
+#include "deputy/home/plan_threads.h"
+#include "deputy/memory/drops.h"
+#include "deputy/memory/ship.h"
+#include "deputy/moves/commit.h"
+#include "deputy/moves/describe.h"
+#include "libom/abi/home.h"
+
+namespace om::deputy {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kKeeperArrives = 20 * kj::SECONDS;
+constexpr auto kKeeperAnswers = 60 * kj::SECONDS;
+constexpr int kAttempts = 3;  // if the program changes while it is prepared for
+
+// Whether the program has become another one (execve) since it was opened: its memory is gone then.
+bool is_replaced(const HomeSide& home) { return home.target && !home.target->home(); }
+
+// What is prepared while the program runs may not fit it any more when it stands: then once more from the beginning.
+Step attempt(Process& process, const std::string& to, MoveRecord& record) {
+  for (int attempts = 1;; attempts++) {
+    process.home.target.reset();
+    Departure departure(process, to, record);
+    Step done = departure.run();
+    if (done.ok() || process.away() || attempts == kAttempts || !departure.is_outdated())
+      return done;
+    log_info("depart", "process {} has changed: {}", process.home.pid, done.reason().message());
+    process.disconnect();
+  }
+}
+
+}  // namespace
+
+MoveRecord depart(Process& process, const std::string& to) {
+  MoveRecord record;
+  record.pid = process.home.pid;
+  record.from = process.at();
+  record.to = to;
+  const auto start = Clock::now();
+  process.say("moving");
+  Step done = Done{};
+  KJ_IF_MAYBE (exception, kj::runCatchingExceptions([&] { done = attempt(process, to, record); })) {
+    if (process.away()) kj::throwFatalException(kj::mv(*exception));
+    done = broken(*exception);
+  }
+  if (!done.ok() && has_ended(record.pid))
+    done = refuse(ReasonCode::kNoSuchProcess, "it has ended");
+  record.conclude(done, Clock::now() - start);
+  if (!done.ok() && !process.away()) process.come_back();
+  process.say(process.away() ? "away" : "home");
+  return record;
+}
+
+Step Departure::run() {
+  OM_STEP(fault("depart.inspect"));
+  const auto report = inspect_process(home_.pid);
+  if (!report.reasons.empty()) return report.reasons.front();
+  home_.target = OM_STEP(open_target(home_.pid));
+  home_.state = OM_MUST(home_.target->home());
+  // A departure whose deputy died has been undone by the threads themselves (libom/stub/remote.cc).
+  if (home_.state.phase == kHomeCaptured && home_.state.undone == 2)
+    home_.state.phase = kHomeNative;
+  if (home_.state.phase != kHomeNative)
+    return refuse(ReasonCode::kInternal, "another deputy is still in charge of the process");
+  OM_STEP(prepare_keeper());
+  StoppedProcess stopped = OM_STEP(stop(report));
+  const auto frozen = stopped.since();
+  record_.threads = stopped.threads().size();
+  Step step = capture(stopped);
+  if (step.ok()) step = ship();
+  if (!step) {
+    let_stay(stopped);
+    return step;
+  }
+  step = connect(stopped);
+  if (step.ok()) step = leave_home(home_, stopped, process_.plans);
+  if (!step) {
+    undo_leaving(home_, stopped, process_.plans);
+    let_stay(stopped);
+    return step;
+  }
+  process_.leave(to_);
+  OM_STEP(commit(process_));
+  (void)fault_at("depart.committed");  // too late to fail: it can only be killed here
+  record_.freeze_ms = std::chrono::duration<double, std::milli>(Clock::now() - frozen).count();
+  return Done{};
+}
+
+bool Departure::is_outdated() const { return outdated_ || is_replaced(home_); }
+
+Step Departure::prepare_keeper() {
+  const auto status = OM_MUST(proc::read_status(proc::memory_tid(home_.pid)));
+  const uint32_t threads = std::max<uint32_t>(status.threads, 1);
+  OM_STEP(call_keeper(OM_MUST(make_offer(home_, status, threads))));
+  OM_STEP(choose_arena(threads));
+  limits_ = OM_MUST(InheritedLimits::read(home_.pid));
+  KJ_IF_MAYBE (keeper, session_.keeper()) {
+    auto request = keeper->prepareRequest();
+    auto spec = request.initSpec();
+    spec.setCommand(status.name.c_str());
+    spec.setThreads(threads);
+    limits_.write(spec);
+    OM_STEP(describe_libom(home_, spec));
+    auto answer = session_.ask(request, kKeeperAnswers);
+    OM_STEP(check(answer.getVerdict()));
+  }
+  session_.await_bulk(kKeeperArrives);
+  return fault("depart.prepared");
+}
+
+// Has the target start a keeper and waits for its connection.
+Step Departure::call_keeper(nlohmann::json offer) {
+  session_.expect(SessionKeys::random());
+  auto verdict = process_.around.need_guest(to_, session_.keys(), session_.link().port(), offer)
+                     .wait(process_.io.waitScope);
+  if (verdict) return *verdict;
+  OM_STEP(fault("depart.ask"));
+  if (!process_.pidfd.valid())
+    return refuse(ReasonCode::kInternal, "the process cannot be watched");
+  auto observer = kj::heap<kj::UnixEventPort::FdObserver>(
+      process_.io.unixEventPort, process_.pidfd.get(), kj::UnixEventPort::FdObserver::OBSERVE_READ);
+  auto ended = observer->whenBecomesReadable().then([] { return kj::Own<kj::AsyncIoStream>(); });
+  auto arrives = session_.link().session().exclusiveJoin(ended.attach(kj::mv(observer)));
+  auto stream = process_.io.provider->getTimer()
+                    .timeoutAfter(kKeeperArrives, kj::mv(arrives))
+                    .wait(process_.io.waitScope);
+  if (stream.get() == nullptr) return refuse(ReasonCode::kNoSuchProcess, "it has ended");
+  session_.open(kj::mv(stream));
+  return Done{};
+}
+
+// Where libom's own memory lies: a place that is free now (taken at the stop), or where it still is.
+Step Departure::choose_arena(uint32_t threads) {
+  home_.arena = home_.state.arena;
+  if (home_.arena != 0) return Done{};
+  const auto as_limit = OM_MUST(proc::read_limit(home_.pid, RLIMIT_AS));
+  const auto nofile = OM_MUST(proc::read_limit(home_.pid, RLIMIT_NOFILE));
+  home_.state.nslots = thread_slots(threads, as_limit.rlim_cur, nofile.rlim_max);
+  home_.arena =
+      OM_STEP(find_place(home_.target->maps, home_.target->image_lo(), home_.state.nslots));
+  return Done{};
+}
+
+// Threads that do not stop, or cannot be stopped, may have begun something that says why.
+Verdict<StoppedProcess> Departure::stop(const ProcessReport& before) {
+  auto stopped = StoppedProcess::stop(
+      home_.pid, {.look = [&] { return look_again(before); }, .target = &*home_.target});
+  if (stopped || (stopped.reason().code != ReasonCode::kUninterruptible &&
+                  stopped.reason().code != ReasonCode::kPermission))
+    return stopped;
+  const auto report = inspect_stopped(home_.pid, before);  // a thread may be ours until it stands
+  if (!report.reasons.empty()) return report.reasons.front();
+  return stopped;
+}
+
+// All threads stand: what has the program begun since it was looked at, and does it still fit what was prepared.
+Step Departure::look_again(const ProcessReport& before) {
+  auto report = inspect_stopped(home_.pid, before);
+  if (!report.reasons.empty()) return report.reasons.front();
+  if (is_replaced(home_))
+    return refuse(ReasonCode::kInCall, "it executes one program after the other");
+  OM_MUST_VOID(home_.target->reread_maps());
+  outdated_ = true;
+  const auto tids = OM_MUST(proc::list_tasks(home_.pid));
+  if (tids.size() > home_.state.nslots)
+    return refuse(ReasonCode::kHomeMemory, "{} threads have begun meanwhile", tids.size());
+  if (home_.state.arena == 0 &&
+      !is_free(home_.target->maps, home_.arena, home_.arena + arena_bytes(home_.state.nslots)))
+    return refuse(ReasonCode::kHomeMemory, "the place for libom's own memory was taken");
+  if (OM_MUST(InheritedLimits::read(home_.pid)) != limits_)
+    return refuse(ReasonCode::kHomeMemory, "its limits change all the time");
+  outdated_ = false;
+  report_ = std::move(report);
+  return Done{};
+}
+
+// Everything that home knows of the process, which stands still; only libom's own memory is changed.
+Step Departure::capture(StoppedProcess& stop) {
+  ThreadPlans& plans = process_.plans;
+  OM_STEP(fault("depart.stop"));
+  OM_STEP(settle_position(stop, *home_.target));
+  plans = OM_STEP(plan_threads(home_, stop));
+  OM_STEP(set_up_arena(home_, stop, plans));
+  OM_STEP(fault("depart.arena"));
+  settings_ = OM_STEP(ask_threads(home_, stop, plans));
+  OM_STEP(fault("depart.threads"));
+  OM_STEP(choose_descriptors(home_));
+  OM_STEP(objects_.find(report_));
+  OM_STEP(process_.files.take(report_));
+  OM_STEP(space_.describe(home_));
+  OM_STEP(fault("depart.describe"));
+  home_.state.epoch++;
+  return Done{};
+}
+
+// The description, the pages, and the channels that the keeper makes for the threads.
+Step Departure::ship() {
+  KJ_IF_MAYBE (keeper, session_.keeper()) {
+    auto request = keeper->buildRequest();
+    OM_STEP(
+        describe_process({home_, process_.plans, space_, settings_, process_.files.writes_files()},
+                         request.initImage()));
+    auto answer = session_.ask(request, kKeeperAnswers);
+    OM_STEP(check(answer.getVerdict()));
+    OM_STEP(fault("depart.ship"));
+    const Shipped shipped =
+        OM_STEP(ship_pages(process_.io, session_.bulk(), home_, space_, objects_));
+    objects_.close();
+    OM_STEP(fault("depart.shipped"));
+    record_.pages = shipped.pages;
+    record_.bytes_raw = shipped.bytes;
+    record_.bytes_wire = shipped.wire;
+    auto filled = keeper->filledRequest();
+    filled.setPages(shipped.pages);
+    auto ready = session_.ask(filled, kKeeperAnswers);
+    OM_STEP(check(ready.getVerdict()));
+  }
+  const auto channels = static_cast<uint32_t>(process_.plans.threads.size());
+  process_.io.provider->getTimer()
+      .timeoutAfter(kKeeperArrives, session_.link().wait_for_channels(channels))
+      .wait(process_.io.waitScope);
+  return fault("depart.channels");
+}
+
+// The process becomes able to be a deputy.
+Step Departure::connect(StoppedProcess& stop) {
+  // What may be given back once the body has done something: private memory, but for what blocked calls use.
+  const auto own = OM_MUST(space_.own_memory(home_));
+  const auto drops = OM_STEP(plan_drops(own, pinned_ranges(*home_.target, process_.plans.threads)));
+  return connect_home(home_, stop, process_.plans,
+                      {session_.keys().session, drops,
+                       [this](uint32_t slot) { return session_.link().channels().take(slot); }});
+}
+
+// The process goes on at home as if it had not been asked.
+void Departure::let_stay(StoppedProcess& stop) {
+  stop.put_back();
+  give_arena_back(home_, stop);
+  stop.detach();
+}
+
+}  // namespace om::deputy

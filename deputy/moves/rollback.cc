@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "deputy/moves/rollback.h"
+
+#include <kj/common.h>
+
+#include <vector>
+
+#include "common/base/log.h"
+#include "deputy/home/executors.h"
+#include "deputy/home/plan_threads.h"
+#include "deputy/home/threads_back.h"
+#include "libom/abi/home.h"
+#include "libom/abi/thread.h"
+
+namespace om::deputy {
+
+Step roll_back(Process& process, const std::string& why) {
+  HomeSide& home = process.home;
+  ThreadPlans& plans = process.plans;
+  KJ_DEFER(let_executors_answer(home));
+  OM_STEP(hold_executors(home));
+  StoppedProcess stop = OM_STEP(stop_executors(home));
+  home.state = OM_MUST(home.target->home());
+  if (home.state.effectful != 0) return refuse(ReasonCode::kInternal, "the body has acted already");
+  if (home.state.dropped != 0)
+    return refuse(ReasonCode::kInternal, "home's memory has been given back");
+  OM_STEP(settle_executors(home, stop));
+  OM_STEP(guard_executors(home, stop));
+  if (plans.threads.empty()) plans = OM_STEP(recall_plans(home, stop));
+  std::vector<ThreadState> states;
+  for (const auto& plan : plans.threads) states.push_back(plan.state);
+  OM_STEP(restore_threads(home, stop, states, plans.xsaves, 0, process.around.note));
+  log_warn("rollback", "process {}: {}; it goes on at home", home.pid, why);
+  process.come_back();
+  return Done{};
+}
+
+}  // namespace om::deputy

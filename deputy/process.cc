@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "deputy/process.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "common/base/log.h"
+
+namespace om::deputy {
+
+Process::Process(kj::AsyncIoContext& context, pid_t pid, std::string node, const Address& listen,
+                 Surroundings surroundings)
+    : io(context),
+      home_node(std::move(node)),
+      around(std::move(surroundings)),
+      session(context, listen),
+      home(pid),
+      files(home),
+      tracing(home),
+      pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))),
+      at_(home_node) {}
+
+void Process::leave(const std::string& to) {
+  where_ = Where::kAway;
+  at_ = to;
+  watch_ = kj::heap<Watch>(
+      Watch::With{io, home, session, around, notice, pidfd.get(), at_, [this](bool ping) {
+                    tracing.stop_if_unread();
+                    look_after_files(ping);
+                  }});
+}
+
+void Process::come_back() {
+  where_ = Where::kOver;
+  disconnect();
+  at_ = home_node;
+}
+
+void Process::report() const {
+  say(away() ? "away" : "home");
+  if (away()) around.session(at_, session.keys(), session.link().port());
+}
+
+Step Process::wait_for_keeper() {
+  return session.wait_for_keeper(at_, [this] { return watch_ && watch_->noticed().is_the_end(); });
+}
+
+void Process::let_body_go_on() {
+  session.renew_bulk();
+  KJ_IF_MAYBE (keeper, session.keeper()) {
+    if (watch_) watch_->tasks().add(keeper->resumeRequest().send().ignoreResult());
+  }
+}
+
+void Process::look_after_files(bool write_files_back) {
+  if (!watch_->noticed().want_home && files.is_wanted()) {
+    log_info("files", "process {} comes home: somebody writes to a file that it has mapped",
+             home.pid);
+    watch_->noticed().want_home = true;
+  }
+  if (!write_files_back) return;
+  KJ_IF_MAYBE (keeper, session.keeper()) files.write_back_all(*keeper, watch_->tasks());
+}
+
+void Process::disconnect() {
+  session.end_body();
+  watch_ = nullptr;
+  session.close();
+  home.socket.reset();
+  files.clear();
+}
+
+void Process::cut(const std::string& what) {
+  if (what == "channels" || what == "all") session.link().channels().cut();
+  if (what == "session" || what == "all") session.cut();
+}
+
+}  // namespace om::deputy

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The process that a deputy looks after: where it is, and the parts that its moves work on. A move (moves/) is an
+// object of its own, which ends with the move; what stays from one to the next is here.
+//
+// Runs on the KJ loop's top level: moves wait for the keeper with promise.wait(), while tasks (kicks from home,
+// accepted connections, job control) go on. Everything between stop and detach of the home process is synchronous but
+// for the keeper's answers.
+#pragma once
+
+#include <kj/async-io.h>
+
+#include <string>
+
+#include "common/base/unique_fd.h"
+#include "deputy/base/notice.h"
+#include "deputy/home/home_side.h"
+#include "deputy/home/thread_plans.h"
+#include "deputy/look/trace.h"
+#include "deputy/memory/files.h"
+#include "deputy/session/session.h"
+#include "deputy/session/surroundings.h"
+#include "deputy/session/watch.h"
+
+namespace om::deputy {
+
+enum class Where : uint8_t {
+  kHome,  // and may leave
+  kAway,  // home has decided so, and has not decided to be home again
+  kOver,  // home and native, or ended: there is nothing left to do
+};
+
+class Process {
+ public:
+  // KJ exception if `listen` is no address to listen on.
+  Process(kj::AsyncIoContext& context, pid_t pid, std::string node, const Address& listen,
+          Surroundings surroundings);
+
+  bool away() const { return where_ == Where::kAway; }
+  bool over() const { return where_ == Where::kOver; }
+  // The node where it is.
+  const std::string& at() const { return at_; }
+
+  // Home has decided to leave. The watch is made; it begins when the caller says so.
+  void leave(const std::string& to);
+  // It is home and native: the session ends, and with it the body.
+  void come_back();
+  // A homecoming was only the first half of a move.
+  void start_over() { where_ = Where::kHome; }
+
+  // Tells om-migrator where it is; "moving" during a move.
+  void say(const std::string& state) const { around.state(at_, state); }
+  // The same for another om-migrator, with what is needed to take the process over.
+  void report() const;
+  // Out of reach for a moment: waits for the keeper and its page connection. OUT_OF_REACH.
+  Step wait_for_keeper();
+  // A step has failed by an exception, and the keeper may never have heard that its body is to go on.
+  void let_body_go_on();
+  // While it is away, else null.
+  Watch* watch() { return watch_.get(); }
+  // Ends the session with the keeper, which ends the body.
+  void disconnect();
+  // Test aid: cuts "channels", "session" or "all".
+  void cut(const std::string& what);
+
+  kj::AsyncIoContext& io;
+  const std::string home_node;
+  const Surroundings around;
+  Notice notice;  // something for attend()
+  Session session;
+  HomeSide home;
+  SharedFiles files;
+  Tracing tracing;
+  ThreadPlans plans;  // of the last departure, for its rollback
+  const UniqueFd pidfd;
+
+ private:
+  void look_after_files(bool write_files_back);
+
+  std::string at_;
+  Where where_ = Where::kHome;
+  kj::Own<Watch> watch_;
+};
+
+}  // namespace om::deputy

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The channels of a session, by slot: connections between the two halves of threads. They are not used here: their
+// sockets are handed to the home process; a duplicate is kept to shut a connection down. KJ event loop.
+#pragma once
+
+#include <kj/async-io.h>
+#include <stdint.h>
+
+#include <map>
+
+#include "common/base/unique_fd.h"
+
+namespace om::deputy {
+
+class Channels {
+ public:
+  // The keeper has made one, perhaps in place of one that is broken. KJ exception if no descriptor is free: it is
+  // closed then.
+  void add(uint32_t slot, kj::AsyncIoStream& stream);
+  // Resolves when channels for slots [0, count) are there.
+  kj::Promise<void> wait_for(uint32_t count);
+  // No more can come: who waits is told.
+  void fail(const kj::Exception& exception);
+
+  // One that has not been handed out yet. Invalid if there is none.
+  UniqueFd take(uint32_t slot);
+  // Whether one still connects the two halves of a thread.
+  bool is_any_connected() const;
+  // Shuts every one down, both directions: executors and gates notice.
+  void cut();
+  // The same, and forgets them.
+  void clear();
+
+ private:
+  struct Channel {
+    UniqueFd fresh;    // to be handed to the home process
+    UniqueFd control;  // duplicate, for shutdown
+  };
+
+  void check();
+
+  std::map<uint32_t, Channel> by_slot_;
+  uint32_t wanted_ = 0;
+  kj::Maybe<kj::Own<kj::PromiseFulfiller<void>>> all_there_;
+};
+
+}  // namespace om::deputy
