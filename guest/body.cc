@@ -2,355 +2,126 @@
 #include "guest/body.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <time.h>
 
-#include <fmt/format.h>
-#include <kj/debug.h>
-
-#include <algorithm>
-#include <array>
-#include <chrono>
+#include <utility>
 
 #include "common/base/log.h"
-#include "common/base/text.h"
-#include "common/proc/process.h"
-#include "common/proc/stat.h"
 #include "common/proc/status.h"
-#include "libom/abi/sandbox.h"
 
 namespace om::guest {
 namespace {
 
-constexpr int kSetupFailed = 72;
-// A body may send as fast as it likes: this many messages are read, then it is the others' turn for a while.
-constexpr int kMessagesAtOnce = 64;
-constexpr auto kOthersTurn = 1 * kj::MILLISECONDS;
-constexpr auto kEndLimit = std::chrono::seconds(10);  // a large one takes a while to end
-constexpr int kEndPollMs = 10;
-constexpr size_t kMaxWaiters = 64;
-constexpr const char* kOomScore = "500";  // above the host's own processes
+constexpr auto kHomeComes = 2 * kj::SECONDS;
+constexpr uint32_t kSpareThreads = 8;
 
-// Affinity: CPU ids that home has too, among those this process may use. False if there is none.
-bool choose_cpus(uint32_t cpus, cpu_set_t& chosen) {
-  cpu_set_t allowed;
-  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return false;
-  CPU_ZERO(&chosen);
-  for (uint32_t i = 0; i < cpus && i < CPU_SETSIZE; i++) {
-    if (CPU_ISSET(i, &allowed)) CPU_SET(i, &chosen);
-  }
-  return CPU_COUNT(&chosen) > 0;
-}
-
-uint64_t read_number(const char* path) {
-  UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
-  char text[32] = {};
-  if (!fd || ::read(fd.get(), text, sizeof text - 1) <= 0) return 0;
-  return ::strtoull(text, nullptr, 10);
-}
-
-// The filter cannot count threads. A quarter of what the machine has is left to others, whatever all guests of
-// this user make together.
-uint64_t most_threads() {
-  uint64_t most = RLIM_INFINITY;
-  for (const char* path : {"/proc/sys/kernel/threads-max", "/proc/sys/kernel/pid_max"}) {
-    if (const uint64_t n = read_number(path); n != 0) most = std::min(most, n - n / 4);
-  }
-  return most;
-}
-
-void write_file(const char* path, const char* text) {
-  const int fd = ::open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  // Best effort: without it the kernel chooses its victim by size.
-  (void)!::write(fd, text, strlen(text));
-}
-
-// Processes that this kernel has killed because memory had run out, in a cgroup or at all.
-uint64_t oom_kills() {
-  const auto text = read_text("/proc/vmstat");
-  if (!text) return 0;
-  constexpr std::string_view kName = "\noom_kill ";
-  const size_t at = text->find(kName);
-  return at == text->npos ? 0 : ::strtoull(text->c_str() + at + kName.size(), nullptr, 10);
-}
-
-// SIGKILL is on its way to it, or has arrived.
-bool is_dying(pid_t pid) {
-  constexpr uint64_t kPfExiting = 4;
-  const auto stat = proc::read_stat(pid);
-  if (!stat || (stat->flags & kPfExiting) != 0) return true;
-  const auto status = proc::read_status(pid);
-  return !status || ((status->sig_pending | status->sig_pending_shared) >> (SIGKILL - 1) & 1) != 0;
-}
-
-std::string how_ended(int status) {
-  if (!WIFSIGNALED(status)) return fmt::format("ended with status {}", WEXITSTATUS(status));
-  const int sig = WTERMSIG(status);
-  if (sig == SIGSYS) return "killed by SIGSYS: a system call that its sandbox does not allow";
-  const char* name = ::sigabbrev_np(sig);
-  return name != nullptr ? fmt::format("killed by SIG{}", name)
-                         : fmt::format("killed by signal {}", sig);
-}
-
-// After fork, before exec: only async-signal-safe calls.
-[[noreturn]] void become_body(const char* launcher, int socket, const BodyPlan& plan,
-                              const cpu_set_t& cpus, uint64_t threads, pid_t parent) {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != parent) ::_exit(kSetupFailed);  // it died before the line above
-  ::setsid();
-  for (const auto& l : plan.limits) {
-    const rlimit wanted{l.soft, l.hard};
-    rlimit now{};
-    ::getrlimit(static_cast<__rlimit_resource_t>(l.resource), &now);
-    // A hard limit can only be lowered; a soft one goes as far as that.
-    rlimit set{std::min(wanted.rlim_cur, now.rlim_max), std::min(wanted.rlim_max, now.rlim_max)};
-    ::setrlimit(static_cast<__rlimit_resource_t>(l.resource), &set);
-  }
-  rlimit processes{};
-  ::getrlimit(RLIMIT_NPROC, &processes);
-  processes.rlim_max = std::min<rlim_t>(processes.rlim_max, threads);
-  processes.rlim_cur = std::min(processes.rlim_cur, processes.rlim_max);
-  ::setrlimit(RLIMIT_NPROC, &processes);
-  const rlimit none{0, 0};
-  ::setrlimit(RLIMIT_CORE, &none);
-  ::sched_setaffinity(0, sizeof cpus, &cpus);
-  write_file("/proc/self/oom_score_adj", kOomScore);
-  sigset_t all;
-  sigfillset(&all);
-  ::sigprocmask(SIG_BLOCK, &all, nullptr);
-  if (::dup2(socket, kKeeperFd) != kKeeperFd) ::_exit(kSetupFailed);
-  ::syscall(SYS_close_range, 0, kKeeperFd - 1, 0);
-  ::syscall(SYS_close_range, kKeeperFd + 1, ~0u, 0);
-  char* const argv[] = {const_cast<char*>(plan.title.c_str()), nullptr};
-  char* const envp[] = {nullptr};
-  ::execve(launcher, argv, envp);
-  ::_exit(kSetupFailed);
+uint64_t cpu_ns(pid_t pid) {
+  clockid_t clock;
+  return pid > 0 && ::clock_getcpuclockid(pid, &clock) == 0 ? static_cast<uint64_t>(now_ns(clock))
+                                                            : 0;
 }
 
 }  // namespace
 
 Body::Body(kj::AsyncIoContext& io, std::function<void(uint32_t)> on_need_channel)
-    : io_(io),
-      on_need_channel_(std::move(on_need_channel)),
-      tasks_(kj::heap<kj::TaskSet>(errors_)) {}
-
-Body::~Body() noexcept(false) { kill(); }
-
-Result<void> Body::start(const std::string& launcher, const BodyPlan& plan) {
-  if (!choose_cpus(plan.cpus, cpus_)) return Error{ERANGE, "no CPU that home has too"};
-  int pair[2];
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
-    return errno_error("socket for the body");
-  UniqueFd ours(pair[0]), theirs(pair[1]);
-  const pid_t parent = ::getpid();
-  const uint64_t threads = most_threads();
-  const pid_t child = ::fork();
-  if (child < 0) return errno_error("fork the body");
-  if (child == 0) become_body(launcher.c_str(), theirs.get(), plan, cpus_, threads, parent);
-  pid_ = child;
-  ended_ = out_of_memory_ = false;
-  how_.clear();
-  oom_kills_before_ = oom_kills();
-  socket_ = std::move(ours);
-  if (::fcntl(socket_.get(), F_SETFL, O_NONBLOCK) != 0) return errno_error("socket for the body");
-  pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
-  if (!pidfd_.valid()) return errno_error("pidfd of the body");
-  observer_ = kj::heap<kj::UnixEventPort::FdObserver>(io_.unixEventPort, socket_.get(),
-                                                      kj::UnixEventPort::FdObserver::OBSERVE_READ);
-  end_observer_ = kj::heap<kj::UnixEventPort::FdObserver>(
-      io_.unixEventPort, pidfd_.get(), kj::UnixEventPort::FdObserver::OBSERVE_READ);
-  tasks_->add(read_loop());
-  tasks_->add(watch_end());
-  return {};
-}
-
-Result<void> Body::open_memory() {
-  memory_ = OM_TRY(ProcessMemory::open(pid_));
-  return {};
-}
-
-void Body::end(const std::string& reason) {
-  if (!running()) return;
-  log_warn("body", "{}", reason);
-  end_reason_ = reason;
-  ::kill(pid_, SIGKILL);
-}
-
-void Body::kill() {
-  if (pid_ > 0 && !ended_) {
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-  }
-  ended_ = true;
-  tasks_ = kj::heap<kj::TaskSet>(errors_);
-  observer_ = nullptr;
-  end_observer_ = nullptr;
-  memory_.reset();
-  socket_.reset();
-  pidfd_.reset();
-  messages_.clear();
-}
-
-Result<void> Body::send(const BodyMessage& message, const void* more, size_t more_bytes, int fd) {
-  iovec iov[2] = {{const_cast<BodyMessage*>(&message), sizeof message},
-                  {const_cast<void*>(more), more_bytes}};
-  msghdr h{};
-  h.msg_iov = iov;
-  h.msg_iovlen = more_bytes > 0 ? 2 : 1;
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  if (fd >= 0) {
-    h.msg_control = control;
-    h.msg_controllen = sizeof control;
-    cmsghdr* c = CMSG_FIRSTHDR(&h);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(c), &fd, sizeof fd);
-  }
-  if (::sendmsg(socket_.get(), &h, MSG_NOSIGNAL) < 0) return errno_error("talk to the body");
-  return {};
-}
-
-kj::Promise<void> Body::read_loop() {
-  return observer_->whenBecomesReadable().then([this]() -> kj::Promise<void> { return read_on(); });
-}
-
-kj::Promise<void> Body::read_on() {
-  if (read_messages()) return read_loop();
-  if (ended_) return kj::READY_NOW;
-  return io_.provider->getTimer().afterDelay(kOthersTurn).then([this] { return read_on(); });
-}
-
-// True if there are no more for the moment. What has not the size of a message is nothing of libom's.
-bool Body::read_messages() {
-  for (int i = 0; i < kMessagesAtOnce; i++) {
-    BodyMessage m{};
-    const ssize_t n = ::recv(socket_.get(), &m, sizeof m, MSG_TRUNC);
-    if (n < 0 && errno != EINTR) return true;
-    if (n == sizeof m) file(m);
-  }
-  return false;
-}
-
-void Body::file(const BodyMessage& m) {
-  if (m.type == kBodyNeedChannel) {
-    on_need_channel_(m.slot);
-    return;
-  }
-  if (m.type == kBodyPanic) {
-    if (!panic_.empty()) return;  // it ends behind the first
-    std::array<char, sizeof(BodyMessage) - offsetof(BodyMessage, b)> text{};
-    memcpy(text.data(), &m.b, text.size());
-    panic_ = escaped(std::string_view(text.data(), strnlen(text.data(), text.size())));
-    log_error("body", "{} ({:#x})", panic_, m.a);
-    return;
-  }
-  if (m.type == kBodyIsParked) return;  // the keeper looks at the threads itself
-  KJ_IF_MAYBE (fulfiller, waiting_) {
-    (*fulfiller)->fulfill(kj::cp(m));
-    waiting_ = nullptr;
-    return;
-  }
-  constexpr size_t kMaxQueued = 64;  // a body that babbles is not listened to
-  if (messages_.size() < kMaxQueued) messages_.push_back(m);
-}
-
-kj::Promise<BodyMessage> Body::receive() {
-  if (!messages_.empty()) {
-    const BodyMessage m = messages_.front();
-    messages_.pop_front();
-    return kj::cp(m);
-  }
-  auto paf = kj::newPromiseAndFulfiller<BodyMessage>();
-  if (ended_) {
-    paf.fulfiller->reject(KJ_EXCEPTION(DISCONNECTED, "the body has ended"));
-  } else {
-    waiting_ = kj::mv(paf.fulfiller);
-  }
-  return kj::mv(paf.promise);
-}
-
-kj::Promise<void> Body::watch_end() {
-  return end_observer_->whenBecomesReadable().then([this] { take_end(); });
-}
-
-void Body::take_end() {
-  int status = 0;
-  if (ended_ || ::waitpid(pid_, &status, WNOHANG) != pid_) return;
-  read_messages();  // the last one may say why
-  ended_ = true;
-  how_ = how_ended(status);
-  out_of_memory_ = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && end_reason_.empty() &&
-                   oom_kills() != oom_kills_before_;
-  if (out_of_memory_) how_ += " when memory had run out there";
-  for (const std::string& more : {panic_, end_reason_}) {
-    if (!more.empty()) how_ += ": " + more;
-  }
-  KJ_IF_MAYBE (fulfiller, waiting_) {
-    (*fulfiller)->reject(KJ_EXCEPTION(DISCONNECTED, "the body has ended", how_.c_str()));
-    waiting_ = nullptr;
-  }
-  for (auto& waiter : end_waiters_) waiter->fulfill(kj::cp(how_));
-  end_waiters_.clear();
-}
-
-bool Body::has_ended() {
-  if (pid_ <= 0) return false;
-  const auto limit = std::chrono::steady_clock::now() + kEndLimit;
-  pollfd end{pidfd_.get(), POLLIN, 0};
-  while (!ended_ && is_dying(pid_) && std::chrono::steady_clock::now() < limit) {
-    ::poll(&end, 1, kEndPollMs);
-    take_end();
-  }
-  return !how_.empty();
-}
-
-kj::Promise<std::string> Body::ended() {
-  if (ended_) return kj::cp(how_);
-  if (end_waiters_.size() == kMaxWaiters) end_waiters_.clear();  // home asks once a session
-  auto paf = kj::newPromiseAndFulfiller<std::string>();
-  end_waiters_.add(kj::mv(paf.fulfiller));
-  return kj::mv(paf.promise);
-}
+    : io_(io), process_(io, std::move(on_need_channel)), tasks_(errors_) {}
 
 void Body::Errors::taskFailed(kj::Exception&& exception) {
   log_warn("body", "{}", exception.getDescription().cStr());
 }
 
-void Body::pin_thread(pid_t tid, const std::vector<uint64_t>& mask) const {
-  // The number is the body's word, and the call takes that of any thread of this user.
-  if (!running() || tid <= 0 || ::access(fmt::format("/proc/{}/task/{}", pid_, tid).c_str(), F_OK))
-    return;
-  cpu_set_t wanted;
-  CPU_ZERO(&wanted);
-  for (size_t cpu = 0; cpu < CPU_SETSIZE && cpu / 64 < mask.size(); cpu++) {
-    if (mask[cpu / 64] >> cpu % 64 & 1 && CPU_ISSET(cpu, &cpus_)) CPU_SET(cpu, &wanted);
+Result<BodyThread> Body::thread(uint32_t slot) const {
+  if (!process_.has_memory()) return Error{ESRCH, "the body has ended"};
+  return memory().get<BodyThread>(thread_address(slot));
+}
+
+void Body::write_clock() {
+  if (!process_.has_memory()) return;
+  ClockPage page = clocks_.page(now_ns(CLOCK_MONOTONIC));
+  const uint64_t at = bounds().body_state + offsetof(BodyState, clock);
+  auto sequence = memory().get<uint32_t>(at);
+  if (!sequence) return;
+  // Odd while the values change, as a reader expects of a sequence lock.
+  const uint32_t odd = *sequence | 1, even = odd + 1;
+  page.sequence = odd;
+  const auto ours = std::as_bytes(std::span(&page, 1)).first(offsetof(ClockPage, mono_floor_ns));
+  if (!memory().put(at, odd) || !memory().write(at, ours) || !memory().put(at, even))
+    log_warn("clock", "the body's clock page cannot be written, ignoring");
+}
+
+void Body::pause(bool on) {
+  if (!is_running() || !process_.running() || on == paused_) return;
+  paused_ = on;
+  process_.signal_thread(process_.pid(), on ? SIGSTOP : SIGCONT);
+}
+
+void Body::hold() {
+  if (held_ || paused_) return;
+  held_ = true;
+  process_.signal_thread(process_.pid(), SIGSTOP);
+  tasks_.add(io_.provider->getTimer().afterDelay(kHomeComes).then([this] { let_go(); }));
+}
+
+void Body::let_go() {
+  if (!held_) return;
+  held_ = false;
+  if (!paused_) process_.signal_thread(process_.pid(), SIGCONT);
+}
+
+Pulse Body::ping(int64_t home_mono, int64_t home_real) {
+  const int64_t mono = now_ns(CLOCK_MONOTONIC), real = now_ns(CLOCK_REALTIME);
+  if (is_running() && is_time(home_mono) && is_time(home_real)) {
+    clocks_.sample(home_mono, home_real, mono, real);
+    write_clock();
   }
-  const cpu_set_t& cpus = CPU_COUNT(&wanted) > 0 ? wanted : cpus_;
-  // A thread that has ended meanwhile, or CPUs that this node has switched off or taken away: as it is.
-  (void)::sched_setaffinity(tid, sizeof cpus, &cpus);
+  Pulse pulse;
+  pulse.cpu_ns = cpu_ns(process_.pid());
+  if (auto status = proc::read_status(process_.pid())) {
+    pulse.rss_bytes = status->vm_rss_bytes;
+    pulse.threads = status->threads;
+    // Its gate makes no more: the filter is what a guest cannot get around, and that does not count them.
+    if (status->threads > bounds().slots + kSpareThreads)
+      process_.end("it made more threads than it may have");
+  }
+  pulse.body_mono_ns = clocks_.body_mono(mono);
+  return pulse;
 }
 
-void Body::signal_thread(pid_t tid, int sig) const {
-  if (running() && tid > 0) ::syscall(SYS_tgkill, pid_, tid, sig);
+void Body::wake_threads(const std::vector<uint32_t>& slots) {
+  for (uint32_t slot : slots) {
+    if (auto t = thread(slot)) process_.signal_thread(t->body_tid, SIGURG);
+  }
 }
 
-void Body::signal_all(int sig) const {
-  if (!running()) return;
-  auto tids = proc::list_tasks(pid_);
-  if (!tids) return;
-  for (pid_t tid : *tids) signal_thread(tid, sig);
+Verdict<std::vector<std::byte>> Body::peek(uint64_t address, size_t bytes) const {
+  if (!is_running() || !process_.running())
+    return refuse(ReasonCode::kInternal, "the body has ended");
+  std::vector<std::byte> found(bytes);
+  found.resize(memory().read_some(address, found));
+  return found;
+}
+
+// Home says it again and again: a thread that has it already is left alone, also by what has been done to it here.
+void Body::pin(uint32_t change, capnp::List<schema::ThreadCpus>::Reader threads) {
+  if ((!is_running() && phase_ != Phase::kFilled) || !process_.running()) return;
+  if (threads.size() > bounds().slots) return;
+  for (auto t : threads) {
+    if (t.getSlot() >= bounds().slots) continue;
+    const auto tid =
+        memory().get<int32_t>(thread_address(t.getSlot()) + offsetof(BodyThread, body_tid));
+    if (!tid || *tid <= 0) continue;  // being made: home will say it again
+    std::vector<uint64_t> mask;
+    for (uint64_t word : t.getMask()) {
+      if (mask.size() < CPU_SETSIZE / 64) mask.push_back(word);
+    }
+    Pinned& pinned = pinned_[t.getSlot()];
+    if (pinned.tid == *tid && pinned.mask == mask) continue;
+    pinned = {*tid, std::move(mask)};
+    process_.pin_thread(pinned.tid, pinned.mask);
+  }
+  if (auto r = put_state(offsetof(BodyState, cpu_changes), change); !r)
+    log_warn("body", "{}", r.error().text());
 }
 
 }  // namespace om::guest

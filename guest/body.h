@@ -1,106 +1,122 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The body process as its keeper sees it: started through om-body, talked to over one unix socket (its
-// descriptor 3), its memory written and read from outside. What it says is a guest's word and is checked.
+// One guest's body as its keeper knows it: the process, what lies where in its memory, its clocks, and whether it runs,
+// stands or is held. Builder makes it (builder.h), Collector describes and sends it (collector.h).
 //
-// KJ event loop. The keeper is the parent; the body dies with it (PDEATHSIG).
+// KJ event loop; what waits has the session that it waits in.
 #pragma once
 
 #include <kj/async-io.h>
-#include <kj/async-unix.h>
-#include <sched.h>
+#include <stddef.h>
+#include <stdint.h>
 
-#include <deque>
 #include <functional>
-#include <optional>
+#include <map>
+#include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "common/base/result.h"
-#include "common/base/unique_fd.h"
-#include "common/proc/process_memory.h"
-#include "libom/abi/sockets.h"
+#include "common/movable/verdict.h"
+#include "common/schema/session.capnp.h"
+#include "guest/body_layout.h"
+#include "guest/body_process.h"
+#include "guest/clocks.h"
+#include "guest/objects.h"
+#include "guest/session.h"
+#include "libom/abi/body.h"
+#include "libom/abi/layout.h"
 
 namespace om::guest {
 
-struct ResourceLimit {
-  uint32_t resource;
-  uint64_t soft, hard;
-};
+// How far the guest has come. Each call of the session has its place and is refused elsewhere.
+enum class Phase { kFresh, kPrepared, kBuilt, kFilled, kRunning, kBroken };
 
-struct BodyPlan {
-  std::string title;  // its command line
-  std::vector<ResourceLimit> limits;
-  uint32_t cpus = 0;  // it may run on CPU ids below this
+// What a body uses, and how far its clock is.
+struct Pulse {
+  uint64_t cpu_ns = 0, rss_bytes = 0;
+  uint32_t threads = 0;
+  int64_t body_mono_ns = 0;
 };
 
 class Body {
  public:
-  // `on_need_channel(slot)`: the body has lost a channel or needs one for a new thread.
+  // `on_need_channel(slot)`: a thread has lost its channel, or a new one needs its first.
   Body(kj::AsyncIoContext& io, std::function<void(uint32_t)> on_need_channel);
-  ~Body() noexcept(false);
 
-  // Starts a fresh process. CPU_COUNT as an Error with errno ERANGE if it has no CPU to run on.
-  Result<void> start(const std::string& launcher, const BodyPlan& plan);
-  void kill();
-  // Kills it for what it does; ended() then says `reason`.
-  void end(const std::string& reason);
-  // Once the process has executed the launcher.
-  Result<void> open_memory();
+  BodyProcess& process() { return process_; }
+  const BodyProcess& process() const { return process_; }
+  const ProcessMemory& memory() const { return process_.memory(); }
+  BodyLayout& layout() { return layout_; }
+  const Bounds& bounds() const { return layout_.bounds; }
+  Objects& objects() { return objects_; }
+  Clocks& clocks() { return clocks_; }
 
-  pid_t pid() const { return pid_; }
-  bool has_memory() const { return memory_.has_value(); }
-  const ProcessMemory& memory() const { return *memory_; }
-  bool running() const { return pid_ > 0 && !ended_; }
+  Phase phase() const { return phase_; }
+  void reach(Phase phase) { phase_ = phase; }
+  bool is_running() const { return phase_ == Phase::kRunning; }
 
-  Result<void> send(const BodyMessage& message, const void* more = nullptr, size_t more_bytes = 0,
-                    int fd = -1);
-  // The next message that is not a request for a channel.
-  kj::Promise<BodyMessage> receive();
-  // How the process ended, when it has.
-  kj::Promise<std::string> ended();
-  // Behind a failure: whether the process has ended or is about to, for which it waits (blocks) as long as that
-  // takes. Then how_it_ended() has text. False if kill() has ended it.
-  bool has_ended();
-  const std::string& how_it_ended() const { return how_; }
-  // It was killed while the kernel of this node ended processes because memory had run out.
-  bool ran_out_of_memory() const { return out_of_memory_; }
-  const std::string& panic_text() const { return panic_; }
+  uint64_t thread_address(uint32_t slot) const {
+    return slot_address(bounds().arena, slot) + kSlotBlock;
+  }
+  // ESRCH: the process has ended.
+  Result<BodyThread> thread(uint32_t slot) const;
+  template <class T>
+  Result<void> put_state(size_t offset, const T& value) const {
+    return memory().put(bounds().body_state + offset, value);
+  }
+  // The clock page, as of now.
+  void write_clock();
 
-  // The thread may run on these of the CPUs that start() gave the body: bits of words. On all of them if that is none.
-  void pin_thread(pid_t tid, const std::vector<uint64_t>& mask) const;
-  void signal_thread(pid_t tid, int sig) const;
-  void signal_all(int sig) const;
+  // park.cc. Every thread stands where it can be described. `generation`: not 0, another one each time. A body that is
+  // stopped by job control stands for a `look` only. INTERNAL, STOPPED, UNINTERRUPTIBLE; then it goes on.
+  Step park(Session& session, uint32_t generation, bool look);
+  bool is_parked() const { return parked_; }
+  // INTERNAL if it does not run at all.
+  Step let_go_on(Session& session);
+  void kick(capnp::List<uint32_t>::Reader slots);
+  // Job control: home is stopped or continued.
+  void pause(bool on);
+  // It must not go on taking memory until home has stopped it, for which it has a moment.
+  void hold();
+
+  // Keeps its clocks behind home's (ns), and says how it does.
+  Pulse ping(int64_t home_mono, int64_t home_real);
+  // Threads whose channels are broken: they notice, and ask for others.
+  void wake_threads(const std::vector<uint32_t>& slots);
+  // Up to `bytes`; less if not all of it is readable. INTERNAL: the body has ended.
+  Verdict<std::vector<std::byte>> peek(uint64_t address, size_t bytes) const;
+  // Home's choice of CPUs, of all threads each time; `change`: BodyState.cpu_changes.
+  void pin(uint32_t change, capnp::List<schema::ThreadCpus>::Reader threads);
 
  private:
-  kj::Promise<void> read_loop();
-  kj::Promise<void> watch_end();
-  void take_end();
-  kj::Promise<void> read_on();
-  bool read_messages();
-  void file(const BodyMessage& message);
+  Step wait_parked(Session& session, uint32_t generation);
+  Verdict<std::vector<BodyThread>> late_threads(uint32_t generation) const;
+  void stop_parked(Session& session);
+  void kick_slot(uint32_t slot);
+  void let_go();
 
   class Errors final : public kj::TaskSet::ErrorHandler {
    public:
     void taskFailed(kj::Exception&& exception) override;
   };
+  struct Pinned {
+    pid_t tid;
+    std::vector<uint64_t> mask;
+  };
 
   kj::AsyncIoContext& io_;
-  std::function<void(uint32_t)> on_need_channel_;
-  pid_t pid_ = 0;
-  cpu_set_t cpus_{};  // that it may run on
-  bool ended_ = false, out_of_memory_ = false;
-  uint64_t oom_kills_before_ = 0;
-  std::string how_, panic_, end_reason_;
-  UniqueFd socket_, pidfd_;
-  std::optional<ProcessMemory> memory_;
-  kj::Own<kj::UnixEventPort::FdObserver> observer_, end_observer_;
-  std::deque<BodyMessage> messages_;
-  kj::Maybe<kj::Own<kj::PromiseFulfiller<BodyMessage>>> waiting_;
-  kj::Vector<kj::Own<kj::PromiseFulfiller<std::string>>> end_waiters_;
+  BodyProcess process_;
+  BodyLayout layout_;
+  Objects objects_;
+  Clocks clocks_;
+  Phase phase_ = Phase::kFresh;
+  bool parked_ = false;                // from park() to let_go_on()
+  bool paused_ = false;                // by job control
+  bool held_ = false;                  // until home comes, because memory is short
+  std::map<uint32_t, Pinned> pinned_;  // by slot: what the thread there has been given
+  std::set<uint32_t> late_;            // slots whose thread is kicked when it is there
   Errors errors_;
-  kj::Own<kj::TaskSet> tasks_;
+  kj::TaskSet tasks_;
 };
 
 }  // namespace om::guest

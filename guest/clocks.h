@@ -6,16 +6,23 @@
 // moved towards it slowly (slewed), so that the body's clocks never jump and never run backwards; only a step
 // of home's realtime clock of more than a second is followed at once, as the program would see it at home.
 //
-// Pure: time comes in as arguments. The keeper writes the resulting ClockPage into the body.
+// Pure: time comes in as arguments (now_ns() asks the kernel). The keeper writes the resulting ClockPage into the body.
 #pragma once
 
 #include <stdint.h>
+#include <time.h>
 
 #include <deque>
 
 #include "libom/abi/body.h"
 
 namespace om::guest {
+
+inline int64_t now_ns(clockid_t clock) {
+  timespec ts{};
+  ::clock_gettime(clock, &ts);
+  return ts.tv_sec * int64_t{1000000000} + ts.tv_nsec;
+}
 
 class Clocks {
  public:

@@ -72,6 +72,12 @@ kj::Promise<kj::Own<kj::AsyncIoStream>> HomeLink::attempt(const Preamble& preamb
       });
 }
 
+kj::Promise<void> HomeLink::connect_pages() {
+  return connect(kPreambleBulk, kAttempts).then([this](kj::Own<kj::AsyncIoStream>&& stream) {
+    pages_ = kj::mv(stream);
+  });
+}
+
 kj::Promise<UniqueFd> HomeLink::channel(uint32_t slot, uint32_t epoch, int attempts) {
   return connect(kPreambleChannel, attempts, slot, epoch)
       .then([this, slot](kj::Own<kj::AsyncIoStream>&& stream) {

@@ -26,6 +26,9 @@ class HomeLink {
   static constexpr int kAttempts = 10;
   kj::Promise<kj::Own<kj::AsyncIoStream>> connect(PreambleKind kind, int attempts,
                                                   uint32_t slot = 0, uint32_t epoch = 0);
+  // The BULK connection, or another one in its place; the one before lasts until then.
+  kj::Promise<void> connect_pages();
+  kj::AsyncIoStream& pages() { return *pages_; }
   // A channel for a slot: a blocking descriptor for the body. A duplicate is kept.
   kj::Promise<UniqueFd> channel(uint32_t slot, uint32_t epoch, int attempts);
 
@@ -43,6 +46,7 @@ class HomeLink {
   kj::AsyncIoContext& io_;
   Address home_;
   Preamble preamble_{};
+  kj::Own<kj::AsyncIoStream> pages_;
   std::map<uint32_t, UniqueFd> channels_;
 };
 

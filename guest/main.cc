@@ -53,7 +53,7 @@ Result<void> read_input(KeeperOptions& options) {
   }
   const auto offer = line.find("offer");
   if (offer == line.end() || !offer->is_object()) return plain_error("no offer on standard input");
-  options.offered =
+  options.guest.offered =
       static_cast<uint64_t>(OM_TRY(json_int(*offer, "memory_bytes", 0, kMaxOfferBytes)));
   return {};
 }
@@ -72,14 +72,14 @@ Result<KeeperOptions> parse(int argc, char** argv) {
     } else if (name == "--node") {
       node = !value.empty();  // for `ps`
     } else if (name == "--guest") {
-      o.guest = value;
+      o.guest.guest = value;
     } else if (name == "--headroom") {
       if (!parse_number(value, o.headroom)) return plain_error("--headroom needs bytes");
     } else {
       return plain_error(fmt::format("unknown option {}", escaped(name)));
     }
   }
-  if (!home || !node || o.guest.empty())
+  if (!home || !node || o.guest.guest.empty())
     return plain_error("--home ADDRESS:PORT, --node and --guest are needed");
   return o;
 }
@@ -115,7 +115,7 @@ int main(int argc, char** argv) {
     om::log_error("main", "{}", input ? launcher.error().text() : input.error().text());
     return 1;
   }
-  options->launcher = *launcher;
+  options->guest.launcher = *launcher;
   signal(SIGPIPE, SIG_IGN);
   om::raise_open_files();
   offer_itself_to_the_oom_killer();

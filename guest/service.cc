@@ -23,23 +23,23 @@ void write_outcome(schema::Outcome::Builder to, const Step& step) {
 
 kj::Promise<void> KeeperService::prepare(PrepareContext context) {
   return keeper_.queue([this, context]() mutable {
-    const Step outcome = keeper_.prepare(context.getParams().getSpec());
+    const Step outcome = keeper_.builder().prepare(context.getParams().getSpec());
     auto results = context.getResults();
     write_outcome(results.initVerdict(), outcome);
-    results.initHost().setPid(keeper_.body_pid());
+    results.initHost().setPid(keeper_.body().process().pid());
   });
 }
 
 kj::Promise<void> KeeperService::build(BuildContext context) {
   return keeper_.queue([this, context]() mutable {
-    const Step outcome = keeper_.build(context.getParams().getImage());
+    const Step outcome = keeper_.builder().build(context.getParams().getImage());
     write_outcome(context.getResults().initVerdict(), outcome);
   });
 }
 
 kj::Promise<void> KeeperService::filled(FilledContext context) {
   return keeper_.queue([this, context]() mutable {
-    const Step outcome = keeper_.filled(context.getParams().getPages());
+    const Step outcome = keeper_.builder().filled(context.getParams().getPages());
     write_outcome(context.getResults().initVerdict(), outcome);
   });
 }
@@ -47,7 +47,7 @@ kj::Promise<void> KeeperService::filled(FilledContext context) {
 kj::Promise<void> KeeperService::commit(CommitContext context) {
   // Not queued: it is short, and home waits with its process frozen.
   auto p = context.getParams();
-  const Step outcome = keeper_.commit(p.getEpoch(), p.getHomeMonoNs(), p.getHomeRealNs());
+  const Step outcome = keeper_.builder().commit(p.getEpoch(), p.getHomeMonoNs(), p.getHomeRealNs());
   if (outcome.ok() && fault_at("guest.committed")) {
     keeper_.drop_session();  // the answer is lost
     return kj::NEVER_DONE;
@@ -57,14 +57,14 @@ kj::Promise<void> KeeperService::commit(CommitContext context) {
 }
 
 kj::Promise<void> KeeperService::kick(KickContext context) {
-  keeper_.kick(context.getParams().getSlots());
+  keeper_.body().kick(context.getParams().getSlots());
   return kj::READY_NOW;
 }
 
 kj::Promise<void> KeeperService::pin(PinContext context) {
   // Not queued: it is short, comes before COMMIT, and a thread of the program waits for it.
   auto p = context.getParams();
-  keeper_.pin(p.getChange(), p.getThreads());
+  keeper_.body().pin(p.getChange(), p.getThreads());
   return kj::READY_NOW;
 }
 
@@ -72,31 +72,32 @@ kj::Promise<void> KeeperService::stop(StopContext context) {
   return keeper_.queue([this, context]() mutable {
     auto results = context.getResults();
     auto p = context.getParams();
-    const Step outcome = keeper_.stop(p.getGeneration(), p.getLook(), results.initState());
+    const Step outcome =
+        keeper_.collector().stop(p.getGeneration(), p.getLook(), results.initState());
     write_outcome(results.initVerdict(), outcome);
   });
 }
 
 kj::Promise<void> KeeperService::collect(CollectContext context) {
   return keeper_.queue([this, context]() mutable {
-    uint64_t pages = 0, bytes = 0;
-    const Step outcome = keeper_.collect(context.getParams().getRanges(), pages, bytes);
+    PageCounts sent;
+    const Step outcome = keeper_.collector().collect(context.getParams().getRanges(), sent);
     auto results = context.getResults();
     write_outcome(results.initVerdict(), outcome);
-    results.setPages(pages);
-    results.setBytes(bytes);
+    results.setPages(sent.pages);
+    results.setBytes(sent.bytes);
   });
 }
 
 kj::Promise<void> KeeperService::resume(ResumeContext context) {
   return keeper_.queue([this, context]() mutable {
-    const Step outcome = keeper_.resume();
+    const Step outcome = keeper_.collector().resume();
     write_outcome(context.getResults().initVerdict(), outcome);
   });
 }
 
 kj::Promise<void> KeeperService::pause(PauseContext context) {
-  keeper_.pause(context.getParams().getOn());
+  keeper_.body().pause(context.getParams().getOn());
   return kj::READY_NOW;
 }
 
@@ -119,7 +120,7 @@ kj::Promise<void> KeeperService::ping(PingContext context) {
 kj::Promise<void> KeeperService::peek(PeekContext context) {
   auto p = context.getParams();
   auto results = context.getResults();
-  const auto bytes = keeper_.peek(p.getAddress(), std::min(p.getBytes(), kMaxPeekBytes));
+  const auto bytes = keeper_.body().peek(p.getAddress(), std::min(p.getBytes(), kMaxPeekBytes));
   write_outcome(results.initVerdict(), bytes ? Step() : Step(bytes.reason()));
   if (bytes)
     results.setData(kj::arrayPtr(reinterpret_cast<const kj::byte*>(bytes->data()), bytes->size()));
@@ -137,7 +138,7 @@ kj::Promise<void> KeeperService::evicted(EvictedContext context) {
 }
 
 kj::Promise<void> KeeperService::bodyEnds(BodyEndsContext context) {
-  return keeper_.body_ended().then(
+  return keeper_.body().process().ended().then(
       [context](std::string how) mutable { context.getResults().setHow(how.c_str()); });
 }
 

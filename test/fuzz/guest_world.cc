@@ -12,7 +12,7 @@
 
 #include "common/proc/pagemap.h"
 #include "common/proc/process_memory.h"
-#include "guest/body.h"
+#include "guest/body_process.h"
 #include "guest/home_link.h"
 #include "libom/abi/body.h"
 #include "libom/abi/plan.h"
@@ -172,36 +172,36 @@ Result<uint64_t> Pagemap::some_runs(uint64_t start, uint64_t end,
 
 namespace guest {
 
-Body::Body(kj::AsyncIoContext& io, std::function<void(uint32_t)> on_need_channel)
+BodyProcess::BodyProcess(kj::AsyncIoContext& io, std::function<void(uint32_t)> on_need_channel)
     : io_(io),
       on_need_channel_(std::move(on_need_channel)),
       tasks_(kj::heap<kj::TaskSet>(errors_)) {}
-Body::~Body() noexcept(false) = default;
+BodyProcess::~BodyProcess() noexcept(false) = default;
 
-Result<void> Body::start(const std::string&, const BodyPlan& plan) {
+Result<void> BodyProcess::start(const std::string&, const BodyPlan& plan) {
   if (plan.cpus == 0) return Error{ERANGE, "no CPU that home has too"};
   pid_ = 1;
-  ended_ = false;
+  end_.ended = false;
   return {};
 }
 
-Result<void> Body::open_memory() {
+Result<void> BodyProcess::open_memory() {
   memory_ = OM_TRY(ProcessMemory::open(pid_));
   return {};
 }
 
-void Body::kill() {
-  ended_ = true;
+void BodyProcess::kill() {
+  end_.ended = true;
   memory_.reset();
-  messages_.clear();
+  mail_.messages.clear();
 }
 
-void Body::end(const std::string& reason) {
-  ended_ = true;
-  how_ = reason;
+void BodyProcess::end(const std::string& reason) {
+  end_.ended = true;
+  end_.how = reason;
 }
 
-Result<void> Body::send(const BodyMessage& message, const void*, size_t, int) {
+Result<void> BodyProcess::send(const BodyMessage& message, const void*, size_t, int) {
   fuzz::World& w = fuzz::world();
   BodyMessage answer{};
   answer.a = static_cast<uint64_t>(w.result);
@@ -225,30 +225,30 @@ Result<void> Body::send(const BodyMessage& message, const void*, size_t, int) {
     default:
       return {};
   }
-  messages_.push_back(answer);
+  mail_.messages.push_back(answer);
   return {};
 }
 
-kj::Promise<BodyMessage> Body::receive() {
-  if (messages_.empty()) return kj::NEVER_DONE;
-  const BodyMessage m = messages_.front();
-  messages_.pop_front();
+kj::Promise<BodyMessage> BodyProcess::receive() {
+  if (mail_.messages.empty()) return kj::NEVER_DONE;
+  const BodyMessage m = mail_.messages.front();
+  mail_.messages.pop_front();
   return kj::cp(m);
 }
 
-kj::Promise<std::string> Body::ended() {
-  if (ended_) return kj::cp(how_);
+kj::Promise<std::string> BodyProcess::ended() {
+  if (end_.ended) return kj::cp(end_.how);
   return kj::NEVER_DONE;
 }
-bool Body::has_ended() { return pid_ > 0 && ended_; }
-void Body::signal_thread(pid_t, int sig) const {
+bool BodyProcess::has_ended() { return pid_ > 0 && end_.ended; }
+void BodyProcess::signal_thread(pid_t, int sig) const {
   if (running() && sig == SIGURG) fuzz::park(fuzz::world());
 }
-void Body::signal_all(int sig) const { signal_thread(1, sig); }
-void Body::pin_thread(pid_t tid, const std::vector<uint64_t>& mask) const {
+void BodyProcess::signal_all(int sig) const { signal_thread(1, sig); }
+void BodyProcess::pin_thread(pid_t tid, const std::vector<uint64_t>& mask) const {
   fuzz::require(running() && tid > 0 && mask.size() <= CPU_SETSIZE / 64);
 }
-void Body::Errors::taskFailed(kj::Exception&&) {}
+void BodyProcess::Errors::taskFailed(kj::Exception&&) {}
 
 HomeLink::HomeLink(kj::AsyncIoContext& io, const Address& home, const uint8_t (&)[16],
                    const uint8_t (&)[16])
@@ -257,6 +257,12 @@ HomeLink::HomeLink(kj::AsyncIoContext& io, const Address& home, const uint8_t (&
 kj::Promise<kj::Own<kj::AsyncIoStream>> HomeLink::connect(PreambleKind kind, int, uint32_t,
                                                           uint32_t) {
   return kj::evalLater([kind] { return fuzz::world().connect(kind); });
+}
+
+kj::Promise<void> HomeLink::connect_pages() {
+  return connect(kPreambleBulk, kAttempts).then([this](kj::Own<kj::AsyncIoStream>&& stream) {
+    pages_ = kj::mv(stream);
+  });
 }
 
 kj::Promise<UniqueFd> HomeLink::channel(uint32_t, uint32_t, int) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What surrounds a keeper, for fuzz targets: a body that is a table of pages, connections that are pipes within the
-// process, and a clock that goes on whenever nothing else happens. guest_world.cc has instead of the node's own: Body,
-// HomeLink, ProcessMemory, proc::Pagemap, proc::read_maps() and std::chrono::steady_clock.
+// process, and a clock that goes on whenever nothing else happens. guest_world.cc has instead of the node's own:
+// BodyProcess, HomeLink, ProcessMemory, proc::Pagemap, proc::read_maps() and std::chrono::steady_clock.
 //
 // One world at a time, one thread.
 #pragma once

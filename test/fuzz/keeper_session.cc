@@ -357,7 +357,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   kj::AsyncIoContext io{kj::Own<kj::LowLevelAsyncIoProvider>(),
                         kj::heap<om::fuzz::Provider>(world.time.timer), world.scope, unused};
   om::guest::KeeperOptions options{};
-  options.offered = uint64_t{bytes.take<uint8_t>()} << 24;
+  options.guest.offered = uint64_t{bytes.take<uint8_t>()} << 24;
   const uint8_t body = bytes.take<uint8_t>();
   world.result = body == 0xff ? -ENOMEM : body == 0xfe ? -EEXIST : 0;
   Home home(world, bytes);
@@ -366,9 +366,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     om::guest::Keeper keeper(io, options);
     keeper.run();
   }
-  const uint64_t growth = std::max<uint64_t>(options.offered / 4, 256 << 20);
+  const uint64_t growth = std::max<uint64_t>(options.guest.offered / 4, 256 << 20);
   require(world.pages.size() * om::kPageSize <=
-          options.offered + growth + kImageBytes + om::arena_bytes(1024));
+          options.guest.offered + growth + kImageBytes + om::arena_bytes(1024));
   // It looks for a home that it has lost while the guest ran, for the time of its patience.
   if (home.gone_ns != 0) require(world.time.now_ns() - home.gone_ns <= 65 * kSecond);
   return 0;

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The body process as its keeper sees it: started through om-body, talked to over one unix socket (its
+// descriptor 3), its memory written and read from outside. What it says is a guest's word and is checked.
+//
+// KJ event loop. The keeper is the parent; the body dies with it (PDEATHSIG).
+#pragma once
+
+#include <kj/async-io.h>
+#include <kj/async-unix.h>
+#include <sched.h>
+
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/base/unique_fd.h"
+#include "common/proc/process_memory.h"
+#include "libom/abi/sockets.h"
+
+namespace om::guest {
+
+struct ResourceLimit {
+  uint32_t resource;
+  uint64_t soft, hard;
+};
+
+struct BodyPlan {
+  std::string title;  // its command line
+  std::vector<ResourceLimit> limits;
+  uint32_t cpus = 0;  // it may run on CPU ids below this
+};
+
+class BodyProcess {
+ public:
+  // `on_need_channel(slot)`: the body has lost a channel or needs one for a new thread.
+  BodyProcess(kj::AsyncIoContext& io, std::function<void(uint32_t)> on_need_channel);
+  ~BodyProcess() noexcept(false);
+
+  // Starts a fresh process. CPU_COUNT as an Error with errno ERANGE if it has no CPU to run on.
+  Result<void> start(const std::string& launcher, const BodyPlan& plan);
+  void kill();
+  // Kills it for what it does; ended() then says `reason`.
+  void end(const std::string& reason);
+  // Once the process has executed the launcher.
+  Result<void> open_memory();
+
+  pid_t pid() const { return pid_; }
+  bool has_memory() const { return memory_.has_value(); }
+  const ProcessMemory& memory() const { return *memory_; }
+  bool running() const { return pid_ > 0 && !end_.ended; }
+
+  Result<void> send(const BodyMessage& message, const void* more = nullptr, size_t more_bytes = 0,
+                    int fd = -1);
+  // The next message that is not a request for a channel.
+  kj::Promise<BodyMessage> receive();
+  // How the process ended, when it has.
+  kj::Promise<std::string> ended();
+  // Behind a failure: whether the process has ended or is about to, for which it waits (blocks) as long as that
+  // takes. Then how_it_ended() has text. False if kill() has ended it.
+  bool has_ended();
+  const std::string& how_it_ended() const { return end_.how; }
+  // It was killed while the kernel of this node ended processes because memory had run out.
+  bool ran_out_of_memory() const { return end_.out_of_memory; }
+
+  // The thread may run on these of the CPUs that start() gave the body: bits of words. On all of them if that is none.
+  void pin_thread(pid_t tid, const std::vector<uint64_t>& mask) const;
+  void signal_thread(pid_t tid, int sig) const;
+  void signal_all(int sig) const;
+
+ private:
+  kj::Promise<void> read_loop();
+  kj::Promise<void> watch_end();
+  void take_end();
+  kj::Promise<void> read_on();
+  bool read_messages();
+  void file(const BodyMessage& message);
+
+  // How it has ended, and who waits for that.
+  struct End {
+    bool ended = false, out_of_memory = false;
+    uint64_t oom_kills_before = 0;
+    std::string how, panic, reason;  // reason: why end() has killed it
+    kj::Vector<kj::Own<kj::PromiseFulfiller<std::string>>> waiters;
+  };
+  struct Mail {
+    std::deque<BodyMessage> messages;
+    kj::Maybe<kj::Own<kj::PromiseFulfiller<BodyMessage>>> waiting;
+  };
+
+  class Errors final : public kj::TaskSet::ErrorHandler {
+   public:
+    void taskFailed(kj::Exception&& exception) override;
+  };
+
+  kj::AsyncIoContext& io_;
+  std::function<void(uint32_t)> on_need_channel_;
+  pid_t pid_ = 0;
+  cpu_set_t cpus_{};  // that it may run on
+  End end_;
+  Mail mail_;
+  UniqueFd socket_, pidfd_;
+  std::optional<ProcessMemory> memory_;
+  kj::Own<kj::UnixEventPort::FdObserver> observer_, end_observer_;
+  Errors errors_;
+  kj::Own<kj::TaskSet> tasks_;
+};
+
+}  // namespace om::guest

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The way back: the body stands still, is described and sent home; or goes on. Top level.
+#pragma once
+
+#include <stdint.h>
+
+#include <chrono>
+
+#include "common/image/page_sink.h"
+#include "common/movable/verdict.h"
+#include "common/proc/pagemap.h"
+#include "common/schema/session.capnp.h"
+#include "guest/body.h"
+#include "guest/checks.h"
+#include "guest/home_link.h"
+#include "guest/session.h"
+
+namespace om::guest {
+
+class Collector {
+ public:
+  Collector(Session& session, HomeLink& link, Body& body)
+      : session_(session), link_(link), body_(body) {}
+
+  // Every thread stands; what they are. See Body::park.
+  Step stop(uint32_t generation, bool look, schema::BodyImage::Builder state);
+  // Sends what there is in these ranges, with an end mark in any case. `sent` counts it.
+  Step collect(capnp::List<schema::Range>::Reader ranges, PageCounts& sent);
+  // It goes on, and the page connection is a new one.
+  Step resume();
+
+ private:
+  Step describe(schema::BodyImage::Builder state);
+  Step describe_threads(const BodyState& body, schema::BodyImage::Builder state);
+  Step describe_thread(uint32_t slot, const BodyThread& t, schema::Thread::Builder to);
+  void describe_clocks(const BodyState& body, schema::BodyImage::Builder state);
+  Verdict<uint64_t> stack_low(const BodyState& body);
+  Step send(capnp::List<schema::Range>::Reader ranges, PageSink& sink);
+  Step send_range(const WantedRange& range, const proc::Pagemap& pagemap, PageSink& sink);
+  Step send_run(const proc::PageRun& run, bool file, PageSink& sink);
+  void look_around();
+  void renew_pages();
+
+  Session& session_;
+  HomeLink& link_;
+  Body& body_;
+  std::chrono::steady_clock::time_point looked_around_;
+};
+
+}  // namespace om::guest
