@@ -94,7 +94,7 @@ Verdict<ThreadBlock> thread_block(schema::Thread::Reader thread, uint32_t slot,
   b.gate_sp = base + kSlotStack + kSlotStackSize - 64;
   b.slot = slot;
   b.home_tid = s.tid;
-  b.channel_fd = -1;
+  b.channel.fd = -1;
   b.busy = 1;
   b.kind = s.kind;
   memcpy(b.regs, s.regs, sizeof b.regs);

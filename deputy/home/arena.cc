@@ -76,7 +76,7 @@ Step set_up_arena(HomeSide& home, StoppedProcess& stop, const ThreadPlans& plans
   for (uint32_t i = count; i < home.state.slots_ready; i++) {
     HomeThread h{};
     h.slot = i;
-    h.channel_fd = -1;
+    h.channel.fd = -1;
     OM_MUST_VOID(home.target->put_thread(home.arena, i, h));
   }
   return Done{};

@@ -68,7 +68,7 @@ Step note_frame(const HomeSide& home, const StoppedThread& t, const ThreadPlan& 
   h.state = kSlotUsed;
   h.slot = i;
   h.tid = plan.state.tid;
-  h.channel_fd = -1;
+  h.channel.fd = -1;
   h.kernel.rseq_address = plan.state.kernel.rseq_address;  // the alternate stack is asked for later
   h.kernel.rseq_size = plan.state.kernel.rseq_size;
   h.kernel.rseq_signature = plan.state.kernel.rseq_signature;

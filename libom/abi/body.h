@@ -43,10 +43,10 @@ struct BodyThread {
   uint32_t slot;             // K/B
   int32_t home_tid;          // K/B
   int32_t body_tid;          // B
-  int32_t channel_fd;        // B, -1 none
+  uint32_t kind;             // K at start, B at park: ThreadKind
   uint32_t busy;             // B: 1 from clone until the very last instruction of the exit
   uint32_t full_exit;        // B: leave with IRETQ, all registers
-  uint32_t kind;             // K at start, B at park: ThreadKind
+  uint32_t asked_channel;    // B: the keeper owes this slot a channel
   uint32_t park_seen;        // B: generation of the stop it is parked for
   uint64_t seq;              // B: last sequence sent (or, for a transplanted call, assumed)
   uint64_t returned;         // B: last Return processed
@@ -60,19 +60,18 @@ struct BodyThread {
   uint32_t capability;    // B: of the channel's bootstrap
   uint64_t fault_error, fault_trap, fault_cr2;
   uint8_t fault_info[128];
-  uint64_t recv_fill, recv_used;  // B: receive buffer
+  StreamState channel;            // B
   uint64_t finish_lo, finish_hi;  // B: sequences whose Finish goes out with the next Call, 0 none
   uint32_t pending_head, pending_tail;  // B: ring of PendingCall, [tail, head)
-  uint32_t connected;                   // B: handshake sent on channel_fd
+  uint32_t connected;                   // B: handshake sent on `channel`
   uint32_t have_capability;             // B: the bootstrap has been answered
-  uint32_t sent_here;      // B: the waited Call has been sent on the connection that is open
-  uint32_t need_resume;    // B: nothing may be sent before home has said what it knows
-  uint32_t asked_channel;  // B: the keeper owes this slot a channel
-  uint64_t xsave_bytes;    // B: valid bytes of the slot's xsave area while parked
-  uint64_t cpu_ns;         // B: CPU time of this body's thread when it parked
-  uint32_t want_home;      // B: 1 while the thread asks to go home
-  uint32_t stepping;       // B: being single-stepped out of the clock functions
-  uint32_t starved;        // B: grows while signals leave the program no time for a call
+  uint32_t sent_here;    // B: the waited Call has been sent on the connection that is open
+  uint32_t need_resume;  // B: nothing may be sent before home has said what it knows
+  uint64_t xsave_bytes;  // B: valid bytes of the slot's xsave area while parked
+  uint64_t cpu_ns;       // B: CPU time of this body's thread when it parked
+  uint32_t want_home;    // B: 1 while the thread asks to go home
+  uint32_t stepping;     // B: being single-stepped out of the clock functions
+  uint32_t starved;      // B: grows while signals leave the program no time for a call
   uint32_t pad;
   uint64_t reserved[7];
   PendingCall pending[kWindowCalls];

@@ -141,7 +141,7 @@ struct HomeThread {
   uint32_t phase;         // H: ExecPhase
   uint32_t cancel;        // H: checked inside the window
   uint32_t interrupted;   // D: a stop of ours may have made the call return EINTR or short
-  int32_t channel_fd;     // D or H, -1 none
+  uint32_t idle_ms;       // D: how long it had not run when a stop interrupted it
   uint64_t seq_started;   // H
   uint64_t seq_done;      // H
   uint32_t noted_head;    // H (catcher): caught signals, ring [tail, head)
@@ -155,8 +155,7 @@ struct HomeThread {
   // next one. 0 none.
   uint64_t bounce_address, bounce_bytes;
   uint64_t message_address, message_bytes;
-  uint64_t recv_fill;    // H: bytes in the receive buffer
-  uint64_t recv_used;    // H: of which the message before used these
+  StreamState channel;   // H; the descriptor also D
   uint64_t timespec[2];  // H: scratch for timeouts that are handed to the kernel
   uint64_t sigarg[3];    // H: the same for pselect6's mask
   KernelThread kernel;   // D: alternate stack and rseq as home's kernel had them at capture
@@ -164,8 +163,8 @@ struct HomeThread {
   uint32_t late;  // D: the process is home; when the call ends the thread resumes by its frame
   uint32_t
       keeps;  // D: the call goes on at home: its mappings stay; H zeroes it when they are not needed
-  uint32_t idle_ms;    // D: how long it had not run when a stop interrupted it (with `interrupted`)
-  uint64_t call_mask;  // H: signal mask to put back when the ring is no longer choked
+  uint32_t pad;
+  uint64_t call_mask;             // H: signal mask to put back when the ring is no longer choked
   SignalRecord noted[kMaxNoted];  // H
   SignalRecord
       core;  // H (catcher): a signal that ends the process with a core, number 0 = none. The process

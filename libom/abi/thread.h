@@ -23,6 +23,15 @@ struct KernelThread {
 };
 static_assert(sizeof(KernelThread) == 80);
 
+// What a thread's end of a channel keeps in its slot; libom/safe/stream.h reads and writes by it.
+struct StreamState {
+  int32_t fd;  // -1 none
+  uint32_t pad;
+  uint64_t filled;  // bytes in the receive buffer
+  uint64_t used;    // of which these have been taken
+};
+static_assert(sizeof(StreamState) == 24);
+
 // What a thread has to do next; travels between deputy and keeper (session.capnp carries it as Data).
 enum ThreadKind : uint32_t {
   kThreadUser = 1,     // run at regs

@@ -19,34 +19,22 @@ namespace {
 using safe::kAborted;
 using safe::sys;
 
-uint8_t* send_buffer(BodyThread* t) { return reinterpret_cast<uint8_t*>(slot_base(t) + kSlotSend); }
+safe::Stream stream_of(BodyThread* t) {
+  auto* const slot = reinterpret_cast<uint8_t*>(slot_base(t));
+  return {t->channel,
+          {slot + kSlotRecv, kSlotRecvSize},
+          {slot + kSlotSend, kSlotSendSize},
+          om_copy,
+          safe::Stream::Manner::kWrite};
+}
 
-// A read or write of this thread's channel. Result of the call, or kKicked.
-long channel_call(BodyThread* t, long nr, uint64_t buffer, uint64_t n, bool window) {
-  const uint64_t args[6] = {static_cast<uint64_t>(t->channel_fd), buffer, n, 0, 0, 0};
-  if (!window) return sys(nr, args[0], args[1], args[2]);
-  long r = om_window(&t->kick, nr, args);
-  return r == kAborted ? kKicked : r;
+// Passes a stream's result on; a connection that it has found lost is dropped.
+long or_drop(BodyThread* t, long r) {
+  if (r == kLost) drop_channel(t);
+  return r;
 }
 
 bool is_transient(long r) { return r == -k::kEINTR || r == -k::kEAGAIN; }
-
-// Writes it all. 0 or kLost.
-long write_all(BodyThread* t, const void* data, size_t n) {
-  auto at = reinterpret_cast<uint64_t>(data);
-  while (n > 0) {
-    long r = channel_call(t, kNr_write, at, n, false);
-    if (is_transient(r)) continue;
-    if (r == -k::kEFAULT) return -k::kEFAULT;
-    if (r <= 0) {
-      drop_channel(t);
-      return kLost;
-    }
-    at += static_cast<uint64_t>(r);
-    n -= static_cast<size_t>(r);
-  }
-  return 0;
-}
 
 // Reads one message from the keeper and files the descriptor that came with it.
 long read_keeper(BodyThread* t, bool window) {
@@ -72,40 +60,41 @@ long read_keeper(BodyThread* t, bool window) {
     fd = safe::load<int32_t>(control + sizeof cmsg);
   }
   BodyThread* other = thread_at(m.slot);
-  if (fd >= 0 && other->channel_fd >= 0) sys(kNr_close, other->channel_fd);
-  if (fd >= 0) safe::store_release(&other->channel_fd, fd);
+  if (fd >= 0 && other->channel.fd >= 0) sys(kNr_close, other->channel.fd);
+  if (fd >= 0) safe::store_release(&other->channel.fd, fd);
   other->asked_channel = 0;
   return 0;
 }
 
+// Bootstrap, then the resume Call to the promised answer: one round trip, usually not even waited for.
 long handshake(BodyThread* t) {
-  // Bootstrap, then the resume Call to the promised answer: one round trip, usually not even waited for.
-  uint8_t buffer[safe::kBootstrapBytes + safe::kCallMaxBytes];
-  long n = safe::encode_bootstrap(buffer, sizeof buffer, kQuestionBootstrap);
+  safe::Stream stream = stream_of(t);
+  stream.queue(static_cast<size_t>(
+      safe::encode_bootstrap(stream.room(), stream.room_left(), safe::kQuestionBootstrap)));
   safe::RpcCallHead head{};
-  head.question = kQuestionResume;
+  head.question = safe::kQuestionResume;
   head.target = safe::RpcTarget::kPromisedAnswer;
-  head.target_id = kQuestionBootstrap;
+  head.target_id = safe::kQuestionBootstrap;
   head.params.nr = kNrResume;
   head.params.epoch = g_body.epoch;
   head.params.thread = t->slot;
   head.params.a[0] = t->returned;
   head.params.a[1] = t->seq;
-  n += safe::encode_call(buffer + n, sizeof buffer - static_cast<size_t>(n), head, 0);
-  return write_all(t, buffer, static_cast<size_t>(n));
+  stream.queue(static_cast<size_t>(safe::encode_call(stream.room(), stream.room_left(), head, 0)));
+  return or_drop(t, stream.flush());
 }
 
 }  // namespace
 
 // Context: gate
 void drop_channel(BodyThread* t) {
-  if (t->channel_fd >= 0) sys(kNr_close, t->channel_fd);
-  t->channel_fd = -1;
+  if (t->channel.fd >= 0) sys(kNr_close, t->channel.fd);
+  t->channel.fd = -1;
   t->connected = 0;
   t->capability = 0;
   t->have_capability = 0;
   t->finish_lo = t->finish_hi = 0;
-  t->recv_fill = t->recv_used = 0;
+  t->channel.filled = t->channel.used = 0;
   t->sent_here = 0;
   t->need_resume = t->pending_head != t->pending_tail || t->call_sent;
 }
@@ -113,7 +102,7 @@ void drop_channel(BodyThread* t) {
 // Context: gate
 long ensure_channel(BodyThread* t, bool window) {
   for (;;) {
-    while (safe::load_acquire(&t->channel_fd) < 0) {
+    while (safe::load_acquire(&t->channel.fd) < 0) {
       if (window && t->kick) return kKicked;
       if (!window) {
         safe::lock(&g_body.keeper_lock);  // a kick must not end it
@@ -121,7 +110,7 @@ long ensure_channel(BodyThread* t, bool window) {
         return kKicked;
       }
       long r = 0;
-      if (t->channel_fd < 0) {
+      if (t->channel.fd < 0) {
         if (!t->asked_channel) {
           BodyMessage m{};
           m.type = kBodyNeedChannel;
@@ -135,7 +124,7 @@ long ensure_channel(BodyThread* t, bool window) {
       if (r == kKicked) return kKicked;
     }
     if (t->connected) return 0;
-    t->recv_fill = t->recv_used = 0;
+    t->channel.filled = t->channel.used = 0;
     t->finish_lo = t->finish_hi = 0;
     t->have_capability = 0;
     if (handshake(t) == 0) {
@@ -164,127 +153,75 @@ static bool home_has_room(const BodyThread* t, uint64_t bytes) {
   return true;
 }
 
-// Context: gate
-long send_call(BodyThread* t, const safe::ForwardParams& params, const Ins* ins) {
-  uint8_t* const buffer = send_buffer(t);
-  size_t n = 0;
+namespace {
+
+// Finishes that are due, and the head of the Call. 0 or kRpcTooLarge.
+long queue_head(BodyThread* t, const safe::ForwardParams& params, uint64_t bytes,
+                safe::Stream& stream) {
   if (t->finish_hi != 0) {
-    for (uint64_t s = t->finish_lo; s <= t->finish_hi && n + 1024 < kSlotSendSize; s++) {
-      n += static_cast<size_t>(safe::encode_finish(buffer + n, kSlotSendSize - n, question_of(s)));
+    for (uint64_t s = t->finish_lo; s <= t->finish_hi && stream.room_left() > 1024; s++) {
+      stream.queue(static_cast<size_t>(
+          safe::encode_finish(stream.room(), stream.room_left(), safe::question_of(s))));
     }
     t->finish_lo = t->finish_hi = 0;
   }
   safe::RpcCallHead head{};
-  head.question = question_of(params.sequence);
+  head.question = safe::question_of(params.sequence);
   head.target =
       t->have_capability ? safe::RpcTarget::kImportedCap : safe::RpcTarget::kPromisedAnswer;
-  head.target_id = t->have_capability ? t->capability : kQuestionBootstrap;
+  head.target_id = t->have_capability ? t->capability : safe::kQuestionBootstrap;
   head.params = params;
-  const uint64_t bytes = ins ? ins->bytes : 0;
-  long r = safe::encode_call(buffer + n, kSlotSendSize - n, head, bytes);
-  if (r < 0) return r;
-  n += static_cast<size_t>(r);
-  if (bytes == 0) return write_all(t, buffer, n);
+  const long n = safe::encode_call(stream.room(), stream.room_left(), head, bytes);
+  if (n < 0) return n;
+  stream.queue(static_cast<size_t>(n));
+  return 0;
+}
 
-  constexpr uint64_t kDirect = kSlotSendSize / 2;  // of a long record, written from where it lies
-  const bool streamed = n + bytes > kSlotSendSize;
+// Whether all of this memory can be read.
+bool is_readable(const Ins& ins) {
+  for (uint32_t i = 0; i < ins.count; i++) {
+    const uint64_t end = ins.piece[i].address + ins.piece[i].bytes;
+    for (uint64_t p = ins.piece[i].address; p < end; p = (p & ~(kPageSize - 1)) + kPageSize) {
+      if (om_peek(reinterpret_cast<void*>(p)) != 0) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+// Context: gate
+long send_call(BodyThread* t, const safe::ForwardParams& params, const Ins* ins) {
+  safe::Stream stream = stream_of(t);
+  const uint64_t bytes = ins ? ins->bytes : 0;
+  long r = queue_head(t, params, bytes, stream);
+  if (r != 0) return r;
+  const bool streamed = bytes > stream.room_left();
   if (streamed) {
-    if (!home_has_room(t, n + bytes)) return safe::kRpcTooLarge;
+    if (!home_has_room(t, kSlotSendSize - stream.room_left() + bytes)) return safe::kRpcTooLarge;
     // Find a bad pointer before the first byte is on the wire; a page that goes away after this check costs
     // the connection (the record is incomplete, home drops it), never a wrong byte.
-    for (uint32_t i = 0; i < ins->count; i++) {
-      const uint64_t end = ins->piece[i].address + ins->piece[i].bytes;
-      for (uint64_t p = ins->piece[i].address; p < end; p = (p & ~(kPageSize - 1)) + kPageSize) {
-        if (om_peek(reinterpret_cast<void*>(p)) != 0) return -k::kEFAULT;
-      }
-    }
+    if (!is_readable(*ins)) return -k::kEFAULT;
   }
-  for (uint32_t i = 0; i < ins->count; i++) {
-    uint64_t from = ins->piece[i].address, left = ins->piece[i].bytes;
-    while (left > 0) {
-      const bool direct = streamed && left >= kDirect;
-      if (n == kSlotSendSize || (n > 0 && direct)) {
-        r = write_all(t, buffer, n);
-        if (r != 0) return r;
-        n = 0;
-      }
-      if (direct) {
-        r = write_all(t, reinterpret_cast<void*>(from), left);
-        if (r == -k::kEFAULT) drop_channel(t);
-        if (r != 0) return r;
-        break;
-      }
-      const uint64_t chunk = left < kSlotSendSize - n ? left : kSlotSendSize - n;
-      if (om_copy(buffer + n, reinterpret_cast<void*>(from), chunk) != 0) {
-        if (streamed) drop_channel(t);
-        return -k::kEFAULT;
-      }
-      n += chunk;
-      from += chunk;
-      left -= chunk;
-    }
-  }
-  return write_all(t, buffer, n);
+  for (uint32_t i = 0; ins != nullptr && i < ins->count && r == 0; i++)
+    r = stream.put(reinterpret_cast<void*>(ins->piece[i].address), ins->piece[i].bytes);
+  if (r == 0) r = stream.flush();
+  if (r == -k::kEFAULT && streamed) drop_channel(t);
+  return or_drop(t, r);
+}
+
+// Context: gate
+Received received(BodyThread* t) {
+  const safe::Stream stream = stream_of(t);
+  return {stream.data(), stream.available()};
 }
 
 // Context: gate
 long fill(BodyThread* t, size_t want, bool window) {
-  auto* buffer = reinterpret_cast<uint8_t*>(slot_base(t) + kSlotRecv);
-  if (t->recv_used == t->recv_fill) {
-    t->recv_used = t->recv_fill = 0;
-  } else if (t->recv_used > 0 && want > kSlotRecvSize - t->recv_used) {
-    memmove(buffer, buffer + t->recv_used, recv_available(t));
-    t->recv_fill -= t->recv_used;
-    t->recv_used = 0;
-  }
-  while (recv_available(t) < want) {
-    long r = channel_call(t, kNr_read, reinterpret_cast<uint64_t>(buffer + t->recv_fill),
-                          kSlotRecvSize - t->recv_fill, window);
-    if (r == kKicked) return kKicked;
-    if (is_transient(r)) {
-      if (window && t->kick) return kKicked;
-      continue;
-    }
-    if (r <= 0) {
-      drop_channel(t);
-      return kLost;
-    }
-    t->recv_fill += static_cast<uint64_t>(r);
-  }
-  return 0;
+  return or_drop(t, stream_of(t).fill(want, window ? &t->kick : nullptr));
 }
 
 // Context: gate
-long take(BodyThread* t, void* to, size_t n) {
-  long fault = 0;
-  auto* at = static_cast<uint8_t*>(to);
-  size_t here = recv_available(t);
-  if (here > n) here = n;
-  if (at != nullptr && here > 0) fault = om_copy(at, recv_data(t), here);
-  t->recv_used += here;
-  n -= here;
-  at = at ? at + here : nullptr;
-  while (n > 0) {
-    // The buffer is empty now: read straight into place, or into the buffer when the bytes are not wanted.
-    const bool direct = at != nullptr && fault == 0;
-    auto* buffer = reinterpret_cast<uint8_t*>(slot_base(t) + kSlotRecv);
-    t->recv_used = t->recv_fill = 0;
-    const size_t chunk = direct || n < kSlotRecvSize ? n : kSlotRecvSize;
-    long r =
-        channel_call(t, kNr_read, reinterpret_cast<uint64_t>(direct ? at : buffer), chunk, false);
-    if (is_transient(r)) continue;
-    if (r == -k::kEFAULT) {
-      fault = -k::kEFAULT;
-      continue;
-    }
-    if (r <= 0) {
-      drop_channel(t);
-      return kLost;
-    }
-    n -= static_cast<size_t>(r);
-    if (direct) at += r;
-  }
-  return fault;
-}
+long take(BodyThread* t, void* to, size_t n) { return or_drop(t, stream_of(t).take(to, n)); }
 
 }  // namespace om::gate

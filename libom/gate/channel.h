@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One body thread's connection to its executor: getting it from the keeper, the handshake after a loss, raw
-// reads and writes, and the bytes of Calls. No meaning of calls here (forward.cc).
+// One body thread's connection to its executor: getting it from the keeper, the handshake after a loss, and the
+// bytes of Calls. No meaning of calls here (forward.cc); what reads and writes is safe::Stream.
 //
 // A lost connection is not an error for the caller: every function that finds it lost drops the
 // descriptor and says kLost; the caller starts over with ensure_channel().
@@ -13,11 +13,12 @@
 #include "libom/gate/gate.h"
 #include "libom/safe/rpc_encode.h"
 #include "libom/safe/rpc_parse.h"
+#include "libom/safe/stream.h"
 
 namespace om::gate {
 
-constexpr long kLost = -5002;    // the connection is gone
-constexpr long kKicked = -5003;  // a kick called the wait off
+using safe::kLost;                        // the connection is gone
+constexpr long kKicked = safe::kAborted;  // a kick called the wait off
 
 // Memory of the program that a Call reads, in the order of the wire.
 struct InsPiece {
@@ -40,21 +41,21 @@ void drop_channel(BodyThread* t);
 // Context: gate
 long send_call(BodyThread* t, const safe::ForwardParams& params, const Ins* ins);
 
-// Makes at least `want` bytes of the receive buffer valid from recv_used on. 0, kLost or kKicked.
+// The first bytes of what has been received: `bytes` of them, at least as many as fill() was asked for last and
+// nothing has been taken of.
+struct Received {
+  const uint8_t* data;
+  size_t bytes;
+};
+// Context: gate
+Received received(BodyThread* t);
+// Receives until `want` bytes, at most kSlotRecvSize, are there. 0, kLost or kKicked (only when `window`).
 // Context: gate
 long fill(BodyThread* t, size_t want, bool window);
-inline uint8_t* recv_data(BodyThread* t) {
-  return reinterpret_cast<uint8_t*>(slot_base(t) + kSlotRecv) + t->recv_used;
-}
-inline size_t recv_available(const BodyThread* t) { return t->recv_fill - t->recv_used; }
 // Takes n bytes (some of which may not have been read yet) into `to`, or drops them when `to` is nullptr.
 // 0, kLost, or -EFAULT (the bytes are consumed all the same).
 // Context: gate
 long take(BodyThread* t, void* to, size_t n);
-
-// Question id of a sequence number (0 and 1 are the bootstrap and the handshake).
-inline uint32_t question_of(uint64_t seq) { return static_cast<uint32_t>(seq & 0x3fffffff) + 2; }
-constexpr uint32_t kQuestionBootstrap = 0, kQuestionResume = 1;
 
 // A Return for `seq` has been processed: its Finish goes out with the next Call.
 void note_finish(BodyThread* t, uint64_t seq);

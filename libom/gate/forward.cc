@@ -134,9 +134,10 @@ long read_answer(BodyThread* t, uint64_t seq, bool window, Answer& answer) {
     for (;;) {
       long r = fill(t, want, window);
       if (r != 0) return r;
-      length = safe::frame_length(recv_data(t), recv_available(t));
+      const Received in = received(t);
+      length = safe::frame_length(in.data, in.bytes);
       if (length != safe::kRpcAgain) break;
-      want = recv_available(t) + 1;
+      want = in.bytes + 1;
     }
     if (length < 0) {
       drop_channel(t);
@@ -148,8 +149,8 @@ long read_answer(BodyThread* t, uint64_t seq, bool window, Answer& answer) {
     long r = fill(t, bytes <= kSlotRecvSize / 2 ? bytes : kPrefix, window);
     if (r != 0) return r;
     safe::RpcMessage& m = answer.message;
-    if (safe::parse_message(recv_data(t), recv_available(t), &m) < 0 ||
-        m.kind == safe::RpcKind::kAbort) {
+    const Received in = received(t);
+    if (safe::parse_message(in.data, in.bytes, &m) < 0 || m.kind == safe::RpcKind::kAbort) {
       drop_channel(t);
       return kLost;
     }
@@ -157,24 +158,24 @@ long read_answer(BodyThread* t, uint64_t seq, bool window, Answer& answer) {
     bool resumed = false;
     if (m.kind == safe::RpcKind::kReturn) {
       const auto& ret = m.ret;
-      if (m.id == kQuestionBootstrap) {
+      if (m.id == safe::kQuestionBootstrap) {
         if (ret.cap == safe::RpcCap::kNone) {
           drop_channel(t);
           return kLost;
         }
         t->capability = ret.cap_id;
         t->have_capability = 1;
-      } else if (m.id == kQuestionResume) {
+      } else if (m.id == safe::kQuestionResume) {
         resumed = true;
       } else if (ret.error == 0 && ret.results.sequence == seq && seq != 0 &&
-                 m.id == question_of(seq)) {
+                 m.id == safe::question_of(seq)) {
         return 0;
       } else if (t->pending_tail != t->pending_head &&
-                 m.id == question_of(t->pending[t->pending_tail % kWindowCalls].seq)) {
+                 m.id == safe::question_of(t->pending[t->pending_tail % kWindowCalls].seq)) {
         t->returned = t->pending[t->pending_tail % kWindowCalls].seq;
         t->pending_tail++;
         note_finish(t, t->returned);
-      } else if (seq != 0 && m.id == question_of(seq)) {
+      } else if (seq != 0 && m.id == safe::question_of(seq)) {
         return 0;  // an exception: the caller makes an error of it
       }
     }
@@ -208,7 +209,8 @@ long accept_answer(GateCall& c, const SyscallDesc* desc, const Answer& answer) {
   if (res.flags & kRetRevoked) safe::sys(kNr_exit_group, 0);
   uint32_t signals = res.signal_count < kMaxSignals ? res.signal_count : kMaxSignals;
   if (signals > 0) {
-    const uint8_t* from = safe::rpc_bytes(recv_data(t), recv_available(t), ret.signals);
+    const Received in = received(t);
+    const uint8_t* from = safe::rpc_bytes(in.data, in.bytes, ret.signals);
     if (from == nullptr) signals = 0;
     if (from != nullptr) safe::copy_bytes(c.signals, from, signals * sizeof(SignalRecord));
   }
@@ -272,7 +274,7 @@ long transact(GateCall& c, const SyscallDesc* desc, const Ins* ins, bool hold) {
       if (r == -k::kEFAULT || r == safe::kRpcTooLarge) {
         // Not executed: the record is incomplete or was never begun. The number is used again.
         t->call_sent = 0;
-        t->need_resume = t->pending_head != t->pending_tail && t->channel_fd < 0;
+        t->need_resume = t->pending_head != t->pending_tail && t->channel.fd < 0;
         t->seq--;
         t->phase = kBodyGate;
         return kOnlyHome;  // bad memory somewhere inside: the kernel may transfer what is before it
@@ -410,7 +412,7 @@ void post_home(BodyThread* t, uint32_t nr, const uint64_t args[6]) {
   p.ticket = safe::fetch_add(&g_body.tickets, 1) + 1;
   t->pending_head++;
   safe::fetch_add(&g_body.calls, 1);
-  if (t->channel_fd < 0 || !t->connected) t->need_resume = 1;
+  if (t->channel.fd < 0 || !t->connected) t->need_resume = 1;
   if (!t->need_resume) {
     safe::ForwardParams params = make_params(t, nr, args, p.seq);
     params.flags = kCallTicketed;
@@ -438,7 +440,7 @@ long resume_waiting(GateCall& c) {
   BodyThread* t = c.thread;
   t->phase = kBodyWaiting;
   t->call_sent = 1;
-  t->need_resume = t->channel_fd < 0 || !t->connected;
+  t->need_resume = t->channel.fd < 0 || !t->connected;
   t->sent_here = 1;
   return after_answer(c, transact(c, c.desc, nullptr, false));
 }

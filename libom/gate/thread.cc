@@ -184,7 +184,7 @@ long prepare_slot(uint32_t slot) {
   t->self = reinterpret_cast<uint64_t>(t);
   t->gate_sp = at + kSlotStack + kSlotStackSize - 64;
   t->slot = slot;
-  t->channel_fd = -1;
+  t->channel.fd = -1;
   return 0;
 }
 

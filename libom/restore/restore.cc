@@ -60,7 +60,7 @@ void next_message(BodyMessage& m) {
     const auto cmsg = safe::load<k::Cmsghdr>(control);
     if (h.controllen >= sizeof cmsg + 4 && cmsg.type == k::kScmRights &&
         m.slot < g_body.slots_ready) {
-      gate::thread_at(m.slot)->channel_fd = safe::load<int32_t>(control + sizeof cmsg);
+      gate::thread_at(m.slot)->channel.fd = safe::load<int32_t>(control + sizeof cmsg);
     }
   }
 }

@@ -47,6 +47,13 @@ struct ForwardResults {
 };
 static_assert(sizeof(ForwardResults) == 32, "ForwardResults is wire format");
 
+// Questions of a connection: the Bootstrap, the handshake after a loss, and one for each sequence number.
+constexpr uint32_t kQuestionBootstrap = 0, kQuestionResume = 1;
+// Context: any
+constexpr uint32_t question_of(uint64_t sequence) {
+  return static_cast<uint32_t>(sequence & 0x3fffffff) + 2;
+}
+
 // What a Call is addressed to: the Bootstrap's question until its Return is there.
 enum class RpcTarget : uint8_t {
   kImportedCap = 0,

@@ -152,18 +152,18 @@ void tell_deputy(uint32_t type, uint32_t slot, uint64_t a) {
 void fetch_channel(HomeThread* t) {
   const uint32_t before = t->phase;
   t->phase = kExecFetch;
-  t->recv_fill = t->recv_used = 0;
+  t->channel.filled = t->channel.used = 0;
   t->call.sent = 0;
   // The deputy holds the socket, too: without a shutdown the body would not see that its bytes were refused.
   // It stays open until the next one takes its number.
-  if (t->channel_fd >= 0) sys(kNr_shutdown, t->channel_fd, kShutRdwr);
-  t->channel_fd = -1;
+  if (t->channel.fd >= 0) sys(kNr_shutdown, t->channel.fd, kShutRdwr);
+  t->channel.fd = -1;
   for (;;) {
     const long fd = ask(t);
     if (fd >= 0) {
       const long r = place(t, fd);
       if (r >= 0) {
-        t->channel_fd = static_cast<int32_t>(r);
+        t->channel.fd = static_cast<int32_t>(r);
         // No call of the program's runs without a session connection: its end is how execve is noticed.
         while (session_is_dead()) pause_a_moment();
         break;

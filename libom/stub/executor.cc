@@ -16,6 +16,7 @@
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/rpc_parse.h"
+#include "libom/safe/stream.h"
 #include "libom/safe/syscall.h"
 #include "libom/stub/deputy_socket.h"
 #include "libom/stub/drop.h"
@@ -44,14 +45,24 @@ namespace {
 
 using safe::sys;
 
-constexpr long kBroken = -1;            // the connection, not the call
-constexpr uint64_t kHeadRoom = 0x4000;  // of the send area: Return head and signals; outputs follow
+constexpr long kBroken = safe::kLost;  // the connection, not the call
 
 // The answers to a slot's last Calls that nobody waited for need not be kept: the gate asks only how far home
 // has come. What a waiting thread is owed is kept in t->call and the packed outputs.
 
-uint8_t* recv_buffer(HomeThread* t) { return slot_base(t) + kSlotRecv; }
-uint8_t* send_buffer(HomeThread* t) { return slot_base(t) + kSlotSend; }
+long copy(void* to, const void* from, size_t n) {
+  safe::copy_bytes(to, from, n);
+  return 0;
+}
+
+// Of the send area only what is before a Return's outputs.
+safe::Stream stream_of(HomeThread* t) {
+  return {t->channel,
+          {slot_base(t) + kSlotRecv, kSlotRecvSize},
+          {slot_base(t) + kSlotSend, kBounceOffset},
+          copy,
+          safe::Stream::Manner::kSend};
+}
 
 struct Message {
   const uint8_t* bytes;
@@ -59,114 +70,64 @@ struct Message {
   uint8_t* mapped;  // not nullptr: too large for the slot's buffer
 };
 
-long receive_some(HomeThread* t, uint8_t* to, size_t room) {
-  for (;;) {
-    const long r = sys(kNr_recvfrom, t->channel_fd, to, room, 0, 0, 0);
-    if (r > 0) return r;
-    if (r != -k::kEINTR && r != -k::kEAGAIN) return kBroken;
-  }
-}
-
-long send_all(HomeThread* t, const uint8_t* from, size_t n) {
-  while (n > 0) {
-    const long r = sys(kNr_sendto, t->channel_fd, from, n, k::kMsgNosignal, 0, 0);
-    if (r == -k::kEINTR || r == -k::kEAGAIN) continue;
-    if (r <= 0) return kBroken;
-    from += r;
-    n -= static_cast<size_t>(r);
-  }
-  return 0;
-}
-
-// Head from the send buffer, payload from where it lies, in one system call if possible.
-long send_two(HomeThread* t, const uint8_t* a, size_t an, const uint8_t* b, size_t bn) {
-  if (bn == 0) return send_all(t, a, an);
-  k::Iovec iov[2] = {{reinterpret_cast<uint64_t>(a), an}, {reinterpret_cast<uint64_t>(b), bn}};
-  k::Msghdr h{};
-  h.iov = reinterpret_cast<uint64_t>(iov);
-  h.iovlen = 2;
-  long r;
-  do {
-    r = sys(kNr_sendmsg, t->channel_fd, &h, k::kMsgNosignal);
-  } while (r == -k::kEINTR || r == -k::kEAGAIN);
-  if (r <= 0) return kBroken;
-  auto sent = static_cast<size_t>(r);
-  if (sent < an) {
-    if (send_all(t, a + sent, an - sent) != 0) return kBroken;
-    sent = an;
-  }
-  return send_all(t, b + (sent - an), bn - (sent - an));
-}
-
 // The next whole message. 0 or kBroken.
 long receive(HomeThread* t, Message& m) {
-  uint8_t* const buffer = recv_buffer(t);
+  safe::Stream stream = stream_of(t);
   m.mapped = nullptr;
   for (;;) {
-    const size_t have = t->recv_fill - t->recv_used;
-    uint8_t* const at = buffer + t->recv_used;
-    const long length = safe::frame_length(at, have);
+    const long length = safe::frame_length(stream.data(), stream.available());
     if (length < 0 && length != safe::kRpcAgain) return kBroken;
-    if (length > 0 && static_cast<size_t>(length) <= have) {
-      m.bytes = at;
-      m.length = static_cast<size_t>(length);
+    const size_t need = length > 0 ? static_cast<size_t>(length) : stream.available() + 1;
+    if (length > 0 && need <= stream.available()) {
+      m.bytes = stream.data();
+      m.length = need;
       return 0;
     }
-    const size_t need = length > 0 ? static_cast<size_t>(length) : have + 1;
     if (need > kSlotRecvSize) {
       m.mapped = map_in_executor_area(t, kForMessage, need);
       if (m.mapped == nullptr) return kBroken;
       m.bytes = m.mapped;
       m.length = need;
-      safe::copy_bytes(m.mapped, at, have);
-      t->recv_fill = t->recv_used = 0;
-      for (size_t got = have; got < need;) {
-        const long r = receive_some(t, m.mapped + got, need - got);
-        if (r == kBroken) {
-          release_message(t);
-          return kBroken;
-        }
-        got += static_cast<size_t>(r);
-      }
-      return 0;
+      const long r = stream.take(m.mapped, need);
+      if (r != 0) release_message(t);
+      return r;
     }
-    if (need > kSlotRecvSize - t->recv_used) {
-      memmove(buffer, at, have);
-      t->recv_fill = have;
-      t->recv_used = 0;
-    }
-    const long r = receive_some(t, buffer + t->recv_fill, kSlotRecvSize - t->recv_fill);
-    if (r == kBroken) return kBroken;
-    t->recv_fill += static_cast<uint64_t>(r);
+    const long r = stream.fill(need);
+    if (r != 0) return r;
   }
 }
 
 void done_with(HomeThread* t, Message& m) {
   if (m.mapped != nullptr) {
     release_message(t);
-    return;
+  } else {
+    stream_of(t).take(nullptr, m.length);
   }
-  t->recv_used += m.length;
-  if (t->recv_used == t->recv_fill) t->recv_used = t->recv_fill = 0;
 }
 
-uint32_t question_of(uint64_t seq) { return static_cast<uint32_t>(seq & 0x3fffffff) + 2; }
+// Sends what an encoder has written, if it had room.
+long answer(safe::Stream& stream, long bytes) {
+  if (bytes < 0) return kBroken;
+  stream.queue(static_cast<size_t>(bytes));
+  return stream.flush();
+}
 
 long answer_plain(HomeThread* t, uint32_t question, uint64_t seq, long result, uint32_t flags) {
   safe::ForwardResults res{};
   res.result = result;
   res.flags = flags;
   res.sequence = seq;
-  const long n = safe::encode_return(send_buffer(t), kHeadRoom, question, res, nullptr, 0, 0);
-  return send_all(t, send_buffer(t), static_cast<size_t>(n));
+  safe::Stream stream = stream_of(t);
+  return answer(
+      stream, safe::encode_return(stream.room(), stream.room_left(), question, res, nullptr, 0, 0));
 }
 
 long answer_exception(HomeThread* t, uint32_t question, const char* reason) {
   size_t n = 0;
   while (reason[n] != 0) n++;
-  const long bytes = safe::encode_return_exception(send_buffer(t), kHeadRoom, question,
-                                                   safe::RpcFault::kFailed, reason, n);
-  return send_all(t, send_buffer(t), static_cast<size_t>(bytes));
+  safe::Stream stream = stream_of(t);
+  return answer(stream, safe::encode_return_exception(stream.room(), stream.room_left(), question,
+                                                      safe::RpcFault::kFailed, reason, n));
 }
 
 long send_kept(HomeThread* t) {
@@ -181,13 +142,14 @@ long send_kept(HomeThread* t) {
   if (e.timed || count > 0) {
     res.aux = monotonic_ns();
   }
-  const long n = safe::encode_return(send_buffer(t), kHeadRoom, question_of(e.seq), res, signals,
-                                     count * sizeof(SignalRecord), t->outs_bytes);
+  safe::Stream stream = stream_of(t);
+  const long n = safe::encode_return(stream.room(), stream.room_left(), safe::question_of(e.seq),
+                                     res, signals, count * sizeof(SignalRecord), t->outs_bytes);
   if (n < 0) return kBroken;
   t->noted_sent = count;
   e.sent = 1;
-  return send_two(t, send_buffer(t), static_cast<size_t>(n),
-                  reinterpret_cast<const uint8_t*>(t->outs_address), t->outs_bytes);
+  stream.queue(static_cast<size_t>(n));
+  return stream.flush_with(reinterpret_cast<const void*>(t->outs_address), t->outs_bytes);
 }
 
 // Tickets keep the order in which the program's threads did things that nobody waited for.
@@ -235,7 +197,7 @@ long handle_forward(HomeThread* t, uint32_t question, const safe::ForwardParams&
     if (p.sequence == t->call.seq && t->call.finished) return send_kept(t);
     return answer_plain(t, question, p.sequence, 0, 0);
   }
-  if (p.sequence != t->seq_started + 1 || question != question_of(p.sequence)) return kBroken;
+  if (p.sequence != t->seq_started + 1 || question != safe::question_of(p.sequence)) return kBroken;
 
   // A further Call says that the Return before it has arrived, with its signals.
   drop_noted(t, t->noted_sent);
@@ -287,11 +249,11 @@ long handle_forward(HomeThread* t, uint32_t question, const safe::ForwardParams&
 long handle(HomeThread* t, const Message& m) {
   safe::RpcMessage msg;
   if (safe::parse_message(m.bytes, m.length, &msg) < 0) return kBroken;
+  safe::Stream stream = stream_of(t);
   switch (msg.kind) {
-    case safe::RpcKind::kBootstrap: {
-      const long n = safe::encode_bootstrap_return(send_buffer(t), kHeadRoom, msg.id);
-      return send_all(t, send_buffer(t), static_cast<size_t>(n));
-    }
+    case safe::RpcKind::kBootstrap:
+      return answer(stream,
+                    safe::encode_bootstrap_return(stream.room(), stream.room_left(), msg.id));
     case safe::RpcKind::kCall: {
       const auto& c = msg.call;
       const bool known = (c.target == safe::RpcTarget::kImportedCap && c.target_id == 0) ||
@@ -313,8 +275,8 @@ long handle(HomeThread* t, const Message& m) {
     case safe::RpcKind::kOther:
       break;
   }
-  const long n = safe::encode_unimplemented(send_buffer(t), kHeadRoom, m.bytes, m.length, msg.tag);
-  return n < 0 ? kBroken : send_all(t, send_buffer(t), static_cast<size_t>(n));
+  return answer(stream, safe::encode_unimplemented(stream.room(), stream.room_left(), m.bytes,
+                                                   m.length, msg.tag));
 }
 
 void disable_altstack() {
@@ -349,7 +311,7 @@ void serve(HomeThread* t) {
     // Signals that came while the thread was not idle, or that did not go with the last Return.
     if (noted(t) > t->noted_sent) tell_deputy(kHomeKick, t->slot, 0);
     Message m;
-    long r = t->channel_fd >= 0 ? receive(t, m) : kBroken;
+    long r = t->channel.fd >= 0 ? receive(t, m) : kBroken;
     if (r == 0) {
       t->phase = kExecBusy;
       r = handle(t, m);
@@ -395,6 +357,6 @@ void om_executor_transplanted(void* stack, long result) {
   safe::store_release(&t->seq_done, e.seq);
   wait_while_held(t);
   leave_if_home(t);
-  if (t->channel_fd >= 0) send_return(t);
+  if (t->channel.fd >= 0) send_return(t);
   serve(t);
 }

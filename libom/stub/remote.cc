@@ -141,7 +141,7 @@ long take_channels() {
       if (batch.slot[i] >= g_home.nslots) return -k::kEPROTO;
       const long r = move_to(fd, g_home.fd_base + 1 + static_cast<int32_t>(batch.slot[i]));
       if (r < 0) return r;
-      thread_at(batch.slot[i])->channel_fd = static_cast<int32_t>(r);
+      thread_at(batch.slot[i])->channel.fd = static_cast<int32_t>(r);
     }
     if (batch.last) return 0;
   }
@@ -151,7 +151,7 @@ long take_channels() {
 // given one of them.
 long fill_row() {
   for (uint32_t i = 0; i < g_home.nslots; i++) {
-    if (i < g_home.slots_ready && thread_at(i)->channel_fd >= 0) continue;
+    if (i < g_home.slots_ready && thread_at(i)->channel.fd >= 0) continue;
     const long number = g_home.fd_base + 1 + static_cast<long>(i);
     const long r = sys(kNr_dup3, g_home.session_fd, number, static_cast<long>(k::kOCloexec));
     if (r < 0) return r;
@@ -198,10 +198,10 @@ long give_back() {
     HomeThread* t = thread_at(i);
     if (t->keeps == 0) unmap_executor_area(t);
     // While it asks for a channel the connection for that has the channel's number.
-    if (t->channel_fd >= 0 || (t->state == kSlotUsed && t->phase == kExecFetch)) {
+    if (t->channel.fd >= 0 || (t->state == kSlotUsed && t->phase == kExecFetch)) {
       sys(kNr_close, g_home.fd_base + 1 + static_cast<int32_t>(i));
     }
-    t->channel_fd = -1;
+    t->channel.fd = -1;
   }
   if (g_home.row_is_full != 0) {
     const auto first = static_cast<long>(g_home.fd_base) + 1;

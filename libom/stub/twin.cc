@@ -40,7 +40,7 @@ long prepare_slot(uint32_t slot) {
     if (r != 0) return r;
     HomeThread* t = thread_at(g_home.slots_ready);
     t->slot = g_home.slots_ready;
-    t->channel_fd = -1;
+    t->channel.fd = -1;
     g_home.slots_ready++;
   }
   return 0;

@@ -299,7 +299,7 @@ void prepare() {
     HomeThread* t = stub::thread_at(i);
     *t = HomeThread{};
     t->slot = i;
-    t->channel_fd = kFdBase + 1 + static_cast<int32_t>(i);
+    t->channel.fd = kFdBase + 1 + static_cast<int32_t>(i);
     t->state = i == 0 ? kSlotUsed : kSlotFree;
   }
 }
@@ -314,7 +314,7 @@ void make_calls(fuzz::Bytes& in) {
     head.params.flags = kCallWaited | (in.take<uint16_t>() & 0x3f05);
     head.params.epoch = kEpoch;
     head.params.sequence = ++sequence;
-    head.question = static_cast<uint32_t>(sequence & 0x3fffffff) + 2;
+    head.question = safe::question_of(sequence);
     for (auto& a : head.params.a) {
       const uint8_t kind = in.take<uint8_t>();
       a = kind;
@@ -378,7 +378,8 @@ long om_syscall(long nr, long a, long b, long c, long d, long e, long f) {
   // What the catcher does in that phase.
   if (g_signals && t->phase == kExecBusy && stub::noted(t) == 0) t->noted_head++;
   switch (nr) {
-    case kNr_recvfrom:
+    case kNr_read:
+      require(a == t->channel.fd);
       return receive(args[1], args[2]);
     case kNr_sendto:
       if (args[0] != static_cast<uint64_t>(kFdBase)) require(is_buffer(args[1], args[2]));

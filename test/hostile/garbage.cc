@@ -28,7 +28,7 @@ uint64_t random_number() {
 // Home drops a connection on which nonsense comes; the gate then makes another one.
 void send(const std::vector<uint8_t>& bytes) {
   still_served();
-  write_raw(block()->channel_fd, bytes.data(), bytes.size());
+  write_raw(block()->channel.fd, bytes.data(), bytes.size());
   still_served();
 }
 
@@ -59,8 +59,8 @@ void garbage_on_the_channel() {
   }
   // Half a message, and the end of the connection.
   still_served();
-  write_raw(block()->channel_fd, "\0\0\0\0\x80\0\0\0\0", 9);
-  gate_syscall(SYS_close, static_cast<uint64_t>(block()->channel_fd));
+  write_raw(block()->channel.fd, "\0\0\0\0\x80\0\0\0\0", 9);
+  gate_syscall(SYS_close, static_cast<uint64_t>(block()->channel.fd));
   still_served();
 }
 

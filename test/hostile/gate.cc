@@ -106,7 +106,7 @@ Answer forge(const safe::ForwardParams& params, const void* ins, size_t ins_byte
              size_t room) {
   BodyThread* t = block();
   safe::RpcCallHead head{};
-  head.question = static_cast<uint32_t>(params.sequence & 0x3fffffff) + 2;
+  head.question = safe::question_of(params.sequence);
   head.target = safe::RpcTarget::kImportedCap;
   head.target_id = t->capability;
   head.params = params;
@@ -117,13 +117,13 @@ Answer forge(const safe::ForwardParams& params, const void* ins, size_t ins_byte
   Answer answer{};
   answer.exception = true;
   message.resize(whole);
-  if (!write_raw(t->channel_fd, message.data(), whole)) return answer;
+  if (!write_raw(t->channel.fd, message.data(), whole)) return answer;
   std::vector<uint8_t> got(8);
-  if (!read_raw(t->channel_fd, got.data(), 8)) return answer;
+  if (!read_raw(t->channel.fd, got.data(), 8)) return answer;
   const long length = safe::frame_length(got.data(), got.size());
   if (length <= 0) return answer;
   got.resize(static_cast<size_t>(length));
-  if (!read_raw(t->channel_fd, got.data() + 8, got.size() - 8)) return answer;
+  if (!read_raw(t->channel.fd, got.data() + 8, got.size() - 8)) return answer;
   safe::RpcMessage m;
   if (safe::parse_message(got.data(), got.size(), &m) != length || m.kind != safe::RpcKind::kReturn)
     return answer;
