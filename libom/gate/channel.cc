@@ -12,6 +12,7 @@
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"
+#include "libom/safe/unix_fd.h"
 
 namespace om::gate {
 namespace {
@@ -39,26 +40,15 @@ bool is_transient(long r) { return r == -k::kEINTR || r == -k::kEAGAIN; }
 // Reads one message from the keeper and files the descriptor that came with it.
 long read_keeper(BodyThread* t, bool window) {
   BodyMessage m;
-  k::Iovec iov{reinterpret_cast<uint64_t>(&m), sizeof m};
-  alignas(8) uint8_t control[sizeof(k::Cmsghdr) + 8];
-  k::Msghdr h{};
-  h.iov = reinterpret_cast<uint64_t>(&iov);
-  h.iovlen = 1;
-  h.control = reinterpret_cast<uint64_t>(control);
-  h.controllen = sizeof control;
-  const uint64_t args[6] = {kKeeperFd, reinterpret_cast<uint64_t>(&h), k::kMsgCmsgCloexec, 0, 0, 0};
+  safe::FdMessage message(&m, sizeof m);
+  const uint64_t args[6] = {kKeeperFd, message.header(), k::kMsgCmsgCloexec, 0, 0, 0};
   long r =
       window ? om_window(&t->kick, kNr_recvmsg, args) : sys(kNr_recvmsg, args[0], args[1], args[2]);
   if (r == kAborted) return kKicked;
   if (is_transient(r)) return 0;
   if (r <= 0) sys(kNr_exit_group, 0);  // the keeper is gone: so is this body
   if (r != sizeof m || m.type != kBodyChannel || m.slot >= g_body.nslots) return 0;
-  int fd = -1;
-  auto cmsg = safe::load<k::Cmsghdr>(control);
-  if (h.controllen >= sizeof cmsg + 4 && cmsg.level == k::kSolSocket &&
-      cmsg.type == k::kScmRights) {
-    fd = safe::load<int32_t>(control + sizeof cmsg);
-  }
+  const int32_t fd = message.fd();
   BodyThread* other = thread_at(m.slot);
   if (fd >= 0 && other->channel.fd >= 0) sys(kNr_close, other->channel.fd);
   if (fd >= 0) safe::store_release(&other->channel.fd, fd);

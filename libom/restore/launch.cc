@@ -12,6 +12,7 @@
 #include "libom/restore/filter.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
+#include "libom/safe/unix_fd.h"
 
 extern "C" [[noreturn]] void om_launch(void);
 
@@ -84,20 +85,12 @@ void map_object(const BodyMessage& m, int32_t fd) {
 
 // The next message, with the descriptor that it brings, or -1.
 long receive(void* to, uint64_t bytes, int32_t& fd) {
-  k::Iovec iov{address(to), bytes};
-  alignas(8) uint8_t control[sizeof(k::Cmsghdr) + 8];
-  k::Msghdr h{};
-  h.iov = address(&iov);
-  h.iovlen = 1;
+  safe::FdMessage message(to, bytes);
   long n;
   do {
-    h.control = address(control);
-    h.controllen = sizeof control;
-    n = sys(kNr_recvmsg, kKeeperFd, address(&h), k::kMsgCmsgCloexec);
+    n = sys(kNr_recvmsg, kKeeperFd, message.header(), k::kMsgCmsgCloexec);
   } while (n == -k::kEINTR);
-  const auto head = safe::load<k::Cmsghdr>(control);
-  const bool brought = n > 0 && h.controllen >= sizeof head + 4 && head.type == k::kScmRights;
-  fd = brought ? safe::load<int32_t>(control + sizeof head) : -1;
+  fd = n > 0 ? message.fd() : -1;
   return n;
 }
 

@@ -20,6 +20,7 @@
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"
+#include "libom/safe/unix_fd.h"
 
 extern "C" {
 void om_body_entry(om::BodyThread* first);
@@ -46,22 +47,11 @@ void report(uint32_t type, long result, uint64_t at = 0) {
 // The next message that is not a channel; channels are filed under their slots.
 void next_message(BodyMessage& m) {
   for (;;) {
-    k::Iovec iov{reinterpret_cast<uint64_t>(&m), sizeof m};
-    alignas(8) uint8_t control[sizeof(k::Cmsghdr) + 8];
-    k::Msghdr h{};
-    h.iov = reinterpret_cast<uint64_t>(&iov);
-    h.iovlen = 1;
-    h.control = reinterpret_cast<uint64_t>(control);
-    h.controllen = sizeof control;
-    const long n = sys(kNr_recvmsg, kKeeperFd, &h, k::kMsgCmsgCloexec);
-    if (n == -k::kEINTR) continue;
+    int32_t fd;
+    const long n = safe::receive_with_fd(kKeeperFd, &m, sizeof m, 0, fd);
     if (n != sizeof m) sys(kNr_exit_group, 0);
     if (m.type != kBodyChannel) return;
-    const auto cmsg = safe::load<k::Cmsghdr>(control);
-    if (h.controllen >= sizeof cmsg + 4 && cmsg.type == k::kScmRights &&
-        m.slot < g_body.slots_ready) {
-      gate::thread_at(m.slot)->channel.fd = safe::load<int32_t>(control + sizeof cmsg);
-    }
+    if (fd >= 0 && m.slot < g_body.slots_ready) gate::thread_at(m.slot)->channel.fd = fd;
   }
 }
 

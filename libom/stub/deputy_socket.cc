@@ -10,6 +10,7 @@
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"
+#include "libom/safe/unix_fd.h"
 #include "libom/stub/crowded.h"
 #include "libom/stub/stub.h"
 #include "libom/stub/window.h"
@@ -21,7 +22,6 @@ using safe::sys;
 
 constexpr long kShutRdwr = 2;
 constexpr long kAfUnix = 1, kSockSeqpacket = 5, kSockCloexec = 02000000;
-constexpr int32_t kSolSocket = 1;
 constexpr int64_t kRetryNs = 50000000;
 
 void pause_a_moment() {
@@ -95,22 +95,7 @@ long send_request(const HomeThread* t, int32_t end) {
   q.epoch = g_home.epoch;
   q.tid = t->tid;
   q.here = end < 0 ? 1 : 0;
-  k::Iovec iov{reinterpret_cast<uint64_t>(&q), sizeof q};
-  alignas(8) uint8_t control[sizeof(k::Cmsghdr) + 8]{};
-  k::Cmsghdr cmsg{};
-  cmsg.len = sizeof cmsg + sizeof end;
-  cmsg.level = kSolSocket;
-  cmsg.type = k::kScmRights;
-  safe::store(control, cmsg);
-  safe::store(control + sizeof cmsg, end);
-  k::Msghdr h{};
-  h.iov = reinterpret_cast<uint64_t>(&iov);
-  h.iovlen = 1;
-  if (end >= 0) {
-    h.control = reinterpret_cast<uint64_t>(control);
-    h.controllen = sizeof control;
-  }
-  const long r = sys(kNr_sendmsg, g_home.session_fd, &h, k::kMsgNosignal);
+  const long r = safe::send_with_fd(g_home.session_fd, &q, sizeof q, end);
   if (r < 0) return r;
   return r == sizeof q ? 0 : -k::kEAGAIN;
 }
@@ -118,21 +103,9 @@ long send_request(const HomeThread* t, int32_t end) {
 // Context: exec
 long receive_channel(long s, uint32_t flags) {
   FetchReply reply{};
-  k::Iovec iov{reinterpret_cast<uint64_t>(&reply), sizeof reply};
-  alignas(8) uint8_t control[sizeof(k::Cmsghdr) + 8];
-  k::Msghdr h{};
-  h.iov = reinterpret_cast<uint64_t>(&iov);
-  h.iovlen = 1;
-  h.control = reinterpret_cast<uint64_t>(control);
-  h.controllen = sizeof control;
-  long r;
-  do {
-    r = sys(kNr_recvmsg, s, &h, k::kMsgCmsgCloexec | flags);
-  } while (r == -k::kEINTR);
-  const auto cmsg = safe::load<k::Cmsghdr>(control);
-  const bool attached =
-      r == sizeof reply && h.controllen >= sizeof cmsg + 4 && cmsg.type == k::kScmRights;
-  return attached ? safe::load<int32_t>(control + sizeof cmsg) : -k::kEAGAIN;
+  int32_t fd;
+  const long r = safe::receive_with_fd(s, &reply, sizeof reply, flags, fd);
+  return r == sizeof reply && fd >= 0 ? fd : -k::kEAGAIN;
 }
 
 // Context: exec, catch
