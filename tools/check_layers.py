@@ -7,8 +7,9 @@
 Includes of our own files are in quotes and root-relative, or of a generated header. A file under a
 folder of LAYERS may include what that folder's row names; the longest matching folder counts. Headers
 begin with #pragma once; x.cc includes x.h before any other of ours. What a call is like stands in its row
-(libom/abi/syscalls.tbl): only the files of BY_NUMBER ask which call it is. Exit status 0, or 1 with one
-"file:line: reason" per mistake. --build is accepted as all checks are called alike.
+(libom/abi/syscalls.tbl): only the files of BY_NUMBER ask which call it is. Some things have one door
+(DOORS). Exit status 0, or 1 with one "file:line: reason" per mistake. --build is accepted as all checks
+are called alike.
 """
 
 import argparse
@@ -72,6 +73,13 @@ GENERATED = (
 BY_NUMBER = frozenset((
     'deputy/home/classify.cc', 'deputy/home/executors.cc', 'libom/gate/exec.cc', 'libom/gate/misc.cc',
     'libom/stub/descriptor.cc', 'libom/stub/exec.cc', 'libom/stub/mirror.cc', 'libom/stub/special.cc'))
+# What only these files name or do, and who does it for the others.
+DOORS = (
+    (re.compile(r'\bom_(copy|string_length|touch|peek)\b'), re.compile(r'libom/gate/user_memory\.\w+$'),
+     'memory of the program is accessed by libom/gate/user_memory.h'),
+    (re.compile(r'\bkNr_(read|write|recvfrom|sendto|recvmsg|sendmsg)\b.*\bchannel\.fd\b'),
+     re.compile(r'libom/safe/stream\.cc$'), 'channels are read and written by libom/safe/stream.h'),
+)
 # All that fenced code may include from outside: types and constants, no functions.
 FREESTANDING = frozenset(('elf.h', 'stddef.h', 'stdint.h'))
 SOURCES = ('.h', '.cc', '.S')
@@ -125,6 +133,9 @@ def check_file(root, path):
             call = CALL.search(line)
             if call and path not in BY_NUMBER:
                 problems.append(f'{path}:{number}: "{call.group()}": its row is to say it')
+        if within(path, 'libom'):
+            problems += [f'{path}:{number}: "{what.search(line).group()}": {why}' for what, door, why in DOORS
+                         if what.search(line) and not door.match(path)]
         match = INCLUDE.match(line)
         if match is None:
             continue

@@ -48,6 +48,20 @@ class Layers(unittest.TestCase):
         self.write('libom/stub/special.cc', 'case kNr_read:\n')
         self.assertEqual([], check_layers.check_tree(self.root))
 
+    def test_doors(self):
+        for name, text, found in (
+                ('libom/gate/gate.h', 'if (om_copy(&v, p, 8) != 0) return;',
+                 ['libom/gate/gate.h:2: "om_copy": memory of the program is accessed by libom/gate/user_memory.h']),
+                ('libom/gate/gate.h', 'char om_copy_lo[]; sys(kNr_close, t->channel.fd);', []),
+                ('libom/stub/stub.h', 'sys(kNr_read, t->channel.fd);',
+                 ['libom/stub/stub.h:2: "kNr_read, t->channel.fd": channels are read and written by '
+                  'libom/safe/stream.h'])):
+            self.write(name, '#pragma once\n' + text + '\n')
+            self.assertEqual(found, check_layers.check_tree(self.root))
+            self.write(name, '#pragma once\n')
+        self.write('libom/gate/user_memory.cc', 'return om_touch(p);\n')
+        self.assertEqual([], check_layers.check_tree(self.root))
+
     def allowed(self, name, *includes):
         self.assertEqual([], self.problems(name, *includes))
 

@@ -8,8 +8,8 @@
 #include "libom/abi/sandbox.h"
 #include "libom/abi/sockets.h"
 #include "libom/gate/forward.h"
+#include "libom/gate/user_memory.h"
 #include "libom/safe/lock.h"
-#include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"
 #include "libom/safe/unix_fd.h"
@@ -25,7 +25,7 @@ safe::Stream stream_of(BodyThread* t) {
   return {t->channel,
           {slot + kSlotRecv, kSlotRecvSize},
           {slot + kSlotSend, kSlotSendSize},
-          om_copy,
+          copy_program,
           safe::Stream::Manner::kWrite};
 }
 
@@ -168,12 +168,9 @@ long queue_head(BodyThread* t, const safe::ForwardParams& params, uint64_t bytes
 }
 
 // Whether all of this memory can be read.
-bool is_readable(const Ins& ins) {
+bool all_readable(const Ins& ins) {
   for (uint32_t i = 0; i < ins.count; i++) {
-    const uint64_t end = ins.piece[i].address + ins.piece[i].bytes;
-    for (uint64_t p = ins.piece[i].address; p < end; p = (p & ~(kPageSize - 1)) + kPageSize) {
-      if (om_peek(reinterpret_cast<void*>(p)) != 0) return false;
-    }
+    if (!is_readable(ins.piece[i].address, ins.piece[i].bytes)) return false;
   }
   return true;
 }
@@ -191,7 +188,7 @@ long send_call(BodyThread* t, const safe::ForwardParams& params, const Ins* ins)
     if (!home_has_room(t, kSlotSendSize - stream.room_left() + bytes)) return safe::kRpcTooLarge;
     // Find a bad pointer before the first byte is on the wire; a page that goes away after this check costs
     // the connection (the record is incomplete, home drops it), never a wrong byte.
-    if (!is_readable(*ins)) return -k::kEFAULT;
+    if (!all_readable(*ins)) return -k::kEFAULT;
   }
   for (uint32_t i = 0; ins != nullptr && i < ins->count && r == 0; i++)
     r = stream.put(reinterpret_cast<void*>(ins->piece[i].address), ins->piece[i].bytes);
@@ -212,6 +209,9 @@ long fill(BodyThread* t, size_t want, bool window) {
 }
 
 // Context: gate
-long take(BodyThread* t, void* to, size_t n) { return or_drop(t, stream_of(t).take(to, n)); }
+long take(BodyThread* t, void* to, size_t n) {
+  if (to != nullptr) make_present(reinterpret_cast<uint64_t>(to), n);
+  return or_drop(t, stream_of(t).take(to, n));
+}
 
 }  // namespace om::gate

@@ -7,8 +7,8 @@
 #include "libom/gate/forward.h"
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
+#include "libom/gate/user_memory.h"
 #include "libom/safe/call_layout.h"
-#include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"
 
@@ -27,9 +27,9 @@ long measure(uint64_t vector, uint64_t& count, uint64_t& bytes) {
   if (vector == 0) return 0;
   for (;; count++) {
     uint64_t s;
-    if (om_copy(&s, reinterpret_cast<void*>(vector + count * 8), 8) != 0) return -k::kEFAULT;
+    if (!read_program(s, vector + count * 8)) return -k::kEFAULT;
     if (s == 0) return 0;
-    const long n = om_string_length(reinterpret_cast<char*>(s), kMaxString);
+    const long n = program_string(s, kMaxString);
     if (n == -k::kEFAULT) return n;
     if (n < 0) return kE2big;
     bytes += static_cast<uint64_t>(n);
@@ -40,11 +40,11 @@ long measure(uint64_t vector, uint64_t& count, uint64_t& bytes) {
 long pack(uint64_t vector, uint64_t count, uint8_t*& to, const uint8_t* end) {
   for (uint64_t i = 0; i < count; i++) {
     uint64_t s;
-    if (om_copy(&s, reinterpret_cast<void*>(vector + i * 8), 8) != 0) return -k::kEFAULT;
-    const long n = om_string_length(reinterpret_cast<char*>(s), kMaxString);
+    if (!read_program(s, vector + i * 8)) return -k::kEFAULT;
+    const long n = program_string(s, kMaxString);
     if (n < 0) return n;
     if (n > end - to) return -k::kEFAULT;  // another thread changed the strings
-    if (om_copy(to, reinterpret_cast<void*>(s), static_cast<size_t>(n)) != 0) return -k::kEFAULT;
+    if (!read_program(to, s, static_cast<size_t>(n))) return -k::kEFAULT;
     to[n - 1] = 0;
     to += n;
   }
@@ -59,7 +59,7 @@ long gate_execve(GateCall& c) {
   if (c.thread->kick) return kPark;
   const bool at = c.nr == kNr_execveat;
   const uint64_t path = c.args[at ? 1 : 0], argv = c.args[at ? 2 : 1], envp = c.args[at ? 3 : 2];
-  const long path_bytes = om_string_length(reinterpret_cast<char*>(path), 4096);
+  const long path_bytes = program_string(path, 4096);
   if (path_bytes < 0) return path_bytes;
   uint64_t counts[2], bytes = 0;
   long r = measure(argv, counts[0], bytes);

@@ -15,6 +15,7 @@
 #include "libom/gate/long_transfer.h"
 #include "libom/gate/park.h"
 #include "libom/gate/signal.h"
+#include "libom/gate/user_memory.h"
 #include "libom/gate/vdso.h"
 #include "libom/safe/atomic.h"
 #include "libom/safe/call_layout.h"
@@ -28,10 +29,7 @@ namespace {
 
 using safe::round8;
 
-template <class T>
-T* pointer(uint64_t address) {
-  return reinterpret_cast<T*>(address);
-}
+void* pointer(uint64_t address) { return reinterpret_cast<void*>(address); }
 
 safe::ForwardParams make_params(const BodyThread* t, uint32_t nr, const uint64_t args[6],
                                 uint64_t seq) {
@@ -51,9 +49,9 @@ long scatter(BodyThread* t, const ArgDesc& desc, uint32_t arg, uint64_t bytes) {
   long fault = 0;
   for (uint64_t i = 0; i < args[desc.len_arg] && left > 0; i++) {
     k::Iovec v;
-    if (om_copy(&v, pointer<void>(args[arg] + i * sizeof v), sizeof v) != 0) break;
+    if (!read_program(v, args[arg] + i * sizeof v)) break;
     const uint64_t n = v.len < left ? v.len : left;
-    const long r = take(t, pointer<void>(v.base), n);
+    const long r = take(t, pointer(v.base), n);
     if (r == kLost) return r;
     if (r != 0) fault = r;
     left -= n;
@@ -87,8 +85,8 @@ long apply_outs(BodyThread* t, const SyscallDesc& desc, long result, uint64_t ou
       n = safe::used_bytes(a, t->call_args, result);
     }
     if (n > outs_bytes - consumed) break;  // home said less than the table: stop, never write more
-    const long r = a.len == LenKind::kIovRet ? scatter(t, a, i, n)
-                                             : take(t, pointer<void>(t->call_args[i]), n);
+    const long r =
+        a.len == LenKind::kIovRet ? scatter(t, a, i, n) : take(t, pointer(t->call_args[i]), n);
     if (r == kLost) return r;
     if (r != 0) fault = r;
     consumed += n;

@@ -10,9 +10,9 @@
 #include "libom/gate/forward.h"
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
+#include "libom/gate/user_memory.h"
 #include "libom/gate/vdso.h"
 #include "libom/safe/atomic.h"
-#include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"
 
@@ -48,8 +48,7 @@ long wait(GateCall& c) {
   k::Timespec timeout{};
   const bool timed = c.args[3] != 0;
   if (timed) {
-    if (om_copy(&timeout, reinterpret_cast<void*>(c.args[3]), sizeof timeout) != 0)
-      return -k::kEFAULT;
+    if (!read_program(timeout, c.args[3])) return -k::kEFAULT;
     if (timeout.sec < 0 || timeout.nsec < 0 || timeout.nsec >= kNsPerSec) return -k::kEINVAL;
   }
   const int64_t start = timed && !absolute ? local_now() : 0;
@@ -83,15 +82,18 @@ long wait(GateCall& c) {
 
 // Context: gate
 long gate_futex(GateCall& c) {
+  make_present(c.args[0], sizeof(uint32_t));
   switch (static_cast<uint32_t>(c.args[1]) & ~kFutexFlags) {
     case k::kFutexWait:
     case k::kFutexWaitBitset:
       if (c.thread->kick) return kPark;
       return wait(c);
-    case k::kFutexWake:
     case k::kFutexRequeue:
     case k::kFutexCmpRequeue:
     case k::kFutexWakeOp:
+      make_present(c.args[4], sizeof(uint32_t));
+      [[fallthrough]];
+    case k::kFutexWake:
     case k::kFutexWakeBitset:
       return sys(kNr_futex, c.args[0], c.args[1], c.args[2], c.args[3], c.args[4], c.args[5]);
     case k::kFutexLockPi:
@@ -116,27 +118,25 @@ void walk_robust_list(BodyThread* t) {
     uint64_t pending;
   } head;
   if (t->kernel.robust_head == 0) return;
-  if (om_copy(&head, reinterpret_cast<void*>(t->kernel.robust_head), sizeof head) != 0) return;
+  if (!read_program(head, t->kernel.robust_head)) return;
   const auto tid = static_cast<uint32_t>(t->home_tid);
   auto handle = [&](uint64_t entry) {
     const uint64_t word = (entry & ~uint64_t{1}) + static_cast<uint64_t>(head.offset);
     uint32_t value;
-    if ((word & 3) != 0 || om_copy(&value, reinterpret_cast<void*>(word), 4) != 0) return;
-    auto* p = reinterpret_cast<volatile uint32_t*>(word);
+    if ((word & 3) != 0 || !read_program(value, word)) return;
     while ((value & k::kFutexTidMask) == tid) {
-      if (om_touch(reinterpret_cast<void*>(word)) != 0) return;
-      if (!safe::compare_exchange(p, value, (value & k::kFutexWaiters) | k::kFutexOwnerDied)) {
-        value = safe::load_acquire(p);
-        continue;
-      }
-      if (value & k::kFutexWaiters) sys(kNr_futex, word, k::kFutexWake, 1);
+      const uint32_t waiters = value & k::kFutexWaiters;
+      const long done = exchange_program(word, value, waiters | k::kFutexOwnerDied);
+      if (done < 0) return;
+      if (done == 0) continue;
+      if (waiters != 0) sys(kNr_futex, word, k::kFutexWake, 1);
       return;
     }
   };
   uint64_t entry = head.next;
   for (int i = 0; i < 2048 && (entry & ~uint64_t{1}) != t->kernel.robust_head; i++) {
     uint64_t next;
-    if (om_copy(&next, reinterpret_cast<void*>(entry & ~uint64_t{1}), 8) != 0) return;
+    if (!read_program(next, entry & ~uint64_t{1})) return;
     if (entry != head.pending) handle(entry);
     entry = next;
   }

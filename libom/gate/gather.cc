@@ -6,8 +6,8 @@
 
 #include "libom/abi/kernel.h"
 #include "libom/gate/forward.h"
+#include "libom/gate/user_memory.h"
 #include "libom/safe/call_layout.h"
-#include "libom/safe/mem.h"
 
 namespace om::gate {
 namespace {
@@ -15,11 +15,6 @@ namespace {
 using safe::round8;
 
 constexpr uint64_t kZeroPad[2] = {0, 0};
-
-template <class T>
-T* pointer(uint64_t address) {
-  return reinterpret_cast<T*>(address);
-}
 
 void add_piece(Ins& ins, uint64_t address, uint64_t bytes) {
   if (bytes == 0) return;
@@ -44,7 +39,7 @@ long add_iov(Ins& ins, Scratch& scratch, uint32_t arg, const uint64_t args[6], c
   if (!valid) return 0;
   for (uint64_t i = 0; i < n; i++) {
     k::Iovec v;
-    if (om_copy(&v, pointer<void>(args[arg] + i * sizeof v), sizeof v) != 0) {
+    if (!read_program(v, args[arg] + i * sizeof v)) {
       // As the kernel: without the whole vector nothing is transferred.
       if (ins.piece[ins.count - 1].address != head.address) return kOnlyHome;
       ins.count--;
@@ -61,8 +56,7 @@ long add_iov(Ins& ins, Scratch& scratch, uint32_t arg, const uint64_t args[6], c
     }
     if (desc.len == LenKind::kIov) {
       add_piece(ins, v.base, v.len);
-    } else if (v.len > 0 && (om_touch(pointer<void>(v.base)) != 0 ||
-                             om_touch(pointer<void>(v.base + v.len - 1)) != 0)) {
+    } else if (v.len > 0 && (!is_writable(v.base) || !is_writable(v.base + v.len - 1))) {
       return kOnlyHome;
     }
     total += v.len;
@@ -94,7 +88,7 @@ long build_ins(const SyscallDesc& desc, const uint64_t args[6], Ins& ins, Scratc
     if (a.kind == ArgKind::kStr) {
       if (args[i] == 0) continue;
       // Without a NUL within the bound, all of it travels: the kernel at home has the right errno for it.
-      long n = om_string_length(pointer<char>(args[i]), a.elem);
+      long n = program_string(args[i], a.elem);
       if (n == -k::kENAMETOOLONG) n = a.elem;
       if (n < 0) {
         bad |= 1u << i;
@@ -110,8 +104,7 @@ long build_ins(const SyscallDesc& desc, const uint64_t args[6], Ins& ins, Scratc
       uint64_t deref = 0;
       if (safe::needs_deref(a)) {
         uint32_t v = 0;
-        const bool known =
-            args[a.len_arg] != 0 && om_copy(&v, pointer<void>(args[a.len_arg]), 4) == 0;
+        const bool known = args[a.len_arg] != 0 && read_program(v, args[a.len_arg]);
         if (!known && a.len_arg == i) {
           bad |= 1u << i;  // it is the word that nobody can read
           continue;
@@ -119,7 +112,7 @@ long build_ins(const SyscallDesc& desc, const uint64_t args[6], Ins& ins, Scratc
         deref = v;
       }
       const uint64_t n = safe::cap_bytes(a, args, deref);
-      if (n > 0 && om_peek(pointer<void>(args[i])) != 0) {
+      if (n > 0 && !is_readable(args[i])) {
         bad |= 1u << i;
         continue;
       }
@@ -145,7 +138,7 @@ long probe_outs(const SyscallDesc& desc, const uint64_t args[6], uint32_t& bad) 
     uint64_t n = 1;
     if (safe::needs_deref(a)) {
       uint32_t room = 0;
-      if (args[a.len_arg] == 0 || om_copy(&room, pointer<void>(args[a.len_arg]), 4) != 0) continue;
+      if (args[a.len_arg] == 0 || !read_program(room, args[a.len_arg])) continue;
       if (static_cast<int32_t>(room) < 0)
         return kOnlyHome;  // an int to the kernel: EINVAL, or not looked at
       n = room;
@@ -153,14 +146,14 @@ long probe_outs(const SyscallDesc& desc, const uint64_t args[6], uint32_t& bad) 
       n = safe::cap_bytes(a, args, 0);
     }
     if (n == 0) continue;
-    if (om_touch(pointer<void>(args[i])) != 0) {
+    if (!is_writable(args[i])) {
       if (safe::goes_in(a)) return kOnlyHome;  // readable: the kernel finds out when it writes
       bad |= 1u << i;
       continue;
     }
     if (safe::needs_deref(a)) continue;
     if (n > kMaxTransfer) return kTooLong;
-    if (a.len == LenKind::kRet && om_touch(pointer<void>(args[i] + n - 1)) != 0) return kOnlyHome;
+    if (a.len == LenKind::kRet && !is_writable(args[i] + n - 1)) return kOnlyHome;
   }
   if (bad != 0 && desc.home_fn != 0) return kOnlyHome;  // its function at home looks at the memory
   for (uint32_t i = 0; i < desc.nargs && (desc.effects & kEffBlock) != 0; i++) {

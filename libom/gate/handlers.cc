@@ -13,6 +13,7 @@
 //   anywhere else in libom  -> only T_KICK is set; the gate looks at it before it blocks and before it leaves
 #include "libom/abi/kernel.h"
 #include "libom/gate/gate.h"
+#include "libom/gate/user_memory.h"
 #include "libom/safe/image.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/syscall.h"
@@ -117,8 +118,8 @@ void om_on_fault(int sig, k::Siginfo* info, k::Ucontext* uc) {
     return;
   }
   if (info->code <= 0) return;  // sent by kill(2) from the remote node, not a fault
-  if (inside(rip, om_copy_lo, om_copy_hi)) {
-    r[kRip] = address(om_copy_fault);
+  if (const uint64_t next = after_fault(rip); next != 0) {
+    r[kRip] = next;
     return;
   }
   if (in_libom(rip) && !inside(rip, __start_om_vfn, __stop_om_vfn))

@@ -8,8 +8,8 @@
 #include "libom/abi/kernel.h"
 #include "libom/gate/forward.h"
 #include "libom/gate/gather.h"
+#include "libom/gate/user_memory.h"
 #include "libom/safe/call_layout.h"
-#include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 
 namespace om::gate {
@@ -20,7 +20,7 @@ uint64_t part_of_vector(uint64_t v, uint64_t n, uint64_t from, uint64_t room, k:
   uint64_t count = 0;
   for (uint64_t i = 0; i < n && room > 0; i++) {
     k::Iovec e;
-    if (om_copy(&e, reinterpret_cast<void*>(v + i * sizeof e), sizeof e) != 0) break;
+    if (!read_program(e, v + i * sizeof e)) break;
     const uint64_t skip = e.len < from ? e.len : from;
     from -= skip;
     e.base += skip;

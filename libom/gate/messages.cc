@@ -12,8 +12,8 @@
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
 #include "libom/gate/gather.h"
+#include "libom/gate/user_memory.h"
 #include "libom/safe/call_layout.h"
-#include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"
 
@@ -48,7 +48,7 @@ void add_raw(Ins& ins, uint64_t address, uint64_t bytes) {
 // A message whose data is longer than `room`: shortened if `cut`, else kTooLong.
 long plan_message(uint64_t header, bool sending, uint64_t room, bool cut, WireMsg& w, Ins& ins) {
   k::Msghdr h;
-  if (om_copy(&h, reinterpret_cast<void*>(header), sizeof h) != 0) return -k::kEFAULT;
+  if (!read_program(h, header)) return -k::kEFAULT;
   if (h.iovlen > safe::kMaxIov) return -k::kEMSGSIZE;
   if (static_cast<int32_t>(h.namelen) < 0) return -k::kEINVAL;
   w = WireMsg{};
@@ -64,8 +64,7 @@ long plan_message(uint64_t header, bool sending, uint64_t room, bool cut, WireMs
   if (sending && w.has_control) add(ins, h.control, w.controllen);
   for (uint64_t i = 0; i < h.iovlen; i++) {
     k::Iovec v;
-    if (om_copy(&v, reinterpret_cast<void*>(h.iov + i * sizeof v), sizeof v) != 0)
-      return -k::kEFAULT;
+    if (!read_program(v, h.iov + i * sizeof v)) return -k::kEFAULT;
     if (static_cast<int64_t>(v.len) < 0) return -k::kEINVAL;
     if (v.len > room - w.data) {
       if (!cut) return kTooLong;
@@ -104,7 +103,7 @@ long take_data(BodyThread* t, const k::Msghdr& h, uint64_t bytes) {
   long fault = 0;
   for (uint64_t i = 0; i < h.iovlen && left > 0; i++) {
     k::Iovec v;
-    if (om_copy(&v, reinterpret_cast<void*>(h.iov + i * sizeof v), sizeof v) != 0) break;
+    if (!read_program(v, h.iov + i * sizeof v)) break;
     const uint64_t n = v.len < left ? v.len : left;
     const long r = take(t, reinterpret_cast<void*>(v.base), n);
     if (r == kLost) return r;
@@ -136,7 +135,7 @@ long apply_messages(GateCall& c, long result, uint64_t outs_bytes) {
     consumed += body;
     const uint64_t at = header_at(t, i);
     k::Msghdr h;
-    if (om_copy(&h, reinterpret_cast<void*>(at), sizeof h) != 0) {
+    if (!read_program(h, at)) {
       fault = -k::kEFAULT;
       if (take(t, nullptr, body) == kLost) return kLost;
       continue;
@@ -154,18 +153,17 @@ long apply_messages(GateCall& c, long result, uint64_t outs_bytes) {
       if (h.name != 0) h.namelen = w.namelen;
       h.controllen = w.controllen;
       h.flags = w.flags;
-      if (om_copy(reinterpret_cast<void*>(at), &h, sizeof h) != 0) fault = -k::kEFAULT;
+      if (!write_program(at, h)) fault = -k::kEFAULT;
     }
     const auto len = static_cast<uint32_t>(w.result);
-    if (vector && om_copy(reinterpret_cast<void*>(at + sizeof h), &len, 4) != 0)
-      fault = -k::kEFAULT;
+    if (vector && !write_program(at + sizeof h, len)) fault = -k::kEFAULT;
   }
   const uint64_t left_to = timeout != 0 ? t->call_args[timeout] : 0;
   if (left_to != 0 && outs_bytes - consumed == sizeof(k::Timespec)) {
     k::Timespec left;
     if (take(t, &left, sizeof left) == kLost) return kLost;
     consumed += sizeof left;
-    if (om_copy(reinterpret_cast<void*>(left_to), &left, sizeof left) != 0) fault = -k::kEFAULT;
+    if (!write_program(left_to, left)) fault = -k::kEFAULT;
   }
   if (take(t, nullptr, outs_bytes - consumed) == kLost) return kLost;
   return fault != 0 ? fault : result;
@@ -209,7 +207,7 @@ long apply_messages(GateCall& c, long result, uint64_t outs_bytes) {
   if (!sending && all && planned < count) return kOnlyHome;
   k::Timespec limit{};
   if (timeout != 0) {
-    if (om_copy(&limit, reinterpret_cast<void*>(timeout), sizeof limit) != 0) return kOnlyHome;
+    if (!read_program(limit, timeout)) return kOnlyHome;
     add(ins, reinterpret_cast<uint64_t>(&limit), sizeof limit);
   }
   c.apply = apply_messages;

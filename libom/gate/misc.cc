@@ -6,9 +6,10 @@
 #include "libom/gate/forward.h"
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
+#include "libom/gate/user_memory.h"
 #include "libom/gate/vm.h"
 #include "libom/safe/atomic.h"
-#include "libom/safe/mem.h"
+#include "libom/safe/call_layout.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/row.h"
 #include "libom/safe/syscall.h"
@@ -64,15 +65,15 @@ long gate_ids(GateCall& c) {
 }
 
 // Context: gate
-long gate_uname(GateCall& c) {
-  return om_copy(reinterpret_cast<void*>(c.args[0]), g_body.uts, sizeof g_body.uts) == 0
-             ? 0
-             : -k::kEFAULT;
-}
+long gate_uname(GateCall& c) { return write_program(c.args[0], g_body.uts) ? 0 : -k::kEFAULT; }
 
 // The body's kernel answers, and the answer concerns memory, scheduling or randomness only.
 // Context: gate
 long gate_native(GateCall& c) {
+  for (uint32_t i = 0; i < c.desc->nargs; i++) {
+    const ArgDesc& a = c.desc->args[i];
+    if (a.kind == ArgKind::kBuf) make_present(c.args[i], safe::cap_bytes(a, c.args, 0));
+  }
   return sys(c.nr, c.args[0], c.args[1], c.args[2], c.args[3], c.args[4], c.args[5]);
 }
 
@@ -102,10 +103,10 @@ long gate_pselect6(GateCall& c) {
   k::Iovec by_value{0, 0};
   if (c.args[5] != 0) {
     k::Iovec given;
-    if (om_copy(&given, reinterpret_cast<void*>(c.args[5]), sizeof given) != 0) return -k::kEFAULT;
+    if (!read_program(given, c.args[5])) return -k::kEFAULT;
     if (given.base != 0) {
       if (given.len != 8) return -k::kEINVAL;
-      if (om_copy(&by_value.base, reinterpret_cast<void*>(given.base), 8) != 0) return -k::kEFAULT;
+      if (!read_program(by_value.base, given.base)) return -k::kEFAULT;
       by_value.len = 8;
     }
     c.args[5] = reinterpret_cast<uint64_t>(&by_value);
@@ -118,7 +119,7 @@ long gate_pselect6(GateCall& c) {
 long gate_caps(GateCall& c) {
   constexpr uint32_t kVersion2 = 0x20071026, kVersion3 = 0x20080522;
   uint32_t version = 0;
-  const bool known = om_copy(&version, reinterpret_cast<void*>(c.args[0]), 4) == 0;
+  const bool known = read_program(version, c.args[0]);
   return known && (version == kVersion2 || version == kVersion3) ? forward(c) : come_home(c);
 }
 
@@ -127,7 +128,7 @@ long gate_caps(GateCall& c) {
 long gate_sched_setattr(GateCall& c) {
   constexpr uint32_t kFirst = 48, kKnown = 56;
   uint32_t size = 0;
-  const bool known = om_copy(&size, reinterpret_cast<void*>(c.args[1]), 4) == 0;
+  const bool known = read_program(size, c.args[1]);
   return known && size >= kFirst && size <= kKnown ? forward(c) : come_home(c);
 }
 
@@ -157,8 +158,7 @@ long gate_syslog(GateCall& c) {
 long gate_mq_notify(GateCall& c) {
   constexpr int32_t kSigevThread = 2;
   int32_t how = 0;
-  if (c.args[1] != 0 && om_copy(&how, reinterpret_cast<void*>(c.args[1] + 12), 4) != 0)
-    return come_home(c);
+  if (c.args[1] != 0 && !read_program(how, c.args[1] + 12)) return come_home(c);
   return how == kSigevThread ? come_home(c) : forward(c);
 }
 
@@ -184,8 +184,7 @@ long gate_rlimit(GateCall& c) {
   if (sets && resource < 64 && (kAtHome >> resource & 1) && own) return come_home(c);
   if (!sets || resource != kStack || !own) return forward(c);
   uint64_t soft;
-  if (om_copy(&soft, reinterpret_cast<void*>(c.args[p ? 2 : 1]), sizeof soft) != 0)
-    return -k::kEFAULT;
+  if (!read_program(soft, c.args[p ? 2 : 1])) return -k::kEFAULT;
   if (p) c.args[0] = 0;
   const long r = forward(c);
   if (r == 0 && !c.restart) grow_stack_room(c.thread, soft);
@@ -210,8 +209,7 @@ long gate_kill(GateCall& c) {
 long gate_rt_sigaction(GateCall& c) {
   KernelSigaction action{};
   const auto sig = static_cast<uint32_t>(c.args[0]);
-  if (c.args[1] != 0 && om_copy(&action, reinterpret_cast<void*>(c.args[1]), sizeof action) != 0)
-    return -k::kEFAULT;
+  if (c.args[1] != 0 && !read_program(action, c.args[1])) return -k::kEFAULT;
   const long r = forward(c);
   if (r == 0 && !c.restart && c.args[1] != 0 && sig >= 1 && sig <= 64) {
     if (action.handler > k::kSigIgn) {
@@ -249,10 +247,9 @@ long gate_prctl(GateCall& c) {
     case kSetName: {
       // As the kernel: at most 16 bytes are looked at, and a name without a NUL among them is cut.
       char name[16] = {};
-      if (om_copy(name, reinterpret_cast<void*>(c.args[1]), 1) != 0) return -k::kEFAULT;
+      if (!read_program(name[0], c.args[1])) return -k::kEFAULT;
       for (uint64_t i = 0; i < 15; i++) {
-        if (om_copy(&name[i], reinterpret_cast<void*>(c.args[1] + i), 1) != 0 || name[i] == 0)
-          break;
+        if (!read_program(name[i], c.args[1] + i) || name[i] == 0) break;
       }
       name[15] = 0;
       c.args[1] = reinterpret_cast<uint64_t>(name);
@@ -260,9 +257,7 @@ long gate_prctl(GateCall& c) {
       return forward_row(c);
     }
     case kGetTidAddress:
-      return om_copy(reinterpret_cast<void*>(c.args[1]), &c.thread->kernel.ctid, 8) == 0
-                 ? 0
-                 : -k::kEFAULT;
+      return write_program(c.args[1], c.thread->kernel.ctid) ? 0 : -k::kEFAULT;
     default:
       return forward_row(c);
   }

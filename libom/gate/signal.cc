@@ -10,6 +10,7 @@
 #include "libom/gate/forward.h"
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
+#include "libom/gate/user_memory.h"
 #include "libom/gate/xstate.h"
 #include "libom/safe/call_layout.h"
 #include "libom/safe/mem.h"
@@ -35,10 +36,6 @@ uint32_t altstack_state(const BodyThread* t, uint64_t sp) {
   return on_altstack(t, sp) ? k::kSsOnstack : 0;
 }
 
-long put(uint64_t to, const void* from, uint64_t n) {
-  return om_copy(reinterpret_cast<void*>(to), from, n);
-}
-
 long build_frame(BodyThread* t, const SignalRecord& s) {
   uint64_t sp = t->regs[kRsp] - kRedZone;
   const bool nested = on_altstack(t, t->regs[kRsp]);
@@ -55,7 +52,7 @@ long build_frame(BodyThread* t, const SignalRecord& s) {
   safe::store(area + k::kFpSwOffset, sw);
   sp = (sp - (home.size + 4)) & ~uint64_t{63};
   const uint64_t fpstate = sp;
-  if (put(fpstate, area, home.size) != 0 || put(fpstate + home.size, &k::kFpMagic2, 4) != 0)
+  if (!write_program(fpstate, area, home.size) || !write_program(fpstate + home.size, k::kFpMagic2))
     return -k::kEFAULT;
 
   sp = ((sp - sizeof(k::SigFrame)) & ~uint64_t{15}) - 8;
@@ -77,7 +74,7 @@ long build_frame(BodyThread* t, const SignalRecord& s) {
   f.uc.mcontext.fpstate = fpstate;
   f.uc.sigmask = s.frame_mask;
   safe::copy_bytes(&f.info, s.info, sizeof f.info);
-  if (put(sp, &f, sizeof f) != 0) return -k::kEFAULT;
+  if (!write_program(sp, f)) return -k::kEFAULT;
 
   if (t->kernel.altstack[1] & k::kSsAutodisarm)
     t->kernel.altstack[0] = t->kernel.altstack[1] = t->kernel.altstack[2] = 0;
@@ -150,8 +147,7 @@ long gate_rt_sigreturn(GateCall& c) {
   c.no_result = 1;
   t->full_exit = 1;
   // The restorer runs with rsp just above pretcode.
-  if (om_copy(&uc, reinterpret_cast<void*>(t->regs[kRsp]), sizeof uc) != 0 ||
-      load_vector_state(t, uc.mcontext.fpstate) != 0) {
+  if (!read_program(uc, t->regs[kRsp]) || load_vector_state(t, uc.mcontext.fpstate) != 0) {
     bad_stack(t);
     return 0;
   }
@@ -178,7 +174,7 @@ long gate_rt_sigprocmask(GateCall& c) {
   if (c.args[3] != 8) return -k::kEINVAL;
   uint64_t set = 0, next = t->kernel.sigmask;
   if (c.args[1] != 0) {
-    if (om_copy(&set, reinterpret_cast<void*>(c.args[1]), 8) != 0) return -k::kEFAULT;
+    if (!read_program(set, c.args[1])) return -k::kEFAULT;
     set &= ~(k::sig_bit(k::kSIGKILL) | k::sig_bit(k::kSIGSTOP));
     const auto how = static_cast<uint32_t>(c.args[0]);
     if (how == k::kSigBlock) {
@@ -193,8 +189,7 @@ long gate_rt_sigprocmask(GateCall& c) {
   }
   if (next != t->kernel.sigmask && t->kick) return kPark;
   const uint64_t old = t->kernel.sigmask;
-  if (c.args[2] != 0 && om_copy(reinterpret_cast<void*>(c.args[2]), &old, 8) != 0)
-    return -k::kEFAULT;
+  if (c.args[2] != 0 && !write_program(c.args[2], old)) return -k::kEFAULT;
   send_mask(c, next);
   return 0;
 }
@@ -209,7 +204,7 @@ long gate_sigaltstack(GateCall& c) {
   old.size = t->kernel.altstack[2];
   if (c.args[0] != 0) {
     k::StackT next;
-    if (om_copy(&next, reinterpret_cast<void*>(c.args[0]), sizeof next) != 0) return -k::kEFAULT;
+    if (!read_program(next, c.args[0])) return -k::kEFAULT;
     if (on_altstack(t, sp)) return -k::kEPERM;
     const uint32_t mode = next.flags & ~k::kSsAutodisarm;
     if (mode != 0 && mode != k::kSsOnstack && mode != k::kSsDisable) return -k::kEINVAL;
@@ -225,8 +220,7 @@ long gate_sigaltstack(GateCall& c) {
     t->kernel.altstack[1] = next.flags & k::kSsAutodisarm;
     t->kernel.altstack[2] = next.size;
   }
-  if (c.args[1] != 0 && om_copy(reinterpret_cast<void*>(c.args[1]), &old, sizeof old) != 0)
-    return -k::kEFAULT;
+  if (c.args[1] != 0 && !write_program(c.args[1], old)) return -k::kEFAULT;
   return 0;
 }
 

@@ -14,6 +14,7 @@
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
 #include "libom/gate/ranges.h"
+#include "libom/gate/user_memory.h"
 #include "libom/safe/atomic.h"
 #include "libom/safe/image.h"
 #include "libom/safe/lock.h"
@@ -120,11 +121,10 @@ long start_thread(GateCall& c, const CloneArgs& a) {
   copy_thread(child, t, a, static_cast<int>(tid));
   const auto tid32 = static_cast<int32_t>(tid);
   int32_t parent_word = 0, child_word = 0;
-  if (a.flags & k::kCloneParentSettid)
-    om_copy(&parent_word, reinterpret_cast<void*>(a.parent_tid), 4);
-  if (a.flags & k::kCloneChildSettid) om_copy(&child_word, reinterpret_cast<void*>(a.child_tid), 4);
-  if (a.flags & k::kCloneParentSettid) om_copy(reinterpret_cast<void*>(a.parent_tid), &tid32, 4);
-  if (a.flags & k::kCloneChildSettid) om_copy(reinterpret_cast<void*>(a.child_tid), &tid32, 4);
+  if (a.flags & k::kCloneParentSettid) read_program(parent_word, a.parent_tid);
+  if (a.flags & k::kCloneChildSettid) read_program(child_word, a.child_tid);
+  if (a.flags & k::kCloneParentSettid) write_program(a.parent_tid, tid32);
+  if (a.flags & k::kCloneChildSettid) write_program(a.child_tid, tid32);
   block_kicks();
   auto* const stack = reinterpret_cast<void*>(child->gate_sp);
   const long made = om_clone(kThreadFlags, stack, nullptr, nullptr, child_main, child);
@@ -135,10 +135,8 @@ long start_thread(GateCall& c, const CloneArgs& a) {
     // This node's limits forbid the thread: its twin goes, and the program is told so. What the thread would
     // have found in its memory is put back.
     end_twin(child);
-    if (a.flags & k::kCloneChildSettid)
-      om_copy(reinterpret_cast<void*>(a.child_tid), &child_word, 4);
-    if (a.flags & k::kCloneParentSettid)
-      om_copy(reinterpret_cast<void*>(a.parent_tid), &parent_word, 4);
+    if (a.flags & k::kCloneChildSettid) write_program(a.child_tid, child_word);
+    if (a.flags & k::kCloneParentSettid) write_program(a.parent_tid, parent_word);
   }
   safe::unlock(&g_body.clone_lock);
   return made < 0 ? -k::kEAGAIN : tid;
@@ -168,6 +166,7 @@ void enter_thread(BodyThread* t) {
   sys(kNr_set_tid_address, t->kernel.ctid);
   t->body_tid = static_cast<int32_t>(sys(kNr_gettid));
   if (t->kernel.rseq_address != 0) {
+    make_present(t->kernel.rseq_address, t->kernel.rseq_size);
     const long r =
         sys(kNr_rseq, t->kernel.rseq_address, t->kernel.rseq_size, 0, t->kernel.rseq_signature);
     if (r != 0) panic("rseq", static_cast<uint64_t>(-r));
@@ -241,7 +240,7 @@ long gate_clone3(GateCall& c) {
   const uint64_t size = c.args[1];
   if (size < 64) return -k::kEINVAL;
   const uint64_t n = size < sizeof a ? size : sizeof a;
-  if (om_copy(&a, reinterpret_cast<void*>(c.args[0]), n) != 0) return -k::kEFAULT;
+  if (!read_program(&a, c.args[0], n)) return -k::kEFAULT;
   const bool plain = size <= sizeof a && a.set_tid_size == 0 && a.cgroup == 0 && a.exit_signal == 0;
   if (!plain || (a.flags & kThreadFlags) != kThreadFlags || (a.flags & ~kKnownFlags) != 0)
     return come_home(c);
@@ -263,7 +262,7 @@ long gate_exit(GateCall& c) {
   // stops counting: it may be sent home at once. The stack under us is the slot's.
   sys(kNr_set_tid_address, 0);
   const uint32_t zero = 0;
-  if (t->kernel.ctid != 0 && om_copy(reinterpret_cast<void*>(t->kernel.ctid), &zero, 4) == 0) {
+  if (t->kernel.ctid != 0 && write_program(t->kernel.ctid, zero)) {
     sys(kNr_futex, t->kernel.ctid, k::kFutexWake, 1);
   }
   t->phase = kBodyGone;
@@ -294,16 +293,15 @@ long gate_get_robust_list(GateCall& c) {
     if (t->busy && (tid == 0 ? t == c.thread : t->home_tid == tid)) other = t;
   }
   if (other == nullptr) return come_home(c);
-  if (om_copy(reinterpret_cast<void*>(c.args[2]), &other->kernel.robust_size, 8) != 0)
-    return -k::kEFAULT;
-  if (om_copy(reinterpret_cast<void*>(c.args[1]), &other->kernel.robust_head, 8) != 0)
-    return -k::kEFAULT;
+  if (!write_program(c.args[2], other->kernel.robust_size)) return -k::kEFAULT;
+  if (!write_program(c.args[1], other->kernel.robust_head)) return -k::kEFAULT;
   return 0;
 }
 
 // Context: gate
 long gate_rseq(GateCall& c) {
   BodyThread* t = c.thread;
+  make_present(c.args[0], c.args[1]);
   const long r = sys(kNr_rseq, c.args[0], c.args[1], c.args[2], c.args[3]);
   if (r != 0) return r;
   if (c.args[2] & 1) {

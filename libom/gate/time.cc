@@ -10,8 +10,8 @@
 #include "libom/gate/forward.h"
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
+#include "libom/gate/user_memory.h"
 #include "libom/gate/vdso.h"
-#include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"
 
@@ -22,11 +22,6 @@ using safe::sys;
 
 constexpr int64_t kNsPerSec = 1000000000;
 constexpr int64_t kShortSleepNs = 500000;
-
-template <class T>
-bool put(uint64_t to, const T& value) {
-  return om_copy(reinterpret_cast<void*>(to), &value, sizeof value) == 0;
-}
 
 bool is_cpu_clock(int32_t clock) {
   return clock == static_cast<int32_t>(k::kClockProcessCpu) ||
@@ -67,7 +62,7 @@ long short_sleep(int64_t ns) {
 
 long sleep_for(GateCall& c, uint64_t request, bool relative) {
   k::Timespec ts;
-  if (om_copy(&ts, reinterpret_cast<void*>(request), sizeof ts) != 0) return -k::kEFAULT;
+  if (!read_program(ts, request)) return -k::kEFAULT;
   if (relative && ts.sec == 0 && ts.nsec >= 0 && ts.nsec <= kShortSleepNs) {
     if (c.thread->kick) return kPark;
     return short_sleep(ts.nsec);
@@ -101,19 +96,20 @@ long gate_clock_gettime(GateCall& c) {
   const auto clock = static_cast<int32_t>(c.args[0]);
   k::Timespec ts;
   if (clock >= 0 && home_time(static_cast<uint32_t>(clock), &ts) == 0)
-    return put(c.args[1], ts) ? 0 : -k::kEFAULT;
+    return write_program(c.args[1], ts) ? 0 : -k::kEFAULT;
   const long r = forward(c);
   if (r != 0 || c.restart || !is_cpu_clock(clock)) return r;
-  if (om_copy(&ts, reinterpret_cast<void*>(c.args[1]), sizeof ts) != 0) return -k::kEFAULT;
+  if (!read_program(ts, c.args[1])) return -k::kEFAULT;
   int64_t ns = ts.sec * kNsPerSec + ts.nsec + own_part(c.thread, clock);
   ts = {ns / kNsPerSec, ns % kNsPerSec};
-  return put(c.args[1], ts) ? 0 : -k::kEFAULT;
+  return write_program(c.args[1], ts) ? 0 : -k::kEFAULT;
 }
 
 // Context: gate
 long gate_clock_getres(GateCall& c) {
   const auto clock = static_cast<int32_t>(c.args[0]);
   if (clock < 0) return forward(c);
+  make_present(c.args[1], sizeof(k::Timespec));
   return sys(kNr_clock_getres, c.args[0], c.args[1]);
 }
 
@@ -122,8 +118,7 @@ long gate_gettimeofday(GateCall& c) {
   k::Timespec ts;
   if (c.args[1] != 0 || home_time(k::kClockRealtime, &ts) != 0) return forward(c);
   const int64_t tv[2] = {ts.sec, ts.nsec / 1000};
-  if (c.args[0] != 0 && om_copy(reinterpret_cast<void*>(c.args[0]), tv, sizeof tv) != 0)
-    return -k::kEFAULT;
+  if (c.args[0] != 0 && !write_program(c.args[0], tv)) return -k::kEFAULT;
   return 0;
 }
 
@@ -131,7 +126,7 @@ long gate_gettimeofday(GateCall& c) {
 long gate_time(GateCall& c) {
   k::Timespec ts;
   if (home_time(k::kClockRealtimeCoarse, &ts) != 0) return forward(c);
-  if (c.args[0] != 0 && !put(c.args[0], ts.sec)) return -k::kEFAULT;
+  if (c.args[0] != 0 && !write_program(c.args[0], ts.sec)) return -k::kEFAULT;
   return ts.sec;
 }
 
@@ -143,14 +138,14 @@ long gate_getrusage(GateCall& c) {
   if (r != 0 || c.restart || (who != kSelf && who != kThread)) return r;
   int64_t mine[18], total[4];
   sys(kNr_getrusage, who, mine);
-  if (om_copy(total, reinterpret_cast<void*>(c.args[1]), sizeof total) != 0) return -k::kEFAULT;
+  if (!read_program(total, c.args[1])) return -k::kEFAULT;
   for (int i = 0; i < 4; i += 2) {
     total[i] += mine[i];
     total[i + 1] += mine[i + 1];
     total[i] += total[i + 1] / 1000000;
     total[i + 1] %= 1000000;
   }
-  return om_copy(reinterpret_cast<void*>(c.args[1]), total, sizeof total) == 0 ? 0 : -k::kEFAULT;
+  return write_program(c.args[1], total) ? 0 : -k::kEFAULT;
 }
 
 // Context: gate
@@ -160,10 +155,10 @@ long gate_times(GateCall& c) {
   if (r < 0 || c.restart || c.args[0] == 0) return r;
   int64_t mine[18], ticks[2];
   sys(kNr_getrusage, 0, mine);
-  if (om_copy(ticks, reinterpret_cast<void*>(c.args[0]), sizeof ticks) != 0) return -k::kEFAULT;
+  if (!read_program(ticks, c.args[0])) return -k::kEFAULT;
   ticks[0] += (mine[0] * kNsPerSec + mine[1] * 1000) / kTickNs;
   ticks[1] += (mine[2] * kNsPerSec + mine[3] * 1000) / kTickNs;
-  return om_copy(reinterpret_cast<void*>(c.args[0]), ticks, sizeof ticks) == 0 ? r : -k::kEFAULT;
+  return write_program(c.args[0], ticks) ? r : -k::kEFAULT;
 }
 
 // CPU-time timers would count the twin's time only: those are armed at home, after coming home.

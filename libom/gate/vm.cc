@@ -17,9 +17,9 @@
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
 #include "libom/gate/ranges.h"
+#include "libom/gate/user_memory.h"
 #include "libom/safe/call_layout.h"
 #include "libom/safe/lock.h"
-#include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/syscall.h"
 
@@ -411,7 +411,10 @@ long gate_msync(GateCall& c) {
 }
 
 // Context: gate
-long gate_mincore(GateCall& c) { return sys(kNr_mincore, c.args[0], c.args[1], c.args[2]); }
+long gate_mincore(GateCall& c) {
+  make_present(c.args[2], page_up(c.args[1]) / kPageSize);
+  return sys(kNr_mincore, c.args[0], c.args[1], c.args[2]);
+}
 
 // The place below the stack, with the placeholder that keeps others away from it. What lies in the way limits a stack
 // natively, too.

@@ -7,6 +7,7 @@
 #include "libom/abi/kernel.h"
 #include "libom/gate/gate.h"
 #include "libom/gate/signal.h"
+#include "libom/gate/user_memory.h"
 #include "libom/safe/mem.h"
 
 namespace om::gate {
@@ -90,17 +91,17 @@ long load_vector_state(BodyThread* t, uint64_t fpstate) {
   }
   const XstateTable& home = g_body.home_xstate;
   uint8_t* const area = same_layout() ? local_area(t) : home_area(t);
-  const auto* from = reinterpret_cast<const uint8_t*>(fpstate);
   safe::set_bytes(area, 0, home.size);
-  if (om_copy(area, from, kLegacy) != 0) return -k::kEFAULT;
+  if (!read_program(area, fpstate, kLegacy)) return -k::kEFAULT;
   const auto sw = safe::load<k::FpSw>(area + k::kFpSwOffset);
   uint32_t magic2 = 0;
   const bool extended = sw.magic1 == k::kFpMagic1 && sw.xstate_size >= kLegacy + kHeader &&
                         sw.xstate_size <= home.size && sw.xstate_size <= sw.extended_size &&
-                        om_copy(&magic2, from + sw.xstate_size, 4) == 0 && magic2 == k::kFpMagic2;
+                        read_program(magic2, fpstate + sw.xstate_size) && magic2 == k::kFpMagic2;
   uint64_t live = 3;  // as the kernel: without the magic only x87 and SSE are taken
   if (extended) {
-    if (om_copy(area + kLegacy, from + kLegacy, sw.xstate_size - kLegacy) != 0) return -k::kEFAULT;
+    if (!read_program(area + kLegacy, fpstate + kLegacy, sw.xstate_size - kLegacy))
+      return -k::kEFAULT;
     live = safe::load<uint64_t>(area + k::kXsaveHeader) & home.xcr0 & sw.xfeatures;
   }
   // The header's other words must be zero, MXCSR may only have bits that exist.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The only instructions of the gate that touch program memory through a pointer from the program. The fault
+ * The only instructions of the gate that touch program memory (user_memory.h). The fault
  * handler moves rip from [om_copy_lo, om_copy_hi) to om_copy_fault: -EFAULT to the caller. No stack use
  * inside the range, so that the return address is on top whatever instruction faulted.
  */
