@@ -4,6 +4,7 @@
 // registers and delivers the signals that came with it. Entered from entry.S on the gate stack.
 #include "libom/abi/kernel.h"
 #include "libom/abi/waiting.h"
+#include "libom/gate/descriptors.h"
 #include "libom/gate/forward.h"
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
@@ -55,10 +56,8 @@ void rewind(BodyThread* t, uint32_t nr) {
   t->full_exit = 1;
 }
 
-long serve(GateCall& c) {
-  const SyscallDesc& desc = syscall_desc(c.nr);
-  c.desc = &desc;
-  safe::normalize_args(desc, c.args);
+long serve_by_row(GateCall& c) {
+  const SyscallDesc& desc = *c.desc;
   switch (desc.route) {
     case Route::kLocal:
     case Route::kVirt:
@@ -76,6 +75,16 @@ long serve(GateCall& c) {
   }
   safe::fetch_add(&g_body.unknown_calls, 1);
   return -k::kENOSYS;
+}
+
+long serve(GateCall& c) {
+  c.desc = &syscall_desc(c.nr);
+  safe::normalize_args(*c.desc, c.args);
+  switch (place_of_call(*c.desc, c.args)) {
+    case Place::kHome:
+      break;
+  }
+  return serve_by_row(c);
 }
 
 // The call is answered: result and signals go to the program.
