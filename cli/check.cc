@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// om check -- COMMAND: what is known before the program starts. Exit status 0: nothing speaks against moving
+// om check -- COMMAND: what is known before the program starts. Exit status 0: nothing known prevents moving
 // it; 6: it could not move; 1: there is no such program.
 #include <fmt/core.h>
 #include <stdlib.h>
@@ -30,7 +30,7 @@ int check(const CheckArguments& arguments) {
     printed = print_json(answer);
   } else if (reasons.empty()) {
     printed = print_text(
-        fmt::format("{}: nothing known speaks against moving it\n", harmless(report_of->path)));
+        fmt::format("{}: nothing known prevents moving it\n", harmless(report_of->path)));
   } else {
     printed = print_text(reasons_human(reasons));
   }

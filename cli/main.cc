@@ -58,7 +58,7 @@ void add_process_verbs(CLI::App& app, Arguments& given, Action& action) {
             double seconds = 0;
             const bool right =
                 CLI::detail::lexical_cast(text, seconds) && seconds >= 0.001 && seconds <= 86400;
-            return right ? std::string() : text + " is no number of seconds from 0.001 to 86400";
+            return right ? std::string() : text + " is not a number of seconds from 0.001 to 86400";
           },
           ""))
       ->type_name("SECONDS");
@@ -88,7 +88,7 @@ void add_process_verbs(CLI::App& app, Arguments& given, Action& action) {
   sub->add_flag("--json", given.trace.json, kJsonHelp);
   sub->callback([&] { action = [&] { return trace(given.trace); }; });
 
-  sub = verb(app, "why", "say what speaks against moving a process",
+  sub = verb(app, "why", "explain why a process cannot be moved",
              "  om why 4711\n  om why --json 4711");
   sub->add_option("PID", given.pid, "the process")->required()->check(kPid)->type_name("");
   sub->add_flag("--json", given.json, kJsonHelp);
@@ -97,7 +97,7 @@ void add_process_verbs(CLI::App& app, Arguments& given, Action& action) {
 
 void add_job_verbs(CLI::App& app, Arguments& given, Action& action) {
   CLI::App* sub =
-      verb(app, "run", "start a program so that it can be moved",
+      verb(app, "run", "start a program that can be moved",
            "  om run ./job --its --options\n  om run -- ./job\n  om run --cpu x86-64-v3 -- ./job\n"
            "Exit status: the job's own; 128+n if signal n ended it; 125, 126, 127 as env(1).");
   sub->add_option("--cpu", given.run.cpu,
@@ -109,7 +109,7 @@ void add_job_verbs(CLI::App& app, Arguments& given, Action& action) {
                   "the program and its arguments, after -- if in doubt");
   sub->callback([&] { action = [&] { return run(given.run); }; });
 
-  sub = verb(app, "check", "say before it starts whether a program could be moved",
+  sub = verb(app, "check", "tell whether a program could be moved, without starting it",
              "  om check -- ./job\n  om check --json -- python3 script.py\nExit status: 0 it "
              "could, 6 it could not.");
   sub->add_flag("--json", given.check.json, kJsonHelp);
@@ -124,14 +124,14 @@ void add_node_verbs(CLI::App& app, Arguments& given, Action& action) {
   sub->add_flag("--json", given.json, kJsonHelp);
   sub->callback([&] { action = [&] { return nodes(given.json); }; });
 
-  sub = verb(app, "events", "list what happened lately",
+  sub = verb(app, "events", "list recent events",
              "  om events\n  om events 4711\n  om events --json");
   sub->add_option("PID", given.pid, "only about this process")->check(kPid)->type_name("");
   sub->add_flag("--json", given.json, kJsonHelp);
   sub->callback([&] { action = [&] { return events(given.pid, given.json); }; });
 
-  sub =
-      verb(app, "doctor", "say what this machine has and lacks", "  om doctor\n  om doctor --json");
+  sub = verb(app, "doctor", "check what this machine provides and what is missing",
+             "  om doctor\n  om doctor --json");
   sub->add_flag("--json", given.json, kJsonHelp);
   sub->callback([&] { action = [&] { return doctor(given.json); }; });
 
@@ -173,7 +173,7 @@ void add_cluster_verbs(CLI::App& app, Arguments& given, Action& action) {
   sub->add_option("--dir", given.cluster.dir, "as given to start")->required();
   sub->callback([&] { action = [&] { return cluster_dev_stop(given.cluster); }; });
 
-  sub = verb(*dev, "env", "print shell lines that make a node the current one",
+  sub = verb(*dev, "env", "print shell commands that select a node",
              "  eval \"$(om cluster dev env --dir /tmp/c --node n1)\"");
   sub->add_option("--dir", given.cluster.dir, "as given to start")->required();
   sub->add_option("--node", given.cluster.node, "n1, n2, ...")->required();

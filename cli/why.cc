@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// om why PID: what speaks against moving the process now. At home that is looked up in /proc with the
+// om why PID: why the process cannot be moved now. At home that is looked up in /proc with the
 // caller's own rights; of a process that is away, or was lost, the deputy's notes say it.
 #include <fmt/core.h>
 

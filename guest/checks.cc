@@ -101,7 +101,7 @@ static Step check_objects(capnp::List<schema::MemoryObject>::Reader objects, con
   return {};
 }
 
-// Does a mapping that shows a memory object name a page of one.
+// Whether a mapping that shows a memory object names a page of one.
 static bool is_view(schema::Mapping::Reader m, capnp::List<schema::MemoryObject>::Reader objects) {
   const uint64_t view = m.getView();
   for (auto o : objects) {

@@ -29,7 +29,7 @@ struct Bounds {
   uint32_t slots = 0;           // of the arena, 1 to kMaxSlots
   uint32_t launched_slots = 0;  // that there are channels for
 
-  // Has [lo, hi) a byte of libom's memory?
+  // Whether [lo, hi) has a byte of libom's memory.
   bool hit(uint64_t lo, uint64_t hi) const;
 };
 

@@ -34,7 +34,7 @@ class HomeLink {
 
   // Shuts all channels down: gates notice and ask for new ones.
   void cut_channels();
-  // Is there a channel that still connects a thread's two halves.
+  // Whether a channel still connects the two halves of a thread.
   bool has_channel() const;
   // Slots whose channel the other end has closed.
   std::vector<uint32_t> broken_channels() const;

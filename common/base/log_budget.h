@@ -21,7 +21,7 @@ class LogBudget {
 
   explicit LogBudget(const Clock& clock) : clock_(clock) {}
 
-  // May a line that `owner` has caused be written? If so, `missing` is how many could not since the last one.
+  // Whether a line that `owner` has caused may be written. If so, `missing` is how many could not since the last one.
   bool take(const std::string& owner, uint64_t& missing);
 
  private:

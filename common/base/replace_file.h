@@ -19,7 +19,7 @@ Result<void> replace_file(const std::string& path, std::string_view text, mode_t
 // `name` in the open directory `at`.
 Result<void> replace_file_at(int at, const std::string& name, std::string_view text, mode_t mode);
 
-// Is `file` the draft of `name` that somebody has been killed over?
+// Whether `file` is a draft of `name` left by a process that was killed while it wrote it.
 bool is_draft_of(std::string_view file, std::string_view name);
 
 }  // namespace om

@@ -34,7 +34,7 @@ class BulkPlaces {
   // They do not overlap.
   explicit BulkPlaces(std::vector<Place> places);
 
-  // Has the header a size and an address as above, and lies all of it in places (it may fill neighbours)?
+  // Whether size and address of the header are as above and all of it lies in places (it may fill neighbours).
   bool holds(const BulkHeader& frame) const;
 
  private:

@@ -23,7 +23,7 @@ std::vector<std::string> lazy_shared_patterns();
 // Of this process, and what it starts from now on.
 void set_lazy_shared_patterns(const std::vector<std::string>& patterns);
 
-// Is this a writable shared mapping of such a file.
+// Whether this is a writable shared mapping of such a file.
 bool is_lazy_shared(const proc::Mapping& map, const std::vector<std::string>& patterns);
 
 }  // namespace om

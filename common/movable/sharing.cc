@@ -114,7 +114,7 @@ bool attached_elsewhere(pid_t pid, const ProcessView& view, const Mapping& map) 
   return attached && *attached > static_cast<uint64_t>(own);
 }
 
-// May nothing be written to the object by its descriptor: then it cannot be brought back through that.
+// Whether the object cannot be written to through its descriptor: then it cannot be brought back that way.
 bool is_sealed(pid_t pid, int fd) {
   UniqueFd opened(
       ::open(proc::proc_path(pid, "fd/" + std::to_string(fd)).c_str(), O_RDONLY | O_CLOEXEC));

@@ -23,7 +23,7 @@ namespace om {
 // What makes the process one of root's, for the message; empty if nothing does, or if there is no such process.
 std::string root_privileges(pid_t pid);
 
-// Is user id 0 of the caller's namespace in the map of another one? A map that cannot be understood says yes.
+// Whether user id 0 of the caller's namespace is in the map of another one. True for a map that cannot be understood.
 bool maps_root(std::string_view uid_map);
 
 // Of one thread. rules_here: its user namespace is the caller's, or root's id is mapped into it.

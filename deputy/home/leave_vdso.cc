@@ -42,7 +42,7 @@ struct ReturnPlace {
   uint64_t slot = 0;     // where on the stack that is written
 };
 
-// Is there a call instruction in front of `address`: relative, or by a register or memory (opcode ff /2).
+// Whether a call instruction ends at `address`: relative, or by a register or memory (opcode ff /2).
 bool is_behind_call(const Target& target, uint64_t address) {
   uint8_t code[7];
   if (!target.memory.read(address - sizeof code, std::as_writable_bytes(std::span(code))))

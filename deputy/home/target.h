@@ -50,7 +50,7 @@ struct Target {
   Result<void> reread_maps();
 };
 
-// Do all threads of the process end, or wait for nothing but to be reaped: every step fails in a way of its own then.
+// Whether all threads of the process are ending, or only wait to be reaped: every step fails in its own way then.
 // They end one after the other; waits a little for the last of them.
 bool has_ended(pid_t pid);
 

@@ -81,7 +81,8 @@ class Tracee {
   Result<uint64_t> signal_mask() const;
   Result<void> set_signal_mask(uint64_t mask) const;
   Result<RseqArea> rseq() const;
-  // Are its system calls trapped (PR_SET_SYSCALL_USER_DISPATCH). False where the kernel does not tell (before 6.4).
+  // Whether its system calls are trapped (PR_SET_SYSCALL_USER_DISPATCH). False where the kernel does not say (before
+  // 6.4).
   bool has_user_dispatch() const;
   // Robust list head and size.
   Result<std::pair<uint64_t, uint64_t>> robust_list() const;

@@ -50,7 +50,7 @@ class Link {
   kj::Promise<void> wait_for_channels(uint32_t count);
 
   Channels& channels() { return channels_; }
-  // Is there a SESSION connection that nobody has asked for.
+  // Whether there is a SESSION connection that nobody has asked for.
   bool has_session() const { return session_.early.get() != nullptr; }
 
  private:

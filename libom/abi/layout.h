@@ -84,7 +84,7 @@ constexpr uint64_t kKeptEach = uint64_t{5} << 20, kKeptAll = uint64_t{16} << 20;
 constexpr uint64_t arena_bytes(uint32_t slots) {
   return kControlSize + uint64_t{slots} * kSlotSize;
 }
-// Does [at, at + bytes) touch [lo, hi).
+// Whether [at, at + bytes) touches [lo, hi).
 constexpr bool touches(uint64_t at, uint64_t bytes, uint64_t lo, uint64_t hi) {
   const uint64_t end = at + bytes < at ? ~uint64_t{0} : at + bytes;
   return at < hi && end > lo;

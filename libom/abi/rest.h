@@ -333,7 +333,7 @@ OM_REST bool prepare_rest(F& f, const K& k, uint64_t here, uint64_t nr, const ui
   return taken || done == 0;
 }
 
-// Does it. The call's answer.
+// Does it; returns the call's answer.
 template <class F, class K>
 OM_REST long do_rest(F& f, K& k) {
   return f.shape == Shape::kMessages ? rest::messages(f, k) : rest::transfer(f, k);

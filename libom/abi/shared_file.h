@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// May a shared mapping of a file be a copy on another node? Only if the process cannot write through it, and the file
-// cannot be changed by the process: what others could change is the system's. One rule for a mapping that is there
-// when the process leaves (common/movable/preflight.cc) and one that is made while it is away
+// Whether a shared mapping of a file may be a copy on another node: only if the process cannot write through it, and
+// the file cannot be changed by the process: what others could change is the system's. One rule for a mapping that is
+// there when the process leaves (common/movable/preflight.cc) and one that is made while it is away
 // (libom/stub/steady_file.cc).
 #pragma once
 
@@ -34,7 +34,7 @@ constexpr bool is_among(uint32_t id, const uint32_t* ids, uint32_t count) {
   return false;
 }
 
-// May the user write to the file, now or after a chmod of its own.
+// Whether the user can write to the file, now or after a chmod of its own.
 constexpr bool may_change(const FileUser& who, const FileRights& file) {
   constexpr uint32_t kGroupWrites = 020, kOthersWrite = 002;
   if (who.overrides || is_among(file.uid, who.uids, who.uid_count)) return true;

@@ -110,7 +110,7 @@ inline uint64_t cap_bytes(const ArgDesc& a, const uint64_t args[6], uint64_t der
   return 0;
 }
 
-// Does this output come back for a call that returned `ret`.
+// Whether this output comes back for a call that returned `ret`.
 // Context: any
 inline bool copied_out(const ArgDesc& a, long ret) {
   if (a.flags & kArgOutAlways) return true;

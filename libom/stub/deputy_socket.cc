@@ -57,7 +57,7 @@ int number_of(const HomeThread* t) { return g_home.fd_base + 1 + static_cast<int
 
 long place(const HomeThread* t, long fd) { return place_at(number_of(t), fd); }
 
-// Is there nobody at the other end of the session connection (any more).
+// Whether there is nobody (any more) at the other end of the session connection.
 bool session_is_dead() {
   uint8_t byte;
   const long r =

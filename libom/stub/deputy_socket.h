@@ -19,7 +19,7 @@ long send_request(const HomeThread* t, int32_t end);
 // The descriptor attached to the answer, or -errno.
 // Context: exec
 long receive_channel(long s, uint32_t flags);
-// Is this descriptor number libom's own.
+// Whether this descriptor number belongs to libom.
 inline bool is_ours(uint64_t fd) {
   const auto n = static_cast<int32_t>(fd);
   return g_home.phase == kHomeAway && n >= g_home.fd_base &&

@@ -80,7 +80,7 @@ const char* own_proc_file(uint64_t fd, char (&path)[kProcPath]) {
   return static_cast<long>(pid) == own || sys(kNr_tgkill, own, pid, 0) == 0 ? name : nullptr;
 }
 
-// Does it show (or change) memory of this process.
+// Whether it shows (or changes) memory of this process.
 bool is_own_memory(uint64_t fd) {
   char path[kProcPath];
   const char* name = own_proc_file(fd, path);

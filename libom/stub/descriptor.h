@@ -10,7 +10,7 @@ namespace om::stub {
 // What /proc says of a descriptor, with a NUL; its length or -errno.
 // Context: exec
 long link_of(uint64_t fd, char* to, uint64_t room);
-// Does descriptor `fd` show fd or fdinfo of this process in /proc.
+// Whether descriptor `fd` shows fd or fdinfo of this process in /proc.
 // Context: exec
 bool lists_own_descriptors(uint64_t fd);
 // A decimal number and nothing else.
@@ -20,7 +20,7 @@ bool parse_number(const char* s, uint64_t& value);
 // alignment.
 // Context: exec
 void again_aligned(HomeCall& c);
-// Does the call read or write a file that shows this process's own memory, which is away.
+// Whether the call reads or writes a file that shows this process's own memory, which is away.
 bool transfers_own_memory(const HomeCall& c);
 
 }  // namespace om::stub

@@ -37,8 +37,8 @@ void note_effect() {
   tell_deputy(kHomeEffect, 0, 0);
 }
 
-// May a Call with this row run here. What the gate answers itself it sends home for a part of the cases only, all
-// of which read; what the body's kernel, or the way home, is for would act on the executor.
+// Whether a Call with this row may run here. What the gate answers itself it sends home for a part of the cases only,
+// all of which read; what the body's kernel, or the way home, is for would act on the executor.
 bool is_forwarded(const SyscallDesc& row, const safe::Row& resolved) {
   switch (row.route) {
     case Route::kFwd:

@@ -55,7 +55,7 @@ struct Parsed {
 
 enum class Passed { kNothing, kOurs, kObject };
 
-// Does control data hand out a descriptor that does not exist for the program, or one whose memory is away.
+// Whether control data hands out a descriptor that does not exist for the program, or one whose memory is away.
 Passed passed_by(const uint8_t* control, uint64_t bytes) {
   Passed passed = Passed::kNothing;
   uint64_t at = 0;

@@ -7,7 +7,7 @@
 
 namespace om::stub {
 
-// Does at home what the body has done to its address space. Nobody waits unless `waited`: a failure is kept
+// Repeats at home what the body has done to its address space. Nobody waits unless `waited`: a failure is kept
 // and tried again. Result or -errno.
 // Context: exec
 long mirror_call(const MirrorCall& call, bool waited);

@@ -11,7 +11,7 @@ constexpr uint32_t kNoObject = ~0u;
 // Which of g_home.objects the descriptor is for.
 // Context: exec
 uint32_t object_of(uint64_t fd);
-// Has the call a descriptor of a memory object that is away, so that only the program, at home, can make it.
+// Whether the call has a descriptor of a memory object that is away, so that only the program, at home, can make it.
 // Context: exec
 bool needs_object(const HomeCall& c);
 

@@ -7,7 +7,7 @@
 
 namespace om::stub {
 
-// Does [at, at + bytes) touch memory of libom's own: its image, the arena, or what executors map. A body has no
+// Whether [at, at + bytes) touches memory of libom's own: its image, the arena, or what executors map. A body has no
 // business there.
 // Context: exec
 bool hits_libom(uint64_t at, uint64_t bytes);

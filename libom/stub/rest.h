@@ -7,10 +7,11 @@
 
 namespace om::stub {
 
-// Did the call end after `done` bytes or messages although more were asked for, for no reason that the program knows.
+// Whether the call ended after `done` bytes or messages although more were asked for, for no reason that the program
+// knows.
 // Context: exec
 bool is_cut_short(HomeThread* t, long done);
-// Is the call one that a timeout of its socket ends.
+// Whether a timeout of its socket ends the call.
 // Context: exec
 bool has_socket_timeout(HomeThread* t);
 // Does what is left after `done`, or, if that is no more than 0, of a call under a timeout of its socket all of it.

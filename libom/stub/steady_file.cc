@@ -35,7 +35,7 @@ long access_of(uint64_t fd) {
   return flags < 0 ? flags : flags & kOAccmode;
 }
 
-// Has the process another descriptor by which it can write to the file.
+// Whether the process has another descriptor through which it can write to the file.
 bool is_open_for_writing(const Stat& file) {
   constexpr uint32_t kRlimitNofile = 7;
   uint64_t limit[2] = {kMaxDescriptors, 0};

@@ -7,7 +7,7 @@
 
 namespace om::stub {
 
-// May a shared mapping of this descriptor, which the program cannot write through, be a copy in the body.
+// Whether a shared mapping of this descriptor, which the program cannot write through, may be a copy in the body.
 // Context: exec
 bool is_steady_file(uint64_t fd);
 

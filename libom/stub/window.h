@@ -16,8 +16,8 @@ long after_window(HomeThread* t, const SyscallDesc* desc, long r);
 // The call itself: exec_nr with exec_args, called off (kAborted) by a signal that comes before it blocks.
 // Context: exec
 long window(HomeThread* t);
-// May a stop of the deputy have made the call return EINTR or short? It tells, but before it stops executors it asks
-// them to hold: should it die then, nobody tells. The first of these forgets what was told.
+// Whether a stop of the deputy may have made the call return EINTR or short. It tells, but before it stops executors it
+// asks them to hold: should it die then, nobody tells. The first of these forgets what was told.
 // Context: exec
 bool was_stopped(HomeThread* t);
 bool is_stopped(HomeThread* t);

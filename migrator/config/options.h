@@ -28,7 +28,7 @@ struct Options {
   bool insecure = false;
   bool root_may_leave = false;           // processes with root's privileges move, too
   std::optional<Subnet> private_subnet;  // --netns-private
-  std::string guest_user = "nobody";     // whom guests run as, if the daemon is root
+  std::string guest_user = "nobody";     // user that guests run as, if the daemon is root
   uint64_t headroom_bytes = 64 << 20;    // memory that guests never get
   std::vector<std::string>
       hidden_cpu_features;  // what guests must not count on, by their names in /proc/cpuinfo
@@ -49,11 +49,11 @@ Result<Options> parse_options(const std::vector<std::string>& arguments);
 // The part of a configuration file; unknown keys and wrong types are an Error with the line.
 Result<void> apply_config(Options& options, const std::string& text, const std::string& file_name);
 
-// May this daemon listen there? Nodes do not authenticate each other yet, so only loopback addresses, or an
+// Whether this daemon may listen there. Nodes do not authenticate each other yet, so only loopback addresses, or an
 // address in the cluster's own network namespace (in_private_namespace), or with --insecure.
 Result<void> check_listen(const Options& options, bool in_private_namespace);
 
-// Is this process in a network namespace that om cluster dev has made (/run/netns/om-*)?
+// Whether this process is in a network namespace that om cluster dev has made (/run/netns/om-*).
 bool in_private_network_namespace();
 
 // A host name as a node name: lower case, without its domain, other characters become '-'.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// May this process come? Pure: everything it looks at is an argument. Called by the node service for every
+// Whether a process may come. Pure: everything it looks at is an argument. Called by the node service for every
 // admit of a peer, before anything is started. Codes are those of docs/REASONS.md.
 #pragma once
 
@@ -53,7 +53,7 @@ struct Host {
 // nullopt: welcome.
 std::optional<Reason> refuse_offer(const Offer& offer, const Host& host);
 
-// May the two nodes speak to each other at all? `peer` is what the other one says in hello.
+// Whether the two nodes may speak to each other at all. `peer` is what the other one says in hello.
 std::optional<Reason> refuse_protocol(uint32_t own, uint32_t peer);
 
 }  // namespace om::migrator

@@ -44,7 +44,7 @@ class NodeService {
 
   struct Local {
     std::function<NodeFacts()> facts;
-    // Is it the address of a peer? Others are not listened to.
+    // Whether it is the address of a peer. Others are not listened to.
     std::function<bool(const Address& from)> knows;
     // The configured address of a peer; nullopt for a stranger.
     std::function<std::optional<Address>(const std::string& name)> address_of;

@@ -34,9 +34,9 @@ struct ProcessInfo {
 
 // ESRCH if there is no such process.
 Result<ProcessInfo> read_process(pid_t pid);
-// Is that why it cannot be read? There are other reasons: no descriptor is free here.
+// Whether that is why it cannot be read. There are other reasons: no descriptor is free here.
 bool is_no_process(const Error& error);
-// Is it om, which may be `om run` with a job for its child?
+// Whether it is om, which may be `om run` with a job for its child?
 bool is_front_end(pid_t pid);
 
 class ProcessTable {

@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// Has the mapping that begins at `at` the flag?
+// Whether the mapping that begins at `at` has the flag.
 static bool has_flag(const char* at, const char* flag) {
   FILE* smaps = fopen("/proc/self/smaps", "re");
   OM_CHECK(smaps != nullptr);

@@ -445,7 +445,7 @@ for line in sys.stdin:
                             (('migrate', 'abc', 'n2'), 'abc is no process number'),
                             (('events', '0'), '0 is no process number'),
                             (('migrate', '1', 'n2', '--timeout', 'soon'),
-                             'soon is no number of seconds from 0.001 to 86400')):
+                             'soon is not a number of seconds from 0.001 to 86400')):
             with self.subTest(words=words):
                 line = self.fails(2, *words).splitlines()[0]
                 self.assertTrue(line.endswith(said), line)

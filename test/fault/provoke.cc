@@ -336,7 +336,7 @@ Undo uninterruptible() {
   };
 }
 
-// Is the thread in the system call?
+// Whether the thread is in the system call.
 bool is_inside(pid_t tid, long nr) {
   const std::string path = "/proc/self/task/" + std::to_string(tid) + "/syscall";
   FILE* file = fopen(path.c_str(), "re");
