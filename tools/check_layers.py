@@ -71,7 +71,7 @@ GENERATED = (
 )
 # Functions of rows that two calls share, and code about calls that libom makes itself.
 BY_NUMBER = frozenset((
-    'deputy/home/classify.cc', 'deputy/home/executors.cc', 'libom/gate/exec.cc', 'libom/gate/misc.cc',
+    'deputy/home/executors.cc', 'libom/gate/exec.cc', 'libom/gate/misc.cc',
     'libom/stub/descriptor.cc', 'libom/stub/exec.cc', 'libom/stub/mirror.cc', 'libom/stub/special.cc'))
 # What only these files name or do, and who does it for the others.
 DOORS = (

@@ -26,7 +26,7 @@ class Wait:
     """The WaitDesc of a row, member by member; other calls by name until all rows are known."""
 
     def __init__(self):
-        self.rest_if = self.socket_if = self.pieces_if = self.home_if = NEVER
+        self.rest_if = self.socket_if = self.pieces_if = self.home_if = self.lost_if = NEVER
         self.rest, self.count, self.to, self.single = "kNone", 0, 0, None
         self.timeout, self.timeout_arg, self.between = "kNone", 0, 0
         self.socket, self.at_once, self.expired = "kNone", None, None
@@ -34,6 +34,7 @@ class Wait:
         self.mask, self.mask_arg = "kNone", 0
         self.pieces, self.pieces_vector, self.offset, self.message_flags = "kNone", False, 0, 0
         self.by_memory = self.fdsets = False
+        self.lost_arg = 0
 
     def cpp(self):
         def flag(value):
@@ -43,13 +44,13 @@ class Wait:
             return f"kNr_{name}" if name else "0"
 
         return ", ".join(map(str, (
-            self.rest_if, self.socket_if, self.pieces_if, self.home_if, f"Shape::{self.rest}",
-            self.count, self.to, number(self.single), f"Timeout::{self.timeout}",
+            self.rest_if, self.socket_if, self.pieces_if, self.home_if, self.lost_if,
+            f"Shape::{self.rest}", self.count, self.to, number(self.single), f"Timeout::{self.timeout}",
             self.timeout_arg, self.between, f"SocketSide::{self.socket}", number(self.at_once),
             self.at_once_flags, flag(self.at_once_wraps), getattr(errno, self.expired or "", 0),
             f"MaskAt::{self.mask}", self.mask_arg, f"Pieces::{self.pieces}",
             flag(self.pieces_vector), self.offset, self.message_flags, flag(self.by_memory),
-            flag(self.fdsets))))
+            flag(self.fdsets), self.lost_arg)))
 
 
 class Reader:
@@ -203,8 +204,14 @@ class Reader:
             w.offset = self.arg(key, names[1], lambda a: a.base == "off", "an offset")
 
     def read_wakes(self, kind, names, condition):
-        self.refuse(kind != "memory" or names or condition, "wakes=memory is all that it can say")
+        if self.refuse(kind != "memory" or len(names) > 1 or (condition and not names),
+                       f"cannot read 'wakes={kind}({','.join(names)})': memory or memory(arg)"):
+            return
         self.wait.by_memory = True
+        if names:
+            self.wait.lost_arg = self.arg("wakes=memory", names[0],
+                                          lambda a: a.base == "ptr" or a.base in TIMES, "such a time")
+            self.wait.lost_if = self.condition(condition)
 
 
 def read_row(row, consts, errors):

@@ -21,10 +21,10 @@ class Waiting(gen_syscalls_test.Case):
     SEND = "0 send fwd full blk sys (fd:fd, buf:in bytes[n], n:size, flags:flags) -> size"
     # Beside them: sendmsg, whose flags and msghdr until=socket(out,sendmsg) looks at.
     SENDMSG = "9 sendmsg split full blk sys (fd:fd, msg:in msghdr, flags:flags) -> size home=x rest=none\n"
-    FIELDS = ("rest_if", "socket_if", "pieces_if", "home_if", "rest", "count", "to", "single",
+    FIELDS = ("rest_if", "socket_if", "pieces_if", "home_if", "lost_if", "rest", "count", "to", "single",
               "timeout", "timeout_arg", "between", "socket", "at_once", "at_once_flags",
               "at_once_wraps", "expired", "mask", "mask_arg", "pieces", "pieces_vector", "offset",
-              "message_flags", "by_memory", "fdsets")
+              "message_flags", "by_memory", "fdsets", "lost_arg")
 
     def rows(self, row):
         self.write("unistd_64.h", "")
@@ -71,6 +71,8 @@ class Waiting(gen_syscalls_test.Case):
                 ("0 wait fwd full blk sys (s:in sigset, t:in timespec) -> err until=absolute(t) mask=none",
                  {"timeout": "Timeout::kAbsolute", "timeout_arg": "1"}),
                 ("0 wait home full blk sys (a:ptr) -> err wakes=memory", {"by_memory": "true"}),
+                ("0 wait home full blk block (a:ptr, op:cmd, t:ptr) -> err wakes=memory(t) if !op&MSG_A",
+                 {"by_memory": "true", "lost_arg": "2", "lost_if": "{Condition::kNoneOf, 1, 0x1}"}),
                 (self.SEND + " rest=none pieces=message(buf,flags) home-if=flags&MSG_B",
                  {"pieces": "Pieces::kMessage", "message_flags": "3",
                   "pieces_if": "{Condition::kAlways, 0, 0}",
@@ -126,7 +128,8 @@ class Waiting(gen_syscalls_test.Case):
                 (wait + "until=ms(ms) until=timespec(t)", "two attributes say until when it waits"),
                 (wait + "mask=t", "mask: 't' is no argument that is in sigset or in sigarg"),
                 (wait + "memory-file=t", "memory-file: 't' is no argument that is a descriptor"),
-                (wait + "wakes=disk", "wakes=memory is all that it can say"),
+                (wait + "wakes=disk", "cannot read 'wakes=disk()': memory or memory(arg)"),
+                (wait + "wakes=memory(fd)", "wakes=memory: 'fd' is no argument that is such a time"),
                 (wait + "pieces=all(t)", "unknown pieces=all(t): file(arg[,offset]) or message(arg,flags)"),
                 (wait + "pieces=file(fd)", "pieces=file: 'fd' is no argument that is bytes or iov")):
             with self.subTest(row=row):

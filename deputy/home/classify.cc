@@ -204,11 +204,6 @@ void rewind(user_regs_struct& r, uint64_t nr) {
   r.rax = nr;
 }
 
-bool timed_relative_futex(const user_regs_struct& r) {
-  constexpr uint64_t kCommand = 127, kWait = 0;
-  return (r.rsi & kCommand) == kWait && r.r10 != 0;
-}
-
 }  // namespace
 
 Step settle_position(StoppedProcess& process, const Target& target) {
@@ -293,11 +288,11 @@ Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& t) {
   uint64_t args[6];
   get_args(r, args);
   if (rax == -EINTR && !may_wait(desc)) return goes_on();  // the call's own answer
-  // Blocked on memory that is the body's from now on. All have absolute timeouts, but for FUTEX_WAIT.
+  // Blocked on memory that is the body's from now on.
   const WaitDesc& w = wait_desc(desc);
   if (w.wakes_by_memory) {
     if (is_restart(rax)) {
-      if (nr == SYS_futex && timed_relative_futex(r)) {
+      if (holds(w.lost_if, args) && args[w.lost_arg] != 0) {
         r.rax = 0;
       } else {
         rewind(r, nr);

@@ -79,7 +79,7 @@ enum class Pieces : uint8_t {
 };
 
 struct WaitDesc {
-  Condition rest_if, socket_if, pieces_if, home_if;
+  Condition rest_if, socket_if, pieces_if, home_if, lost_if;
   Shape rest;
   uint8_t count;    // argument: bytes, or elements, to be transferred
   uint8_t to;       // kCount: argument, the descriptor that is written to
@@ -101,6 +101,7 @@ struct WaitDesc {
   uint8_t message_flags;  // argument; 0: none
   bool wakes_by_memory;   // what it waits for is a word of the program's memory
   bool fdsets;            // argument 0 counts the descriptors of sets
+  uint8_t lost_arg;       // wakes_by_memory, if lost_if holds: the time that nobody keeps
 };
 
 }  // namespace om
