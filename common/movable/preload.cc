@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/movable/preload.h"
 
-#include <elf.h>
+#include <errno.h>
 #include <string.h>
 
 #include <algorithm>
 #include <vector>
+
+#include "common/elf/mapped_elf.h"
 
 namespace om {
 namespace {
@@ -51,18 +53,15 @@ std::optional<uint64_t> find_preload(std::span<const proc::Mapping> maps) {
 }
 
 Result<uint64_t> find_note(const ProcessMemory& memory, uint64_t base, uint32_t type) {
+  const auto segments = mapped_segments(base, [&](uint64_t address, std::span<std::byte> to) {
+    return static_cast<bool>(memory.read(address, to));
+  });
+  if (!segments && segments.error().err == EFAULT)
+    return Error{EBADMSG, "its libom.so is not readable"};
+  if (!segments) return Error{EBADMSG, "its libom.so is not a library"};
   std::vector<std::byte> page(kHeaderBytes);
   const size_t n = memory.read_some(base, page);
-  Elf64_Ehdr eh;
-  if (n < sizeof eh) return Error{EBADMSG, "its libom.so is not readable"};
-  memcpy(&eh, page.data(), sizeof eh);
-  if (memcmp(eh.e_ident, ELFMAG, SELFMAG) != 0 || eh.e_phentsize != sizeof(Elf64_Phdr))
-    return Error{EBADMSG, "its libom.so is not a library"};
-  for (size_t i = 0; i < eh.e_phnum; i++) {
-    const uint64_t at = eh.e_phoff + i * sizeof(Elf64_Phdr);
-    Elf64_Phdr ph;
-    if (at > n || n - at < sizeof ph) break;
-    memcpy(&ph, page.data() + at, sizeof ph);
+  for (const Elf64_Phdr& ph : *segments) {
     if (ph.p_type != PT_NOTE || ph.p_vaddr > n || ph.p_filesz > n - ph.p_vaddr) continue;
     const auto found = look_for_note(page, ph.p_vaddr, ph.p_vaddr + ph.p_filesz, base, type);
     if (found && *found >= base && *found - base < kMaxImage) return *found;

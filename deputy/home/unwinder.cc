@@ -2,7 +2,6 @@
 #include "deputy/home/unwinder.h"
 
 #include <cxxabi.h>
-#include <elf.h>
 #include <libunwind-x86_64.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +16,6 @@ extern "C" int UNW_OBJ(dwarf_search_unwind_table)(unw_addr_space_t as, unw_word_
 
 namespace om::deputy {
 namespace {
-
-constexpr size_t kMaxSegments = 64;
 
 // .eh_frame_hdr with a sorted table of pairs of 4-byte distances: what every linker makes.
 struct EhFrameHeader {
@@ -190,15 +187,11 @@ std::optional<Unwinder::Table> Unwinder::find_table(const proc::Mapping& map) {
   } else if (map.kind != proc::MapKind::kVdso) {
     return std::nullopt;
   }
-  Elf64_Ehdr head{};
-  if (!read(base, std::as_writable_bytes(std::span(&head, 1)))) return std::nullopt;
-  if (memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 || head.e_phentsize != sizeof(Elf64_Phdr) ||
-      head.e_phnum > kMaxSegments)
-    return std::nullopt;
-  std::vector<Elf64_Phdr> segments(head.e_phnum);
-  if (!read(base + head.e_phoff, std::as_writable_bytes(std::span(segments)))) return std::nullopt;
+  const auto segments = mapped_segments(
+      base, [&](uint64_t address, std::span<std::byte> to) { return read(address, to); });
+  if (!segments) return std::nullopt;
   std::optional<uint64_t> bias, header_address;
-  for (const auto& p : segments) {
+  for (const auto& p : *segments) {
     if (p.p_type == PT_LOAD && !bias) bias = base - (p.p_vaddr & ~(kPageBytes - 1));
     if (p.p_type == PT_GNU_EH_FRAME) header_address = p.p_vaddr;
   }

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "common/elf/elf_symbols.h"
+#include "common/elf/mapped_elf.h"
 #include "common/proc/maps.h"
 #include "libom/abi/layout.h"
 
@@ -40,8 +41,7 @@ struct FramePlace {
 
 class Unwinder {
  public:
-  // All bytes at `address`, or false.
-  using Reader = std::function<bool(uint64_t address, std::span<std::byte> to)>;
+  using Reader = MappedReader;
 
   // `root` is prepended to the paths of `maps` ("/proc/PID/root"). `reader` is kept.
   Unwinder(std::vector<proc::Mapping> maps, std::string root, Reader reader);
