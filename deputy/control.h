@@ -1,22 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// JSON lines with om-migrator on descriptor 3 (docs/ARCHITECTURE.md, "om-migrator and om-deputy"). The daemon
-// may go away (restart): then what is said goes nowhere, until its successor answers at the control socket.
+// The connection to om-migrator (common/schema/deputy.capnp), first on descriptor 3. The daemon may go away (restart):
+// then what is said goes nowhere, until its successor answers at the control socket.
 #pragma once
 
 #include <kj/async-io.h>
-#include <kj/io.h>
 
-#include <deque>
 #include <functional>
-#include <map>
-#include <optional>
 #include <string>
 
-#include <nlohmann/json.hpp>
-
-#include "common/movable/reasons.h"
 #include "common/net/json_line.h"
+#include "common/schema/deputy.capnp.h"
+#include "deputy/base/notice.h"
+#include "deputy/commands.h"
 
 namespace om::deputy {
 
@@ -28,27 +24,24 @@ class Control {
     std::function<bool()> wanted;    // asked before each attempt
     std::function<void()> attached;  // a daemon has accepted us
   };
-  Control(kj::AsyncIoContext& io, int fd, Attaching attaching);
+  // `news`: of a daemon that has gone or come.
+  Control(kj::AsyncIoContext& io, int fd, CommandQueue& commands, Notice& news,
+          Attaching attaching);
+  ~Control() noexcept(false);
 
-  // A command that has not been taken yet (not answers to need_guest).
-  std::optional<Json> next();
-  // Resolves when next() may have something, or the daemon is gone.
-  kj::Promise<void> arrived();
-  bool ended() const { return ended_; }
-
-  void send(const Json& line);
-  // Everything sent has been written.
-  kj::Promise<void> flushed();
-  // The answer to need_guest number `id`; a reason if the target refused.
-  kj::Promise<std::optional<Reason>> guest_answer(int64_t id);
+  // The daemon; null while there is none.
+  wire::Daemon::Client* daemon();
+  // Lets a call to it take its time; nobody needs the answer.
+  void tell(kj::Promise<void> call);
+  // The daemon has heard everything, the answers of commands included, or is gone.
+  kj::Promise<void> leave();
 
  private:
-  kj::Promise<void> read_loop();
+  struct Connection;
+  void begin(kj::Own<kj::AsyncIoStream> stream);
   void lose();
-  void wake();
   kj::Promise<void> attach_again();
   kj::Promise<void> attach();
-  void take(std::string_view line);
 
   class Errors final : public kj::TaskSet::ErrorHandler {
    public:
@@ -56,14 +49,10 @@ class Control {
   };
 
   kj::AsyncIoContext& io_;
+  CommandQueue& commands_;
+  Notice& news_;
   Attaching attaching_;
-  kj::Own<kj::AsyncIoStream> stream_;
-  kj::Array<char> buffer_ = kj::heapArray<char>(8192);
-  LineSplitter lines_{kMaxRequestBytes};
-  std::deque<Json> commands_;
-  std::map<int64_t, kj::Own<kj::PromiseFulfiller<std::optional<Reason>>>> answers_;
-  kj::Maybe<kj::Own<kj::PromiseFulfiller<void>>> arrived_;
-  kj::Promise<void> writing_ = kj::READY_NOW;
+  kj::Own<Connection> connection_;
   bool ended_ = false;
   Errors errors_;
   kj::TaskSet tasks_{errors_};

@@ -13,7 +13,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "common/base/hex.h"
 #include "common/base/log.h"
 #include "common/base/open_files.h"
 #include "common/base/text.h"
@@ -23,6 +22,7 @@
 #include "deputy/attend.h"
 #include "deputy/base/text.h"
 #include "deputy/control.h"
+#include "deputy/daemon.h"
 #include "deputy/home/stopped.h"
 #include "deputy/look/stack.h"
 #include "deputy/moves/departure.h"
@@ -36,6 +36,7 @@ namespace {
 constexpr int kControlFd = 3;
 constexpr int kUsage = 2;
 constexpr auto kLateLimit = std::chrono::seconds(5);
+constexpr auto kLeaveLimit = 5 * kj::SECONDS;
 
 struct Options {
   ProcessId process;
@@ -87,100 +88,73 @@ kj::Promise<void> watch_stops(kj::UnixEventPort& port) {
   });
 }
 
-class Deputy {
+class Deputy final : private Commands {
  public:
   Deputy(kj::AsyncIoContext& io, const Options& options)
       : io_(io),
         options_(options),
-        control_(io, kControlFd, attaching()),
-        process_(io, options.process.pid, options.node, options.listen, surroundings()) {}
+        commands_(*this, news_),
+        control_(io, kControlFd, commands_, news_, attaching()),
+        process_(io, options.process.pid, options.node, options.listen, daemon_of(control_)) {}
 
   void run() {
     do {
-      if (auto command = control_.next()) {
-        obey(*command);
-      } else if (process_.away()) {
-        control_.arrived().exclusiveJoin(process_.notice.wait()).wait(io_.waitScope);
-      } else if (control_.ended()) {
-        break;
-      } else {
-        control_.arrived().wait(io_.waitScope);
+      if (!commands_.obey()) {
+        if (process_.away()) {
+          news_.wait().exclusiveJoin(process_.notice.wait()).wait(io_.waitScope);
+        } else if (control_.daemon() == nullptr) {
+          break;
+        } else {
+          news_.wait().wait(io_.waitScope);
+        }
       }
       attend(process_);
     } while (!process_.over());
-    kj::runCatchingExceptions([&] { control_.flushed().wait(io_.waitScope); });
+    kj::runCatchingExceptions([&] {
+      io_.provider->getTimer().timeoutAfter(kLeaveLimit, control_.leave()).wait(io_.waitScope);
+    });
   }
 
  private:
-  void obey(const Json& command) {
-    const auto verb = json_string_or(command, "verb", 64, "").value_or("");
-    id_ = json_int_or(command, "id", 0, INT64_MAX, 0).value_or(0);
-    // What is away is watched. At home the pid may be another process's by now.
-    if (!process_.away() && !options_.process.alive()) {
-      KJ_REQUIRE(verb != "adopt", "the process has ended");
-      return no_process();
+  // What is away is watched. At home the pid may be another process's by now.
+  bool has_ended() const { return !process_.away() && !options_.process.alive(); }
+  Reason no_process() const { return Reason{ReasonCode::kNoSuchProcess, "it has ended"}; }
+
+  MoveRecord depart(const std::string& to) override {
+    if (has_ended()) return unmoved();
+    // To another node: through home. The body is brought back first, then leaves again.
+    if (process_.away()) {
+      const MoveRecord back = om::deputy::come_home(process_);
+      if (!back.moved()) return back;
+      process_.start_over();
     }
-    if (verb == "depart") {
-      auto to = json_string(command, "to", 64);
-      if (!to) return refuse_command(to.error().text());
-      // To another node: through home. The body is brought back first, then leaves again.
-      if (process_.away()) {
-        const MoveRecord back = come_home(process_);
-        if (!back.moved()) return answer(back);
-        process_.start_over();
-      }
-      answer(depart(process_, *to));
-    } else if (verb == "home") {
-      answer(come_home(process_));
-    } else if (verb == "adopt") {
-      adopt(command);
-    } else if (verb == "stack") {
-      control_.send({{"event", "result"}, {"id", id_}, {"data", stack_of(process_)}});
-    } else if (verb == "trace") {
-      const auto cursor = json_int_or(command, "cursor", 0, INT64_MAX, 0).value_or(0);
-      control_.send({{"event", "result"},
-                     {"id", id_},
-                     {"data", process_.tracing.read(static_cast<uint64_t>(cursor), process_.at(),
-                                                    process_.away())}});
-    } else if (verb == "debug") {
-      process_.cut(json_string_or(command, "what", 64, "all").value_or("all"));
-      control_.send({{"event", "result"}, {"id", id_}, {"data", {{"result", "cut"}}}});
-    } else {
-      refuse_command("unknown verb " + om::escaped(verb));
-    }
+    return om::deputy::depart(process_, to);
+  }
+  MoveRecord come_home() override {
+    return has_ended() ? unmoved() : om::deputy::come_home(process_);
+  }
+  Verdict<nlohmann::json> stack() override {
+    if (has_ended()) return no_process();
+    return stack_of(process_);
+  }
+  Verdict<nlohmann::json> trace(uint64_t cursor) override {
+    if (has_ended()) return no_process();
+    return process_.tracing.read(cursor, process_.at(), process_.away());
+  }
+  void take_over(const std::string& at, const SessionKeys& keys, bool moving) override {
+    KJ_REQUIRE(!has_ended(), "the process has ended");
+    om::deputy::take_over(process_, at, keys, moving);
+  }
+  void cut(const std::string& what) override {
+    if (!has_ended()) process_.cut(what.empty() ? "all" : what);
   }
 
-  void adopt(const Json& command) {
-    SessionKeys keys;
-    const auto at = json_string(command, "at", 64);
-    const auto session =
-        from_hex(json_string_or(command, "session", 64, "").value_or(""), sizeof keys.session);
-    const auto token =
-        from_hex(json_string_or(command, "token", 64, "").value_or(""), sizeof keys.token);
-    KJ_REQUIRE(at.ok() && session.ok() && token.ok(), "adopt needs at, session and token");
-    memcpy(keys.session, session->data(), sizeof keys.session);
-    memcpy(keys.token, token->data(), sizeof keys.token);
-    om::deputy::take_over(process_, *at, keys,
-                          json_bool_or(command, "moving", false).value_or(false));
-  }
-
-  void answer(const MoveRecord& record) {
-    control_.send({{"event", "result"}, {"id", id_}, {"data", record.to_json()}});
-  }
-  void no_process() {
-    const Reason gone{ReasonCode::kNoSuchProcess, "it has ended"};
-    control_.send(
-        {{"event", "result"},
-         {"id", id_},
-         {"data", {{"result", "failed"}, {"code", gone.name()}, {"message", gone.message()}}}});
-  }
-  void refuse_command(const std::string& why) {
-    log_warn("control", "{}, ignoring", why);
-    control_.send(
-        {{"event", "result"},
-         {"id", id_},
-         {"data",
-          {{"result", "failed"}, {"code", code_name(ReasonCode::kInternal)}, {"message", why}}}});
+  MoveRecord unmoved() const {
+    MoveRecord record;
+    record.pid = options_.process.pid;
+    record.mode.clear();
+    record.reason = no_process();
+    return record;
   }
 
   // A restarted om-migrator is looked for where the one was that has started us.
@@ -197,44 +171,11 @@ class Deputy {
     return a;
   }
 
-  Surroundings surroundings() {
-    Surroundings s;
-    s.need_guest = [this](const std::string& to, const SessionKeys& keys, uint16_t port,
-                          Json offer) {
-      control_.send({{"event", "need_guest"},
-                     {"id", id_},
-                     {"to", to},
-                     {"port", port},
-                     {"session", keys.session_hex()},
-                     {"token", keys.token_hex()},
-                     {"offer", std::move(offer)}});
-      return control_.guest_answer(id_);
-    };
-    s.state = [this](const std::string& at, const std::string& state) {
-      control_.send(
-          {{"event", "state"}, {"at", at}, {"state", state}, {"pid", options_.process.pid}});
-    };
-    s.note = [this](ReasonCode code, const std::string& message) {
-      control_.send({{"event", "note"}, {"code", code_name(code)}, {"message", message}});
-    };
-    s.session = [this](const std::string& at, const SessionKeys& keys, uint16_t port) {
-      control_.send({{"event", "session"},
-                     {"at", at},
-                     {"port", port},
-                     {"session", keys.session_hex()},
-                     {"token", keys.token_hex()}});
-    };
-    s.stats = [this](Json stats) {
-      stats["event"] = "stats";
-      control_.send(stats);
-    };
-    return s;
-  }
-
   kj::AsyncIoContext& io_;
   Options options_;
+  Notice news_;  // a command has come, or a daemon; a daemon has gone
+  CommandQueue commands_;
   Control control_;
-  int64_t id_ = 0;
   Process process_;
 };
 

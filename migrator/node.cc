@@ -103,7 +103,7 @@ Result<std::unique_ptr<Node>> Node::create(const Options& options) {
       },
       [verbs = node->verbs_.get()](const Caller& caller, const Json& request,
                                    std::unique_ptr<JsonStream>& stream) {
-        return verbs->adopt(caller, request, stream);
+        return verbs->attach(caller, request, stream);
       },
       [node = node.get()](pid_t pid) { return node->children_.is_deputy(pid); });
   node->deputies_.recover();
@@ -125,7 +125,7 @@ Node::Node(const Options& options, OwnDirectory state, UniqueFd listener, NodeFa
           [this] { return deputies_.processes(); }),
       keepers_(loop_, clock_, options_.name, options_.headroom_bytes, guest_owner, children_,
                events_),
-      deputies_(loop_,
+      deputies_(kj_,
                 Deputies::Settings{options_.name, options_.listen.host(), options_.control,
                                    ::geteuid() == 0},
                 children_, attach_key_, events_),
@@ -143,14 +143,14 @@ Node::Node(const Options& options, OwnDirectory state, UniqueFd listener, NodeFa
       task_errors_(kj::heap<TaskErrors>()),
       tasks_(kj::heap<kj::TaskSet>(*task_errors_)),
       sampler_(loop_) {
-  deputies_.set_handlers({[this](pid_t pid, int64_t id, const std::string& to, Offer offer) {
-                            need_guest(pid, id, to, std::move(offer));
-                          },
-                          [this](pid_t pid, bool clean) {
-                            asking_.erase(pid);
-                            moves_.on_deputy_gone(pid, clean);
-                            if (verbs_) verbs_->on_deputy_gone(pid);
-                          }});
+  deputies_.set_handlers(
+      {[this](pid_t pid, const std::string& to, Offer offer, DeputyLink::GuestAnswer answer) {
+         need_guest(pid, to, std::move(offer), std::move(answer));
+       },
+       [this](pid_t pid, bool clean) {
+         moves_.on_deputy_gone(pid, clean);
+         if (verbs_) verbs_->on_deputy_gone(pid);
+       }});
   sampler_.start_repeating(kSamplePeriod, [this] {
     deputies_.prune();
     children_.prune();
@@ -267,23 +267,11 @@ std::optional<Reason> Node::check_target(const std::string& name) {
                 name + (link == nullptr ? " is no peer" : ", " + link->reason())};
 }
 
-void Node::need_guest(pid_t pid, int64_t id, const std::string& to, Offer offer) {
-  auto answer = [this, pid, id](const std::optional<Reason>& refusal) {
-    asking_.erase(pid);
-    DeputyLink* link = deputies_.find(pid);
-    if (link == nullptr) return;
-    link->answer_guest(id, refusal);
-  };
-  if (!asking_.insert(pid).second) {
-    // A sound deputy waits for the answer.
-    if (DeputyLink* asker = deputies_.find(pid))
-      asker->answer_guest(
-          id, Reason{ReasonCode::kInternal, "a guest of this process has been asked for already"});
-    return;
-  }
+void Node::need_guest(pid_t pid, const std::string& to, Offer offer,
+                      DeputyLink::GuestAnswer answer) {
   // Again, as it is now: nothing leaves that this has not been asked of.
   look_at_privileges(pid, [this, pid, to, offer = std::move(offer),
-                           answer](const std::optional<Reason>& kept) mutable {
+                           answer = std::move(answer)](const std::optional<Reason>& kept) mutable {
     if (kept) return answer(kept);
     ask_for_guest(pid, to, std::move(offer), answer);
   });
@@ -301,7 +289,7 @@ void Node::look_at_privileges(pid_t pid, std::function<void(const std::optional<
 }
 
 void Node::ask_for_guest(pid_t pid, const std::string& to, Offer offer,
-                         std::function<void(const std::optional<Reason>&)> answer) {
+                         DeputyLink::GuestAnswer answer) {
   PeerLink* link = peers_.find(to);
   auto process = read_process(pid);
   if (link == nullptr || !process) return answer(check_target(to));

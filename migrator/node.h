@@ -5,7 +5,6 @@
 #pragma once
 
 #include <memory>
-#include <set>
 
 #include "common/base/clock.h"
 #include "common/base/unique_fd.h"
@@ -49,9 +48,8 @@ class Node {
   std::optional<Reason> admitted(const Offer& offer, Result<void> possible,
                                  std::optional<Reason> refusal);
   std::optional<Reason> check_target(const std::string& name);
-  void need_guest(pid_t pid, int64_t id, const std::string& to, Offer offer);
-  void ask_for_guest(pid_t pid, const std::string& to, Offer offer,
-                     std::function<void(const std::optional<Reason>&)> answer);
+  void need_guest(pid_t pid, const std::string& to, Offer offer, DeputyLink::GuestAnswer answer);
+  void ask_for_guest(pid_t pid, const std::string& to, Offer offer, DeputyLink::GuestAnswer answer);
   // Why this node lets the process go nowhere although it could, or nullopt; called from the loop.
   void look_at_privileges(pid_t pid, std::function<void(const std::optional<Reason>&)> done);
   Services services();
@@ -79,7 +77,6 @@ class Node {
   std::unique_ptr<class Verbs> verbs_;
   std::unique_ptr<ControlServer> control_;
   Timer sampler_;
-  std::set<pid_t> asking_;  // processes whose deputies wait for a guest
   bool sampling_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for what comes back from the pool
   std::unique_ptr<SignalWatcher> hangup_;

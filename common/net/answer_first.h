@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// For the serving end of an RPC connection. KJ queues what is to be written without limit: a peer that calls and
-// never reads the answers would fill this process's memory. With this nothing is read as long as something is still to
-// be written. Not for the calling end: two ends that both wait like that may wait for each other.
+// For an end of an RPC connection that serves a peer it does not trust. KJ queues what is to be written without limit:
+// a peer that calls and never reads the answers would fill this process's memory. With this nothing is read as long
+// as something is still to be written, and what was read before has been heard. Not for both ends: two that wait like
+// that may wait for each other.
 #pragma once
 
 #include <kj/async-io.h>

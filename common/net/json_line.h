@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// JSON lines: one object, one '\n'. The format of the control socket, of the deputy's descriptor 3 and of
-// the keeper's stdin. Here is what needs no event loop: cutting a byte stream into lines of a bounded
+// JSON lines: one object, one '\n'. The format of the control socket and of the keeper's stdin. Here is
+// what needs no event loop: cutting a byte stream into lines of a bounded
 // length, parsing, and reading checked values out of what a stranger sent. Nothing here throws.
 #pragma once
 
@@ -19,17 +19,13 @@ namespace om {
 
 using Json = nlohmann::json;
 
-constexpr size_t kMaxRequestBytes = 64 << 10;  // one line to a daemon, a deputy or a keeper
-constexpr size_t kMaxReportBytes = 1 << 20;    // one line from a deputy to its daemon
+constexpr size_t kMaxRequestBytes = 64 << 10;  // one line to a daemon or a keeper
 constexpr size_t kMaxAnswerBytes = 16 << 20;   // one line to om
 
 // Cuts what arrives into lines. After an Error (a line longer than the limit) the stream is lost.
 class LineSplitter {
  public:
   explicit LineSplitter(size_t max_line_bytes) : max_line_bytes_(max_line_bytes) {}
-
-  // From now on lines may have this many bytes.
-  void allow(size_t max_line_bytes) { max_line_bytes_ = max_line_bytes; }
 
   Result<void> push(std::string_view bytes);
   bool has_line() const { return !lines_.empty(); }

@@ -159,8 +159,14 @@ bool JsonStream::drained() const { return state_->out.empty(); }
 
 void JsonStream::hang_up() { ::shutdown(state_->socket.get(), SHUT_RDWR); }
 
-void JsonStream::allow_lines(size_t bytes) { state_->splitter.allow(bytes); }
-
-void JsonStream::set_handlers(Handlers handlers) { state_->handlers = std::move(handlers); }
+UniqueFd JsonStream::take_socket() {
+  State& state = *state_;
+  if (state.ended || !state.out.empty() || state.splitter.has_line() ||
+      state.splitter.pending_bytes() != 0)
+    return UniqueFd();
+  state.gone = true;
+  state.poller.reset();
+  return std::move(state.socket);
+}
 
 }  // namespace om

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // JSON lines both ways on a connected stream socket, on a uv loop. Used by om-migrator for its control
-// clients and for the deputies. Lines in and the queue out are bounded; the peer's mistakes end the stream
+// clients. Lines in and the queue out are bounded; the peer's mistakes end the stream
 // with an Error, never the program. Handlers run on the loop's thread and may destroy the stream.
 #pragma once
 
@@ -43,10 +43,9 @@ class JsonStream {
   bool drained() const;
   // Nothing more is sent or received; the peer finds the end of the stream.
   void hang_up();
-  // From now on lines that come in may have this many bytes.
-  void allow_lines(size_t bytes);
-  // A connection changes hands. May be called from a handler.
-  void set_handlers(Handlers handlers);
+  // The connection goes on with another protocol: the socket, if nothing is left to be sent and nothing has been read
+  // behind the line that is being handled, else an invalid one. If valid, the stream calls no handler any more.
+  UniqueFd take_socket();
 
  private:
   struct State;

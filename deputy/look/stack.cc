@@ -25,7 +25,7 @@ namespace {
 constexpr auto kKeeperAnswers = 30 * kj::SECONDS;
 constexpr uint64_t kChunk = 64 << 10;
 constexpr size_t kMaxFrames = 128;        // of one thread
-constexpr size_t kMaxTextBytes = 700000;  // of all; a line to the daemon has kMaxReportBytes
+constexpr size_t kMaxTextBytes = 700000;  // of all; the daemon takes a report of 1 MiB
 
 struct StandingThread {
   pid_t tid = 0;
@@ -172,7 +172,7 @@ Step stack_at_home(Process& process, nlohmann::json& threads) {
 
 }  // namespace
 
-nlohmann::json stack_of(Process& process) {
+Verdict<nlohmann::json> stack_of(Process& process) {
   nlohmann::json threads = nlohmann::json::array();
   Step done = Done{};
   KJ_IF_MAYBE (exception, kj::runCatchingExceptions([&] {
@@ -183,14 +183,11 @@ nlohmann::json stack_of(Process& process) {
     if (process.away()) process.let_body_go_on();
   }
   if (!process.away()) process.come_back();
-  if (!done)
-    return {{"result", "refused"},
-            {"code", done.reason().name()},
-            {"message", done.reason().message()}};
-  return {{"result", "looked"},
-          {"pid", process.home.pid},
-          {"at", process.at()},
-          {"threads", std::move(threads)}};
+  if (!done) return done.reason();
+  return nlohmann::json{{"result", "looked"},
+                        {"pid", process.home.pid},
+                        {"at", process.at()},
+                        {"threads", std::move(threads)}};
 }
 
 }  // namespace om::deputy

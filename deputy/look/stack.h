@@ -11,7 +11,7 @@
 
 namespace om::deputy {
 
-// What `om stack --json` prints, or result, code and message of a failure. The process goes on in any case.
-nlohmann::json stack_of(Process& process);
+// What `om stack --json` prints. The process goes on in any case.
+Verdict<nlohmann::json> stack_of(Process& process);
 
 }  // namespace om::deputy

@@ -18,7 +18,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr auto kTracePatience = std::chrono::seconds(2);
-constexpr size_t kMaxRecords = 1000;  // in one answer; a line to the daemon has kMaxReportBytes
+constexpr size_t kMaxRecords = 1000;  // in one answer; the daemon takes a report of 1 MiB
 constexpr int64_t kAtFdCwd = -100;
 
 std::string quoted(const TraceRecord& r) {

@@ -14,20 +14,4 @@ void MoveRecord::conclude(const Step& done, std::chrono::steady_clock::duration 
   result = code == ReasonCode::kInternal || code == ReasonCode::kTimeout ? "failed" : "refused";
 }
 
-nlohmann::json MoveRecord::to_json() const {
-  return {{"pid", pid},
-          {"from", from},
-          {"to", to},
-          {"mode", mode},
-          {"freeze_ms", freeze_ms},
-          {"total_ms", total_ms},
-          {"bytes_raw", bytes_raw},
-          {"bytes_wire", bytes_wire},
-          {"pages", pages},
-          {"threads", threads},
-          {"result", result},
-          {"code", reason ? reason->name() : ""},
-          {"message", reason ? reason->message() : ""}};
-}
-
 }  // namespace om::deputy

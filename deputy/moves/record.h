@@ -5,7 +5,6 @@
 #include <sys/types.h>
 
 #include <chrono>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
@@ -26,7 +25,6 @@ struct MoveRecord {
   // What it came to, after `took`.
   void conclude(const Step& done, std::chrono::steady_clock::duration took);
   bool moved() const { return !reason && result == "moved"; }
-  nlohmann::json to_json() const;
 };
 
 }  // namespace om::deputy

@@ -104,10 +104,10 @@ ControlServer::~ControlServer() {
   ::unlink((path_ + ".lock").c_str());
 }
 
-void ControlServer::serve(Handler handler, Adopter adopter, std::function<bool(pid_t)> is_deputy,
+void ControlServer::serve(Handler handler, Taker taker, std::function<bool(pid_t)> is_deputy,
                           Limits limits) {
   handler_ = std::move(handler);
-  adopter_ = std::move(adopter);
+  taker_ = std::move(taker);
   is_deputy_ = std::move(is_deputy);
   limits_ = limits;
   idle_check_.start_repeating(std::max(limits_.idle / 4, Milliseconds(1)),
@@ -240,7 +240,7 @@ void ControlServer::on_request(uint64_t id, const Json& request) {
                                         "too many unanswered requests on this connection"}));
     return;
   }
-  if (adopter_(client.caller, request, client.stream)) {
+  if (taker_(client.caller, request, client.stream)) {
     clients_.erase(id);
     return;
   }

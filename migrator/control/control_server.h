@@ -40,7 +40,7 @@ class ControlServer {
   using Handler = std::function<void(const Caller&, const Json& request, Answerer answer)>;
   // Asked before the Handler: may take the connection away (deputy.attach). True if it did; it then answers
   // by itself.
-  using Adopter =
+  using Taker =
       std::function<bool(const Caller&, const Json& request, std::unique_ptr<JsonStream>& stream)>;
 
   using Limits = ControlLimits;
@@ -52,7 +52,7 @@ class ControlServer {
   ~ControlServer();
 
   // is_deputy: of this node. Besides root and the daemon's own user they must get in.
-  void serve(Handler handler, Adopter adopter, std::function<bool(pid_t)> is_deputy = {},
+  void serve(Handler handler, Taker taker, std::function<bool(pid_t)> is_deputy = {},
              Limits limits = {});
 
  private:
@@ -76,7 +76,7 @@ class ControlServer {
   Poller poller_;
   Timer accept_again_;
   Handler handler_;
-  Adopter adopter_;
+  Taker taker_;
   std::function<bool(pid_t)> is_deputy_;
   Limits limits_;
   Timer idle_check_;

@@ -25,29 +25,29 @@ void DeputyVerbs::debug(const Caller& caller, const Json& request, Answerer answ
                                   fmt::format("process {} has no deputy", pid)}));
   }
   // Whichever comes first answers: the deputy or the clock.
-  int64_t id = ++last_debug_id_;
+  const int64_t id = ++last_debug_id_;
+  const bool asked = link->cut(*what, [this, id, answer] {
+    if (debug_timers_.erase(id) != 0) answer(ok_answer({{"result", "cut"}}));
+  });
+  if (!asked) {
+    return answer(failure_answer({ExitCode::kFailure, ReasonCode::kTooManyRequests,
+                                  "the deputy has not answered earlier ones"}));
+  }
   auto& timer = debug_timers_[id] = std::make_unique<Timer>(services_.loop);
-  timer->start(kDebugLimit, [this, pid, id, answer] {
-    if (DeputyLink* late = services_.deputies.find(pid)) late->forget(id);
+  timer->start(kDebugLimit, [this, id, answer] {
     debug_timers_.erase(id);
     answer(failure_answer({ExitCode::kTimeout, ReasonCode::kTimeout, "the deputy did not answer"}));
   });
-  link->command({{"verb", "debug"}, {"what", *what}}, id, [this, id, answer](const Json& data) {
-    debug_timers_.erase(id);
-    answer(ok_answer(data));
-  });
 }
 
-bool DeputyVerbs::adopt(const Caller& caller, const Json& request,
-                        std::unique_ptr<JsonStream>& stream) {
+bool DeputyVerbs::attach(const Caller& caller, const Json& request,
+                         std::unique_ptr<JsonStream>& stream) {
   if (json_string_or(request, "verb", 32, "").value_or("") != "deputy.attach") return false;
   auto pid = json_int(request, "pid", 1, kMaxPid);
   auto process = pid ? read_process(static_cast<pid_t>(*pid)) : Result<ProcessInfo>(pid.error());
   if (!process || (caller.uid != 0 && caller.uid != process->uid)) return false;
   const std::string secret = json_string_or(request, "secret", 64, "").value_or("");
-  if (!services_.deputies.adopt(*process, caller.pid, secret, stream)) return false;
-  services_.deputies.find(process->id.pid)->send(ok_answer(nullptr));
-  return true;
+  return services_.deputies.attach(*process, caller.pid, secret, *stream);
 }
 
 void DeputyVerbs::refuse_attach(const Caller&, const Json&, Answerer answer) {

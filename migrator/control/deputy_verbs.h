@@ -19,13 +19,13 @@ class DeputyVerbs {
   void debug(const Caller&, const Json&, Answerer);
 
   // deputy.attach: true if the connection is a deputy's now. What it does not take ends up at refuse_attach().
-  bool adopt(const Caller& caller, const Json& request, std::unique_ptr<JsonStream>& stream);
+  bool attach(const Caller& caller, const Json& request, std::unique_ptr<JsonStream>& stream);
   void refuse_attach(const Caller&, const Json&, Answerer);
 
  private:
   const Services& services_;
   const Subjects& subjects_;
-  int64_t last_debug_id_ = int64_t{1} << 40;  // apart from the MoveQueue's numbers
+  int64_t last_debug_id_ = 0;
   std::map<int64_t, std::unique_ptr<Timer>> debug_timers_;
 };
 

@@ -42,8 +42,10 @@ void ProcessVerbs::stack(const Caller& caller, const Json& request, Answerer ans
   if (!about->member) {
     return answer(failure_answer({ExitCode::kRefused, Reason{ReasonCode::kNotPreloaded, ""}}));
   }
-  services_.moves.ask(about->process.id, {{"verb", "stack"}}, Milliseconds(*limit),
-                      std::move(answer));
+  services_.moves.ask(
+      about->process.id,
+      [](DeputyLink& deputy, DeputyLink::LookDone done) { deputy.stack(std::move(done)); },
+      Milliseconds(*limit), std::move(answer));
 }
 
 void ProcessVerbs::trace(const Caller& caller, const Json& request, Answerer answer) {
@@ -65,8 +67,12 @@ void ProcessVerbs::trace(const Caller& caller, const Json& request, Answerer ans
                              {"records", Json::array()},
                              {"counts", Json::array()}}));
   }
-  services_.moves.ask(id, {{"verb", "trace"}, {"cursor", *cursor}}, Milliseconds(30000),
-                      std::move(answer));
+  services_.moves.ask(
+      id,
+      [from = static_cast<uint64_t>(*cursor)](DeputyLink& deputy, DeputyLink::LookDone done) {
+        deputy.trace(from, std::move(done));
+      },
+      Milliseconds(30000), std::move(answer));
 }
 
 Json ProcessVerbs::describe(const ProcessInfo& process) const {

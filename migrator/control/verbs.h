@@ -21,8 +21,8 @@ class Verbs {
   explicit Verbs(Services services);
 
   void handle(const Caller& caller, const Json& request, Answerer answer);
-  bool adopt(const Caller& caller, const Json& request, std::unique_ptr<JsonStream>& stream) {
-    return deputy_verbs_.adopt(caller, request, stream);
+  bool attach(const Caller& caller, const Json& request, std::unique_ptr<JsonStream>& stream) {
+    return deputy_verbs_.attach(caller, request, stream);
   }
   void on_deputy_gone(pid_t pid) { process_verbs_.on_deputy_gone(pid); }
 

@@ -20,7 +20,7 @@
 #include "common/base/own_directory.h"
 #include "common/proc/process_id.h"
 #include "common/uv/loop.h"
-#include "migrator/moves/deputy_link.h"
+#include "migrator/moves/deputy_wire.h"
 
 namespace om::migrator {
 

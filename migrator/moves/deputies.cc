@@ -8,19 +8,19 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
-#include "common/base/hex.h"
 #include "common/base/log.h"
 #include "common/base/names.h"
 #include "common/net/address.h"
+#include "common/net/control.h"
 #include "common/proc/process.h"
 #include "common/proc/stat.h"
 
 namespace om::migrator {
 namespace {
 
-constexpr int kMaxAdoptions = 7;
+constexpr int kMaxTakeovers = 7;
 // Before the first attempt; doubled for each further one, and for each deputy that has not lived long.
-constexpr Milliseconds kAdoptionPause{30};
+constexpr Milliseconds kTakeoverPause{30};
 constexpr int kMaxDoublings = 7;
 constexpr Milliseconds kLostPause{
     10000};  // when it has been said to be lost; what kept others off may end
@@ -41,9 +41,10 @@ std::vector<std::string> child_environment(const std::vector<std::string>& more)
   return result;
 }
 
-Deputies::Deputies(Loop& loop, Settings settings, ChildList& children, const AttachKey& key,
+Deputies::Deputies(UvKj& kj, Settings settings, ChildList& children, const AttachKey& key,
                    Events& events)
-    : loop_(loop),
+    : kj_(kj),
+      loop_(kj.loop()),
       settings_(std::move(settings)),
       children_(children),
       key_(key),
@@ -67,21 +68,22 @@ DeputyLink* Deputies::find(pid_t pid) {
 
 DeputyLink::Handlers Deputies::link_handlers(pid_t pid) {
   DeputyLink::Handlers handlers;
-  handlers.on_need_guest = [this, pid](int64_t id, const std::string& to, Offer offer) {
+  handlers.on_need_guest = [this, pid](const std::string& to, Offer offer,
+                                       DeputyLink::GuestAnswer answer) {
     Entry& entry = entries_.at(pid);
     entry.session = DeputySession{to, offer.session, offer.token, offer.home.port()};
     children_.set_session(entry.deputy, entry.session, true);
     // Not before it is written down: from the answer on the process may leave, and this daemon and the deputy may die
     // together.
-    children_.when_written([this, pid, id, to, offer = std::move(offer)] {
-      handlers_.on_need_guest(pid, id, to, offer);
+    children_.when_written([this, pid, to, offer = std::move(offer), answer = std::move(answer)] {
+      handlers_.on_need_guest(pid, to, offer, answer);
     });
   };
   handlers.on_state = [this, pid] {
     Entry& entry = entries_.at(pid);
     DeputyLink::State state = entry.link->state();
     bool arrived = state != DeputyLink::State::kMoving && state != entry.last_state;
-    entry.adoptions = 0;
+    entry.takeovers = 0;
     entry.silent = false;
     entry.last_state = state;
     if (state == DeputyLink::State::kHome) entry.session.reset();
@@ -167,7 +169,7 @@ Result<void> Deputies::spawn(Entry& entry, const ProcessInfo& process, const std
   entry.closed = false;
   entry.exit_text.clear();
   entry.link =
-      std::make_unique<DeputyLink>(loop_, std::move(ours), settings_.node, link_handlers(pid));
+      std::make_unique<DeputyLink>(kj_, std::move(ours), settings_.node, link_handlers(pid));
   entry.child = std::make_unique<Child>(
       loop_, std::move(spec),
       [this, pid](Result<pid_t> deputy) { on_started(pid, std::move(deputy)); },
@@ -207,8 +209,8 @@ void Deputies::on_started(pid_t pid, Result<pid_t> deputy) {
   for (const Ready& ready : waiting) ready(entry.link.get());
 }
 
-bool Deputies::adopt(const ProcessInfo& process, pid_t deputy_pid, const std::string& secret,
-                     std::unique_ptr<JsonStream>& stream) {
+bool Deputies::attach(const ProcessInfo& process, pid_t deputy_pid, const std::string& secret,
+                      JsonStream& stream) {
   pid_t pid = process.id.pid;
   if (!key_.proves(process.id, secret)) return false;
   Entry* present = entry_of(process.id);
@@ -217,12 +219,19 @@ bool Deputies::adopt(const ProcessInfo& process, pid_t deputy_pid, const std::st
   if (present != nullptr && present->child && present->deputy.pid != deputy_pid) return false;
   auto deputy = ProcessId::of(deputy_pid);
   if (!deputy) return false;
+  UniqueFd socket = stream.take_socket();
+  if (!socket) return false;
+  // The last line on it. If it cannot be sent, the end of the connection is found soon.
+  const std::string accepted = to_json_line(ok_answer(nullptr));
+  static_cast<void>(
+      ::send(socket.get(), accepted.data(), accepted.size(), MSG_NOSIGNAL | MSG_DONTWAIT));
   Entry entry;
   entry.process = process.id;
   entry.uid = process.uid;
   entry.deputy = *deputy;
   if (present != nullptr) entry.child = std::move(present->child);
-  entry.link = std::make_unique<DeputyLink>(std::move(stream), settings_.node, link_handlers(pid));
+  entry.link =
+      std::make_unique<DeputyLink>(kj_, std::move(socket), settings_.node, link_handlers(pid));
   // What an earlier daemon wrote down holds until the deputy says where the process is.
   if (std::string before = at(process.id); before != settings_.node) {
     entry.link->set_place(before, DeputyLink::State::kAway);
@@ -256,7 +265,7 @@ void Deputies::recover() {
     entry.deputy = deputy;
     entry.session = of.session;
     entry.last_state = of.moving ? DeputyLink::State::kMoving : DeputyLink::State::kAway;
-    entry.link = std::make_unique<DeputyLink>(loop_, std::move(ours), settings_.node,
+    entry.link = std::make_unique<DeputyLink>(kj_, std::move(ours), settings_.node,
                                               link_handlers(process.pid));
     entry.link->set_place(of.session->at, entry.last_state);
     entries_.insert_or_assign(process.pid, std::move(entry));
@@ -314,7 +323,7 @@ void Deputies::gone(pid_t pid, bool clean, std::string how) {
          fmt::format("the deputy has gone while the process was at {}: {}", entry.link->at(), how));
   };
   if (!clean && !was_home && entry.session && entry.process.alive()) {
-    if (entry.adoptions < kMaxAdoptions) {
+    if (entry.takeovers < kMaxTakeovers) {
       note(entry, "adopt", entry.session->at, std::nullopt,
            fmt::format("its deputy has gone ({}), another one takes over", how));
     } else if (entry.last_state != DeputyLink::State::kLost) {
@@ -325,7 +334,7 @@ void Deputies::gone(pid_t pid, bool clean, std::string how) {
     const bool lived = entry.started != MonotonicTime{} &&
                        std::chrono::steady_clock::now() - entry.started >= kLongLife;
     entry.short_lives = lived ? 0 : entry.short_lives + 1;
-    adopt_later(pid);
+    take_over_later(pid);
     return handlers_.on_gone(pid, clean);
   }
   children_.remove(entry.deputy);
@@ -341,24 +350,24 @@ void Deputies::gone(pid_t pid, bool clean, std::string how) {
 
 // Sooner or later, according to how often it has failed. One that has said where the process is has not failed, but may
 // die of what it finds there, again and again.
-void Deputies::adopt_later(pid_t pid) {
+void Deputies::take_over_later(pid_t pid) {
   Entry& entry = entries_.at(pid);
   entry.again = std::make_unique<Timer>(loop_);
   const int doublings =
-      std::clamp(std::max(entry.adoptions, entry.short_lives - 1), 0, kMaxDoublings);
+      std::clamp(std::max(entry.takeovers, entry.short_lives - 1), 0, kMaxDoublings);
   const bool lost = entry.last_state == DeputyLink::State::kLost;
-  entry.again->start(lost ? kLostPause : kAdoptionPause * (1 << doublings),
-                     [this, pid] { start_adoption(pid); });
+  entry.again->start(lost ? kLostPause : kTakeoverPause * (1 << doublings),
+                     [this, pid] { start_takeover(pid); });
 }
 
-void Deputies::start_adoption(pid_t pid) {
+void Deputies::start_takeover(pid_t pid) {
   Entry& entry = entries_.at(pid);
   std::unique_ptr<Timer> done = std::move(entry.again);
-  ++entry.adoptions;
+  ++entry.takeovers;
   if (!entry.process.alive()) return gone(pid, true, "");
   // A deputy of an earlier daemon whose connection has ended may still be there: it comes back, or it ends.
   if (entry.deputy.alive()) {
-    if (entry.adoptions < kMaxAdoptions) return adopt_later(pid);
+    if (entry.takeovers < kMaxTakeovers) return take_over_later(pid);
     return gone(pid, false, "it does not talk to us any more");
   }
   auto process = read_process(pid);
@@ -372,14 +381,8 @@ void Deputies::start_adoption(pid_t pid) {
     started = spawn(entry, *process, listen->text(), [](Result<DeputyLink*>) {});
   }
   if (!started) return gone(pid, false, started.error().text());
-  const DeputySession& session = *entry.session;
-  entry.link->set_place(session.at, DeputyLink::State::kAway);
+  entry.link->take_over(*entry.session, moving);
   if (entry.last_state == DeputyLink::State::kLost) entry.link->set_lost();
-  entry.link->send({{"verb", "adopt"},
-                    {"at", session.at},
-                    {"session", to_hex(session.session)},
-                    {"token", to_hex(session.token)},
-                    {"moving", moving}});
 }
 
 bool Deputies::ending(const ProcessId& process) const {

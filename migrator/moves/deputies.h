@@ -2,8 +2,8 @@
 //
 // The deputies of this node's processes: starts one om-deputy per process on demand, as the owner of the process;
 // reaps it; takes back those that outlived an earlier daemon (deputy.attach). If one dies while its process is away
-// or on its way, another one adopts the process. When that fails several times the process is said to be lost, and it
-// is tried again now and then as long as the process is there.
+// or on its way, another one takes the process over. When that fails several times the process is said to be lost, and
+// it is tried again now and then as long as the process is there.
 #pragma once
 
 #include <functional>
@@ -15,7 +15,9 @@
 
 #include "common/proc/process_id.h"
 #include "common/uv/child.h"
+#include "common/uv/json_stream.h"
 #include "common/uv/loop.h"
+#include "common/uv/uvkj.h"
 #include "migrator/moves/attach_key.h"
 #include "migrator/moves/child_list.h"
 #include "migrator/moves/deputy_link.h"
@@ -33,13 +35,14 @@ class Deputies {
     bool change_user = false;  // this daemon is root
   };
   struct Handlers {
-    std::function<void(pid_t pid, int64_t id, const std::string& to, Offer offer)> on_need_guest;
+    std::function<void(pid_t pid, const std::string& to, Offer offer,
+                       DeputyLink::GuestAnswer answer)>
+        on_need_guest;
     // No deputy for this process any more. clean: it ended as it should.
     std::function<void(pid_t pid, bool clean)> on_gone;
   };
 
-  Deputies(Loop& loop, Settings settings, ChildList& children, const AttachKey& key,
-           Events& events);
+  Deputies(UvKj& kj, Settings settings, ChildList& children, const AttachKey& key, Events& events);
 
   void set_handlers(Handlers handlers) { handlers_ = std::move(handlers); }
 
@@ -48,10 +51,10 @@ class Deputies {
   // Gives the running one or a new one, at once or when it runs; called once.
   using Ready = std::function<void(Result<DeputyLink*>)>;
   void ensure(const ProcessInfo& process, Ready ready);
-  // A deputy of the process has come by itself. False: an earlier daemon has not given it this secret, or there is one
-  // already.
-  bool adopt(const ProcessInfo& process, pid_t deputy_pid, const std::string& secret,
-             std::unique_ptr<JsonStream>& stream);
+  // A deputy of the process has come by itself: it is answered `ok`, and the connection is its link from then on.
+  // False: an earlier daemon has not given it this secret, there is one already, or it has not waited for the answer.
+  bool attach(const ProcessInfo& process, pid_t deputy_pid, const std::string& secret,
+              JsonStream& stream);
 
   // Starts deputies for processes that an earlier daemon and their deputy have left alone.
   void recover();
@@ -67,7 +70,7 @@ class Deputies {
   // The process's deputy has closed its socket and is about to exit; on_gone follows.
   bool ending(const ProcessId& process) const;
   // Its deputy is not there at the moment and is expected: an earlier daemon's that has not come back to us (yet)
-  // or has not said where the process is, or one that is about to adopt the process.
+  // or has not said where the process is, or one that is about to take the process over.
   bool detached(const ProcessId& process) const;
   // Processes that have a deputy or had one that was lost; ascending.
   std::vector<ProcessId> processes() const;
@@ -79,7 +82,7 @@ class Deputies {
     ProcessId process;
     uid_t uid = 0;
     ProcessId deputy;
-    std::unique_ptr<Child> child;  // null: adopted
+    std::unique_ptr<Child> child;  // null: not ours
     bool starting = false;         // child: it does not run yet
     std::vector<Ready> waiting;    // for that
     std::unique_ptr<DeputyLink> link;
@@ -90,7 +93,7 @@ class Deputies {
     std::unique_ptr<Timer> patience;  // between the end of the child and the end of its socket
     DeputyLink::State last_state = DeputyLink::State::kHome;
     std::optional<DeputySession> session;
-    int adoptions = 0;        // since a deputy has last said where the process is
+    int takeovers = 0;        // since a deputy has last said where the process is
     int short_lives = 0;      // deputies in a row that have not lived long, whatever they have said
     MonotonicTime started{};  // the present one
     std::unique_ptr<Timer> again;  // until the next one
@@ -109,9 +112,10 @@ class Deputies {
   Result<void> spawn(Entry& entry, const ProcessInfo& process, const std::string& listen,
                      Ready ready);
   void on_started(pid_t pid, Result<pid_t> deputy);
-  void adopt_later(pid_t pid);
-  void start_adoption(pid_t pid);
+  void take_over_later(pid_t pid);
+  void start_takeover(pid_t pid);
 
+  UvKj& kj_;
   Loop& loop_;
   Settings settings_;
   ChildList& children_;

@@ -1,152 +1,303 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "migrator/moves/deputy_link.h"
 
+#include <capnp/rpc-twoparty.h>
+#include <poll.h>
+
 #include <nlohmann/json.hpp>
 
-#include "common/base/hex.h"
 #include "common/base/log.h"
 #include "common/base/names.h"
-#include "common/net/control.h"
+#include "common/net/answer_first.h"
+#include "migrator/peers/wire_text.h"
 
 namespace om::migrator {
 namespace {
 
-constexpr int kMaxBadLines = 10;
+constexpr int kMaxComplaints = 10;
+constexpr size_t kMaxCallWords = 1 << 14;  // of calls that are not answered yet: 128 KiB
+
+capnp::ReaderOptions reader_options() {
+  capnp::ReaderOptions options;
+  options.traversalLimitInWords = DeputyLink::kMaxMessageWords;
+  options.nestingLimit = 16;
+  return options;
+}
+
+// A failure that the deputy has answered with, rather than one of the connection.
+bool is_answer(const kj::Exception& exception) {
+  return exception.getDescription().startsWith("remote exception:");
+}
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"  // KJ owns through the type made
+class CommandErrors final : public kj::TaskSet::ErrorHandler {
+ public:
+  void taskFailed(kj::Exception&& exception) override {
+    log_debug("deputy", "{}", exception.getDescription().cStr());
+  }
+};
 
 }  // namespace
 
-DeputyLink::DeputyLink(Loop& loop, UniqueFd socket, std::string home, Handlers handlers)
-    : home_(std::move(home)), at_(home_), handlers_(std::move(handlers)) {
-  stream_ = std::make_unique<JsonStream>(loop, std::move(socket), stream_handlers(),
-                                         JsonStream::Limits{.line_bytes = kMaxReportBytes});
-}
+// Order matters in destruction, as in PeerLink::Connection.
+struct DeputyLink::Connection {
+  Connection(DeputyLink& link, UvKj& kj, UniqueFd socket);
+  int fd;  // the stream's
+  kj::Own<kj::AsyncIoStream> stream;
+  capnp::TwoPartyVatNetwork network;
+  capnp::RpcSystem<capnp::rpc::twoparty::VatId> rpc;
+  wire::Deputy::Client deputy = nullptr;
+  CommandErrors errors;
+  kj::TaskSet tasks{errors};  // commands under way
+};
 
-DeputyLink::DeputyLink(std::unique_ptr<JsonStream> stream, std::string home, Handlers handlers)
+class DeputyLink::Server final : public wire::Daemon::Server {
+ public:
+  explicit Server(std::shared_ptr<DeputyLink*> link) : link_(std::move(link)) {}
+
+  kj::Promise<void> needGuest(NeedGuestContext context) override {
+    DeputyLink* link = *link_;
+    if (link == nullptr) return kj::READY_NOW;
+    auto refuse = [&](std::string why) -> kj::Promise<void> {
+      write_outcome(Reason{ReasonCode::kInternal, std::move(why)},
+                    context.getResults().initOutcome());
+      return kj::READY_NOW;
+    };
+    auto to = read_wire_text(context.getParams().getTo(), kMaxNodeName, "to");
+    auto offer = read_deputy_offer(context.getParams().getOffer());
+    if (!to || !offer) {
+      const Error error = !to ? to.error() : offer.error();
+      link->complain(error, "needGuest");
+      return refuse(error.text());
+    }
+    if (std::exchange(link->asks_, true))
+      return refuse("a guest of this process has been asked for already");
+    struct Question {
+      kj::Own<kj::PromiseFulfiller<void>> answered;
+      std::optional<Reason> refused;
+    };
+    auto pair = kj::newPromiseAndFulfiller<void>();
+    auto question = std::make_shared<Question>(Question{kj::mv(pair.fulfiller), std::nullopt});
+    link->handlers_.on_need_guest(*to, std::move(*offer),
+                                  [self = link_, question](const std::optional<Reason>& refused) {
+                                    if (*self != nullptr) (*self)->asks_ = false;
+                                    question->refused = refused;
+                                    question->answered->fulfill();
+                                  });
+    return pair.promise.then([context, question]() mutable {
+      write_outcome(question->refused, context.getResults().initOutcome());
+    });
+  }
+
+  kj::Promise<void> state(StateContext context) override {
+    return take(read_place(context.getParams()), "state",
+                [](DeputyLink& link, DeputyPlace place) { link.take_state(place); });
+  }
+  kj::Promise<void> session(SessionContext context) override {
+    return take(read_session(context.getParams().getSession()), "session",
+                [](DeputyLink& link, DeputySession session) {
+                  link.handlers_.on_session(std::move(session));
+                });
+  }
+  kj::Promise<void> note(NoteContext context) override {
+    return take(read_note(context.getParams()), "note", [](DeputyLink& link, DeputyNote note) {
+      link.handlers_.on_note(note.code, note.message);
+    });
+  }
+  kj::Promise<void> stats(StatsContext context) override {
+    return take(read_stats(context.getParams()), "stats",
+                [](DeputyLink& link, DeputyStats stats) { link.take_stats(stats); });
+  }
+  kj::Promise<void> leave(LeaveContext) override { return kj::READY_NOW; }
+
+ private:
+  // One call that cannot be used is not the end of a connection.
+  template <class T, class Use>
+  kj::Promise<void> take(Result<T> said, const char* about, Use use) {
+    DeputyLink* link = *link_;
+    if (link == nullptr) return kj::READY_NOW;
+    if (said) {
+      use(*link, std::move(*said));
+      return kj::READY_NOW;
+    }
+    link->complain(said.error(), about);
+    return KJ_EXCEPTION(FAILED, said.error().text().c_str());
+  }
+
+  std::shared_ptr<DeputyLink*> link_;
+};
+
+DeputyLink::Connection::Connection(DeputyLink& link, UvKj& kj, UniqueFd socket)
+    : fd(socket.get()),
+      stream(answer_first(wrap_socket(kj, std::move(socket)))),
+      network(*stream, capnp::rpc::twoparty::Side::CLIENT, reader_options()),
+      rpc(capnp::makeRpcServer(network, kj::heap<Server>(link.self_))) {
+  rpc.setFlowLimit(kMaxCallWords);
+  capnp::MallocMessageBuilder message;
+  auto peer = message.initRoot<capnp::rpc::twoparty::VatId>();
+  peer.setSide(capnp::rpc::twoparty::Side::SERVER);
+  deputy = rpc.bootstrap(peer).castAs<wire::Deputy>();
+  tasks.add(network.onDisconnect().then([&link] { link.ended(); }));
+}
+#pragma GCC diagnostic pop
+
+DeputyLink::DeputyLink(UvKj& kj, UniqueFd socket, std::string home, Handlers handlers)
     : home_(std::move(home)),
       at_(home_),
       handlers_(std::move(handlers)),
-      stream_(std::move(stream)) {
-  stream_->set_handlers(stream_handlers());
-  stream_->allow_lines(kMaxReportBytes);
+      closing_(kj.loop()),
+      self_(std::make_shared<DeputyLink*>(this)),
+      connection_(kj::heap<Connection>(*this, kj, std::move(socket))) {}
+
+DeputyLink::~DeputyLink() { hang_up(); }
+
+void DeputyLink::hang_up() {
+  *self_ = nullptr;
+  closing_.stop();
+  connection_ = nullptr;
 }
 
-JsonStream::Handlers DeputyLink::stream_handlers() {
-  JsonStream::Handlers handlers;
-  handlers.on_line = [this](const Json& line) { on_line(line); };
-  handlers.on_end = [this](std::optional<Error> error) {
-    auto run = handlers_.on_closed;  // a copy: it may destroy this link
-    run(std::move(error));
-  };
-  return handlers;
+// The link may be destroyed in on_closed, and so not from within a promise of its own.
+void DeputyLink::ended() {
+  pollfd closed{connection_->fd, POLLRDHUP, 0};
+  const bool by_deputy = ::poll(&closed, 1, 0) == 1;
+  // A call that fails now says what was wrong.
+  connection_->tasks.add(connection_->deputy.cutRequest().send().ignoreResult().then(
+      [] {},
+      [this, by_deputy](kj::Exception&& exception) {
+        std::optional<Error> error;
+        if (!by_deputy) error = plain_error(exception.getDescription().cStr());
+        closing_.start(Milliseconds(0), [this, error = std::move(error)] {
+          auto run = handlers_.on_closed;  // a copy: it may destroy this link
+          run(error);
+        });
+      }));
 }
 
-void DeputyLink::command(Json line, int64_t id, ResultCallback on_result) {
-  line["id"] = id;
-  results_[id] = std::move(on_result);
-  stream_->send(line);
+// `done` gets what `read` makes of the answer, or `otherwise` if it cannot be used.
+template <class Params, class Results, class T>
+void DeputyLink::command(capnp::Request<Params, Results>&& request,
+                         T (*read)(typename Results::Reader), T otherwise,
+                         std::function<void(const T&)> done) {
+  unanswered_++;
+  connection_->tasks.add(request.send()
+                             .then(
+                                 [read, otherwise](capnp::Response<Results>&& response) {
+                                   T value = otherwise;
+                                   KJ_IF_MAYBE (exception, kj::runCatchingExceptions(
+                                                               [&] { value = read(response); })) {
+                                     log_debug("deputy", "{}", exception->getDescription().cStr());
+                                   }
+                                   return value;
+                                 },
+                                 [otherwise](kj::Exception&& exception) -> T {
+                                   if (!is_answer(exception))
+                                     kj::throwFatalException(kj::mv(exception));
+                                   return otherwise;
+                                 })
+                             .then([this, done = std::move(done)](T&& value) {
+                               unanswered_--;
+                               done(value);
+                             }));
 }
 
-void DeputyLink::send(const Json& line) { stream_->send(line); }
+namespace {
 
-void DeputyLink::answer_guest(int64_t id, const std::optional<Reason>& refused) {
-  Json line{{"verb", "guest"}, {"id", id}, {"ok", !refused}};
-  if (refused) {
-    line["code"] = refused->name();
-    line["detail"] = refused->detail;
+const Reason& no_result() {
+  static const Reason reason{ReasonCode::kInternal, "the deputy gave no result"};
+  return reason;
+}
+
+template <class Results>
+MoveReport move_of(Results from) {
+  return read_move(from.getRecord());
+}
+template <class Results>
+Verdict<Json> report_of(Results from) {
+  return read_report(from.getOutcome(), from.getReport());
+}
+Done nothing_of(wire::Deputy::CutResults::Reader) { return {}; }
+
+}  // namespace
+
+void DeputyLink::depart(const std::string& to, MoveDone done) {
+  auto request = connection_->deputy.departRequest();
+  request.setTo(to.c_str());
+  command(kj::mv(request), move_of<wire::Deputy::DepartResults::Reader>,
+          MoveReport::failure(no_result()), std::move(done));
+}
+
+void DeputyLink::come_home(MoveDone done) {
+  command(connection_->deputy.homeRequest(), move_of<wire::Deputy::HomeResults::Reader>,
+          MoveReport::failure(no_result()), std::move(done));
+}
+
+void DeputyLink::stack(LookDone done) {
+  command(connection_->deputy.stackRequest(), report_of<wire::Deputy::StackResults::Reader>,
+          Verdict<Json>(no_result()), std::move(done));
+}
+
+void DeputyLink::trace(uint64_t cursor, LookDone done) {
+  auto request = connection_->deputy.traceRequest();
+  request.setCursor(cursor);
+  command(kj::mv(request), report_of<wire::Deputy::TraceResults::Reader>,
+          Verdict<Json>(no_result()), std::move(done));
+}
+
+bool DeputyLink::cut(const std::string& what, std::function<void()> done) {
+  if (unanswered_ >= kMaxUnanswered) return false;
+  auto request = connection_->deputy.cutRequest();
+  request.setWhat(what.c_str());
+  command<wire::Deputy::CutParams, wire::Deputy::CutResults, Done>(
+      kj::mv(request), nothing_of, Done{}, [done = std::move(done)](const Done&) { done(); });
+  return true;
+}
+
+void DeputyLink::take_over(const DeputySession& session, bool moving) {
+  set_place(session.at, State::kAway);
+  auto request = connection_->deputy.takeOverRequest();
+  write_session(session, request.initSession());
+  request.setMoving(moving);
+  connection_->tasks.add(request.send().ignoreResult());
+}
+
+void DeputyLink::set_place(const std::string& at, State state) {
+  at_ = at;
+  state_ = state;
+  heard_ = std::chrono::steady_clock::now();
+}
+
+void DeputyLink::take_state(const DeputyPlace& place) {
+  State state = State::kMoving;
+  if (place.state == wire::State::HOME) state = State::kHome;
+  if (place.state == wire::State::AWAY) state = State::kAway;
+  set_place(place.at == "home" ? home_ : place.at, state);
+  handlers_.on_state();
+}
+
+void DeputyLink::take_stats(DeputyStats stats) {
+  stats.received = std::chrono::steady_clock::now();
+  if (stats_) {
+    const double elapsed_ms =
+        std::chrono::duration<double, std::milli>(stats.received - stats_->received).count();
+    const double used_ms = static_cast<double>(stats.cpu_ms) - static_cast<double>(stats_->cpu_ms);
+    if (elapsed_ms > 0 && used_ms > 0) stats.cpu_percent = 100 * used_ms / elapsed_ms;
   }
-  stream_->send(line);
+  stats_ = stats;
+  heard_ = stats.received;
 }
 
-void DeputyLink::on_line(const Json& line) {
-  auto handled = handle(line);
-  // One line that cannot be used is not the end of a session. The deputy belongs to the user: a few lines in the log.
-  if (handled || bad_lines_ == kMaxBadLines) return;
-  log_warn("deputy", "{} in {}, ignoring{}", handled.error().text(), escaped(to_json_text(line)),
-           ++bad_lines_ == kMaxBadLines ? ", as further ones of this deputy" : "");
-}
-
-Result<void> DeputyLink::handle(const Json& line) {
-  constexpr int64_t kMaxNumber = int64_t{1} << 53;
-  std::string event = OM_TRY(json_string(line, "event", 32));
-  if (event == "need_guest") {
-    int64_t id = OM_TRY(json_int(line, "id", 0, kMaxNumber));
-    std::string to = OM_TRY(json_string(line, "to", kMaxNodeName));
-    auto offer = offer_from_event(line);
-    if (!offer) {
-      // The deputy waits for an answer: it gets one even if it asked wrongly.
-      answer_guest(id, Reason{ReasonCode::kInternal, offer.error().text()});
-      return offer.error();
-    }
-    handlers_.on_need_guest(id, to, std::move(*offer));
-  } else if (event == "result") {
-    int64_t id = OM_TRY(json_int(line, "id", 0, kMaxNumber));
-    auto it = results_.find(id);
-    if (it == results_.end()) return plain_error("nobody waits for this result");
-    ResultCallback run = std::move(it->second);
-    results_.erase(it);
-    auto data = line.find("data");
-    run(data != line.end() && data->is_object() ? *data : Json::object());
-  } else if (event == "state") {
-    std::string at = OM_TRY(json_string(line, "at", kMaxNodeName));
-    std::string state = OM_TRY(json_string(line, "state", 16));
-    if (at != "home" && !valid_node_name(at))
-      return plain_error("\"at\" must be home or a node name");
-    if (state != "home" && state != "moving" && state != "away") {
-      return plain_error("\"state\" must be home, moving or away");
-    }
-    at_ = at == "home" ? home_ : at;
-    heard_ = std::chrono::steady_clock::now();
-    state_ = state == "home" ? State::kHome : state == "away" ? State::kAway : State::kMoving;
-    handlers_.on_state();
-  } else if (event == "note") {
-    std::string code = OM_TRY(json_string(line, "code", 64));
-    std::string message = OM_TRY(json_string(line, "message", 4096));
-    if (!is_code(code)) return plain_error("\"code\" must be upper case letters, digits and '_'");
-    handlers_.on_note(Reason::from_peer(code, {}).code, message);
-  } else if (event == "session") {
-    handlers_.on_session(OM_TRY(session_from_json(line)));
-  } else if (event == "stats") {
-    DeputyStats stats;
-    stats.cpu_ms = static_cast<uint64_t>(OM_TRY(json_int_or(line, "cpu_ms", 0, kMaxNumber, 0)));
-    stats.rss_bytes =
-        static_cast<uint64_t>(OM_TRY(json_int_or(line, "rss_bytes", 0, kMaxNumber, 0)));
-    stats.threads = static_cast<uint32_t>(OM_TRY(json_int_or(line, "threads", 0, 1 << 20, 0)));
-    stats.calls = static_cast<uint64_t>(OM_TRY(json_int_or(line, "calls", 0, kMaxNumber, 0)));
-    stats.received = std::chrono::steady_clock::now();
-    if (stats_) {
-      double elapsed_ms =
-          std::chrono::duration<double, std::milli>(stats.received - stats_->received).count();
-      double used_ms = static_cast<double>(stats.cpu_ms) - static_cast<double>(stats_->cpu_ms);
-      if (elapsed_ms > 0 && used_ms > 0) stats.cpu_percent = 100 * used_ms / elapsed_ms;
-    }
-    stats_ = stats;
-    heard_ = stats.received;
-  } else {
-    return plain_error("unknown event " + escaped(event, 40));
-  }
-  return {};
+// The deputy belongs to the user: a few lines in the log.
+void DeputyLink::complain(const Error& error, const char* about) {
+  if (complaints_ == kMaxComplaints) return;
+  log_warn("deputy", "{}: {}, ignoring{}", about, error.text(),
+           ++complaints_ == kMaxComplaints ? ", as further ones of this deputy" : "");
 }
 
 std::chrono::steady_clock::duration DeputyLink::silence() const {
   if (state_ != State::kAway) return {};
   return std::chrono::steady_clock::now() - heard_;
-}
-
-Json session_to_json(const DeputySession& session) {
-  return {{"at", session.at},
-          {"session", to_hex(session.session)},
-          {"token", to_hex(session.token)},
-          {"port", session.port}};
-}
-
-Result<DeputySession> session_from_json(const Json& value) {
-  DeputySession session;
-  session.at = OM_TRY(json_string(value, "at", kMaxNodeName));
-  session.session = OM_TRY(from_hex(OM_TRY(json_string(value, "session", 64)), kSecretBytes));
-  session.token = OM_TRY(from_hex(OM_TRY(json_string(value, "token", 64)), kSecretBytes));
-  session.port = static_cast<uint16_t>(OM_TRY(json_int(value, "port", 1, 65535)));
-  if (!valid_node_name(session.at)) return plain_error("\"at\" must be a node name");
-  return session;
 }
 
 const char* state_name(DeputyLink::State state) {

@@ -13,6 +13,7 @@ namespace {
 
 constexpr Milliseconds kRetryPause{100};
 constexpr Milliseconds kLookAtDeputy{1000};
+
 std::optional<ReasonCode> code_of(const Json& record) {
   return reason_from_name(json_string_or(record, "code", 64, "").value_or(""));
 }
@@ -26,12 +27,11 @@ struct MoveQueue::Job {
   ProcessId process;
   uid_t uid = 0;  // its owner's, whose events these are
   std::string to;
-  int64_t id = 0;
   Answerer answer;  // empty once the client has been answered
   std::unique_ptr<Timer> timer;
   std::unique_ptr<Timer> retry;  // or the next look at the deputy
   MonotonicTime started;
-  Json question;           // of ask(); null: a move
+  Question question;       // of ask(); empty: a move
   std::string from;        // where the process was when the job's turn came
   bool running = false;    // its turn has come
   bool commanded = false;  // the deputy has been told
@@ -59,17 +59,17 @@ void MoveQueue::request(const ProcessId& process, const std::string& to, Millise
   enqueue(process, to, nullptr, limit, std::move(answer));
 }
 
-void MoveQueue::ask(const ProcessId& process, Json question, Milliseconds limit, Answerer answer) {
+void MoveQueue::ask(const ProcessId& process, Question question, Milliseconds limit,
+                    Answerer answer) {
   enqueue(process, deputies_.at(process), std::move(question), limit, std::move(answer));
 }
 
-void MoveQueue::enqueue(const ProcessId& process, const std::string& to, Json question,
+void MoveQueue::enqueue(const ProcessId& process, const std::string& to, Question question,
                         Milliseconds limit, Answerer answer) {
   auto job = std::make_shared<Job>();
   job->process = process;
   job->to = to;
   job->question = std::move(question);
-  job->id = ++last_id_;
   job->answer = std::move(answer);
   job->from = deputies_.at(process);
   job->started = clock_.now();
@@ -121,7 +121,7 @@ void MoveQueue::start(const std::shared_ptr<Job>& job) {
     return finish(job, unmoved_record(describe(*job), "failed", ReasonCode::kDeputyLost,
                                       "its deputy has gone while it was at " + job->from));
   }
-  if (!job->question.is_null()) return command(job, *process);
+  if (job->question) return command(job, *process);
   if (job->from == job->to && state != DeputyLink::State::kMoving) {
     return finish(job, already_there_record(describe(*job)));
   }
@@ -161,20 +161,20 @@ void MoveQueue::command(const std::shared_ptr<Job>& job, const ProcessInfo& proc
 }
 
 void MoveQueue::command_deputy(const std::shared_ptr<Job>& job, DeputyLink& deputy) {
-  if (!job->question.is_null()) {
-    job->commanded = true;
-    watch(job);
-    return deputy.command(job->question, job->id,
-                          [this, job](const Json& data) { finish(job, data); });
-  }
-  bool home = job->to == node_;
-  Json line{{"verb", home ? "home" : "depart"}};
-  if (!home) line["to"] = job->to;
   job->commanded = true;
   watch(job);
-  deputy.command(std::move(line), job->id, [this, job](const Json& data) {
-    finish(job, checked_record(describe(*job), data));
-  });
+  if (job->question) {
+    return job->question(
+        deputy, [this, job](const Verdict<Json>& report) { finish_question(job, report); });
+  }
+  auto done = [this, job](const MoveReport& report) {
+    finish(job, checked_record(describe(*job), report));
+  };
+  if (job->to == node_) {
+    deputy.come_home(done);
+  } else {
+    deputy.depart(job->to, done);
+  }
 }
 
 // A deputy that is stopped would have the client wait for nothing.
@@ -198,27 +198,27 @@ void MoveQueue::cannot(const std::shared_ptr<Job>& job, const Error& error) {
   finish(job, unmoved_record(describe(*job), ours ? "failed" : "refused", reason));
 }
 
-void MoveQueue::finish(const std::shared_ptr<Job>& job, Json record) {
-  const bool question = !job->question.is_null();
-  if (question && record["result"] != "looked") {
-    record = checked_record(describe(*job), record);
-  }
-  const bool noop = has_code(record, ReasonCode::kAlreadyThere);
-  if (!noop && !question) {
+void MoveQueue::finish(const std::shared_ptr<Job>& job, const Json& record) {
+  if (!has_code(record, ReasonCode::kAlreadyThere) && !job->question) {
     std::string message = record["message"];
     if (record["result"] == "moved") {
       // As om migrate prints it.
       message = fmt::format("{} -> {} in {:.0f} ms, frozen {:.1f} ms", job->from, job->to,
-                            json_number(record, "total_ms", 0, 1e15).value_or(0),
-                            json_number(record, "freeze_ms", 0, 1e15).value_or(0));
+                            record["total_ms"].get<double>(), record["freeze_ms"].get<double>());
     }
     events_.add({record["result"], job->process.pid, job->to, code_of(record), message,
                  user_owner(job->uid)});
   }
-  if (job->answer) {
-    const bool looked = question && record["result"] == "looked";
-    std::exchange(job->answer, nullptr)(looked ? ok_answer(record) : answer_of(record));
-  }
+  finish_with(job, answer_of(record));
+}
+
+void MoveQueue::finish_question(const std::shared_ptr<Job>& job, const Verdict<Json>& report) {
+  if (!report) return finish(job, unmoved_record(describe(*job), "refused", report.error()));
+  finish_with(job, ok_answer(*report));
+}
+
+void MoveQueue::finish_with(const std::shared_ptr<Job>& job, Json answer) {
+  if (job->answer) std::exchange(job->answer, nullptr)(std::move(answer));
   job->timer.reset();
   job->retry.reset();
   pid_t pid = job->process.pid;
@@ -233,7 +233,7 @@ void MoveQueue::finish(const std::shared_ptr<Job>& job, Json record) {
 
 // The client is answered; what the deputy has been told goes on.
 void MoveQueue::give_up(const std::shared_ptr<Job>& job, const std::string& message) {
-  if (job->question.is_null())
+  if (!job->question)
     events_.add({"late", job->process.pid, job->to, ReasonCode::kTimeout, message});
   Json record = unmoved_record(describe(*job), "failed", ReasonCode::kTimeout, message);
   std::exchange(job->answer, nullptr)(answer_of(record));

@@ -37,9 +37,10 @@ class MoveQueue {
             Deputies& deputies, Events& events, Preflight preflight, TargetCheck target_check);
   ~MoveQueue();
 
-  // Something else that only the deputy can answer, "stack"; waits its turn among the moves. The deputy's data is
-  // passed on if its result is "looked".
-  void ask(const ProcessId& process, Json question, Milliseconds limit, Answerer answer);
+  // Something else that only the deputy can answer, om stack; waits its turn among the moves. The deputy's report is
+  // passed on.
+  using Question = std::function<void(DeputyLink&, DeputyLink::LookDone)>;
+  void ask(const ProcessId& process, Question question, Milliseconds limit, Answerer answer);
 
   // `to` is this node's name or a peer's. Answered exactly once, at the latest after `limit`.
   void request(const ProcessId& process, const std::string& to, Milliseconds limit,
@@ -54,13 +55,15 @@ class MoveQueue {
   struct Job;
   using Queue = std::deque<std::shared_ptr<Job>>;
 
-  void enqueue(const ProcessId& process, const std::string& to, Json question, Milliseconds limit,
-               Answerer answer);
+  void enqueue(const ProcessId& process, const std::string& to, Question question,
+               Milliseconds limit, Answerer answer);
   void start(const std::shared_ptr<Job>& job);
   void command(const std::shared_ptr<Job>& job, const ProcessInfo& process);
   void command_deputy(const std::shared_ptr<Job>& job, DeputyLink& deputy);
   void cannot(const std::shared_ptr<Job>& job, const Error& error);
-  void finish(const std::shared_ptr<Job>& job, Json record);
+  void finish(const std::shared_ptr<Job>& job, const Json& record);
+  void finish_question(const std::shared_ptr<Job>& job, const Verdict<Json>& report);
+  void finish_with(const std::shared_ptr<Job>& job, Json answer);
   void watch(const std::shared_ptr<Job>& job);
   void give_up(const std::shared_ptr<Job>& job, const std::string& message);
   void expire(const std::shared_ptr<Job>& job);
@@ -74,7 +77,6 @@ class MoveQueue {
   Events& events_;
   Preflight preflight_;
   TargetCheck target_check_;
-  int64_t last_id_ = 0;
   std::map<pid_t, Queue> queues_;  // the first of each is running
   std::shared_ptr<bool> alive_;    // for what comes back from the pool
 };

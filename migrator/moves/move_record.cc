@@ -6,7 +6,7 @@
 namespace om::migrator {
 namespace {
 
-constexpr int64_t kMaxCount = int64_t{1} << 53;  // exact in every JSON reader
+constexpr uint64_t kMaxCount = uint64_t{1} << 53;  // exact in every JSON reader
 
 Json blank_record(const Move& move) {
   return Json{{"pid", move.pid}, {"from", move.from}, {"to", move.to},
@@ -39,32 +39,25 @@ Json already_there_record(const Move& move) {
   return record;
 }
 
-Json checked_record(const Move& move, const Json& from_deputy) {
+Json checked_record(const Move& move, const MoveReport& report) {
   Json record = blank_record(move);
-  for (const char* time : {"freeze_ms", "total_ms"}) {
-    if (json_number(from_deputy, time, 0, 1e15)) record[time] = from_deputy[time];
+  auto time = [](double ms) { return ms >= 0 && ms <= 1e15 ? ms : 0; };  // 0 for NaN
+  auto count = [](uint64_t number) { return number <= kMaxCount ? number : 0; };
+  record["freeze_ms"] = time(report.freeze_ms);
+  if (time(report.total_ms) != 0) record["total_ms"] = time(report.total_ms);
+  record["bytes_raw"] = count(report.bytes_raw);
+  record["bytes_wire"] = count(report.bytes_wire);
+  record["pages"] = count(report.pages);
+  record["threads"] = count(report.threads);
+  record["mode"] = report.mode;
+  record["moved"] = !report.reason;
+  if (!report.reason) {
+    record["result"] = "moved";
+    return record;
   }
-  for (const char* count : {"bytes_raw", "bytes_wire", "pages", "threads"}) {
-    if (json_int(from_deputy, count, 0, kMaxCount)) record[count] = from_deputy[count];
-  }
-  for (const char* text : {"mode", "code", "message"}) {
-    record[text] = json_string(from_deputy, text, 4096).value_or("");
-  }
-  // It goes into the log and to terminals as it is.
-  const std::string code = record["code"];
-  if (!code.empty()) record["code"] = Reason::from_peer(code, {}).name();
-  std::string result = json_string(from_deputy, "result", 16).value_or("");
-  record["result"] = result;
-  record["moved"] = result == "moved";
-  if (result == "moved" && code == reason_info(ReasonCode::kAlreadyThere).name)
-    record["moved"] = false;
-  if (result != "moved" && result != "refused" && result != "failed") {
-    record["result"] = "failed";
-    record["code"] = code_name(ReasonCode::kInternal);
-    record["message"] = "the deputy gave no result";
-  } else if (result != "moved" && record["code"] == "") {
-    record["code"] = code_name(ReasonCode::kInternal);
-  }
+  record["result"] = report.failed ? "failed" : "refused";
+  record["code"] = report.reason->name();
+  record["message"] = report.reason->message();
   return record;
 }
 

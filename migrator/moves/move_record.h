@@ -5,10 +5,13 @@
 // to say no. `from` and `to` are node names, also when the user said "home".
 #pragma once
 
+#include <stdint.h>
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 
+#include "common/movable/reasons.h"
 #include "common/net/control.h"
 
 namespace om::migrator {
@@ -23,15 +26,25 @@ struct Move {
 // result "refused" or "failed", all figures 0.
 Json unmoved_record(const Move& move, const char* result, ReasonCode code,
                     const std::string& message);
+// What a deputy says of a move. Its figures are its own affair and may be any.
+struct MoveReport {
+  std::string mode;
+  double freeze_ms = 0, total_ms = 0;
+  uint64_t bytes_raw = 0, bytes_wire = 0, pages = 0, threads = 0;
+  std::optional<Reason> reason;  // why the process was not moved; none: it was
+  bool failed = false;           // something broke, rather than that the process cannot move
+
+  static MoveReport failure(Reason reason) { return {.reason = std::move(reason), .failed = true}; }
+};
+
 // With the sentence and the detail of the reason.
 Json unmoved_record(const Move& move, const char* result, const Reason& reason);
 
 // Nothing to do: result "moved", moved false, code ALREADY_THERE.
 Json already_there_record(const Move& move);
 
-// From what the deputy says. Its figures are kept if they are sound, else 0; a result that is none of the
-// three words is "failed" with the code INTERNAL.
-Json checked_record(const Move& move, const Json& from_deputy);
+// From what the deputy says. Figures that are not sound become 0; a total_ms of 0 is replaced by ours.
+Json checked_record(const Move& move, const MoveReport& report);
 
 // The answer for the client: ok with the record as data, or a failure with the record as data.
 Json answer_of(const Json& record);

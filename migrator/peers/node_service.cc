@@ -11,6 +11,7 @@
 #include "common/movable/verdict.h"
 #include "common/net/answer_first.h"
 #include "common/schema/node.capnp.h"
+#include "migrator/peers/wire_text.h"
 
 namespace om::migrator {
 namespace {
@@ -115,11 +116,7 @@ class NodeService::Server final : public wire::Node::Server {
     partner_->heard = std::chrono::steady_clock::now();
     return judge(context.getParams().getOffer())
         .then([context](std::optional<Reason> reason) mutable {
-          auto outcome = context.getResults().initOutcome();
-          if (!reason) return outcome.setOk();
-          auto refused = outcome.initRefused();
-          refused.setCode(code_name(reason->code).c_str());
-          refused.setDetail(reason->detail.c_str());
+          write_outcome(reason, context.getResults().initOutcome());
         });
   }
 

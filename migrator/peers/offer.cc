@@ -13,34 +13,37 @@ namespace om::migrator {
 namespace {
 
 // Limits that hold for both forms. A process of 4 PiB or with a million threads is nobody's.
-constexpr int64_t kMaxMemoryBytes = int64_t{1} << 52;
+constexpr uint64_t kMaxMemoryBytes = uint64_t{1} << 52;
 constexpr uint32_t kMaxThreads = 1u << 20;
 constexpr uint32_t kMaxCpus = 1u << 16;
-constexpr int64_t kMaxPid = 1 << 22;
+
+// What is common to both forms: everything but where the home is.
+Result<Offer> read_common(wire::Offer::Reader from) {
+  Offer offer;
+  offer.session = OM_TRY(read_secret(from.getSession(), "session"));
+  offer.token = OM_TRY(read_secret(from.getToken(), "token"));
+  offer.keeper_gate_abi = from.getKeeperGateAbi();
+  offer.pid = from.getPid();
+  offer.uid = from.getUid();
+  offer.command = OM_TRY(read_wire_text(from.getCommand(), kMaxCommandBytes, "command"));
+  offer.memory_bytes = from.getMemoryBytes();
+  offer.threads = from.getThreads();
+  offer.cpus = from.getCpus();
+  if (from.getHomePort() == 0) return plain_error("homePort is 0");
+  if (offer.pid <= 0 || offer.memory_bytes > kMaxMemoryBytes || offer.threads == 0 ||
+      offer.threads > kMaxThreads || offer.cpus == 0 || offer.cpus > kMaxCpus) {
+    return plain_error("a number in the offer is out of range");
+  }
+  offer.cpu_features = OM_TRY(
+      read_wire_texts(from.getCpuFeatures(), kMaxCpuFeatures, kMaxCpuFeatureName, "cpuFeatures"));
+  return offer;
+}
 
 }  // namespace
 
-Result<Offer> offer_from_event(const Json& event) {
-  Offer offer;
-  offer.session =
-      OM_TRY(from_hex(OM_TRY(json_string(event, "session", 2 * kSecretBytes)), kSecretBytes));
-  offer.token =
-      OM_TRY(from_hex(OM_TRY(json_string(event, "token", 2 * kSecretBytes)), kSecretBytes));
-  auto port = static_cast<uint16_t>(OM_TRY(json_int(event, "port", 1, 65535)));
-  offer.home = OM_TRY(Address::parse("127.0.0.1", port));
-  auto it = event.find("offer");
-  if (it == event.end() || !it->is_object()) return plain_error("\"offer\" must be an object");
-  const Json& body = *it;
-  offer.keeper_gate_abi = static_cast<uint32_t>(OM_TRY(json_int(body, "abi", 1, UINT32_MAX)));
-  offer.pid = static_cast<pid_t>(OM_TRY(json_int(body, "pid", 1, kMaxPid)));
-  offer.uid = static_cast<uid_t>(OM_TRY(json_int(body, "uid", 0, UINT32_MAX)));
-  offer.command = OM_TRY(json_string(body, "command", kMaxCommandBytes));
-  offer.memory_bytes =
-      static_cast<uint64_t>(OM_TRY(json_int(body, "memory_bytes", 0, kMaxMemoryBytes)));
-  offer.threads = static_cast<uint32_t>(OM_TRY(json_int(body, "threads", 1, kMaxThreads)));
-  offer.cpus = static_cast<uint32_t>(OM_TRY(json_int(body, "cpus", 1, kMaxCpus)));
-  offer.cpu_features =
-      OM_TRY(json_strings(body, "cpu_features", kMaxCpuFeatures, kMaxCpuFeatureName));
+Result<Offer> read_deputy_offer(wire::Offer::Reader from) {
+  Offer offer = OM_TRY(read_common(from));
+  offer.home = OM_TRY(Address::parse("127.0.0.1", from.getHomePort()));
   return offer;
 }
 
@@ -76,28 +79,12 @@ void write_offer(const Offer& offer, wire::Offer::Builder to) {
 }
 
 Result<Offer> read_offer(wire::Offer::Reader from) {
-  Offer offer;
+  Offer offer = OM_TRY(read_common(from));
   offer.home_node = OM_TRY(read_wire_text(from.getHomeNode(), kMaxNodeName, "homeNode"));
   if (!valid_node_name(offer.home_node)) return plain_error("homeNode is no node name");
-  std::string host = OM_TRY(read_wire_text(from.getHomeAddress(), 64, "homeAddress"));
-  if (from.getHomePort() == 0) return plain_error("homePort is 0");
-  offer.home = OM_TRY(Address::parse(host));
+  offer.home =
+      OM_TRY(Address::parse(OM_TRY(read_wire_text(from.getHomeAddress(), 64, "homeAddress"))));
   offer.home.set_port(from.getHomePort());
-  offer.session = OM_TRY(read_secret(from.getSession(), "session"));
-  offer.token = OM_TRY(read_secret(from.getToken(), "token"));
-  offer.keeper_gate_abi = from.getKeeperGateAbi();
-  offer.pid = from.getPid();
-  offer.uid = from.getUid();
-  offer.command = OM_TRY(read_wire_text(from.getCommand(), kMaxCommandBytes, "command"));
-  offer.memory_bytes = from.getMemoryBytes();
-  offer.threads = from.getThreads();
-  offer.cpus = from.getCpus();
-  if (offer.pid <= 0 || offer.memory_bytes > uint64_t{kMaxMemoryBytes} || offer.threads == 0 ||
-      offer.threads > kMaxThreads || offer.cpus == 0 || offer.cpus > kMaxCpus) {
-    return plain_error("a number in the offer is out of range");
-  }
-  offer.cpu_features = OM_TRY(
-      read_wire_texts(from.getCpuFeatures(), kMaxCpuFeatures, kMaxCpuFeatureName, "cpuFeatures"));
   return offer;
 }
 

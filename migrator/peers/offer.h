@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a home node tells a target about a process that wants to come. Comes from the deputy as JSON (a
-// process of its owner: every field is checked, and pid and uid are replaced by what the daemon itself
-// knows), goes to the peer as Cap'n Proto, and from there to om-guest as JSON again.
+// What a home node tells a target about a process that wants to come. Comes from the deputy (a process of its
+// owner: every field is checked, and pid and uid are replaced by what the daemon itself knows), goes to the peer,
+// and from there to om-guest as JSON.
 #pragma once
 
 #include <stdint.h>
@@ -36,9 +36,8 @@ struct Offer {
   std::vector<std::string> cpu_features;
 };
 
-// The deputy's need_guest event: session, token and the members of "offer". home_node and home are left
-// for the caller, except the port, which is in the event.
-Result<Offer> offer_from_event(const Json& event);
+// The deputy's: home_node and home are left for the caller, except the port.
+Result<Offer> read_deputy_offer(wire::Offer::Reader from);
 
 // The line for om-guest's stdin.
 Json keeper_input(const Offer& offer);

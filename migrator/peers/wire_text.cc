@@ -34,6 +34,22 @@ Result<std::string> read_secret(::capnp::Data::Reader data, const char* field) {
   return std::string(reinterpret_cast<const char*>(data.begin()), data.size());
 }
 
+void write_outcome(const std::optional<Reason>& refused, wire::Outcome::Builder to) {
+  if (!refused) return to.setOk();
+  auto refusal = to.initRefused();
+  refusal.setCode(code_name(refused->code).c_str());
+  refusal.setDetail(refused->detail.c_str());
+}
+
+std::optional<Reason> read_outcome(wire::Outcome::Reader from) {
+  if (from.isOk()) return std::nullopt;
+  if (!from.isRefused()) return Reason{ReasonCode::kInternal, "an unknown outcome"};
+  auto refused = from.getRefused();
+  const std::string code = read_wire_text(refused.getCode(), kMaxCodeBytes, "code").value_or("");
+  return Reason::from_peer(
+      code, read_wire_text(refused.getDetail(), kMaxDetailBytes, "detail").value_or(""));
+}
+
 void write_texts(const std::vector<std::string>& texts,
                  ::capnp::List<::capnp::Text>::Builder list) {
   for (unsigned i = 0; i < list.size(); ++i) list.set(i, texts[i].c_str());

@@ -7,13 +7,19 @@
 #include <capnp/blob.h>
 #include <capnp/list.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/base/result.h"
+#include "common/movable/reasons.h"
+#include "common/schema/outcome.capnp.h"
 
 namespace om::migrator {
+
+constexpr size_t kMaxCodeBytes = 64;
+constexpr size_t kMaxDetailBytes = 4096;
 
 inline kj::ArrayPtr<const kj::byte> wire_data(std::string_view bytes) {
   return kj::arrayPtr(reinterpret_cast<const kj::byte*>(bytes.data()), bytes.size());
@@ -26,6 +32,11 @@ Result<std::vector<std::string>> read_wire_texts(::capnp::List<::capnp::Text>::R
                                                  const char* field);
 // Exactly 16 bytes (kSecretBytes of migrator/peers/offer.h).
 Result<std::string> read_secret(::capnp::Data::Reader data, const char* field);
+
+// nullopt: ok.
+void write_outcome(const std::optional<Reason>& refused, wire::Outcome::Builder to);
+// nullopt: ok. What is no outcome, or a refusal without a code, is INTERNAL; a detail that is too long is left out.
+std::optional<Reason> read_outcome(wire::Outcome::Reader from);
 
 void write_texts(const std::vector<std::string>& texts, ::capnp::List<::capnp::Text>::Builder list);
 

@@ -143,54 +143,6 @@ TEST_CASE("protocols: the same major speaks, any minor") {
   CHECK(code_of(refuse_protocol(1 << 16, 2 << 16)) == "VERSION");
 }
 
-Json event_of() {
-  return {{"event", "need_guest"},
-          {"id", 1},
-          {"to", "n2"},
-          {"port", 4000},
-          {"session", std::string(32, 'a')},
-          {"token", std::string(32, 'b')},
-          {"offer",
-           {{"abi", 1},
-            {"pid", 7},
-            {"uid", 8},
-            {"command", "x"},
-            {"memory_bytes", 9},
-            {"threads", 1},
-            {"cpus", 2},
-            {"cpu_features", {"fpu"}}}}};
-}
-
-TEST_CASE("a deputy's event becomes an offer, and the keeper's input") {
-  auto offer = offer_from_event(event_of());
-  REQUIRE(offer.ok());
-  CHECK(offer->home.port() == 4000);
-  CHECK(offer->token == std::string(16, '\xbb'));
-  Json input = keeper_input(*offer);
-  CHECK(input["session"] == std::string(32, 'a'));
-  CHECK(input["offer"] == event_of()["offer"]);
-}
-
-TEST_CASE("every part of an event is checked") {
-  for (const char* key : {"port", "session", "token", "offer"}) {
-    CAPTURE(key);
-    Json event = event_of();
-    event.erase(key);
-    CHECK_FALSE(offer_from_event(event).ok());
-    event[key] = "x";
-    CHECK_FALSE(offer_from_event(event).ok());
-  }
-  for (const char* key :
-       {"abi", "pid", "uid", "command", "memory_bytes", "threads", "cpus", "cpu_features"}) {
-    CAPTURE(key);
-    for (const Json& bad : {Json(), Json(-1), Json(1e300), Json(Json::array({1}))}) {
-      Json event = event_of();
-      event["offer"][key] = bad;
-      CHECK_FALSE(offer_from_event(event).ok());
-    }
-  }
-}
-
 TEST_CASE("an offer goes over the wire and back") {
   capnp::MallocMessageBuilder message;
   Offer offer = offer_of(5);
@@ -200,6 +152,34 @@ TEST_CASE("an offer goes over the wire and back") {
   CHECK(back->home.text() == "127.0.0.1:4000");
   CHECK(keeper_input(*back) == keeper_input(offer));
   CHECK(back->home_node == "n1");
+}
+
+TEST_CASE("an offer becomes the keeper's input") {
+  CHECK(keeper_input(offer_of(5)) == Json{{"session", "73737373737373737373737373737373"},
+                                          {"token", "74747474747474747474747474747474"},
+                                          {"offer",
+                                           {{"abi", kKeeperGateAbi},
+                                            {"pid", 77},
+                                            {"uid", 1000},
+                                            {"command", "./job -x"},
+                                            {"memory_bytes", 5 * kMiB},
+                                            {"threads", 3},
+                                            {"cpus", 2},
+                                            {"cpu_features", {"fpu", "sse2", "avx2"}}}}});
+}
+
+TEST_CASE("of a deputy's offer only the home is left open") {
+  capnp::MallocMessageBuilder message;
+  auto wire = message.initRoot<wire::Offer>();
+  write_offer(offer_of(5), wire);
+  wire.setHomeNode("../n1");
+  wire.setHomeAddress("");
+  auto offer = read_deputy_offer(wire.asReader());
+  REQUIRE(offer.ok());
+  CHECK(offer->home.port() == 4000);
+  CHECK(offer->token == std::string(kSecretBytes, 't'));
+  wire.setHomePort(0);
+  CHECK_FALSE(read_deputy_offer(wire.asReader()).ok());
 }
 
 TEST_CASE("what a peer sends is checked") {

@@ -1,319 +1,313 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// migrator/moves/deputy_link.h and migrator/control/control_server.h over real sockets: what a deputy or a client may
-// say.
+// migrator/moves/deputy_link.h with the other end of its socket in the same loop: what a deputy may say.
 #include "migrator/moves/deputy_link.h"
 
+#include <capnp/rpc-twoparty.h>
 #include <doctest/doctest.h>
-#include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <array>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "migrator/control/control_server.h"
-
 namespace om::migrator {
 namespace {
 
-void write_line(int fd, const std::string& text) {
-  std::string line = text + "\n";
-  REQUIRE(::send(fd, line.data(), line.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(line.size()));
-}
-
-Json read_line(Loop& loop, int fd) {
-  std::string text;
-  while (text.find('\n') == text.npos) {
-    char c = 0;
-    ssize_t n = ::recv(fd, &c, 1, MSG_DONTWAIT);
-    if (n == 1) {
-      text += c;
-    } else if (n == 0) {
-      return Json();
-    } else {
-      loop.run_once();
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"  // KJ owns through the type made
+// The deputy's end.
+struct Far {
+  // Does what the test says.
+  class Service final : public wire::Deputy::Server {
+   public:
+    explicit Service(Far& far) : far_(far) {}
+    kj::Promise<void> depart(DepartContext context) override {
+      far_.heard.push_back("depart " + std::string(context.getParams().getTo().cStr()));
+      return far_.departs(context.getResults().initRecord());
     }
+    kj::Promise<void> stack(StackContext context) override {
+      context.getResults().initOutcome().setOk();
+      context.getResults().setReport(far_.report.c_str());
+      return kj::READY_NOW;
+    }
+    kj::Promise<void> takeOver(TakeOverContext context) override {
+      auto session = context.getParams().getSession();
+      far_.heard.push_back("take over at " + std::string(session.getAt().cStr()));
+      return kj::READY_NOW;
+    }
+    kj::Promise<void> cut(CutContext) override { return kj::NEVER_DONE; }
+
+   private:
+    Far& far_;
+  };
+
+  Far(UvKj& kj, UniqueFd socket)
+      : stream(wrap_socket(kj, std::move(socket))),
+        network(*stream, capnp::rpc::twoparty::Side::SERVER),
+        rpc(capnp::makeRpcServer(network, kj::heap<Service>(*this))) {
+    capnp::MallocMessageBuilder message;
+    auto peer = message.initRoot<capnp::rpc::twoparty::VatId>();
+    peer.setSide(capnp::rpc::twoparty::Side::CLIENT);
+    daemon = rpc.bootstrap(peer).castAs<wire::Daemon>();
   }
-  return Json::parse(text);
-}
+
+  kj::Promise<void> say_state(const std::string& at, wire::State state) {
+    auto request = daemon.stateRequest();
+    request.setAt(at.c_str());
+    request.setState(state);
+    return request.send().ignoreResult();
+  }
+  kj::Promise<void> say_stats(uint64_t cpu_ms, uint32_t threads) {
+    auto request = daemon.statsRequest();
+    request.setCpuMs(cpu_ms);
+    request.setThreads(threads);
+    return request.send().ignoreResult();
+  }
+  kj::Promise<void> say_note(const std::string& code) {
+    auto request = daemon.noteRequest();
+    request.setCode(code.c_str());
+    return request.send().ignoreResult();
+  }
+  // The code and the detail of the refusal; empty: admitted.
+  kj::Promise<std::string> ask_for_guest(const std::string& to, bool sound) {
+    auto request = daemon.needGuestRequest();
+    request.setTo(to.c_str());
+    Offer offer;
+    offer.home = *Address::parse("127.0.0.1", 4000);
+    offer.session = offer.token = std::string(sound ? kSecretBytes : 3, 'k');
+    offer.pid = 1;
+    offer.threads = offer.cpus = 1;
+    write_offer(offer, request.initOffer());
+    return request.send().then([](capnp::Response<wire::Daemon::NeedGuestResults>&& answer) {
+      if (answer.getOutcome().isOk()) return std::string();
+      auto refused = answer.getOutcome().getRefused();
+      return std::string(refused.getCode().cStr()) + " " + refused.getDetail().cStr();
+    });
+  }
+
+  std::vector<std::string> heard;
+  std::function<kj::Promise<void>(wire::MoveRecord::Builder)> departs;
+  std::string report = "{}";
+  kj::Promise<void> said = kj::READY_NOW;
+  kj::Own<kj::AsyncIoStream> stream;
+  capnp::TwoPartyVatNetwork network;
+  capnp::RpcSystem<capnp::rpc::twoparty::VatId> rpc;
+  wire::Daemon::Client daemon = nullptr;
+};
+#pragma GCC diagnostic pop
 
 struct Deputy {
   Loop loop;
-  UniqueFd far;
+  UvKj kj{loop};
   int states = 0;
   bool closed = false;
+  std::optional<Error> error;
   std::vector<ReasonCode> notes;
-  std::vector<Offer> offers;
+  std::vector<DeputyLink::GuestAnswer> guests;
+  UniqueFd socket;
+  kj::Own<Far> far;
   std::unique_ptr<DeputyLink> link;
 
-  Deputy() {
+  explicit Deputy(bool speaks = true) {
     std::array<int, 2> pair{};
-    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) == 0);
-    far = UniqueFd(pair[1]);
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair.data()) == 0);
     DeputyLink::Handlers handlers;
-    handlers.on_need_guest = [this](int64_t, const std::string&, Offer offer) {
-      offers.push_back(std::move(offer));
+    handlers.on_need_guest = [this](const std::string&, const Offer&,
+                                    DeputyLink::GuestAnswer answer) {
+      guests.push_back(std::move(answer));
     };
     handlers.on_state = [this] { ++states; };
     handlers.on_note = [this](ReasonCode code, const std::string&) { notes.push_back(code); };
-    handlers.on_closed = [this](std::optional<Error>) { closed = true; };
-    link = std::make_unique<DeputyLink>(loop, UniqueFd(pair[0]), "n1", std::move(handlers));
+    handlers.on_session = [](const DeputySession&) {};
+    handlers.on_closed = [this](std::optional<Error> why) {
+      closed = true;
+      error = std::move(why);
+      link.reset();  // which it may
+    };
+    link = std::make_unique<DeputyLink>(kj, UniqueFd(pair[0]), "n1", std::move(handlers));
+    socket = UniqueFd(pair[1]);
+    if (speaks) far = kj::heap<Far>(kj, std::move(socket));
   }
-  // A note says when everything before it has been read.
-  void say(const std::string& text) {
-    write_line(far.get(), text);
-    write_line(far.get(), R"({"event":"note","code":"HOME_MEMORY","message":""})");
-    size_t before = notes.size();
-    while (notes.size() == before) loop.run_once();
-    notes.pop_back();
+  ~Deputy() { far = nullptr; }
+
+  void wait(kj::Promise<void> promise) { promise.wait(kj.wait_scope()); }
+  bool refused(kj::Promise<void> promise) {
+    auto failed = kj::runCatchingExceptions([&] { wait(kj::mv(promise)); });
+    return failed != nullptr;
+  }
+  void run_until(const std::function<bool()>& condition) {
+    while (!condition()) wait(kj.after(Milliseconds(1)));
   }
 };
 
 TEST_CASE("states are node names") {
   Deputy deputy;
   CHECK(deputy.link->at() == "n1");
-  deputy.say(R"({"event":"state","at":"n2","state":"away","pid":5})");
+  deputy.wait(deputy.far->say_state("n2", wire::State::AWAY));
   CHECK(deputy.link->at() == "n2");
   CHECK(deputy.link->state() == DeputyLink::State::kAway);
-  deputy.say(R"({"event":"state","at":"home","state":"home","pid":5})");
+  deputy.wait(deputy.far->say_state("home", wire::State::HOME));
   CHECK(deputy.link->at() == "n1");
   CHECK(deputy.link->state() == DeputyLink::State::kHome);
   CHECK(deputy.states == 2);
 }
 
-TEST_CASE("a result goes to who asked, once") {
+TEST_CASE("an answer comes once, and behind what was said before it") {
   Deputy deputy;
-  std::vector<Json> results;
-  deputy.link->command({{"verb", "depart"}, {"to", "n2"}}, 7,
-                       [&](const Json& data) { results.push_back(data); });
-  Json command = read_line(deputy.loop, deputy.far.get());
-  CHECK(command == Json{{"verb", "depart"}, {"to", "n2"}, {"id", 7}});
-  deputy.say(R"({"event":"result","id":8,"data":{}})");
-  CHECK(results.empty());
-  deputy.say(R"({"event":"result","id":7,"data":{"result":"moved"}})");
-  deputy.say(R"({"event":"result","id":7,"data":{"result":"moved"}})");
-  REQUIRE(results.size() == 1);
-  CHECK(results[0]["result"] == "moved");
+  deputy.far->departs = [&deputy](wire::MoveRecord::Builder record) {
+    record.initOutcome().setOk();
+    record.setPages(7);
+    // As the deputy does it: nobody waits for this answer.
+    deputy.far->said = deputy.far->say_state("n2", wire::State::AWAY);
+    return kj::Promise<void>(kj::READY_NOW);
+  };
+  int answers = 0;
+  deputy.link->depart("n2", [&](const MoveReport& report) {
+    ++answers;
+    CHECK(deputy.states == 1);
+    CHECK_FALSE(report.reason);
+    CHECK(report.pages == 7);
+  });
+  deputy.run_until([&] { return answers != 0; });
+  CHECK(deputy.far->heard == std::vector<std::string>{"depart n2"});
+  CHECK(answers == 1);
 }
 
-TEST_CASE("lines that make no sense are skipped, the session goes on") {
+TEST_CASE("the last answer of a deputy that ends is heard before its end") {
   Deputy deputy;
-  for (const char* line :
-       {"{}", R"({"event":1})", R"({"event":"dance"})",
-        R"({"event":"state","at":"../x","state":"away"})",
-        R"({"event":"state","at":"n2","state":"gone"})", R"({"event":"stats","cpu_ms":-1})",
-        R"({"event":"note"})", R"({"event":"note","code":"X\n2026","message":""})",
-        R"({"event":"result","id":"x"})", R"({"event":"need_guest","id":1})"}) {
-    CAPTURE(line);
-    deputy.say(line);
+  deputy.far->departs = [&deputy](wire::MoveRecord::Builder record) {
+    record.initOutcome().initRefused().setCode("TRACED");
+    return deputy.far->say_state("home", wire::State::HOME);
+  };
+  std::string code;
+  deputy.link->depart("n2", [&](const MoveReport& report) {
+    CHECK_FALSE(deputy.closed);
+    code = report.reason->name();
+  });
+  deputy.run_until([&] { return !deputy.far->heard.empty(); });
+  deputy.wait(
+      kj::evalLast([&] { return deputy.far->daemon.leaveRequest().send().ignoreResult(); }));
+  deputy.far = nullptr;
+  deputy.run_until([&] { return deputy.closed; });
+  CHECK(code == "TRACED");
+  CHECK_FALSE(deputy.error);
+}
+
+TEST_CASE("an answer that cannot be used is a failure, not the end") {
+  Deputy deputy;
+  std::vector<MoveReport> reports;
+  auto depart = [&] {
+    const size_t before = reports.size();
+    deputy.link->depart("n2", [&](const MoveReport& report) { reports.push_back(report); });
+    deputy.run_until([&] { return reports.size() != before; });
+    return *reports.back().reason;
+  };
+  deputy.far->departs = [](wire::MoveRecord::Builder) { return kj::READY_NOW; };
+  CHECK(depart().code == ReasonCode::kInternal);
+  deputy.far->departs = [](wire::MoveRecord::Builder) -> kj::Promise<void> {
+    return KJ_EXCEPTION(DISCONNECTED, "says who");
+  };
+  CHECK(depart().detail == "the deputy gave no result");
+  CHECK(reports.back().failed);
+  std::string said;
+  for (const char* report : {"[]", "{",
+                             "{\"a\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]"
+                             "]]]]]]]]]]]]]]}"}) {
+    CAPTURE(report);
+    deputy.far->report = report;
+    bool answered = false;
+    deputy.link->stack([&](const Verdict<Json>& answer) {
+      answered = true;
+      CHECK_FALSE(answer.ok());
+    });
+    deputy.run_until([&] { return answered; });
   }
-  CHECK(deputy.states == 0);
-  CHECK(deputy.offers.empty());
   CHECK_FALSE(deputy.closed);
 }
 
-TEST_CASE("a need_guest that cannot be used is answered with a refusal") {
+TEST_CASE("calls that cannot be used are refused, the connection goes on") {
   Deputy deputy;
-  deputy.say(R"({"event":"need_guest","id":3,"to":"n2","port":0})");
-  Json answer = read_line(deputy.loop, deputy.far.get());
-  CHECK(answer["verb"] == "guest");
-  CHECK(answer["id"] == 3);
-  CHECK(answer["ok"] == false);
-  CHECK(answer["code"] == "INTERNAL");
-  CHECK(answer["detail"] == "\"session\" must be a string");
+  Far& far = *deputy.far;
+  CHECK(deputy.refused(far.say_state("../x", wire::State::AWAY)));
+  CHECK(deputy.refused(far.say_state("n2", static_cast<wire::State>(9))));
+  CHECK(deputy.refused(far.say_state(std::string(100, 'n'), wire::State::AWAY)));
+  CHECK(deputy.refused(far.say_stats(UINT64_MAX, 1)));
+  CHECK(deputy.refused(far.say_note("X\n2026")));
+  CHECK(deputy.refused(far.daemon.sessionRequest().send().ignoreResult()));
+  CHECK(deputy.states == 0);
+  CHECK(deputy.notes.empty());
+  CHECK_FALSE(deputy.closed);
+  deputy.wait(far.say_note("HOME_MEMORY"));
+  CHECK(deputy.notes == std::vector<ReasonCode>{ReasonCode::kHomeMemory});
+}
+
+TEST_CASE("guests are asked for soundly, and one at a time") {
+  Deputy deputy;
+  Far& far = *deputy.far;
+  CHECK(far.ask_for_guest("n2", false).wait(deputy.kj.wait_scope()) ==
+        "INTERNAL session is not 16 bytes long");
+  auto first = far.ask_for_guest("n2", true);
+  CHECK(far.ask_for_guest("n3", true).wait(deputy.kj.wait_scope()) ==
+        "INTERNAL a guest of this process has been asked for already");
+  REQUIRE(deputy.guests.size() == 1);
+  deputy.guests[0](Reason{ReasonCode::kFull, "no room"});
+  CHECK(first.wait(deputy.kj.wait_scope()) == "FULL no room");
+  auto second = far.ask_for_guest("n3", true);
+  deputy.run_until([&] { return deputy.guests.size() == 2; });
+  // The answer may come late.
+  deputy.link.reset();
+  deputy.guests[1](std::nullopt);
 }
 
 TEST_CASE("stats give the use of the CPU between two of them") {
   Deputy deputy;
-  deputy.say(R"({"event":"stats","cpu_ms":100,"rss_bytes":4096,"threads":3,"calls":9})");
+  deputy.wait(deputy.far->say_stats(100, 3));
   REQUIRE(deputy.link->stats());
   CHECK(deputy.link->stats()->cpu_percent == 0);
   CHECK(deputy.link->stats()->threads == 3);
   std::this_thread::sleep_for(Milliseconds(2));
-  deputy.say(R"({"event":"stats","cpu_ms":101})");
+  deputy.wait(deputy.far->say_stats(101, 3));
   CHECK(deputy.link->stats()->cpu_percent > 0);
-  deputy.say(R"({"event":"stats","cpu_ms":50})");  // a new body counts from 0
+  deputy.wait(deputy.far->say_stats(50, 3));  // a new body counts from 0
   CHECK(deputy.link->stats()->cpu_percent == 0);
+}
+
+TEST_CASE("a deputy that answers nothing is asked no more") {
+  Deputy deputy;
+  for (size_t i = 0; i < DeputyLink::kMaxUnanswered; ++i)
+    CHECK(deputy.link->cut("all", [] { FAIL("answered"); }));
+  CHECK_FALSE(deputy.link->cut("all", [] {}));
+}
+
+TEST_CASE("what is known of a process comes first to a deputy that takes it over") {
+  Deputy deputy;
+  deputy.link->take_over(
+      {"n3", std::string(kSecretBytes, 's'), std::string(kSecretBytes, 't'), 4000}, true);
+  CHECK(deputy.link->at() == "n3");
+  CHECK(deputy.link->state() == DeputyLink::State::kAway);
+  deputy.run_until([&] { return !deputy.far->heard.empty(); });
+  CHECK(deputy.far->heard == std::vector<std::string>{"take over at n3"});
 }
 
 TEST_CASE("the end of the deputy's socket is reported") {
   Deputy deputy;
-  deputy.far.reset();
-  while (!deputy.closed) deputy.loop.run_once();
-  CHECK(deputy.closed);
+  deputy.far = nullptr;
+  deputy.run_until([&] { return deputy.closed; });
+  CHECK_FALSE(deputy.error);
 }
 
-struct Server {
-  std::string directory = "/tmp/om-test-XXXXXX";
-  Loop loop;
-  std::unique_ptr<ControlServer> server;
-  std::vector<ControlServer::Answerer> waiting;
-  std::unique_ptr<JsonStream> adopted;
-
-  int answered = 0;
-
-  explicit Server(ControlServer::Limits limits = {}) {
-    REQUIRE(::mkdtemp(directory.data()) != nullptr);
-    server = std::move(ControlServer::listen(loop, path(), 0600)).value();
-    server->serve(
-        [this](const Caller& caller, const Json& request, ControlServer::Answerer answer) {
-          if (request.value("verb", "") == "later") {
-            waiting.push_back(std::move(answer));
-          } else if (request.value("verb", "") == "large") {
-            ++answered;
-            answer(ok_answer(std::string(1000, 'x')));
-          } else {
-            answer(ok_answer({{"uid", caller.uid}}));
-            answer(ok_answer("again"));
-          }
-        },
-        [this](const Caller&, const Json& request, std::unique_ptr<JsonStream>& stream) {
-          if (request.value("verb", "") != "take") return false;
-          adopted = std::move(stream);
-          adopted->send({{"taken", true}});
-          return true;
-        },
-        {}, limits);
+TEST_CASE("bytes that are no message end the connection, with an error") {
+  const std::string bytes(4096, '\xff');                  // 2^32 segments
+  const std::string huge("\0\0\0\0\xff\xff\xff\x7f", 8);  // of 2^31 words
+  for (const std::string& said : {bytes, huge}) {
+    Deputy deputy(false);
+    REQUIRE(::send(deputy.socket.get(), said.data(), said.size(), MSG_NOSIGNAL) > 0);
+    deputy.run_until([&] { return deputy.closed; });
+    CHECK(deputy.error);
   }
-  ~Server() {
-    adopted.reset();
-    server.reset();
-    std::filesystem::remove_all(directory);
-  }
-  std::string path() const { return directory + "/deep/control.sock"; }
-  UniqueFd connect() {
-    UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    path().copy(address.sun_path, sizeof address.sun_path - 1);
-    REQUIRE(::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-    return socket;
-  }
-};
-
-TEST_CASE("a client is known by its uid and answered once") {
-  Server server;
-  UniqueFd client = server.connect();
-  write_line(client.get(), R"({"verb":"now"})");
-  write_line(client.get(), R"({"verb":"now"})");
-  Json answer = read_line(server.loop, client.get());
-  CHECK(answer["data"]["uid"] == ::getuid());
-  CHECK(read_line(server.loop, client.get())["data"]["uid"] == ::getuid());
-}
-
-TEST_CASE(
-    "an answer reaches a client that has shut down its sending side, then the connection ends") {
-  Server server;
-  UniqueFd client = server.connect();
-  write_line(client.get(), R"({"verb":"later"})");
-  ::shutdown(client.get(), SHUT_WR);
-  while (server.waiting.empty()) server.loop.run_once();
-  server.loop.run_once();
-  server.waiting[0](ok_answer(5));
-  CHECK(read_line(server.loop, client.get())["data"] == 5);
-  CHECK(read_line(server.loop, client.get()).is_null());
-}
-
-TEST_CASE("an answer for a client that has gone is dropped") {
-  Server server;
-  {
-    UniqueFd client = server.connect();
-    write_line(client.get(), R"({"verb":"later"})");
-    while (server.waiting.empty()) server.loop.run_once();
-  }
-  server.waiting[0](ok_answer(5));
-  UniqueFd client = server.connect();
-  write_line(client.get(), R"({"verb":"now"})");
-  CHECK(read_line(server.loop, client.get())["ok"] == true);
-  server.server.reset();
-  server.waiting[0](ok_answer(6));  // after the server too
-}
-
-TEST_CASE("a mistake is answered and ends the connection") {
-  Server server;
-  for (const std::string& mistake : {std::string("hello"), std::string(100000, 'x')}) {
-    UniqueFd client = server.connect();
-    ::send(client.get(), mistake.data(), mistake.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    ::send(client.get(), "\n", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-    Json answer = read_line(server.loop, client.get());
-    CHECK(answer["exit"] == 2);
-    CHECK(answer["code"] == "BAD_REQUEST");
-  }
-}
-
-TEST_CASE("a client that asks nothing is closed, one that waits for its answer is not") {
-  Server server(ControlServer::Limits{.idle = Milliseconds(20)});
-  UniqueFd idle = server.connect();
-  UniqueFd waiting = server.connect();
-  write_line(waiting.get(), R"({"verb":"later"})");
-  CHECK(read_line(server.loop, idle.get()).is_null());
-  REQUIRE(server.waiting.size() == 1);
-  server.waiting[0](ok_answer(5));
-  CHECK(read_line(server.loop, waiting.get())["data"] == 5);
-}
-
-TEST_CASE("who does not read the answers is asked no more, and gets all of them later") {
-  Server server;
-  UniqueFd client = server.connect();
-  constexpr int kRequests = 20000;
-  std::string requests;
-  for (int i = 0; i < kRequests; ++i) requests += "{\"verb\":\"large\"}\n";
-  std::string_view rest = requests;
-  int stuck = 0;
-  while (!rest.empty() && stuck < 50) {
-    ssize_t n = ::send(client.get(), rest.data(), rest.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n > 0) rest.remove_prefix(static_cast<size_t>(n));
-    stuck = n > 0 ? 0 : stuck + 1;
-    uv_run(server.loop.raw(), UV_RUN_NOWAIT);
-  }
-  CHECK(server.answered < kRequests / 2);  // 20,000 answers of a KiB would be 20 MB
-  const int before = server.answered;
-  uv_run(server.loop.raw(), UV_RUN_NOWAIT);
-  CHECK(server.answered == before);
-  int got = 0;
-  std::array<char, 65536> buffer;
-  while (got < kRequests) {
-    if (!rest.empty()) {
-      ssize_t n = ::send(client.get(), rest.data(), rest.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-      if (n > 0) rest.remove_prefix(static_cast<size_t>(n));
-    }
-    uv_run(server.loop.raw(), UV_RUN_NOWAIT);
-    ssize_t n = ::recv(client.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-    REQUIRE(n != 0);
-    for (ssize_t i = 0; i < n; ++i) got += buffer[static_cast<size_t>(i)] == '\n' ? 1 : 0;
-  }
-  CHECK(got == kRequests);
-}
-
-TEST_CASE("a connection can be taken over") {
-  Server server;
-  UniqueFd client = server.connect();
-  write_line(client.get(), R"({"verb":"take"})");
-  CHECK(read_line(server.loop, client.get())["taken"] == true);
-  CHECK(server.adopted != nullptr);
-}
-
-TEST_CASE("one daemon per socket, and only in a directory that others cannot write") {
-  Server server;
-  auto second = ControlServer::listen(server.loop, server.path(), 0600);
-  REQUIRE_FALSE(second.ok());
-  CHECK(second.error().err == EADDRINUSE);
-  struct stat info {};
-  REQUIRE(::stat(server.path().c_str(), &info) == 0);
-  CHECK((info.st_mode & 0777) == 0600);
-  std::string open_directory = server.directory + "/open";
-  REQUIRE(::mkdir(open_directory.c_str(), 0777) == 0);
-  REQUIRE(::chmod(open_directory.c_str(), 0777) == 0);
-  CHECK(ControlServer::listen(server.loop, open_directory + "/c", 0600).error().err == EPERM);
-  CHECK(ControlServer::listen(server.loop, std::string(200, 'x'), 0600).error().err ==
-        ENAMETOOLONG);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -40,19 +41,18 @@ const std::set<std::string> kKeys{"pid",      "from",      "to",         "mode",
 TEST_CASE("a record is complete, whoever made it") {
   CHECK(keys_of(unmoved_record(kMove, "refused", ReasonCode::kTraced, "x")) == kKeys);
   CHECK(keys_of(already_there_record(kMove)) == kKeys);
-  CHECK(keys_of(checked_record(kMove, Json::object())) == kKeys);
-  CHECK(keys_of(checked_record(kMove, {{"result", "moved"}, {"extra", 1}})) == kKeys);
+  CHECK(keys_of(checked_record(kMove, {})) == kKeys);
+  CHECK(keys_of(checked_record(kMove, MoveReport::failure({ReasonCode::kTraced, "x"}))) == kKeys);
 }
 
 TEST_CASE("a deputy's figures are taken if they are sound") {
-  Json record = checked_record(kMove, {{"result", "moved"},
-                                       {"freeze_ms", 1.5},
-                                       {"pages", -1},
-                                       {"threads", 2.5},
-                                       {"bytes_raw", 4096},
-                                       {"mode", "full"},
-                                       {"pid", 99},
-                                       {"to", "n9"}});
+  MoveReport report;
+  report.freeze_ms = 1.5;
+  report.total_ms = std::numeric_limits<double>::quiet_NaN();
+  report.pages = UINT64_MAX;
+  report.bytes_raw = 4096;
+  report.mode = "full";
+  Json record = checked_record(kMove, report);
   CHECK(record["freeze_ms"] == 1.5);
   CHECK(record["bytes_raw"] == 4096);
   CHECK(record["pages"] == 0);
@@ -62,19 +62,15 @@ TEST_CASE("a deputy's figures are taken if they are sound") {
   CHECK(record["to"] == "n2");
   CHECK(record["mode"] == "full");
   CHECK(record["moved"] == true);
-}
-
-TEST_CASE("a deputy that says nothing sensible has failed") {
-  for (const Json& data : {Json::object(), Json{{"result", "ok"}}, Json{{"result", 1}}}) {
-    Json record = checked_record(kMove, data);
-    CHECK(record["result"] == "failed");
-    CHECK(record["code"] == "INTERNAL");
-  }
-  CHECK(checked_record(kMove, {{"result", "refused"}})["code"] == "INTERNAL");
+  report.freeze_ms = -1;
+  report.total_ms = std::numeric_limits<double>::infinity();
+  record = checked_record(kMove, report);
+  CHECK(record["freeze_ms"] == 0);
+  CHECK(record["total_ms"] == 12);
 }
 
 TEST_CASE("records become answers with the right exit status") {
-  CHECK(answer_of(checked_record(kMove, {{"result", "moved"}}))["ok"] == true);
+  CHECK(answer_of(checked_record(kMove, {}))["ok"] == true);
   CHECK(answer_of(already_there_record(kMove))["ok"] == true);
   CHECK(answer_of(unmoved_record(kMove, "refused", ReasonCode::kTraced, "x"))["exit"] == 6);
   CHECK(answer_of(unmoved_record(kMove, "failed", ReasonCode::kInternal, "x"))["exit"] == 1);
@@ -153,7 +149,6 @@ TEST_CASE("what is no code, kind or name is not passed on") {
     CHECK(text.find('\n') == text.npos);
     CHECK(text.find('\x1b') == text.npos);
   }
-  CHECK(checked_record(kMove, {{"result", "failed"}, {"code", line}})["code"] == "INTERNAL");
 }
 
 TEST_CASE("lines of the log: a burst, then a few a second, counted apart for each owner") {

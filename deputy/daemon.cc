@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "deputy/daemon.h"
+
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "common/net/json_line.h"
+#include "deputy/session/outcome.h"
+
+namespace om::deputy {
+
+namespace {
+
+using Refused = std::optional<Reason>;
+
+Reason no_daemon() { return Reason{ReasonCode::kTargetUnreachable, "om-migrator is gone"}; }
+
+template <size_t N>
+kj::ArrayPtr<const kj::byte> bytes_of(const uint8_t (&key)[N]) {
+  return kj::arrayPtr(key, N);
+}
+
+void write_offer(const nlohmann::json& offer, wire::Offer::Builder to) {
+  to.setKeeperGateAbi(offer["abi"]);
+  to.setPid(offer["pid"]);
+  to.setUid(offer["uid"]);
+  to.setCommand(offer["command"].get<std::string>().c_str());
+  to.setMemoryBytes(offer["memory_bytes"]);
+  to.setThreads(offer["threads"]);
+  to.setCpus(offer["cpus"]);
+  const std::vector<std::string> features = offer["cpu_features"];
+  auto list = to.initCpuFeatures(static_cast<unsigned>(features.size()));
+  for (unsigned i = 0; i < list.size(); i++) list.set(i, features[i].c_str());
+}
+
+kj::Promise<Refused> need_guest(Control& control, const std::string& to, const SessionKeys& keys,
+                                uint16_t port, const nlohmann::json& process) {
+  auto* daemon = control.daemon();
+  if (daemon == nullptr) return Refused(no_daemon());
+  auto request = daemon->needGuestRequest();
+  request.setTo(to.c_str());
+  auto offer = request.initOffer();
+  write_offer(process, offer);
+  offer.setSession(bytes_of(keys.session));
+  offer.setToken(bytes_of(keys.token));
+  offer.setHomePort(port);
+  return request.send().then(
+      [](capnp::Response<wire::Daemon::NeedGuestResults>&& answer) -> Refused {
+        const Step verdict = check(answer.getOutcome());
+        return verdict ? Refused() : Refused(verdict.error());
+      },
+      [](kj::Exception&&) -> Refused { return no_daemon(); });
+}
+
+wire::State state_of(std::string_view word) {
+  if (word == "home") return wire::State::HOME;
+  return word == "away" ? wire::State::AWAY : wire::State::MOVING;
+}
+
+}  // namespace
+
+Surroundings daemon_of(Control& control) {
+  Surroundings s;
+  s.need_guest = [&control](const std::string& to, const SessionKeys& keys, uint16_t port,
+                            nlohmann::json offer) {
+    return need_guest(control, to, keys, port, offer);
+  };
+  s.state = [&control](const std::string& at, const std::string& state) {
+    auto* daemon = control.daemon();
+    if (daemon == nullptr) return;
+    auto request = daemon->stateRequest();
+    request.setAt(at.c_str());
+    request.setState(state_of(state));
+    control.tell(request.send().ignoreResult());
+  };
+  s.note = [&control](ReasonCode code, const std::string& message) {
+    auto* daemon = control.daemon();
+    if (daemon == nullptr) return;
+    auto request = daemon->noteRequest();
+    request.setCode(code_name(code).c_str());
+    request.setMessage(message.c_str());
+    control.tell(request.send().ignoreResult());
+  };
+  s.session = [&control](const std::string& at, const SessionKeys& keys, uint16_t port) {
+    auto* daemon = control.daemon();
+    if (daemon == nullptr) return;
+    auto request = daemon->sessionRequest();
+    auto session = request.initSession();
+    session.setAt(at.c_str());
+    session.setSession(bytes_of(keys.session));
+    session.setToken(bytes_of(keys.token));
+    session.setPort(port);
+    control.tell(request.send().ignoreResult());
+  };
+  s.stats = [&control, waits = std::make_shared<bool>(false)](const nlohmann::json& stats) {
+    auto* daemon = control.daemon();
+    // A daemon that stands still is not told every second.
+    if (daemon == nullptr || *waits) return;
+    auto request = daemon->statsRequest();
+    request.setCpuMs(stats["cpu_ms"]);
+    request.setRssBytes(stats["rss_bytes"]);
+    request.setThreads(stats["threads"]);
+    request.setCalls(stats["calls"]);
+    *waits = true;
+    control.tell(request.send().ignoreResult().attach(kj::defer([waits] { *waits = false; })));
+  };
+  return s;
+}
+
+}  // namespace om::deputy
