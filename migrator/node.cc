@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "balance/decide.h"
 #include "common/base/log.h"
 #include "common/base/names.h"
 #include "common/cpu/cpu_baseline.h"
@@ -260,11 +261,32 @@ std::optional<Reason> Node::admitted(const Offer& offer, Result<void> possible,
   return refusal;
 }
 
+balance::Snapshot Node::snapshot() {
+  auto view = [](const NodeFacts& facts, const std::string& name, bool up,
+                 const std::string& why_down) {
+    return balance::NodeView{name,
+                             up,
+                             why_down,
+                             facts.cpus,
+                             facts.load_centis,
+                             facts.memory_bytes,
+                             facts.free_bytes,
+                             facts.guests};
+  };
+  balance::Snapshot snapshot;
+  snapshot.self = options_.name;
+  snapshot.nodes.push_back(view(facts(), options_.name, true, ""));
+  for (const PeerLink* link : peers_.all()) {
+    snapshot.nodes.push_back(
+        view(link->facts().value_or(NodeFacts{}), link->peer().name, link->up(), link->reason()));
+  }
+  for (const ProcessId& id : deputies_.processes())
+    snapshot.processes.push_back({id, deputies_.at(id), deputies_.find(id.pid) != nullptr});
+  return snapshot;
+}
+
 std::optional<Reason> Node::check_target(const std::string& name) {
-  const PeerLink* link = peers_.find(name);
-  if (link != nullptr && link->up()) return std::nullopt;
-  return Reason{ReasonCode::kTargetUnreachable,
-                name + (link == nullptr ? " is no peer" : ", " + link->reason())};
+  return balance::refuse_target(snapshot(), name);
 }
 
 void Node::need_guest(pid_t pid, const std::string& to, Offer offer,
@@ -319,6 +341,7 @@ Services Node::services() {
                   .address = options_.listen,
                   .ready_line = [this] { return ready_line(); },
                   .facts = [this] { return facts(); },
+                  .snapshot = [this] { return snapshot(); },
                   .reload_peers = [this] { return reload_peers(); },
                   .look_at_privileges =
                       [this](pid_t pid, std::function<void(const std::optional<Reason>&)> done) {

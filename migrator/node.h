@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "balance/snapshot.h"
 #include "common/base/clock.h"
 #include "common/base/unique_fd.h"
 #include "common/uv/loop.h"
@@ -47,6 +48,8 @@ class Node {
   kj::Promise<std::optional<Reason>> admit(const Offer& offer);
   std::optional<Reason> admitted(const Offer& offer, Result<void> possible,
                                  std::optional<Reason> refusal);
+  // For balance/: this node, its peers, the processes that have deputies.
+  balance::Snapshot snapshot();
   std::optional<Reason> check_target(const std::string& name);
   void need_guest(pid_t pid, const std::string& to, Offer offer, DeputyLink::GuestAnswer answer);
   void ask_for_guest(pid_t pid, const std::string& to, Offer offer, DeputyLink::GuestAnswer answer);

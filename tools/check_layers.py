@@ -37,13 +37,15 @@ LAYERS = {
     'common/movable': ('common/base', 'common/proc', 'common/elf', 'common/cpu', 'libom/abi'),
     'common/uv': ('common/base', 'common/net'),
     'common/schema': (),
-    'migrator': ('common', 'libom/abi', 'migrator/config', 'migrator/control', 'migrator/moves', 'migrator/peers',
-                 'migrator/processes'),
+    # Decides from what it is given: values, names of nodes, reasons.
+    'balance': ('common/base', 'common/movable', 'common/proc', 'libom/abi'),
+    'migrator': ('balance', 'common', 'libom/abi', 'migrator/config', 'migrator/control', 'migrator/moves',
+                 'migrator/peers', 'migrator/processes'),
     'migrator/processes': ('common', 'libom/abi'),
     'migrator/peers': ('common', 'libom/abi'),
     'migrator/config': ('common', 'libom/abi', 'migrator/peers'),
     'migrator/moves': ('common', 'libom/abi', 'migrator/peers', 'migrator/processes'),
-    'migrator/control': ('common', 'libom/abi', 'migrator/moves', 'migrator/peers', 'migrator/processes'),
+    'migrator/control': ('balance', 'common', 'libom/abi', 'migrator/moves', 'migrator/peers', 'migrator/processes'),
     'guest': ('common', 'libom/abi'),
     # From the inside out: what is done at home knows no keeper, memory no move.
     'deputy/base': ('common', 'libom/abi'),
@@ -82,6 +84,9 @@ DOORS = (
 )
 # All that fenced code may include from outside: types and constants, no functions.
 FREESTANDING = frozenset(('elf.h', 'stddef.h', 'stdint.h'))
+# What a pure folder includes of the system's and the standard library's: nothing to look, wait or draw lots with.
+PURE = {'balance': frozenset(('algorithm', 'functional', 'map', 'memory', 'optional', 'set', 'span', 'stdint.h',
+                              'string', 'string_view', 'utility', 'vector'))}
 SOURCES = ('.h', '.cc', '.S')
 
 CALL = re.compile(r'(case|[=!]=) (kNr_|SYS_)\w+')
@@ -148,6 +153,8 @@ def check_file(root, path):
             first = False
         elif within(path, 'libom') and name not in FREESTANDING:
             problem = f'fenced code may not include <{name}>'
+        elif name not in PURE.get(layer_of(path), (name,)):
+            problem = f'a folder of pure functions may not include <{name}>'
         if problem:
             problems.append(f'{path}:{number}: {problem}')
     if path.endswith('.h') and '#pragma once' not in lines:

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 
-FOLDERS = ('common', 'migrator', 'deputy', 'cli')
+FOLDERS = ('common', 'balance', 'migrator', 'deputy', 'cli')
 BATCH = 50
 
 

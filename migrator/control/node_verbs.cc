@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "balance/decide.h"
 #include "common/base/version.h"
 #include "migrator/peers/peers_file.h"
 
@@ -91,11 +92,11 @@ void NodeVerbs::recall(const Caller& caller, const Json& request, Answerer answe
   };
   auto tally = std::make_shared<Tally>();
   tally->answer = std::move(answer);
-  for (const ProcessId& id : services_.deputies.processes()) {
-    if (services_.deputies.find(id.pid) == nullptr) continue;
+  for (const balance::Action& action : balance::recall_all(services_.snapshot())) {
     ++tally->open;
     services_.moves.request(
-        id, services_.name, Milliseconds(*limit), [tally, pid = id.pid](Json result) {
+        action.process, action.to, Milliseconds(*limit),
+        [tally, pid = action.process.pid](Json result) {
           if (result["ok"] == true) {
             ++tally->home;
           } else {

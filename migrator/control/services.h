@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "balance/snapshot.h"
 #include "common/base/clock.h"
 #include "common/base/result.h"
 #include "common/movable/reasons.h"
@@ -43,6 +44,8 @@ struct Services {
   // {name, address, port, control, pid}
   std::function<Json()> ready_line;
   std::function<NodeFacts()> facts;
+  // What decisions are made from, as it is now.
+  std::function<balance::Snapshot()> snapshot;
   // Error: the peers stay as they were.
   std::function<Result<void>()> reload_peers;
   // Why this node lets a process go nowhere although it could, or nullopt; called from the loop.
