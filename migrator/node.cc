@@ -4,59 +4,18 @@
 #include <pwd.h>
 #include <signal.h>
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "balance/decide.h"
 #include "common/base/log.h"
 #include "common/base/names.h"
-#include "common/cpu/cpu_baseline.h"
 #include "common/movable/lazy_shared.h"
-#include "common/movable/preflight.h"
-#include "common/movable/preload.h"
-#include "common/proc/privileges.h"
-#include "common/proc/process.h"
 #include "migrator/control/verbs.h"
 
 namespace om::migrator {
 namespace {
 
-constexpr Milliseconds kSamplePeriod{2000};
-
-// The reason that says most comes first: not being preloaded follows from some of the others.
-std::vector<Reason> preflight(pid_t pid) {
-  std::vector<Reason> reasons;
-  for (Reason& reason : preflight_process(pid)) {
-    const bool cause =
-        reason.code == ReasonCode::kStaticBinary || reason.code == ReasonCode::kSanitizer;
-    reasons.insert(cause ? reasons.begin() : reasons.end(), std::move(reason));
-  }
-  return reasons;
-}
-
-// nullopt: it may go to other nodes. On any thread, as there may be many threads to look at.
-std::optional<Reason> refuse_to_let_go(pid_t pid) {
-  std::string privileges = root_privileges(pid);
-  if (privileges.empty()) return std::nullopt;
-  return Reason{ReasonCode::kRootOwned, std::move(privileges)};
-}
-
-// A process started by `om run --cpu` keeps to its baseline.
-std::vector<std::string> used_features(pid_t pid, const std::vector<std::string>& features) {
-  const ProgramStart start = read_start(proc::memory_tid(pid));
-  const CpuBaseline* baseline = start.cpu.empty() ? nullptr : find_cpu_baseline(start.cpu);
-  return baseline == nullptr ? features : restrict_features(features, *baseline);
-}
-
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"  // KJ owns through the type made
-class TaskErrors final : public kj::TaskSet::ErrorHandler {
- public:
-  void taskFailed(kj::Exception&& exception) override {
-    log_error("node", "{}", exception.getDescription().cStr());
-  }
-};
-#pragma GCC diagnostic pop
+constexpr Milliseconds kHousekeepingPeriod{2000};
 
 Result<std::optional<std::pair<uid_t, gid_t>>> guest_owner(const Options& options) {
   std::optional<std::pair<uid_t, gid_t>> owner;
@@ -97,76 +56,96 @@ Result<std::unique_ptr<Node>> Node::create(const Options& options) {
   // Last: who can connect finds everything in place.
   mode_t mode = ::geteuid() == 0 ? 0666 : 0600;
   node->control_ = OM_TRY(ControlServer::listen(node->loop_, options.control, mode));
-  node->verbs_ = std::make_unique<Verbs>(node->services());
-  node->control_->serve(
-      [verbs = node->verbs_.get()](const Caller& caller, const Json& request, Answerer answer) {
-        verbs->handle(caller, request, std::move(answer));
-      },
-      [verbs = node->verbs_.get()](const Caller& caller, const Json& request,
-                                   std::unique_ptr<JsonStream>& stream) {
-        return verbs->attach(caller, request, stream);
-      },
-      [node = node.get()](pid_t pid) { return node->children_.is_deputy(pid); });
-  node->deputies_.recover();
+  node->serve();
+  node->children_.deputies.recover();
   return node;
 }
+
+Node::Children::Children(Node& node, std::optional<std::pair<uid_t, gid_t>> guest_owner)
+    : list(node.loop_, node.state_),
+      key(node.state_),
+      keepers(node.loop_, node.clock_, node.options_.name, node.options_.headroom_bytes,
+              guest_owner, list, node.events_),
+      deputies(node.kj_,
+               Deputies::Settings{node.options_.name, node.options_.listen.host(),
+                                  node.options_.control, ::geteuid() == 0},
+               list, key, node.events_) {}
+
+Node::Processes::Processes(Node& node)
+    : table(node.clock_, node.options_.control,
+            node.options_.control == default_control_path(::geteuid())),
+      census(
+          node.loop_, node.clock_, [this](pid_t pid) { return table.membership(pid); },
+          [&node] { return node.children_.deputies.processes(); }),
+      sampler(node.loop_, table, [&node] { return node.children_.deputies.processes(); }) {}
+
+Node::Peers::Peers(Node& node, UniqueFd listener)
+    : table(node.kj_, node.peer_local()),
+      leaving(node.loop_, {node.options_.name, node.options_.listen, node.options_.root_may_leave},
+              table),
+      admission({node.options_.name, node.options_.accept, node.options_.headroom_bytes,
+                 node.options_.guest_limits(node.facts_.fixed().cpus)},
+                node.facts_, node.children_.keepers, node.events_),
+      service(node.kj_, std::move(listener), node.service_local()) {}
 
 Node::Node(const Options& options, OwnDirectory state, UniqueFd listener, NodeFacts fixed_facts,
            std::optional<std::pair<uid_t, gid_t>> guest_owner)
     : options_(options),
       state_(std::move(state)),
-      fixed_facts_(std::move(fixed_facts)),
       kj_(loop_),
-      children_(loop_, state_),
-      attach_key_(state_),
       events_(clock_, ProcessTable::runner_of),
-      processes_(clock_, options_.control, options_.control == default_control_path(::geteuid())),
-      census_(
-          loop_, clock_, [this](pid_t pid) { return processes_.membership(pid); },
-          [this] { return deputies_.processes(); }),
-      keepers_(loop_, clock_, options_.name, options_.headroom_bytes, guest_owner, children_,
-               events_),
-      deputies_(kj_,
-                Deputies::Settings{options_.name, options_.listen.host(), options_.control,
-                                   ::geteuid() == 0},
-                children_, attach_key_, events_),
+      facts_(std::move(fixed_facts), [this] { return children_.keepers.count(); }),
+      processes_(*this),
+      children_(*this, guest_owner),
       moves_(
-          loop_, clock_, options_.name, processes_, deputies_, events_,
+          loop_, clock_, options_.name, processes_.table, children_.deputies, events_,
           [root_may_leave = options_.root_may_leave](pid_t pid, bool native) {
-            // Looking closer would be no use.
-            if (auto kept = root_may_leave ? std::nullopt : refuse_to_let_go(pid))
-              return std::vector<Reason>{*kept};
-            return native ? preflight(pid) : std::vector<Reason>();
+            return Leaving::preflight(pid, native, root_may_leave);
           },
-          [this](const std::string& name) { return check_target(name); }),
-      peers_(kj_, peer_local()),
-      service_(kj_, std::move(listener), service_local()),
-      task_errors_(kj::heap<TaskErrors>()),
-      tasks_(kj::heap<kj::TaskSet>(*task_errors_)),
-      sampler_(loop_) {
-  deputies_.set_handlers(
+          [this](const std::string& name) { return balance::refuse_target(snapshot(), name); }),
+      peers_(*this, std::move(listener)),
+      housekeeping_(loop_) {
+  children_.deputies.set_handlers(
       {[this](pid_t pid, const std::string& to, Offer offer, DeputyLink::GuestAnswer answer) {
-         need_guest(pid, to, std::move(offer), std::move(answer));
+         peers_.leaving.need_guest(pid, to, std::move(offer), std::move(answer));
        },
        [this](pid_t pid, bool clean) {
          moves_.on_deputy_gone(pid, clean);
          if (verbs_) verbs_->on_deputy_gone(pid);
        }});
-  sampler_.start_repeating(kSamplePeriod, [this] {
-    deputies_.prune();
-    children_.prune();
-    deputies_.recover();
-    sample();
-  });
-  hangup_ = std::make_unique<SignalWatcher>(loop_, SIGHUP, [this] {
+  housekeeping_.start_repeating(kHousekeepingPeriod, [this] { keep_house(); });
+  auto on = [this](int signal, std::function<void()> run) {
+    signals_.push_back(std::make_unique<SignalWatcher>(loop_, signal, std::move(run)));
+  };
+  on(SIGHUP, [this] {
     auto reloaded = reload_peers();
     if (!reloaded) log_error("node", "{}, keeping the peers as they were", reloaded.error().text());
   });
-  terminate_ = std::make_unique<SignalWatcher>(loop_, SIGTERM, [this] { loop_.stop(); });
-  interrupt_ = std::make_unique<SignalWatcher>(loop_, SIGINT, [this] { loop_.stop(); });
+  on(SIGTERM, [this] { loop_.stop(); });
+  on(SIGINT, [this] { loop_.stop(); });
 }
 
-Node::~Node() { *alive_ = false; }
+Node::~Node() = default;
+
+void Node::serve() {
+  verbs_ = std::make_unique<Verbs>(services(), clock_);
+  control_->serve(
+      [verbs = verbs_.get()](const Caller& caller, const Json& request, Answerer answer) {
+        verbs->handle(caller, request, std::move(answer));
+      },
+      [verbs = verbs_.get()](const Caller& caller, const Json& request,
+                             std::unique_ptr<JsonStream>& stream) {
+        return verbs->attach(caller, request, stream);
+      },
+      [this](pid_t pid) { return children_.list.is_deputy(pid); });
+}
+
+void Node::keep_house() {
+  children_.deputies.prune();
+  children_.list.prune();
+  children_.deputies.recover();
+  processes_.sampler.sample();
+}
 
 void Node::run() { loop_.run(); }
 
@@ -178,87 +157,10 @@ Json Node::ready_line() const {
               {"pid", ::getpid()}};
 }
 
-// Off the loop: there may be many processes.
-void Node::sample() {
-  if (std::exchange(sampling_, true)) return;
-  std::vector<ProcessId> ids = processes_.noted();
-  for (const ProcessId& process : deputies_.processes()) ids.push_back(process);
-  std::sort(ids.begin(), ids.end());
-  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-  auto found = std::make_shared<std::vector<ProcessInfo>>();
-  run_in_pool(
-      loop_,
-      [ids = std::move(ids), found] {
-        for (const ProcessId& id : ids) {
-          auto info = read_process(id.pid);
-          if (info && info->id == id) found->push_back(std::move(*info));
-        }
-      },
-      [this, alive = alive_, found] {
-        if (!*alive) return;
-        sampling_ = false;
-        processes_.sample(*found);
-      });
-}
-
-NodeFacts Node::facts() {
-  NodeFacts facts = fixed_facts_;
-  if (auto read = refresh_facts(facts); !read) log_warn("node", "{}", read.error().text());
-  facts.guests = keepers_.count();
-  return facts;
-}
-
 Result<void> Node::reload_peers() {
   if (options_.peers_file.empty()) return {};
-  peers_.set(OM_TRY(read_peers_file(options_.peers_file, options_.name)));
+  peers_.table.set(OM_TRY(read_peers_file(options_.peers_file, options_.name)));
   return {};
-}
-
-kj::Promise<std::optional<Reason>> Node::admit(const Offer& offer) {
-  Host host;
-  host.name = options_.name;
-  host.accepts = options_.accept;
-  host.keeper_gate_abi = fixed_facts_.keeper_gate_abi;
-  host.cpu_features = fixed_facts_.cpu_features;
-  host.cpus = allowed_cpus().value_or({});
-  host.reserved_bytes = keepers_.reserved_bytes();
-  host.headroom_bytes = options_.headroom_bytes;
-  host.limits = options_.guest_limits(fixed_facts_.cpus);
-  host.guests = keepers_.counts_for(offer);
-  NodeFacts now = fixed_facts_;
-  auto possible = refresh_facts(now);
-  host.free_bytes = now.free_bytes;
-  std::optional<Reason> refusal;
-  if (possible) refusal = refuse_offer(offer, host);
-  auto verdict = std::make_shared<std::optional<Reason>>();
-  kj::Promise<void> decided = kj::READY_NOW;
-  if (!possible || refusal) {
-    *verdict = admitted(offer, std::move(possible), std::move(refusal));
-  } else {
-    auto pair = kj::newPromiseAndFulfiller<void>();
-    decided = kj::mv(pair.promise);
-    // Shared, as a std::function is copied.
-    auto fulfiller = std::make_shared<kj::Own<kj::PromiseFulfiller<void>>>(kj::mv(pair.fulfiller));
-    keepers_.start(offer, [this, offer, verdict, fulfiller](Result<void> started) {
-      *verdict = admitted(offer, std::move(started), std::nullopt);
-      (*fulfiller)->fulfill();
-    });
-  }
-  return decided.then([verdict] { return *verdict; });
-}
-
-// What the peer is told, and an event of it.
-std::optional<Reason> Node::admitted(const Offer& offer, Result<void> possible,
-                                     std::optional<Reason> refusal) {
-  if (!possible) {
-    refusal = Reason{reason_of_errno(possible.error().err),
-                     "node " + options_.name + ": " + possible.error().text()};
-  }
-  events_.add({refusal ? "rejected" : "admitted", offer.pid, offer.home_node,
-               refusal ? std::optional(refusal->code) : std::nullopt,
-               refusal ? refusal->message() : "a guest comes",
-               guest_owner(offer.home_node, offer.uid)});
-  return refusal;
 }
 
 balance::Snapshot Node::snapshot() {
@@ -275,84 +177,39 @@ balance::Snapshot Node::snapshot() {
   };
   balance::Snapshot snapshot;
   snapshot.self = options_.name;
-  snapshot.nodes.push_back(view(facts(), options_.name, true, ""));
-  for (const PeerLink* link : peers_.all()) {
+  snapshot.nodes.push_back(view(facts_.now(), options_.name, true, ""));
+  for (const PeerLink* link : peers_.table.all()) {
     snapshot.nodes.push_back(
         view(link->facts().value_or(NodeFacts{}), link->peer().name, link->up(), link->reason()));
   }
-  for (const ProcessId& id : deputies_.processes())
-    snapshot.processes.push_back({id, deputies_.at(id), deputies_.find(id.pid) != nullptr});
+  for (const ProcessId& id : children_.deputies.processes())
+    snapshot.processes.push_back(
+        {id, children_.deputies.at(id), children_.deputies.find(id.pid) != nullptr});
   return snapshot;
-}
-
-std::optional<Reason> Node::check_target(const std::string& name) {
-  return balance::refuse_target(snapshot(), name);
-}
-
-void Node::need_guest(pid_t pid, const std::string& to, Offer offer,
-                      DeputyLink::GuestAnswer answer) {
-  // Again, as it is now: nothing leaves that this has not been asked of.
-  look_at_privileges(pid, [this, pid, to, offer = std::move(offer),
-                           answer = std::move(answer)](const std::optional<Reason>& kept) mutable {
-    if (kept) return answer(kept);
-    ask_for_guest(pid, to, std::move(offer), answer);
-  });
-}
-
-// Off the loop.
-void Node::look_at_privileges(pid_t pid, std::function<void(const std::optional<Reason>&)> done) {
-  if (options_.root_may_leave) return done(std::nullopt);
-  auto kept = std::make_shared<std::optional<Reason>>();
-  run_in_pool(
-      loop_, [kept, pid] { *kept = refuse_to_let_go(pid); },
-      [alive = alive_, kept, done = std::move(done)] {
-        if (*alive) done(*kept);
-      });
-}
-
-void Node::ask_for_guest(pid_t pid, const std::string& to, Offer offer,
-                         DeputyLink::GuestAnswer answer) {
-  PeerLink* link = peers_.find(to);
-  auto process = read_process(pid);
-  if (link == nullptr || !process) return answer(check_target(to));
-  // The deputy belongs to the user: what identifies the process comes from us.
-  offer.pid = pid;
-  offer.uid = process->uid;
-  offer.cpu_features = used_features(pid, offer.cpu_features);
-  offer.home_node = options_.name;
-  uint16_t port = offer.home.port();
-  offer.home = options_.listen;
-  offer.home.set_port(port);
-  // Moved: KJ keeps a reference to a callable that is given by name.
-  tasks_->add(link->admit(offer).then(kj::mv(answer)));
 }
 
 Services Node::services() {
   return Services{.loop = loop_,
-                  .clock = clock_,
-                  .processes = processes_,
-                  .census = census_,
-                  .keepers = keepers_,
-                  .deputies = deputies_,
+                  .processes = processes_.table,
+                  .census = processes_.census,
+                  .keepers = children_.keepers,
+                  .deputies = children_.deputies,
                   .moves = moves_,
-                  .peers = peers_,
+                  .leaving = peers_.leaving,
+                  .peers = peers_.table,
                   .events = events_,
+                  .facts = facts_,
                   .name = options_.name,
                   .address = options_.listen,
                   .ready_line = [this] { return ready_line(); },
-                  .facts = [this] { return facts(); },
                   .snapshot = [this] { return snapshot(); },
-                  .reload_peers = [this] { return reload_peers(); },
-                  .look_at_privileges =
-                      [this](pid_t pid, std::function<void(const std::optional<Reason>&)> done) {
-                        look_at_privileges(pid, std::move(done));
-                      }};
+                  .reload_peers = [this] { return reload_peers(); }};
 }
 
 PeerLink::Local Node::peer_local() {
   PeerLink::Local local;
   local.from = options_.listen;
-  local.facts = [this] { return facts(); };
+  local.facts = [this] { return facts_.now(); };
   local.on_change = [this](const std::string& peer, bool up, const std::string& reason) {
     events_.add({up ? "peer_up" : "peer_down", 0, peer, std::nullopt, up ? "is up" : reason,
                  "node " + peer});
@@ -362,18 +219,18 @@ PeerLink::Local Node::peer_local() {
 
 NodeService::Local Node::service_local() {
   NodeService::Local local;
-  local.facts = [this] { return facts(); };
+  local.facts = [this] { return facts_.now(); };
   local.knows = [this](const Address& from) {
-    for (const PeerLink* link : peers_.all()) {
+    for (const PeerLink* link : peers_.table.all()) {
       if (link->peer().address.same_host(from)) return true;
     }
     return false;
   };
-  local.address_of = [this](const std::string& name) { return peers_.address_of(name); };
+  local.address_of = [this](const std::string& name) { return peers_.table.address_of(name); };
   local.on_hello = [this](const std::string& name) {
-    if (PeerLink* link = peers_.find(name)) link->nudge();
+    if (PeerLink* link = peers_.table.find(name)) link->nudge();
   };
-  local.admit = [this](const Offer& offer) { return admit(offer); };
+  local.admit = [this](const Offer& offer) { return peers_.admission.admit(offer); };
   return local;
 }
 

@@ -5,6 +5,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "balance/snapshot.h"
 #include "common/base/clock.h"
@@ -16,13 +19,16 @@
 #include "migrator/control/services.h"
 #include "migrator/moves/child_list.h"
 #include "migrator/moves/deputies.h"
+#include "migrator/moves/guest_admission.h"
 #include "migrator/moves/keepers.h"
+#include "migrator/moves/leaving.h"
 #include "migrator/moves/move_queue.h"
 #include "migrator/peers/node_service.h"
 #include "migrator/peers/peer_table.h"
 #include "migrator/processes/census.h"
 #include "migrator/processes/events.h"
 #include "migrator/processes/process_table.h"
+#include "migrator/processes/sampler.h"
 
 namespace om::migrator {
 
@@ -39,52 +45,56 @@ class Node {
   Json ready_line() const;
 
  private:
+  // Helper programs, also those of an earlier daemon.
+  struct Children {
+    Children(Node& node, std::optional<std::pair<uid_t, gid_t>> guest_owner);
+    ChildList list;
+    AttachKey key;
+    Keepers keepers;
+    Deputies deputies;
+  };
+  // Processes of this node.
+  struct Processes {
+    explicit Processes(Node& node);
+    ProcessTable table;
+    Census census;
+    Sampler sampler;
+  };
+  // The other nodes, and what goes there and comes from there.
+  struct Peers {
+    Peers(Node& node, UniqueFd listener);
+    PeerTable table;
+    Leaving leaving;
+    GuestAdmission admission;
+    NodeService service;
+  };
   Node(const Options& options, OwnDirectory state, UniqueFd listener, NodeFacts fixed_facts,
        std::optional<std::pair<uid_t, gid_t>> guest_owner);
 
-  NodeFacts facts();
-  void sample();
   Result<void> reload_peers();
-  kj::Promise<std::optional<Reason>> admit(const Offer& offer);
-  std::optional<Reason> admitted(const Offer& offer, Result<void> possible,
-                                 std::optional<Reason> refusal);
   // For balance/: this node, its peers, the processes that have deputies.
   balance::Snapshot snapshot();
-  std::optional<Reason> check_target(const std::string& name);
-  void need_guest(pid_t pid, const std::string& to, Offer offer, DeputyLink::GuestAnswer answer);
-  void ask_for_guest(pid_t pid, const std::string& to, Offer offer, DeputyLink::GuestAnswer answer);
-  // Why this node lets the process go nowhere although it could, or nullopt; called from the loop.
-  void look_at_privileges(pid_t pid, std::function<void(const std::optional<Reason>&)> done);
   Services services();
   PeerLink::Local peer_local();
   NodeService::Local service_local();
+  void serve();
+  void keep_house();
 
   Options options_;
   OwnDirectory state_;
-  NodeFacts fixed_facts_;
   SystemClock clock_;
   Loop loop_;
   UvKj kj_;
-  ChildList children_;
-  AttachKey attach_key_;
   Events events_;
-  ProcessTable processes_;
-  Census census_;
-  Keepers keepers_;
-  Deputies deputies_;
+  OwnFacts facts_;
+  Processes processes_;
+  Children children_;
   MoveQueue moves_;
-  PeerTable peers_;
-  NodeService service_;
-  kj::Own<kj::TaskSet::ErrorHandler> task_errors_;
-  kj::Own<kj::TaskSet> tasks_;  // admissions under way
+  Peers peers_;
   std::unique_ptr<class Verbs> verbs_;
   std::unique_ptr<ControlServer> control_;
-  Timer sampler_;
-  bool sampling_ = false;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for what comes back from the pool
-  std::unique_ptr<SignalWatcher> hangup_;
-  std::unique_ptr<SignalWatcher> terminate_;
-  std::unique_ptr<SignalWatcher> interrupt_;
+  Timer housekeeping_;
+  std::vector<std::unique_ptr<SignalWatcher>> signals_;
 };
 
 }  // namespace om::migrator

@@ -43,7 +43,7 @@ void NodeVerbs::nodes(const Caller&, const Json&, Answerer answer) {
                 {"version", facts.build}};
   };
   Json list = Json::array();
-  Json own = item(services_.facts(), services_.address.text());
+  Json own = item(services_.facts.now(), services_.address.text());
   own.update({{"state", "up"}, {"self", true}, {"reason", ""}, {"rtt_us", 0}});
   list.push_back(std::move(own));
   for (const PeerLink* link : services_.peers.all()) {

@@ -135,7 +135,7 @@ void ProcessVerbs::why(const Caller& caller, const Json& request, Answerer answe
   data["member"] = about->member;
   data["events"] = services_.events.list(about->process.id.pid);
   // What the caller cannot find out: how this node is configured.
-  services_.look_at_privileges(
+  services_.leaving.look_at_privileges(
       about->process.id.pid, [data = std::move(data), answer = std::move(answer)](
                                  const std::optional<Reason>& kept) mutable {
         if (kept) data["kept"] = {{"code", kept->name()}, {"message", kept->message()}};

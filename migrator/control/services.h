@@ -11,7 +11,6 @@
 #include <string>
 
 #include "balance/snapshot.h"
-#include "common/base/clock.h"
 #include "common/base/result.h"
 #include "common/movable/reasons.h"
 #include "common/net/address.h"
@@ -19,6 +18,7 @@
 #include "common/uv/loop.h"
 #include "migrator/moves/deputies.h"
 #include "migrator/moves/keepers.h"
+#include "migrator/moves/leaving.h"
 #include "migrator/moves/move_queue.h"
 #include "migrator/peers/facts.h"
 #include "migrator/peers/peer_table.h"
@@ -30,26 +30,24 @@ namespace om::migrator {
 
 struct Services {
   Loop& loop;
-  const Clock& clock;
   ProcessTable& processes;
   Census& census;
   Keepers& keepers;
   Deputies& deputies;
   MoveQueue& moves;
+  Leaving& leaving;
   PeerTable& peers;
   Events& events;
+  const OwnFacts& facts;
 
   std::string name;  // of this node
   Address address;   // on which it listens for others
   // {name, address, port, control, pid}
   std::function<Json()> ready_line;
-  std::function<NodeFacts()> facts;
   // What decisions are made from, as it is now.
   std::function<balance::Snapshot()> snapshot;
   // Error: the peers stay as they were.
   std::function<Result<void>()> reload_peers;
-  // Why this node lets a process go nowhere although it could, or nullopt; called from the loop.
-  std::function<void(pid_t, std::function<void(const std::optional<Reason>&)>)> look_at_privileges;
 };
 
 }  // namespace om::migrator

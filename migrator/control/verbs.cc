@@ -7,9 +7,9 @@
 
 namespace om::migrator {
 
-Verbs::Verbs(Services services)
+Verbs::Verbs(Services services, const Clock& clock)
     : services_(std::move(services)),
-      newcomers_(services_.loop, services_.clock),
+      newcomers_(services_.loop, clock),
       subjects_(services_),
       process_verbs_(services_, subjects_),
       node_verbs_(services_),

@@ -18,7 +18,7 @@ namespace om::migrator {
 
 class Verbs {
  public:
-  explicit Verbs(Services services);
+  Verbs(Services services, const Clock& clock);
 
   void handle(const Caller& caller, const Json& request, Answerer answer);
   bool attach(const Caller& caller, const Json& request, std::unique_ptr<JsonStream>& stream) {

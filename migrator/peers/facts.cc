@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "common/base/log.h"
 #include "common/base/names.h"
 #include "common/base/text.h"
 #include "common/base/version.h"
@@ -81,6 +82,13 @@ Result<void> refresh_facts(NodeFacts& facts) {
   if (loadavg) facts.load_centis = parse_loadavg(*loadavg).value_or(0);
   facts.free_bytes = OM_TRY(parse_meminfo(OM_TRY(read_text("/proc/meminfo")))).available_bytes;
   return {};
+}
+
+NodeFacts OwnFacts::now() const {
+  NodeFacts facts = fixed_;
+  if (auto read = refresh_facts(facts); !read) log_warn("node", "{}", read.error().text());
+  facts.guests = guests_();
+  return facts;
 }
 
 void write_info(const NodeFacts& facts, wire::NodeInfo::Builder to) {

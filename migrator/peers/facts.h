@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,6 +48,21 @@ Result<std::vector<uint32_t>> allowed_cpus();
 Result<NodeFacts> read_fixed_facts(std::string name);
 // Fills free_bytes and load_centis. A file that cannot be read leaves 0: then nothing is admitted.
 Result<void> refresh_facts(NodeFacts& facts);
+
+// This node's: what does not change, and the rest as it is when asked.
+class OwnFacts {
+ public:
+  // guests: how many there are.
+  OwnFacts(NodeFacts fixed, std::function<uint32_t()> guests)
+      : fixed_(std::move(fixed)), guests_(std::move(guests)) {}
+
+  const NodeFacts& fixed() const { return fixed_; }
+  NodeFacts now() const;
+
+ private:
+  NodeFacts fixed_;
+  std::function<uint32_t()> guests_;
+};
 
 void write_info(const NodeFacts& facts, wire::NodeInfo::Builder to);
 Result<NodeFacts> read_info(wire::NodeInfo::Reader from);

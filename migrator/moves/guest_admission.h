@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A guest that another node offers: whether it may come, and the start of its keeper. Admission (peers/admission.h) is
+// the judgement alone; here is what it judges by, and what follows.
+#pragma once
+
+#include <kj/async.h>
+
+#include <optional>
+#include <string>
+
+#include "migrator/moves/keepers.h"
+#include "migrator/peers/admission.h"
+#include "migrator/peers/facts.h"
+#include "migrator/processes/events.h"
+
+namespace om::migrator {
+
+class GuestAdmission {
+ public:
+  struct Policy {
+    std::string node;  // own name
+    bool accepts = true;
+    uint64_t headroom_bytes = 0;  // memory that guests never get
+    GuestLimits limits;
+  };
+  GuestAdmission(Policy policy, const OwnFacts& facts, Keepers& keepers, Events& events);
+
+  // nullopt: a keeper has been started, and written down. Either way there is an event of it.
+  kj::Promise<std::optional<Reason>> admit(const Offer& offer);
+
+ private:
+  std::optional<Reason> conclude(const Offer& offer, const Result<void>& possible,
+                                 std::optional<Reason> refusal);
+
+  Policy policy_;
+  const OwnFacts& facts_;
+  Keepers& keepers_;
+  Events& events_;
+};
+
+}  // namespace om::migrator

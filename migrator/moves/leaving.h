@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a process of this node meets when it is to leave: what is looked at before a deputy is asked, and the question
+// of its deputy whether another node takes it.
+#pragma once
+
+#include <kj/async.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/uv/loop.h"
+#include "migrator/moves/deputy_link.h"
+#include "migrator/peers/peer_table.h"
+
+namespace om::migrator {
+
+class Leaving {
+ public:
+  struct Policy {
+    std::string node;  // own name
+    Address listen;    // where the peers find this node
+    bool root_may_leave = false;
+  };
+  Leaving(Loop& loop, Policy policy, PeerTable& peers);
+  ~Leaving();
+
+  // What speaks against moving the process; on any thread. native: it is at home and has no deputy, which would look
+  // itself.
+  static std::vector<Reason> preflight(pid_t pid, bool native, bool root_may_leave);
+
+  // Why this node lets the process go nowhere although it could, or nullopt; called from the loop.
+  using Done = std::function<void(const std::optional<Reason>&)>;
+  void look_at_privileges(pid_t pid, Done done);
+
+  // Asks node `to` to admit the process and start a keeper.
+  void need_guest(pid_t pid, const std::string& to, Offer offer, DeputyLink::GuestAnswer answer);
+
+ private:
+  class TaskErrors;
+  void ask(pid_t pid, const std::string& to, Offer offer, DeputyLink::GuestAnswer answer);
+
+  Loop& loop_;
+  Policy policy_;
+  PeerTable& peers_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for what comes back from the pool
+  std::unique_ptr<TaskErrors> errors_;
+  kj::Own<kj::TaskSet> tasks_;  // questions under way
+};
+
+}  // namespace om::migrator
