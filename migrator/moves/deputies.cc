@@ -83,7 +83,7 @@ DeputyLink::Handlers Deputies::link_handlers(pid_t pid) {
     Entry& entry = entries_.at(pid);
     DeputyLink::State state = entry.link->state();
     bool arrived = state != DeputyLink::State::kMoving && state != entry.last_state;
-    entry.takeovers = 0;
+    entry.next.attempts = 0;
     entry.silent = false;
     entry.last_state = state;
     if (state == DeputyLink::State::kHome) entry.session.reset();
@@ -131,7 +131,7 @@ void Deputies::ensure(const ProcessInfo& process, Ready ready) {
   Entry* present = entry_of(process.id);
   if (present != nullptr && present->starting) return present->waiting.push_back(std::move(ready));
   if (present != nullptr && !present->closed) return ready(present->link.get());
-  if (present != nullptr && (present->child || present->again)) {
+  if (present != nullptr && (present->child || present->next.pause)) {
     return ready(
         Error{EAGAIN, fmt::format("the last deputy of process {} has not ended yet", pid)});
   }
@@ -167,7 +167,7 @@ Result<void> Deputies::spawn(Entry& entry, const ProcessInfo& process, const std
   entry.waiting.clear();
   entry.waiting.push_back(std::move(ready));
   entry.closed = false;
-  entry.exit_text.clear();
+  entry.exit.how.clear();
   entry.link =
       std::make_unique<DeputyLink>(kj_, std::move(ours), settings_.node, link_handlers(pid));
   entry.child = std::make_unique<Child>(
@@ -287,8 +287,8 @@ void Deputies::on_closed(pid_t pid, std::optional<Error> error) {
   }
   if (!entry.child) {
     gone(pid, entry.last_state == DeputyLink::State::kHome, "its connection has ended");
-  } else if (!entry.exit_text.empty()) {
-    gone(pid, entry.exit_clean, entry.exit_text);
+  } else if (!entry.exit.how.empty()) {
+    gone(pid, entry.exit.clean, entry.exit.how);
   }
 }
 
@@ -296,22 +296,22 @@ void Deputies::on_exit(pid_t pid, int64_t code, int signal) {
   auto it = entries_.find(pid);
   if (it == entries_.end()) return;
   Entry& entry = it->second;
-  entry.exit_clean = code == 0 && signal == 0;
-  entry.exit_text = signal != 0 ? fmt::format("it was killed by signal {}", signal)
-                                : fmt::format("it ended with status {}", code);
-  if (entry.closed) return gone(pid, entry.exit_clean, entry.exit_text);
+  entry.exit.clean = code == 0 && signal == 0;
+  entry.exit.how = signal != 0 ? fmt::format("it was killed by signal {}", signal)
+                               : fmt::format("it ended with status {}", code);
+  if (entry.closed) return gone(pid, entry.exit.clean, entry.exit.how);
   // Whoever inherited the socket from the deputy must not keep us waiting.
-  entry.patience = std::make_unique<Timer>(loop_);
-  entry.patience->start(Milliseconds(1000), [this, pid] {
+  entry.exit.patience = std::make_unique<Timer>(loop_);
+  entry.exit.patience->start(Milliseconds(1000), [this, pid] {
     const Entry& late = entries_.at(pid);
-    gone(pid, late.exit_clean, late.exit_text);
+    gone(pid, late.exit.clean, late.exit.how);
   });
 }
 
 void Deputies::gone(pid_t pid, bool clean, std::string how) {
   Entry& entry = entries_.at(pid);
   entry.child.reset();
-  entry.patience.reset();
+  entry.exit.patience.reset();
   entry.closed = true;
   // One that sets out and has not asked for a guest yet has changed nothing.
   const bool was_home = entry.last_state == DeputyLink::State::kHome ||
@@ -323,7 +323,7 @@ void Deputies::gone(pid_t pid, bool clean, std::string how) {
          fmt::format("the deputy has gone while the process was at {}: {}", entry.link->at(), how));
   };
   if (!clean && !was_home && entry.session && entry.process.alive()) {
-    if (entry.takeovers < kMaxTakeovers) {
+    if (entry.next.attempts < kMaxTakeovers) {
       note(entry, "adopt", entry.session->at, std::nullopt,
            fmt::format("its deputy has gone ({}), another one takes over", how));
     } else if (entry.last_state != DeputyLink::State::kLost) {
@@ -333,7 +333,7 @@ void Deputies::gone(pid_t pid, bool clean, std::string how) {
     }
     const bool lived = entry.started != MonotonicTime{} &&
                        std::chrono::steady_clock::now() - entry.started >= kLongLife;
-    entry.short_lives = lived ? 0 : entry.short_lives + 1;
+    entry.next.short_lives = lived ? 0 : entry.next.short_lives + 1;
     take_over_later(pid);
     return handlers_.on_gone(pid, clean);
   }
@@ -352,22 +352,22 @@ void Deputies::gone(pid_t pid, bool clean, std::string how) {
 // die of what it finds there, again and again.
 void Deputies::take_over_later(pid_t pid) {
   Entry& entry = entries_.at(pid);
-  entry.again = std::make_unique<Timer>(loop_);
+  entry.next.pause = std::make_unique<Timer>(loop_);
   const int doublings =
-      std::clamp(std::max(entry.takeovers, entry.short_lives - 1), 0, kMaxDoublings);
+      std::clamp(std::max(entry.next.attempts, entry.next.short_lives - 1), 0, kMaxDoublings);
   const bool lost = entry.last_state == DeputyLink::State::kLost;
-  entry.again->start(lost ? kLostPause : kTakeoverPause * (1 << doublings),
-                     [this, pid] { start_takeover(pid); });
+  entry.next.pause->start(lost ? kLostPause : kTakeoverPause * (1 << doublings),
+                          [this, pid] { start_takeover(pid); });
 }
 
 void Deputies::start_takeover(pid_t pid) {
   Entry& entry = entries_.at(pid);
-  std::unique_ptr<Timer> done = std::move(entry.again);
-  ++entry.takeovers;
+  std::unique_ptr<Timer> done = std::move(entry.next.pause);
+  ++entry.next.attempts;
   if (!entry.process.alive()) return gone(pid, true, "");
   // A deputy of an earlier daemon whose connection has ended may still be there: it comes back, or it ends.
   if (entry.deputy.alive()) {
-    if (entry.takeovers < kMaxTakeovers) return take_over_later(pid);
+    if (entry.next.attempts < kMaxTakeovers) return take_over_later(pid);
     return gone(pid, false, "it does not talk to us any more");
   }
   auto process = read_process(pid);
@@ -393,7 +393,7 @@ bool Deputies::ending(const ProcessId& process) const {
 bool Deputies::detached(const ProcessId& process) const {
   const Entry* entry = entry_of(process);
   const bool lost = entry != nullptr && entry->last_state == DeputyLink::State::kLost;
-  return entry != nullptr ? entry->silent || (entry->again != nullptr && !lost)
+  return entry != nullptr ? entry->silent || (entry->next.pause != nullptr && !lost)
                           : children_.deputy_of(process.pid) != nullptr;
 }
 
@@ -435,8 +435,8 @@ std::vector<ProcessId> Deputies::processes() const {
 
 void Deputies::prune() {
   for (auto it = entries_.begin(); it != entries_.end();) {
-    bool over =
-        it->second.closed && !it->second.child && !it->second.again && !it->second.process.alive();
+    bool over = it->second.closed && !it->second.child && !it->second.next.pause &&
+                !it->second.process.alive();
     it = over ? entries_.erase(it) : std::next(it);
   }
 }

@@ -78,6 +78,18 @@ class Deputies {
   void prune();
 
  private:
+  // How the child has ended.
+  struct Exit {
+    std::string how;  // empty while it runs
+    bool clean = false;
+    std::unique_ptr<Timer> patience;  // until the end of its socket
+  };
+  // Another deputy that takes over.
+  struct Next {
+    int attempts = 0;     // since a deputy has last said where the process is
+    int short_lives = 0;  // deputies in a row that have not lived long, whatever they have said
+    std::unique_ptr<Timer> pause;  // until it is started
+  };
   struct Entry {
     ProcessId process;
     uid_t uid = 0;
@@ -86,17 +98,13 @@ class Deputies {
     bool starting = false;         // child: it does not run yet
     std::vector<Ready> waiting;    // for that
     std::unique_ptr<DeputyLink> link;
-    bool silent = false;    // it came back by itself and has not said yet where the process is
-    bool closed = false;    // the link's socket has ended
-    std::string exit_text;  // child: how it ended, empty while it runs
-    bool exit_clean = false;
-    std::unique_ptr<Timer> patience;  // between the end of the child and the end of its socket
+    bool silent = false;  // it came back by itself and has not said yet where the process is
+    bool closed = false;  // the link's socket has ended
+    Exit exit;
     DeputyLink::State last_state = DeputyLink::State::kHome;
     std::optional<DeputySession> session;
-    int takeovers = 0;        // since a deputy has last said where the process is
-    int short_lives = 0;      // deputies in a row that have not lived long, whatever they have said
-    MonotonicTime started{};  // the present one
-    std::unique_ptr<Timer> again;  // until the next one
+    MonotonicTime started{};
+    Next next;
   };
 
   DeputyLink::Handlers link_handlers(pid_t pid);
