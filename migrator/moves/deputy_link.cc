@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/base/names.h"
 #include "common/net/answer_first.h"
+#include "migrator/peers/open_calls.h"
 #include "migrator/peers/wire_text.h"
 
 namespace om::migrator {
@@ -45,6 +46,7 @@ struct DeputyLink::Connection {
   Connection(DeputyLink& link, UvKj& kj, UniqueFd socket);
   int fd;  // the stream's
   kj::Own<kj::AsyncIoStream> stream;
+  OpenCalls messages;
   capnp::TwoPartyVatNetwork network;
   capnp::RpcSystem<capnp::rpc::twoparty::VatId> rpc;
   wire::Deputy::Client deputy = nullptr;
@@ -131,7 +133,8 @@ class DeputyLink::Server final : public wire::Daemon::Server {
 DeputyLink::Connection::Connection(DeputyLink& link, UvKj& kj, UniqueFd socket)
     : fd(socket.get()),
       stream(answer_first(wrap_socket(kj, std::move(socket)))),
-      network(*stream, capnp::rpc::twoparty::Side::CLIENT, reader_options()),
+      messages(*stream, DeputyLink::kMaxOpenCalls),
+      network(messages, capnp::rpc::twoparty::Side::CLIENT, reader_options()),
       rpc(capnp::makeRpcServer(network, kj::heap<Server>(link.self_))) {
   rpc.setFlowLimit(kMaxCallWords);
   capnp::MallocMessageBuilder message;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The daemon's end of one om-deputy: wire::Daemon for the deputy, calls to its wire::Deputy (common/schema/deputy.capnp)
-// on a socket, its descriptor 3 or a connection that it made to the control socket after the daemon was restarted. One
-// move at a time; MoveQueue sees to that. What the deputy says is checked (deputy_wire.h): it runs as the owner of the
-// process, not as us.
+// The daemon's end of one om-deputy: wire::Daemon for the deputy, calls to its wire::Deputy
+// (common/schema/deputy.capnp) on a socket, its descriptor 3 or a connection that it made to the control socket after
+// the daemon was restarted. One move at a time; MoveQueue sees to that. What the deputy says is checked
+// (deputy_wire.h): it runs as the owner of the process, not as us.
 //
 // What a connection can cost is bounded: nothing is read from a deputy that does not take its answers, it asks for one
-// guest at a time, messages have kMaxMessageWords, and it has kMaxUnanswered commands at most.
+// guest at a time, messages have kMaxMessageWords, kMaxOpenCalls of its calls are not finished, and it has
+// kMaxUnanswered commands at most.
 #pragma once
 
 #include <functional>
@@ -24,6 +25,7 @@ class DeputyLink {
  public:
   enum class State { kHome, kMoving, kAway, kLost };
   static constexpr uint64_t kMaxMessageWords = 1 << 18;  // 2 MiB: a report, and what is around it
+  static constexpr size_t kMaxOpenCalls = 4096;
   static constexpr size_t kMaxUnanswered = 64;
 
   // nullopt: admitted. Called once or not at all; the link may be gone by then.
@@ -44,8 +46,8 @@ class DeputyLink {
   DeputyLink(UvKj& kj, UniqueFd socket, std::string home, Handlers handlers);
   ~DeputyLink();
 
-  // Commands. Each is answered once, or never: then on_closed is called, or the deputy lives and says nothing. Not after
-  // hang_up(). MoveQueue gives one at a time.
+  // Commands. Each is answered once, or never: then on_closed is called, or the deputy lives and says nothing. Not
+  // after hang_up(). MoveQueue gives one at a time.
   using MoveDone = std::function<void(const MoveReport&)>;
   using LookDone = std::function<void(const Verdict<Json>&)>;
   void depart(const std::string& to, MoveDone done);

@@ -4,6 +4,8 @@
 #include "migrator/moves/deputy_link.h"
 
 #include <capnp/rpc-twoparty.h>
+#include <capnp/rpc.capnp.h>
+#include <capnp/serialize.h>
 #include <doctest/doctest.h>
 #include <sys/socket.h>
 
@@ -308,6 +310,27 @@ TEST_CASE("bytes that are no message end the connection, with an error") {
     deputy.run_until([&] { return deputy.closed; });
     CHECK(deputy.error);
   }
+}
+
+TEST_CASE("a deputy that never finishes its calls ends its connection") {
+  Deputy deputy(false);
+  std::array<char, 65536> answers;
+  for (uint32_t i = 0; i < 2 * DeputyLink::kMaxOpenCalls && !deputy.closed; ++i) {
+    capnp::MallocMessageBuilder message;
+    message.initRoot<capnp::rpc::Message>().initBootstrap().setQuestionId(i);
+    auto words = capnp::messageToFlatArray(message);
+    auto bytes = words.asBytes();
+    while (!deputy.closed &&
+           ::send(deputy.socket.get(), bytes.begin(), bytes.size(), MSG_NOSIGNAL) < 0) {
+      static_cast<void>(::recv(deputy.socket.get(), answers.data(), answers.size(), 0));
+      deputy.wait(deputy.kj.after(Milliseconds(1)));
+    }
+  }
+  while (!deputy.closed) {
+    static_cast<void>(::recv(deputy.socket.get(), answers.data(), answers.size(), 0));
+    deputy.wait(deputy.kj.after(Milliseconds(1)));
+  }
+  CHECK(deputy.error);
 }
 
 }  // namespace
