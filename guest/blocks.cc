@@ -24,75 +24,86 @@ XstateTable to_table(const XstateLayout& layout) {
   return t;
 }
 
-void put_ranges(schema::Image::Reader image, BodyState& s) {
-  for (auto m : image.getMappings()) {
-    if (m.getKind() != kKindStack) continue;
-    s.stack_low = m.getLo();
-    s.stack_high = m.getHi();
-    s.stack_prot = m.getProt() & 7;
+// BodyState.file_ranges: how they are told apart there.
+uint64_t flags_of(Description::MarkKind kind) {
+  switch (kind) {
+    case Description::MarkKind::SHARED:
+      return kRangeShared;
+    case Description::MarkKind::LOCKED:
+      return kRangeLocked;
+    case Description::MarkKind::OBJECT:
+      return kRangeObject;
+    case Description::MarkKind::FILE:
+    case Description::MarkKind::GUARD:
+    case Description::MarkKind::WRITTEN:
+      break;
   }
-  auto objects = image.getObjects();
-  s.object_count = objects.size();
-  for (unsigned i = 0; i < objects.size(); i++)
-    s.objects[i] = {0, 0, objects[i].getView(), objects[i].getBytes(), objects[i].getIsOpen()};
-  auto files = image.getFileRanges();
-  s.file_range_count = files.size() <= kMaxFileRanges ? files.size() : kMaxFileRanges + 1;
-  for (unsigned i = 0; i < files.size() && i < kMaxFileRanges; i++)
-    s.file_ranges[i] = {files[i].getLo(), files[i].getHi()};
+  return 0;
+}
+
+void put_ranges(const Description& image, BodyState& s) {
+  if (const auto* stack = image.stack()) {
+    s.stack_low = stack->lo;
+    s.stack_high = stack->hi;
+    s.stack_prot = stack->prot & 7;
+  }
+  s.object_count = image.objects.size();
+  for (size_t i = 0; i < image.objects.size(); i++)
+    s.objects[i] = {0, 0, image.objects[i].view, image.objects[i].bytes, image.objects[i].is_open};
+  for (const auto& m : image.marks) {
+    if (m.kind == Description::MarkKind::GUARD || m.kind == Description::MarkKind::WRITTEN)
+      continue;
+    if (s.file_range_count < kMaxFileRanges)
+      s.file_ranges[s.file_range_count] = {m.lo | flags_of(m.kind), m.hi};
+    if (s.file_range_count <= kMaxFileRanges) s.file_range_count++;
+  }
 }
 
 }  // namespace
 
-std::unique_ptr<BodyState> body_state(schema::Image::Reader image, const BodyLayout& layout) {
+std::unique_ptr<BodyState> body_state(const Description& image, const BodyLayout& layout) {
   auto state = std::make_unique<BodyState>();
   BodyState& s = *state;
-  s.epoch = layout.epoch;
+  s.epoch = image.epoch;
   s.nslots = layout.bounds.slots;
   s.arena = layout.bounds.arena;
-  s.nthreads = image.getThreads().size();
+  s.nthreads = static_cast<uint32_t>(image.threads.size());
   s.slots_ready = s.nthreads;
-  s.home_pid = image.getPid();
-  s.home_ppid_hint = image.getPpid();
-  auto ids = image.getIds();
-  for (unsigned i = 0; i < 8; i++) s.ids[i] = ids[i];
-  s.brk_start = image.getBrkStart();
-  s.brk_now = image.getBrkNow();
-  s.brk_limit = image.getBrkLimit();
-  s.caught = image.getCaught();
-  s.fd_size = image.getFdSize();
-  s.denies_exec = image.getDeniesExec() ? 1 : 0;
+  const Description::Process& p = image.process;
+  s.home_pid = p.pid;
+  s.home_ppid_hint = p.ppid;
+  std::copy(p.ids.begin(), p.ids.end(), s.ids);
+  s.brk_start = p.brk_start;
+  s.brk_now = p.brk_now;
+  s.brk_limit = p.brk_limit;
+  s.caught = p.caught;
+  s.fd_size = p.fd_size;
+  s.denies_exec = p.denies_exec ? 1 : 0;
   s.home_xstate = to_table(layout.home_xstate);
   s.local_xstate = to_table(layout.local_xstate);
-  s.home_vdso_lo = image.getVdsoLo();
-  s.home_vdso_hi = image.getVdsoHi();
+  s.home_vdso_lo = p.vdso_lo;
+  s.home_vdso_hi = p.vdso_hi;
   put_ranges(image, s);
-  s.writes_files = image.getWritesFiles() ? 1 : 0;
+  s.writes_files = p.writes_files ? 1 : 0;
   s.pins = 1;
-  memcpy(s.uts, image.getUts().begin(), sizeof s.uts);
+  memcpy(s.uts, p.uts.data(), sizeof s.uts);
   return state;
 }
 
-Verdict<ThreadBlock> thread_block(schema::Thread::Reader thread, uint32_t slot,
-                                  const BodyLayout& layout) {
-  ThreadState s{};
-  if (thread.getState().size() != sizeof s)
-    return refuse(ReasonCode::kInternal, "a thread's state is incomplete");
-  memcpy(&s, thread.getState().begin(), sizeof s);
-  if (s.slot != slot) return refuse(ReasonCode::kInternal, "threads are out of order");
+Verdict<ThreadBlock> thread_block(const Description::Thread& thread, const BodyLayout& layout) {
+  const ThreadState& s = thread.state;
   std::vector<std::byte> area(layout.home_xstate.size);
-  const auto x = thread.getXsave();
-  std::copy_n(x.begin(), std::min<size_t>(area.size(), x.size()),
-              reinterpret_cast<kj::byte*>(area.data()));
+  std::copy_n(thread.xsave.begin(), std::min(area.size(), thread.xsave.size()), area.begin());
   ThreadBlock block{{}, std::vector<std::byte>(layout.local_xstate.size)};
   if (auto r = convert(layout.home_xstate, area, layout.local_xstate, block.xsave); !r) {
     return r.error().err == ENOTSUP ? refuse(ReasonCode::kCpuFeature, "{}", r.error().what)
                                     : internal(r.error());
   }
   BodyThread& b = block.thread;
-  const uint64_t base = slot_address(layout.bounds.arena, slot);
+  const uint64_t base = slot_address(layout.bounds.arena, s.slot);
   b.self = base + kSlotBlock;
   b.gate_sp = base + kSlotStack + kSlotStackSize - 64;
-  b.slot = slot;
+  b.slot = s.slot;
   b.home_tid = s.tid;
   b.channel.fd = -1;
   b.busy = 1;

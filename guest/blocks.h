@@ -8,22 +8,21 @@
 #include <memory>
 #include <vector>
 
+#include "common/image/description.h"
 #include "common/movable/verdict.h"
-#include "common/schema/session.capnp.h"
 #include "guest/body_layout.h"
 #include "libom/abi/body.h"
 
 namespace om::guest {
 
 // The image has been checked (check_image). The clock page is left to the caller.
-std::unique_ptr<BodyState> body_state(schema::Image::Reader image, const BodyLayout& layout);
+std::unique_ptr<BodyState> body_state(const Description& image, const BodyLayout& layout);
 
 struct ThreadBlock {
   BodyThread thread;
   std::vector<std::byte> xsave;  // as this node has it
 };
 // CPU_FEATURE: its vector state has no place here. INTERNAL.
-Verdict<ThreadBlock> thread_block(schema::Thread::Reader thread, uint32_t slot,
-                                  const BodyLayout& layout);
+Verdict<ThreadBlock> thread_block(const Description::Thread& thread, const BodyLayout& layout);
 
 }  // namespace om::guest

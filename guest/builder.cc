@@ -53,32 +53,32 @@ Step Builder::build(schema::Image::Reader image) {
   return advance(Phase::kPrepared, Phase::kBuilt, [&] { return build_body(image); });
 }
 
-Step Builder::build_body(schema::Image::Reader image) {
+Step Builder::build_body(schema::Image::Reader message) {
   OM_STEP(fault("guest.build"));
   if (!body_.process().running()) return refuse(ReasonCode::kInternal, "the body has ended");
+  const Description image = OM_STEP(read_description(message));
   OM_STEP(check_image(image, body_.bounds()));
   BodyLayout& layout = body_.layout();
-  layout.home_xstate = OM_MUST(read_layout(image.getXstate()));
-  layout.epoch = image.getEpoch();
-  for (auto m : image.getMappings()) {
-    if (m.getKind() != kKindStack) continue;
-    layout.stack_lo = m.getLo();
-    layout.stack_hi = m.getHi();
+  layout.home_xstate = image.xstate;
+  layout.epoch = image.epoch;
+  if (const auto* stack = image.stack()) {
+    layout.stack_lo = stack->lo;
+    layout.stack_hi = stack->hi;
   }
   const int64_t mono = now_ns(CLOCK_MONOTONIC), real = now_ns(CLOCK_REALTIME);
-  body_.clocks().start(image.getHomeMonoNs(), image.getHomeRealNs(), mono, real);
+  body_.clocks().start(image.clocks.mono_ns, image.clocks.real_ns, mono, real);
 
   OM_STEP(write_state(image));
   OM_STEP(write_plan(image));
   OM_STEP(write_threads(image));
-  OM_STEP(body_.objects().make(body_.process(), image.getObjects()));
+  OM_STEP(body_.objects().make(body_.process(), image.objects));
   OM_STEP(enter());
   OM_STEP(fault("guest.restored"));
   start_fill(image);
-  return open_channels(image.getThreads().size());
+  return open_channels(static_cast<uint32_t>(image.threads.size()));
 }
 
-Step Builder::write_state(schema::Image::Reader image) {
+Step Builder::write_state(const Description& image) {
   const auto state = body_state(image, body_.layout());
   state->clock = body_.clocks().page(now_ns(CLOCK_MONOTONIC));
   state->clock.mono_floor_ns = state->clock.real_floor_ns = INT64_MIN;
@@ -86,7 +86,7 @@ Step Builder::write_state(schema::Image::Reader image) {
   return {};
 }
 
-Step Builder::write_plan(schema::Image::Reader image) {
+Step Builder::write_plan(const Description& image) {
   const auto maps = OM_MUST(proc::read_maps(body_.process().pid()));
   const MappingPlan plan = OM_STEP(plan_mappings(maps, image, body_.bounds()));
   OM_MUST_VOID(body_.memory().write(body_.bounds().arena + kControlPlan, plan_bytes(plan)));
@@ -110,14 +110,13 @@ Step Builder::write_vdso(const LocalVdso& vdso) {
   return {};
 }
 
-Step Builder::write_threads(schema::Image::Reader image) {
-  uint32_t slot = 0;
-  for (auto t : image.getThreads()) {
-    const ThreadBlock block = OM_STEP(thread_block(t, slot, body_.layout()));
+Step Builder::write_threads(const Description& image) {
+  for (const auto& t : image.threads) {
+    const uint32_t slot = t.state.slot;
+    const ThreadBlock block = OM_STEP(thread_block(t, body_.layout()));
     const uint64_t base = slot_address(body_.bounds().arena, slot);
     OM_MUST_VOID(body_.memory().put(body_.thread_address(slot), block.thread));
     OM_MUST_VOID(body_.memory().write(base + kSlotFrame + kFrameXsave, block.xsave));
-    slot++;
   }
   return {};
 }
@@ -133,11 +132,11 @@ Step Builder::enter() {
   return expect(kBodyRestored, "rebuild the address space");
 }
 
-void Builder::start_fill(schema::Image::Reader image) {
+void Builder::start_fill(const Description& image) {
   std::vector<BulkPlaces::Place> places;
-  for (auto m : image.getMappings()) {
-    if (m.getKind() == kKindMemory || m.getKind() == kKindStack)
-      places.push_back({m.getLo(), m.getHi()});
+  for (const auto& m : image.mappings) {
+    if (m.kind == Description::MappingKind::MEMORY || m.kind == Description::MappingKind::STACK)
+      places.push_back({m.lo, m.hi});
   }
   body_.objects().add_places(places);
   fill_.start(link_.pages(), body_.memory(), BulkPlaces(std::move(places)),

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "common/image/description.h"
 #include "common/movable/verdict.h"
 #include "common/schema/session.capnp.h"
 #include "guest/body.h"
@@ -55,12 +56,12 @@ class Builder {
   Verdict<bool> map_libom(const std::string& title);
 
   Step build_body(schema::Image::Reader image);
-  Step write_plan(schema::Image::Reader image);
+  Step write_plan(const Description& image);
   Step write_vdso(const LocalVdso& vdso);
-  Step write_state(schema::Image::Reader image);
-  Step write_threads(schema::Image::Reader image);
+  Step write_state(const Description& image);
+  Step write_threads(const Description& image);
   Step enter();
-  void start_fill(schema::Image::Reader image);
+  void start_fill(const Description& image);
   Step open_channels(uint32_t count);
   Step make_threads(uint64_t pages);
   // Waits for one message of the body and its result.

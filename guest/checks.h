@@ -8,7 +8,7 @@
 
 #include <vector>
 
-#include "common/cpu/xstate.h"
+#include "common/image/description.h"
 #include "common/movable/verdict.h"
 #include "common/proc/maps.h"
 #include "common/schema/session.capnp.h"
@@ -17,8 +17,6 @@
 namespace om::guest {
 
 namespace schema = ::om::wire;
-
-enum MappingKind : uint32_t { kKindMemory = 0, kKindStack = 1, kKindReserve = 2, kKindView = 3 };
 
 // Where libom lies in the program, and what lies where in it.
 struct Bounds {
@@ -36,8 +34,8 @@ struct Bounds {
 // INTERNAL; `bounds` is set when it is all right.
 Step check_spec(schema::BodySpec::Reader spec, Bounds& bounds);
 
-// Mappings, guard pages and threads of a process whose libom is at `bounds`. INTERNAL.
-Step check_image(schema::Image::Reader image, const Bounds& bounds);
+// Whether a process that is described so can be built around the libom at `bounds`. INTERNAL.
+Step check_image(const Description& image, const Bounds& bounds);
 
 // What home wants of a body's memory, within what there is: in pieces that are looked through in a moment. (The kernel
 // looks at what has page tables only: 8 TiB of which nothing has been touched take it 14 us.)
@@ -49,11 +47,5 @@ struct WantedRange {
 // Pages, ascending, none twice. What is not mapped in the body is left out. INTERNAL.
 Step check_ranges(capnp::List<schema::Range>::Reader ranges, const std::vector<proc::Mapping>& maps,
                   std::vector<WantedRange>& wanted);
-
-// Nanoseconds of a clock, with which one can reckon.
-inline bool is_time(int64_t ns) { return ns >= 0 && ns < int64_t{1} << 61; }
-
-// Home's layout of the vector state. EBADMSG and the like: common/cpu/xstate.h.
-Result<XstateLayout> read_layout(schema::Xstate::Reader in);
 
 }  // namespace om::guest

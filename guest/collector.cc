@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -17,47 +18,70 @@ namespace {
 
 constexpr auto kLookAround = std::chrono::milliseconds(50);
 
+// File memory that the program may have written to; all of it if there is no telling.
+std::vector<Description::Mark> written(const BodyState& body) {
+  std::vector<Description::Mark> marks;
+  bool sound = body.touched_count <= kMaxTouched;
+  for (uint64_t i = 0; sound && i < body.touched_count; i++) {
+    const auto [lo, hi] = body.touched[i];
+    sound = lo % kPageSize == 0 && hi % kPageSize == 0 && lo < hi && hi <= kProgramTop;
+    marks.push_back({lo, hi, Description::MarkKind::WRITTEN});
+  }
+  if (!sound) marks.assign(1, {0, kProgramTop, Description::MarkKind::WRITTEN});
+  return marks;
+}
+
+Description::Process process_of(const BodyState& body) {
+  Description::Process p;
+  p.pid = body.home_pid;
+  p.ppid = body.home_ppid_hint;
+  std::copy(std::begin(body.ids), std::end(body.ids), p.ids.begin());
+  p.brk_start = body.brk_start;
+  p.brk_now = body.brk_now;
+  p.brk_limit = body.brk_limit;
+  memcpy(p.uts.data(), body.uts, p.uts.size());
+  p.vdso_lo = body.home_vdso_lo;
+  p.vdso_hi = body.home_vdso_hi;
+  p.caught = body.caught;
+  p.fd_size = body.fd_size;
+  p.denies_exec = body.denies_exec != 0;
+  p.writes_files = body.writes_files != 0;
+  return p;
+}
+
 }  // namespace
 
-Step Collector::stop(uint32_t generation, bool look, schema::BodyImage::Builder state) {
+Step Collector::stop(uint32_t generation, bool look, Description& image) {
   OM_STEP(fault("guest.stop"));
   OM_STEP(body_.park(session_, generation, look));
-  OM_STEP(describe(state));
+  OM_STEP(describe(image));
   return fault("guest.stopped");
 }
 
-Step Collector::describe(schema::BodyImage::Builder state) {
+// What lies in the body is its own word: home gets nothing that it would refuse for that.
+Step Collector::describe(Description& image) {
   const auto body = OM_MUST(body_.memory().get<BodyState>(body_.bounds().body_state));
-  OM_STEP(describe_threads(body, state));
-  const bool all = body.touched_count > kMaxTouched;
-  state.setTouchedAll(all);
-  auto touched = state.initTouched(all ? 0 : static_cast<unsigned>(body.touched_count));
-  for (unsigned i = 0; i < touched.size(); i++) {
-    touched[i].setLo(body.touched[i].lo);
-    touched[i].setHi(body.touched[i].hi);
-  }
-  state.setBrkNow(body.brk_now);
-  state.setCalls(body.calls);
-  describe_clocks(body, state);
-  state.setStackLow(OM_STEP(stack_low(body)));
-  return {};
+  image.epoch = body_.layout().epoch;
+  image.xstate = body_.layout().home_xstate;
+  OM_STEP(describe_threads(body, image));
+  image.marks = written(body);
+  image.clocks = describe_clocks(body);
+  image.process = process_of(body);
+  return describe_stack(body, image);
 }
 
-Step Collector::describe_threads(const BodyState& body, schema::BodyImage::Builder state) {
-  std::vector<std::pair<uint32_t, BodyThread>> threads;
+Step Collector::describe_threads(const BodyState& body, Description& image) {
   for (uint32_t slot = 0; slot < std::min(body.slots_ready, body_.bounds().slots); slot++) {
     const BodyThread t = OM_MUST(body_.thread(slot));
-    if (t.busy) threads.emplace_back(slot, t);
+    if (t.busy) image.threads.push_back(OM_STEP(describe_thread(slot, t)));
   }
-  auto list = state.initThreads(static_cast<unsigned>(threads.size()));
-  for (unsigned i = 0; i < threads.size(); i++)
-    OM_STEP(describe_thread(threads[i].first, threads[i].second, list[i]));
   return {};
 }
 
-Step Collector::describe_thread(uint32_t slot, const BodyThread& t, schema::Thread::Builder to) {
+Verdict<Description::Thread> Collector::describe_thread(uint32_t slot, const BodyThread& t) {
   const BodyLayout& layout = body_.layout();
-  ThreadState s{};
+  Description::Thread thread{{}, std::vector<std::byte>(layout.home_xstate.size)};
+  ThreadState& s = thread.state;
   s.slot = slot;
   s.tid = t.home_tid;
   s.kind = t.kind;
@@ -69,19 +93,18 @@ Step Collector::describe_thread(uint32_t slot, const BodyThread& t, schema::Thre
   s.kernel = t.kernel;
   s.xstate_bytes = layout.home_xstate.size;
   s.cpu_ns = t.cpu_ns;
-  std::vector<std::byte> local(layout.local_xstate.size), home(layout.home_xstate.size);
+  std::vector<std::byte> local(layout.local_xstate.size);
   OM_MUST_VOID(body_.memory().read(
       slot_address(layout.bounds.arena, slot) + kSlotFrame + kFrameXsave, local));
-  OM_MUST_VOID(convert(layout.local_xstate, local, layout.home_xstate, home));
-  to.setState(kj::arrayPtr(reinterpret_cast<const kj::byte*>(&s), sizeof s));
-  to.setXsave(kj::arrayPtr(reinterpret_cast<const kj::byte*>(home.data()), home.size()));
-  return {};
+  OM_MUST_VOID(convert(layout.local_xstate, local, layout.home_xstate, thread.xsave));
+  return thread;
 }
 
-void Collector::describe_clocks(const BodyState& body, schema::BodyImage::Builder state) {
+Description::Clocks Collector::describe_clocks(const BodyState& body) {
+  Description::Clocks to;
   clockid_t cpu;
   if (::clock_getcpuclockid(body_.process().pid(), &cpu) == 0)
-    state.setCpuNs(static_cast<uint64_t>(now_ns(cpu)));
+    to.cpu_ns = static_cast<uint64_t>(now_ns(cpu));
   // The floors are the body's word.
   auto shown = [](int64_t by_page, int64_t floor, int64_t local) {
     int64_t time = 0;
@@ -90,8 +113,18 @@ void Collector::describe_clocks(const BodyState& body, schema::BodyImage::Builde
   };
   const int64_t mono = now_ns(CLOCK_MONOTONIC), real = now_ns(CLOCK_REALTIME);
   const Clocks& clocks = body_.clocks();
-  state.setMonoNs(shown(clocks.body_mono(mono), body.clock.mono_floor_ns, mono));
-  state.setRealNs(shown(clocks.body_real(mono, real), body.clock.real_floor_ns, real));
+  to.mono_ns = shown(clocks.body_mono(mono), body.clock.mono_floor_ns, mono);
+  to.real_ns = shown(clocks.body_real(mono, real), body.clock.real_floor_ns, real);
+  return to;
+}
+
+Step Collector::describe_stack(const BodyState& body, Description& image) {
+  const uint64_t lo = OM_STEP(stack_low(body)), hi = body_.layout().stack_hi;
+  if (lo < hi) {
+    image.mappings.push_back(
+        {lo, hi, static_cast<uint32_t>(body.stack_prot & 7), Description::MappingKind::STACK});
+  }
+  return {};
 }
 
 // How far the stack has been used; the program may have raised its limit.

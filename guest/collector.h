@@ -7,6 +7,7 @@
 
 #include <chrono>
 
+#include "common/image/description.h"
 #include "common/image/page_sink.h"
 #include "common/movable/verdict.h"
 #include "common/proc/pagemap.h"
@@ -23,18 +24,19 @@ class Collector {
   Collector(Session& session, HomeLink& link, Body& body)
       : session_(session), link_(link), body_(body) {}
 
-  // Every thread stands; what they are. See Body::park.
-  Step stop(uint32_t generation, bool look, schema::BodyImage::Builder state);
+  // Every thread stands (Body::park); `image` is what there is.
+  Step stop(uint32_t generation, bool look, Description& image);
   // Sends what there is in these ranges, with an end mark in any case. `sent` counts it.
   Step collect(capnp::List<schema::Range>::Reader ranges, PageCounts& sent);
   // It goes on, and the page connection is a new one.
   Step resume();
 
  private:
-  Step describe(schema::BodyImage::Builder state);
-  Step describe_threads(const BodyState& body, schema::BodyImage::Builder state);
-  Step describe_thread(uint32_t slot, const BodyThread& t, schema::Thread::Builder to);
-  void describe_clocks(const BodyState& body, schema::BodyImage::Builder state);
+  Step describe(Description& image);
+  Step describe_threads(const BodyState& body, Description& image);
+  Verdict<Description::Thread> describe_thread(uint32_t slot, const BodyThread& t);
+  Description::Clocks describe_clocks(const BodyState& body);
+  Step describe_stack(const BodyState& body, Description& image);
   Verdict<uint64_t> stack_low(const BodyState& body);
   Step send(capnp::List<schema::Range>::Reader ranges, PageSink& sink);
   Step send_range(const WantedRange& range, const proc::Pagemap& pagemap, PageSink& sink);

@@ -12,10 +12,10 @@
 
 namespace om::guest {
 
-Step Objects::make(BodyProcess& body, capnp::List<wire::MemoryObject>::Reader objects) {
+Step Objects::make(BodyProcess& body, const std::vector<Description::Object>& objects) {
   objects_.clear();
-  for (auto o : objects) {
-    Object object{UniqueFd(::memfd_create("om-object", MFD_CLOEXEC)), o.getView(), o.getBytes()};
+  for (const auto& o : objects) {
+    Object object{UniqueFd(::memfd_create("om-object", MFD_CLOEXEC)), o.view, o.bytes};
     if (!object.fd || ::ftruncate(object.fd.get(), static_cast<off_t>(object.bytes)) != 0)
       return internal(errno_error("make shared memory"));
     BodyMessage m{};

@@ -13,10 +13,10 @@
 #include "common/base/result.h"
 #include "common/base/unique_fd.h"
 #include "common/image/bulk.h"
+#include "common/image/description.h"
 #include "common/movable/verdict.h"
 #include "common/proc/maps.h"
 #include "common/proc/pagemap.h"
-#include "common/schema/session.capnp.h"
 
 namespace om::guest {
 
@@ -25,7 +25,7 @@ class BodyProcess;
 class Objects {
  public:
   // Makes them and hands them to the body. NO_MEMORY, FD_LIMIT, INTERNAL.
-  Step make(BodyProcess& body, capnp::List<wire::MemoryObject>::Reader objects);
+  Step make(BodyProcess& body, const std::vector<Description::Object>& objects);
 
   // Whether the object that has its view there has all of [lo, hi).
   bool contain(uint64_t lo, uint64_t hi) const;

@@ -31,25 +31,40 @@ void clear_away(const std::vector<proc::Mapping>& fresh, const Bounds& bounds, M
   }
 }
 
-void make_mapping(schema::Mapping::Reader m, MappingPlan& plan) {
-  const bool reserve = m.getKind() == kKindReserve, view = m.getKind() == kKindView;
-  const PlanKind kind = reserve ? kPlanReserve : view ? kPlanView : kPlanMap;
-  plan.before.push_back({m.getLo(), m.getHi(), kind, 0, view ? m.getView() : 0});
-  const uint32_t prot = m.getProt() & 7;
-  if (!reserve && prot != (PROT_READ | PROT_WRITE))
-    plan.after.push_back({m.getLo(), m.getHi(), kPlanProtect, prot, 0});
+PlanKind kind_of(Description::MappingKind kind) {
+  switch (kind) {
+    case Description::MappingKind::RESERVE:
+      return kPlanReserve;
+    case Description::MappingKind::VIEW:
+      return kPlanView;
+    case Description::MappingKind::MEMORY:
+    case Description::MappingKind::STACK:
+      break;
+  }
+  return kPlanMap;
+}
+
+void make_mapping(const Description& image, const Description::Mapping& m, MappingPlan& plan) {
+  const PlanKind kind = kind_of(m.kind);
+  plan.before.push_back({m.lo, m.hi, kind, 0, kind == kPlanView ? image.view_of(m) : 0});
+  const uint32_t prot = m.prot & 7;
+  if (kind != kPlanReserve && prot != (PROT_READ | PROT_WRITE))
+    plan.after.push_back({m.lo, m.hi, kPlanProtect, prot, 0});
 }
 
 }  // namespace
 
 Verdict<MappingPlan> plan_mappings(const std::vector<proc::Mapping>& fresh,
-                                   schema::Image::Reader image, const Bounds& bounds) {
+                                   const Description& image, const Bounds& bounds) {
   MappingPlan plan;
   clear_away(fresh, bounds, plan);
   if (plan.vdso.hi - plan.vdso.lo > kControlVdsoSize)
     return refuse(ReasonCode::kInternal, "this kernel's vDSO is too large");
-  for (auto m : image.getMappings()) make_mapping(m, plan);
-  for (auto g : image.getGuards()) plan.after.push_back({g.getLo(), g.getHi(), kPlanGuard, 0, 0});
+  for (const auto& m : image.mappings) make_mapping(image, m, plan);
+  for (const auto& m : image.marks) {
+    if (m.kind == Description::MarkKind::GUARD)
+      plan.after.push_back({m.lo, m.hi, kPlanGuard, 0, 0});
+  }
   if (plan.before.size() + plan.after.size() > kMaxPlanEntries)
     return refuse(ReasonCode::kNoMemory, "too many mappings");
   return plan;

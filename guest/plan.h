@@ -10,9 +10,9 @@
 #include <span>
 #include <vector>
 
+#include "common/image/description.h"
 #include "common/movable/verdict.h"
 #include "common/proc/maps.h"
-#include "common/schema/session.capnp.h"
 #include "guest/checks.h"
 #include "libom/abi/plan.h"
 
@@ -32,7 +32,7 @@ struct MappingPlan {
 // `fresh`: what the launcher has left. The image has been checked (check_image). NO_MEMORY: too many mappings;
 // INTERNAL.
 Verdict<MappingPlan> plan_mappings(const std::vector<proc::Mapping>& fresh,
-                                   schema::Image::Reader image, const Bounds& bounds);
+                                   const Description& image, const Bounds& bounds);
 
 // As it lies in the body.
 std::vector<std::byte> plan_bytes(const MappingPlan& plan);

@@ -72,8 +72,9 @@ kj::Promise<void> KeeperService::stop(StopContext context) {
   return keeper_.queue([this, context]() mutable {
     auto results = context.getResults();
     auto p = context.getParams();
-    const Step outcome =
-        keeper_.collector().stop(p.getGeneration(), p.getLook(), results.initState());
+    Description image;
+    const Step outcome = keeper_.collector().stop(p.getGeneration(), p.getLook(), image);
+    if (outcome.ok()) write_description(image, results.initState());
     write_outcome(results.initVerdict(), outcome);
   });
 }

@@ -33,7 +33,7 @@ LAYERS = {
     'common/elf': ('common/base', 'libom/abi'),
     'common/cpu': ('common/base', 'libom/abi'),
     'common/net': ('common/base', 'common/movable', 'libom/abi'),
-    'common/image': ('common/base', 'libom/abi'),
+    'common/image': ('common/base', 'common/cpu', 'common/movable', 'common/schema', 'libom/abi'),
     'common/movable': ('common/base', 'common/proc', 'common/elf', 'common/cpu', 'libom/abi'),
     'common/uv': ('common/base', 'common/net'),
     'common/schema': (),

@@ -2,12 +2,12 @@
 #
 # Between om-deputy (home) and om-guest (the keeper on the other node), on the SESSION connection that the
 # keeper has made. The deputy calls, the keeper serves. Pages travel on the BULK connection, in the frames of
-# common/image/bulk.h. Blobs of type Data are the PODs of libom/abi: they concern libom on both sides, the
-# keeper only carries them, and checks what it uses itself.
+# common/image/bulk.h.
 
 @0xd7c1b3a8895e2f40;
 
 using Cxx = import "/capnp/c++.capnp";
+using import "image.capnp".Image;
 using import "outcome.capnp".Outcome;
 $Cxx.namespace("om::wire");
 
@@ -27,7 +27,7 @@ interface Keeper @0xd7c1b3a8895e2f41 {
   kick @4 (slots :List(UInt32)) -> ();
   # These threads have signals waiting at home.
 
-  stop @5 (generation :UInt32, look :Bool) -> (verdict :Outcome, state :BodyImage);
+  stop @5 (generation :UInt32, look :Bool) -> (verdict :Outcome, state :Image);
   # Every thread stands still; what they are. With `look` the body only stands until it is looked at: one that job
   # control has stopped, too.
 
@@ -113,70 +113,4 @@ struct Limit {
 struct HostFacts {
   pid @0 :Int32;            # of the body
   kernel @1 :Text;
-}
-
-struct Xstate {
-  size @0 :UInt32;
-  mxcsrMask @1 :UInt32;
-  xcr0 @2 :UInt64;
-  offsets @3 :List(UInt32);   # by component number
-  sizes @4 :List(UInt32);
-}
-
-struct Mapping {
-  lo @0 :UInt64;
-  hi @1 :UInt64;
-  prot @2 :UInt32;
-  kind @3 :UInt32;          # 0 private memory, 1 stack, 2 placeholder (nothing accessible), 3 view of an object
-  view @4 :UInt64;          # kind 3: where the body has the object's page at `lo`, within its view
-}
-
-struct MemoryObject {       # of libom/abi/memory.h
-  view @0 :UInt64;
-  bytes @1 :UInt64;
-  isOpen @2 :Bool;
-}
-
-struct Image {
-  epoch @0 :UInt32;
-  mappings @1 :List(Mapping);
-  threads @2 :List(Thread); # threads[i] has slot i
-  xstate @3 :Xstate;        # home's layout, of every thread's xsave area
-  pid @4 :Int32;
-  ppid @5 :Int32;
-  ids @6 :List(UInt32);     # uid euid suid fsuid gid egid sgid fsgid
-  brkStart @7 :UInt64;
-  brkNow @8 :UInt64;
-  brkLimit @9 :UInt64;
-  uts @10 :Data;            # struct utsname
-  vdsoLo @11 :UInt64;       # home's vDSO and vvar: [vdsoLo, vdsoHi)
-  vdsoHi @12 :UInt64;
-  fileRanges @13 :List(Range);  # mappings of files; shared, locked memory (kRangeMarks of libom/abi/memory.h)
-  caught @14 :UInt64;       # signals with a handler
-  reserved15 @15 :UInt64;   # not used any more
-  homeMonoNs @16 :Int64;
-  homeRealNs @17 :Int64;
-  fdSize @18 :UInt32;       # size of the descriptor table (FDSize of /proc/PID/status)
-  guards @19 :List(Range);  # pages under MADV_GUARD_INSTALL, within mappings
-  deniesExec @20 :Bool;     # PR_SET_MDWE: what becomes executable is home's decision
-  writesFiles @22 :Bool;    # a shared mapping of a file can be written through: what ends it is done at home
-  objects @21 :List(MemoryObject);  # their pages are sent for their views, not for mappings of kind 3
-}
-
-struct Thread {
-  state @0 :Data;           # ThreadState
-  xsave @1 :Data;           # in the layout of Image.xstate
-}
-
-struct BodyImage {
-  threads @0 :List(Thread);
-  mappings @1 :List(Mapping);
-  touched @2 :List(Range);  # file memory from home that may have been written
-  touchedAll @3 :Bool;
-  brkNow @4 :UInt64;
-  cpuNs @5 :UInt64;
-  monoNs @6 :Int64;         # latest time that the body can have seen
-  realNs @7 :Int64;
-  stackLow @8 :UInt64;      # lowest page of the stack that is present
-  calls @9 :UInt64;
 }

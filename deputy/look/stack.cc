@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/base/log.h"
+#include "common/image/description.h"
 #include "common/proc/proc_file.h"
 #include "common/proc/process.h"
 #include "deputy/base/text.h"
@@ -106,16 +107,10 @@ class BodyMemory {
   std::map<uint64_t, std::vector<std::byte>> chunks_;
 };
 
-// Of a body that stands: INTERNAL if what its keeper says is no description of threads.
-Verdict<std::vector<StandingThread>> standing_threads(wire::BodyImage::Reader body) {
+std::vector<StandingThread> standing_threads(const Description& body) {
   std::vector<StandingThread> standing;
-  if (body.getThreads().size() > kMaxSlots)
-    return refuse(ReasonCode::kInternal, "the keeper's answer is malformed");
-  for (auto t : body.getThreads()) {
-    ThreadState s{};
-    if (t.getState().size() != sizeof s)
-      return refuse(ReasonCode::kInternal, "the keeper's answer is malformed");
-    memcpy(&s, t.getState().begin(), sizeof s);
+  for (const auto& t : body.threads) {
+    const ThreadState& s = t.state;
     StandingThread& to = standing.emplace_back();
     to.tid = s.tid;
     if (s.kind == kThreadWaiting) to.nr = s.nr;
@@ -130,7 +125,7 @@ Step stack_of_body(Process& process, nlohmann::json& threads) {
   auto body = process.session.stop_body(keeper, true);
   KJ_DEFER(process.session.resume_body(keeper));
   OM_STEP(check(body.getVerdict()));
-  const auto standing = OM_STEP(standing_threads(body.getState()));
+  const auto standing = standing_threads(OM_STEP(read_description(body.getState())));
   OM_MUST_VOID(process.home.target->reread_maps());
   BodyMemory body_memory(process.session, keeper);
   auto read = [&](uint64_t address, std::span<std::byte> to) {

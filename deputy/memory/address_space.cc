@@ -66,16 +66,17 @@ uint64_t stack_start(const Target& target, uint64_t hi) {
 }
 
 // A mapping of a memory object. What lies behind the object's end has no pages.
-void AddressSpace::add_view(const MemoryObject& object, const proc::Mapping& map,
-                            const Range& part) {
+void AddressSpace::add_view(const HomeSide& home, const MemoryObject& object,
+                            const proc::Mapping& map, const Range& part) {
   const uint64_t offset = map.offset + (part.lo - map.start);
   if (offset < page_up(object.bytes)) {
+    const auto number = static_cast<uint32_t>(&object - home.state.objects);
     regions_.push_back(
-        {part.lo, part.hi, map.prot, kKindView, false, true, false, object.view + offset});
+        {part.lo, part.hi, map.prot, MappingKind::VIEW, false, true, false, number, offset});
   } else {
-    regions_.push_back({part.lo, part.hi, PROT_NONE, kKindMemory, false, true, true});
+    regions_.push_back({part.lo, part.hi, PROT_NONE, MappingKind::MEMORY, false, true, true});
   }
-  file_ranges_.push_back({part.lo | kRangeObject, part.hi});
+  marks_.push_back({part.lo, part.hi, MarkKind::OBJECT});
 }
 
 // The body gets it grown already, as far as it may grow: nothing else can be put in its way. `previous` is the end of
@@ -84,9 +85,9 @@ void AddressSpace::add_stack(const proc::Mapping& m, uint64_t previous, uint64_t
   uint64_t lo = m.end > most ? (m.end - most) & ~(kPageSize - 1) : m.start;
   if (lo < previous + kStackGap) lo = previous + kStackGap;
   if (lo > m.start) lo = m.start;
-  regions_.push_back({lo, m.end, m.prot, kKindStack, false, false});
+  regions_.push_back({lo, m.end, m.prot, MappingKind::STACK, false, false});
   if (lo >= previous + kStackGap)
-    regions_.push_back({lo - kStackGap, lo, 0, kKindReserve, false, false});
+    regions_.push_back({lo - kStackGap, lo, 0, MappingKind::RESERVE, false, false});
 }
 
 void AddressSpace::add_part(const HomeSide& home, const proc::Mapping& m, const Range& part,
@@ -96,29 +97,30 @@ void AddressSpace::add_part(const HomeSide& home, const proc::Mapping& m, const 
       m.kind == proc::MapKind::kFile || (m.kind == proc::MapKind::kMemFd && !m.shared);
   const MemoryObject* object = object_of(home, m);
   if (object != nullptr) {
-    add_view(*object, m, part);
+    add_view(home, *object, m, part);
     return;
   }
   const uint64_t end =
       file && (m.prot & PROT_READ) ? readable_end(home.target->memory, part) : part.hi;
-  if (part.lo < end) regions_.push_back({part.lo, end, m.prot, kKindMemory, file, m.shared});
+  if (part.lo < end)
+    regions_.push_back({part.lo, end, m.prot, MappingKind::MEMORY, file, m.shared});
   // Behind the end of its file a mapping has no pages: the body must not have any there either. What
   // touches them comes home, where the kernel raises SIGBUS.
   if (end < part.hi)
-    regions_.push_back({end, part.hi, PROT_NONE, kKindMemory, false, m.shared, true});
-  if (file) file_ranges_.push_back(part);
-  if (m.shared) file_ranges_.push_back({part.lo | kRangeShared, part.hi});
+    regions_.push_back({end, part.hi, PROT_NONE, MappingKind::MEMORY, false, m.shared, true});
+  if (file) marks_.push_back({part.lo, part.hi, MarkKind::FILE});
+  if (m.shared) marks_.push_back({part.lo, part.hi, MarkKind::SHARED});
   if (std::any_of(locked.begin(), locked.end(),
                   [&](const Range& l) { return l.lo <= part.lo && part.hi <= l.hi; }))
-    file_ranges_.push_back({part.lo | kRangeLocked, part.hi});
+    marks_.push_back({part.lo, part.hi, MarkKind::LOCKED});
 }
 
 Step AddressSpace::find_guards(const HomeSide& home) {
   const auto pagemap = OM_MUST(proc::Pagemap::open(proc::memory_tid(home.pid)));
   for (const auto& r : regions_) {
-    if (r.kind != kKindMemory) continue;
+    if (r.kind != MappingKind::MEMORY) continue;
     for (const auto& run : OM_MUST(pagemap.runs(r.lo, r.hi))) {
-      if (run.guard) guards_.push_back({run.start, run.end});
+      if (run.guard) marks_.push_back({run.start, run.end, MarkKind::GUARD});
     }
   }
   return Done{};
@@ -126,8 +128,7 @@ Step AddressSpace::find_guards(const HomeSide& home) {
 
 Step AddressSpace::describe(const HomeSide& home) {
   regions_.clear();
-  file_ranges_.clear();
-  guards_.clear();
+  marks_.clear();
   vdso_lo_ = vdso_hi_ = 0;
   uint64_t vdso_start = 0;
   uint64_t below = 0;  // end of the mapping before
@@ -183,43 +184,25 @@ Result<std::vector<Range>> AddressSpace::own_memory(const HomeSide& home) const 
   const auto stat = OM_TRY(proc::read_stat(proc::memory_tid(home.pid)));
   for (const auto& r : regions_) {
     if (r.shared || (r.file && !(r.prot & PROT_WRITE))) continue;
-    own.push_back(
-        {r.lo, r.kind == kKindStack ? std::min(r.hi, stat.startstack & ~(kPageSize - 1)) : r.hi});
+    own.push_back({r.lo, r.kind == MappingKind::STACK
+                             ? std::min(r.hi, stat.startstack & ~(kPageSize - 1))
+                             : r.hi});
   }
   return own;
 }
 
-void AddressSpace::write(wire::Image::Builder image) const {
-  const bool vdso = !vdso_image_.empty();
-  const uint64_t vdso_start = vdso_hi_ - vdso_image_.size();
-  const bool vvar = vdso_lo_ != 0 && vdso_lo_ < vdso_start;
-  auto mappings =
-      image.initMappings(static_cast<unsigned>(regions_.size()) + (vdso ? 1 : 0) + (vvar ? 1 : 0));
-  unsigned n = 0;
-  auto add = [&](uint64_t lo, uint64_t hi, int prot, uint32_t kind, uint64_t view = 0) {
-    mappings[n].setLo(lo);
-    mappings[n].setHi(hi);
-    mappings[n].setProt(static_cast<uint32_t>(prot));
-    mappings[n].setKind(kind);
-    mappings[n].setView(view);
-    n++;
-  };
-  for (const auto& r : regions_) add(r.lo, r.hi, r.prot, r.kind, r.view);
-  if (vvar) add(vdso_lo_, vdso_start, PROT_NONE, kKindReserve);
-  if (vdso) add(vdso_start, vdso_hi_, PROT_READ | PROT_EXEC, kKindMemory);
-
-  image.setVdsoLo(vdso_lo_);
-  image.setVdsoHi(vdso_hi_);
-  auto files = image.initFileRanges(static_cast<unsigned>(file_ranges_.size()));
-  for (unsigned i = 0; i < file_ranges_.size(); i++) {
-    files[i].setLo(file_ranges_[i].lo);
-    files[i].setHi(file_ranges_[i].hi);
+void AddressSpace::add_to(Description& image) const {
+  for (const auto& r : regions_) {
+    image.mappings.push_back(
+        {r.lo, r.hi, static_cast<uint32_t>(r.prot), r.kind, r.object, r.offset});
   }
-  auto guards = image.initGuards(static_cast<unsigned>(guards_.size()));
-  for (unsigned i = 0; i < guards_.size(); i++) {
-    guards[i].setLo(guards_[i].lo);
-    guards[i].setHi(guards_[i].hi);
-  }
+  if (const uint64_t start = vdso_start(); vdso_lo_ != 0 && vdso_lo_ < start)
+    image.mappings.push_back({vdso_lo_, start, PROT_NONE, MappingKind::RESERVE});
+  if (!vdso_image_.empty())
+    image.mappings.push_back({vdso_start(), vdso_hi_, PROT_READ | PROT_EXEC, MappingKind::MEMORY});
+  image.marks = marks_;
+  image.process.vdso_lo = vdso_lo_;
+  image.process.vdso_hi = vdso_hi_;
 }
 
 }  // namespace om::deputy

@@ -8,24 +8,25 @@
 #include <cstddef>
 #include <vector>
 
-#include "common/schema/session.capnp.h"
+#include "common/image/description.h"
 #include "deputy/home/home_side.h"
 #include "libom/abi/memory.h"
 
 namespace om::deputy {
 
-// Mapping.kind of session.capnp.
-enum RegionKind : uint32_t { kKindMemory = 0, kKindStack = 1, kKindReserve = 2, kKindView = 3 };
+using MappingKind = Description::MappingKind;
+using MarkKind = Description::MarkKind;
 
 struct Region {
   uint64_t lo, hi;
   int prot;
-  uint32_t kind;  // session.capnp Mapping.kind
-  bool file;      // contents come from a file: send all of it
+  MappingKind kind;
+  bool file;  // contents come from a file: send all of it
   bool shared;
   bool beyond_file =
-      false;          // a file mapping behind the end of its file: there are no pages at home
-  uint64_t view = 0;  // of a memory object: where the body has what is at `lo`
+      false;            // a file mapping behind the end of its file: there are no pages at home
+  uint32_t object = 0;  // VIEW: which one
+  uint64_t offset = 0;  // and of what is at `lo`
 };
 
 // Where the pages of a file mapping end: at its end, or at the file's.
@@ -45,19 +46,19 @@ class AddressSpace {
   // What the body has where home has its vDSO; empty if there is none. It ends where home's ends.
   const std::vector<std::byte>& vdso_image() const { return vdso_image_; }
   uint64_t vdso_start() const { return vdso_hi_ - vdso_image_.size(); }
-  // Mappings, vDSO, ranges and guard pages.
-  void write(wire::Image::Builder image) const;
+  // Mappings, vDSO and marks. The objects that views show are the caller's.
+  void add_to(Description& image) const;
 
  private:
   void add_stack(const proc::Mapping& m, uint64_t previous, uint64_t most);
   void add_part(const HomeSide& home, const proc::Mapping& m, const Range& part,
                 const std::vector<Range>& locked);
-  void add_view(const MemoryObject& object, const proc::Mapping& map, const Range& part);
+  void add_view(const HomeSide& home, const MemoryObject& object, const proc::Mapping& map,
+                const Range& part);
   Step find_guards(const HomeSide& home);
 
   std::vector<Region> regions_;
-  std::vector<Range> file_ranges_;
-  std::vector<Range> guards_;
+  std::vector<Description::Mark> marks_;
   uint64_t vdso_lo_ = 0, vdso_hi_ = 0;
   std::vector<std::byte> vdso_image_;
 };

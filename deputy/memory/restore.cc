@@ -20,17 +20,16 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // Whether the body may have written in [lo, hi).
-bool has_touched(wire::BodyImage::Reader body, uint64_t lo, uint64_t hi) {
-  if (body.getTouchedAll() || body.getTouched().size() > kMaxTouched) return true;
-  for (auto r : body.getTouched()) {
-    if (r.getLo() < hi && r.getHi() > lo) return true;
-  }
-  return false;
+bool has_touched(const Description& body, uint64_t lo, uint64_t hi) {
+  if (body.marks.size() > kMaxTouched) return true;  // more than any body writes down
+  return std::any_of(body.marks.begin(), body.marks.end(), [&](const Description::Mark& m) {
+    return m.kind == MarkKind::WRITTEN && m.lo < hi && m.hi > lo;
+  });
 }
 
 }  // namespace
 
-Step Restore::plan(wire::BodyImage::Reader body) {
+Step Restore::plan(const Description& body) {
   home_.state = OM_MUST(home_.target->home());
   if (home_.state.mirror_failed != 0 &&
       OM_STEP(home_.run_remote(stop_, thread_, stack_, kRemoteMirror, 0)) != 0) {
@@ -54,9 +53,10 @@ Step Restore::plan(wire::BodyImage::Reader body) {
 }
 
 // What the body may have changed, and with it everything that must not show old contents.
-Step Restore::add_region(const Region& r, wire::BodyImage::Reader body) {
-  if (r.kind == kKindReserve || r.kind == kKindView) return Done{};
-  if (r.kind == kKindStack) return plan_stack(r, body.getStackLow() & ~(kPageSize - 1));
+Step Restore::add_region(const Region& r, const Description& body) {
+  if (r.kind == MappingKind::RESERVE || r.kind == MappingKind::VIEW) return Done{};
+  if (r.kind == MappingKind::STACK)
+    return plan_stack(r, body.stack() != nullptr ? body.stack()->lo : r.hi);
   if (r.beyond_file) return Done{};
   const bool writable = (r.prot & PROT_WRITE) != 0;
   if (r.file && !writable && !has_touched(body, r.lo, r.hi)) return Done{};

@@ -11,7 +11,7 @@
 #include <span>
 #include <vector>
 
-#include "common/schema/session.capnp.h"
+#include "common/image/description.h"
 #include "deputy/home/home_side.h"
 #include "deputy/memory/address_space.h"
 #include "deputy/memory/objects.h"
@@ -33,7 +33,7 @@ class Restore {
       : home_(home), stop_(stop), thread_(thread), stack_(stack), objects_(home) {}
 
   // Makes home's mappings as the body's are and says what the keeper is to send. HOME_MEMORY.
-  Step plan(wire::BodyImage::Reader body);
+  Step plan(const Description& body);
   // Ascending, none overlaps.
   const std::vector<ReturningPages::Part>& asked() const { return asked_; }
   // Gives back what the body may have changed: what it does not send must not show old contents. HOME_MEMORY.
@@ -44,7 +44,7 @@ class Restore {
 
  private:
   Step plan_stack(const Region& r, uint64_t lowest);
-  Step add_region(const Region& r, wire::BodyImage::Reader body);
+  Step add_region(const Region& r, const Description& body);
   Step drop(std::span<const Range> some);
   Step store_zeros(uint64_t address, size_t bytes);
   Step store(uint64_t address, std::span<const std::byte> bytes);

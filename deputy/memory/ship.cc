@@ -75,12 +75,12 @@ Verdict<Shipped> ship_pages(kj::AsyncIoContext& io, kj::AsyncOutputStream& out,
   PageSender sender(io, out);
   auto pagemap = OM_MUST(proc::Pagemap::open(proc::memory_tid(home.pid)));
   for (const auto& r : space.regions()) {
-    if (r.kind == kKindReserve || r.kind == kKindView) continue;
+    if (r.kind == MappingKind::RESERVE || r.kind == MappingKind::VIEW) continue;
     if (r.file || r.shared) {
       sender.range(home.target->memory, r.lo, r.hi);
       continue;
     }
-    const uint64_t lo = r.kind == kKindStack ? stack_start(*home.target, r.hi) : r.lo;
+    const uint64_t lo = r.kind == MappingKind::STACK ? stack_start(*home.target, r.hi) : r.lo;
     for (const auto& run : OM_MUST(pagemap.runs(lo, r.hi))) {
       if (!run.guard) sender.range(home.target->memory, run.start, run.end);
     }

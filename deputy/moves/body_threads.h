@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "common/cpu/xstate.h"
+#include "common/image/description.h"
 #include "common/movable/verdict.h"
-#include "common/schema/session.capnp.h"
 #include "libom/abi/thread.h"
 
 namespace om::deputy {
@@ -19,8 +19,8 @@ struct ReturningThreads {
   std::vector<std::vector<std::byte>> xsaves;  // of each, in the layout of this node
 };
 
-// INTERNAL. `slots`: how many the process has at home.
-Verdict<ReturningThreads> read_threads(wire::BodyImage::Reader body, const XstateLayout& layout,
+// INTERNAL. `layout`: of this node; `slots`: how many the process has at home.
+Verdict<ReturningThreads> read_threads(const Description& body, const XstateLayout& layout,
                                        uint32_t slots);
 
 }  // namespace om::deputy

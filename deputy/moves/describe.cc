@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "deputy/moves/describe.h"
 
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
@@ -13,6 +14,7 @@
 
 #include "common/cpu/cpu_features.h"
 #include "common/cpu/xstate.h"
+#include "common/image/description.h"
 #include "common/proc/process.h"
 #include "common/proc/stat.h"
 #include "deputy/base/host.h"
@@ -22,28 +24,29 @@
 namespace om::deputy {
 namespace {
 
-void write_threads(ThreadPlans& plans, wire::Image::Builder image) {
-  auto threads = image.initThreads(static_cast<unsigned>(plans.threads.size()));
-  for (unsigned i = 0; i < plans.threads.size(); i++) {
-    plans.threads[i].state.xstate_bytes = plans.xsaves[i].size();
-    threads[i].setState(kj::arrayPtr(reinterpret_cast<const kj::byte*>(&plans.threads[i].state),
-                                     sizeof(ThreadState)));
-    threads[i].setXsave(kj::arrayPtr(reinterpret_cast<const kj::byte*>(plans.xsaves[i].data()),
-                                     plans.xsaves[i].size()));
+Description::Process process_of(const Described& what) {
+  Description::Process p;
+  p.pid = what.plans.threads.empty() ? what.home.pid : what.home.inner_pid;
+  if (const auto status = proc::read_status(what.home.pid)) {
+    p.ppid = status->ppid;
+    for (size_t i = 0; i < 4; i++) p.ids[i] = status->uid[i];
+    for (size_t i = 0; i < 4; i++) p.ids[4 + i] = status->gid[i];
+    // Signals whose handler is the program's own.
+    p.caught = status->sig_caught;
   }
-}
-
-void write_xstate(const XstateLayout& layout, wire::Image::Builder image) {
-  auto xstate = image.initXstate();
-  xstate.setSize(layout.size);
-  xstate.setMxcsrMask(layout.mxcsr_mask);
-  xstate.setXcr0(layout.xcr0);
-  auto offsets = xstate.initOffsets(kXstateComponents);
-  auto sizes = xstate.initSizes(kXstateComponents);
-  for (unsigned i = 0; i < kXstateComponents; i++) {
-    offsets.set(i, layout.comp[i].offset);
-    sizes.set(i, layout.comp[i].size);
-  }
+  if (const auto stat = proc::read_stat(proc::memory_tid(what.home.pid)))
+    p.brk_start = stat->start_brk;
+  p.brk_now = what.settings.brk_now;
+  const auto data = proc::read_limit(what.home.pid, RLIMIT_DATA);
+  p.brk_limit = data ? data->rlim_cur : RLIM_INFINITY;
+  utsname uts{};
+  ::uname(&uts);
+  static_assert(sizeof p.uts == sizeof uts);
+  memcpy(p.uts.data(), &uts, sizeof uts);
+  p.fd_size = fd_size(what.home.pid);
+  p.denies_exec = what.settings.denies_exec;
+  p.writes_files = what.writes_files;
+  return p;
 }
 
 }  // namespace
@@ -102,39 +105,22 @@ Step describe_libom(const HomeSide& home, wire::BodySpec::Builder spec) {
 }
 
 Step describe_process(const Described& what, wire::Image::Builder image) {
-  image.setEpoch(what.home.state.epoch);
-  what.space.write(image);
-  write_threads(what.plans, image);
-  write_xstate(OM_MUST(local_layout()), image);
-  image.setPid(what.plans.threads.empty() ? what.home.pid : what.home.inner_pid);
-  const auto status = proc::read_status(what.home.pid);
-  auto ids = image.initIds(8);
-  if (status) {
-    image.setPpid(status->ppid);
-    for (unsigned i = 0; i < 4; i++) ids.set(i, status->uid[i]);
-    for (unsigned i = 0; i < 4; i++) ids.set(4 + i, status->gid[i]);
-    // Signals whose handler is the program's own.
-    image.setCaught(status->sig_caught);
+  Description d;
+  d.epoch = what.home.state.epoch;
+  d.process = process_of(what);
+  what.space.add_to(d);
+  for (uint64_t i = 0; i < what.home.state.object_count; i++) {
+    const MemoryObject& o = what.home.state.objects[i];
+    d.objects.push_back({o.view, o.bytes, o.is_open != 0});
   }
-  const auto stat = proc::read_stat(proc::memory_tid(what.home.pid));
-  if (stat) image.setBrkStart(stat->start_brk);
-  image.setBrkNow(what.settings.brk_now);
-  const auto data = proc::read_limit(what.home.pid, RLIMIT_DATA);
-  image.setBrkLimit(data ? data->rlim_cur : RLIM_INFINITY);
-  utsname uts{};
-  ::uname(&uts);
-  image.setUts(kj::arrayPtr(reinterpret_cast<const kj::byte*>(&uts), sizeof uts));
-  image.setHomeMonoNs(static_cast<int64_t>(now_ns(CLOCK_MONOTONIC)));
-  image.setHomeRealNs(static_cast<int64_t>(now_ns(CLOCK_REALTIME)));
-  image.setFdSize(fd_size(what.home.pid));
-  image.setDeniesExec(what.settings.denies_exec);
-  image.setWritesFiles(what.writes_files);
-  auto objects = image.initObjects(static_cast<unsigned>(what.home.state.object_count));
-  for (unsigned i = 0; i < objects.size(); i++) {
-    objects[i].setView(what.home.state.objects[i].view);
-    objects[i].setBytes(what.home.state.objects[i].bytes);
-    objects[i].setIsOpen(what.home.state.objects[i].is_open != 0);
+  for (size_t i = 0; i < what.plans.threads.size(); i++) {
+    what.plans.threads[i].state.xstate_bytes = what.plans.xsaves[i].size();
+    d.threads.push_back({what.plans.threads[i].state, what.plans.xsaves[i]});
   }
+  d.xstate = OM_MUST(local_layout());
+  d.clocks = {static_cast<int64_t>(now_ns(CLOCK_MONOTONIC)),
+              static_cast<int64_t>(now_ns(CLOCK_REALTIME)), 0};
+  write_description(d, image);
   return Done{};
 }
 

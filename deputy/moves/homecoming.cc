@@ -76,15 +76,16 @@ Step Homecoming::bring_home(schema::Keeper::Client& keeper) {
   const auto frozen = Clock::now();
   auto body = session_.stop_body(keeper, false);
   OM_STEP(check(body.getVerdict()));
-  record_.threads = body.getState().getThreads().size();
-  const ReturningThreads threads = OM_STEP(read_body(body.getState()));
+  const Description image = OM_STEP(read_description(body.getState()));
+  record_.threads = image.threads.size();
+  const ReturningThreads threads = OM_STEP(read_body(image));
   OM_STEP(wait_for_calls(threads.states));
-  OM_STEP(stop_home(body.getState(), threads));
+  OM_STEP(stop_home(image, threads));
   record_.freeze_ms = std::chrono::duration<double, std::milli>(Clock::now() - frozen).count();
   return Done{};
 }
 
-Step Homecoming::stop_home(wire::BodyImage::Reader body, const ReturningThreads& threads) {
+Step Homecoming::stop_home(const Description& body, const ReturningThreads& threads) {
   (void)hold_executors(home_);
   Step step = fault("return.hold");
   auto stopped = step.ok() ? stop_executors(home_) : Verdict<StoppedProcess>(step.reason());
@@ -96,8 +97,8 @@ Step Homecoming::stop_home(wire::BodyImage::Reader body, const ReturningThreads&
   KJ_DEFER(let_executors_answer(home_));  // before the threads run on, also after an exception
   step = settle_and_restore(stop, body);
   if (step.ok()) {
-    wait_for_clock(body.getMonoNs());
-    step = restore_threads(home_, stop, threads.states, threads.xsaves, body.getCpuNs(),
+    wait_for_clock(body.clocks.mono_ns);
+    step = restore_threads(home_, stop, threads.states, threads.xsaves, body.clocks.cpu_ns,
                            process_.around.note);
   }
   if (!step) {
@@ -107,7 +108,7 @@ Step Homecoming::stop_home(wire::BodyImage::Reader body, const ReturningThreads&
   return step;
 }
 
-Step Homecoming::settle_and_restore(StoppedProcess& stop, wire::BodyImage::Reader body) {
+Step Homecoming::settle_and_restore(StoppedProcess& stop, const Description& body) {
   const uint32_t session = session_.count();
   OM_STEP(fault("return.stop"));
   OM_STEP(settle_executors(home_, stop));
@@ -120,7 +121,7 @@ Step Homecoming::settle_and_restore(StoppedProcess& stop, wire::BodyImage::Reade
 }
 
 // What the keeper says of the threads, checked.
-Verdict<ReturningThreads> Homecoming::read_body(wire::BodyImage::Reader body) {
+Verdict<ReturningThreads> Homecoming::read_body(const Description& body) {
   OM_STEP(fault("return.calls"));
   home_.state = OM_MUST(home_.target->home());
   return read_threads(body, OM_MUST(local_layout()),
@@ -145,7 +146,7 @@ Step Homecoming::wait_for_calls(const std::vector<ThreadState>& states) {
 }
 
 // Without what calls of before the departure have received at home since.
-Step Homecoming::restore_memory_around(StoppedProcess& stop, wire::BodyImage::Reader body) {
+Step Homecoming::restore_memory_around(StoppedProcess& stop, const Description& body) {
   Received received;
   for (auto& t : stop.threads())
     received.take(*home_.target, OM_MUST(home_.target->thread(home_.arena, home_.slot_of(t))));
@@ -153,7 +154,7 @@ Step Homecoming::restore_memory_around(StoppedProcess& stop, wire::BodyImage::Re
   return restore_memory(stop, body);
 }
 
-Step Homecoming::restore_memory(StoppedProcess& stop, wire::BodyImage::Reader body) {
+Step Homecoming::restore_memory(StoppedProcess& stop, const Description& body) {
   OM_STEP(guard_executors(home_, stop));
   StoppedThread& t = stop.threads().front();
   Restore restore(home_, stop, t, home_.stack_of(home_.slot_of(t)));

@@ -35,12 +35,12 @@ class Homecoming {
 
  private:
   Step bring_home(schema::Keeper::Client& keeper);
-  Step stop_home(wire::BodyImage::Reader body, const ReturningThreads& threads);
-  Step settle_and_restore(StoppedProcess& stop, wire::BodyImage::Reader body);
-  Verdict<ReturningThreads> read_body(wire::BodyImage::Reader body);
+  Step stop_home(const Description& body, const ReturningThreads& threads);
+  Step settle_and_restore(StoppedProcess& stop, const Description& body);
+  Verdict<ReturningThreads> read_body(const Description& body);
   Step wait_for_calls(const std::vector<ThreadState>& states);
-  Step restore_memory_around(StoppedProcess& stop, wire::BodyImage::Reader body);
-  Step restore_memory(StoppedProcess& stop, wire::BodyImage::Reader body);
+  Step restore_memory_around(StoppedProcess& stop, const Description& body);
+  Step restore_memory(StoppedProcess& stop, const Description& body);
 
   Process& process_;
   HomeSide& home_;

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: the threads of a body that comes home, as a keeper describes them (deputy/moves/body_threads.h), in the
-// layout of a node with AVX. What is let pass has a slot of its own each and a vector state that converts.
+// Fuzz target: a body that comes home as a keeper describes it (common/image/description.h), and its threads
+// (deputy/moves/body_threads.h) in the layout of a node with AVX. What is let pass obeys the rules, says the same when
+// it is written again, and its threads have a slot of their own each and a vector state that converts.
 //
-//   input   number of slots (1 byte), BodyImage message, packed
+//   input   number of slots (1 byte), Image message, packed
+#include <capnp/message.h>
 #include <capnp/serialize-packed.h>
 #include <kj/exception.h>
 
 #include <vector>
 
+#include "common/image/description.h"
 #include "deputy/moves/body_threads.h"
+#include "libom/abi/layout.h"
 #include "libom/abi/thread.h"
 #include "test/fuzz/fuzz.h"
 
@@ -26,13 +30,34 @@ om::XstateLayout layout_with_avx() {
   return layout;
 }
 
-void check(kj::ArrayInputStream& input, uint32_t slots) {
-  capnp::ReaderOptions options;
-  options.traversalLimitInWords = 1 << 20;
-  capnp::PackedMessageReader message(input, options);
+void check_rules(const om::Description& d) {
+  for (const auto& m : d.mappings) {
+    require(m.lo % om::kPageSize == 0 && m.hi % om::kPageSize == 0 && m.lo < m.hi);
+    require(m.hi <= om::kProgramTop);
+    if (m.kind != om::Description::MappingKind::VIEW) continue;
+    require(m.object < d.objects.size());
+    const auto& o = d.objects[m.object];
+    require(d.view_of(m) >= o.view && d.view_of(m) - o.view < o.bytes);
+  }
+  for (const auto& m : d.marks) require(m.lo < m.hi && m.hi <= om::kProgramTop);
+  require(om::validate(d.xstate).ok());
+  require(om::is_time(d.clocks.mono_ns) && om::is_time(d.clocks.real_ns));
+}
+
+void check_again(const om::Description& d) {
+  capnp::MallocMessageBuilder message;
+  auto image = message.initRoot<om::wire::Image>();
+  om::write_description(d, image);
+  auto again = om::read_description(image.asReader());
+  require(again.ok());
+  require(again->mappings.size() == d.mappings.size() && again->marks.size() == d.marks.size());
+  require(again->threads.size() == d.threads.size() && again->process.ids == d.process.ids);
+}
+
+void check_threads(const om::Description& d, uint32_t slots) {
   const om::XstateLayout layout = layout_with_avx();
   require(om::validate(layout).ok());
-  auto threads = om::deputy::read_threads(message.getRoot<om::wire::BodyImage>(), layout, slots);
+  auto threads = om::deputy::read_threads(d, layout, slots);
   if (!threads) return;
   std::vector<bool> seen(slots, false);
   require(threads->states.size() == threads->xsaves.size());
@@ -42,6 +67,17 @@ void check(kj::ArrayInputStream& input, uint32_t slots) {
     seen[s.slot] = true;
     require(om::validate(layout, threads->xsaves[i]).ok());
   }
+}
+
+void check(kj::ArrayInputStream& input, uint32_t slots) {
+  capnp::ReaderOptions options;
+  options.traversalLimitInWords = 1 << 20;
+  capnp::PackedMessageReader message(input, options);
+  const auto description = om::read_description(message.getRoot<om::wire::Image>());
+  if (!description) return;
+  check_rules(*description);
+  check_again(*description);
+  check_threads(*description, slots);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: what home tells a keeper (guest/checks.h), as Cap'n Proto messages, and the headers of the
+// Fuzz target: what home tells a keeper (common/image/description.h, guest/checks.h), as Cap'n Proto messages, and the headers of the
 // pages that follow. Whatever is let pass lies in the program's half of the address space, beside libom, and no
 // two mappings overlap.
 //
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/image/bulk.h"
+#include "common/image/description.h"
 #include "guest/checks.h"
 #include "libom/abi/body.h"
 #include "test/fuzz/fuzz.h"
@@ -22,6 +23,8 @@ using om::fuzz::require;
 
 namespace {
 
+using Kind = om::Description::MappingKind;
+
 constexpr uint64_t kUserEnd = uint64_t{1} << 47;
 
 capnp::ReaderOptions limits() {
@@ -30,7 +33,7 @@ capnp::ReaderOptions limits() {
   return options;
 }
 
-void check_frames(const om::BulkPlaces& places, schema::Image::Reader image, const Bounds& bounds,
+void check_frames(const om::BulkPlaces& places, const om::Description& image, const Bounds& bounds,
                   const kj::byte* data, size_t size) {
   for (; size >= sizeof(om::BulkHeader);
        data += sizeof(om::BulkHeader), size -= sizeof(om::BulkHeader)) {
@@ -41,8 +44,8 @@ void check_frames(const om::BulkPlaces& places, schema::Image::Reader image, con
     require(end > frame.address && end <= kUserEnd && !bounds.hit(frame.address, end));
     for (uint64_t page = frame.address; page < end; page += om::kPageSize) {
       bool inside = false;
-      for (auto m : image.getMappings())
-        inside = inside || (m.getKind() != kKindReserve && m.getLo() <= page && page < m.getHi());
+      for (const auto& m : image.mappings)
+        inside = inside || (m.kind != Kind::RESERVE && m.lo <= page && page < m.hi);
       require(inside);
     }
   }
@@ -59,17 +62,18 @@ void check(kj::ArrayInputStream& input) {
   require(bounds.arena + om::arena_bytes(bounds.slots) <= kUserEnd);
 
   capnp::PackedMessageReader second(input, limits());
-  auto image = second.getRoot<schema::Image>();
-  static_cast<void>(read_layout(image.getXstate()));
+  const auto described = om::read_description(second.getRoot<om::wire::Image>());
+  if (!described) return;
+  const om::Description& image = *described;
   if (!check_image(image, bounds).ok()) return;
   std::vector<om::BulkPlaces::Place> all, places;
-  for (auto m : image.getMappings()) {
-    require(m.getLo() < m.getHi() && m.getHi() <= kUserEnd && !bounds.hit(m.getLo(), m.getHi()));
-    for (const auto& other : all) require(m.getLo() >= other.hi || m.getHi() <= other.lo);
-    all.push_back({m.getLo(), m.getHi()});
-    if (m.getKind() != kKindReserve) places.push_back(all.back());
+  for (const auto& m : image.mappings) {
+    require(m.lo < m.hi && m.hi <= kUserEnd && !bounds.hit(m.lo, m.hi));
+    for (const auto& other : all) require(m.lo >= other.hi || m.hi <= other.lo);
+    all.push_back({m.lo, m.hi});
+    if (m.kind != Kind::RESERVE) places.push_back(all.back());
   }
-  require(image.getThreads().size() >= 1 && image.getThreads().size() <= bounds.launched_slots);
+  require(image.threads.size() >= 1 && image.threads.size() <= bounds.launched_slots);
   const auto rest = input.tryGetReadBuffer();
   check_frames(om::BulkPlaces(std::move(places)), image, bounds, rest.begin(), rest.size());
 }

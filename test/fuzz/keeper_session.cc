@@ -13,6 +13,7 @@
 
 #include "common/base/log.h"
 #include "common/image/bulk.h"
+#include "common/image/description.h"
 #include "common/schema/session.capnp.h"
 #include "guest/keeper.h"
 #include "libom/abi/version.h"
@@ -236,6 +237,7 @@ class Home {
   kj::Promise<void> build(wire::Keeper::Client& k) {
     auto q = k.buildRequest();
     auto m = q.initImage();
+    m.setVersion(static_cast<uint32_t>(odd(om::kImageVersion)));
     m.setEpoch(1);
     auto maps = m.initMappings(1 + bytes_.take<uint8_t>() % 8);
     uint64_t at = kProgram;
@@ -244,7 +246,7 @@ class Home {
       x.setLo(lo);
       x.setHi(odd(lo + bytes));
       x.setProt(3);
-      x.setKind(static_cast<uint32_t>(odd(bytes_.take<uint8_t>() % 3)));
+      x.setKind(static_cast<wire::Mapping::Kind>(odd(bytes_.take<uint8_t>() % 3)));
       at += bytes;
     }
     auto threads = m.initThreads(wild() ? 3000 : 1 + bytes_.take<uint8_t>() % 4);
@@ -252,6 +254,7 @@ class Home {
     for (auto t : threads) {
       om::ThreadState s{};
       s.slot = static_cast<uint32_t>(odd(slot++));
+      s.kind = static_cast<uint32_t>(odd(om::kThreadUser));
       s.kernel.fs_base = odd(0);
       t.setState(kj::arrayPtr(reinterpret_cast<const kj::byte*>(&s), wild() ? 8 : sizeof s));
       auto area = t.initXsave(wild() ? 0 : 576);
@@ -265,18 +268,19 @@ class Home {
     auto sizes = xstate.initSizes(om::kXstateComponents);
     offsets.set(2, static_cast<uint32_t>(odd(0)));
     sizes.set(2, static_cast<uint32_t>(odd(0)));
-    m.initIds(wild() ? 3 : 8);
-    m.initUts(wild() ? 3 : sizeof(om::BodyState::uts));
-    auto guards = m.initGuards(bytes_.take<uint8_t>() % 4);
-    for (auto g : guards) {
-      g.setLo(odd(place()));
-      g.setHi(odd(g.getLo() + om::kPageSize));
+    auto process = m.initProcess();
+    process.initIds(wild() ? 3 : 8);
+    process.initUts(wild() ? 3 : sizeof(om::BodyState::uts));
+    process.setBrkNow(odd(kProgram));
+    auto marks = m.initMarks(wild() ? 5000 : bytes_.take<uint8_t>() % 4);
+    for (auto mark : marks) {
+      mark.setLo(odd(place()));
+      mark.setHi(odd(mark.getLo() + om::kPageSize));
+      mark.setKind(static_cast<wire::Mark::Kind>(odd(bytes_.take<uint8_t>() % 6)));
     }
-    auto files = m.initFileRanges(wild() ? 5000 : 1);
-    for (auto f : files) f.setLo(odd(kProgram));
-    m.setHomeMonoNs(static_cast<int64_t>(odd(kSecond)));
-    m.setHomeRealNs(static_cast<int64_t>(odd(kSecond)));
-    m.setBrkNow(odd(kProgram));
+    auto clocks = m.initClocks();
+    clocks.setMonoNs(static_cast<int64_t>(odd(kSecond)));
+    clocks.setRealNs(static_cast<int64_t>(odd(kSecond)));
     return q.send().ignoreResult();
   }
 

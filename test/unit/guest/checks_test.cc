@@ -10,7 +10,7 @@
 namespace om::guest {
 namespace {
 
-constexpr uint64_t kTop = uint64_t{1} << 47;
+using MappingKind = Description::MappingKind;
 
 TEST_CASE("a description without a mistake passes") {
   MadeUpImage m;
@@ -27,7 +27,7 @@ TEST_CASE("libom lies where it can lie") {
   };
   CHECK(refused([](auto& s) { s.setImageLo(kImageLo + 1); }));
   CHECK(refused([](auto& s) { s.setImageHi(kImageLo); }));
-  CHECK(refused([](auto& s) { s.setImageHi(kTop); }));
+  CHECK(refused([](auto& s) { s.setImageHi(kProgramTop); }));
   CHECK(refused([](auto& s) { s.initImage(100); }));
   CHECK(refused([](auto& s) { s.setGateLo(kImageLo - kPageSize); }));
   CHECK(refused([](auto& s) { s.setGateHi(kImageHi + kPageSize); }));
@@ -35,79 +35,58 @@ TEST_CASE("libom lies where it can lie") {
   CHECK(refused([](auto& s) { s.setBodyState(kImageHi - 8); }));
   CHECK(refused([](auto& s) { s.setArena(kArena + kPageSize); }));
   CHECK(refused([](auto& s) { s.setArena(kImageLo); }));
-  CHECK(refused([](auto& s) { s.setArena(kTop); }));
+  CHECK(refused([](auto& s) { s.setArena(kProgramTop); }));
   CHECK(refused([](auto& s) { s.setSlots(0); }));
   CHECK(refused([](auto& s) { s.setSlots(kMaxSlots + 1); }));
   CHECK(refused([](auto& s) { s.initSegments(1)[0].setHi(kPageSize); }));
   CHECK(refused([](auto& s) { s.initLimits(1)[0].setResource(1000); }));
 }
 
-TEST_CASE("mappings are pages of the program's half, beside libom, and do not overlap") {
-  auto passes = [](uint64_t lo, uint64_t hi, uint32_t kind = kKindMemory) {
+TEST_CASE("mappings lie beside libom") {
+  auto passes = [](uint64_t lo, uint64_t hi) {
     MadeUpImage m;
-    m.mapping(0, lo, hi, kind);
+    m.image.mappings[0] = {lo, hi, 3, MappingKind::MEMORY};
     return m.image_passes();
   };
   CHECK(passes(kProgram, kProgram + kPageSize));
-  CHECK(passes(kProgram, kProgram + kPageSize, kKindReserve));
-  CHECK(!passes(kProgram + 8, kProgram + kPageSize));
-  CHECK(!passes(kProgram, kProgram));
-  CHECK(!passes(kProgram + kPageSize, kProgram));
-  CHECK(!passes(0, kPageSize));
-  CHECK(!passes(kTop - kPageSize, kTop + kPageSize));
+  CHECK(passes(kImageLo - kPageSize, kImageLo));
+  CHECK(passes(kImageHi, kImageHi + kPageSize));
   CHECK(!passes(kImageLo - kPageSize, kImageLo + kPageSize));
+  CHECK(!passes(kImageHi - kPageSize, kImageHi));
   CHECK(!passes(kArena, kArena + kPageSize));
-  CHECK(!passes(kStackLo - kPageSize, kStackLo + kPageSize));
-  CHECK(!passes(kProgram, kProgram + kPageSize, 4));
-  CHECK(!passes(kProgram, kProgram + kPageSize, kKindView));  // of no object
+  CHECK(!passes(kArena + arena_bytes(8) - kPageSize, kArena + arena_bytes(8)));
+  CHECK(passes(kArena + arena_bytes(8), kArena + arena_bytes(8) + kPageSize));
 }
 
-TEST_CASE("memory objects lie where executors map, and views show pages of them") {
-  auto passes = [](uint64_t view, uint64_t bytes, uint64_t shown) {
+TEST_CASE("memory objects lie where executors map, one behind the other") {
+  const uint64_t view = executor_area_start(kArena, 8), end = executor_area_end(kArena);
+  auto passes = [](std::vector<Description::Object> objects) {
     MadeUpImage m;
-    auto o = m.image().initObjects(1)[0];
-    o.setView(view);
-    o.setBytes(bytes);
-    m.mapping(0, kProgram, kProgram + kPageSize, kKindView);
-    m.image().getMappings()[0].setView(shown);
+    m.image.objects = std::move(objects);
     return m.image_passes();
   };
-  const uint64_t view = executor_area_start(kArena, 8);
-  CHECK(passes(view, 3 * kPageSize, view));
-  CHECK(passes(view, 3 * kPageSize - 1, view + 2 * kPageSize));
-  CHECK(!passes(view, 3 * kPageSize, view + 3 * kPageSize));
-  CHECK(!passes(view, 3 * kPageSize, view + 8));
-  CHECK(!passes(view, 0, view));
-  CHECK(!passes(view + 8, kPageSize, view));
-  CHECK(!passes(view - kPageSize, kPageSize, view - kPageSize));
-  CHECK(!passes(view, executor_area_end(kArena) - view + 1, view));
+  CHECK(passes({{view, 3 * kPageSize, false}}));
+  CHECK(passes({{view, 1, false}, {view + kPageSize, end - view - kPageSize, false}}));
+  CHECK(!passes({{view, kPageSize + 1, false}, {view + kPageSize, 1, false}}));
+  CHECK(!passes({{view + kPageSize, 1, false}, {view, 1, false}}));
+  CHECK(!passes({{view - kPageSize, kPageSize, false}}));
+  CHECK(!passes({{view, end - view + 1, false}}));
+  CHECK(!passes({{end, 1, false}}));
 }
 
-TEST_CASE("guard pages lie within a mapping") {
-  auto passes = [](uint64_t lo, uint64_t hi) {
+TEST_CASE("as many threads as were prepared for, one slot after the other") {
+  auto passes = [](size_t threads, uint32_t last) {
     MadeUpImage m;
-    m.guard(lo, hi);
+    m.image.threads.resize(threads);
+    for (size_t i = 0; i < threads; i++) m.image.threads[i].state.slot = static_cast<uint32_t>(i);
+    if (threads != 0) m.image.threads.back().state.slot = last;
     return m.image_passes();
   };
-  CHECK(passes(kProgram + kPageSize, kProgram + 2 * kPageSize));
-  CHECK(!passes(kProgram - kPageSize, kProgram + kPageSize));
-  CHECK(!passes(kProgram + 7 * kPageSize, kProgram + 9 * kPageSize));
-  CHECK(!passes(kProgram + 8, kProgram + kPageSize));
-  CHECK(!passes(kProgram + kPageSize, kProgram + kPageSize));
-}
-
-TEST_CASE("as many threads as were prepared for, and a home with names and a clock") {
-  auto refused = [](auto change) {
-    MadeUpImage m;
-    change(m.image());
-    return !m.image_passes();
-  };
-  CHECK(refused([](auto& i) { i.initThreads(0); }));
-  CHECK(refused([](auto& i) { i.initThreads(9); }));
-  CHECK(refused([](auto& i) { i.initIds(7); }));
-  CHECK(refused([](auto& i) { i.initUts(8); }));
-  CHECK(refused([](auto& i) { i.setHomeMonoNs(-1); }));
-  CHECK(refused([](auto& i) { i.setHomeRealNs(INT64_MAX); }));
+  CHECK(passes(8, 7));
+  CHECK(!passes(0, 0));
+  CHECK(!passes(9, 8));
+  CHECK(!passes(2, 0));
+  CHECK(!passes(2, 2));
 }
 
 TEST_CASE("wanted ranges ascend and are cut to what is mapped") {
@@ -139,7 +118,7 @@ TEST_CASE("wanted ranges ascend and are cut to what is mapped") {
   CHECK(!check_ranges(list.asReader(), maps, wanted).ok());
   set(1, 0x1a000, 0x1a000, false);
   CHECK(!check_ranges(list.asReader(), maps, wanted).ok());
-  set(1, 0x1a000, kTop + kPageSize, false);
+  set(1, 0x1a000, kProgramTop + kPageSize, false);
   CHECK(!check_ranges(list.asReader(), maps, wanted).ok());
 }
 

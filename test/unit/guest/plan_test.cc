@@ -13,6 +13,9 @@
 namespace om::guest {
 namespace {
 
+using MappingKind = Description::MappingKind;
+using MarkKind = Description::MarkKind;
+
 proc::Mapping map(uint64_t lo, uint64_t hi, proc::MapKind kind = proc::MapKind::kAnon) {
   proc::Mapping m;
   m.start = lo;
@@ -27,14 +30,14 @@ bool is(const PlanEntry& e, PlanKind kind, uint64_t lo, uint64_t hi, uint64_t ar
 
 TEST_CASE("the fresh process is cleared but for libom and the vDSO, which moves") {
   MadeUpImage m;
-  m.mappings(0);
+  m.image.mappings.clear();
   constexpr uint64_t kVvar = 0x7ffff7fc0000, kVdso = kVvar + 4 * kPageSize;
   const auto plan = plan_mappings(
       {map(0x400000, 0x401000), map(kArena, kArena + arena_bytes(8)), map(kImageLo, kImageHi),
        map(kVvar, kVdso, proc::MapKind::kVvar),
        map(kVdso, kVdso + 2 * kPageSize, proc::MapKind::kVdso),
        map(uint64_t{0xffffffffff600000}, uint64_t{0xffffffffff601000}, proc::MapKind::kVsyscall)},
-      m.image().asReader(), m.bounds());
+      m.image, m.bounds());
   REQUIRE(plan.ok());
   REQUIRE(plan->before.size() == 3);
   CHECK(is(plan->before[0], kPlanUnmap, 0x400000, 0x401000));
@@ -47,20 +50,19 @@ TEST_CASE("the fresh process is cleared but for libom and the vDSO, which moves"
 
 TEST_CASE("mappings are made writable and get their protection after the pages") {
   MadeUpImage m;
-  m.mappings(4);
-  m.mapping(0, 0x10000, 0x11000, kKindMemory, PROT_READ | PROT_WRITE);
-  m.mapping(1, 0x20000, 0x21000, kKindMemory, PROT_READ);
-  m.mapping(2, 0x30000, 0x31000, kKindReserve, PROT_NONE);
-  m.mapping(3, 0x40000, 0x41000, kKindView, PROT_READ | PROT_WRITE);
-  m.image().getMappings()[3].setView(0x50000);
-  m.guard(0x10000, 0x11000);
-  const auto plan = plan_mappings({}, m.image().asReader(), m.bounds());
+  m.image.objects.push_back({0x50000, 4 * kPageSize, true});
+  m.image.mappings = {{0x10000, 0x11000, PROT_READ | PROT_WRITE, MappingKind::MEMORY},
+                      {0x20000, 0x21000, PROT_READ, MappingKind::MEMORY},
+                      {0x30000, 0x31000, PROT_NONE, MappingKind::RESERVE},
+                      {0x40000, 0x41000, PROT_READ | PROT_WRITE, MappingKind::VIEW, 0, kPageSize}};
+  m.image.marks = {{0x20000, 0x21000, MarkKind::FILE}, {0x10000, 0x11000, MarkKind::GUARD}};
+  const auto plan = plan_mappings({}, m.image, m.bounds());
   REQUIRE(plan.ok());
   REQUIRE(plan->before.size() == 4);
   CHECK(is(plan->before[0], kPlanMap, 0x10000, 0x11000));
   CHECK(is(plan->before[1], kPlanMap, 0x20000, 0x21000));
   CHECK(is(plan->before[2], kPlanReserve, 0x30000, 0x31000));
-  CHECK(is(plan->before[3], kPlanView, 0x40000, 0x41000, 0x50000));
+  CHECK(is(plan->before[3], kPlanView, 0x40000, 0x41000, 0x51000));
   REQUIRE(plan->after.size() == 2);
   CHECK(is(plan->after[0], kPlanProtect, 0x20000, 0x21000));
   CHECK(plan->after[0].prot == PROT_READ);
@@ -75,10 +77,11 @@ TEST_CASE("mappings are made writable and get their protection after the pages")
 
 TEST_CASE("a plan that libom has no room for is refused") {
   MadeUpImage m;
-  m.mappings(kMaxPlanEntries);
-  for (unsigned i = 0; i < kMaxPlanEntries; i++)
-    m.mapping(i, (2 + i) * kPageSize, (3 + i) * kPageSize, kKindMemory, PROT_READ);
-  const auto plan = plan_mappings({}, m.image().asReader(), m.bounds());
+  m.image.mappings.clear();
+  for (uint64_t i = 2; i < kMaxPlanEntries + 2; i++)
+    m.image.mappings.push_back(
+        {i * kPageSize, (i + 1) * kPageSize, PROT_READ, MappingKind::MEMORY});
+  const auto plan = plan_mappings({}, m.image, m.bounds());
   REQUIRE(!plan.ok());
   CHECK(plan.reason().code == ReasonCode::kNoMemory);
 }
@@ -88,24 +91,13 @@ TEST_CASE("a vDSO without functions, and one that is none") {
   CHECK(!vdso_functions(garbage, {0x1000, 0x2000, 0x1000}, MadeUpImage().bounds()).ok());
 }
 
-BodyLayout layout_of(MadeUpImage& m) {
-  BodyLayout layout;
-  layout.bounds = m.bounds();
-  layout.home_xstate.size = layout.local_xstate.size = kXsaveMinBytes;
-  layout.home_xstate.xcr0 = layout.local_xstate.xcr0 = 3;
-  layout.home_xstate.mxcsr_mask = layout.local_xstate.mxcsr_mask = 0xffff;
-  return layout;
-}
-
 TEST_CASE("the block of the body says what home has said") {
   MadeUpImage m;
-  m.image().setPid(77);
-  m.image().setBrkNow(0x5000);
-  auto files = m.image().initFileRanges(kMaxFileRanges + 1);
-  files[0].setLo(kProgram | kRangeShared);
-  const auto s = body_state(m.image().asReader(), layout_of(m));
-  CHECK(s->home_pid == 77);
-  CHECK(s->brk_now == 0x5000);
+  m.image.process.brk_now = 0x5000;
+  m.image.marks.assign(kMaxFileRanges + 5, {kProgram, kProgram + kPageSize, MarkKind::SHARED});
+  m.image.marks[0].kind = MarkKind::GUARD;  // of which nothing is said there
+  const auto s = body_state(m.image, m.layout());
+  CHECK((s->epoch == 3 && s->home_pid == 77 && s->brk_now == 0x5000));
   CHECK((s->nthreads == 1 && s->slots_ready == 1 && s->nslots == 8));
   CHECK((s->stack_low == kStackLo && s->stack_high == kStackHi));
   CHECK(s->file_ranges[0].lo == (kProgram | kRangeShared));
@@ -114,31 +106,18 @@ TEST_CASE("the block of the body says what home has said") {
 
 TEST_CASE("the block of a thread") {
   MadeUpImage m;
-  const BodyLayout layout = layout_of(m);
-  ThreadState s{};
-  s.slot = 1;
-  s.tid = 99;
-  s.kind = kThreadWaiting;
-  s.seq = 5;
-  std::vector<kj::byte> area(kXsaveMinBytes);
-  auto thread = m.image().initThreads(1)[0];
-  auto put = [&] {
-    thread.setState(kj::arrayPtr(reinterpret_cast<const kj::byte*>(&s), sizeof s));
-    thread.setXsave(kj::arrayPtr(area.data(), area.size()));
-  };
-  put();
-  CHECK(!thread_block(thread.asReader(), 0, layout).ok());  // of another slot
-  const auto block = thread_block(thread.asReader(), 1, layout);
+  Description::Thread& t = m.image.threads[0];
+  t.state.slot = 1;
+  t.state.tid = 99;
+  t.state.kind = kThreadWaiting;
+  t.state.seq = 5;
+  const auto block = thread_block(t, m.layout());
   REQUIRE(block.ok());
   CHECK((block->thread.home_tid == 99 && block->thread.call_seq == 5 && block->thread.call_sent));
   CHECK(block->thread.self == slot_address(kArena, 1) + kSlotBlock);
   CHECK(block->xsave.size() == kXsaveMinBytes);
-
-  area[kXsaveLegacyBytes] = 4;  // AVX, which home says that it has not
-  put();
-  CHECK(!thread_block(thread.asReader(), 1, layout).ok());
-  thread.initState(8);
-  CHECK(!thread_block(thread.asReader(), 1, layout).ok());
+  t.xsave[kXsaveLegacyBytes] = std::byte{4};  // AVX, which home says that it has not
+  CHECK(!thread_block(t, m.layout()).ok());
 }
 
 }  // namespace
