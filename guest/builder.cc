@@ -133,14 +133,13 @@ Step Builder::enter() {
 }
 
 void Builder::start_fill(const Description& image) {
-  std::vector<BulkPlaces::Place> places;
+  std::vector<ExpectedPages::Place> places;
   for (const auto& m : image.mappings) {
     if (m.kind == Description::MappingKind::MEMORY || m.kind == Description::MappingKind::STACK)
       places.push_back({m.lo, m.hi});
   }
   body_.objects().add_places(places);
-  fill_.start(link_.pages(), body_.memory(), BulkPlaces(std::move(places)),
-              most_pages(terms_.offered));
+  fill_.start(link_.pages(), body_.memory(), std::move(places), most_pages(terms_.offered));
 }
 
 Step Builder::open_channels(uint32_t count) {

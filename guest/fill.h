@@ -8,8 +8,9 @@
 #include <stdint.h>
 
 #include <optional>
+#include <vector>
 
-#include "common/image/bulk.h"
+#include "common/image/page_source.h"
 #include "common/movable/verdict.h"
 #include "common/proc/process_memory.h"
 #include "guest/session.h"
@@ -19,21 +20,18 @@ namespace om::guest {
 class Fill {
  public:
   // `most`: pages that are taken. `in` and `memory` must last until finish().
-  void start(kj::AsyncInputStream& in, const ProcessMemory& memory, BulkPlaces places,
-             uint64_t most);
+  void start(kj::AsyncInputStream& in, const ProcessMemory& memory,
+             std::vector<ExpectedPages::Place> places, uint64_t most);
   // Waits for the end mark. INTERNAL, NO_MEMORY, TARGET_UNREACHABLE; `pages`: what home says it has sent.
   Step finish(Session& session, uint64_t pages);
 
  private:
   kj::Promise<void> fill();
-  kj::Promise<void> take();
+  Step put(const PageSource::Frame& frame) const;
 
-  kj::AsyncInputStream* in_ = nullptr;
+  std::optional<PageSource> source_;
   const ProcessMemory* memory_ = nullptr;
-  BulkPlaces places_;
-  uint64_t pages_ = 0, most_ = 0;
-  BulkHeader frame_{};
-  kj::Array<kj::byte> data_ = kj::heapArray<kj::byte>(kBulkMaxBytes);
+  uint64_t most_ = 0;
   std::optional<Reason> failed_;
   kj::Promise<void> filling_ = nullptr;
 };

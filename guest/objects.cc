@@ -34,7 +34,7 @@ bool Objects::contain(uint64_t lo, uint64_t hi) const {
   });
 }
 
-void Objects::add_places(std::vector<BulkPlaces::Place>& places) const {
+void Objects::add_places(std::vector<ExpectedPages::Place>& places) const {
   for (const Object& o : objects_) places.push_back({o.view, o.view + page_up(o.bytes)});
 }
 

@@ -12,8 +12,8 @@
 
 #include "common/base/result.h"
 #include "common/base/unique_fd.h"
-#include "common/image/bulk.h"
 #include "common/image/description.h"
+#include "common/image/expected_pages.h"
 #include "common/movable/verdict.h"
 #include "common/proc/maps.h"
 #include "common/proc/pagemap.h"
@@ -30,7 +30,7 @@ class Objects {
   // Whether the object that has its view there has all of [lo, hi).
   bool contain(uint64_t lo, uint64_t hi) const;
   // Where pages of theirs may go.
-  void add_places(std::vector<BulkPlaces::Place>& places) const;
+  void add_places(std::vector<ExpectedPages::Place>& places) const;
   // Their contents are looked at through their descriptors, whether the body has mapped them or not.
   void add_places(std::vector<proc::Mapping>& maps) const;
   // Where there is something in [lo, hi), as Pagemap::runs.

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pages on the BULK connection between deputy and keeper, both ways: a stream of frames, each a header and,
-// for kBulkData, `bytes` bytes. Little endian. The receiver checks that a frame lies in memory that it
-// expects; it never trusts an address.
+// Pages as a stream of frames, on the BULK connection between deputy and keeper, both ways, or in a file: each a header
+// and, for kBulkData, `bytes` bytes. Little endian. Written by page_sink.h, read by page_source.h, judged by
+// expected_pages.h: an address is never trusted.
 #pragma once
 
 #include <stdint.h>
-
-#include <vector>
 
 namespace om {
 
@@ -23,22 +21,5 @@ struct BulkHeader {
 static_assert(sizeof(BulkHeader) == 16);
 
 constexpr uint32_t kBulkMaxBytes = 1u << 20;
-
-// The memory that a receiver expects frames for.
-class BulkPlaces {
- public:
-  struct Place {
-    uint64_t lo, hi;  // page aligned
-  };
-  BulkPlaces() = default;
-  // They do not overlap.
-  explicit BulkPlaces(std::vector<Place> places);
-
-  // Whether size and address of the header are as above and all of it lies in places (it may fill neighbours).
-  bool holds(const BulkHeader& frame) const;
-
- private:
-  std::vector<Place> places_;
-};
 
 }  // namespace om

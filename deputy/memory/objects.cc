@@ -15,7 +15,6 @@
 #include "common/proc/proc_file.h"
 #include "common/proc/process.h"
 #include "deputy/memory/address_space.h"
-#include "deputy/memory/ship.h"
 #include "libom/abi/memory.h"
 
 namespace om::deputy {
@@ -129,11 +128,11 @@ bool MemoryObjects::contains(uint64_t address) const {
   return false;
 }
 
-Step MemoryObjects::ship(PageSender& sender) {
+Step MemoryObjects::ship(PageSink& sink) {
   for (uint64_t i = 0; i < home_.state.object_count; i++) {
     const MemoryObject& o = home_.state.objects[i];
     if (!fds_[i]) {
-      ship_shown(sender, o);
+      ship_shown(sink, o);
       continue;
     }
     const int fd = fds_[i].get();
@@ -143,13 +142,12 @@ Step MemoryObjects::ship(PageSender& sender) {
       const off_t hole = data < 0 ? -1 : ::lseek(fd, data, SEEK_HOLE);
       if (hole < 0) return internal(errno_error("read a memory object"));
       for (at = data; at < hole;) {
-        const auto buffer = sender.buffer();
-        const ssize_t n =
-            ::pread(fd, buffer.data(), std::min<size_t>(buffer.size(), hole - at), at);
+        const auto room = sink.buffer(page_up(static_cast<uint64_t>(hole - at)));
+        const ssize_t n = ::pread(fd, room.data(), std::min<size_t>(room.size(), hole - at), at);
         if (n <= 0) return internal(errno_error("read a memory object"));
         const uint64_t whole = page_up(static_cast<uint64_t>(n));
-        memset(buffer.data() + n, 0, whole - static_cast<uint64_t>(n));
-        sender.pages(o.view + static_cast<uint64_t>(at), whole);
+        memset(room.data() + n, 0, whole - static_cast<uint64_t>(n));
+        sink.pages(o.view + static_cast<uint64_t>(at), room.first(whole));
         at += n;
       }
     }
@@ -158,7 +156,7 @@ Step MemoryObjects::ship(PageSender& sender) {
 }
 
 // What the mappings of an object show, each part once.
-void MemoryObjects::ship_shown(PageSender& sender, const MemoryObject& o) {
+void MemoryObjects::ship_shown(PageSink& sink, const MemoryObject& o) {
   std::vector<const proc::Mapping*> maps;
   for (const auto& m : home_.target->maps) {
     if (m.shared && proc::object_of(m) == id_of(o)) maps.push_back(&m);
@@ -168,13 +166,11 @@ void MemoryObjects::ship_shown(PageSender& sender, const MemoryObject& o) {
   for (const proc::Mapping* m : maps) {
     const uint64_t end = std::min(m->offset + (m->end - m->start), page_up(o.bytes));
     for (uint64_t at = std::max(sent, m->offset); at < end;) {
-      const auto buffer = sender.buffer();
-      const uint64_t want = std::min<uint64_t>(buffer.size(), end - at);
+      const auto room = sink.buffer(end - at);
       const size_t got =
-          home_.target->memory.read_some(m->start + (at - m->offset), buffer.first(want)) &
-          ~(kPageSize - 1);
-      sender.pages(o.view + at, got);
-      at += got < want ? got + kPageSize : got;
+          home_.target->memory.read_some(m->start + (at - m->offset), room) & ~(kPageSize - 1);
+      sink.pages(o.view + at, room.first(got));
+      at += got < room.size() ? got + kPageSize : got;
     }
     sent = std::max(sent, end);
   }

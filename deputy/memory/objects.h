@@ -16,13 +16,12 @@
 #include <vector>
 
 #include "common/base/unique_fd.h"
+#include "common/image/page_sink.h"
 #include "common/movable/preflight.h"
 #include "deputy/home/home_side.h"
 #include "libom/abi/memory.h"
 
 namespace om::deputy {
-
-class PageSender;  // ship.h
 
 // The memory object that a mapping shows, of those in HomeState; nullptr if it is of none.
 const MemoryObject* object_of(const HomeSide& home, const proc::Mapping& map);
@@ -35,7 +34,7 @@ class MemoryObjects {
   // For a departure: those of the report, with a place in the body for all of each: where executors map at home, and
   // nobody else. SHARED_WRITABLE.
   Step find(const ProcessReport& report);
-  Step ship(PageSender& sender);
+  Step ship(PageSink& sink);
   // Nothing is open any more: to others an open object would be another process's.
   void close() { fds_.clear(); }
   // For a return: opens them, once home's mappings are as the body's were. HOME_MEMORY.
@@ -47,7 +46,7 @@ class MemoryObjects {
 
  private:
   uint64_t shown_bytes(const proc::ObjectId& id) const;
-  void ship_shown(PageSender& sender, const MemoryObject& o);
+  void ship_shown(PageSink& sink, const MemoryObject& o);
   Step store_in_mappings(const MemoryObject& o, uint64_t offset, std::span<const std::byte> bytes);
 
   HomeSide& home_;

@@ -4,9 +4,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <chrono>
 
-#include "common/image/bulk.h"
 #include "common/proc/process.h"
 #include "common/proc/stat.h"
 #include "deputy/memory/drops.h"
@@ -16,8 +14,6 @@
 
 namespace om::deputy {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // Whether the body may have written in [lo, hi).
 bool has_touched(const Description& body, uint64_t lo, uint64_t hi) {
@@ -108,28 +104,19 @@ Step Restore::drop(std::span<const Range> some) {
   return Done{};
 }
 
-Step Restore::receive(const Read& read, Counts& counts) {
-  ReturningPages returning(asked_, Clock::now());
-  std::vector<std::byte> buffer(kBulkMaxBytes);
+Step Restore::receive(PageSource& pages, const Wait& wait) {
   for (;;) {
-    BulkHeader h{};
-    read(std::as_writable_bytes(std::span(&h, 1)));
-    counts.wire += sizeof h;
+    const auto next = wait(pages.next());
     OM_STEP(fault("return.page"));
-    if (!OM_STEP(returning.take(h, Clock::now()))) break;
-    if (h.kind == kBulkZero) {
-      OM_STEP(store_zeros(h.address, h.bytes));
-      continue;
-    }
-    const auto bytes = std::span(buffer).first(h.bytes);
-    read(bytes);
-    counts.pages += h.bytes / kPageSize;
-    counts.bytes += h.bytes;
-    counts.wire += h.bytes;
-    OM_STEP(store(h.address, bytes));
+    if (!next) return next.reason();
+    if (!*next) return Done{};
+    OM_STEP(put(**next));
   }
-  complete_ = returning.complete();
-  return Done{};
+}
+
+Step Restore::put(const PageSource::Frame& frame) {
+  return frame.contents.empty() ? store_zeros(frame.address, frame.bytes)
+                                : store(frame.address, frame.contents);
 }
 
 // In place of what the file has. Beyond its end there is nothing to write to.
@@ -146,7 +133,7 @@ Step Restore::store(uint64_t address, std::span<const std::byte> bytes) {
   const auto put = home_.target->memory.write(address, bytes);
   if (put) return Done{};
   const bool file = std::any_of(asked_.begin(), asked_.end(), [&](const auto& p) {
-    return p.file && p.lo <= address && address < p.hi;
+    return p.zeros && p.lo <= address && address < p.hi;
   });
   if (!file) return refuse(ReasonCode::kHomeMemory, "{}", put.error().text());
   // The file may have become shorter meanwhile: pages behind its end have gone, at home as natively.

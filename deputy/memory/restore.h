@@ -12,21 +12,18 @@
 #include <vector>
 
 #include "common/image/description.h"
+#include "common/image/page_source.h"
 #include "deputy/home/home_side.h"
 #include "deputy/memory/address_space.h"
 #include "deputy/memory/objects.h"
-#include "deputy/memory/returning_pages.h"
 #include "libom/abi/memory.h"
 
 namespace om::deputy {
 
 class Restore {
  public:
-  struct Counts {
-    uint64_t pages = 0, bytes = 0, wire = 0;
-  };
-  // Fills `to` with what the keeper sends next, or throws.
-  using Read = std::function<void(std::span<std::byte> to)>;
+  // Waits for what the keeper sends next, or throws.
+  using Wait = std::function<PageSource::Next(kj::Promise<PageSource::Next>&&)>;
 
   // `thread` is one of `stop` and runs libom's code on `stack`.
   Restore(HomeSide& home, StoppedProcess& stop, StoppedThread& thread, uint64_t stack)
@@ -35,17 +32,17 @@ class Restore {
   // Makes home's mappings as the body's are and says what the keeper is to send. HOME_MEMORY.
   Step plan(const Description& body);
   // Ascending, none overlaps.
-  const std::vector<ReturningPages::Part>& asked() const { return asked_; }
+  const std::vector<ExpectedPages::Place>& asked() const { return asked_; }
   // Gives back what the body may have changed: what it does not send must not show old contents. HOME_MEMORY.
   Step drop();
-  // Frames until the end mark. Then complete() is whether all have come.
-  Step receive(const Read& read, Counts& counts);
-  bool complete() const { return complete_; }
+  // Frames until the end mark. `pages` expects asked().
+  Step receive(PageSource& pages, const Wait& wait);
 
  private:
   Step plan_stack(const Region& r, uint64_t lowest);
   Step add_region(const Region& r, const Description& body);
   Step drop(std::span<const Range> some);
+  Step put(const PageSource::Frame& frame);
   Step store_zeros(uint64_t address, size_t bytes);
   Step store(uint64_t address, std::span<const std::byte> bytes);
 
@@ -54,10 +51,9 @@ class Restore {
   StoppedThread& thread_;
   uint64_t stack_;
   MemoryObjects objects_;
-  std::vector<ReturningPages::Part> asked_;
+  std::vector<ExpectedPages::Place> asked_;
   std::vector<Range> drops_;
   uint64_t stack_lo_ = 0, stack_hi_ = 0;  // of the program, with what the body has grown
-  bool complete_ = false;
 };
 
 }  // namespace om::deputy

@@ -219,15 +219,16 @@ Step Departure::ship() {
     auto answer = session_.ask(request, kKeeperAnswers);
     OM_STEP(check(answer.getVerdict()));
     OM_STEP(fault("depart.ship"));
-    const Shipped shipped =
-        OM_STEP(ship_pages(process_.io, session_.bulk(), home_, space_, objects_));
+    PageSink sink(session_.bulk(),
+                  [this](kj::Promise<void>&& written) { written.wait(process_.io.waitScope); });
+    OM_STEP(ship_pages(sink, home_, space_, objects_));
     objects_.close();
     OM_STEP(fault("depart.shipped"));
-    record_.pages = shipped.pages;
-    record_.bytes_raw = shipped.bytes;
-    record_.bytes_wire = shipped.wire;
+    record_.pages = sink.counts().pages;
+    record_.bytes_raw = sink.counts().bytes;
+    record_.bytes_wire = sink.counts().wire;
     auto filled = keeper->filledRequest();
-    filled.setPages(shipped.pages);
+    filled.setPages(sink.counts().pages);
     auto ready = session_.ask(filled, kKeeperAnswers);
     OM_STEP(check(ready.getVerdict()));
   }

@@ -167,24 +167,26 @@ Step Homecoming::restore_memory(StoppedProcess& stop, const Description& body) {
     for (unsigned i = 0; i < ranges.size(); i++) {
       ranges[i].setLo(restore.asked()[i].lo);
       ranges[i].setHi(restore.asked()[i].hi);
-      ranges[i].setFile(restore.asked()[i].file);
+      ranges[i].setFile(restore.asked()[i].zeros);
     }
     auto answer = request.send();
-    Restore::Counts counts;
+    PageSource pages(session_.bulk(),
+                     ExpectedPages(restore.asked(), ExpectedPages::Order::kOnce, Clock::now()));
     KJ_DEFER({
-      record_.pages += counts.pages;
-      record_.bytes_raw += counts.bytes;
-      record_.bytes_wire += counts.wire;
+      record_.pages += pages.counts().pages;
+      record_.bytes_raw += pages.counts().bytes;
+      record_.bytes_wire += pages.counts().wire;
     });
     // Frames until the end mark; the answer comes behind it.
-    auto read = [&](std::span<std::byte> to) { session_.read_pages(to); };
-    OM_STEP(restore.receive(read, counts));
+    OM_STEP(restore.receive(pages, [&](kj::Promise<PageSource::Next>&& next) {
+      return session_.wait_for_pages(kj::mv(next));
+    }));
     auto collected = process_.io.provider->getTimer()
                          .timeoutAfter(kKeeperAnswers, kj::mv(answer))
                          .wait(process_.io.waitScope);
     OM_STEP(check(collected.getVerdict()));
     // Why, the keeper has said in its answer.
-    if (!restore.complete()) return refuse(ReasonCode::kInternal, "pages are missing");
+    if (!pages.complete()) return refuse(ReasonCode::kInternal, "pages are missing");
   }
   return fault("return.memory");
 }

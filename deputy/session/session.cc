@@ -93,8 +93,7 @@ void Session::await_bulk(kj::Duration limit) {
   bulk_stale_ = false;
 }
 
-void Session::read_pages(std::span<std::byte> to) {
-  auto pages = bulk_->read(to.data(), to.size());
+void Session::wait_for_pages(kj::Promise<void>&& pages) {
   // What has arrived is read without a look at anything else: not the pings, for as long as there is more.
   if (const auto now = Clock::now(); now - looked_around_ > kLookAround) {
     timer().afterDelay(0 * kj::SECONDS).wait(io_.waitScope);

@@ -7,9 +7,7 @@
 #include <kj/async-io.h>
 
 #include <chrono>
-#include <cstddef>
 #include <functional>
-#include <span>
 #include <string>
 
 #include "common/schema/session.capnp.h"
@@ -60,8 +58,15 @@ class Session {
   void renew_bulk() { bulk_stale_ = true; }
   bool has_bulk() const { return !bulk_stale_; }
   kj::AsyncIoStream& bulk() { return *bulk_; }
-  // Fills `to` from it. A keeper that answers pings is busy looking for pages, and not lost.
-  void read_pages(std::span<std::byte> to);
+  // Waits for what comes there. A keeper that answers pings is busy looking for pages, and not lost; else a KJ
+  // exception after 30 s.
+  template <class T>
+  T wait_for_pages(kj::Promise<T>&& pages) {
+    kj::Own<T> come;
+    wait_for_pages(pages.then([&come](T&& t) { come = kj::heap<T>(kj::mv(t)); }));
+    return kj::mv(*come);
+  }
+  void wait_for_pages(kj::Promise<void>&& pages);
 
   // The keeper has answered something.
   void hear() { heard_ = std::chrono::steady_clock::now(); }

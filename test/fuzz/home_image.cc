@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: what home tells a keeper (common/image/description.h, guest/checks.h), as Cap'n Proto messages, and the headers of the
-// pages that follow. Whatever is let pass lies in the program's half of the address space, beside libom, and no
-// two mappings overlap.
+// Fuzz target: what home tells a keeper (common/image/description.h, guest/checks.h), as Cap'n Proto messages, and the
+// headers of the pages that follow. Whatever is let pass lies in the program's half of the address space, beside libom,
+// and no two mappings overlap.
 //
 //   input   BodySpec message and Image message, both packed, BulkHeaders
 #include <capnp/serialize-packed.h>
@@ -12,8 +12,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "common/image/bulk.h"
 #include "common/image/description.h"
+#include "common/image/expected_pages.h"
 #include "guest/checks.h"
 #include "libom/abi/body.h"
 #include "test/fuzz/fuzz.h"
@@ -33,13 +33,14 @@ capnp::ReaderOptions limits() {
   return options;
 }
 
-void check_frames(const om::BulkPlaces& places, const om::Description& image, const Bounds& bounds,
+void check_frames(om::ExpectedPages expected, const om::Description& image, const Bounds& bounds,
                   const kj::byte* data, size_t size) {
   for (; size >= sizeof(om::BulkHeader);
        data += sizeof(om::BulkHeader), size -= sizeof(om::BulkHeader)) {
     om::BulkHeader frame;
     memcpy(&frame, data, sizeof frame);
-    if (!places.holds(frame)) continue;
+    const auto taken = expected.take(frame, {});
+    if (!taken || !*taken) continue;
     const uint64_t end = frame.address + frame.bytes;
     require(end > frame.address && end <= kUserEnd && !bounds.hit(frame.address, end));
     for (uint64_t page = frame.address; page < end; page += om::kPageSize) {
@@ -66,7 +67,7 @@ void check(kj::ArrayInputStream& input) {
   if (!described) return;
   const om::Description& image = *described;
   if (!check_image(image, bounds).ok()) return;
-  std::vector<om::BulkPlaces::Place> all, places;
+  std::vector<om::ExpectedPages::Place> all, places;
   for (const auto& m : image.mappings) {
     require(m.lo < m.hi && m.hi <= kUserEnd && !bounds.hit(m.lo, m.hi));
     for (const auto& other : all) require(m.lo >= other.hi || m.hi <= other.lo);
@@ -75,7 +76,8 @@ void check(kj::ArrayInputStream& input) {
   }
   require(image.threads.size() >= 1 && image.threads.size() <= bounds.launched_slots);
   const auto rest = input.tryGetReadBuffer();
-  check_frames(om::BulkPlaces(std::move(places)), image, bounds, rest.begin(), rest.size());
+  check_frames({std::move(places), om::ExpectedPages::Order::kAny, {}}, image, bounds, rest.begin(),
+               rest.size());
 }
 
 }  // namespace

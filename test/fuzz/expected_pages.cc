@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: the frames of a hostile keeper against a homecoming (deputy/memory/returning_pages.h). What is taken has
+// Fuzz target: the frames of a hostile keeper against a homecoming (common/image/expected_pages.h). What is taken has
 // been asked for, comes once, and has an end.
 //
 //   input   parts: a byte for the gap before one, one for its pages and whether home has a file there, until a part
@@ -8,16 +8,16 @@
 //           before (1). 0xff as kind: the next 16 bytes are the frame.
 #include <string.h>
 
-#include "deputy/memory/returning_pages.h"
+#include "common/image/expected_pages.h"
 #include "libom/abi/layout.h"
 #include "test/fuzz/fuzz.h"
 
 using om::fuzz::require;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using om::deputy::ReturningPages;
+  using om::ExpectedPages;
   om::fuzz::Bytes bytes(data, size);
-  std::vector<ReturningPages::Part> parts;
+  std::vector<ExpectedPages::Place> parts;
   uint64_t at = 16 * om::kPageSize, asked = 0;
   for (;;) {
     at += bytes.take<uint8_t>() * om::kPageSize;
@@ -28,8 +28,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     at += n;
     asked += n;
   }
-  ReturningPages::Time now{};
-  ReturningPages returning(parts, now);
+  ExpectedPages::Time now{};
+  ExpectedPages returning(parts, ExpectedPages::Order::kOnce, now);
   uint64_t taken = 0, end = 0, frames = 0;
   while (bytes.rest_size() != 0) {
     om::BulkHeader h{};
@@ -53,11 +53,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     require(h.kind == om::kBulkData || h.kind == om::kBulkZero);
     require(h.bytes != 0 && h.bytes <= om::kBulkMaxBytes && h.address >= end);
     end = h.address + h.bytes;
-    bool within = false;
-    for (const auto& part : parts) {
-      if (part.lo <= h.address && end <= part.hi) within = h.kind == om::kBulkData || part.file;
+    for (uint64_t page = h.address; page < end; page += om::kPageSize) {
+      bool within = false;
+      for (const auto& part : parts) {
+        if (part.lo <= page && page < part.hi) within = h.kind == om::kBulkData || part.zeros;
+      }
+      require(within);
     }
-    require(within);
     taken += h.bytes;
     require(taken <= asked);
     require(now.time_since_epoch() < std::chrono::seconds(61 + taken / 4096));

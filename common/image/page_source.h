@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reads pages that PageSink has written, from whatever gives bytes: a connection (kj::AsyncIoStream) or a file
+// (file_stream.h).
+#pragma once
+
+#include <kj/async-io.h>
+#include <stdint.h>
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "common/image/bulk.h"
+#include "common/image/expected_pages.h"
+#include "common/image/page_sink.h"
+
+namespace om {
+
+class PageSource {
+ public:
+  // `contents` are empty if all of it is zero; they are valid until the next call.
+  struct Frame {
+    uint64_t address;
+    uint32_t bytes;
+    std::span<const std::byte> contents;
+  };
+  using Next = Verdict<std::optional<Frame>>;
+
+  PageSource(kj::AsyncInputStream& in, ExpectedPages expected)
+      : in_(in), expected_(std::move(expected)), buffer_(kBulkMaxBytes) {}
+
+  // The next frame, judged before its contents are read; none behind the end mark. Refusals: ExpectedPages::take. A KJ
+  // exception when there are no more bytes.
+  kj::Promise<Next> next();
+  // Whether all have come that the sender has counted.
+  bool complete() const { return expected_.complete(); }
+  // What has come.
+  const PageCounts& counts() const { return counts_; }
+
+ private:
+  kj::Promise<Next> judge();
+
+  kj::AsyncInputStream& in_;
+  ExpectedPages expected_;
+  BulkHeader header_{};
+  std::vector<std::byte> buffer_;
+  PageCounts counts_;
+};
+
+}  // namespace om
