@@ -30,16 +30,14 @@ UniqueFd duplicate(kj::AsyncIoStream& stream) {
 
 HomeLink::HomeLink(kj::AsyncIoContext& io, const Address& home, const uint8_t (&session)[16],
                    const uint8_t (&token)[16])
-    : io_(io), home_(home) {
-  preamble_.magic = kPreambleMagic;
-  memcpy(preamble_.session, session, sizeof preamble_.session);
-  memcpy(preamble_.token, token, sizeof preamble_.token);
+    : io_(io), home_(home), pass_{{}, {}, kPartyKeeper, kPartyDeputy} {
+  memcpy(pass_.session, session, sizeof pass_.session);
+  memcpy(pass_.token, token, sizeof pass_.token);
 }
 
 kj::Promise<kj::Own<kj::AsyncIoStream>> HomeLink::connect(PreambleKind kind, int attempts,
                                                           uint32_t slot, uint32_t epoch) {
-  Preamble preamble = preamble_;
-  preamble.kind = kind;
+  Preamble preamble = pass_.preamble(kind);
   preamble.slot = slot;
   preamble.epoch = epoch;
   return attempt(preamble, attempts);

@@ -45,7 +45,7 @@ class HomeLink {
 
   kj::AsyncIoContext& io_;
   Address home_;
-  Preamble preamble_{};
+  Pass pass_;
   kj::Own<kj::AsyncIoStream> pages_;
   std::map<uint32_t, UniqueFd> channels_;
 };

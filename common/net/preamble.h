@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// First bytes of every connection that a keeper makes to a deputy's listener: what the connection is, which
-// migration it belongs to, and the proof that the keeper is the one that the target node started for it.
-// The deputy drops a connection whose preamble is late, unknown or wrong without an answer.
+// First bytes of every connection between the parties of a session (home's deputy and the keepers, of which there is
+// one today): what the connection is, which session and which member it belongs to, and the proof that whoever dials
+// may dial there. A token is of a pair: who dials whom. A connection whose preamble is late, unknown or wrong is
+// dropped without an answer.
 #pragma once
 
 #include <stdint.h>
 
 namespace om {
 
-constexpr uint64_t kPreambleMagic = 0x3158534f4d4f7031ull;
+constexpr uint64_t kPreambleMagic = 0x3258534f4d4f7031ull;  // "1pOMOSX2"
 
 enum PreambleKind : uint32_t {
   kPreambleSession = 1,  // Cap'n Proto RPC, session.capnp
@@ -17,16 +18,33 @@ enum PreambleKind : uint32_t {
   kPreambleChannel = 3,  // Cap'n Proto RPC, executor.capnp, of one thread
 };
 
+enum Party : uint32_t { kPartyDeputy = 0, kPartyKeeper = 1 };
+
+// A process of the session. There is one today.
+constexpr uint32_t kMembers = 1;
+
 struct Preamble {
   uint64_t magic;
   uint32_t kind;
-  uint32_t slot;   // CHANNEL: thread slot
-  uint32_t epoch;  // CHANNEL: of the body
-  uint32_t pad;
+  uint32_t slot;    // CHANNEL: thread slot
+  uint32_t epoch;   // CHANNEL: of the body
+  uint32_t member;  // BULK, CHANNEL: whose; below kMembers
   uint8_t session[16];
   uint8_t token[16];
-  uint64_t reserved;
+  uint32_t from, to;  // Party: who dials whom
 };
 static_assert(sizeof(Preamble) == 64);
+
+// What is dialled with, and what a listener lets in: connections of one session from one party to another.
+struct Pass {
+  uint8_t session[16];
+  uint8_t token[16];
+  uint32_t from, to;
+
+  // The first bytes for a connection of `kind`, of member 0.
+  Preamble preamble(PreambleKind kind) const;
+  // Whether a connection that begins so is let in.
+  bool opens(const Preamble& preamble) const;
+};
 
 }  // namespace om

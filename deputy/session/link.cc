@@ -7,6 +7,9 @@
 
 #include <kj/debug.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "common/base/hex.h"
 #include "common/base/log.h"
 #include "common/net/connection.h"
@@ -24,13 +27,6 @@ constexpr size_t kMaxGreetings = 256;  // connections at a time; a keeper's send
 
 std::string hex(const uint8_t (&bytes)[16]) {
   return to_hex(std::string_view(reinterpret_cast<const char*>(bytes), sizeof bytes));
-}
-
-// Constant time: the token is a secret.
-bool same(const uint8_t (&a)[16], const uint8_t (&b)[16]) {
-  uint8_t difference = 0;
-  for (size_t i = 0; i < sizeof a; i++) difference |= static_cast<uint8_t>(a[i] ^ b[i]);
-  return difference == 0;
 }
 
 }  // namespace
@@ -66,7 +62,9 @@ Link::Link(kj::AsyncIoContext& io, const Address& address)
 
 void Link::expect(const SessionKeys& keys) {
   close_all();
-  keys_ = keys;
+  pass_ = {{}, {}, kPartyKeeper, kPartyDeputy};
+  std::copy(std::begin(keys.session), std::end(keys.session), pass_.session);
+  std::copy(std::begin(keys.token), std::end(keys.token), pass_.token);
   expecting_ = true;
   patient_ = false;
   failed_ = nullptr;
@@ -165,8 +163,7 @@ kj::Promise<void> Link::greet(kj::Own<kj::AsyncIoStream> stream) {
   return s.tryRead(&p, sizeof p, sizeof p)
       .then([this, preamble = kj::mv(preamble), stream = kj::mv(stream)](size_t n) mutable {
         const Preamble& q = *preamble;
-        if (n != sizeof q || q.magic != kPreambleMagic || !expecting_ ||
-            !same(q.session, keys_.session) || !same(q.token, keys_.token)) {
+        if (n != sizeof q || !expecting_ || !pass_.opens(q)) {
           say_dropped("it has no valid preamble");
           return;
         }

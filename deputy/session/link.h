@@ -89,7 +89,7 @@ class Link {
   bool expecting_ = false;
   bool patient_ = false;
   kj::Maybe<kj::Exception> failed_;
-  SessionKeys keys_{};
+  Pass pass_{};
   Waiting session_, bulk_;
   Channels channels_;
   // Connections that have not said yet what they are, oldest first: each ends when its promise is fulfilled.

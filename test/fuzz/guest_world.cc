@@ -252,7 +252,7 @@ void BodyProcess::Errors::taskFailed(kj::Exception&&) {}
 
 HomeLink::HomeLink(kj::AsyncIoContext& io, const Address& home, const uint8_t (&)[16],
                    const uint8_t (&)[16])
-    : io_(io), home_(home) {}
+    : io_(io), home_(home), pass_{} {}
 
 kj::Promise<kj::Own<kj::AsyncIoStream>> HomeLink::connect(PreambleKind kind, int, uint32_t,
                                                           uint32_t) {
