@@ -204,6 +204,36 @@ void rewind(user_regs_struct& r, uint64_t nr) {
   r.rax = nr;
 }
 
+// Whether a call can go on at home while the body waits for its answer.
+bool may_stay_blocked(const SyscallDesc& desc, const uint64_t args[6]) {
+  if (desc.route != Route::kFwd && desc.route != Route::kSplit) return false;
+  if (desc.sub == 0) return true;
+  const CommandDesc* command = find_command(desc, args);
+  return (command != nullptr ? command->route : unlisted_route(desc.sub)) == Route::kFwd;
+}
+
+// The thread's call `nr` goes on at home; what the kernel has made of it says how.
+void stay_blocked(const Target& target, const StoppedThread& t, uint64_t nr, const uint64_t args[6],
+                  ThreadPlan& plan) {
+  ThreadState& s = plan.state;
+  const auto rax = static_cast<int64_t>(t.regs.rax);
+  s.kind = kThreadWaiting;
+  s.nr = static_cast<uint32_t>(nr);
+  memcpy(s.args, args, sizeof s.args);
+  s.seq = 1;
+  plan.started_ns = now_ns(CLOCK_MONOTONIC) - static_cast<uint64_t>(t.blocked_ms * kNsPerMs);
+  if (is_restart(rax)) {
+    plan.at_home = AtHome::kRestart;
+    rewind(plan.resume, nr);
+  } else if (rax == -EINTR) {
+    plan.at_home = AtHome::kReissue;
+    plan.deadline_ns = call_deadline(target, nr, args, t.blocked_ms);
+    rewind(plan.resume, nr);
+  } else {
+    plan.at_home = AtHome::kContinue;
+  }
+}
+
 }  // namespace
 
 Step settle_position(StoppedProcess& process, const Target& target) {
@@ -313,32 +343,10 @@ Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& t) {
     rewind(r, nr);
     return goes_on();
   }
-  if (desc.route != Route::kFwd && desc.route != Route::kSplit)
+  if (!may_stay_blocked(desc, args))
     return refuse(ReasonCode::kInCall, "thread {} is inside {}, which has to end at home", t.tid,
                   call_name(nr));
-  if (desc.sub != 0) {
-    const CommandDesc* command = find_command(desc, args);
-    const Route route = command != nullptr ? command->route : unlisted_route(desc.sub);
-    if (route != Route::kFwd) {
-      return refuse(ReasonCode::kInCall, "thread {} is inside {}, which has to end at home", t.tid,
-                    call_name(nr));
-    }
-  }
-  s.kind = kThreadWaiting;
-  s.nr = static_cast<uint32_t>(nr);
-  memcpy(s.args, args, sizeof args);
-  s.seq = 1;
-  plan.started_ns = now_ns(CLOCK_MONOTONIC) - static_cast<uint64_t>(t.blocked_ms * kNsPerMs);
-  if (is_restart(rax)) {
-    plan.at_home = AtHome::kRestart;
-    rewind(plan.resume, nr);
-  } else if (rax == -EINTR) {
-    plan.at_home = AtHome::kReissue;
-    plan.deadline_ns = call_deadline(target, nr, args, t.blocked_ms);
-    rewind(plan.resume, nr);
-  } else {
-    plan.at_home = AtHome::kContinue;
-  }
+  stay_blocked(target, t, nr, args, plan);
   put_regs(r, s);
   return plan;
 }
