@@ -245,8 +245,9 @@ Step Departure::connect(StoppedProcess& stop) {
   const auto own = OM_MUST(space_.own_memory(home_));
   const auto drops = OM_STEP(plan_drops(own, pinned_ranges(*home_.target, process_.plans.threads)));
   return connect_home(home_, stop, process_.plans,
-                      {session_.keys().session, drops,
-                       [this](uint32_t slot) { return session_.link().channels().take(slot); }});
+                      {session_.keys().session, drops, [&session = session_](uint32_t slot) {
+                         return session.link().channels().take(slot);
+                       }});
 }
 
 // The process goes on at home as if it had not been asked.
