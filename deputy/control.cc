@@ -16,9 +16,12 @@ constexpr auto kAttachPause = 300 * kj::MILLISECONDS;
 constexpr auto kAttachLimit = 10 * kj::SECONDS;
 constexpr size_t kMaxAnswer = 4096;  // of the control socket
 
+// The limit of what is received holds for what is sent, too: a report (look/), with what is around it.
+constexpr uint64_t kMaxMessageWords = 1 << 18;  // 2 MiB, as in the daemon
+
 capnp::ReaderOptions reader_options() {
   capnp::ReaderOptions options;
-  options.traversalLimitInWords = kMaxRequestBytes / sizeof(capnp::word);
+  options.traversalLimitInWords = kMaxMessageWords;
   return options;
 }
 

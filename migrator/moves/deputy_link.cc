@@ -184,25 +184,26 @@ void DeputyLink::command(capnp::Request<Params, Results>&& request,
                          T (*read)(typename Results::Reader), T otherwise,
                          std::function<void(const T&)> done) {
   unanswered_++;
-  connection_->tasks.add(request.send()
-                             .then(
-                                 [read, otherwise](capnp::Response<Results>&& response) {
-                                   T value = otherwise;
-                                   KJ_IF_MAYBE (exception, kj::runCatchingExceptions(
-                                                               [&] { value = read(response); })) {
-                                     log_debug("deputy", "{}", exception->getDescription().cStr());
-                                   }
-                                   return value;
-                                 },
-                                 [otherwise](kj::Exception&& exception) -> T {
-                                   if (!is_answer(exception))
-                                     kj::throwFatalException(kj::mv(exception));
-                                   return otherwise;
-                                 })
-                             .then([this, done = std::move(done)](T&& value) {
-                               unanswered_--;
-                               done(value);
-                             }));
+  connection_->tasks.add(
+      request.send()
+          .then(
+              [read, otherwise](capnp::Response<Results>&& response) {
+                T value = otherwise;
+                KJ_IF_MAYBE (exception,
+                             kj::runCatchingExceptions([&] { value = read(response); })) {
+                  log_debug("deputy", "{}", exception->getDescription().cStr());
+                }
+                return value;
+              },
+              [otherwise](kj::Exception&& exception) -> T {
+                if (!is_answer(exception)) kj::throwFatalException(kj::mv(exception));
+                log_debug("deputy", "{}", escaped(exception.getDescription().cStr(), 400));
+                return otherwise;
+              })
+          .then([this, done = std::move(done)](T&& value) {
+            unanswered_--;
+            done(value);
+          }));
 }
 
 namespace {
