@@ -8,6 +8,6 @@
 
 namespace om {
 
-constexpr uint32_t kKeeperGateAbi = 5;  // 4 was never given to anybody, so 3 is refused
+constexpr uint32_t kKeeperGateAbi = 7;  // 6 was never given to anybody, so 5 is refused
 
 }  // namespace om
