@@ -2,7 +2,8 @@
 #include "migrator/moves/deputy_link.h"
 
 #include <capnp/rpc-twoparty.h>
-#include <poll.h>
+#include <errno.h>
+#include <string.h>
 
 #include <nlohmann/json.hpp>
 
@@ -30,6 +31,15 @@ bool is_answer(const kj::Exception& exception) {
   return exception.getDescription().startsWith("remote exception:");
 }
 
+// Whether the connection is gone because the other end is. By its state this cannot be told from one that we have given
+// up: the deputy closes its end when it hears that.
+bool is_end(const kj::Exception& exception) {
+  const std::string_view text = exception.getDescription().cStr();
+  auto says = [&](const char* words) { return text.find(words) != std::string_view::npos; };
+  return text == "Peer disconnected." || says(::strerrordesc_np(ECONNRESET)) ||
+         says(::strerrordesc_np(EPIPE));
+}
+
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"  // KJ owns through the type made
 class CommandErrors final : public kj::TaskSet::ErrorHandler {
@@ -44,7 +54,6 @@ class CommandErrors final : public kj::TaskSet::ErrorHandler {
 // Order matters in destruction, as in PeerLink::Connection.
 struct DeputyLink::Connection {
   Connection(DeputyLink& link, UvKj& kj, UniqueFd socket);
-  int fd;  // the stream's
   kj::Own<kj::AsyncIoStream> stream;
   OpenCalls messages;
   capnp::TwoPartyVatNetwork network;
@@ -131,8 +140,7 @@ class DeputyLink::Server final : public wire::Daemon::Server {
 };
 
 DeputyLink::Connection::Connection(DeputyLink& link, UvKj& kj, UniqueFd socket)
-    : fd(socket.get()),
-      stream(answer_first(wrap_socket(kj, std::move(socket)))),
+    : stream(answer_first(wrap_socket(kj, std::move(socket)))),
       messages(*stream, DeputyLink::kMaxOpenCalls),
       network(messages, capnp::rpc::twoparty::Side::CLIENT, reader_options()),
       rpc(capnp::makeRpcServer(network, kj::heap<Server>(link.self_))) {
@@ -163,14 +171,12 @@ void DeputyLink::hang_up() {
 
 // The link may be destroyed in on_closed, and so not from within a promise of its own.
 void DeputyLink::ended() {
-  pollfd closed{connection_->fd, POLLRDHUP, 0};
-  const bool by_deputy = ::poll(&closed, 1, 0) == 1;
   // A call that fails now says what was wrong.
   connection_->tasks.add(connection_->deputy.cutRequest().send().ignoreResult().then(
       [] {},
-      [this, by_deputy](kj::Exception&& exception) {
+      [this](kj::Exception&& exception) {
         std::optional<Error> error;
-        if (!by_deputy) error = plain_error(exception.getDescription().cStr());
+        if (!is_end(exception)) error = plain_error(exception.getDescription().cStr());
         closing_.start(Milliseconds(0), [this, error = std::move(error)] {
           auto run = handlers_.on_closed;  // a copy: it may destroy this link
           run(error);
