@@ -5,20 +5,14 @@
 #include <string.h>
 
 #include "common/net/json_line.h"
+#include "common/schema/outcome.h"
 
 namespace om::deputy {
 
 namespace {
 
-void write(const std::optional<Reason>& refused, wire::Outcome::Builder to) {
-  if (!refused) return to.setOk();
-  auto refusal = to.initRefused();
-  refusal.setCode(code_name(refused->code).c_str());
-  refusal.setDetail(refused->detail.c_str());
-}
-
 void write(const MoveRecord& record, wire::MoveRecord::Builder to) {
-  write(record.reason, to.initOutcome());
+  write_outcome(record.reason, to.initOutcome());
   to.setFailed(record.result == "failed");
   to.setMode(record.mode.c_str());
   to.setFreezeMs(record.freeze_ms);
@@ -31,8 +25,8 @@ void write(const MoveRecord& record, wire::MoveRecord::Builder to) {
 
 template <class Results>
 void write_report(const Verdict<nlohmann::json>& report, Results to) {
-  if (!report) return write(report.error(), to.initOutcome());
-  write(std::nullopt, to.initOutcome());
+  if (!report) return write_outcome(report.error(), to.initOutcome());
+  to.initOutcome().setOk();
   to.setReport(to_json_text(*report).c_str());
 }
 

@@ -6,17 +6,15 @@
 #include <vector>
 
 #include "common/base/fault.h"
+#include "common/schema/outcome.h"
 
 namespace om::guest {
 namespace {
 
 constexpr uint32_t kMaxPeekBytes = 64 << 10;
 
-void write_outcome(schema::Outcome::Builder to, const Step& step) {
-  if (step.ok()) return to.setOk();
-  auto refusal = to.initRefused();
-  refusal.setCode(std::string(step.reason().name()).c_str());
-  refusal.setDetail(step.reason().detail.c_str());
+void write(const Step& step, schema::Outcome::Builder to) {
+  write_outcome(step.ok() ? std::nullopt : std::optional(step.reason()), to);
 }
 
 }  // namespace
@@ -25,7 +23,7 @@ kj::Promise<void> KeeperService::prepare(PrepareContext context) {
   return keeper_.queue([this, context]() mutable {
     const Step outcome = keeper_.builder().prepare(context.getParams().getSpec());
     auto results = context.getResults();
-    write_outcome(results.initVerdict(), outcome);
+    write(outcome, results.initVerdict());
     results.initHost().setPid(keeper_.body().process().pid());
   });
 }
@@ -33,14 +31,14 @@ kj::Promise<void> KeeperService::prepare(PrepareContext context) {
 kj::Promise<void> KeeperService::build(BuildContext context) {
   return keeper_.queue([this, context]() mutable {
     const Step outcome = keeper_.builder().build(context.getParams().getImage());
-    write_outcome(context.getResults().initVerdict(), outcome);
+    write(outcome, context.getResults().initVerdict());
   });
 }
 
 kj::Promise<void> KeeperService::filled(FilledContext context) {
   return keeper_.queue([this, context]() mutable {
     const Step outcome = keeper_.builder().filled(context.getParams().getPages());
-    write_outcome(context.getResults().initVerdict(), outcome);
+    write(outcome, context.getResults().initVerdict());
   });
 }
 
@@ -52,7 +50,7 @@ kj::Promise<void> KeeperService::commit(CommitContext context) {
     keeper_.drop_session();  // the answer is lost
     return kj::NEVER_DONE;
   }
-  write_outcome(context.getResults().initVerdict(), outcome);
+  write(outcome, context.getResults().initVerdict());
   return kj::READY_NOW;
 }
 
@@ -75,7 +73,7 @@ kj::Promise<void> KeeperService::stop(StopContext context) {
     Description image;
     const Step outcome = keeper_.collector().stop(p.getGeneration(), p.getLook(), image);
     if (outcome.ok()) write_description(image, results.initState());
-    write_outcome(results.initVerdict(), outcome);
+    write(outcome, results.initVerdict());
   });
 }
 
@@ -84,7 +82,7 @@ kj::Promise<void> KeeperService::collect(CollectContext context) {
     PageCounts sent;
     const Step outcome = keeper_.collector().collect(context.getParams().getRanges(), sent);
     auto results = context.getResults();
-    write_outcome(results.initVerdict(), outcome);
+    write(outcome, results.initVerdict());
     results.setPages(sent.pages);
     results.setBytes(sent.bytes);
   });
@@ -93,7 +91,7 @@ kj::Promise<void> KeeperService::collect(CollectContext context) {
 kj::Promise<void> KeeperService::resume(ResumeContext context) {
   return keeper_.queue([this, context]() mutable {
     const Step outcome = keeper_.collector().resume();
-    write_outcome(context.getResults().initVerdict(), outcome);
+    write(outcome, context.getResults().initVerdict());
   });
 }
 
@@ -122,7 +120,7 @@ kj::Promise<void> KeeperService::peek(PeekContext context) {
   auto p = context.getParams();
   auto results = context.getResults();
   const auto bytes = keeper_.body().peek(p.getAddress(), std::min(p.getBytes(), kMaxPeekBytes));
-  write_outcome(results.initVerdict(), bytes ? Step() : Step(bytes.reason()));
+  write(bytes ? Step() : Step(bytes.reason()), results.initVerdict());
   if (bytes)
     results.setData(kj::arrayPtr(reinterpret_cast<const kj::byte*>(bytes->data()), bytes->size()));
   return kj::READY_NOW;

@@ -36,7 +36,7 @@ LAYERS = {
     'common/image': ('common/base', 'common/cpu', 'common/movable', 'common/schema', 'libom/abi'),
     'common/movable': ('common/base', 'common/proc', 'common/elf', 'common/cpu', 'libom/abi'),
     'common/uv': ('common/base', 'common/net'),
-    'common/schema': (),
+    'common/schema': ('common/movable',),
     # Decides from what it is given: values, names of nodes, reasons.
     'balance': ('common/base', 'common/movable', 'common/proc', 'libom/abi'),
     'migrator': ('balance', 'common', 'libom/abi', 'migrator/config', 'migrator/control', 'migrator/moves',

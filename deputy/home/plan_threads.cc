@@ -13,14 +13,6 @@
 namespace om::deputy {
 namespace {
 
-Verdict<std::vector<std::byte>> saved_xstate(const HomeSide& home, const StoppedThread& t,
-                                             uint32_t slot) {
-  std::vector<std::byte> area(t.xstate.size());
-  OM_MUST_VOID(
-      home.target->memory.read(slot_address(home.arena, slot) + kSlotFrame + kFrameXsave, area));
-  return area;
-}
-
 // The executor's frame holds what the thread was doing.
 Verdict<ThreadPlan> recall_plan(const HomeSide& home, const StoppedThread& t) {
   const uint32_t slot = home.slot_of(t);
@@ -74,6 +66,14 @@ Verdict<ThreadPlan> plan_late(const HomeSide& home, const StoppedThread& t, cons
 }
 
 }  // namespace
+
+Verdict<std::vector<std::byte>> saved_xstate(const HomeSide& home, const StoppedThread& t,
+                                             uint32_t slot) {
+  std::vector<std::byte> area(t.xstate.size());
+  OM_MUST_VOID(
+      home.target->memory.read(slot_address(home.arena, slot) + kSlotFrame + kFrameXsave, area));
+  return area;
+}
 
 Step place_threads(const HomeSide& home, std::vector<StoppedThread>& threads) {
   for (size_t i = 0; i < threads.size(); i++) {

@@ -4,12 +4,17 @@
 // deputy has made, were doing then.
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 #include "deputy/home/home_side.h"
 #include "deputy/home/thread_plans.h"
 
 namespace om::deputy {
+
+// The vector state that a departure, or a return that has been decided, has put into a slot: as much as `t` has.
+Verdict<std::vector<std::byte>> saved_xstate(const HomeSide& home, const StoppedThread& t,
+                                             uint32_t slot);
 
 // Puts the threads into the order of their slots. One that still completes a transfer which it began away keeps its
 // slot, where its executor runs; the others go around it. Slots are numbered without gaps. IN_CALL if that fails.

@@ -24,7 +24,7 @@ struct MoveRecord {
 
   // What it came to, after `took`.
   void conclude(const Step& done, std::chrono::steady_clock::duration took);
-  bool moved() const { return !reason && result == "moved"; }
+  bool moved() const { return result == "moved"; }
 };
 
 }  // namespace om::deputy

@@ -15,6 +15,7 @@
 #include "deputy/home/executors.h"
 #include "deputy/home/home_session.h"
 #include "deputy/home/leave_vdso.h"
+#include "deputy/home/plan_threads.h"
 #include "deputy/home/threads_back.h"
 #include "libom/abi/home.h"
 #include "libom/abi/thread.h"
@@ -46,7 +47,6 @@ void take_over(Process& process, const std::string& at, const SessionKeys& keys,
 
 void Takeover::is_at_home(std::string_view why) {
   log_info("takeover", "process {} is at home: {}", home_.pid, why);
-  nothing_ = true;
   process_.come_back();
   process_.say("home");
 }
@@ -54,7 +54,7 @@ void Takeover::is_at_home(std::string_view why) {
 Step Takeover::run() {
   OM_STEP(fault("adopt.begin"));
   OM_STEP(find_undone());
-  if (nothing_) return Done{};
+  if (process_.over()) return Done{};
   OM_STEP(open_home());
   if (home_.state.phase == kHomeReturning) return complete_return();
   // Where a thread does not stop in time they are met later (attend.cc).
@@ -166,9 +166,7 @@ Step Takeover::complete_return_once() {
     states.push_back(OM_MUST(home_.target->memory.get<ThreadState>(slot + kSlotReturn)));
     if (states.back().slot != home_.slot_of(t))
       return refuse(ReasonCode::kInternal, "thread {} has no state", t.tid);
-    std::vector<std::byte> area(t.xstate.size());
-    OM_MUST_VOID(home_.target->memory.read(slot + kSlotFrame + kFrameXsave, area));
-    xsaves.push_back(std::move(area));
+    xsaves.push_back(OM_STEP(saved_xstate(home_, t, home_.slot_of(t))));
   }
   if (states.empty()) {
     const uint32_t off = 0, native = kHomeNative;

@@ -56,7 +56,6 @@ class Takeover {
   HomeSide& home_;
   Session& session_;
   From from_;
-  bool nothing_ = false;  // is_at_home() has been called
 };
 
 }  // namespace om::deputy

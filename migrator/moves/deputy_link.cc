@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/base/names.h"
 #include "common/net/answer_first.h"
+#include "common/schema/outcome.h"
 #include "migrator/peers/open_calls.h"
 #include "migrator/peers/wire_text.h"
 

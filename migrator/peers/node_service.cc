@@ -11,6 +11,7 @@
 #include "common/movable/verdict.h"
 #include "common/net/answer_first.h"
 #include "common/schema/node.capnp.h"
+#include "common/schema/outcome.h"
 #include "migrator/peers/wire_text.h"
 
 namespace om::migrator {

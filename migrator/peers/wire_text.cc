@@ -34,13 +34,6 @@ Result<std::string> read_secret(::capnp::Data::Reader data, const char* field) {
   return std::string(reinterpret_cast<const char*>(data.begin()), data.size());
 }
 
-void write_outcome(const std::optional<Reason>& refused, wire::Outcome::Builder to) {
-  if (!refused) return to.setOk();
-  auto refusal = to.initRefused();
-  refusal.setCode(code_name(refused->code).c_str());
-  refusal.setDetail(refused->detail.c_str());
-}
-
 std::optional<Reason> read_outcome(wire::Outcome::Reader from) {
   if (from.isOk()) return std::nullopt;
   if (!from.isRefused()) return Reason{ReasonCode::kInternal, "an unknown outcome"};

@@ -33,8 +33,6 @@ Result<std::vector<std::string>> read_wire_texts(::capnp::List<::capnp::Text>::R
 // Exactly 16 bytes (kSecretBytes of migrator/peers/offer.h).
 Result<std::string> read_secret(::capnp::Data::Reader data, const char* field);
 
-// nullopt: ok.
-void write_outcome(const std::optional<Reason>& refused, wire::Outcome::Builder to);
 // nullopt: ok. What is no outcome, or a refusal without a code, is INTERNAL; a detail that is too long is left out.
 std::optional<Reason> read_outcome(wire::Outcome::Reader from);
 

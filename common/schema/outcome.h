@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How a step ended, into outcome.capnp: whoever serves an interface says it in this way. Each reader has limits of its
+// own for what the other end says.
+#pragma once
+
+#include <optional>
+
+#include "common/movable/reasons.h"
+#include "common/schema/outcome.capnp.h"
+
+namespace om {
+
+// nullopt: ok.
+inline void write_outcome(const std::optional<Reason>& refused, wire::Outcome::Builder to) {
+  if (!refused) return to.setOk();
+  auto refusal = to.initRefused();
+  refusal.setCode(code_name(refused->code).c_str());
+  refusal.setDetail(refused->detail.c_str());
+}
+
+}  // namespace om
