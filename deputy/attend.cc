@@ -36,9 +36,8 @@ void keeper_is_lost(Process& process) {
       process.say("home");
       return;
     }
-    if (!in_the_way)
-      log_error("watch", "process {}: {}", process.home.pid, back.reason().message());
-    in_the_way = is_in_the_way(back.reason().code);
+    if (!in_the_way) log_error("watch", "process {}: {}", process.home.pid, back.error().message());
+    in_the_way = is_in_the_way(back.error().code);
     process.io.provider->getTimer().afterDelay(kRollBackAgain).wait(process.io.waitScope);
     if (process.watch()->noticed().process_gone || process.watch()->noticed().exec) return;
   }
@@ -92,9 +91,9 @@ void attend(Process& process) {
     process.say("home");
   } else if (process.watch()->noticed().keeper_lost) {
     keeper_is_lost(process);
-  } else if (process.home.socket->session() < 0) {
+  } else if (process.home.socket->fd() < 0) {
     const Step met = meet_executors(process);
-    if (!met) log_warn("watch", "process {}: {}", process.home.pid, met.reason().message());
+    if (!met) log_warn("watch", "process {}: {}", process.home.pid, met.error().message());
     process.watch()->read_home_messages();
   } else if (process.watch()->noticed().want_home) {
     come_home_as_noticed(process);

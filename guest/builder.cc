@@ -54,10 +54,10 @@ Step Builder::build(schema::Image::Reader image) {
 }
 
 Step Builder::build_body(schema::Image::Reader message) {
-  OM_STEP(fault("guest.build"));
+  OM_TRY(fault("guest.build"));
   if (!body_.process().running()) return refuse(ReasonCode::kInternal, "the body has ended");
-  const Description image = OM_STEP(read_description(message));
-  OM_STEP(check_image(image, body_.bounds()));
+  const Description image = OM_TRY(read_description(message));
+  OM_TRY(check_image(image, body_.bounds()));
   BodyLayout& layout = body_.layout();
   layout.home_xstate = image.xstate;
   layout.epoch = image.epoch;
@@ -68,12 +68,12 @@ Step Builder::build_body(schema::Image::Reader message) {
   const int64_t mono = now_ns(CLOCK_MONOTONIC), real = now_ns(CLOCK_REALTIME);
   body_.clocks().start(image.clocks.mono_ns, image.clocks.real_ns, mono, real);
 
-  OM_STEP(write_state(image));
-  OM_STEP(write_plan(image));
-  OM_STEP(write_threads(image));
-  OM_STEP(body_.objects().make(body_.process(), image.objects));
-  OM_STEP(enter());
-  OM_STEP(fault("guest.restored"));
+  OM_TRY(write_state(image));
+  OM_TRY(write_plan(image));
+  OM_TRY(write_threads(image));
+  OM_TRY(body_.objects().make(body_.process(), image.objects));
+  OM_TRY(enter());
+  OM_TRY(fault("guest.restored"));
   start_fill(image);
   return open_channels(static_cast<uint32_t>(image.threads.size()));
 }
@@ -88,7 +88,7 @@ Step Builder::write_state(const Description& image) {
 
 Step Builder::write_plan(const Description& image) {
   const auto maps = OM_MUST(proc::read_maps(body_.process().pid()));
-  const MappingPlan plan = OM_STEP(plan_mappings(maps, image, body_.bounds()));
+  const MappingPlan plan = OM_TRY(plan_mappings(maps, image, body_.bounds()));
   OM_MUST_VOID(body_.memory().write(body_.bounds().arena + kControlPlan, plan_bytes(plan)));
   return write_vdso(plan.vdso);
 }
@@ -113,7 +113,7 @@ Step Builder::write_vdso(const LocalVdso& vdso) {
 Step Builder::write_threads(const Description& image) {
   for (const auto& t : image.threads) {
     const uint32_t slot = t.state.slot;
-    const ThreadBlock block = OM_STEP(thread_block(t, body_.layout()));
+    const ThreadBlock block = OM_TRY(thread_block(t, body_.layout()));
     const uint64_t base = slot_address(body_.bounds().arena, slot);
     OM_MUST_VOID(body_.memory().put(body_.thread_address(slot), block.thread));
     OM_MUST_VOID(body_.memory().write(base + kSlotFrame + kFrameXsave, block.xsave));
@@ -159,7 +159,7 @@ Step Builder::filled(uint64_t pages) {
 }
 
 Step Builder::make_threads(uint64_t pages) {
-  OM_STEP(fill_.finish(session_, pages));
+  OM_TRY(fill_.finish(session_, pages));
   BodyMessage m{};
   m.type = kBodyFilled;
   OM_MUST_VOID(body_.process().send(m));
@@ -180,7 +180,7 @@ Step Builder::expect(uint32_t type, const char* what) {
 }
 
 Step Builder::commit(uint32_t epoch, int64_t home_mono, int64_t home_real) {
-  OM_STEP(fault("guest.commit"));
+  OM_TRY(fault("guest.commit"));
   if (body_.phase() != Phase::kFilled)
     return refuse(ReasonCode::kInternal, "home's calls are out of order");
   if (epoch != body_.layout().epoch)

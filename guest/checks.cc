@@ -83,7 +83,7 @@ static Step check_objects(const std::vector<Description::Object>& objects, const
 }
 
 Step check_image(const Description& image, const Bounds& bounds) {
-  OM_STEP(check_objects(image.objects, bounds));
+  OM_TRY(check_objects(image.objects, bounds));
   for (const auto& m : image.mappings) {
     if (bounds.hit(m.lo, m.hi))
       return refuse(ReasonCode::kInternal, "mapping {:#x}-{:#x} is where libom is", m.lo, m.hi);

@@ -52,9 +52,9 @@ Description::Process process_of(const BodyState& body) {
 }  // namespace
 
 Step Collector::stop(uint32_t generation, bool look, Description& image) {
-  OM_STEP(fault("guest.stop"));
-  OM_STEP(body_.park(session_, generation, look));
-  OM_STEP(describe(image));
+  OM_TRY(fault("guest.stop"));
+  OM_TRY(body_.park(session_, generation, look));
+  OM_TRY(describe(image));
   return fault("guest.stopped");
 }
 
@@ -63,7 +63,7 @@ Step Collector::describe(Description& image) {
   const auto body = OM_MUST(body_.memory().get<BodyState>(body_.bounds().body_state));
   image.epoch = body_.layout().epoch;
   image.xstate = body_.layout().home_xstate;
-  OM_STEP(describe_threads(body, image));
+  OM_TRY(describe_threads(body, image));
   image.marks = written(body);
   image.clocks = describe_clocks(body);
   image.process = process_of(body);
@@ -73,7 +73,7 @@ Step Collector::describe(Description& image) {
 Step Collector::describe_threads(const BodyState& body, Description& image) {
   for (uint32_t slot = 0; slot < std::min(body.slots_ready, body_.bounds().slots); slot++) {
     const BodyThread t = OM_MUST(body_.thread(slot));
-    if (t.busy) image.threads.push_back(OM_STEP(describe_thread(slot, t)));
+    if (t.busy) image.threads.push_back(OM_TRY(describe_thread(slot, t)));
   }
   return {};
 }
@@ -119,7 +119,7 @@ Description::Clocks Collector::describe_clocks(const BodyState& body) {
 }
 
 Step Collector::describe_stack(const BodyState& body, Description& image) {
-  const uint64_t lo = OM_STEP(stack_low(body)), hi = body_.layout().stack_hi;
+  const uint64_t lo = OM_TRY(stack_low(body)), hi = body_.layout().stack_hi;
   if (lo < hi) {
     image.mappings.push_back(
         {lo, hi, static_cast<uint32_t>(body.stack_prot & 7), Description::MappingKind::STACK});
@@ -170,11 +170,11 @@ Step Collector::send(capnp::List<schema::Range>::Reader ranges, PageSink& sink) 
   auto maps = OM_MUST(proc::read_maps(body_.process().pid()));
   body_.objects().add_places(maps);
   std::vector<WantedRange> wanted;
-  OM_STEP(check_ranges(ranges, maps, wanted));
+  OM_TRY(check_ranges(ranges, maps, wanted));
   const auto pagemap = OM_MUST(proc::Pagemap::open(body_.process().pid()));
   for (const WantedRange& range : wanted) {
-    OM_STEP(fault("guest.collect"));
-    OM_STEP(send_range(range, pagemap, sink));
+    OM_TRY(fault("guest.collect"));
+    OM_TRY(send_range(range, pagemap, sink));
   }
   sink.end();
   return {};
@@ -194,7 +194,7 @@ Step Collector::send_range(const WantedRange& range, const proc::Pagemap& pagema
     for (const auto& run : runs) {
       if (range.file) sink.zeros(done, run.start);
       done = run.end;
-      if (!run.guard) OM_STEP(send_run(run, range.file, sink));  // home has guard pages, too
+      if (!run.guard) OM_TRY(send_run(run, range.file, sink));  // home has guard pages, too
     }
     look_around();
   }

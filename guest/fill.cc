@@ -23,18 +23,18 @@ void Fill::start(kj::AsyncInputStream& in, const ProcessMemory& memory,
 kj::Promise<void> Fill::fill() {
   return source_->next().then([this](PageSource::Next&& next) -> kj::Promise<void> {
     if (!next) {
-      failed_ = next.reason();
+      failed_ = next.error();
       return kj::READY_NOW;
     }
     if (!*next) return kj::READY_NOW;
     const Step put_there = put(**next);
-    if (!put_there && !failed_) failed_ = put_there.reason();
+    if (!put_there && !failed_) failed_ = put_there.error();
     return fill();
   });
 }
 
 Step Fill::put(const PageSource::Frame& frame) const {
-  OM_STEP(fault("guest.page"));
+  OM_TRY(fault("guest.page"));
   if (failed_) return *failed_;
   if (source_->counts().pages > most_)
     return refuse(ReasonCode::kNoMemory, "it has grown beyond what was offered; try again");
@@ -46,7 +46,7 @@ Step Fill::finish(Session& session, uint64_t pages) {
   session.wait(kj::mv(filling_));
   filling_ = nullptr;
   if (failed_) return *failed_;
-  OM_STEP(fault("guest.filled"));
+  OM_TRY(fault("guest.filled"));
   if (source_->counts().pages != pages) {
     return refuse(ReasonCode::kInternal, "{} pages arrived of {}", source_->counts().pages, pages);
   }

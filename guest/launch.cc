@@ -31,14 +31,14 @@ Step Builder::prepare_body(schema::BodySpec::Reader spec) {
                   "the program's libom has keeper interface {}, this node serves {}",
                   spec.getKeeperGateAbi(), kKeeperGateAbi);
   }
-  OM_STEP(check_spec(spec, body_.layout().bounds));
+  OM_TRY(check_spec(spec, body_.layout().bounds));
   segments_.clear();
   for (auto g : spec.getSegments()) segments_.push_back({g.getLo(), g.getHi(), g.getProt() & 7, 0});
   auto layout = local_layout();
-  OM_STEP(fault("guest.prepare"));
+  OM_TRY(fault("guest.prepare"));
   if (!layout) return internal(layout.error());
   body_.layout().local_xstate = *layout;
-  for (int attempt = 1; !OM_STEP(launch(spec)); attempt++) {
+  for (int attempt = 1; !OM_TRY(launch(spec)); attempt++) {
     body_.process().kill();
     if (attempt == kAttempts)
       return refuse(ReasonCode::kInternal,
@@ -58,7 +58,7 @@ Verdict<bool> Builder::launch(schema::BodySpec::Reader spec) {
     return started.error().err == ERANGE ? refuse(ReasonCode::kCpuCount, "{}", started.error().what)
                                          : internal(started.error());
   }
-  if (!OM_STEP(map_libom(plan.title))) return false;
+  if (!OM_TRY(map_libom(plan.title))) return false;
   auto image = spec.getImage();
   OM_MUST_VOID(body_.memory().write(body_.bounds().image_lo,
                                     std::as_bytes(std::span(image.begin(), image.size()))));

@@ -79,7 +79,7 @@ Step Body::wait_parked(Session& session, uint32_t generation) {
   bool all_before = false;
   for (;;) {
     if (!process_.running()) return refuse(ReasonCode::kInternal, "the body has ended");
-    const auto late = OM_STEP(late_threads(generation));
+    const auto late = OM_TRY(late_threads(generation));
     if (late.empty() && all_before) return {};
     all_before = late.empty();
     if (late.empty()) continue;

@@ -14,7 +14,7 @@ namespace {
 constexpr uint32_t kMaxPeekBytes = 64 << 10;
 
 void write(const Step& step, schema::Outcome::Builder to) {
-  write_outcome(step.ok() ? std::nullopt : std::optional(step.reason()), to);
+  write_outcome(step.ok() ? std::nullopt : std::optional(step.error()), to);
 }
 
 }  // namespace
@@ -120,7 +120,7 @@ kj::Promise<void> KeeperService::peek(PeekContext context) {
   auto p = context.getParams();
   auto results = context.getResults();
   const auto bytes = keeper_.body().peek(p.getAddress(), std::min(p.getBytes(), kMaxPeekBytes));
-  write(bytes ? Step() : Step(bytes.reason()), results.initVerdict());
+  write(bytes ? Step() : Step(bytes.error()), results.initVerdict());
   if (bytes)
     results.setData(kj::arrayPtr(reinterpret_cast<const kj::byte*>(bytes->data()), bytes->size()));
   return kj::READY_NOW;

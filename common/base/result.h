@@ -60,9 +60,8 @@ class [[nodiscard]] Expected {
 
   T value_or(T other) && { return ok() ? std::get<0>(std::move(state_)) : std::move(other); }
 
-  // Preconditions: !ok(). A Verdict's is also called its reason.
+  // Preconditions: !ok().
   const E& error() const { return std::get<1>(state_); }
-  const E& reason() const { return error(); }
 
  private:
   std::variant<T, E> state_;
@@ -80,7 +79,6 @@ class [[nodiscard]] Expected<void, E> {
   void value() const {}
   // Preconditions: !ok(). optional::value() throws otherwise.
   const E& error() const { return error_.value(); }
-  const E& reason() const { return error(); }
 
  private:
   std::optional<E> error_;

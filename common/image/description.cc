@@ -221,20 +221,20 @@ Verdict<Description> read_description(wire::Image::Reader image) {
                   image.getVersion(), kImageVersion);
   Description d;
   d.epoch = image.getEpoch();
-  OM_STEP(read_objects(image, d));
-  OM_STEP(read_mappings(image, d));
+  OM_TRY(read_objects(image, d));
+  OM_TRY(read_mappings(image, d));
   const std::vector<Range> places = places_of(d);
   for (size_t i = 1; i < places.size(); i++) {
     if (places[i].lo < places[i - 1].hi) return refuse(ReasonCode::kInternal, "mappings overlap");
   }
-  OM_STEP(read_marks(image, places, d));
-  OM_STEP(read_threads(image, d));
+  OM_TRY(read_marks(image, places, d));
+  OM_TRY(read_threads(image, d));
   d.xstate = OM_MUST(read_xstate(image.getXstate()));
   d.clocks = {image.getClocks().getMonoNs(), image.getClocks().getRealNs(),
               image.getClocks().getCpuNs()};
   if (!is_time(d.clocks.mono_ns) || !is_time(d.clocks.real_ns))
     return refuse(ReasonCode::kInternal, "a clock shows no time");
-  OM_STEP(read_process(image.getProcess(), d.process));
+  OM_TRY(read_process(image.getProcess(), d.process));
   return d;
 }
 

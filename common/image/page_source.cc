@@ -14,7 +14,7 @@ kj::Promise<PageSource::Next> PageSource::next() {
 kj::Promise<PageSource::Next> PageSource::judge() {
   counts_.wire += sizeof header_;
   const Verdict<bool> taken = expected_.take(header_, std::chrono::steady_clock::now());
-  if (!taken) return Next(taken.reason());
+  if (!taken) return Next(taken.error());
   if (!*taken) return Next(std::nullopt);
   counts_.frames++;
   if (header_.kind == kBulkZero) return Next(Frame{header_.address, header_.bytes, {}});

@@ -36,8 +36,6 @@ inline Reason internal(const Error& error) {
 
 }  // namespace om
 
-// The value of a Verdict, or return its Reason from the function around it.
-#define OM_STEP(expression) OM_TRY(expression)
 // The value of a Result; its Error becomes a Reason.
 #define OM_MUST(expression)                                             \
   __extension__({                                                       \

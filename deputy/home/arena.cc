@@ -47,22 +47,22 @@ Step set_up_arena(HomeSide& home, StoppedProcess& stop, const ThreadPlans& plans
         t, *home.target, SYS_mmap,
         {home.arena, arena_bytes(home.state.nslots), PROT_NONE,
          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, ~0ull, 0});
-    OM_STEP(must(r, "reserve libom's memory"));
+    OM_TRY(must(r, "reserve libom's memory"));
     if (static_cast<uint64_t>(*r) != home.arena)
       return refuse(ReasonCode::kInternal, "the place for libom's memory was taken");
     home.state.arena = home.arena;
     home.state.slots_ready = 0;
     OM_MUST_VOID(home.target->put_home_field(offsetof(HomeState, arena), home.arena));
     OM_MUST_VOID(home.target->put_home_field(offsetof(HomeState, nslots), home.state.nslots));
-    OM_STEP(must(stop.first_call(t, *home.target, SYS_mprotect,
-                                 {home.arena, kControlSize, PROT_READ | PROT_WRITE}),
-                 "prepare libom's memory"));
+    OM_TRY(must(stop.first_call(t, *home.target, SYS_mprotect,
+                                {home.arena, kControlSize, PROT_READ | PROT_WRITE}),
+                "prepare libom's memory"));
   }
   while (home.state.slots_ready < count) {
-    OM_STEP(must(stop.first_call(t, *home.target, SYS_mprotect,
-                                 {slot_address(home.arena, home.state.slots_ready) + kSlotGuard,
-                                  kSlotSize - kSlotGuard, PROT_READ | PROT_WRITE}),
-                 "prepare libom's memory"));
+    OM_TRY(must(stop.first_call(t, *home.target, SYS_mprotect,
+                                {slot_address(home.arena, home.state.slots_ready) + kSlotGuard,
+                                 kSlotSize - kSlotGuard, PROT_READ | PROT_WRITE}),
+                "prepare libom's memory"));
     home.state.slots_ready++;
   }
   OM_MUST_VOID(

@@ -100,7 +100,7 @@ Step ask_thread(const HomeSide& home, StoppedProcess& stop, StoppedThread& t, Th
                  stack = home.stack_of(i);
   const bool late = plan.at_home == AtHome::kLate;
   HomeThread h{};
-  OM_STEP(note_frame(home, t, plan, h));
+  OM_TRY(note_frame(home, t, plan, h));
   struct {
     uint64_t sp;
     int32_t flags, pad;
@@ -136,10 +136,10 @@ Verdict<Settings> ask_threads(HomeSide& home, StoppedProcess& stop, ThreadPlans&
   const auto leader = proc::read_status(home.pid);
   home.inner_pid = leader && !leader->ns_pids.empty() ? leader->ns_pids.back() : home.pid;
   for (size_t i = 0; i < plans.threads.size(); i++)
-    OM_STEP(ask_thread(home, stop, stop.threads()[i], plans.threads[i]));
+    OM_TRY(ask_thread(home, stop, stop.threads()[i], plans.threads[i]));
   StoppedThread& t = stop.threads().front();
   const uint64_t scratch = slot_address(home.arena, 0) + kScratch, stack = home.stack_of(0);
-  OM_STEP(ask_cpu_timers(home, stop, t, stack, scratch));
+  OM_TRY(ask_cpu_timers(home, stop, t, stack, scratch));
   return ask_settings(home, stop, t, stack, scratch);
 }
 

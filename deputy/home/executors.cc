@@ -8,8 +8,8 @@
 #include <chrono>
 #include <thread>
 
+#include "deputy/home/connect_socket.h"
 #include "deputy/home/frames.h"
-#include "deputy/home/home_session.h"
 #include "libom/abi/anchor.h"
 #include "libom/abi/home.h"
 #include "libom/abi/memory.h"
@@ -65,7 +65,7 @@ Verdict<bool> is_at_rest(const HomeSide& home, const StoppedThread& t) {
     OM_MUST_VOID(home.target->memory.put(
         home.target->thread_address(home.arena, slot) + offsetof(HomeThread, interrupted), one));
   }
-  if (stable && h.phase == kExecCall) OM_STEP(keep_time(*home.target, home.arena, h));
+  if (stable && h.phase == kExecCall) OM_TRY(keep_time(*home.target, home.arena, h));
   return stable;
 }
 
@@ -78,7 +78,7 @@ Verdict<StoppedProcess> stop_executors(const HomeSide& home) {
 
 Step settle_executors(HomeSide& home, StoppedProcess& stop) {
   // One may be waiting for a deputy that it can tell something.
-  OM_STEP(meet(home, stop));
+  OM_TRY(meet(home, stop));
   const Deadline deadline = Clock::now() + kSettleLimit;
   for (;;) {
     bool moving = false;
@@ -88,7 +88,7 @@ Step settle_executors(HomeSide& home, StoppedProcess& stop) {
       const uint64_t lo = home.arena + kControlSize;
       if (t.regs.rsp < lo || t.regs.rsp >= home.arena + arena_bytes(home.state.nslots))
         return refuse(ReasonCode::kInternal, "thread {} has left libom", t.tid);
-      if (OM_STEP(is_at_rest(home, t))) continue;
+      if (OM_TRY(is_at_rest(home, t))) continue;
       moving = true;
       t.tracee.resume();
     }
@@ -119,7 +119,7 @@ Step guard_executor(const HomeSide& home, StoppedThread& t) {
 }
 
 Step guard_executors(const HomeSide& home, StoppedProcess& stop) {
-  for (auto& t : stop.threads()) OM_STEP(guard_executor(home, t));
+  for (auto& t : stop.threads()) OM_TRY(guard_executor(home, t));
   return Done{};
 }
 

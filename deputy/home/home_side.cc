@@ -41,7 +41,7 @@ Verdict<int64_t> HomeSide::run_remote(StoppedProcess& stop, StoppedThread& t, ui
       result = static_cast<int64_t>(m->a);
       return true;
     }
-    if (socket->session_ended()) return plain_error("libom closed the session");
+    if (socket->has_ended()) return plain_error("libom closed the deputy socket");
     return false;
   });
   if (!ran) return internal(ran.error());

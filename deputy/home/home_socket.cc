@@ -61,8 +61,8 @@ HomeSocket::HomeSocket(const uint8_t (&session)[16], Channels channels)
   std::copy(std::begin(session), std::end(session), session_id_);
 }
 
-void HomeSocket::connect(UniqueFd session) {
-  session_ = std::move(session);
+void HomeSocket::connect(UniqueFd fd) {
+  fd_ = std::move(fd);
   ended_ = false;
 }
 
@@ -81,20 +81,20 @@ void HomeSocket::serve(const FetchRequest& q, int answer_to) {
 
 void HomeSocket::pump() {
   // The descriptor stays open after the end: an event loop may be watching it.
-  while (session_.valid() && !ended_) {
+  while (fd_.valid() && !ended_) {
     union {
       HomeMessage message;
       FetchRequest request;
     } in{};
     UniqueFd attached;
-    const ssize_t n = receive(session_.get(), &in, sizeof in, attached);
+    const ssize_t n = receive(fd_.get(), &in, sizeof in, attached);
     if (n == sizeof in.message) {
       messages_.push_back(in.message);
     } else if (n == sizeof in.request) {
       // Without a descriptor that was to be there is nobody to answer: ours were used up, and the asker sees its end
       // closed.
       if (in.request.here != 0)
-        serve(in.request, session_.get());
+        serve(in.request, fd_.get());
       else if (attached.valid())
         serve(in.request, attached.get());
     } else if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
@@ -122,7 +122,7 @@ Result<void> HomeSocket::send_channels(const std::vector<std::pair<uint32_t, Uni
       fds[batch.count++] = channels[i].second.get();
     }
     batch.last = i == channels.size() ? 1 : 0;
-    if (!send_with_fds(session_.get(), &batch, sizeof batch, fds, batch.count))
+    if (!send_with_fds(fd_.get(), &batch, sizeof batch, fds, batch.count))
       return errno_error("hand over channels");
   } while (i < channels.size());
   return {};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Our end of the session socket, by which libom in the home process talks to us: kicks, requests, and executors that
-// need a new channel. It has no name (home_session.cc makes it), so nobody else can reach it; what comes are a
+// Our end of the deputy socket, by which libom in the home process talks to us: kicks, requests, and executors that
+// need a new channel. It has no name (connect_socket.cc makes it), so nobody else can reach it; what comes are a
 // program's bytes all the same. pump() does what can be done now, so it serves the event loop and the moments in which
 // everything else waits for ptrace.
 #pragma once
@@ -25,17 +25,17 @@ class HomeSocket {
 
   HomeSocket(const uint8_t (&session)[16], Channels channels);
 
-  // The session connection has been made, or made again.
-  void connect(UniqueFd session);
+  // The deputy socket has been made, or made again.
+  void connect(UniqueFd fd);
   // -1 until it has been made.
-  int session() const { return session_.get(); }
-  bool session_ended() const { return ended_; }
+  int fd() const { return fd_.get(); }
+  bool has_ended() const { return ended_; }
 
   // Reads and answers.
   void pump();
   // The oldest message that has arrived.
   std::optional<HomeMessage> next();
-  // Sends channels with their slots over the session connection (libom's setup takes them).
+  // Sends channels with their slots over the deputy socket (libom's setup takes them).
   Result<void> send_channels(const std::vector<std::pair<uint32_t, UniqueFd>>& channels);
 
  private:
@@ -43,7 +43,7 @@ class HomeSocket {
 
   Channels channels_;
   uint8_t session_id_[16];
-  UniqueFd session_;
+  UniqueFd fd_;
   bool ended_ = false;
   std::deque<HomeMessage> messages_;
 };

@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "deputy/home/connect_socket.h"
 #include "deputy/home/frames.h"
-#include "deputy/home/home_session.h"
 #include "gen/syscalls_desc.h"
 #include "libom/abi/anchor.h"
 #include "libom/abi/home.h"
@@ -91,7 +91,7 @@ Step connect_home(HomeSide& home, StoppedProcess& stop, const ThreadPlans& plans
   std::copy(std::begin(with.session), std::end(with.session), home.state.session_id);
   home.state.phase = kHomeCaptured;
   home.state.fd_base = home.fd_base;
-  home.state.session_fd = home.state.pair[0] = home.state.pair[1] = -1;
+  home.state.deputy_fd = home.state.pair[0] = home.state.pair[1] = -1;
   home.state.hold = home.state.effectful = home.state.dropped = 0;
   home.state.undone = home.state.place_lock = home.state.asker = 0;
   home.state.ticket_word = home.state.ticket_waiters = 0;
@@ -106,13 +106,13 @@ Step connect_home(HomeSide& home, StoppedProcess& stop, const ThreadPlans& plans
   const LiftedFiles lifted(home.pid, static_cast<uint64_t>(home.fd_base) + home.state.nslots + 1);
   StoppedThread& t = stop.threads().front();
   const uint64_t stack = home.stack_of(0);
-  OM_STEP(fault("depart.connect"));
-  OM_STEP(connect_session(home, stop));
-  OM_STEP(fault("depart.take"));
+  OM_TRY(fault("depart.connect"));
+  OM_TRY(connect_socket(home, stop));
+  OM_TRY(fault("depart.take"));
   std::vector<std::pair<uint32_t, UniqueFd>> channels;
   for (uint32_t i = 0; i < plans.threads.size(); i++) channels.emplace_back(i, with.channels(i));
   OM_MUST_VOID(home.socket->send_channels(channels));
-  const int64_t taken = OM_STEP(home.run_remote(stop, t, stack, kRemoteTake, 0));
+  const int64_t taken = OM_TRY(home.run_remote(stop, t, stack, kRemoteTake, 0));
   if (taken != 0) return internal(Error{static_cast<int>(-taken), "libom's preparation"});
   home.state = OM_MUST(home.target->home());
   return fault("depart.taken");
@@ -121,7 +121,7 @@ Step connect_home(HomeSide& home, StoppedProcess& stop, const ThreadPlans& plans
 Step leave_home(HomeSide& home, StoppedProcess& stop, const ThreadPlans& plans) {
   for (uint32_t i = 0; i < plans.threads.size(); i++) {
     if (plans.threads[i].at_home != AtHome::kIdle)
-      OM_STEP(hand_call_over(home, stop, stop.threads()[i], plans.threads[i]));
+      OM_TRY(hand_call_over(home, stop, stop.threads()[i], plans.threads[i]));
   }
   for (uint32_t i = 0; i < plans.threads.size(); i++) {
     StoppedThread& t = stop.threads()[i];
@@ -130,11 +130,11 @@ Step leave_home(HomeSide& home, StoppedProcess& stop, const ThreadPlans& plans) 
     // The mask first: the registers before are libom's, with a frame. Until the phase says so no executor serves.
     OM_MUST_VOID(t.tracee.set_signal_mask(plan.state.kernel.sigmask));
     OM_MUST_VOID(t.tracee.set_regs(executor_regs(home, t.regs, plan)));
-    if (i == 0) OM_STEP(fault("depart.registers"));
+    if (i == 0) OM_TRY(fault("depart.registers"));
   }
   home.state.phase = kHomeAway;
   OM_MUST_VOID(home.target->put_home_field(offsetof(HomeState, phase), home.state.phase));
-  OM_STEP(fault("depart.decided"));
+  OM_TRY(fault("depart.decided"));
   stop.detach();
   return Done{};
 }
@@ -144,7 +144,7 @@ void undo_leaving(HomeSide& home, StoppedProcess& stop, const ThreadPlans& plans
     home.state.phase = kHomeNative;
     (void)home.target->put_home_field(offsetof(HomeState, phase), home.state.phase);
   };
-  if (!home.socket || home.socket->session() < 0) return native();
+  if (!home.socket || home.socket->fd() < 0) return native();
   StoppedThread& t = stop.threads().front();
   const uint64_t stack = home.stack_of(0);
   (void)home.run_remote(stop, t, stack, kRemoteRestore, 0);

@@ -99,7 +99,7 @@ Verdict<ThreadPlans> plan_threads(const HomeSide& home, StoppedProcess& stop) {
                                              offsetof(HomeThread, interrupted),
                                          kOne));
   }
-  OM_STEP(place_threads(home, stop.threads()));
+  OM_TRY(place_threads(home, stop.threads()));
   ThreadPlans plans;
   for (auto& t : stop.threads()) {
     if (t.regs.gs_base != 0) return refuse(ReasonCode::kGsBase, "thread {}", t.tid);
@@ -108,10 +108,10 @@ Verdict<ThreadPlans> plan_threads(const HomeSide& home, StoppedProcess& stop) {
     const auto slot = static_cast<uint32_t>(plans.threads.size());
     if (home.is_in_arena(t)) {
       plans.threads.push_back(
-          OM_STEP(plan_late(home, t, OM_MUST(home.target->thread(home.arena, slot)))));
-      plans.xsaves.push_back(OM_STEP(saved_xstate(home, t, slot)));
+          OM_TRY(plan_late(home, t, OM_MUST(home.target->thread(home.arena, slot)))));
+      plans.xsaves.push_back(OM_TRY(saved_xstate(home, t, slot)));
     } else {
-      plans.threads.push_back(OM_STEP(classify(*home.target, t)));
+      plans.threads.push_back(OM_TRY(classify(*home.target, t)));
       plans.xsaves.push_back(t.xstate);
     }
     plans.threads.back().state.slot = slot;
@@ -124,8 +124,8 @@ Verdict<ThreadPlans> plan_threads(const HomeSide& home, StoppedProcess& stop) {
 Verdict<ThreadPlans> recall_plans(const HomeSide& home, StoppedProcess& stop) {
   ThreadPlans plans;
   for (auto& t : stop.threads()) {
-    plans.threads.push_back(OM_STEP(recall_plan(home, t)));
-    plans.xsaves.push_back(OM_STEP(saved_xstate(home, t, plans.threads.back().state.slot)));
+    plans.threads.push_back(OM_TRY(recall_plan(home, t)));
+    plans.xsaves.push_back(OM_TRY(saved_xstate(home, t, plans.threads.back().state.slot)));
   }
   return plans;
 }

@@ -158,7 +158,7 @@ Step StoppedProcess::seize_all(Deadline deadline) {
       threads_.push_back(std::move(t));
       found = true;
     }
-    for (auto& t : threads_) OM_STEP(wait_for(t, deadline));
+    for (auto& t : threads_) OM_TRY(wait_for(t, deadline));
     std::erase_if(threads_, [](const StoppedThread& t) { return t.tracee.gone(); });
   }
   if (threads_.empty()) return refuse(ReasonCode::kNoSuchProcess, "{}", pid_);
@@ -173,11 +173,11 @@ Step StoppedProcess::settle(Deadline deadline) {
   bool taken = false;
   for (auto& t : threads_) {
     // A handler that is entered now must not have the vDSO behind it.
-    if (target_ != nullptr && !t.tracee.gone()) OM_STEP(leave_vdso(*target_, t.tracee, kVdsoLimit));
+    if (target_ != nullptr && !t.tracee.gone()) OM_TRY(leave_vdso(*target_, t.tracee, kVdsoLimit));
     for (int n = 0; n < kMaxSignals && !t.tracee.gone() && !t.tracee.group_stopped(); n++) {
       if (Clock::now() > until || pending_signals(t.tid) == 0) break;
       taken = true;
-      if (!t.tracee.take_signal(deadline)) OM_STEP(wait_for(t, deadline));
+      if (!t.tracee.take_signal(deadline)) OM_TRY(wait_for(t, deadline));
     }
     if (t.tracee.group_stopped()) return refuse(ReasonCode::kStopped, "thread {}", t.tid);
   }
@@ -226,10 +226,10 @@ Verdict<StoppedProcess> StoppedProcess::stop(pid_t pid, const Options& options) 
   p.since_ = Clock::now();
   const Deadline deadline = p.since_ + options.limit;
   let_go_late(deadline);
-  OM_STEP(p.seize_all(deadline));
-  if (options.settle) OM_STEP(p.settle(deadline));
-  if (options.look) OM_STEP(options.look());
-  OM_STEP(p.read_all());
+  OM_TRY(p.seize_all(deadline));
+  if (options.settle) OM_TRY(p.settle(deadline));
+  if (options.look) OM_TRY(options.look());
+  OM_TRY(p.read_all());
   return p;
 }
 

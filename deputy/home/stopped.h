@@ -80,7 +80,7 @@ class StoppedProcess {
   Result<int64_t> first_call(StoppedThread& t, const Target& target, uint64_t nr,
                              std::initializer_list<uint64_t> args);
   // Runs libom's remote function on the slot of the thread and waits until `done` says so (it reports on the
-  // session socket). The thread stands again afterwards.
+  // deputy socket). The thread stands again afterwards.
   Result<void> run(StoppedThread& t, const Target& target, uint64_t stack, uint64_t function,
                    uint64_t argument, const std::function<Result<bool>()>& done);
 

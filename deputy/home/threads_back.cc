@@ -81,7 +81,7 @@ Step ThreadsBack::plan(const std::vector<ThreadState>& states,
     }
     const auto index = static_cast<size_t>(it - states.begin());
     Item item{&t, &states[index], &xsaves[index], h, {}, home_.stack_of(slot)};
-    item.plan = OM_STEP(plan_return(home_, t, h, *it));
+    item.plan = OM_TRY(plan_return(home_, t, h, *it));
     items_.push_back(std::move(item));
   }
   if (items_.size() != states.size())
@@ -91,14 +91,14 @@ Step ThreadsBack::plan(const std::vector<ThreadState>& states,
 
 Step ThreadsBack::restore(const std::vector<ThreadState>& states,
                           const std::vector<std::vector<std::byte>>& xsaves, uint64_t cpu_ns) {
-  OM_STEP(plan(states, xsaves));
-  OM_STEP(fault("return.threads"));
+  OM_TRY(plan(states, xsaves));
+  OM_TRY(fault("return.threads"));
 
   StoppedThread& first = *items_.front().thread;
   for (Item& item : items_) {
     if (!item.plan.apply) continue;
     const int64_t fault =
-        OM_STEP(home_.run_remote(stop_, first, items_.front().stack, kRemoteApply, item.home.slot));
+        OM_TRY(home_.run_remote(stop_, first, items_.front().stack, kRemoteApply, item.home.slot));
     if (fault < 0) item.plan.regs.rax = static_cast<uint64_t>(fault);
   }
   for (const Item& item : items_) {
@@ -106,8 +106,8 @@ Step ThreadsBack::restore(const std::vector<ThreadState>& states,
     OM_MUST_VOID(home_.target->memory.put(slot + kSlotReturn, *item.state));
     OM_MUST_VOID(home_.target->memory.write(slot + kSlotFrame + kFrameXsave, *item.xsave));
   }
-  OM_STEP(fault("return.applied"));
-  if (home_.state.phase != kHomeReturning) OM_STEP(add_cpu_time(cpu_ns, states));
+  OM_TRY(fault("return.applied"));
+  if (home_.state.phase != kHomeReturning) OM_TRY(add_cpu_time(cpu_ns, states));
   // From here on there is no way back: what fails now is completed by another deputy.
   home_.state.phase = kHomeReturning;
   OM_MUST_VOID(home_.target->put_home_field(offsetof(HomeState, phase), home_.state.phase));
@@ -120,7 +120,7 @@ Step ThreadsBack::restore(const std::vector<ThreadState>& states,
   if (!left) {
     if (has_ended(home_.pid)) return refuse(ReasonCode::kNoSuchProcess, "it has ended");
     log_error("return", "process {}: the return has to be completed by another deputy: {}",
-              home_.pid, left.reason().message());
+              home_.pid, left.error().message());
     ::_exit(1);
   }
   return Done{};
@@ -199,13 +199,13 @@ Step ThreadsBack::leave_libom() {
         home_.target->thread_address(home_.arena, item.home.slot) + offsetof(HomeThread, keeps),
         item.home.keeps));
   }
-  OM_STEP(home_.run_remote(stop_, first, items_.front().stack, kRemoteRestore, 0));
-  for (Item& item : items_) OM_STEP(restore_kernel_half(item));
+  OM_TRY(home_.run_remote(stop_, first, items_.front().stack, kRemoteRestore, 0));
+  for (Item& item : items_) OM_TRY(restore_kernel_half(item));
   OM_MUST(stop_.call(first, *home_.target, items_.front().stack, SYS_close,
                      {static_cast<uint64_t>(home_.state.fd_base)}));
 
-  for (Item& item : items_) OM_STEP(give_registers(item));
-  OM_STEP(fault("return.left"));
+  for (Item& item : items_) OM_TRY(give_registers(item));
+  OM_TRY(fault("return.left"));
   home_.state.phase = kHomeNative;
   home_.state.hold = 0;
   OM_MUST_VOID(home_.target->put_home_field(offsetof(HomeState, phase), home_.state.phase));
@@ -220,22 +220,22 @@ Step ThreadsBack::restore_kernel_half(Item& item) {
   const ThreadState& s = *item.state;
   const uint64_t scratch = slot_address(home_.arena, item.home.slot) + kScratch;
   OM_MUST_VOID(home_.target->memory.put(scratch, altstack_of(s.kernel)));
-  OM_STEP(put_back(item, "alternate stack", SYS_sigaltstack, {scratch, 0}));
-  OM_STEP(put_back(item, "clear_child_tid", SYS_set_tid_address, {s.kernel.ctid}));
+  OM_TRY(put_back(item, "alternate stack", SYS_sigaltstack, {scratch, 0}));
+  OM_TRY(put_back(item, "clear_child_tid", SYS_set_tid_address, {s.kernel.ctid}));
   if (s.kernel.robust_size != 0) {
-    OM_STEP(put_back(item, "robust list", SYS_set_robust_list,
-                     {s.kernel.robust_head, s.kernel.robust_size}));
+    OM_TRY(put_back(item, "robust list", SYS_set_robust_list,
+                    {s.kernel.robust_head, s.kernel.robust_size}));
   }
   if (s.kernel.rseq_address != item.home.kernel.rseq_address) {
     const char* const rseq = "restartable sequences";
     if (item.home.kernel.rseq_address != 0) {
-      OM_STEP(put_back(item, rseq, SYS_rseq,
-                       {item.home.kernel.rseq_address, item.home.kernel.rseq_size, 1,
-                        item.home.kernel.rseq_signature}));
+      OM_TRY(put_back(item, rseq, SYS_rseq,
+                      {item.home.kernel.rseq_address, item.home.kernel.rseq_size, 1,
+                       item.home.kernel.rseq_signature}));
     }
     if (s.kernel.rseq_address != 0) {
-      OM_STEP(put_back(item, rseq, SYS_rseq,
-                       {s.kernel.rseq_address, s.kernel.rseq_size, 0, s.kernel.rseq_signature}));
+      OM_TRY(put_back(item, rseq, SYS_rseq,
+                      {s.kernel.rseq_address, s.kernel.rseq_size, 0, s.kernel.rseq_signature}));
     }
   }
   for (const SignalRecord& signal : item.plan.signals) {
@@ -244,9 +244,9 @@ Step ThreadsBack::restore_kernel_half(Item& item) {
       KernelSigaction action = home_.state.actions[signal.number];
       action.handler = signal.handler;
       OM_MUST_VOID(home_.target->memory.put(scratch, action));
-      OM_STEP(put_back(item, "handler", SYS_rt_sigaction, {signal.number, scratch, 0, 8}));
+      OM_TRY(put_back(item, "handler", SYS_rt_sigaction, {signal.number, scratch, 0, 8}));
     }
-    OM_STEP(queue_signal(item, signal));
+    OM_TRY(queue_signal(item, signal));
   }
   if (!item.plan.signals.empty()) {
     item.home.noted_tail = item.home.noted_head;
@@ -262,7 +262,7 @@ Step ThreadsBack::give_registers(Item& item) {
   HomeThread h = item.home;
   if (item.plan.late) {
     // Still inside its transfer: the executor ends it and resumes the program by this frame.
-    OM_STEP(leave_late(t, h, item.plan.regs, item.plan.sigmask, *item.xsave));
+    OM_TRY(leave_late(t, h, item.plan.regs, item.plan.sigmask, *item.xsave));
     return Done{};
   }
   // The kernel insists on its own size of the area.
@@ -275,7 +275,7 @@ Step ThreadsBack::give_registers(Item& item) {
   h.state = kSlotFree;
   h.frame_valid = kFrameNone;
   OM_MUST_VOID(home_.target->put_thread(home_.arena, h.slot, h));
-  if (&item == &items_.front()) OM_STEP(fault("return.leave"));
+  if (&item == &items_.front()) OM_TRY(fault("return.leave"));
   return Done{};
 }
 

@@ -120,12 +120,12 @@ std::vector<StandingThread> standing_threads(const Description& body) {
 }
 
 Step stack_of_body(Process& process, nlohmann::json& threads) {
-  OM_STEP(process.wait_for_keeper());
+  OM_TRY(process.wait_for_keeper());
   schema::Keeper::Client keeper = KJ_ASSERT_NONNULL(process.session.keeper(), "just waited for");
   auto body = process.session.stop_body(keeper, true);
   KJ_DEFER(process.session.resume_body(keeper));
-  OM_STEP(check(body.getVerdict()));
-  const auto standing = standing_threads(OM_STEP(read_description(body.getState())));
+  OM_TRY(check(body.getVerdict()));
+  const auto standing = standing_threads(OM_TRY(read_description(body.getState())));
   OM_MUST_VOID(process.home.target->reread_maps());
   BodyMemory body_memory(process.session, keeper);
   auto read = [&](uint64_t address, std::span<std::byte> to) {
@@ -145,7 +145,7 @@ Step stack_at_home(Process& process, nlohmann::json& threads) {
   auto maps = OM_MUST(proc::read_maps(proc::memory_tid(process.home.pid)));
   // A program without libom is shown, too; there is nothing in it that could complete a call.
   auto target = open_target(process.home.pid);
-  auto stop = OM_STEP(StoppedProcess::stop(
+  auto stop = OM_TRY(StoppedProcess::stop(
       process.home.pid, {.settle = false, .target = target ? &target.value() : nullptr}));
   KJ_DEFER(stop.release());
   auto memory = OM_MUST(ProcessMemory::open(proc::memory_tid(process.home.pid)));
@@ -178,7 +178,7 @@ Verdict<nlohmann::json> stack_of(Process& process) {
     if (process.away()) process.let_body_go_on();
   }
   if (!process.away()) process.come_back();
-  if (!done) return done.reason();
+  if (!done) return done.error();
   return nlohmann::json{{"result", "looked"},
                         {"pid", process.home.pid},
                         {"at", process.at()},

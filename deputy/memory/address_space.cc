@@ -169,7 +169,7 @@ Step AddressSpace::describe(const HomeSide& home) {
     for (const Range& own : of_libom) parts = without(parts, own.lo, own.hi);
     for (const Range& part : parts) add_part(home, m, part, locked);
   }
-  OM_STEP(find_guards(home));
+  OM_TRY(find_guards(home));
   vdso_image_.clear();
   if (vdso_start != 0) {
     std::vector<std::byte> image(vdso_hi_ - vdso_start);

@@ -202,7 +202,7 @@ Step MemoryObjects::store(uint64_t address, std::span<const std::byte> bytes, bo
     if (lo >= hi) continue;
     const auto part = bytes.subspan(lo - address, hi - lo);
     if (!fds_[i]) {
-      OM_STEP(store_in_mappings(o, lo - o.view, part));
+      OM_TRY(store_in_mappings(o, lo - o.view, part));
       continue;
     }
     const int fd = fds_[i].get();

@@ -28,16 +28,16 @@ bool has_touched(const Description& body, uint64_t lo, uint64_t hi) {
 Step Restore::plan(const Description& body) {
   home_.state = OM_MUST(home_.target->home());
   if (home_.state.mirror_failed != 0 &&
-      OM_STEP(home_.run_remote(stop_, thread_, stack_, kRemoteMirror, 0)) != 0) {
+      OM_TRY(home_.run_remote(stop_, thread_, stack_, kRemoteMirror, 0)) != 0) {
     return refuse(ReasonCode::kHomeMemory, "{} changes of the address space failed at home",
                   home_.state.mirror_failed);
   }
   OM_MUST_VOID(home_.target->reread_maps());
   home_.state = OM_MUST(home_.target->home());
   AddressSpace space;
-  OM_STEP(space.describe(home_));
-  for (const Region& r : space.regions()) OM_STEP(add_region(r, body));
-  OM_STEP(objects_.open());
+  OM_TRY(space.describe(home_));
+  for (const Region& r : space.regions()) OM_TRY(add_region(r, body));
+  OM_TRY(objects_.open());
   for (uint64_t i = 0; i < home_.state.object_count; i++) {
     const MemoryObject& o = home_.state.objects[i];
     asked_.push_back({o.view, o.view + page_up(o.bytes), true});
@@ -77,13 +77,13 @@ Step Restore::plan_stack(const Region& r, uint64_t lowest) {
 
 Step Restore::drop() {
   if (stack_lo_ != 0 && stack_lo_ < stack_start(*home_.target, stack_hi_) &&
-      OM_STEP(home_.run_remote(stop_, thread_, stack_, kRemoteTouch, stack_lo_)) != 0)
+      OM_TRY(home_.run_remote(stop_, thread_, stack_, kRemoteTouch, stack_lo_)) != 0)
     return refuse(ReasonCode::kHomeMemory, "its stack cannot grow");
-  OM_STEP(fault("return.drop"));
+  OM_TRY(fault("return.drop"));
   // All of it, as much at a time as libom has room for.
   const auto all = std::span<const Range>(drops_);
   for (size_t at = 0; at < all.size(); at += kMaxDrops)
-    OM_STEP(drop(all.subspan(at, std::min(kMaxDrops, all.size() - at))));
+    OM_TRY(drop(all.subspan(at, std::min(kMaxDrops, all.size() - at))));
   return Done{};
 }
 
@@ -96,7 +96,7 @@ Step Restore::drop(std::span<const Range> some) {
   OM_MUST_VOID(home_.target->put_home_field(offsetof(HomeState, dropped), home_.state.dropped));
   const uint64_t none = 0;
   OM_MUST_VOID(home_.target->put_home_field(offsetof(HomeState, drop_failed), none));
-  OM_STEP(home_.run_remote(stop_, thread_, stack_, kRemoteDrop, 1));
+  OM_TRY(home_.run_remote(stop_, thread_, stack_, kRemoteDrop, 1));
   // Pages that still have old contents would show where the body has zeros.
   const HomeState after = OM_MUST(home_.target->home());
   if (after.drop_failed != 0 || after.dropped != 2)
@@ -107,10 +107,10 @@ Step Restore::drop(std::span<const Range> some) {
 Step Restore::receive(PageSource& pages, const Wait& wait) {
   for (;;) {
     const auto next = wait(pages.next());
-    OM_STEP(fault("return.page"));
-    if (!next) return next.reason();
+    OM_TRY(fault("return.page"));
+    if (!next) return next.error();
     if (!*next) return Done{};
-    OM_STEP(put(**next));
+    OM_TRY(put(**next));
   }
 }
 

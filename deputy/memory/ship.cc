@@ -41,9 +41,9 @@ Step ship_pages(PageSink& sink, const HomeSide& home, const AddressSpace& space,
   const auto pagemap = OM_MUST(proc::Pagemap::open(proc::memory_tid(home.pid)));
   for (const auto& r : space.regions()) {
     if (r.kind == MappingKind::MEMORY || r.kind == MappingKind::STACK)
-      OM_STEP(ship_region(sink, home, pagemap, r));
+      OM_TRY(ship_region(sink, home, pagemap, r));
   }
-  OM_STEP(objects.ship(sink));
+  OM_TRY(objects.ship(sink));
   sink.pages(space.vdso_start(), space.vdso_image());
   sink.end();
   return Done{};

@@ -56,11 +56,11 @@ Step commit(Process& process) {
   const Step back = noticed.exec ? Step(refuse(ReasonCode::kInternal, "it runs another program"))
                                  : roll_back(process, "the target did not take over");
   if (back.ok()) {
-    if (word) return word->reason();
+    if (word) return word->error();
     return refuse(ReasonCode::kTargetUnreachable, "its body was {}", noticed.body_end);
   }
   log_warn("depart", "process {} has left, although its keeper has not said so: {}",
-           process.home.pid, back.reason().message());
+           process.home.pid, back.error().message());
   process.session.cut();
   return Done{};
 }

@@ -40,7 +40,7 @@ Step attempt(Process& process, const std::string& to, MoveRecord& record) {
     Step done = departure.run();
     if (done.ok() || process.away() || attempts == kAttempts || !departure.is_outdated())
       return done;
-    log_info("depart", "process {} has changed: {}", process.home.pid, done.reason().message());
+    log_info("depart", "process {} has changed: {}", process.home.pid, done.error().message());
     process.disconnect();
   }
 }
@@ -68,18 +68,18 @@ MoveRecord depart(Process& process, const std::string& to) {
 }
 
 Step Departure::run() {
-  OM_STEP(fault("depart.inspect"));
+  OM_TRY(fault("depart.inspect"));
   const auto report = inspect_process(home_.pid);
   if (!report.reasons.empty()) return report.reasons.front();
-  home_.target = OM_STEP(open_target(home_.pid));
+  home_.target = OM_TRY(open_target(home_.pid));
   home_.state = OM_MUST(home_.target->home());
   // A departure whose deputy died has been undone by the threads themselves (libom/stub/remote.cc).
   if (home_.state.phase == kHomeCaptured && home_.state.undone == 2)
     home_.state.phase = kHomeNative;
   if (home_.state.phase != kHomeNative)
     return refuse(ReasonCode::kInternal, "another deputy is still in charge of the process");
-  OM_STEP(prepare_keeper());
-  StoppedProcess stopped = OM_STEP(stop(report));
+  OM_TRY(prepare_keeper());
+  StoppedProcess stopped = OM_TRY(stop(report));
   const auto frozen = stopped.since();
   record_.threads = stopped.threads().size();
   Step step = capture(stopped);
@@ -96,7 +96,7 @@ Step Departure::run() {
     return step;
   }
   process_.leave(to_);
-  OM_STEP(commit(process_));
+  OM_TRY(commit(process_));
   (void)fault_at("depart.committed");  // too late to fail: it can only be killed here
   record_.freeze_ms = std::chrono::duration<double, std::milli>(Clock::now() - frozen).count();
   return Done{};
@@ -107,8 +107,8 @@ bool Departure::is_outdated() const { return outdated_ || is_replaced(home_); }
 Step Departure::prepare_keeper() {
   const auto status = OM_MUST(proc::read_status(proc::memory_tid(home_.pid)));
   const uint32_t threads = std::max<uint32_t>(status.threads, 1);
-  OM_STEP(call_keeper(OM_MUST(make_offer(home_, status, threads))));
-  OM_STEP(choose_arena(threads));
+  OM_TRY(call_keeper(OM_MUST(make_offer(home_, status, threads))));
+  OM_TRY(choose_arena(threads));
   limits_ = OM_MUST(InheritedLimits::read(home_.pid));
   KJ_IF_MAYBE (keeper, session_.keeper()) {
     auto request = keeper->prepareRequest();
@@ -116,9 +116,9 @@ Step Departure::prepare_keeper() {
     spec.setCommand(status.name.c_str());
     spec.setThreads(threads);
     limits_.write(spec);
-    OM_STEP(describe_libom(home_, spec));
+    OM_TRY(describe_libom(home_, spec));
     auto answer = session_.ask(request, kKeeperAnswers);
-    OM_STEP(check(answer.getVerdict()));
+    OM_TRY(check(answer.getVerdict()));
   }
   session_.await_bulk(kKeeperArrives);
   return fault("depart.prepared");
@@ -130,7 +130,7 @@ Step Departure::call_keeper(nlohmann::json offer) {
   auto verdict = process_.around.need_guest(to_, session_.keys(), session_.link().port(), offer)
                      .wait(process_.io.waitScope);
   if (verdict) return *verdict;
-  OM_STEP(fault("depart.ask"));
+  OM_TRY(fault("depart.ask"));
   if (!process_.pidfd.valid())
     return refuse(ReasonCode::kInternal, "the process cannot be watched");
   auto observer = kj::heap<kj::UnixEventPort::FdObserver>(
@@ -153,7 +153,7 @@ Step Departure::choose_arena(uint32_t threads) {
   const auto nofile = OM_MUST(proc::read_limit(home_.pid, RLIMIT_NOFILE));
   home_.state.nslots = thread_slots(threads, as_limit.rlim_cur, nofile.rlim_max);
   home_.arena =
-      OM_STEP(find_place(home_.target->maps, home_.target->image_lo(), home_.state.nslots));
+      OM_TRY(find_place(home_.target->maps, home_.target->image_lo(), home_.state.nslots));
   return Done{};
 }
 
@@ -161,8 +161,8 @@ Step Departure::choose_arena(uint32_t threads) {
 Verdict<StoppedProcess> Departure::stop(const ProcessReport& before) {
   auto stopped = StoppedProcess::stop(
       home_.pid, {.look = [&] { return look_again(before); }, .target = &*home_.target});
-  if (stopped || (stopped.reason().code != ReasonCode::kUninterruptible &&
-                  stopped.reason().code != ReasonCode::kPermission))
+  if (stopped || (stopped.error().code != ReasonCode::kUninterruptible &&
+                  stopped.error().code != ReasonCode::kPermission))
     return stopped;
   const auto report = inspect_stopped(home_.pid, before);  // a thread may be ours until it stands
   if (!report.reasons.empty()) return report.reasons.front();
@@ -193,18 +193,18 @@ Step Departure::look_again(const ProcessReport& before) {
 // Everything that home knows of the process, which stands still; only libom's own memory is changed.
 Step Departure::capture(StoppedProcess& stop) {
   ThreadPlans& plans = process_.plans;
-  OM_STEP(fault("depart.stop"));
-  OM_STEP(settle_position(stop, *home_.target));
-  plans = OM_STEP(plan_threads(home_, stop));
-  OM_STEP(set_up_arena(home_, stop, plans));
-  OM_STEP(fault("depart.arena"));
-  settings_ = OM_STEP(ask_threads(home_, stop, plans));
-  OM_STEP(fault("depart.threads"));
-  OM_STEP(choose_descriptors(home_));
-  OM_STEP(objects_.find(report_));
-  OM_STEP(process_.files.take(report_));
-  OM_STEP(space_.describe(home_));
-  OM_STEP(fault("depart.describe"));
+  OM_TRY(fault("depart.stop"));
+  OM_TRY(settle_position(stop, *home_.target));
+  plans = OM_TRY(plan_threads(home_, stop));
+  OM_TRY(set_up_arena(home_, stop, plans));
+  OM_TRY(fault("depart.arena"));
+  settings_ = OM_TRY(ask_threads(home_, stop, plans));
+  OM_TRY(fault("depart.threads"));
+  OM_TRY(choose_descriptors(home_));
+  OM_TRY(objects_.find(report_));
+  OM_TRY(process_.files.take(report_));
+  OM_TRY(space_.describe(home_));
+  OM_TRY(fault("depart.describe"));
   home_.state.epoch++;
   return Done{};
 }
@@ -213,24 +213,24 @@ Step Departure::capture(StoppedProcess& stop) {
 Step Departure::ship() {
   KJ_IF_MAYBE (keeper, session_.keeper()) {
     auto request = keeper->buildRequest();
-    OM_STEP(
+    OM_TRY(
         describe_process({home_, process_.plans, space_, settings_, process_.files.writes_files()},
                          request.initImage()));
     auto answer = session_.ask(request, kKeeperAnswers);
-    OM_STEP(check(answer.getVerdict()));
-    OM_STEP(fault("depart.ship"));
+    OM_TRY(check(answer.getVerdict()));
+    OM_TRY(fault("depart.ship"));
     PageSink sink(session_.bulk(),
                   [this](kj::Promise<void>&& written) { written.wait(process_.io.waitScope); });
-    OM_STEP(ship_pages(sink, home_, space_, objects_));
+    OM_TRY(ship_pages(sink, home_, space_, objects_));
     objects_.close();
-    OM_STEP(fault("depart.shipped"));
+    OM_TRY(fault("depart.shipped"));
     record_.pages = sink.counts().pages;
     record_.bytes_raw = sink.counts().bytes;
     record_.bytes_wire = sink.counts().wire;
     auto filled = keeper->filledRequest();
     filled.setPages(sink.counts().pages);
     auto ready = session_.ask(filled, kKeeperAnswers);
-    OM_STEP(check(ready.getVerdict()));
+    OM_TRY(check(ready.getVerdict()));
   }
   const auto channels = static_cast<uint32_t>(process_.plans.threads.size());
   process_.io.provider->getTimer()
@@ -243,7 +243,7 @@ Step Departure::ship() {
 Step Departure::connect(StoppedProcess& stop) {
   // What may be given back once the body has done something: private memory, but for what blocked calls use.
   const auto own = OM_MUST(space_.own_memory(home_));
-  const auto drops = OM_STEP(plan_drops(own, pinned_ranges(*home_.target, process_.plans.threads)));
+  const auto drops = OM_TRY(plan_drops(own, pinned_ranges(*home_.target, process_.plans.threads)));
   return connect_home(home_, stop, process_.plans,
                       {session_.keys().session, drops, [&session = session_](uint32_t slot) {
                          return session.link().channels().take(slot);

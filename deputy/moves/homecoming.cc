@@ -58,8 +58,8 @@ MoveRecord come_home(Process& process) {
 
 Step Homecoming::run() {
   if (!process_.away()) return refuse(ReasonCode::kAlreadyThere, "{}", process_.home_node);
-  OM_STEP(process_.wait_for_keeper());
-  OM_STEP(fault("return.begin"));
+  OM_TRY(process_.wait_for_keeper());
+  OM_TRY(fault("return.begin"));
   // A copy: the session's changes when it is lost.
   schema::Keeper::Client keeper = KJ_ASSERT_NONNULL(session_.keeper(), "just waited for");
   Step done = bring_home(keeper);
@@ -75,12 +75,12 @@ Step Homecoming::run() {
 Step Homecoming::bring_home(schema::Keeper::Client& keeper) {
   const auto frozen = Clock::now();
   auto body = session_.stop_body(keeper, false);
-  OM_STEP(check(body.getVerdict()));
-  const Description image = OM_STEP(read_description(body.getState()));
+  OM_TRY(check(body.getVerdict()));
+  const Description image = OM_TRY(read_description(body.getState()));
   record_.threads = image.threads.size();
-  const ReturningThreads threads = OM_STEP(read_body(image));
-  OM_STEP(wait_for_calls(threads.states));
-  OM_STEP(stop_home(image, threads));
+  const ReturningThreads threads = OM_TRY(read_body(image));
+  OM_TRY(wait_for_calls(threads.states));
+  OM_TRY(stop_home(image, threads));
   record_.freeze_ms = std::chrono::duration<double, std::milli>(Clock::now() - frozen).count();
   return Done{};
 }
@@ -88,10 +88,10 @@ Step Homecoming::bring_home(schema::Keeper::Client& keeper) {
 Step Homecoming::stop_home(const Description& body, const ReturningThreads& threads) {
   (void)hold_executors(home_);
   Step step = fault("return.hold");
-  auto stopped = step.ok() ? stop_executors(home_) : Verdict<StoppedProcess>(step.reason());
+  auto stopped = step.ok() ? stop_executors(home_) : Verdict<StoppedProcess>(step.error());
   if (!stopped) {
     let_executors_answer(home_);
-    return stopped.reason();
+    return stopped.error();
   }
   StoppedProcess& stop = *stopped;
   KJ_DEFER(let_executors_answer(home_));  // before the threads run on, also after an exception
@@ -110,10 +110,10 @@ Step Homecoming::stop_home(const Description& body, const ReturningThreads& thre
 
 Step Homecoming::settle_and_restore(StoppedProcess& stop, const Description& body) {
   const uint32_t session = session_.count();
-  OM_STEP(fault("return.stop"));
-  OM_STEP(settle_executors(home_, stop));
-  OM_STEP(fault("return.settled"));
-  OM_STEP(restore_memory_around(stop, body));
+  OM_TRY(fault("return.stop"));
+  OM_TRY(settle_executors(home_, stop));
+  OM_TRY(fault("return.settled"));
+  OM_TRY(restore_memory_around(stop, body));
   // Another session meanwhile: the body has been told to go on.
   if (!session_.has_keeper() || session != session_.count())
     return refuse(ReasonCode::kOutOfReach, "{}", process_.at());
@@ -122,7 +122,7 @@ Step Homecoming::settle_and_restore(StoppedProcess& stop, const Description& bod
 
 // What the keeper says of the threads, checked.
 Verdict<ReturningThreads> Homecoming::read_body(const Description& body) {
-  OM_STEP(fault("return.calls"));
+  OM_TRY(fault("return.calls"));
   home_.state = OM_MUST(home_.target->home());
   return read_threads(body, OM_MUST(local_layout()),
                       std::min(home_.state.slots_ready, home_.state.nslots));
@@ -155,11 +155,11 @@ Step Homecoming::restore_memory_around(StoppedProcess& stop, const Description& 
 }
 
 Step Homecoming::restore_memory(StoppedProcess& stop, const Description& body) {
-  OM_STEP(guard_executors(home_, stop));
+  OM_TRY(guard_executors(home_, stop));
   StoppedThread& t = stop.threads().front();
   Restore restore(home_, stop, t, home_.stack_of(home_.slot_of(t)));
-  OM_STEP(restore.plan(body));
-  OM_STEP(restore.drop());
+  OM_TRY(restore.plan(body));
+  OM_TRY(restore.drop());
   if (!session_.has_keeper()) return refuse(ReasonCode::kOutOfReach, "{}", process_.at());
   KJ_IF_MAYBE (keeper, session_.keeper()) {
     auto request = keeper->collectRequest();
@@ -178,13 +178,13 @@ Step Homecoming::restore_memory(StoppedProcess& stop, const Description& body) {
       record_.bytes_wire += pages.counts().wire;
     });
     // Frames until the end mark; the answer comes behind it.
-    OM_STEP(restore.receive(pages, [&](kj::Promise<PageSource::Next>&& next) {
+    OM_TRY(restore.receive(pages, [&](kj::Promise<PageSource::Next>&& next) {
       return session_.wait_for_pages(kj::mv(next));
     }));
     auto collected = process_.io.provider->getTimer()
                          .timeoutAfter(kKeeperAnswers, kj::mv(answer))
                          .wait(process_.io.waitScope);
-    OM_STEP(check(collected.getVerdict()));
+    OM_TRY(check(collected.getVerdict()));
     // Why, the keeper has said in its answer.
     if (!pages.complete()) return refuse(ReasonCode::kInternal, "pages are missing");
   }

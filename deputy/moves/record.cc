@@ -9,7 +9,7 @@ void MoveRecord::conclude(const Step& done, std::chrono::steady_clock::duration 
     result = "moved";
     return;
   }
-  reason = done.reason();
+  reason = done.error();
   const ReasonCode code = reason->code;
   result = code == ReasonCode::kInternal || code == ReasonCode::kTimeout ? "failed" : "refused";
 }

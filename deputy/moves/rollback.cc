@@ -18,18 +18,18 @@ Step roll_back(Process& process, const std::string& why) {
   HomeSide& home = process.home;
   ThreadPlans& plans = process.plans;
   KJ_DEFER(let_executors_answer(home));
-  OM_STEP(hold_executors(home));
-  StoppedProcess stop = OM_STEP(stop_executors(home));
+  OM_TRY(hold_executors(home));
+  StoppedProcess stop = OM_TRY(stop_executors(home));
   home.state = OM_MUST(home.target->home());
   if (home.state.effectful != 0) return refuse(ReasonCode::kInternal, "the body has acted already");
   if (home.state.dropped != 0)
     return refuse(ReasonCode::kInternal, "home's memory has been given back");
-  OM_STEP(settle_executors(home, stop));
-  OM_STEP(guard_executors(home, stop));
-  if (plans.threads.empty()) plans = OM_STEP(recall_plans(home, stop));
+  OM_TRY(settle_executors(home, stop));
+  OM_TRY(guard_executors(home, stop));
+  if (plans.threads.empty()) plans = OM_TRY(recall_plans(home, stop));
   std::vector<ThreadState> states;
   for (const auto& plan : plans.threads) states.push_back(plan.state);
-  OM_STEP(restore_threads(home, stop, states, plans.xsaves, 0, process.around.note));
+  OM_TRY(restore_threads(home, stop, states, plans.xsaves, 0, process.around.note));
   log_warn("rollback", "process {}: {}; it goes on at home", home.pid, why);
   process.come_back();
   return Done{};

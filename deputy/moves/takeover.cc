@@ -12,8 +12,8 @@
 #include "common/movable/preflight.h"
 #include "common/proc/process.h"
 #include "common/proc/status.h"
+#include "deputy/home/connect_socket.h"
 #include "deputy/home/executors.h"
-#include "deputy/home/home_session.h"
 #include "deputy/home/leave_vdso.h"
 #include "deputy/home/plan_threads.h"
 #include "deputy/home/threads_back.h"
@@ -42,7 +42,7 @@ void take_over(Process& process, const std::string& at, const SessionKeys& keys,
   Step done = takeover.run();
   if (done.ok()) return;
   if (has_ended(process.home.pid)) return takeover.is_at_home("it has ended");
-  KJ_FAIL_REQUIRE("cannot take the process over", done.reason().message());
+  KJ_FAIL_REQUIRE("cannot take the process over", done.error().message());
 }
 
 void Takeover::is_at_home(std::string_view why) {
@@ -52,14 +52,14 @@ void Takeover::is_at_home(std::string_view why) {
 }
 
 Step Takeover::run() {
-  OM_STEP(fault("adopt.begin"));
-  OM_STEP(find_undone());
+  OM_TRY(fault("adopt.begin"));
+  OM_TRY(find_undone());
   if (process_.over()) return Done{};
-  OM_STEP(open_home());
+  OM_TRY(open_home());
   if (home_.state.phase == kHomeReturning) return complete_return();
   // Where a thread does not stop in time they are met later (attend.cc).
   Step met = meet_executors(process_);
-  if (!met && !is_in_the_way(met.reason().code)) return met.reason();
+  if (!met && !is_in_the_way(met.error().code)) return met.error();
   watch();
   return Done{};
 }
@@ -72,13 +72,13 @@ Step Takeover::find_undone() {
   };
   auto target = open_target(home_.pid);
   if (!target) {
-    const ReasonCode code = target.reason().code;
+    const ReasonCode code = target.error().code;
     if (code == ReasonCode::kNoSuchProcess) return at_home("it has ended");
     if (code == ReasonCode::kNotPreloaded) return at_home("it runs another program");
-    return target.reason();
+    return target.error();
   }
   home_.target = std::move(*target);
-  OM_STEP(put_stepped_mask_back());
+  OM_TRY(put_stepped_mask_back());
   home_.state = OM_MUST(home_.target->home());
   if (home_.state.phase == kHomeNative) return at_home("no executor runs");
   for (const auto limit = Clock::now() + kUndoLimit; home_.state.phase == kHomeCaptured;) {
@@ -126,9 +126,9 @@ void Takeover::watch() {
 
 Step meet_executors(Process& process) {
   HomeSide& home = process.home;
-  StoppedProcess stop = OM_STEP(stop_executors(home));
-  OM_STEP(meet(home, stop));
-  if (home.state.hold != 0) OM_STEP(settle_executors(home, stop));
+  StoppedProcess stop = OM_TRY(stop_executors(home));
+  OM_TRY(meet(home, stop));
+  if (home.state.hold != 0) OM_TRY(settle_executors(home, stop));
   const uint32_t off = 0;
   OM_MUST_VOID(home.target->put_home_field(offsetof(HomeState, hold), off));
   stop.release();
@@ -140,10 +140,10 @@ Step Takeover::complete_return() {
   log_info("takeover", "process {}: completing its return", home_.pid);
   for (bool told = false;; told = true) {
     Step done = complete_return_once();
-    if (done.ok() || !is_in_the_way(done.reason().code) || has_ended(home_.pid)) return done;
+    if (done.ok() || !is_in_the_way(done.error().code) || has_ended(home_.pid)) return done;
     if (!told) {
       log_warn("takeover", "process {}: its return is completed when its threads stop: {}: {}",
-               home_.pid, done.reason().name(), done.reason().message());
+               home_.pid, done.error().name(), done.error().message());
     }
     process_.io.provider->getTimer().afterDelay(kStopAgain).wait(process_.io.waitScope);
   }
@@ -151,7 +151,7 @@ Step Takeover::complete_return() {
 
 // Threads that are still in libom get what their slots say. (Those whose transfer goes on need nobody.)
 Step Takeover::complete_return_once() {
-  StoppedProcess stop = OM_STEP(stop_executors(home_));
+  StoppedProcess stop = OM_TRY(stop_executors(home_));
   for (auto& t : stop.threads()) {
     const bool inside = home_.is_in_arena(t);
     if (!inside || OM_MUST(home_.target->thread(home_.arena, home_.slot_of(t))).late != 0)
@@ -160,13 +160,13 @@ Step Takeover::complete_return_once() {
   std::erase_if(stop.threads(), [](const StoppedThread& t) { return t.tracee.gone(); });
   std::vector<ThreadState> states;
   std::vector<std::vector<std::byte>> xsaves;
-  OM_STEP(settle_executors(home_, stop));
+  OM_TRY(settle_executors(home_, stop));
   for (auto& t : stop.threads()) {
     const uint64_t slot = slot_address(home_.arena, home_.slot_of(t));
     states.push_back(OM_MUST(home_.target->memory.get<ThreadState>(slot + kSlotReturn)));
     if (states.back().slot != home_.slot_of(t))
       return refuse(ReasonCode::kInternal, "thread {} has no state", t.tid);
-    xsaves.push_back(OM_STEP(saved_xstate(home_, t, home_.slot_of(t))));
+    xsaves.push_back(OM_TRY(saved_xstate(home_, t, home_.slot_of(t))));
   }
   if (states.empty()) {
     const uint32_t off = 0, native = kHomeNative;
@@ -174,8 +174,8 @@ Step Takeover::complete_return_once() {
     OM_MUST_VOID(home_.target->put_home_field(offsetof(HomeState, hold), off));
     stop.detach();
   } else {
-    OM_STEP(guard_executors(home_, stop));
-    OM_STEP(restore_threads(home_, stop, states, xsaves, 0, process_.around.note));
+    OM_TRY(guard_executors(home_, stop));
+    OM_TRY(restore_threads(home_, stop, states, xsaves, 0, process_.around.note));
   }
   end_parked_body();
   process_.come_back();
@@ -203,7 +203,7 @@ Step Takeover::put_stepped_mask_back() {
     OM_MUST_VOID(t.seize());
     t.interrupt();
     OM_MUST_VOID(t.wait_stop(Clock::now() + kStopLimit));
-    if (!t.gone()) OM_STEP(undo_leave_vdso(*home_.target, t));
+    if (!t.gone()) OM_TRY(undo_leave_vdso(*home_.target, t));
     t.detach();
   }
   OM_MUST_VOID(home_.target->memory.put(aid + offsetof(FirstAid, stepped_tid), int32_t{0}));

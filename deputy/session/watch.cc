@@ -44,9 +44,9 @@ void Watch::begin() {
   pings_.ticks =
       kTicksPerPing - 1;  // a ping soon: its answer is the first that is known of the body
   with_.session.hear();
-  watched_session_ = with_.home.socket->session();
+  watched_socket_ = with_.home.socket->fd();
   with_.session.link().be_patient();
-  tasks_.add(watch_fd(watched_session_));
+  tasks_.add(watch_fd(watched_socket_));
   tasks_.add(watch_process());
   tasks_.add(with_.session.client() != nullptr ? watch_session() : reconnect());
   tasks_.add(tick());
@@ -168,7 +168,7 @@ void Watch::follow_job_control() {
 
 // As long as the session connection has not been made again (takeover.cc), its end cannot tell of an execve.
 void Watch::look_for_exec() {
-  if (!with_.home.socket || with_.home.socket->session() >= 0 || noticed_.exec) return;
+  if (!with_.home.socket || with_.home.socket->fd() >= 0 || noticed_.exec) return;
   with_.notice.happened();
   const auto home = with_.home.target->home();
   if (home && home->phase != kHomeNative &&
@@ -229,13 +229,13 @@ void Watch::read_home_messages() {
   }
   if (!kicks.empty()) kicks_.kick(kicks);
   if (cpus_changed) cpus_.follow(true);
-  if (with_.home.socket->session() != watched_session_) {
+  if (with_.home.socket->fd() != watched_socket_) {
     // Made again for us: kicks before it have reached nobody.
-    watched_session_ = with_.home.socket->session();
-    tasks_.add(watch_fd(watched_session_));
+    watched_socket_ = with_.home.socket->fd();
+    tasks_.add(watch_fd(watched_socket_));
     kick_all();
   }
-  if (with_.home.socket->session_ended() && !noticed_.exec) {
+  if (with_.home.socket->has_ended() && !noticed_.exec) {
     noticed_.exec = true;
     with_.notice.happened();
   }

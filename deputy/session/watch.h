@@ -53,7 +53,7 @@ class Watch {
     bool want_home = false;
     bool starves = false;  // want_home is for signals that leave a thread no time
     bool process_gone = false;
-    bool exec = false;  // the session socket ended while the process lives
+    bool exec = false;  // the deputy socket ended while the process lives
     bool keeper_lost = false;
     std::string body_end;  // how the body ended, as the keeper says
     std::string evicted;   // what memory is short at the other node, as the keeper says
@@ -121,7 +121,7 @@ class Watch {
   Pings pings_;
   Signs signs_;
   Job job_;
-  int watched_session_ = -1;  // descriptor of the home session that a task watches
+  int watched_socket_ = -1;  // deputy socket that a task watches
   Errors errors_;
   kj::TaskSet tasks_;
   Kicks kicks_;

@@ -48,10 +48,10 @@ struct HomeState {
   uint32_t nslots;       // D
   uint32_t slots_ready;  // D, H: slots [0, slots_ready) have memory
   uint32_t
-      cpu_changes;     // H: how often the program has said since it left where its threads may run
-  uint64_t arena;      // D: 0 = never captured
-  int32_t session_fd;  // D: unix seqpacket socket to the deputy, above the program's descriptors
-  int32_t fd_base;     // D: descriptors [fd_base, fd_base + nslots] are ours
+      cpu_changes;    // H: how often the program has said since it left where its threads may run
+  uint64_t arena;     // D: 0 = never captured
+  int32_t deputy_fd;  // D: unix seqpacket socket to the deputy, above the program's descriptors
+  int32_t fd_base;    // D: descriptors [fd_base, fd_base + nslots] are ours
   uint32_t ticket_word;     // H: low half of tickets_done, futex
   uint32_t ticket_waiters;  // H
   uint64_t tickets_done;    // H

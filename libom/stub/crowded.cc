@@ -43,16 +43,16 @@ void run_errand(Errand& e) {
   sys(kNr_prlimit64, 0, kNofile, 0, limit);
   limit[0] = limit[1];
   sys(kNr_prlimit64, 0, kNofile, limit, 0);
-  // What has it is a copy of the session socket or a broken channel.
+  // What has it is a copy of the deputy socket or a broken channel.
   sys(kNr_close, e.number);
-  const long fd = receive_channel(g_home.session_fd, k::kMsgDontwait);
+  const long fd = receive_channel(g_home.deputy_fd, k::kMsgDontwait);
   e.result = fd;
   if (fd >= 0 && fd != e.number) {
     e.result = sys(kNr_dup3, fd, e.number, static_cast<long>(k::kOCloexec));
     sys(kNr_close, fd);
   }
   if (e.result < 0 && e.is_row_full)
-    sys(kNr_dup3, g_home.session_fd, e.number, static_cast<long>(k::kOCloexec));
+    sys(kNr_dup3, g_home.deputy_fd, e.number, static_cast<long>(k::kOCloexec));
 }
 
 void helper_main(void* arg) {
@@ -86,11 +86,11 @@ long receive_in_helper(long number) {
   return e.result;
 }
 
-// Waits for the answer on the session socket. false: there will be none.
+// Waits for the answer on the deputy socket. false: there will be none.
 bool answer_arrives() {
   for (;;) {
     FetchReply reply;
-    const long r = sys(kNr_recvfrom, g_home.session_fd, &reply, sizeof reply,
+    const long r = sys(kNr_recvfrom, g_home.deputy_fd, &reply, sizeof reply,
                        k::kMsgPeek | k::kMsgDontwait, 0, 0);
     if (r > 0) return true;
     if (r != -k::kEAGAIN && r != -k::kEINTR) return false;

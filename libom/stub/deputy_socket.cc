@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What executors say to the deputy, and how one gets a new channel when its own has broken: all on the session socket,
+// What executors say to the deputy, and how one gets a new channel when its own has broken: all on the deputy socket,
 // which needs no name that the program's file system or network could lack. When its deputy has died another one puts a
-// new socket in its place (deputy/home/home_session.cc), under the same number; until then executors wait.
+// new socket in its place (deputy/home/connect_socket.cc), under the same number; until then executors wait.
 #include "libom/stub/deputy_socket.h"
 
 #include "libom/abi/kernel.h"
@@ -57,11 +57,10 @@ int number_of(const HomeThread* t) { return g_home.fd_base + 1 + static_cast<int
 
 long place(const HomeThread* t, long fd) { return place_at(number_of(t), fd); }
 
-// Whether there is nobody (any more) at the other end of the session connection.
-bool session_is_dead() {
+// Whether there is nobody (any more) at the other end of the deputy socket.
+bool deputy_is_dead() {
   uint8_t byte;
-  const long r =
-      sys(kNr_recvfrom, g_home.session_fd, &byte, 1, k::kMsgPeek | k::kMsgDontwait, 0, 0);
+  const long r = sys(kNr_recvfrom, g_home.deputy_fd, &byte, 1, k::kMsgPeek | k::kMsgDontwait, 0, 0);
   return r == 0 || (r < 0 && r != -k::kEAGAIN && r != -k::kEINTR);
 }
 
@@ -95,7 +94,7 @@ long send_request(const HomeThread* t, int32_t end) {
   q.epoch = g_home.epoch;
   q.tid = t->tid;
   q.here = end < 0 ? 1 : 0;
-  const long r = safe::send_with_fd(g_home.session_fd, &q, sizeof q, end);
+  const long r = safe::send_with_fd(g_home.deputy_fd, &q, sizeof q, end);
   if (r < 0) return r;
   return r == sizeof q ? 0 : -k::kEAGAIN;
 }
@@ -112,7 +111,7 @@ long receive_channel(long s, uint32_t flags) {
 void tell_deputy(uint32_t type, uint32_t slot, uint64_t a) {
   const HomeMessage m{type, slot, a};
   for (;;) {
-    const long r = sys(kNr_sendto, g_home.session_fd, &m, sizeof m, k::kMsgNosignal, 0, 0);
+    const long r = sys(kNr_sendto, g_home.deputy_fd, &m, sizeof m, k::kMsgNosignal, 0, 0);
     // EBADF: a deputy that died on the way home had closed it already.
     if (r != -k::kEPIPE && r != -k::kECONNRESET && r != -k::kENOTCONN && r != -k::kEBADF) return;
     // The deputy has died. The next one kicks every thread; what else it must be told waits for it.
@@ -137,8 +136,8 @@ void fetch_channel(HomeThread* t) {
       const long r = place(t, fd);
       if (r >= 0) {
         t->channel.fd = static_cast<int32_t>(r);
-        // No call of the program's runs without a session connection: its end is how execve is noticed.
-        while (session_is_dead()) pause_a_moment();
+        // No call of the program's runs without a deputy socket: its end is how execve is noticed.
+        while (deputy_is_dead()) pause_a_moment();
         break;
       }
       // The only descriptor of a channel that the body counts on.

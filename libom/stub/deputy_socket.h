@@ -12,7 +12,7 @@ void tell_deputy(uint32_t type, uint32_t slot, uint64_t a);
 // The channel is broken: gets a new one from the deputy. Returns when channel.fd is connected.
 // Context: exec
 void fetch_channel(HomeThread* t);
-// Asks the deputy for a channel: `end`, of a pair, is where the answer is to come; -1: on the session socket. 0 or
+// Asks the deputy for a channel: `end`, of a pair, is where the answer is to come; -1: on the deputy socket. 0 or
 // -errno.
 // Context: exec
 long send_request(const HomeThread* t, int32_t end);

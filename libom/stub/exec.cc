@@ -2,7 +2,7 @@
 //
 // execve at home: the kernel replaces this very process, closes what is close-on-exec (our descriptors among
 // it), resets the caught signals to their defaults and starts the new image, preloaded by its environment.
-// The deputy learns of it by the end of the session socket while the process lives on.
+// The deputy learns of it by the end of the deputy socket while the process lives on.
 #include "libom/abi/kernel.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"

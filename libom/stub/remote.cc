@@ -54,7 +54,7 @@ using safe::sys;
 void wait_for_deputy_death() {
   for (;;) {
     uint64_t unused;
-    const long r = sys(kNr_recvfrom, g_home.session_fd, &unused, sizeof unused, k::kMsgPeek, 0, 0);
+    const long r = sys(kNr_recvfrom, g_home.deputy_fd, &unused, sizeof unused, k::kMsgPeek, 0, 0);
     if (r == -k::kEINTR) continue;
     if (r == 0 || (r < 0 && r != -k::kEAGAIN)) return;
     k::Timespec ts{0, 50000000};
@@ -128,7 +128,7 @@ long take_channels() {
     h.iovlen = 1;
     h.control = reinterpret_cast<uint64_t>(control);
     h.controllen = sizeof control;
-    const long n = sys(kNr_recvmsg, g_home.session_fd, &h, k::kMsgCmsgCloexec);
+    const long n = sys(kNr_recvmsg, g_home.deputy_fd, &h, k::kMsgCmsgCloexec);
     if (n == -k::kEINTR) continue;
     if (n != sizeof batch || batch.count > kChannelBatch || (h.flags & k::kMsgCtrunc))
       return n < 0 ? n : -k::kEPROTO;
@@ -153,7 +153,7 @@ long fill_row() {
   for (uint32_t i = 0; i < g_home.nslots; i++) {
     if (i < g_home.slots_ready && thread_at(i)->channel.fd >= 0) continue;
     const long number = g_home.fd_base + 1 + static_cast<long>(i);
-    const long r = sys(kNr_dup3, g_home.session_fd, number, static_cast<long>(k::kOCloexec));
+    const long r = sys(kNr_dup3, g_home.deputy_fd, number, static_cast<long>(k::kOCloexec));
     if (r < 0) return r;
   }
   return 0;
@@ -226,7 +226,7 @@ void undo_capture() {
   if (safe::load_acquire(&g_home.phase) != kHomeCaptured) return;
   if (safe::compare_exchange(&g_home.undone, 0u, 1u)) {
     give_back();
-    int32_t* const ours[] = {&g_home.session_fd, &g_home.pair[0], &g_home.pair[1]};
+    int32_t* const ours[] = {&g_home.deputy_fd, &g_home.pair[0], &g_home.pair[1]};
     for (int32_t* fd : ours) {
       if (*fd >= 0) sys(kNr_close, *fd);
       *fd = -1;

@@ -175,7 +175,7 @@ class KilledHelpers(FaultCase):
         job.finish()
 
     def test_deputies_that_may_not_fetch_descriptors(self):
-        """Where pidfd_getfd is forbidden: the session socket is made in another way, also by the next deputy."""
+        """Where pidfd_getfd is forbidden: the deputy socket is made in another way, also by the next deputy."""
         pidfd_getfd = 438
         forbid = self.product.build / 'test' / 'fault' / 'forbid'
         if subprocess.run([forbid, str(pidfd_getfd), '/bin/true'], check=False).returncode != 0:

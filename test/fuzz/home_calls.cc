@@ -293,7 +293,7 @@ void prepare() {
   h.nslots = kSlots;
   h.slots_ready = 1;
   h.arena = g_arena;
-  h.session_fd = h.fd_base = kFdBase;
+  h.deputy_fd = h.fd_base = kFdBase;
   h.actions[11].handler = 0x1234567;
   for (uint32_t i = 0; i < kSlots; i++) {
     HomeThread* t = stub::thread_at(i);

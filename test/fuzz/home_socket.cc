@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: what a program at home sends on the session socket (deputy/home/home_socket.h), with and without
+// Fuzz target: what a program at home sends on the deputy socket (deputy/home/home_socket.h), with and without
 // descriptors. Records: a byte with the length of the message and whether a descriptor is attached, then the message.
 #include "deputy/home/home_socket.h"
 
@@ -58,7 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     sent++;
   }
   socket.pump();
-  require(!socket.session_ended());
+  require(!socket.has_ended());
   size_t messages = 0;
   while (socket.next()) messages++;
   require(messages <= sent);

@@ -61,7 +61,7 @@ TEST_CASE("what is written is read again") {
 TEST_CASE("another version is refused as such") {
   const auto newer = pass(made_up_description(), kImageVersion + 1);
   REQUIRE(!newer.ok());
-  CHECK(newer.reason().code == ReasonCode::kVersion);
+  CHECK(newer.error().code == ReasonCode::kVersion);
   CHECK(!pass(made_up_description(), 0).ok());
 }
 

@@ -157,7 +157,7 @@ TEST_CASE("on the way home every page comes once, in order and in time") {
   ExpectedPages slow(places, Order::kOnce, kNow);
   const auto late = slow.take({kBulkData, kPageSize, 0x10000}, kNow + std::chrono::seconds(62));
   REQUIRE(!late.ok());
-  CHECK(late.reason().code == ReasonCode::kTargetUnreachable);
+  CHECK(late.error().code == ReasonCode::kTargetUnreachable);
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ class Classified {
     if (found) {
       plan = *found;
     } else {
-      refused = found.reason();
+      refused = found.error();
     }
   }
 

@@ -35,7 +35,7 @@ TEST_CASE("a list that libom has no room for is refused, not cut") {
   memory.push_back({kMaxDrops * 0x2000, kMaxDrops * 0x2000 + 0x1000});
   auto drops = plan_drops(memory, {});
   REQUIRE(!drops.ok());
-  CHECK(drops.reason().code == ReasonCode::kHomeMemory);
+  CHECK(drops.error().code == ReasonCode::kHomeMemory);
 }
 
 }  // namespace

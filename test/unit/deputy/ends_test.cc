@@ -80,7 +80,7 @@ TEST_CASE("a process that has ended is none, whoever its remains belong to") {
   CHECK(has_ended(victim.pid()));
   auto target = open_target(victim.pid());
   REQUIRE(!target);
-  CHECK(target.reason().code == ReasonCode::kNoSuchProcess);
+  CHECK(target.error().code == ReasonCode::kNoSuchProcess);
 }
 
 // The kernel reports its end only when the other threads have been waited for, which nobody does meanwhile.

@@ -80,7 +80,7 @@ TEST_CASE("an executor gets the channel of its slot, or is told to wait") {
   }
 }
 
-TEST_CASE("an executor without room for another descriptor is answered on the session socket") {
+TEST_CASE("an executor without room for another descriptor is answered on the deputy socket") {
   Fixture f;
   for (uint32_t slot : {5u, 6u}) {
     FetchRequest q = request(slot);
@@ -126,7 +126,7 @@ TEST_CASE("what is no message of ours changes nothing") {
   f.socket.pump();
   CHECK(state_of(answer[0]) == "ended");
   CHECK(f.channel[0].valid());
-  CHECK_FALSE(f.socket.session_ended());
+  CHECK_FALSE(f.socket.has_ended());
   const auto message = f.socket.next();
   REQUIRE(message);
   CHECK(message->type == kHomeKick);
@@ -134,5 +134,5 @@ TEST_CASE("what is no message of ours changes nothing") {
   CHECK_FALSE(f.socket.next());
   f.session[0].reset();
   f.socket.pump();
-  CHECK(f.socket.session_ended());
+  CHECK(f.socket.has_ended());
 }

@@ -48,7 +48,7 @@ TEST_CASE("slots have no gaps: one whose slot is beyond the threads cannot leave
   threads.push_back(MadeUpHome::thread(home.side, 12, -1));
   const Step placed = place_threads(home.side, threads);
   REQUIRE(!placed.ok());
-  CHECK(placed.reason().code == ReasonCode::kInCall);
+  CHECK(placed.error().code == ReasonCode::kInCall);
 }
 
 TEST_CASE("two threads in one slot are refused") {

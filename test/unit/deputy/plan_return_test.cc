@@ -153,7 +153,7 @@ TEST_CASE("halves that do not match are refused") {
   e.seq = 2;
   auto other = halves.plan();
   REQUIRE(!other.ok());
-  CHECK(other.reason().code == ReasonCode::kInternal);
+  CHECK(other.error().code == ReasonCode::kInternal);
   e.seq = 1;
   e.finished = 0;
   CHECK(!halves.plan().ok());

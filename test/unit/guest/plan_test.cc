@@ -83,7 +83,7 @@ TEST_CASE("a plan that libom has no room for is refused") {
         {i * kPageSize, (i + 1) * kPageSize, PROT_READ, MappingKind::MEMORY});
   const auto plan = plan_mappings({}, m.image, m.bounds());
   REQUIRE(!plan.ok());
-  CHECK(plan.reason().code == ReasonCode::kNoMemory);
+  CHECK(plan.error().code == ReasonCode::kNoMemory);
 }
 
 TEST_CASE("a vDSO without functions, and one that is none") {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Makes the session connection between libom in the stopped home process and us, at a departure or for a process whose
+// Makes the deputy socket between libom in the stopped home process and us, at a departure or for a process whose
 // deputy has died. The process may have a root, a mount namespace or a network of its own, where no name of ours means
 // anything: a socket pair is made in the process by injected calls, and one end of it fetched with pidfd_getfd. Where
 // that call is forbidden (containers) or cannot help (the main thread has ended, with its table of descriptors), the
@@ -8,7 +8,7 @@
 //
 // The descriptors have numbers of the program's for a moment; HomeState.pair says which, so that they are closed also
 // when we die here.
-#include "deputy/home/home_session.h"
+#include "deputy/home/connect_socket.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -64,24 +64,24 @@ class SessionMaker {
 
   // Ours of the two ends; the other is descriptor `number` of the process afterwards.
   Verdict<UniqueFd> make(int number) {
-    OM_STEP(close_pair());  // of a deputy that died in here
+    OM_TRY(close_pair());  // of a deputy that died in here
     auto end = by_pair();
     const bool vacated = !end && is_out_of_descriptors_ && !spare_.empty();
     if (vacated) {
-      OM_STEP(close_pair());
+      OM_TRY(close_pair());
       for (const int fd : spare_) (void)call("close", SYS_close, {static_cast<uint64_t>(fd)});
       end = by_pair();
     }
     if (!end && !is_out_of_descriptors_) {
-      log_info("home", "{}: by name instead", end.reason().message());
+      log_info("home", "{}: by name instead", end.error().message());
       (void)close_pair();
       end = by_name();
     }
-    const Step placed = end ? place(number) : Step(end.reason());
+    const Step placed = end ? place(number) : Step(end.error());
     Step closed = close_pair();
     for (size_t i = 0; vacated && i < spare_.size(); i++) (void)copy(number, spare_[i]);
-    if (!placed) return placed.reason();
-    if (!closed) return closed.reason();
+    if (!placed) return placed.error();
+    if (!closed) return closed.error();
     return std::move(*end);
   }
 
@@ -103,9 +103,9 @@ class SessionMaker {
   }
 
   Verdict<UniqueFd> by_pair() {
-    OM_STEP(call("a socket pair", SYS_socketpair,
-                 {AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair_at(0)}));
-    const int32_t ours = OM_STEP(pair(1));
+    OM_TRY(call("a socket pair", SYS_socketpair,
+                {AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair_at(0)}));
+    const int32_t ours = OM_TRY(pair(1));
     auto end = fetch(stop_.pid(), thread_.tid, ours);
     if (end) return std::move(*end);
     is_out_of_descriptors_ = end.error().err == EMFILE || end.error().err == ENFILE;
@@ -128,12 +128,12 @@ class SessionMaker {
         ::listen(listener.get(), 64) != 0)
       return internal(errno_error("listen"));
     const int64_t fd =
-        OM_STEP(call("a socket", SYS_socket, {AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0}));
-    OM_STEP(put_pair(0, fd));
+        OM_TRY(call("a socket", SYS_socket, {AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0}));
+    OM_TRY(put_pair(0, fd));
     OM_MUST_VOID(target_.memory.write(
         scratch_, std::as_bytes(std::span(reinterpret_cast<const char*>(&address), bytes))));
-    OM_STEP(call("connect to the deputy", SYS_connect,
-                 {static_cast<uint64_t>(fd), scratch_, static_cast<uint64_t>(bytes)}));
+    OM_TRY(call("connect to the deputy", SYS_connect,
+                {static_cast<uint64_t>(fd), scratch_, static_cast<uint64_t>(bytes)}));
     for (;;) {
       UniqueFd end(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
       if (!end.valid()) return internal(errno_error("accept"));
@@ -142,31 +142,31 @@ class SessionMaker {
   }
 
   Verdict<int64_t> copy(int from, int to) {
-    return call("place the session socket", SYS_dup3,
+    return call("place the deputy socket", SYS_dup3,
                 {static_cast<uint64_t>(from), static_cast<uint64_t>(to), uint64_t{O_CLOEXEC}});
   }
 
   Step place(int number) {
-    const int32_t end = OM_STEP(pair(0)), other = OM_STEP(pair(1));
+    const int32_t end = OM_TRY(pair(0)), other = OM_TRY(pair(1));
     // Where the program has all numbers below, the kernel has given them ours.
     if (end == number) {
-      OM_STEP(put_pair(0, -1));
+      OM_TRY(put_pair(0, -1));
     } else {
-      if (other == number) OM_STEP(put_pair(1, -1));  // replaced; we have fetched it
-      OM_STEP(copy(end, number));
+      if (other == number) OM_TRY(put_pair(1, -1));  // replaced; we have fetched it
+      OM_TRY(copy(end, number));
     }
     OM_MUST_VOID(
-        target_.put_home_field(offsetof(HomeState, session_fd), static_cast<int32_t>(number)));
+        target_.put_home_field(offsetof(HomeState, deputy_fd), static_cast<int32_t>(number)));
     return Done{};
   }
 
   Step close_pair() {
     for (size_t i = 0; i < 2; i++) {
-      const int32_t fd = OM_STEP(pair(i));
+      const int32_t fd = OM_TRY(pair(i));
       if (fd < 0) continue;
       // Forgotten first: better a number that is lost than one closed that is the program's by then.
-      OM_STEP(put_pair(i, -1));
-      OM_STEP(call("close", SYS_close, {static_cast<uint64_t>(fd)}));
+      OM_TRY(put_pair(i, -1));
+      OM_TRY(call("close", SYS_close, {static_cast<uint64_t>(fd)}));
     }
     return Done{};
   }
@@ -175,12 +175,12 @@ class SessionMaker {
   StoppedThread& thread_;
   const Target& target_;
   uint64_t stack_, scratch_;
-  std::vector<int> spare_;  // numbers of libom's that only a copy of the session socket has
+  std::vector<int> spare_;  // numbers of libom's that only a copy of the deputy socket has
   bool is_out_of_descriptors_ = false;
 };
 
 // Threads that still ran code for a deputy when it died go on as executors by themselves, by the frames that it has
-// left: before they have, those frames must stay, and its end of the session connection must be seen to be closed.
+// left: before they have, those frames must stay, and its end of the deputy socket must be seen to be closed.
 Step take_back_lent(const HomeSide& home, StoppedProcess& stop) {
   for (auto& t : stop.threads()) {
     for (Wait wait(t.tid, Deadline::max()); !t.tracee.gone() && home.is_lent(t);) {
@@ -210,7 +210,7 @@ LiftedFiles::~LiftedFiles() {
   if (before_) ::prlimit(pid_, RLIMIT_NOFILE, &*before_, nullptr);
 }
 
-Step connect_session(HomeSide& home, StoppedProcess& stop) {
+Step connect_socket(HomeSide& home, StoppedProcess& stop) {
   StoppedThread& t = stop.threads().front();
   const uint32_t slot = home.is_in_arena(t) ? home.slot_of(t) : 0;
   const LiftedFiles lifted(home.pid, static_cast<uint64_t>(home.fd_base) + home.state.nslots + 1);
@@ -221,18 +221,18 @@ Step connect_session(HomeSide& home, StoppedProcess& stop) {
     spare.push_back(home.fd_base + 1 + static_cast<int>(--i));
   SessionMaker maker(stop, t, *home.target, home.stack_of(slot),
                      slot_address(home.arena, slot) + kScratch, std::move(spare));
-  home.socket->connect(OM_STEP(maker.make(home.fd_base)));
+  home.socket->connect(OM_TRY(maker.make(home.fd_base)));
   return Done{};
 }
 
 Step meet(HomeSide& home, StoppedProcess& stop) {
-  if (home.socket->session() >= 0 || stop.threads().empty()) return Done{};
-  OM_STEP(take_back_lent(home, stop));
+  if (home.socket->fd() >= 0 || stop.threads().empty()) return Done{};
+  OM_TRY(take_back_lent(home, stop));
   if (stop.threads().empty()) return refuse(ReasonCode::kNoSuchProcess, "it has ended");
   StoppedThread& t = stop.threads().front();
   if (!home.is_in_arena(t)) return refuse(ReasonCode::kInternal, "thread {} has left libom", t.tid);
-  OM_STEP(guard_executor(home, t));
-  OM_STEP(connect_session(home, stop));
+  OM_TRY(guard_executor(home, t));
+  OM_TRY(connect_socket(home, stop));
   // It may have to run before the process is released.
   OM_MUST_VOID(t.tracee.set_signal_mask(t.kernel.sigmask));
   OM_MUST_VOID(t.tracee.set_regs(t.regs));

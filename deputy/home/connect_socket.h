@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The session connection between libom in the stopped home process and us. Descriptors of libom's have numbers above
+// The deputy socket between libom in the stopped home process and us. Descriptors of libom's have numbers above
 // the program's, mostly above its soft limit as well.
 #pragma once
 
@@ -28,7 +28,7 @@ class LiftedFiles {
 };
 
 // Makes the connection, by injected calls in the first thread. Preconditions: home.socket is there.
-Step connect_session(HomeSide& home, StoppedProcess& stop);
+Step connect_socket(HomeSide& home, StoppedProcess& stop);
 // If another deputy had the connection, or had not made it: a new one. Threads are in the arena. NO_SUCH_PROCESS.
 Step meet(HomeSide& home, StoppedProcess& stop);
 
