@@ -15,7 +15,7 @@ Process::Process(kj::AsyncIoContext& context, pid_t pid, std::string node, const
     : io(context),
       home_node(std::move(node)),
       around(std::move(surroundings)),
-      session(context, listen),
+      session(context, listen, member),
       home(pid),
       files(home),
       tracing(home),
@@ -49,8 +49,8 @@ Step Process::wait_for_keeper() {
 
 void Process::let_body_go_on() {
   session.renew_bulk();
-  KJ_IF_MAYBE (keeper, session.keeper()) {
-    if (watch_) watch_->tasks().add(keeper->resumeRequest().send().ignoreResult());
+  KJ_IF_MAYBE (body, session.body()) {
+    if (watch_) watch_->tasks().add(body->resumeRequest().send().ignoreResult());
   }
 }
 
@@ -61,7 +61,7 @@ void Process::look_after_files(bool write_files_back) {
     watch_->noticed().want_home = true;
   }
   if (!write_files_back) return;
-  KJ_IF_MAYBE (keeper, session.keeper()) files.write_back_all(*keeper, watch_->tasks());
+  KJ_IF_MAYBE (body, session.body()) files.write_back_all(*body, watch_->tasks());
 }
 
 void Process::disconnect() {

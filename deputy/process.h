@@ -65,6 +65,7 @@ class Process {
 
   kj::AsyncIoContext& io;
   const std::string home_node;
+  const uint32_t member = kFirstMember;  // of the session
   const Surroundings around;
   Notice notice;  // something for attend()
   Session session;

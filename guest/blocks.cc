@@ -64,6 +64,7 @@ void put_ranges(const Description& image, BodyState& s) {
 std::unique_ptr<BodyState> body_state(const Description& image, const BodyLayout& layout) {
   auto state = std::make_unique<BodyState>();
   BodyState& s = *state;
+  s.member = layout.member;
   s.epoch = image.epoch;
   s.nslots = layout.bounds.slots;
   s.arena = layout.bounds.arena;

@@ -11,7 +11,7 @@ namespace om::guest {
 // What lies where in a body, as home has described it and Builder has checked it.
 struct BodyLayout {
   Bounds bounds;
-  uint32_t epoch = 0;
+  uint32_t member = 0, epoch = 0;
   XstateLayout home_xstate{}, local_xstate{};
   uint64_t stack_lo = 0, stack_hi = 0;  // of the program's stack with all its room
 };

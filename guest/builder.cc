@@ -144,8 +144,8 @@ void Builder::start_fill(const Description& image) {
 
 Step Builder::open_channels(uint32_t count) {
   for (uint32_t slot = 0; slot < count; slot++) {
-    const UniqueFd fd = session_.wait(
-        link_.channel(slot, body_.layout().epoch, HomeLink::kAttempts), kChannelLimit);
+    const UniqueFd fd =
+        session_.wait(link_.channel(slot, body_.layout().epoch, Dialer::kAttempts), kChannelLimit);
     BodyMessage m{};
     m.type = kBodyChannel;
     m.slot = slot;

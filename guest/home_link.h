@@ -1,31 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Connections to the deputy at home: every one is made here, begins with a preamble, and for a channel the
-// body gets a duplicate. The keeper's own duplicate of each channel is what it shuts down when home is lost.
+// The connections of one member to the deputy at home: its pages and its channels. For a channel the body gets a
+// duplicate; the keeper's own is what it shuts down when home is lost.
 #pragma once
 
 #include <kj/async-io.h>
 
 #include <map>
-#include <string>
 #include <vector>
 
 #include "common/base/unique_fd.h"
-#include "common/net/address.h"
-#include "common/net/preamble.h"
+#include "guest/dialer.h"
 
 namespace om::guest {
 
 class HomeLink {
  public:
-  HomeLink(kj::AsyncIoContext& io, const Address& home, const uint8_t (&session)[16],
-           const uint8_t (&token)[16]);
+  HomeLink(Dialer& dialer, uint32_t member) : dialer_(dialer), member_(member) {}
 
-  // KJ exception when home is out of reach. An attempt has a second: the kernel would wait longer and longer before it
-  // tries again, while the network has come back. For those who do not try again themselves there are kAttempts.
-  static constexpr int kAttempts = 10;
-  kj::Promise<kj::Own<kj::AsyncIoStream>> connect(PreambleKind kind, int attempts,
-                                                  uint32_t slot = 0, uint32_t epoch = 0);
   // The BULK connection, or another one in its place; the one before lasts until then.
   kj::Promise<void> connect_pages();
   kj::AsyncIoStream& pages() { return *pages_; }
@@ -40,12 +32,8 @@ class HomeLink {
   std::vector<uint32_t> broken_channels() const;
 
  private:
-  kj::Promise<kj::Own<kj::AsyncIoStream>> attempt(const Preamble& preamble);
-  kj::Promise<kj::Own<kj::AsyncIoStream>> attempt(const Preamble& preamble, int left);
-
-  kj::AsyncIoContext& io_;
-  Address home_;
-  Pass pass_;
+  Dialer& dialer_;
+  const uint32_t member_;
   kj::Own<kj::AsyncIoStream> pages_;
   std::map<uint32_t, UniqueFd> channels_;
 };

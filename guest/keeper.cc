@@ -5,6 +5,7 @@
 #include <kj/debug.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "common/base/log.h"
@@ -37,36 +38,58 @@ struct Server {
 
 Keeper::Keeper(kj::AsyncIoContext& io, const KeeperOptions& options)
     : io_(io),
-      link_(io, options.home, options.session, options.token),
-      session_(io),
-      body_(io, [this](uint32_t slot) { channels_.ask(slot); }),
-      channels_(io.provider->getTimer(), link_, home_, body_),
-      builder_(session_, link_, body_, options.guest),
-      collector_(session_, link_, body_) {
+      terms_(options.guest),
+      dialer_(io, options.home, options.session, options.token),
+      session_(io) {
   if (options.headroom != 0) memory_watch_.emplace(io, options.headroom);
 }
 
-void Keeper::end() {
-  ending_ = true;
-  jobs_.clear();
-  session_.end();
+Member& Keeper::make_member(uint32_t number) {
+  KJ_REQUIRE(number < kMembers, "there is no such member");
+  return members_.try_emplace(number, Member::With{io_, dialer_, home_, session_, terms_}, number)
+      .first->second;
+}
+
+Member& Keeper::member(uint32_t number) {
+  const auto found = members_.find(number);
+  KJ_REQUIRE(found != members_.end(), "no body has been made for this member");
+  return found->second;
+}
+
+void Keeper::end(Member& member) {
+  member.end();
+  ending_ = std::all_of(members_.begin(), members_.end(),
+                        [](const auto& entry) { return entry.second.is_over(); });
+  if (ending_) {
+    jobs_.clear();
+    session_.end();
+  }
   jobs_.wake();
-  if (!jobs_.is_busy()) body_.process().kill();
+  if (!jobs_.is_busy()) bury();
+}
+
+// Not while a step works on one of them.
+void Keeper::bury() {
+  for (auto& [number, member] : members_) {
+    if (member.is_over() || ending_) member.body().process().kill();
+  }
 }
 
 void Keeper::run() {
   auto sessions = serve_sessions().eagerlyEvaluate(
       [this](kj::Exception&& exception) { session_failed(exception); });
-  while (!ending_) jobs_.run_next(io_.waitScope);
-  body_.process().kill();
+  while (!ending_) {
+    jobs_.run_next(io_.waitScope);
+    bury();
+  }
   // Let the answer to end() leave.
   kj::runCatchingExceptions(
       [&] { io_.provider->getTimer().afterDelay(kLastAnswerLeaves).wait(io_.waitScope); });
 }
 
-// Until the body runs home may change its mind, and it ends every session in the end.
+// Until a body runs home may change its mind, and it ends every session in the end.
 void Keeper::session_failed(const kj::Exception& exception) {
-  const auto level = body_.is_running() && !ending_ ? LogLevel::kError : LogLevel::kInfo;
+  const auto level = is_any_running() && !ending_ ? LogLevel::kError : LogLevel::kInfo;
   log("keeper", level, "{}", exception.getDescription().cStr());
   ending_ = true;
   session_.end();
@@ -96,11 +119,11 @@ kj::Promise<void> Keeper::serve_next() {
   session_.end();
   session_fd_ = -1;
   // Before the body runs there is nothing to keep: home goes on by itself.
-  if (!body_.is_running() || ending_) return KJ_EXCEPTION(DISCONNECTED, "the session has ended");
+  if (!is_any_running() || ending_) return KJ_EXCEPTION(DISCONNECTED, "the session has ended");
   if (!home_.is_served() && home_is_lost())
     return KJ_EXCEPTION(DISCONNECTED, "nobody at home serves the session");
   home_.session_over();
-  link_.cut_channels();
+  for (auto& [number, member] : members_) member.link().cut_channels();
   // Whoever takes connections and does not serve them is not asked all the time.
   return io_.provider->getTimer().afterDelay(kRetry * home_.pauses()).then([this] {
     return serve_sessions();
@@ -108,7 +131,7 @@ kj::Promise<void> Keeper::serve_next() {
 }
 
 kj::Promise<kj::Own<kj::AsyncIoStream>> Keeper::connect_session() {
-  return link_.connect(kPreambleSession, 1)
+  return dialer_.connect({kPreambleSession}, 1)
       .catch_([this](kj::Exception&& e) -> kj::Promise<kj::Own<kj::AsyncIoStream>> {
         if (home_is_lost()) return kj::mv(e);
         home_.cannot_connect(e);
@@ -126,28 +149,33 @@ kj::Promise<void> Keeper::nobody_serves() {
   });
 }
 
-// As long as the body's calls have a way home it is not lost.
-bool Keeper::home_is_lost() const { return home_.is_too_long() && !link_.has_channel(); }
+bool Keeper::is_any_running() const {
+  return std::any_of(members_.begin(), members_.end(),
+                     [](const auto& entry) { return entry.second.body().is_running(); });
+}
+
+// As long as calls of a body have a way home it is not lost.
+bool Keeper::home_is_lost() const {
+  return home_.is_too_long() &&
+         std::none_of(members_.begin(), members_.end(),
+                      [](const auto& entry) { return entry.second.link().has_channel(); });
+}
 
 void Keeper::drop_session() {
   if (session_fd_ >= 0) ::shutdown(session_fd_, SHUT_RDWR);
 }
 
-Pulse Keeper::ping(int64_t home_mono, int64_t home_real) {
-  body_.wake_threads(link_.broken_channels());
-  return body_.ping(home_mono, home_real);
-}
-
+// The members of a session are under the same limits: any of them shows what there are.
 kj::Promise<std::string> Keeper::memory_short() {
-  if (!memory_watch_ || !body_.is_running() || !body_.process().running()) return kj::NEVER_DONE;
-  return memory_watch_->shortage(body_.process().pid()).then([this](std::string why) {
-    body_.hold();
-    return why;
+  const auto shown = std::find_if(members_.begin(), members_.end(), [](const auto& entry) {
+    return entry.second.body().is_running() && entry.second.body().process().running();
   });
-}
-
-void Keeper::shut(const std::string& what) {
-  if (what == "channels" || what == "all") link_.cut_channels();
+  if (!memory_watch_ || shown == members_.end()) return kj::NEVER_DONE;
+  return memory_watch_->shortage(shown->second.body().process().pid())
+      .then([this](std::string why) {
+        for (auto& [number, member] : members_) member.body().hold();
+        return why;
+      });
 }
 
 }  // namespace om::guest

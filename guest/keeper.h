@@ -1,23 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The keeper of one guest: its sessions with the deputy at home, one after the other, and what the deputy asks for in
-// them (session.capnp; service.cc) with the body on this node. Long steps are queued (jobs.h); kicks, pings and job
-// control are served at once.
+// The keeper of one guest: its sessions with the deputy at home, one after the other, and the members whose bodies the
+// deputy has made here (session.capnp; service.cc). Long steps are queued (jobs.h); kicks, pings and job control are
+// served at once.
 #pragma once
 
 #include <kj/async-io.h>
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 
-#include "guest/body.h"
-#include "guest/builder.h"
-#include "guest/channels.h"
-#include "guest/collector.h"
-#include "guest/home_link.h"
+#include "guest/dialer.h"
 #include "guest/home_watch.h"
 #include "guest/jobs.h"
+#include "guest/member.h"
 #include "guest/memory_watch.h"
 #include "guest/session.h"
 
@@ -43,18 +41,16 @@ class Keeper {
   kj::Promise<void> queue(std::function<void()> job) { return jobs_.add(std::move(job)); }
   // A call of home's has come.
   void home_calls() { home_.served(); }
-  Builder& builder() { return builder_; }
-  Collector& collector() { return collector_; }
-  Body& body() { return body_; }
-  // Body::ping, and threads whose channels are broken are woken.
-  Pulse ping(int64_t home_mono, int64_t home_real);
-  // Home does not need the body any more, nor what is under way for it.
-  void end();
-  // Resolves to what is short when this node's memory is; the body is held then.
+  // The member, a new one if need be. KJ exception for a number that no member has.
+  Member& make_member(uint32_t number);
+  // The same for one that is here. KJ exception if it is not.
+  Member& member(uint32_t number);
+  // Home does not need the member any more, nor, of the last one, what is under way for it.
+  void end(Member& member);
+  // Resolves to what is short when this node's memory is; the bodies are held then.
   kj::Promise<std::string> memory_short();
-  // As if the network had cut the session; "channels", "session" or "all".
+  // As if the network had cut the session.
   void drop_session();
-  void shut(const std::string& what);
 
  private:
   void session_failed(const kj::Exception& exception);
@@ -64,16 +60,16 @@ class Keeper {
   kj::Promise<kj::Own<kj::AsyncIoStream>> connect_session();
   kj::Promise<void> nobody_serves();
   bool home_is_lost() const;
+  bool is_any_running() const;
+  void bury();
 
   kj::AsyncIoContext& io_;
-  HomeLink link_;
+  const GuestTerms terms_;
+  Dialer dialer_;
   HomeWatch home_;
   Session session_;
   Jobs jobs_{session_};
-  Body body_;
-  Channels channels_;
-  Builder builder_;
-  Collector collector_;
+  std::map<uint32_t, Member> members_;
   std::optional<MemoryWatch> memory_watch_;  // none: this node's memory is not watched
   bool ending_ = false;
   int session_fd_ = -1;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The Cap'n Proto face of the keeper: one object per session connection.
+// The Cap'n Proto face of the keeper: a KeeperService per session connection, and a BodyService for each body that home
+// has asked for in it.
 #pragma once
 
 #include "common/schema/session.capnp.h"
@@ -8,19 +9,36 @@
 
 namespace om::guest {
 
-class KeeperService final : public schema::Keeper::Server {
+// Every call of home's is a sign that it serves the session.
+template <class Interface>
+class Served : public Interface::Server {
  public:
-  explicit KeeperService(Keeper& keeper) : keeper_(keeper) {}
+  explicit Served(Keeper& keeper) : keeper_(keeper) {}
 
-  // Every call of home's.
-  DispatchCallResult dispatchCall(
+  capnp::Capability::Server::DispatchCallResult dispatchCall(
       uint64_t interface, uint16_t method,
       capnp::CallContext<capnp::AnyPointer, capnp::AnyPointer> context) override {
     keeper_.home_calls();
-    return schema::Keeper::Server::dispatchCall(interface, method, context);
+    return Interface::Server::dispatchCall(interface, method, context);
   }
 
-  kj::Promise<void> prepare(PrepareContext context) override;
+ protected:
+  Keeper& keeper_;
+};
+
+class KeeperService final : public Served<schema::Keeper> {
+ public:
+  using Served::Served;
+
+  kj::Promise<void> makeBody(MakeBodyContext context) override;
+  kj::Promise<void> body(BodyContext context) override;
+  kj::Promise<void> evicted(EvictedContext context) override;
+};
+
+class BodyService final : public Served<schema::Body> {
+ public:
+  BodyService(Keeper& keeper, Member& member) : Served(keeper), member_(member) {}
+
   kj::Promise<void> build(BuildContext context) override;
   kj::Promise<void> filled(FilledContext context) override;
   kj::Promise<void> commit(CommitContext context) override;
@@ -31,14 +49,12 @@ class KeeperService final : public schema::Keeper::Server {
   kj::Promise<void> pause(PauseContext context) override;
   kj::Promise<void> end(EndContext context) override;
   kj::Promise<void> ping(PingContext context) override;
+  kj::Promise<void> ends(EndsContext context) override;
   kj::Promise<void> peek(PeekContext context) override;
-  kj::Promise<void> cut(CutContext context) override;
-  kj::Promise<void> bodyEnds(BodyEndsContext context) override;
-  kj::Promise<void> evicted(EvictedContext context) override;
   kj::Promise<void> pin(PinContext context) override;
 
  private:
-  Keeper& keeper_;
+  Member& member_;
 };
 
 }  // namespace om::guest

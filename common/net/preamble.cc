@@ -16,10 +16,11 @@ bool same(const uint8_t (&a)[16], const uint8_t (&b)[16]) {
 
 }  // namespace
 
-Preamble Pass::preamble(PreambleKind kind) const {
+Preamble Pass::preamble(PreambleKind kind, uint32_t member) const {
   Preamble p{};
   p.magic = kPreambleMagic;
   p.kind = kind;
+  p.member = member;
   memcpy(p.session, session, sizeof p.session);
   memcpy(p.token, token, sizeof p.token);
   p.from = from;

@@ -20,15 +20,16 @@ enum PreambleKind : uint32_t {
 
 enum Party : uint32_t { kPartyDeputy = 0, kPartyKeeper = 1 };
 
-// A process of the session. There is one today.
+// A process of the session, by number. There is one today: what names a member is checked against these all the same.
 constexpr uint32_t kMembers = 1;
+constexpr uint32_t kFirstMember = 0;
 
 struct Preamble {
   uint64_t magic;
   uint32_t kind;
   uint32_t slot;    // CHANNEL: thread slot
   uint32_t epoch;   // CHANNEL: of the body
-  uint32_t member;  // BULK, CHANNEL: whose; below kMembers
+  uint32_t member;  // BULK, CHANNEL: whose; SESSION: kFirstMember; below kMembers
   uint8_t session[16];
   uint8_t token[16];
   uint32_t from, to;  // Party: who dials whom
@@ -41,8 +42,8 @@ struct Pass {
   uint8_t token[16];
   uint32_t from, to;
 
-  // The first bytes for a connection of `kind`, of member 0.
-  Preamble preamble(PreambleKind kind) const;
+  // The first bytes for a connection of `kind` of a member's.
+  Preamble preamble(PreambleKind kind, uint32_t member) const;
   // Whether a connection that begins so is let in.
   bool opens(const Preamble& preamble) const;
 };

@@ -26,6 +26,7 @@ interface Executor @0xb1f6c0de00000001 {
   #           bit 1 TICKETED: this Call took ticket number `ticket` itself.
   #           bit 2 SIGNALS: the Return may carry signals; with one pending, home answers RESTART at once.
   #           bits 8-13 BAD: argument 0-5 is a pointer that the body cannot read; home passes a bad one, too.
+  #           bits 16-31: the member of the session; must be the one this channel belongs to.
   # epoch     must equal the epoch of the last COMMIT, else the Call is answered REVOKED, unexecuted.
   # thread    slot number of the calling thread; must be the slot this channel belongs to.
   # sequence  1, 2, 3, ... per thread and epoch. Home executes each sequence once: a repeated one is

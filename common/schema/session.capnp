@@ -12,57 +12,66 @@ using import "outcome.capnp".Outcome;
 $Cxx.namespace("om::wire");
 
 interface Keeper @0xd7c1b3a8895e2f41 {
-  prepare @0 (spec :BodySpec) -> (verdict :Outcome, host :HostFacts);
-  # A confined, empty body with libom's pages in place. Once per session.
+  # The bootstrap capability of a SESSION connection: what concerns the node, and the bodies it has for this home.
 
-  build @1 (image :Image) -> (verdict :Outcome);
+  makeBody @0 (member :UInt32, spec :BodySpec) -> (verdict :Outcome, body :Body, host :HostFacts);
+  # A confined, empty body with libom's pages in place. Once per member.
+
+  body @1 (member :UInt32) -> (body :Body);
+  # The body of a member, in a later session. Fails if there is none.
+
+  evicted @2 () -> (why :Text);
+  # Answers when this node has too little memory left for its own and its guests': the bodies should go home, or the
+  # kernel will kill them. At once as long as that is so.
+
+  cut @3 (what :Text) -> ();
+  # Test aid: closes connections ("channels", "session", "all").
+}
+
+interface Body @0xd7c1b3a8895e2f42 {
+  # The body of one member. Lasts as long as the session; the body itself may last longer.
+
+  build @0 (image :Image) -> (verdict :Outcome);
   # The address space exists, channels are there; the pages follow on BULK, then call filled().
 
-  filled @2 (pages :UInt64) -> (verdict :Outcome);
+  filled @1 (pages :UInt64) -> (verdict :Outcome);
   # All pages of the image have been sent (`pages` of them): threads are made, ready for commit().
 
-  commit @3 (epoch :UInt32, homeMonoNs :Int64, homeRealNs :Int64) -> (verdict :Outcome);
+  commit @2 (epoch :UInt32, homeMonoNs :Int64, homeRealNs :Int64) -> (verdict :Outcome);
   # Run.
 
-  kick @4 (slots :List(UInt32)) -> ();
+  kick @3 (slots :List(UInt32)) -> ();
   # These threads have signals waiting at home.
 
-  stop @5 (generation :UInt32, look :Bool) -> (verdict :Outcome, state :Image);
+  stop @4 (generation :UInt32, look :Bool) -> (verdict :Outcome, state :Image);
   # Every thread stands still; what they are. With `look` the body only stands until it is looked at: one that job
   # control has stopped, too.
 
-  collect @6 (ranges :List(Range)) -> (verdict :Outcome, pages :UInt64, bytes :UInt64);
+  collect @5 (ranges :List(Range)) -> (verdict :Outcome, pages :UInt64, bytes :UInt64);
   # Send what the body has in these ranges on BULK. Zero pages travel as frames without contents, and only
   # where home would show something else (Range.file).
 
-  resume @7 () -> (verdict :Outcome);
+  resume @6 () -> (verdict :Outcome);
   # After stop(): the move did not happen, go on.
 
-  pause @8 (on :Bool) -> ();
+  pause @7 (on :Bool) -> ();
   # Home is stopped (job control) or continued: the body follows.
 
-  end @9 () -> ();
-  # The body is not needed any more. It is killed, the keeper exits.
+  end @8 () -> ();
+  # The body is not needed any more. It is killed; with the last one the keeper exits.
 
-  ping @10 (homeMonoNs :Int64, homeRealNs :Int64) -> (cpuNs :UInt64, rssBytes :UInt64, threads :UInt32,
-                                                     bodyMonoNs :Int64);
+  ping @9 (homeMonoNs :Int64, homeRealNs :Int64) -> (cpuNs :UInt64, rssBytes :UInt64, threads :UInt32,
+                                                    bodyMonoNs :Int64);
   # Every second: keeps the body's clocks behind home's, brings its accounts back.
 
-  cut @11 (what :Text) -> ();
-  # Test aid: closes connections ("channels", "session", "all").
-
-  bodyEnds @12 () -> (how :Text);
+  ends @10 () -> (how :Text);
   # Answers when the body has ended by itself or was killed on its node.
 
-  evicted @14 () -> (why :Text);
-  # Answers when this node has too little memory left for its own and its guests': the body should go home, or the
-  # kernel will kill it. At once as long as that is so.
-
-  peek @13 (address :UInt64, bytes :UInt32) -> (verdict :Outcome, data :Data);
+  peek @11 (address :UInt64, bytes :UInt32) -> (verdict :Outcome, data :Data);
   # Memory of the body, at most 64 KiB; less if not all of it is readable. For backtraces, between stop() and
   # resume(); and for what is written back to files while the body runs.
 
-  pin @15 (change :UInt32, threads :List(ThreadCpus)) -> ();
+  pin @12 (change :UInt32, threads :List(ThreadCpus)) -> ();
   # On which CPUs the threads may run at home: as far as this node has given the body those, only there; a thread
   # that would have none may use all of the body's. From filled() on, as often as home likes, and all threads each
   # time. `change` is how often the program has changed that since it left: the body is told that it has been done.

@@ -56,8 +56,8 @@ ssize_t receive(int socket, void* data, size_t bytes, UniqueFd& attached) {
 
 }  // namespace
 
-HomeSocket::HomeSocket(const uint8_t (&session)[16], Channels channels)
-    : channels_(std::move(channels)) {
+HomeSocket::HomeSocket(const uint8_t (&session)[16], uint32_t member, Channels channels)
+    : channels_(std::move(channels)), member_(member) {
   std::copy(std::begin(session), std::end(session), session_id_);
 }
 
@@ -67,7 +67,9 @@ void HomeSocket::connect(UniqueFd fd) {
 }
 
 void HomeSocket::serve(const FetchRequest& q, int answer_to) {
-  if (q.magic != kFetchMagic || memcmp(q.session_id, session_id_, sizeof session_id_) != 0) return;
+  if (q.magic != kFetchMagic || q.member != member_ ||
+      memcmp(q.session_id, session_id_, sizeof session_id_) != 0)
+    return;
   FetchReply reply{1, q.slot};
   UniqueFd channel = channels_(q.slot);
   if (channel.valid()) reply.verdict = 0;
@@ -89,7 +91,7 @@ void HomeSocket::pump() {
     UniqueFd attached;
     const ssize_t n = receive(fd_.get(), &in, sizeof in, attached);
     if (n == sizeof in.message) {
-      messages_.push_back(in.message);
+      if (in.message.member == member_) messages_.push_back(in.message);
     } else if (n == sizeof in.request) {
       // Without a descriptor that was to be there is nobody to answer: ours were used up, and the asker sees its end
       // closed.

@@ -23,7 +23,8 @@ class HomeSocket {
   // Hands out the channel of a slot; invalid: none yet.
   using Channels = std::function<UniqueFd(uint32_t slot)>;
 
-  HomeSocket(const uint8_t (&session)[16], Channels channels);
+  // What another member says is dropped.
+  HomeSocket(const uint8_t (&session)[16], uint32_t member, Channels channels);
 
   // The deputy socket has been made, or made again.
   void connect(UniqueFd fd);
@@ -43,6 +44,7 @@ class HomeSocket {
 
   Channels channels_;
   uint8_t session_id_[16];
+  const uint32_t member_;
   UniqueFd fd_;
   bool ended_ = false;
   std::deque<HomeMessage> messages_;

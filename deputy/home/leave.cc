@@ -87,8 +87,9 @@ user_regs_struct executor_regs(const HomeSide& home, user_regs_struct r, const T
 
 Step connect_home(HomeSide& home, StoppedProcess& stop, const ThreadPlans& plans,
                   HomeConnections with) {
-  home.socket.emplace(with.session, with.channels);
+  home.socket.emplace(with.session, with.member, with.channels);
   std::copy(std::begin(with.session), std::end(with.session), home.state.session_id);
+  home.state.member = with.member;
   home.state.phase = kHomeCaptured;
   home.state.fd_base = home.fd_base;
   home.state.deputy_fd = home.state.pair[0] = home.state.pair[1] = -1;

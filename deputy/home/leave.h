@@ -16,6 +16,7 @@ namespace om::deputy {
 
 struct HomeConnections {
   const uint8_t (&session)[16];
+  uint32_t member;
   std::span<const Range> drops;  // memory that home gives back once the body has acted
   // Asked for as long as the process is away, for new threads and lost connections: what it refers to outlives that.
   HomeSocket::Channels channels;

@@ -73,8 +73,7 @@ std::string root_of(pid_t pid) { return proc::proc_path(proc::memory_tid(pid), "
 // Memory of the body, in pieces that are fetched once.
 class BodyMemory {
  public:
-  BodyMemory(Session& session, schema::Keeper::Client& keeper)
-      : session_(session), keeper_(keeper) {}
+  BodyMemory(Session& session, schema::Body::Client& body) : session_(session), body_(body) {}
 
   bool read(uint64_t address, std::span<std::byte> to) {
     const uint64_t at = address & ~(kChunk - 1);
@@ -92,7 +91,7 @@ class BodyMemory {
   const std::vector<std::byte>& fetch(uint64_t start) {
     auto [it, fresh] = chunks_.try_emplace(start);
     if (!fresh) return it->second;
-    auto request = keeper_.peekRequest();
+    auto request = body_.peekRequest();
     request.setAddress(start);
     request.setBytes(kChunk);
     auto answer = session_.ask(request, kKeeperAnswers);
@@ -103,7 +102,7 @@ class BodyMemory {
   }
 
   Session& session_;
-  schema::Keeper::Client& keeper_;
+  schema::Body::Client& body_;
   std::map<uint64_t, std::vector<std::byte>> chunks_;
 };
 
@@ -121,13 +120,13 @@ std::vector<StandingThread> standing_threads(const Description& body) {
 
 Step stack_of_body(Process& process, nlohmann::json& threads) {
   OM_TRY(process.wait_for_keeper());
-  schema::Keeper::Client keeper = KJ_ASSERT_NONNULL(process.session.keeper(), "just waited for");
-  auto body = process.session.stop_body(keeper, true);
-  KJ_DEFER(process.session.resume_body(keeper));
-  OM_TRY(check(body.getVerdict()));
-  const auto standing = standing_threads(OM_TRY(read_description(body.getState())));
+  schema::Body::Client body = KJ_ASSERT_NONNULL(process.session.body(), "just waited for");
+  auto stopped = process.session.stop_body(body, true);
+  KJ_DEFER(process.session.resume_body(body));
+  OM_TRY(check(stopped.getVerdict()));
+  const auto standing = standing_threads(OM_TRY(read_description(stopped.getState())));
   OM_MUST_VOID(process.home.target->reread_maps());
-  BodyMemory body_memory(process.session, keeper);
+  BodyMemory body_memory(process.session, body);
   auto read = [&](uint64_t address, std::span<std::byte> to) {
     const auto* map = proc::find_mapping(process.home.target->maps, address);
     const bool of_file =

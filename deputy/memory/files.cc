@@ -42,24 +42,23 @@ bool SharedFiles::is_wanted() const {
                      [](const FileLease& lease) { return lease.is_wanted(); });
 }
 
-void SharedFiles::write_back_all(wire::Keeper::Client keeper, kj::TaskSet& tasks) {
+void SharedFiles::write_back_all(wire::Body::Client body, kj::TaskSet& tasks) {
   if (write_backs_ != 0) return;
   for (const proc::Mapping& map : lazy_shared_) {
     write_backs_++;
-    tasks.add(write_back(keeper, map, map.start).attach(kj::defer([this] { write_backs_--; })));
+    tasks.add(write_back(body, map, map.start).attach(kj::defer([this] { write_backs_--; })));
   }
 }
 
 // What the body has in a mapping goes into home's, piece by piece, if that is still the same.
-kj::Promise<void> SharedFiles::write_back(wire::Keeper::Client keeper, proc::Mapping map,
-                                          uint64_t at) {
+kj::Promise<void> SharedFiles::write_back(wire::Body::Client body, proc::Mapping map, uint64_t at) {
   if (at >= map.end) return kj::READY_NOW;
-  auto request = keeper.peekRequest();
+  auto request = body.peekRequest();
   request.setAddress(at);
   request.setBytes(static_cast<uint32_t>(std::min(kPeekBytes, map.end - at)));
   return request.send().then(
-      [this, keeper, map,
-       at](capnp::Response<wire::Keeper::PeekResults>&& answer) mutable -> kj::Promise<void> {
+      [this, body, map,
+       at](capnp::Response<wire::Body::PeekResults>&& answer) mutable -> kj::Promise<void> {
         if (!home_.target) return kj::READY_NOW;
         const auto data = answer.getData();
         const auto maps = proc::read_maps(proc::memory_tid(home_.pid));
@@ -71,7 +70,7 @@ kj::Promise<void> SharedFiles::write_back(wire::Keeper::Client keeper, proc::Map
         if (!home_.target->memory.read(at, before)) return kj::READY_NOW;
         if (!std::equal(bytes.begin(), bytes.end(), before.begin()))
           (void)home_.target->memory.write(at, bytes);
-        return write_back(kj::mv(keeper), std::move(map), at + bytes.size());
+        return write_back(kj::mv(body), std::move(map), at + bytes.size());
       },
       [](kj::Exception&&) {});  // the session: noticed by others
 }

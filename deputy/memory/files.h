@@ -34,10 +34,10 @@ class SharedFiles {
   bool is_wanted() const;
   bool writes_files() const { return !lazy_shared_.empty(); }
   // What the body has in them goes into home's, unless that is under way already.
-  void write_back_all(wire::Keeper::Client keeper, kj::TaskSet& tasks);
+  void write_back_all(wire::Body::Client body, kj::TaskSet& tasks);
 
  private:
-  kj::Promise<void> write_back(wire::Keeper::Client keeper, proc::Mapping map, uint64_t at);
+  kj::Promise<void> write_back(wire::Body::Client body, proc::Mapping map, uint64_t at);
 
   HomeSide& home_;
   std::vector<FileLease> leases_;           // copies are right as long as these are held

@@ -25,18 +25,18 @@ Step commit(Process& process) {
   if (!detached) {
     word = detached;
   } else {
-    KJ_IF_MAYBE (keeper, process.session.keeper()) {
+    KJ_IF_MAYBE (body, process.session.body()) {
       // Without a word of its own: an older keeper cannot do it.
       pinned =
-          watch.cpus().send(*keeper, false).catch_([](kj::Exception&&) {}).eagerlyEvaluate(nullptr);
-      auto request = keeper->commitRequest();
+          watch.cpus().send(*body, false).catch_([](kj::Exception&&) {}).eagerlyEvaluate(nullptr);
+      auto request = body->commitRequest();
       request.setEpoch(process.home.state.epoch);
       request.setHomeMonoNs(static_cast<int64_t>(now_ns(CLOCK_MONOTONIC)));
       request.setHomeRealNs(static_cast<int64_t>(now_ns(CLOCK_REALTIME)));
       answer = process.io.provider->getTimer()
                    .timeoutAfter(kCommitAnswers, request.send())
                    .then(
-                       [&](capnp::Response<schema::Keeper::CommitResults>&& heard) {
+                       [&](capnp::Response<schema::Body::CommitResults>&& heard) {
                          word = check(heard.getVerdict());
                          process.notice.happened();
                        },

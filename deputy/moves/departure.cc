@@ -111,14 +111,13 @@ Step Departure::prepare_keeper() {
   OM_TRY(choose_arena(threads));
   limits_ = OM_MUST(InheritedLimits::read(home_.pid));
   KJ_IF_MAYBE (keeper, session_.keeper()) {
-    auto request = keeper->prepareRequest();
+    auto request = keeper->makeBodyRequest();
     auto spec = request.initSpec();
     spec.setCommand(status.name.c_str());
     spec.setThreads(threads);
     limits_.write(spec);
     OM_TRY(describe_libom(home_, spec));
-    auto answer = session_.ask(request, kKeeperAnswers);
-    OM_TRY(check(answer.getVerdict()));
+    OM_TRY(session_.make_body(request, kKeeperAnswers));
   }
   session_.await_bulk(kKeeperArrives);
   return fault("depart.prepared");
@@ -211,8 +210,8 @@ Step Departure::capture(StoppedProcess& stop) {
 
 // The description, the pages, and the channels that the keeper makes for the threads.
 Step Departure::ship() {
-  KJ_IF_MAYBE (keeper, session_.keeper()) {
-    auto request = keeper->buildRequest();
+  KJ_IF_MAYBE (body, session_.body()) {
+    auto request = body->buildRequest();
     OM_TRY(
         describe_process({home_, process_.plans, space_, settings_, process_.files.writes_files()},
                          request.initImage()));
@@ -227,7 +226,7 @@ Step Departure::ship() {
     record_.pages = sink.counts().pages;
     record_.bytes_raw = sink.counts().bytes;
     record_.bytes_wire = sink.counts().wire;
-    auto filled = keeper->filledRequest();
+    auto filled = body->filledRequest();
     filled.setPages(sink.counts().pages);
     auto ready = session_.ask(filled, kKeeperAnswers);
     OM_TRY(check(ready.getVerdict()));
@@ -244,10 +243,10 @@ Step Departure::connect(StoppedProcess& stop) {
   // What may be given back once the body has done something: private memory, but for what blocked calls use.
   const auto own = OM_MUST(space_.own_memory(home_));
   const auto drops = OM_TRY(plan_drops(own, pinned_ranges(*home_.target, process_.plans.threads)));
-  return connect_home(home_, stop, process_.plans,
-                      {session_.keys().session, drops, [&session = session_](uint32_t slot) {
-                         return session.link().channels().take(slot);
-                       }});
+  return connect_home(
+      home_, stop, process_.plans,
+      {session_.keys().session, process_.member, drops,
+       [&session = session_](uint32_t slot) { return session.link().channels().take(slot); }});
 }
 
 // The process goes on at home as if it had not been asked.

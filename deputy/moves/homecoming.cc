@@ -61,10 +61,10 @@ Step Homecoming::run() {
   OM_TRY(process_.wait_for_keeper());
   OM_TRY(fault("return.begin"));
   // A copy: the session's changes when it is lost.
-  schema::Keeper::Client keeper = KJ_ASSERT_NONNULL(session_.keeper(), "just waited for");
-  Step done = bring_home(keeper);
+  schema::Body::Client body = KJ_ASSERT_NONNULL(session_.body(), "just waited for");
+  Step done = bring_home(body);
   if (!done) {
-    session_.resume_body(keeper);
+    session_.resume_body(body);
     return done;
   }
   process_.come_back();
@@ -72,11 +72,11 @@ Step Homecoming::run() {
 }
 
 // The body stands; home's threads are stopped for as long as it takes.
-Step Homecoming::bring_home(schema::Keeper::Client& keeper) {
+Step Homecoming::bring_home(schema::Body::Client& body) {
   const auto frozen = Clock::now();
-  auto body = session_.stop_body(keeper, false);
-  OM_TRY(check(body.getVerdict()));
-  const Description image = OM_TRY(read_description(body.getState()));
+  auto stopped = session_.stop_body(body, false);
+  OM_TRY(check(stopped.getVerdict()));
+  const Description image = OM_TRY(read_description(stopped.getState()));
   record_.threads = image.threads.size();
   const ReturningThreads threads = OM_TRY(read_body(image));
   OM_TRY(wait_for_calls(threads.states));
@@ -161,8 +161,8 @@ Step Homecoming::restore_memory(StoppedProcess& stop, const Description& body) {
   OM_TRY(restore.plan(body));
   OM_TRY(restore.drop());
   if (!session_.has_keeper()) return refuse(ReasonCode::kOutOfReach, "{}", process_.at());
-  KJ_IF_MAYBE (keeper, session_.keeper()) {
-    auto request = keeper->collectRequest();
+  KJ_IF_MAYBE (client, session_.body()) {
+    auto request = client->collectRequest();
     auto ranges = request.initRanges(static_cast<unsigned>(restore.asked().size()));
     for (unsigned i = 0; i < ranges.size(); i++) {
       ranges[i].setLo(restore.asked()[i].lo);

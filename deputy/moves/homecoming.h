@@ -34,7 +34,7 @@ class Homecoming {
   Step run();
 
  private:
-  Step bring_home(schema::Keeper::Client& keeper);
+  Step bring_home(schema::Body::Client& body);
   Step stop_home(const Description& body, const ReturningThreads& threads);
   Step settle_and_restore(StoppedProcess& stop, const Description& body);
   Verdict<ReturningThreads> read_body(const Description& body);

@@ -94,7 +94,7 @@ Step Takeover::find_undone() {
 // What the deputy before has left, checked: from now on the process counts as away.
 Step Takeover::open_home() {
   if (memcmp(home_.state.session_id, from_.keys.session, sizeof from_.keys.session) != 0 ||
-      !plausible(home_.state)) {
+      home_.state.member != process_.member || !plausible(home_.state)) {
     return refuse(ReasonCode::kInternal, "the state left by the previous deputy is inconsistent");
   }
   home_.arena = home_.state.arena;
@@ -103,7 +103,7 @@ Step Takeover::open_home() {
   home_.inner_pid = status.ns_pids.empty() ? home_.pid : status.ns_pids.back();
   session_.expect(from_.keys);
   session_.link().be_patient();
-  home_.socket.emplace(from_.keys.session, [&session = session_](uint32_t slot) {
+  home_.socket.emplace(from_.keys.session, process_.member, [&session = session_](uint32_t slot) {
     return session.link().channels().take(slot);
   });
   process_.plans.clear();
@@ -186,9 +186,9 @@ Step Takeover::complete_return_once() {
 // The keeper looks for us; it should not have to wait for its patience to end.
 void Takeover::end_parked_body() {
   kj::runCatchingExceptions([&] {
-    session_.open(process_.io.provider->getTimer()
-                      .timeoutAfter(kKeeperComes, session_.link().session())
-                      .wait(process_.io.waitScope));
+    session_.reopen(process_.io.provider->getTimer()
+                        .timeoutAfter(kKeeperComes, session_.link().session())
+                        .wait(process_.io.waitScope));
   });
 }
 

@@ -70,7 +70,7 @@ std::vector<Cpus::ThreadCpus> Cpus::threads(uint32_t slots) const {
 }
 
 // Nothing is said as long as there is nothing to say: all may run everywhere, and did when the keeper heard it last.
-kj::Promise<void> Cpus::send(schema::Keeper::Client& keeper, bool always) {
+kj::Promise<void> Cpus::send(schema::Body::Client& body, bool always) {
   if (!home_.target) return kj::READY_NOW;
   const auto home = home_.target->home();  // before the masks: they have at least its changes
   if (!home) return kj::READY_NOW;
@@ -80,7 +80,7 @@ kj::Promise<void> Cpus::send(schema::Keeper::Client& keeper, bool always) {
                                       [&](const ThreadCpus& t) { return count(t.mask) < all; });
   if (!always && !restricted && !restricted_) return kj::READY_NOW;
   restricted_ = restricted;
-  auto request = keeper.pinRequest();
+  auto request = body.pinRequest();
   request.setChange(home->cpu_changes);
   auto list = request.initThreads(static_cast<unsigned>(threads.size()));
   for (unsigned i = 0; i < list.size(); i++) {
@@ -98,10 +98,10 @@ void Cpus::follow(bool always) {
     again_ = again_ || always;
     return;
   }
-  KJ_IF_MAYBE (keeper, session_.keeper()) {
+  KJ_IF_MAYBE (body, session_.body()) {
     under_way_ = true;
     const uint32_t session = session_.count();
-    tasks_.add(send(*keeper, always)
+    tasks_.add(send(*body, always)
                    .then(
                        [this, session] {
                          if (session != session_.count()) return;

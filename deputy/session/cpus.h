@@ -22,7 +22,7 @@ class Cpus {
       : home_(home), session_(session), tasks_(tasks) {}
 
   // Tells the keeper, with `always` also if there is nothing to say.
-  kj::Promise<void> send(schema::Keeper::Client& keeper, bool always);
+  kj::Promise<void> send(schema::Body::Client& body, bool always);
   // The same as a task, one at a time.
   void follow(bool always);
   // The session is another one.

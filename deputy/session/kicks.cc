@@ -20,8 +20,8 @@ void Kicks::start_over() {
 
 void Kicks::send() {
   if (slots_.empty() || under_way_ >= kMaxKicks) return;
-  KJ_IF_MAYBE (keeper, session_.keeper()) {
-    auto request = keeper->kickRequest();
+  KJ_IF_MAYBE (body, session_.body()) {
+    auto request = body->kickRequest();
     auto list = request.initSlots(static_cast<unsigned>(slots_.size()));
     unsigned i = 0;
     for (uint32_t slot : slots_) list.set(i++, slot);

@@ -60,8 +60,9 @@ Link::Link(kj::AsyncIoContext& io, const Address& address)
   tasks_.add(accept_loop());
 }
 
-void Link::expect(const SessionKeys& keys) {
+void Link::expect(const SessionKeys& keys, uint32_t member) {
   close_all();
+  member_ = member;
   pass_ = {{}, {}, kPartyKeeper, kPartyDeputy};
   std::copy(std::begin(keys.session), std::end(keys.session), pass_.session);
   std::copy(std::begin(keys.token), std::end(keys.token), pass_.token);
@@ -180,6 +181,8 @@ kj::Promise<void> Link::greet(kj::Own<kj::AsyncIoStream> stream) {
 }
 
 void Link::file(const Preamble& preamble, kj::Own<kj::AsyncIoStream> stream) {
+  if (preamble.kind != kPreambleSession && preamble.member != member_)
+    return say_dropped("it is of another member");
   switch (preamble.kind) {
     case kPreambleSession:
       arrived(session_, kj::mv(stream));

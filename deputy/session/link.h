@@ -35,8 +35,8 @@ class Link {
 
   uint16_t port() const { return port_; }
 
-  // From now on connections with these keys are for us; what was there before is dropped.
-  void expect(const SessionKeys& keys);
+  // From now on connections with these keys, and of this member, are for us; what was there before is dropped.
+  void expect(const SessionKeys& keys, uint32_t member);
   // From now on a connection that cannot be taken (no descriptors are left here) is waited for. Before, between
   // expect() and this, what is waited for fails then: a departure holds its process up.
   void be_patient();
@@ -90,6 +90,7 @@ class Link {
   bool patient_ = false;
   kj::Maybe<kj::Exception> failed_;
   Pass pass_{};
+  uint32_t member_ = kFirstMember;
   Waiting session_, bulk_;
   Channels channels_;
   // Connections that have not said yet what they are, oldest first: each ends when its promise is fulfilled.

@@ -62,7 +62,7 @@ kj::Promise<void> Watch::wait_for_session() {
 }
 
 void Watch::take_session(kj::Own<kj::AsyncIoStream> stream) {
-  with_.session.open(kj::mv(stream));
+  with_.session.reopen(kj::mv(stream));
   with_.session.hear();
   with_.session.renew_bulk();
   with_.session.came_back();

@@ -23,15 +23,16 @@ constexpr auto kBusyLimit = std::chrono::minutes(10);
 
 }  // namespace
 
-Session::Session(kj::AsyncIoContext& io, const Address& listen)
+Session::Session(kj::AsyncIoContext& io, const Address& listen, uint32_t member)
     : io_(io),
       link_(io, listen),
+      member_(member),
       // Never a number that the keeper has seen from another deputy: it goes by the clock.
       generation_(static_cast<uint32_t>(now_ns(CLOCK_REALTIME) / 1000000)) {}
 
 void Session::expect(const SessionKeys& keys) {
   keys_ = keys;
-  link_.expect(keys_);
+  link_.expect(keys_, member_);
 }
 
 void Session::open(kj::Own<kj::AsyncIoStream> stream) {
@@ -39,10 +40,29 @@ void Session::open(kj::Own<kj::AsyncIoStream> stream) {
   stream_ = kj::mv(stream);
   client_ = kj::heap<capnp::TwoPartyClient>(*stream_);
   keeper_ = client_->bootstrap().castAs<schema::Keeper>();
+  body_ = nullptr;
+}
+
+void Session::reopen(kj::Own<kj::AsyncIoStream> stream) {
+  open(kj::mv(stream));
+  KJ_IF_MAYBE (keeper, keeper_) {
+    auto request = keeper->bodyRequest();
+    request.setMember(member_);
+    body_ = request.send().getBody();
+  }
+}
+
+Step Session::make_body(MakeBody& request, kj::Duration limit) {
+  request.setMember(member_);
+  auto answer = ask(request, limit);
+  OM_TRY(check(answer.getVerdict()));
+  body_ = answer.getBody();
+  return Done{};
 }
 
 void Session::lose() {
   keeper_ = nullptr;
+  body_ = nullptr;
   if (bulk_.get() != nullptr) kj::runCatchingExceptions([&] { bulk_->abortRead(); });
 }
 
@@ -55,34 +75,35 @@ void Session::cut() {
 
 void Session::close() {
   keeper_ = nullptr;
+  body_ = nullptr;
   client_ = nullptr;
   bulk_ = nullptr;
   stream_ = nullptr;
   link_.close_all();
 }
 
-capnp::Response<schema::Keeper::StopResults> Session::stop_body(schema::Keeper::Client& keeper,
-                                                                bool look) {
-  auto request = keeper.stopRequest();
+capnp::Response<schema::Body::StopResults> Session::stop_body(schema::Body::Client& body,
+                                                              bool look) {
+  auto request = body.stopRequest();
   if (++generation_ == 0) ++generation_;
   request.setGeneration(generation_);
   if (look) request.setLook(true);
   return ask(request, kKeeperAnswers);
 }
 
-void Session::resume_body(schema::Keeper::Client& keeper) {
+void Session::resume_body(schema::Body::Client& body) {
   // What is still under way on the page connection is of no use any more.
   bulk_stale_ = true;
   kj::runCatchingExceptions([&] {
-    auto request = keeper.resumeRequest();
+    auto request = body.resumeRequest();
     ask(request, kKeeperAnswers);
   });
 }
 
 void Session::end_body() {
-  KJ_IF_MAYBE (keeper, keeper_) {
+  KJ_IF_MAYBE (body, body_) {
     kj::runCatchingExceptions([&] {
-      auto request = keeper->endRequest();
+      auto request = body->endRequest();
       ask(request, kEndLimit);
     });
   }

@@ -16,17 +16,23 @@
 
 namespace om::deputy {
 
+using MakeBody = capnp::Request<schema::Keeper::MakeBodyParams, schema::Keeper::MakeBodyResults>;
+
 class Session {
  public:
-  Session(kj::AsyncIoContext& io, const Address& listen);
+  Session(kj::AsyncIoContext& io, const Address& listen, uint32_t member);
 
   Link& link() { return link_; }
   const Link& link() const { return link_; }
   const SessionKeys& keys() const { return keys_; }
   // From now on a keeper with these keys may come.
   void expect(const SessionKeys& keys);
-  // The keeper's SESSION connection is here.
+  // The keeper's SESSION connection is here. It has no body of ours yet.
   void open(kj::Own<kj::AsyncIoStream> stream);
+  // The same of a keeper that has our body.
+  void reopen(kj::Own<kj::AsyncIoStream> stream);
+  // Has the keeper make the body that `request` describes. What the keeper refuses; KJ exception within `limit`.
+  Step make_body(MakeBody& request, kj::Duration limit);
   // The connection is lost: who waits for pages must not go on waiting.
   void lose();
   // Cuts the connection.
@@ -36,6 +42,8 @@ class Session {
 
   kj::Maybe<schema::Keeper::Client>& keeper() { return keeper_; }
   bool has_keeper() const { return keeper_ != nullptr; }
+  // What is asked of the keeper for our body; none as long as there is no keeper or it has made none.
+  kj::Maybe<schema::Body::Client>& body() { return body_; }
   capnp::TwoPartyClient* client() { return client_.get(); }
   // Connections with the keeper that came after the first.
   uint32_t count() const { return count_; }
@@ -47,10 +55,10 @@ class Session {
     return timer().timeoutAfter(limit, request.send()).wait(io_.waitScope);
   }
   // Stops the body, for a look only or for a homecoming.
-  capnp::Response<schema::Keeper::StopResults> stop_body(schema::Keeper::Client& keeper, bool look);
+  capnp::Response<schema::Body::StopResults> stop_body(schema::Body::Client& body, bool look);
   // Lets the body run. The keeper makes another page connection at that.
-  void resume_body(schema::Keeper::Client& keeper);
-  // Ends the body, if the keeper is there.
+  void resume_body(schema::Body::Client& body);
+  // Ends the body, if there is one and the keeper is there.
   void end_body();
 
   // The page connection: waits for it, for `limit` at most.
@@ -81,10 +89,12 @@ class Session {
 
   kj::AsyncIoContext& io_;
   Link link_;
+  const uint32_t member_;
   SessionKeys keys_{};
   kj::Own<kj::AsyncIoStream> stream_, bulk_;
   kj::Own<capnp::TwoPartyClient> client_;
   kj::Maybe<schema::Keeper::Client> keeper_;
+  kj::Maybe<schema::Body::Client> body_;
   uint32_t generation_;      // of the last stop
   bool bulk_stale_ = false;  // the keeper has made, or makes, another page connection
   uint32_t count_ = 0;

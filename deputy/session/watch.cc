@@ -84,9 +84,9 @@ kj::Promise<void> Watch::watch_process() {
 }
 
 kj::Promise<void> Watch::watch_session() {
-  KJ_IF_MAYBE (keeper, with_.session.keeper()) {
-    tasks_.add(keeper->bodyEndsRequest().send().then(
-        [this](capnp::Response<schema::Keeper::BodyEndsResults>&& answer) {
+  KJ_IF_MAYBE (body, with_.session.body()) {
+    tasks_.add(body->endsRequest().send().then(
+        [this](capnp::Response<schema::Body::EndsResults>&& answer) {
           noticed_.body_end = one_line(answer.getHow());
           log_error("watch", "process {}: its body at {} was {}", with_.home.pid, with_.at,
                     noticed_.body_end);
@@ -94,6 +94,8 @@ kj::Promise<void> Watch::watch_session() {
           with_.notice.happened();
         },
         [](kj::Exception&&) {}));  // the session: noticed below
+  }
+  KJ_IF_MAYBE (keeper, with_.session.keeper()) {
     tasks_.add(watch_memory(*keeper));
   }
   return with_.session.client()->onDisconnect().then(
@@ -117,13 +119,13 @@ kj::Promise<void> Watch::watch_memory(schema::Keeper::Client keeper) {
 
 // A keeper that has come (back): what it may have missed, or was told by somebody who cannot go on with it.
 void Watch::greet_keeper() {
-  KJ_IF_MAYBE (keeper, with_.session.keeper()) {
+  KJ_IF_MAYBE (body, with_.session.body()) {
     job_.paused = job_.control.stands_still();
-    auto request = keeper->pauseRequest();
+    auto request = body->pauseRequest();
     request.setOn(job_.paused);
     tasks_.add(request.send().ignoreResult());
     // A body that was stopped for a homecoming goes on.
-    tasks_.add(keeper->resumeRequest().send().ignoreResult());
+    tasks_.add(body->resumeRequest().send().ignoreResult());
   }
   cpus_.follow(true);
   kick_all();
@@ -158,9 +160,9 @@ kj::Promise<void> Watch::tick() {
 void Watch::follow_job_control() {
   const bool stopped = job_.control.stands_still();
   if (stopped == job_.paused) return;
-  KJ_IF_MAYBE (keeper, with_.session.keeper()) {
+  KJ_IF_MAYBE (body, with_.session.body()) {
     job_.paused = stopped;
-    auto request = keeper->pauseRequest();
+    auto request = body->pauseRequest();
     request.setOn(stopped);
     tasks_.add(request.send().ignoreResult());
   }
@@ -182,12 +184,12 @@ void Watch::look_for_exec() {
 
 void Watch::exchange_clocks() {
   if (pings_.under_way) return;
-  KJ_IF_MAYBE (keeper, with_.session.keeper()) {
+  KJ_IF_MAYBE (body, with_.session.body()) {
     pings_.under_way = true;
-    auto request = keeper->pingRequest();
+    auto request = body->pingRequest();
     request.setHomeMonoNs(static_cast<int64_t>(now_ns(CLOCK_MONOTONIC)));
     request.setHomeRealNs(static_cast<int64_t>(now_ns(CLOCK_REALTIME)));
-    tasks_.add(request.send().then([this](capnp::Response<schema::Keeper::PingResults>&& answer) {
+    tasks_.add(request.send().then([this](capnp::Response<schema::Body::PingResults>&& answer) {
       pings_.under_way = false;
       with_.session.hear();
       const uint64_t used =

@@ -151,7 +151,9 @@ struct BodyState {
   MemoryObject objects[kMaxMemoryObjects];  // K: without dev and inode
   uint32_t pins;  // K: 1: threads run where they may at home, and `cpu_changes` follows home's
   uint32_t cpu_changes;  // K: HomeState.cpu_changes that the threads of the body are in accord with
-  uint64_t reserved[7];
+  uint32_t member;       // K: of the session
+  uint32_t pad3;
+  uint64_t reserved[6];
 };
 
 }  // namespace om

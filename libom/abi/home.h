@@ -79,6 +79,8 @@ struct HomeState {
   uint64_t object_count;                    // D
   MemoryObject objects[kMaxMemoryObjects];  // D
   uint64_t executor_area_bytes;             // H: what executors have mapped for large calls
+  uint32_t member;                          // D: of the session; this process is its only one today
+  uint32_t pad;
 };
 
 enum HomeThreadState : uint32_t {

@@ -22,6 +22,8 @@ enum HomeMessageType : uint32_t {
 struct HomeMessage {
   uint32_t type;
   uint32_t slot;
+  uint32_t member;  // HomeState.member: the deputy drops what another member says
+  uint32_t pad;
   uint64_t a;
 };
 
@@ -35,6 +37,8 @@ struct FetchRequest {
   uint32_t epoch;
   int32_t tid;
   uint32_t here;  // 1: nothing is attached, the answer is to come on the deputy socket
+  uint32_t member;
+  uint32_t pad;
 };
 constexpr uint64_t kFetchMagic = 0x4843544546544d4full;
 static_assert(sizeof(FetchRequest) != sizeof(HomeMessage));

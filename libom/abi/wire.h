@@ -20,6 +20,10 @@ constexpr uint32_t kCallBad =
     1u << 8;  // << i: argument i points to memory that cannot be touched; nothing
               // of it travels, and the kernel at home gets an address as bad
 
+// The member of the session that the thread belongs to (preamble.h): bits 16-31.
+constexpr uint32_t call_member(uint32_t member) { return member << 16; }
+constexpr uint32_t member_of_call(uint32_t flags) { return flags >> 16; }
+
 // Return.flags
 constexpr uint32_t kRetRestart = 1u << 0;
 constexpr uint32_t kRetEintr = 1u << 1;

@@ -67,6 +67,7 @@ long handshake(BodyThread* t) {
   head.target_id = safe::kQuestionBootstrap;
   head.params.nr = kNrResume;
   head.params.epoch = g_body.epoch;
+  head.params.flags = call_member(g_body.member);
   head.params.thread = t->slot;
   head.params.a[0] = t->returned;
   head.params.a[1] = t->seq;

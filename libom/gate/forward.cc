@@ -35,6 +35,7 @@ safe::ForwardParams make_params(const BodyThread* t, uint32_t nr, const uint64_t
                                 uint64_t seq) {
   safe::ForwardParams p{};
   p.nr = nr;
+  p.flags = call_member(g_body.member);
   p.epoch = g_body.epoch;
   p.thread = t->slot;
   p.sequence = seq;
@@ -109,7 +110,7 @@ long after_resume(BodyThread* t, uint64_t known) {
   for (uint32_t i = t->pending_tail; i != t->pending_head; i++) {
     const PendingCall& p = t->pending[i % kWindowCalls];
     safe::ForwardParams params = make_params(t, p.nr, p.args, p.seq);
-    params.flags = kCallTicketed;
+    params.flags |= kCallTicketed;
     params.ticket = p.ticket;
     const long r = send_call(t, params, nullptr);
     if (r != 0) return r;
@@ -265,7 +266,7 @@ long transact(GateCall& c, const SyscallDesc* desc, const Ins* ins, bool hold) {
       safe::ForwardParams params = make_params(t, t->call_nr, t->call_args, t->call_seq);
       const bool own =
           t->call_nr == kNrSignalPoll || t->call_nr == kNrSetMask || t->call_nr == kNrFault;
-      params.flags = kCallWaited | (!hold || own ? kCallSignals : 0) | c.bad * kCallBad;
+      params.flags |= kCallWaited | (!hold || own ? kCallSignals : 0) | c.bad * kCallBad;
       t->call_sent = 1;
       t->sent_here = 1;
       r = send_call(t, params, ins);
@@ -413,7 +414,7 @@ void post_home(BodyThread* t, uint32_t nr, const uint64_t args[6]) {
   if (t->channel.fd < 0 || !t->connected) t->need_resume = 1;
   if (!t->need_resume) {
     safe::ForwardParams params = make_params(t, nr, args, p.seq);
-    params.flags = kCallTicketed;
+    params.flags |= kCallTicketed;
     params.ticket = p.ticket;
     if (send_call(t, params, nullptr) == 0) return;
   }

@@ -94,6 +94,7 @@ long send_request(const HomeThread* t, int32_t end) {
   q.epoch = g_home.epoch;
   q.tid = t->tid;
   q.here = end < 0 ? 1 : 0;
+  q.member = g_home.member;
   const long r = safe::send_with_fd(g_home.deputy_fd, &q, sizeof q, end);
   if (r < 0) return r;
   return r == sizeof q ? 0 : -k::kEAGAIN;
@@ -109,7 +110,7 @@ long receive_channel(long s, uint32_t flags) {
 
 // Context: exec, catch
 void tell_deputy(uint32_t type, uint32_t slot, uint64_t a) {
-  const HomeMessage m{type, slot, a};
+  const HomeMessage m{type, slot, g_home.member, 0, a};
   for (;;) {
     const long r = sys(kNr_sendto, g_home.deputy_fd, &m, sizeof m, k::kMsgNosignal, 0, 0);
     // EBADF: a deputy that died on the way home had closed it already.

@@ -188,7 +188,7 @@ long handle_resume(HomeThread* t, uint32_t question, const safe::ForwardParams& 
 
 long handle_forward(HomeThread* t, uint32_t question, const safe::ForwardParams& p,
                     const uint8_t* ins, size_t ins_bytes) {
-  if (p.thread != t->slot)
+  if (p.thread != t->slot || member_of_call(p.flags) != g_home.member)
     return answer_exception(t, question, "this channel belongs to another thread");
   if (p.epoch != g_home.epoch) return answer_plain(t, question, p.sequence, 0, kRetRevoked);
   if (p.nr == kNrResume) return handle_resume(t, question, p);

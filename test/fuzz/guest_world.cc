@@ -250,19 +250,17 @@ void BodyProcess::pin_thread(pid_t tid, const std::vector<uint64_t>& mask) const
 }
 void BodyProcess::Errors::taskFailed(kj::Exception&&) {}
 
-HomeLink::HomeLink(kj::AsyncIoContext& io, const Address& home, const uint8_t (&)[16],
-                   const uint8_t (&)[16])
+Dialer::Dialer(kj::AsyncIoContext& io, const Address& home, const uint8_t (&)[16],
+               const uint8_t (&)[16])
     : io_(io), home_(home), pass_{} {}
 
-kj::Promise<kj::Own<kj::AsyncIoStream>> HomeLink::connect(PreambleKind kind, int, uint32_t,
-                                                          uint32_t) {
-  return kj::evalLater([kind] { return fuzz::world().connect(kind); });
+kj::Promise<kj::Own<kj::AsyncIoStream>> Dialer::connect(const To& to, int) {
+  return kj::evalLater([to] { return fuzz::world().connect(to.kind); });
 }
 
 kj::Promise<void> HomeLink::connect_pages() {
-  return connect(kPreambleBulk, kAttempts).then([this](kj::Own<kj::AsyncIoStream>&& stream) {
-    pages_ = kj::mv(stream);
-  });
+  return dialer_.connect({kPreambleBulk, member_}, Dialer::kAttempts)
+      .then([this](kj::Own<kj::AsyncIoStream>&& stream) { pages_ = kj::mv(stream); });
 }
 
 kj::Promise<UniqueFd> HomeLink::channel(uint32_t, uint32_t, int) {

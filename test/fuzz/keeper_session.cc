@@ -57,6 +57,7 @@ class Home {
     stream_ = kj::mv(pipe.ends[0]);
     client_ = kj::heap<capnp::TwoPartyClient>(*stream_);
     keeper_ = client_->bootstrap().castAs<wire::Keeper>();
+    body_ = first_body();
     talking_ = talk(0).eagerlyEvaluate([](kj::Exception&&) {});
     return kj::mv(pipe.ends[1]);
   }
@@ -92,6 +93,7 @@ class Home {
       unanswered_ = {};
       reading_ = nullptr;
       keeper_ = nullptr;
+      body_ = nullptr;
       client_ = nullptr;
       bulk_ = nullptr;
       old_ = {};
@@ -130,14 +132,15 @@ class Home {
   uint64_t place() { return kProgram + bytes_.take<uint8_t>() * om::kPageSize; }
 
   kj::Promise<void> say(unsigned which, int calls) {
-    auto& k = KJ_ASSERT_NONNULL(keeper_);
+    auto& keeper = KJ_ASSERT_NONNULL(keeper_);
+    auto& k = KJ_ASSERT_NONNULL(body_);
     // Zeros: in the order that a deputy has.
     constexpr unsigned kOrder[] = {1, 2, 15, 3, 4, 7, 8, 9, 12};
     if (which == 0)
       which = kOrder[std::min<size_t>(static_cast<size_t>(calls), std::size(kOrder) - 1)];
     switch (which) {
       case 1:
-        return prepare(k);
+        return prepare(keeper, om::kFirstMember);
       case 2:
         return build(k);
       case 3: {
@@ -190,15 +193,17 @@ class Home {
       case 13:
         switch (bytes_.take<uint8_t>() % 4) {
           case 1:
-            return k.evictedRequest().send().ignoreResult();
+            return keeper.evictedRequest().send().ignoreResult();
+          case 2:
+            return prepare(keeper, static_cast<uint32_t>(odd(om::kMembers)));
           case 3:
             return pin(k);
           default:
-            return k.bodyEndsRequest().send().ignoreResult();
+            return k.endsRequest().send().ignoreResult();
         }
       case 14: {
-        auto q = k.cutRequest();
-        q.setWhat("all");
+        auto q = keeper.bodyRequest();
+        q.setMember(static_cast<uint32_t>(odd(om::kFirstMember)));
         return q.send().ignoreResult();
       }
       default:
@@ -206,8 +211,16 @@ class Home {
     }
   }
 
-  kj::Promise<void> prepare(wire::Keeper::Client& k) {
-    auto q = k.prepareRequest();
+  // In a later session it is there already; in the first it is made, and its calls fail until then.
+  wire::Body::Client first_body() {
+    auto q = KJ_ASSERT_NONNULL(keeper_).bodyRequest();
+    q.setMember(om::kFirstMember);
+    return q.send().getBody();
+  }
+
+  kj::Promise<void> prepare(wire::Keeper::Client& k, uint32_t member) {
+    auto q = k.makeBodyRequest();
+    q.setMember(member);
     auto s = q.initSpec();
     s.setKeeperGateAbi(static_cast<uint32_t>(odd(om::kKeeperGateAbi)));
     s.setImageLo(odd(kImage));
@@ -231,10 +244,12 @@ class Home {
     s.setThreads(static_cast<uint32_t>(odd(1)));
     s.setCpus(static_cast<uint32_t>(odd(8)));
     world_.body_state = s.getBodyState();
-    return q.send().ignoreResult();
+    auto made = q.send();
+    body_ = made.getBody();
+    return made.ignoreResult();
   }
 
-  kj::Promise<void> build(wire::Keeper::Client& k) {
+  kj::Promise<void> build(wire::Body::Client& k) {
     auto q = k.buildRequest();
     auto m = q.initImage();
     m.setVersion(static_cast<uint32_t>(odd(om::kImageVersion)));
@@ -284,7 +299,7 @@ class Home {
     return q.send().ignoreResult();
   }
 
-  kj::Promise<void> collect(wire::Keeper::Client& k) {
+  kj::Promise<void> collect(wire::Body::Client& k) {
     auto q = k.collectRequest();
     auto ranges = q.initRanges(1 + bytes_.take<uint8_t>() % 4);
     uint64_t at = kProgram;
@@ -297,7 +312,7 @@ class Home {
     return q.send().ignoreResult();
   }
 
-  kj::Promise<void> pin(wire::Keeper::Client& k) {
+  kj::Promise<void> pin(wire::Body::Client& k) {
     auto q = k.pinRequest();
     q.setChange(static_cast<uint32_t>(odd(1)));
     auto threads = q.initThreads(wild() ? 3000 : 1 + bytes_.take<uint8_t>() % 4);
@@ -338,6 +353,7 @@ class Home {
   kj::Vector<kj::Own<kj::AsyncIoStream>> old_;
   kj::Own<capnp::TwoPartyClient> client_;
   kj::Maybe<wire::Keeper::Client> keeper_;
+  kj::Maybe<wire::Body::Client> body_;
   kj::Vector<kj::Promise<void>> unanswered_;
   kj::Promise<void> talking_ = nullptr, reading_ = nullptr;
   kj::byte sink_[4096];

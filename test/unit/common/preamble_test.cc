@@ -10,7 +10,7 @@ namespace {
 
 TEST_CASE("a pass opens what was dialled with it, and nothing else") {
   const Pass pass{{1, 2, 3}, {4, 5, 6}, kPartyKeeper, kPartyDeputy};
-  const Preamble good = pass.preamble(kPreambleChannel);
+  const Preamble good = pass.preamble(kPreambleChannel, kFirstMember);
   CHECK(good.kind == kPreambleChannel);
   CHECK(pass.opens(good));
   auto opens = [&](auto change) {

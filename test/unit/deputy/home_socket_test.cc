@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "deputy/home/home_socket.h"
-#include "libom/abi/sockets.h"
 
 #include <doctest/doctest.h>
 #include <string.h>
@@ -8,6 +7,9 @@
 #include <unistd.h>
 
 #include <array>
+
+#include "common/net/preamble.h"
+#include "libom/abi/sockets.h"
 
 using namespace om;
 using namespace om::deputy;
@@ -57,8 +59,9 @@ std::string state_of(const UniqueFd& fd) {
 
 struct Fixture {
   std::array<UniqueFd, 2> session = socket_pair(), channel = socket_pair();
-  HomeSocket socket{
-      kSession, [this](uint32_t slot) { return slot == 5 ? std::move(channel[0]) : UniqueFd(); }};
+  HomeSocket socket{kSession, kFirstMember, [this](uint32_t slot) {
+                      return slot == 5 ? std::move(channel[0]) : UniqueFd();
+                    }};
   Fixture() { socket.connect(std::move(session[1])); }
 };
 
@@ -113,14 +116,19 @@ TEST_CASE("what is no message of ours changes nothing") {
   wrong.magic++;
   FetchRequest other = q;
   other.session_id[3]++;
+  FetchRequest of_another = q;
+  of_another.member = kFirstMember + 1;
   const char many[500]{};
   auto answer = socket_pair();
   send(f.session[0], &wrong, sizeof wrong, answer[1].get());
   send(f.session[0], &other, sizeof other, answer[1].get());
+  send(f.session[0], &of_another, sizeof of_another, answer[1].get());
   send(f.session[0], &q, sizeof q);
   send(f.session[0], many, sizeof many);
   send(f.session[0], many, 3, answer[1].get());
-  const HomeMessage kick{kHomeKick, 7, 8};
+  const HomeMessage foreign{kHomeKick, 6, kFirstMember + 1, 0, 8};
+  send(f.session[0], &foreign, sizeof foreign);
+  const HomeMessage kick{kHomeKick, 7, kFirstMember, 0, 8};
   send(f.session[0], &kick, sizeof kick);
   answer[1].reset();
   f.socket.pump();

@@ -91,7 +91,7 @@ TEST_CASE("as many threads as were prepared for, one slot after the other") {
 
 TEST_CASE("wanted ranges ascend and are cut to what is mapped") {
   capnp::MallocMessageBuilder message;
-  auto list = message.initRoot<schema::Keeper::CollectParams>().initRanges(2);
+  auto list = message.initRoot<schema::Body::CollectParams>().initRanges(2);
   auto set = [&](unsigned i, uint64_t lo, uint64_t hi, bool file) {
     list[i].setLo(lo);
     list[i].setHi(hi);

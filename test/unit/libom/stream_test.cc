@@ -46,7 +46,7 @@ long kernel(long nr, long fd, long at, long n, long flags) {
   }
   const long r = nr == kNr_sendto
                      ? send(static_cast<int>(fd), p, static_cast<size_t>(n), MSG_NOSIGNAL)
-                     : syscall(nr, fd, at, n, flags);
+                     : syscall(nr, fd, at, n, flags, 0, 0);
   return r < 0 ? -errno : r;
 }
 
