@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where libom tells the daemons what lies where: one table, found by an ELF note.
+// The anchor: a table of addresses inside libom.so that the daemons use, found through an ELF note.
 #pragma once
 
 #include <stddef.h>
@@ -36,12 +36,12 @@ struct Anchor {
   uint64_t vdso_functions[8];  // replacements, by VdsoFunction
   uint64_t away_cpu;           // AwayCpu (abi/away_cpu.h)
   uint64_t exports_lo,
-      exports_hi;          // code of libom's that is the program's: stopped and moved like it
+      exports_hi;          // libom code that counts as the program's: stopped and moved like it
   uint64_t first_inject;   // a bare syscall instruction for threads that have no slot yet
   uint64_t first_aid;      // FirstAid
   uint64_t continue_call;  // rsp = ContinueFrame (abi/continue.h)
   uint64_t clock_return,
-      clock_return_end;  // where a thread that leaves the vDSO for the deputy waits for it
+      clock_return_end;  // where a thread that the deputy leads out of the vDSO waits
 };
 static_assert(sizeof(Anchor) == 16 + 8 * 33);
 

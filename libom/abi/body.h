@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the keeper and libom in the body know of each other's memory.
-// A struct says at each field who writes it: D = om-deputy (ptrace, process_vm_writev, all threads stopped), K =
-// om-guest (keeper), H = libom at home, B = libom in the body. The daemons check every value they read from here
-// before use: the process may have scribbled over it.
+// The memory that the keeper shares with libom in the body.
+// Each field names its writer: D = om-deputy (ptrace, process_vm_writev, all threads stopped), K = om-guest (keeper),
+// H = libom at home, B = libom in the body. The daemons check every value before they use it: the process may have
+// scribbled over it.
 #pragma once
 
 #include <stddef.h>
@@ -20,11 +20,11 @@ enum BodyPhase : uint32_t {
   kBodyUser = 0,     // program code runs
   kBodyGate = 1,     // gate code runs
   kBodyWaiting = 2,  // waits for a Return
-  kBodyParked = 3,   // stands still for the keeper
+  kBodyParked = 3,   // stopped for the keeper
   kBodyGone = 4,
 };
 
-// One unanswered Call that the program did not wait for; kept for a reconnect. 128 bytes.
+// An unanswered posted Call, kept for a reconnect. 128 bytes.
 struct PendingCall {
   uint64_t seq;
   uint64_t ticket;
@@ -38,7 +38,7 @@ struct BodyThread {
   uint64_t self;             // K/B: %gs:0
   uint64_t gate_sp;          // K/B: %gs:8, top of the gate stack
   uint64_t regs[kGprCount];  // B: the program's registers while the gate runs (offset 16)
-  uint32_t kick;             // B (kick handler): look at stop and at home's signals; offset 160
+  uint32_t kick;             // B (kick handler): check stop and home's signals; offset 160
   uint32_t phase;            // B: BodyPhase
   uint32_t slot;             // K/B
   int32_t home_tid;          // K/B
@@ -54,8 +54,7 @@ struct BodyThread {
   uint32_t call_nr;          // B
   uint32_t call_sent;        // B: the Call has (at least partly) been sent
   uint64_t call_seq;         // B
-  KernelThread
-      kernel;  // B: sigmask is a cache of the mask at home, the alternate stack the program's
+  KernelThread kernel;  // B: sigmask caches the mask at home; the alternate stack is the program's
   uint32_t fault_signal;  // B: synchronous fault being delivered
   uint32_t capability;    // B: of the channel's bootstrap
   uint64_t fault_error, fault_trap, fault_cr2;
@@ -65,8 +64,8 @@ struct BodyThread {
   uint32_t pending_head, pending_tail;  // B: ring of PendingCall, [tail, head)
   uint32_t connected;                   // B: handshake sent on `channel`
   uint32_t have_capability;             // B: the bootstrap has been answered
-  uint32_t sent_here;    // B: the waited Call has been sent on the connection that is open
-  uint32_t need_resume;  // B: nothing may be sent before home has said what it knows
+  uint32_t sent_here;    // B: the waited Call has been sent on the current connection
+  uint32_t need_resume;  // B: nothing may be sent before home has answered the Resume
   uint64_t xsave_bytes;  // B: valid bytes of the slot's xsave area while parked
   uint64_t cpu_ns;       // B: CPU time of this body's thread when it parked
   uint32_t want_home;    // B: 1 while the thread asks to go home
@@ -76,7 +75,7 @@ struct BodyThread {
   uint64_t reserved[7];
   PendingCall pending[kWindowCalls];
 };
-// libom/gate/entry.S has these offsets.
+// libom/gate/entry.S uses these offsets.
 static_assert(offsetof(BodyThread, self) == 0);
 static_assert(offsetof(BodyThread, gate_sp) == 8);
 static_assert(offsetof(BodyThread, regs) == 16);
@@ -93,7 +92,7 @@ struct XstateTable {
   } component[20];  // index = component number; 0 and 1 are the legacy area
 };
 
-// How far the body's clocks are from home's. Reader: sequence even and unchanged.
+// Offsets from the body's clocks to home's. A copy is valid if `sequence` is even and unchanged.
 struct ClockPage {
   uint32_t sequence;  // K: odd while writing
   uint32_t pad;
@@ -102,10 +101,10 @@ struct ClockPage {
   int64_t base_ns;         // K: local CLOCK_MONOTONIC
   int64_t slew_ppb;        // K: change of both offsets per second of local time, until limit_ns
   int64_t limit_ns;        // K: local CLOCK_MONOTONIC, slewing ends here
-  int64_t
-      mono_floor_ns;  // B: the offsets are at least these: home said what time it was when it answered a
-  int64_t
-      real_floor_ns;  //    call that had waited (the keeper does not write them after the start)
+  // B: lower bounds of the offsets, from the time that home sends with the answer to a call that has waited (the
+  // keeper writes them only at the start).
+  int64_t mono_floor_ns;
+  int64_t real_floor_ns;
 };
 
 constexpr uint32_t kMaxTouched = 512;
@@ -124,7 +123,7 @@ struct BodyState {
   uint64_t brk_start, brk_now;       // K at start, B
   uint64_t brk_limit;                // K: bytes, from RLIMIT_DATA
   uint64_t denies_exec;              // K: 1: home decides what becomes executable (PR_SET_MDWE)
-  uint64_t caught;                   // K at start, B: signals that have a handler of the program
+  uint64_t caught;                   // K at start, B: signals for which the program has a handler
   uint64_t tickets;                  // B: last ticket taken
   uint32_t mm_lock, clone_lock, keeper_lock;  // B
   uint32_t slots_ready;                       // K at start, B: slots [0, slots_ready) have memory
@@ -137,8 +136,8 @@ struct BodyState {
   uint64_t stack_low, stack_high;  // K at start, B: the [stack] mapping as pre-grown in the body
   uint64_t touched_count;  // B: file mappings from home that became writable; > kMaxTouched = all
   Range touched[kMaxTouched];
-  uint64_t file_range_count;  // K at start, B: mappings with a file behind them at home, shared and
-                              // locked memory; > kMaxFileRanges = assume all
+  // K at start, B: memory that is file-backed at home, shared or locked; > kMaxFileRanges = assume all
+  uint64_t file_range_count;
   Range file_ranges[kMaxFileRanges];
   uint64_t calls, traps, unknown_calls;  // B
   uint32_t fd_size;      // K at start, B: size of the program's own descriptor table (FDSize)
@@ -146,11 +145,11 @@ struct BodyState {
   char uts[6][65];       // K: uname fields of home
   uint8_t pad2[2];
   uint64_t stack_prot;    // K
-  uint64_t writes_files;  // K: 1: a shared mapping of a file can be written through
+  uint64_t writes_files;  // K: 1: the program can write to a file through a shared mapping
   uint64_t object_count;  // K
   MemoryObject objects[kMaxMemoryObjects];  // K: without dev and inode
-  uint32_t pins;  // K: 1: threads run where they may at home, and `cpu_changes` follows home's
-  uint32_t cpu_changes;  // K: HomeState.cpu_changes that the threads of the body are in accord with
+  uint32_t pins;  // K: 1: threads have the CPU affinity of home, `cpu_changes` follows home's
+  uint32_t cpu_changes;  // K: the HomeState.cpu_changes that the body's threads reflect
   uint32_t member;       // K: of the session
   uint32_t pad3;
   uint64_t reserved[6];

@@ -117,8 +117,8 @@ struct PrctlMmMap {
   uint64_t start_code, end_code, start_data, end_data, start_brk, brk, start_stack;
   uint64_t arg_start, arg_end, env_start, env_end;
   uint64_t auxv;
-  uint32_t auxv_size;  // 0: stays as it is
-  int32_t exe_fd;      // -1: stays as it is
+  uint32_t auxv_size;  // 0: unchanged
+  int32_t exe_fd;      // -1: unchanged
 };
 static_assert(sizeof(PrctlMmMap) == 104);
 constexpr uint64_t kPrSetMm = 35, kPrSetMmMap = 14;
@@ -138,7 +138,7 @@ constexpr uint32_t kMadvNormal = 0, kMadvRandom = 1, kMadvSequential = 2, kMadvW
                    kMadvKeeponfork = 19, kMadvCold = 20, kMadvPageout = 21, kMadvPopulateRead = 22,
                    kMadvPopulateWrite = 23, kMadvDontneedLocked = 24, kMadvCollapse = 25,
                    kMadvGuardInstall = 102;
-// membarrier: expedited, of this process alone; each is registered by twice its number.
+// membarrier: expedited, of this process alone; twice a command's number registers for it.
 constexpr uint32_t kBarrierGlobal = 1, kBarrierPrivate = 8, kBarrierSyncCore = 32,
                    kBarrierRseq = 128;
 

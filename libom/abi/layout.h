@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where things are inside the range that libom owns on both sides of a migration.
+// The layout of the arena, the range that libom owns on both sides of a migration.
 //
-// The arena is reserved by the deputy in the stopped program (PROT_NONE, any free place) at a departure, mapped at
-// the same address in the body, and given back when all threads are the program's again: at home no memory of the
-// program's is taken, while it is away neither side can hand the range out to it. Its content is never migrated:
-// each side uses a slot in its own way.
+// At a departure the deputy reserves it in the stopped program (PROT_NONE, any free place); the body has it at the same
+// address. It is given back when all threads are the program's again. At home the program loses no address space to
+// it, and while the program is away neither side can hand the range out to it. Its content is never migrated: each
+// side uses a slot in its own way.
 //
 //   arena + 0            control area: local vDSO (body), plans and lists from the daemons
 //   arena + kControlSize slot 0, slot 1, ...   one per thread
@@ -17,7 +17,7 @@ namespace om {
 
 constexpr uint64_t kPageSize = 4096;
 
-// The stack of the main thread in a body: so much of an unlimited one, and kept free below it, as the kernel does.
+// The main thread's stack in a body: how large an unlimited one is, and the gap kept free below it, as the kernel does.
 constexpr uint64_t kMaxStackRoom = uint64_t{256} << 20;
 constexpr uint64_t kStackGap = 2u << 20;
 
@@ -41,13 +41,12 @@ constexpr uint64_t kSlotBlockSize = 0x3000;
 constexpr uint64_t kSlotFrame = 0x4000;  // ResumeFrame, 64-aligned xsave area inside
 constexpr uint64_t kSlotFrameSize = 0x4000;
 // At the end of the frame's place, behind its vector state:
-constexpr uint64_t kSlotReturn =
-    0x7a00;  // home: ThreadState with which a thread leaves (kHomeReturning)
+constexpr uint64_t kSlotReturn = 0x7a00;  // home: ThreadState a thread leaves with (kHomeReturning)
 constexpr uint64_t kSlotExecFrame = 0x7f00;  // home: ResumeFrame of the executor itself
 constexpr uint64_t kSlotLanding = 0x8000;    // body: alternate signal stack, a landing place only
 constexpr uint64_t kSlotLandingSize = 0x8000;
-// Home: the stack of what a deputy has the thread run. Of its own, so that it can be told by rsp whether the thread is
-// still in there for one that has died: then it is the executor's that is to go on, not this.
+// Home: the stack for functions that a deputy makes the thread run. It is separate so that rsp shows whether the thread
+// is still in one for a deputy that has died: then the executor has to go on, not the function.
 constexpr uint64_t kSlotLent = 0xd000;
 constexpr uint64_t kSlotLentSize = 0x3000;
 static_assert(kSlotLent + kSlotLentSize == kSlotLanding + kSlotLandingSize);
@@ -63,9 +62,9 @@ constexpr uint32_t kMinSlots = 64;
 constexpr uint32_t kDefaultSlots = 1024;
 constexpr uint32_t kMaxSlots = 16384;
 
-// Temporary mappings of executors (large calls) at home: two places a slot, in a window far below the arena where no
-// kernel puts a new mapping by itself. The arena lies where the window is free, and calls of the body that concern
-// the window come home. No body has these mappings, no homecoming touches them.
+// Temporary mappings of executors (large calls) at home: two places per slot, in a window far below the arena where no
+// kernel puts a new mapping by itself. The arena is placed so that the window is free; for calls of the body that
+// concern the window the process returns home. No body has these mappings, no homecoming touches them.
 constexpr uint64_t kExecutorAreaDistance = uint64_t{1} << 40, kExecutorAreaEach = uint64_t{1} << 29;
 constexpr uint64_t executor_area_address(uint64_t arena, uint32_t slot, uint32_t which) {
   return arena - kExecutorAreaDistance - (uint64_t{slot} * 2 + which + 1) * kExecutorAreaEach;
@@ -77,9 +76,9 @@ constexpr uint64_t executor_area_end(uint64_t arena) { return arena - kExecutorA
 constexpr uint64_t executor_area_start(uint64_t arena, uint32_t slots) {
   return executor_area_address(arena, slots, 0);
 }
-// What the memory limits of a process at home must leave for them.
+// Bytes that the memory limits of a process at home must leave for them.
 constexpr uint64_t kExecutorRoom = uint64_t{64} << 20;
-// What stays mapped between two calls: one mapping at most, and as long as all of them are no more than that.
+// What stays mapped between two calls: mappings up to kKeptEach, while all together are at most kKeptAll.
 constexpr uint64_t kKeptEach = uint64_t{5} << 20, kKeptAll = uint64_t{16} << 20;
 constexpr uint64_t arena_bytes(uint32_t slots) {
   return kControlSize + uint64_t{slots} * kSlotSize;
@@ -89,7 +88,8 @@ constexpr bool touches(uint64_t at, uint64_t bytes, uint64_t lo, uint64_t hi) {
   const uint64_t end = at + bytes < at ? ~uint64_t{0} : at + bytes;
   return at < hi && end > lo;
 }
-// What is libom's only while the process is away: the arena, and where executors map at home.
+// Whether [at, at + bytes) touches what libom owns only while the process is away: the arena, and where executors map
+// at home.
 constexpr bool touches_lent(uint64_t at, uint64_t bytes, uint64_t arena, uint32_t slots) {
   return touches(at, bytes, arena, arena + arena_bytes(slots)) ||
          (has_executor_area(arena, slots) &&
@@ -124,8 +124,8 @@ enum GprIndex : uint32_t {
 };
 static_assert(kGprCount == 18);
 
-// How a thread is put back to work without a signal frame: om_resume_user loads the vector state with
-// XRSTOR and the rest with IRETQ. Written by the deputy (rollback) or the keeper (start of the body).
+// Resumes a thread without a signal frame: om_resume_user loads the vector state with XRSTOR and the rest with
+// IRETQ. Written by the deputy (rollback) or the keeper (start of the body).
 struct ResumeFrame {
   uint64_t gpr[kGprCount];
   uint64_t fs_base;
@@ -137,13 +137,12 @@ static_assert(sizeof(ResumeFrame) == 256);
 constexpr uint64_t kFrameXsave = 256;
 // Uses of ResumeFrame.pad at home: what a deputy that adopts the process needs for a rollback.
 enum FramePad : uint32_t {
-  kFrameRewound =
-      0,            // rip stands on the instruction of the call that stayed at home, not behind it
-  kFrameWaits = 1,  // 1: the thread was in the call that follows
+  kFrameRewound = 0,  // rip is at the syscall instruction of the call left at home, not after it
+  kFrameWaits = 1,    // 1: the thread was in the call that follows
   kFrameNr = 2,
   kFrameArgs = 3,  // six
   kFrameCtid = 9,
-  // Not 0: a call that the stop has cut short goes on there (continue.h), unless an executor goes on with it.
+  // Not 0: where a call that the stop has cut short continues (continue.h), unless an executor continues it.
   kFrameAheadRip = 10,
   kFrameAheadRsp = 11,
 };

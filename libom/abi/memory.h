@@ -14,9 +14,9 @@ struct Range {
   uint64_t lo, hi;
 };
 
-// A memory object (memfd, shared anonymous memory, file of /dev/shm without a name) that the process alone has, and
-// sees in more than one way. It moves with all its mappings, which are views of it in the body, too. `view`: where the
-// body has all of it, where at home executors map what they need (layout.h).
+// A memory object (memfd, shared anonymous memory, unlinked file of /dev/shm) that only this process has, and sees
+// through several mappings or a descriptor. It moves with all its mappings, which are views of it in the body, too.
+// `view`: where the body maps all of it; at home executors map what they need there (layout.h).
 struct MemoryObject {
   uint64_t dev, inode;  // as stat says
   uint64_t view, bytes;
@@ -25,7 +25,7 @@ struct MemoryObject {
 constexpr uint32_t kMaxMemoryObjects = 16;
 constexpr uint64_t page_up(uint64_t n) { return (n + kPageSize - 1) & ~(kPageSize - 1); }
 
-// Why a range is in BodyState.file_ranges, in the low bits of its `lo`; none of them: a file is behind it.
+// Why a range is in BodyState.file_ranges, in the low bits of its `lo`; none of them: it is file-backed.
 constexpr uint64_t kRangeShared = 1;  // shared memory: home's kernel keeps what no mapping shows
 constexpr uint64_t kRangeLocked = 2;  // locked into memory
 constexpr uint64_t kRangeObject = 3;  // a view of a MemoryObject

@@ -4,7 +4,7 @@
 //
 //   ins:   u64 message count, then per message a WireMsg, and for sending: name, control, data
 //   outs:  u64 message count, then per message a WireMsg, and for receiving: name, control, data;
-//          of recvmmsg with a timeout what is left of it (struct timespec)
+//          for recvmmsg with a timeout, the time left (struct timespec)
 //
 // Every variable part is padded to 8 bytes. For receiving, the WireMsg of the Call states capacities, the one
 // of the Return what was filled in.
@@ -25,8 +25,7 @@ struct WireMsg {
 };
 static_assert(sizeof(WireMsg) == 40);
 
-constexpr uint64_t kMaxName =
-    4096;  // a longer name or control block is refused by the kernel anyway
+constexpr uint64_t kMaxName = 4096;  // the kernel refuses a longer name or control block anyway
 constexpr uint64_t kMaxControl = 65536;
 constexpr uint32_t kMaxMessages = 1024;    // UIO_MAXIOV
 constexpr uint32_t kMessagesPerCall = 64;  // more travel in several Calls

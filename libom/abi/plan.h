@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the restorer of a body has to build.
+// The plan of a body's address space, for the restorer.
 #pragma once
 
 #include <stddef.h>
@@ -10,15 +10,15 @@
 
 namespace om {
 
-// What the restorer has to build; written by the keeper at arena + kControlPlan.
+// What the restorer has to build; the keeper writes it at arena + kControlPlan.
 enum PlanKind : uint32_t {
-  kPlanUnmap = 1,     // [lo, hi) of the fresh process goes away
-  kPlanMoveVdso = 2,  // [lo, hi) moves to `arg`
+  kPlanUnmap = 1,     // unmap [lo, hi) of the fresh process
+  kPlanMoveVdso = 2,  // move [lo, hi) to `arg`
   kPlanMap = 3,       // private anonymous, writable until kPlanProtect
   kPlanReserve = 4,   // PROT_NONE placeholder
   kPlanProtect = 5,   // final protection, after the fill
-  kPlanView = 7,      // memory from `arg` on, of an object, is to be seen here, too
-  kPlanGuard = 6,     // every touch of [lo, hi) is to be a fault, whatever its protection becomes
+  kPlanView = 7,      // show the object's memory from address `arg` on here, too
+  kPlanGuard = 6,     // every access to [lo, hi) must fault, whatever its protection becomes
 };
 struct PlanEntry {
   uint64_t lo, hi;

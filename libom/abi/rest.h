@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The rest of a call that a stop of the deputy's has ended before its time: what there is still to do, and doing it.
-// Used by executors (stub/rest.cc) and, for a process that is at home or leaves, by the program itself
-// (shim/continue.cc); who prepares it is the executor or the deputy. A signal ends a call as natively: then the part
-// is the answer.
+// The rest of a call that the deputy's stop has ended early: describes it and carries it out. Used by executors
+// (stub/rest.cc) and, for a process that is at home or is leaving, by the program itself (shim/continue.cc); the
+// executor or the deputy prepares it. A signal ends a call as it would natively: the part done is the answer.
 //
-// Everything is inlined: program code calls nothing. `K` is whose kernel is asked, and how:
-//   long call(nr, args)            a system call, in the window or as it is
-//   bool again(long r)             `r` is the doing of another stop
-//   bool stopped()                 the answer may be short because of another stop
+// Everything is inlined because program code must not call anything. `K` says which kernel to ask, and how:
+//   long call(nr, args)            a system call, in the window or directly
+//   bool again(long r)             whether `r` comes from another stop
+//   bool stopped()                 whether the answer may be short because of another stop
 //   uint64_t now_ns()              CLOCK_MONOTONIC
 //   bool load(from, to, words)     memory of the program's call, words of 8 bytes; false: unreadable
 //   void store(to, from, words), void store_u32(to, value)
@@ -22,36 +21,36 @@
 
 namespace om {
 
-// What lies in `message` when it is not the program's: struct msghdr.
+// Words of `message`, a struct msghdr of ours.
 enum MessageWord : uint32_t { kMsgName, kMsgNamelen, kMsgVector, kMsgVectors, kMsgWords = 7 };
 
 template <uint32_t kRoom>
 struct RestOfCall {
   static constexpr uint32_t kVectors = kRoom;
   uint64_t nr, args[6];  // the call to be made next
-  uint64_t
-      done;  // bytes, or messages, of which the program does not know yet: the answer if nothing more comes
-  uint64_t left;  // bytes that are still wanted; 0: the next answer is all
+  // Bytes, or messages, that the program does not know of yet: the answer if nothing more comes.
+  uint64_t done;
+  uint64_t left;  // bytes still wanted; 0: the next answer is the last
   Shape shape;
-  // A socket under a timeout: events to be waited for, at most `time`, before each call; 0: the call waits itself.
+  // A socket with a timeout: events to wait for, at most `time`, before each call; 0: the call itself waits.
   uint32_t events;
-  int32_t expired;  // the answer when the time is over
-  uint32_t waits_alone,
-      renews;  // calls that do not know MSG_DONTWAIT; every part of it may take all the time
-  uint64_t time[2], full[2];  // struct timespec: what is left, and what there is for another part
+  int32_t expired;  // the answer when the time is up
+  // Calls that do not know MSG_DONTWAIT; each part may take the full time.
+  uint32_t waits_alone, renews;
+  uint64_t time[2], full[2];  // struct timespec: time left, and time for each further part
   uint64_t poll, nap[2];      // struct pollfd; a short time
-  // kMessages: the array, and what is left of recvmmsg's own timeout.
+  // kMessages: the array, and the time left of recvmmsg's own timeout.
   uint64_t headers, count, flags;
   uint64_t limited, limit[2];
   uint64_t message[kMsgWords];
-  uint64_t first, vectors;    // of `vector`, what is left of the program's
+  uint64_t first, vectors;    // the part of `vector` that is left of the program's
   uint64_t vector[kRoom][2];  // struct iovec
 };
 
-// Of a socket: its timeout in the direction of the call (0: none, or it is no socket), and what is left of that.
+// A socket's timeout in the direction of the call (0: none, or not a socket), and the time left.
 struct SocketTime {
   int64_t timeout_ns, left_ns;
-  bool renews;     // the kernel gives each part of a transfer the whole time
+  bool renews;     // the kernel gives each part of a transfer the full time
   bool seqpacket;  // write() ends a record
 };
 
@@ -60,8 +59,7 @@ namespace rest {
 constexpr int64_t kNsPerSecond = 1000000000;
 constexpr uint64_t kNapNs = 2000000, kHeaderWords = 8, kHeaderBytes = 64;
 constexpr long kIntr = -4, kAgain = -11;
-constexpr long kRestartFirst = -516,
-               kRestartLast = -512;  // of the kernel's own (ERESTARTSYS and so on)
+constexpr long kRestartFirst = -516, kRestartLast = -512;  // the kernel's ERESTARTSYS and so on
 
 OM_REST void set_time(uint64_t to[2], int64_t ns) {
   if (ns < 0) ns = 0;
@@ -72,7 +70,7 @@ OM_REST void set_time(uint64_t to[2], int64_t ns) {
 OM_REST void clear(uint64_t (&words)[kMsgWords]) {
   for (uint64_t& word : words) {
     word = 0;
-    asm volatile("" : : : "memory");  // not by memset()
+    asm volatile("" : : : "memory");  // keeps the compiler from calling memset()
   }
 }
 
@@ -97,7 +95,7 @@ OM_REST bool take_vector(F& f, const K& k, uint64_t at, uint64_t n, uint64_t ski
   return true;
 }
 
-// The arguments for what is left in `vector`. `here` is where the program, or the executor, finds `f`.
+// Points the arguments at what is left in `vector`. `here` is where the program, or the executor, finds `f`.
 template <class F>
 OM_REST void point_at_vector(F& f, uint64_t here) {
   const uint64_t vector = here + address(&f.vector[f.first]) - address(&f);
@@ -112,7 +110,7 @@ OM_REST void point_at_vector(F& f, uint64_t here) {
   f.args[1] = here + address(f.message) - address(&f);
 }
 
-// `n` bytes more have been transferred.
+// Notes that `n` more bytes have been transferred.
 template <class F>
 OM_REST void advance(F& f, uint64_t n) {
   f.left -= n;
@@ -134,7 +132,7 @@ OM_REST void advance(F& f, uint64_t n) {
   }
 }
 
-// Waits for the socket, if that is to be done. 0, `over` (the time is), or an error.
+// Waits for the socket if there are events to wait for. 0 or an error; `over`: the time is up.
 template <class F, class K>
 OM_REST long wait_ready(F& f, K& k, bool& over) {
   over = false;
@@ -146,7 +144,8 @@ OM_REST long wait_ready(F& f, K& k, bool& over) {
   return r < 0 ? r : 0;
 }
 
-// The socket is said to be ready and is not (another took what there was; a datagram's receiver is full).
+// Sleeps when ppoll has reported the socket ready and it is not (somebody else took the data; a datagram's receiver is
+// full).
 template <class F, class K>
 OM_REST void nap(F& f, K& k) {
   set_time(f.nap, kNapNs);
@@ -157,7 +156,7 @@ OM_REST void nap(F& f, K& k) {
   set_time(f.time, left - static_cast<int64_t>(kNapNs));
 }
 
-// One call of the rest, waited for: what it answers.
+// Makes one call of the rest, waiting for it. Its answer.
 template <class F, class K>
 OM_REST long next_answer(F& f, K& k, const uint64_t args[6]) {
   for (;;) {
@@ -183,7 +182,7 @@ OM_REST void renew(F& f) {
   f.time[1] = f.full[1];
 }
 
-// Bytes. The sum, or the error if there was none.
+// Transfers bytes. The sum, or the error if nothing was transferred.
 template <class F, class K>
 OM_REST long transfer(F& f, K& k) {
   for (;;) {
@@ -192,14 +191,14 @@ OM_REST long transfer(F& f, K& k) {
     const auto n = static_cast<uint64_t>(r);
     f.done += n;
     if (n >= f.left) return static_cast<long>(f.done);
-    // Short, without a timeout: by a stop, or for good.
+    // Short without a timeout: either a stop cut it, or this is the end.
     if (f.events == 0 && !k.stopped()) return static_cast<long>(f.done);
     advance(f, n);
     if (f.renews) renew(f);
   }
 }
 
-// The last message that has been served may have been cut: transfers the rest of it. False: it stays short.
+// Transfers the rest of the last message served, which may have been cut. False: it stays short.
 template <class F, class K>
 OM_REST bool finish_message(F& f, K& k) {
   const uint64_t messages = f.done, nr = f.nr, header = f.headers + (messages - 1) * kHeaderBytes;
@@ -223,19 +222,19 @@ OM_REST bool finish_message(F& f, K& k) {
   return sum >= want;
 }
 
-// Messages of an array.
+// Transfers messages of an array.
 template <class F, class K>
 OM_REST long messages(F& f, K& k) {
   const bool receives = wait_desc(f.nr).socket == SocketSide::kReceives;
   const bool parts = transfers_parts(wait_desc(f.nr), f.flags);
-  // recvmmsg files the stop that has ended it as an error of the socket's, which the next one is answered.
+  // recvmmsg files the stop that ended it as an error of the socket, which the next call gets as its answer.
   bool filed = receives && f.done > 0;
   uint64_t end_ns = 0;
   if (f.limited) end_ns = k.now_ns() + f.limit[0] * kNsPerSecond + f.limit[1];
   for (;;) {
     if (f.done > 0 && parts && !finish_message(f, k)) break;
     if (f.done >= f.count) break;
-    // By itself each message is waited for; under a timeout one at a time is, and each has all of it.
+    // Without a timeout the call waits for each message itself; with one, one message at a time gets the full time.
     uint64_t args[6] = {f.args[0],
                         f.headers + f.done * kHeaderBytes,
                         f.events != 0 ? 1 : f.count - f.done,
@@ -263,8 +262,8 @@ OM_REST long messages(F& f, K& k) {
 
 }  // namespace rest
 
-// The call `nr` with `args` has been ended by a stop with `done` bytes or messages (0: EINTR). Where a call waits only
-// as long as it says itself, the caller sees to that. False: too many parts to be described.
+// Prepares the rest of the call `nr` with `args`, which a stop has ended after `done` bytes or messages (0: EINTR).
+// Timeouts among the call's own arguments are the caller's business. False: too many parts to describe.
 // `here`: where `f` will lie. `limit_ns`: what is left of recvmmsg's own timeout, negative: it has none.
 template <class F, class K>
 OM_REST bool prepare_rest(F& f, const K& k, uint64_t here, uint64_t nr, const uint64_t args[6],
@@ -333,7 +332,7 @@ OM_REST bool prepare_rest(F& f, const K& k, uint64_t here, uint64_t nr, const ui
   return taken || done == 0;
 }
 
-// Does it; returns the call's answer.
+// Carries out the rest; returns the call's answer.
 template <class F, class K>
 OM_REST long do_rest(F& f, K& k) {
   return f.shape == Shape::kMessages ? rest::messages(f, k) : rest::transfer(f, k);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a body may ask of the other node's kernel in the calls whose arguments matter: the rows name these lists
-// (body= in syscalls.tbl), the filter (libom/restore/filter.cc) lets nothing else through, and the gate keeps to it.
-// What is not here comes home, or is asked for in another way. Not here on purpose: huge pages, which the node has
-// reserved for others; merging of pages, which tells what others have; priority inheritance, whose owners are the
+// (body= in syscalls.tbl), the filter (libom/restore/filter.cc) lets nothing else through, and the gate complies.
+// Anything else goes home or is requested in another way. Left out on purpose: huge pages, which the node has
+// reserved for others; page merging, which reveals what others have; priority inheritance, whose owners are the
 // node's own processes; barriers that halt every process of the node.
 #pragma once
 
@@ -13,7 +13,7 @@
 
 namespace om {
 
-// The body's connection to its keeper: the only place that descriptors come from.
+// The body's connection to its keeper, the only source of descriptors.
 constexpr uint32_t kKeeperFd = 3;
 constexpr uint32_t kMayReceive[] = {kKeeperFd};
 
@@ -24,12 +24,12 @@ constexpr uint32_t kMayClone[] = {static_cast<uint32_t>(k::kCloneVm | k::kCloneF
 
 constexpr uint32_t kMayArchPrctl[] = {k::kArchSetFs, k::kArchGetFs, k::kArchSetGs};
 
-// mmap: the first two always, and any of the others.
+// mmap: the first two are required, the others optional.
 constexpr uint32_t kMayMapAlways = k::kMapPrivate | k::kMapAnonymous;
 constexpr uint32_t kMayMap = kMayMapAlways | k::kMapFixed | k::kMapFixedNoreplace | k::kMap32bit |
                              k::kMapNoreserve | k::kMapPopulate | k::kMapNonblock | k::kMapStack;
 
-// futex: with these flags or without. The frequent ones first.
+// futex: with or without these flags. The frequent operations come first.
 constexpr uint32_t kFutexFlags = k::kFutexPrivate | k::kFutexClockRealtime;
 constexpr uint32_t kMayFutex[] = {k::kFutexWait,       k::kFutexWake,       k::kFutexWaitBitset,
                                   k::kFutexWakeBitset, k::kFutexCmpRequeue, k::kFutexRequeue,

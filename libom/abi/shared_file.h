@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whether a shared mapping of a file may be a copy on another node: only if the process cannot write through it, and
-// the file cannot be changed by the process: what others could change is the system's. One rule for a mapping that is
-// there when the process leaves (common/movable/preflight.cc) and one that is made while it is away
+// Whether a shared mapping of a file may be a copy on another node: only if the process can neither write through it
+// nor change the file: what only others can change belongs to the system. The same rule serves mappings that exist
+// when the process leaves (common/movable/preflight.cc) and mappings made while it is away
 // (libom/stub/steady_file.cc).
 #pragma once
 
@@ -13,10 +13,10 @@ namespace om {
 struct FileRights {
   uint32_t uid, gid;
   uint32_t mode;
-  bool access_list;  // somebody named in one may write if the group may
+  bool access_list;  // has an ACL: somebody named there may write if the group may
 };
 
-// Ids of all kinds: real, effective, saved, of the file system.
+// Ids of all kinds: real, effective, saved, file system.
 struct FileUser {
   const uint32_t* uids;
   uint32_t uid_count;
@@ -44,7 +44,7 @@ constexpr bool may_change(const FileUser& who, const FileRights& file) {
          is_among(file.gid, who.groups, who.group_count);
 }
 
-// Folders whose files change by installation only.
+// Whether the path is below a folder whose files only package installation changes.
 constexpr bool is_below_system_folder(const char* path) {
   constexpr const char* kFolders[] = {"/usr/",    "/lib/", "/lib32/", "/lib64/",
                                       "/libx32/", "/bin/", "/sbin/"};

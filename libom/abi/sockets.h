@@ -14,10 +14,10 @@ enum HomeMessageType : uint32_t {
   kHomeRemoteDone = 1,  // H: a remote function has finished: slot, a = result
   kHomeKick = 2,        // H: slot has a signal for a body that may be computing
   kHomeWantHome = 3,    // H: slot, a = call number that must run at home; kNrSetMask: signals
-                        // come faster than a round trip takes
+                        // arrive faster than round trips
   kHomeExecing = 4,     // H: execve is about to be tried / has failed (a = 1 / 0)
   kHomeEffect = 5,      // H: the first effectful Call has been started
-  kHomeCpus = 6,        // H: where a thread may run has changed: a = HomeState.cpu_changes
+  kHomeCpus = 6,        // H: a thread's CPU affinity has changed: a = HomeState.cpu_changes
 };
 struct HomeMessage {
   uint32_t type;
@@ -27,16 +27,16 @@ struct HomeMessage {
   uint64_t a;
 };
 
-// An executor that lost its channel sends this on the deputy socket, with an end of a new socket pair attached; the
-// answer comes there: one FetchReply with the new channel attached (verdict 0), or a verdict without. Where the program
-// has no descriptor number left for a pair, one executor at a time is answered on the deputy socket itself.
+// An executor that lost its channel sends this on the deputy socket, with one end of a new socket pair attached. The
+// answer arrives at the other end: one FetchReply with the new channel attached (verdict 0), or a verdict alone. If the
+// program has no descriptor number left for a pair, one executor at a time gets its answer on the deputy socket itself.
 struct FetchRequest {
-  uint64_t magic;  // kFetchMagic: no HomeMessage has its size
+  uint64_t magic;  // kFetchMagic; no HomeMessage has this struct's size
   uint8_t session_id[16];
   uint32_t slot;
   uint32_t epoch;
   int32_t tid;
-  uint32_t here;  // 1: nothing is attached, the answer is to come on the deputy socket
+  uint32_t here;  // 1: nothing is attached, answer on the deputy socket
   uint32_t member;
   uint32_t pad;
 };
@@ -68,7 +68,7 @@ enum BodyMessageType : uint32_t {
   kBodyNeedChannel = 8,  // B: slot
   kBodyChannel = 9,      // K: slot, descriptor attached; a = 0 or -errno
   kBodyIsParked = 10,    // B: slot, a = generation
-  kBodyPanic = 11,       // B: a = value, b.. = text; the body ends
+  kBodyPanic = 11,       // B: a = value, b.. = text; the body exits
   kBodyObject = 12,      // K: before kBodyEnter: memory object attached, to be mapped [a, b)
 };
 struct BodyMessage {

@@ -2,8 +2,8 @@
 //
 // The shape of one row of the system call table (syscalls.tbl) after tools/gen_syscalls.py has compiled
 // it. The gate (marshals a Call in the body), the stub (validates and executes it at home), the deputy
-// (finds the memory a blocked call still uses) and the printers all read these rows, so what a call's
-// arguments mean is written once.
+// (finds the memory a blocked call still uses) and the printers all read these rows, so the meaning of a
+// call's arguments is defined once.
 //
 // Included by freestanding code: PODs and constants only.
 #pragma once
@@ -27,7 +27,7 @@ enum class Route : uint8_t {
 
 enum class Level : uint8_t { kNone = 0, kPart = 1, kFull = 2 };
 
-// What the kernel answers when a signal interrupts the blocking call (include/linux/errno.h).
+// The kernel's answer when a signal interrupts the blocking call (include/linux/errno.h).
 enum class Restart : uint8_t {
   kNone = 0,  // does not block, or blocks uninterruptibly
   kSys,       // -512 ERESTARTSYS: restarts with SA_RESTART, else EINTR
@@ -50,22 +50,22 @@ constexpr uint32_t kEffNewFd = 1u << 7;  // the result is a new descriptor
 
 enum class ArgKind : uint8_t {
   kNone = 0,
-  kVal,  // passed as it is
+  kVal,  // passed unchanged
   kStr,  // read-only: at most `elem` bytes, up to and including the first NUL. Without a NUL among them all
-  // `elem` travel: no kernel reads further, and home's gives the error that the call has for it
+  // `elem` travel: no kernel reads further, and home's returns the call's own error
   kBuf,  // memory described by dir / len / len_arg / elem / plus
 };
 
 enum class Dir : uint8_t { kIn = 1, kOut = 2, kInOut = 3 };
 
 // How many bytes a kBuf argument has. "cap" is what may be touched, "used" what is copied back. A counting
-// argument has the width of its ArgType: of kI32 and kU32 only the low half counts, negative ones count 0.
+// argument has the width of its ArgType: for kI32 and kU32 only the low half counts; negative counts are 0.
 enum class LenKind : uint8_t {
   kConst,  // elem bytes
   kArg,    // args[len_arg] * elem + plus bytes
   kRet,  // cap = args[len_arg] * elem + plus; used = min(ret, args[len_arg]) * elem + plus; out only
   kDeref,  // cap = *(uint32_t*)args[len_arg] before; used = min(cap, the same word after); out or inout.
-  // If the buffer is kArgNullable and NULL, the word is not touched and NULL is passed for it
+  // If the buffer is kArgNullable and NULL, the word is not touched and passed as NULL
   kDerefIn,  // cap = *(uint32_t*)args[len_arg] + plus; len_arg may be the buffer itself; in only
   kFdSet,    // ((args[0] + 63) / 64) * 8 bytes
   kIov,      // array of struct iovec [args[len_arg]], the memory it names, gathered (in)
@@ -118,11 +118,11 @@ struct ArgDesc {
 
 enum class RetType : uint8_t { kErr, kFd, kSize, kCount, kPid, kPtr, kVal };
 
-// object=: what a call may be used for on a descriptor of a memory object that has travelled (session.h,
-// MemoryObject). All else brings the process home.
+// object=: which uses of a call are possible on a descriptor of a memory object that has travelled (memory.h,
+// MemoryObject). Any other use brings the process home.
 enum class ObjectUse : uint8_t {
   kNone,
-  kAny,     // descriptor, size or times: as they are
+  kAny,     // concerns descriptor, size or times only: always possible
   kOffset,  // argument 2 is a whence that needs no contents
   kRoom,    // the mode in argument 1, the range in 2 and 3: within the object's size
 };
@@ -141,7 +141,7 @@ struct SyscallDesc {
   uint8_t cmd_arg;       // its key: this argument, or this and the next as level << 16 | option
   uint8_t sub_arg;       // the first argument that the sub-table's rows describe
   uint8_t wait;          // index into kWaits (wait_desc.h)
-  uint8_t memory_files;  // a bit for each argument whose file may show the program's own memory
+  uint8_t memory_files;  // bit i: argument i is a file that may show the program's own memory
   uint32_t effects;
   ArgDesc args[6];
   ObjectUse object;

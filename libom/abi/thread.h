@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A thread on its way: the part of it that kernels keep, and what the other side needs to run it.
+// A thread in transit: its kernel-held part, and what the other side needs to run it.
 #pragma once
 
 #include <stddef.h>
@@ -10,8 +10,8 @@
 
 namespace om {
 
-// The part of a thread that a kernel keeps and every kernel that runs it has to know: home's before and after, the
-// other node's meanwhile. It is copied as a whole.
+// The kernel-held part of a thread that every kernel running it must know: home's before and after, the other node's
+// in between. Copied as a whole.
 struct KernelThread {
   uint64_t fs_base;
   uint64_t sigmask;
@@ -23,12 +23,12 @@ struct KernelThread {
 };
 static_assert(sizeof(KernelThread) == 80);
 
-// What a thread's end of a channel keeps in its slot; libom/safe/stream.h reads and writes by it.
+// State of a thread's end of a channel, kept in its slot for libom/safe/stream.h.
 struct StreamState {
   int32_t fd;  // -1 none
   uint32_t pad;
   uint64_t filled;  // bytes in the receive buffer
-  uint64_t used;    // of which these have been taken
+  uint64_t used;    // of these, bytes already taken
 };
 static_assert(sizeof(StreamState) == 24);
 
@@ -47,7 +47,7 @@ struct ThreadState {
   uint64_t seq;              // last sequence number issued in this epoch
   uint64_t regs[kGprCount];  // rip is after the syscall instruction for kThreadWaiting
   KernelThread kernel;
-  uint64_t xstate_bytes;  // of the xsave area that follows in home's layout
+  uint64_t xstate_bytes;  // size of the xsave area that follows, in home's layout
   uint64_t returned;      // B: last Return processed
   uint64_t cpu_ns;        // B: CPU time used in this body
   uint64_t reserved[4];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What executors at home write down of forwarded calls while somebody looks (`om trace`): a ring of the latest and
-// exact counts, at arena + kControlTrace. HomeState.trace says whether to. The deputy reads it from outside; a record
-// is complete when `ready` is its number plus one, and stays so until the ring comes round.
+// Where executors at home record forwarded calls while `om trace` watches (HomeState.trace): a ring of the latest
+// calls, and exact counts, at arena + kControlTrace. The deputy reads it from outside; a record is complete when
+// `ready` is its number plus one, and stays so until the ring wraps around.
 //
 // Included by freestanding code: PODs and constants only.
 #pragma once
@@ -29,7 +29,7 @@ struct TraceRecord {
   uint64_t started_ns;  // CLOCK_REALTIME of home
   uint64_t took_ns;     // at home, waiting included
   uint32_t text_arg;    // argument number + 1 whose beginning is in `text`, 0 none
-  uint32_t text_bytes;  // of the string; more than kTraceText: it goes on
+  uint32_t text_bytes;  // of the string; more than kTraceText: it is cut
   char text[kTraceText];
 };
 

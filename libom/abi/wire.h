@@ -14,11 +14,11 @@ constexpr uint16_t kMethodForward = 0;
 // Call.flags
 constexpr uint32_t kCallWaited = 1u << 0;
 constexpr uint32_t kCallTicketed = 1u << 1;
-constexpr uint32_t kCallSignals =
-    1u << 2;  // the Return may carry signals, or say RESTART because of one
-constexpr uint32_t kCallBad =
-    1u << 8;  // << i: argument i points to memory that cannot be touched; nothing
-              // of it travels, and the kernel at home gets an address as bad
+// The Return may carry signals, or say RESTART because of one.
+constexpr uint32_t kCallSignals = 1u << 2;
+// << i: argument i points to inaccessible memory; nothing of it travels, and the kernel at home gets an address that is
+// equally bad.
+constexpr uint32_t kCallBad = 1u << 8;
 
 // The member of the session that the thread belongs to (preamble.h): bits 16-31.
 constexpr uint32_t call_member(uint32_t member) { return member << 16; }
@@ -28,36 +28,33 @@ constexpr uint32_t member_of_call(uint32_t flags) { return flags >> 16; }
 constexpr uint32_t kRetRestart = 1u << 0;
 constexpr uint32_t kRetEintr = 1u << 1;
 constexpr uint32_t kRetRevoked = 1u << 2;
-constexpr uint32_t kRetHome =
-    1u << 3;  // with RESTART: not executed, the process has to come home for it
+constexpr uint32_t kRetHome = 1u << 3;  // with RESTART: not executed, the process has to go home
 constexpr uint32_t kRetMore = 1u << 4;
 
 // Call numbers that are not system calls.
-constexpr uint32_t kNrResume =
-    0x10000;  // a0 = last Return seen, a1 = last sequence sent; result = last executed
+// a0 = last Return seen, a1 = last sequence sent; result = last executed.
+constexpr uint32_t kNrResume = 0x10000;
 constexpr uint32_t kNrSignalPoll = 0x10001;  // collect pending signals (after a kick)
 constexpr uint32_t kNrWantHome = 0x10002;    // a0 = system call number that cannot be served away
-constexpr uint32_t kNrReadHome =
-    0x10003;  // a0 = address, a1 = bytes: contents of a fresh file mapping
-constexpr uint32_t kNrFault =
-    0x10004;  // a0 = signal, ins = siginfo: result 1: `signals` has how the
-              // program handles it, 0: it does not
-constexpr uint32_t kNrSetMask = 0x10005;    // a0 = signal mask from now on; a1 = 1: the thread does
-                                            // not get on for signals and has to come home
+constexpr uint32_t kNrReadHome = 0x10003;    // a0 = address, a1 = bytes: of a fresh file mapping
+// a0 = signal, ins = siginfo: result 1: `signals` has the program's handler for it, 0: it has none.
+constexpr uint32_t kNrFault = 0x10004;
+// a0 = signal mask from now on; a1 = 1: signals keep the thread from making progress, it has to return home.
+constexpr uint32_t kNrSetMask = 0x10005;
 constexpr uint32_t kNrCloneTwin = 0x10006;  // a0 = slot: home makes the twin; result its tid
 constexpr uint32_t kNrExitTwin = 0x10007;   // a0 = status: answered, then the twin exits
-constexpr uint32_t kNrTransfer =
-    0x10008;  // a0 = descriptor, a1 = system call number, a2 = message flags: how a
-              // transfer that is too long for one Call is done; result kTransfer...
+// a0 = descriptor, a1 = system call number, a2 = message flags: how to do a transfer that is too long for one Call;
+// result kTransfer...
+constexpr uint32_t kNrTransfer = 0x10008;
 constexpr long kTransferHome = 0;    // in one call, at home
-constexpr long kTransferOne = 1;     // never more than a Call has room for: the first piece is all
+constexpr long kTransferOne = 1;     // never more than a Call has room for: one piece is enough
 constexpr long kTransferPieces = 2;  // piece by piece while each is done in full
 
-// Sizes. A thread may have kWindowCalls unanswered Calls of together kWindowBytes.
+// Sizes. A thread may have kWindowCalls unanswered Calls, kWindowBytes in total.
 constexpr uint32_t kWindowCalls = 64;
 constexpr uint32_t kWindowBytes = 1u << 20;
 constexpr uint32_t kPieceBytes = 1u << 20;     // one transfer of a byte buffer
-constexpr uint32_t kMaxCallBytes = 34u << 20;  // no larger message is accepted by either side
+constexpr uint32_t kMaxCallBytes = 34u << 20;  // neither side accepts a larger message
 
 // One caught signal on its way to the body. Written by the catcher at home, delivered by the gate, which
 // builds the program's signal frame from it. 240 bytes.

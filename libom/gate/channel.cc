@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// See channel.h. The keeper socket (descriptor 3) is shared by all threads: who holds keeper_lock reads
-// whatever arrives there and files it under the slot it is for.
+// See channel.h. All threads share the keeper socket (descriptor 3): the holder of keeper_lock reads
+// whatever arrives there and files it under its slot.
 #include "libom/gate/channel.h"
 
 #include "libom/abi/kernel.h"
@@ -29,7 +29,7 @@ safe::Stream stream_of(BodyThread* t) {
           safe::Stream::Manner::kWrite};
 }
 
-// Passes a stream's result on; a connection that it has found lost is dropped.
+// Passes a stream's result on, after dropping a connection that it has found lost.
 long or_drop(BodyThread* t, long r) {
   if (r == kLost) drop_channel(t);
   return r;
@@ -56,7 +56,7 @@ long read_keeper(BodyThread* t, bool window) {
   return 0;
 }
 
-// Bootstrap, then the resume Call to the promised answer: one round trip, usually not even waited for.
+// Bootstrap, then the Resume Call to the promised answer: one round trip, which usually nobody waits for.
 long handshake(BodyThread* t) {
   safe::Stream stream = stream_of(t);
   stream.queue(static_cast<size_t>(
@@ -96,7 +96,7 @@ long ensure_channel(BodyThread* t, bool window) {
     while (safe::load_acquire(&t->channel.fd) < 0) {
       if (window && t->kick) return kKicked;
       if (!window) {
-        safe::lock(&g_body.keeper_lock);  // a kick must not end it
+        safe::lock(&g_body.keeper_lock);  // a kick must not end the wait
       } else if (safe::lock_window(&g_body.keeper_lock, &t->kick) == kAborted) {
         return kKicked;
       }
@@ -131,8 +131,9 @@ void note_finish(BodyThread* t, uint64_t seq) {
   t->finish_hi = seq;
 }
 
-// For a message that its slot has no room for an executor maps memory (map_private). Where the program has a mapping,
-// or so near a limit, there is none; here as there: no other thread of ours uses the place.
+// Whether home has room: for a message too large for its slot an executor maps memory (map_in_executor_area). If the
+// program has a mapping there or is near a limit, that fails, and it does here, too; no other thread of ours uses the
+// place.
 static bool home_has_room(const BodyThread* t, uint64_t bytes) {
   constexpr uint32_t kHow =
       k::kMapPrivate | k::kMapAnonymous | k::kMapNoreserve | k::kMapFixedNoreplace;
@@ -146,7 +147,7 @@ static bool home_has_room(const BodyThread* t, uint64_t bytes) {
 
 namespace {
 
-// Finishes that are due, and the head of the Call. 0 or kRpcTooLarge.
+// Queues the Finishes that are due and the head of the Call. 0 or kRpcTooLarge.
 long queue_head(BodyThread* t, const safe::ForwardParams& params, uint64_t bytes,
                 safe::Stream& stream) {
   if (t->finish_hi != 0) {
@@ -187,7 +188,7 @@ long send_call(BodyThread* t, const safe::ForwardParams& params, const Ins* ins)
   const bool streamed = bytes > stream.room_left();
   if (streamed) {
     if (!home_has_room(t, kSlotSendSize - stream.room_left() + bytes)) return safe::kRpcTooLarge;
-    // Find a bad pointer before the first byte is on the wire; a page that goes away after this check costs
+    // Find bad pointers before the first byte is on the wire; a page that disappears after this check costs
     // the connection (the record is incomplete, home drops it), never a wrong byte.
     if (!all_readable(*ins)) return -k::kEFAULT;
   }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One body thread's connection to its executor: getting it from the keeper, the handshake after a loss, and the
-// bytes of Calls. No meaning of calls here (forward.cc); what reads and writes is safe::Stream.
+// One body thread's connection to its executor: obtaining it from the keeper, the handshake after a loss, and the
+// bytes of Calls. What calls mean is up to forward.cc; safe::Stream reads and writes.
 //
 // A lost connection is not an error for the caller: every function that finds it lost drops the
-// descriptor and says kLost; the caller starts over with ensure_channel().
+// descriptor and returns kLost; the caller starts over with ensure_channel().
 #pragma once
 
 #include <stddef.h>
@@ -18,7 +18,7 @@
 namespace om::gate {
 
 using safe::kLost;                        // the connection is gone
-constexpr long kKicked = safe::kAborted;  // a kick called the wait off
+constexpr long kKicked = safe::kAborted;  // a kick cancelled the wait
 
 // Memory of the program that a Call reads, in the order of the wire.
 struct InsPiece {
@@ -32,7 +32,7 @@ struct Ins {
   InsPiece piece[kMaxInsPieces];
 };
 
-// A channel is there and its handshake is under way. 0, or kKicked (only when `window`).
+// Makes sure that there is a channel and that its handshake is under way. 0, or kKicked (only with `window`).
 // Context: gate
 long ensure_channel(BodyThread* t, bool window);
 void drop_channel(BodyThread* t);
@@ -41,23 +41,22 @@ void drop_channel(BodyThread* t);
 // Context: gate
 long send_call(BodyThread* t, const safe::ForwardParams& params, const Ins* ins);
 
-// The first bytes of what has been received: `bytes` of them, at least as many as fill() was asked for last and
-// nothing has been taken of.
+// Bytes received and not yet taken, at least as many as the last fill() was asked for.
 struct Received {
   const uint8_t* data;
   size_t bytes;
 };
 // Context: gate
 Received received(BodyThread* t);
-// Receives until `want` bytes, at most kSlotRecvSize, are there. 0, kLost or kKicked (only when `window`).
+// Receives until `want` bytes, at most kSlotRecvSize, are there. 0, kLost or kKicked (only with `window`).
 // Context: gate
 long fill(BodyThread* t, size_t want, bool window);
-// Takes n bytes (some of which may not have been read yet) into `to`, or drops them when `to` is nullptr.
+// Takes n bytes (some of which may not have been read yet) into `to`, or drops them if `to` is nullptr.
 // 0, kLost, or -EFAULT (the bytes are consumed all the same).
 // Context: gate
 long take(BodyThread* t, void* to, size_t n);
 
-// A Return for `seq` has been processed: its Finish goes out with the next Call.
+// Notes that the Return for `seq` has been processed: its Finish goes out with the next Call.
 void note_finish(BodyThread* t, uint64_t seq);
 
 }  // namespace om::gate

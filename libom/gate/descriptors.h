@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where the program's descriptors are served; dispatch asks before a call goes anywhere. Today there is one rule:
-// every descriptor is home's, whose table is the program's. Descriptors that are served where the program runs would
-// be known here.
+// Where the program's descriptors are served; dispatch asks before it serves a call. Today there is one rule: home
+// serves every descriptor, because its table is the program's. Descriptors served where the program runs would be
+// recorded here.
 //
-// Only arguments are looked at. Descriptors in memory (poll's array, control data of messages) are the business of the
-// functions of these rows.
+// Only arguments count. Descriptors in memory (poll's array, control data of messages) are left to the functions of
+// those rows.
 #pragma once
 
 #include <stdint.h>
@@ -18,11 +18,11 @@ enum class Place : uint8_t {
   kHome,
 };
 
-// What is served where, by the program's number for it; numbers that are not open are home's to refuse.
+// Where the descriptor with this number is served; home refuses numbers that are not open.
 // Context: gate
 Place place_of_descriptor(int32_t fd);
 
-// Where a call belongs by the descriptors that its arguments name: where all of them are. Home for one that names none.
+// Where to serve a call: where all descriptors among its arguments are served. Home for a call without any.
 // Context: gate
 Place place_of_call(const SyscallDesc& desc, const uint64_t args[6]);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From a trap to an answer: finds the row of the call, serves it, puts the result into the program's
+// From a trap to an answer: finds the call's row, serves the call, puts the result into the program's
 // registers and delivers the signals that came with it. Entered from entry.S on the gate stack.
 #include "libom/abi/kernel.h"
 #include "libom/abi/waiting.h"
@@ -87,7 +87,7 @@ long serve(GateCall& c) {
   return serve_by_row(c);
 }
 
-// The call is answered: result and signals go to the program.
+// Passes result and signals of an answered call to the program.
 void finish(GateCall& c, long result) {
   BodyThread* t = c.thread;
   if (c.no_result == 0) {
@@ -111,7 +111,7 @@ void finish(GateCall& c, long result) {
 // Context: gate
 long resume_call(GateCall& c) {
   if (c.nr >= kNrResume) {
-    // One of the gate's own Calls: its answer changes nothing but what signals it brings.
+    // One of the gate's own Calls: its answer has no effect except the signals that it brings.
     c.no_result = 1;
     c.desc = nullptr;
     return resume_waiting(c);
@@ -128,7 +128,7 @@ void handle_kick(BodyThread* t) {
   t->full_exit = 1;
   if (safe::load_acquire(&g_body.stop) != 0) {
     park(t, kThreadUser);
-    t->kick = 1;  // one for a signal may have come meanwhile
+    t->kick = 1;  // a kick for a signal may have come meanwhile
     return;
   }
   SignalRecord signals[kMaxSignals];
@@ -137,7 +137,7 @@ void handle_kick(BodyThread* t) {
   c.no_result = 1;
   const uint64_t args[6] = {};
   if (call_home(c, kNrSignalPoll, args) == kPark) {
-    t->kick = 1;  // kicked again before anything was sent: the exit path comes back here
+    t->kick = 1;  // kicked again before anything was sent: the exit path returns here
     return;
   }
   finish(c, 0);
@@ -157,7 +157,7 @@ void om_gate_syscall(BodyThread* t, uint32_t nr, uint32_t arch) {
   GateCall c;
   init_call(c, t, nr, signals);
   load_args(c);
-  // A 32-bit call (int 0x80) has another table: only home can run it.
+  // A 32-bit call (int 0x80) uses another table: only home can run it.
   const long result = arch == k::kAuditArchX86_64 ? serve(c) : come_home(c);
   if (result == kPark) {
     rewind(t, nr);
@@ -167,7 +167,7 @@ void om_gate_syscall(BodyThread* t, uint32_t nr, uint32_t arch) {
   finish(c, result);
 }
 
-// Kicked in program code or on the way out; regs is the program's state.
+// A kick in program code or on the way out; regs is the program's state.
 // Context: gate
 void om_gate_kicked(BodyThread* t) {
   t->phase = kBodyGate;

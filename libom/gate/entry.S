@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Ways into and out of the gate. Offsets are those of struct BodyThread (libom/abi/home.h, asserted
- * there and in gate/offsets.cc).
+ * Ways into and out of the gate. Offsets are those of struct BodyThread (libom/abi/body.h, asserted there).
  *
  * SIGSYS: the frame lies on the landing stack (SA_ONSTACK, SA_NODEFER, empty mask). The registers are copied
  * off, the vector state is loaded back at once (the kernel resets it on delivery; this code does not touch
@@ -73,8 +72,8 @@ om_sigsys_entry:                        /* rdi = signal, rsi = siginfo, rdx = uc
         jmp     om_gate_exit
 9:      ret
 
-/* rdi = thread. The two exits and what a kick inside them means: all of regs is still in the block, so the
- * handler may simply send the thread to om_exit_kicked. */
+/* rdi = thread. Two exits. If a kick hits one of them, all of regs is still in the block, so the handler
+ * simply sends the thread to om_exit_kicked. */
         .balign 16
 om_gate_exit:
         cmpl    $0, T_FULL(%rdi)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// execve happens at home, natively: close-on-exec, the new image, its preload. All the gate does is to carry
-// the strings there. When it succeeds nothing of this body is left to answer to; the deputy ends it.
+// execve happens at home, natively: close-on-exec, the new image, its preload. The gate only sends the
+// strings there. If it succeeds nobody in this body is left to answer to; the deputy ends it.
 #include "libom/abi/kernel.h"
 #include "libom/gate/channel.h"
 #include "libom/gate/forward.h"
@@ -93,8 +93,8 @@ long gate_execve(GateCall& c) {
   return after_answer(c, r);
 }
 
-// Ends every thread at home; the status is the process's. The body is ended by its keeper. What it has stored for a
-// file gets there first.
+// Ends every thread at home; the status is the process's. The keeper ends the body. What the body has stored for a file
+// gets there first.
 // Context: gate
 long gate_exit_group(GateCall& c) {
   if (g_body.writes_files != 0) return come_home(c);

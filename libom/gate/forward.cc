@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A system call by its table row: what memory goes along, the Call, the wait, what comes back into the
-// program's memory. Exactly once: a Call has a sequence number; after a lost connection home says which
+// Forwards a system call by its table row: the memory that it sends, the Call, the wait, what comes back into
+// the program's memory. Exactly once: a Call has a sequence number; after a lost connection home says which
 // numbers it has started, and only what is missing is sent again (the bytes are still in the program's own
 // buffers, because the program waits).
 //
-// Order of the checks matters: everything that can refuse the call (bad pointer, kick) comes before its
-// sequence number is taken; after that only a Return ends it.
+// The order of the checks matters: everything that can refuse the call (bad pointer, kick) comes before it
+// takes its sequence number; after that only a Return ends it.
 #include "libom/gate/forward.h"
 
 #include "libom/abi/kernel.h"
@@ -65,8 +65,8 @@ long scatter(BodyThread* t, const ArgDesc& desc, uint32_t arg, uint64_t bytes) {
   return fault;
 }
 
-// Copies the outputs of a Return, which start at the receive cursor, to the program. `result` in, result out;
-// kLost when the connection broke (the Return will come again).
+// Copies the outputs of a Return, which start at the receive cursor, to the program. Takes and returns the
+// call's result; kLost if the connection broke (the Return will come again).
 long apply_outs(BodyThread* t, const SyscallDesc& desc, long result, uint64_t outs_bytes,
                 uint32_t bad) {
   uint64_t consumed = 0;
@@ -85,7 +85,7 @@ long apply_outs(BodyThread* t, const SyscallDesc& desc, long result, uint64_t ou
     } else {
       n = safe::used_bytes(a, t->call_args, result);
     }
-    if (n > outs_bytes - consumed) break;  // home said less than the table: stop, never write more
+    if (n > outs_bytes - consumed) break;  // home sent less than the row: stop, never write more
     const long r =
         a.len == LenKind::kIovRet ? scatter(t, a, i, n) : take(t, pointer(t->call_args[i]), n);
     if (r == kLost) return r;
@@ -100,7 +100,7 @@ long apply_outs(BodyThread* t, const SyscallDesc& desc, long result, uint64_t ou
   return fault != 0 ? fault : result;
 }
 
-// Home has said what it knows: post again what it has not seen.
+// Home has answered the Resume: posts again what it has not seen.
 long after_resume(BodyThread* t, uint64_t known) {
   t->need_resume = 0;
   while (t->pending_tail != t->pending_head &&
@@ -124,8 +124,8 @@ struct Answer {
   size_t length;  // of the whole message, of which nothing has been consumed
 };
 
-// Reads up to and including the Return of `seq`, filing everything that comes before it. The answer is left
-// in the receive buffer. 0, kLost or kKicked.
+// Reads up to and including the Return of `seq`, processing everything before it. Leaves the answer in the
+// receive buffer. 0, kLost or kKicked.
 long read_answer(BodyThread* t, uint64_t seq, bool window, Answer& answer) {
   for (;;) {
     long length;
@@ -143,7 +143,7 @@ long read_answer(BodyThread* t, uint64_t seq, bool window, Answer& answer) {
       return kLost;
     }
     const auto bytes = static_cast<size_t>(length);
-    // A long message is parsed by its beginning; kPrefix covers head and signals.
+    // Of a long message only the beginning is parsed; kPrefix covers head and signals.
     constexpr size_t kPrefix = 16384;
     long r = fill(t, bytes <= kSlotRecvSize / 2 ? bytes : kPrefix, window);
     if (r != 0) return r;
@@ -175,7 +175,7 @@ long read_answer(BodyThread* t, uint64_t seq, bool window, Answer& answer) {
         t->pending_tail++;
         note_finish(t, t->returned);
       } else if (seq != 0 && m.id == safe::question_of(seq)) {
-        return 0;  // an exception: the caller makes an error of it
+        return 0;  // an exception: the caller turns it into an error
       }
     }
     const int64_t known = m.ret.results.result;
@@ -240,7 +240,7 @@ long accept_answer(GateCall& c, const SyscallDesc* desc, const Answer& answer) {
   return result;
 }
 
-// Kicked while a Call is on its way: stand still if asked to. Signals come with the Return, unless that had left home
+// A kick while a Call is on its way: parks if there is a stop. Signals come with the Return, unless that left home
 // before them: the caller asks for them afterwards.
 void kicked_while_waiting(BodyThread* t, bool hold) {
   t->kick = 0;
@@ -271,17 +271,17 @@ long transact(GateCall& c, const SyscallDesc* desc, const Ins* ins, bool hold) {
       t->sent_here = 1;
       r = send_call(t, params, ins);
       if (r == -k::kEFAULT || r == safe::kRpcTooLarge) {
-        // Not executed: the record is incomplete or was never begun. The number is used again.
+        // Not executed: the record is incomplete or was never begun. The number will be reused.
         t->call_sent = 0;
         t->need_resume = t->pending_head != t->pending_tail && t->channel.fd < 0;
         t->seq--;
         t->phase = kBodyGate;
-        return kOnlyHome;  // bad memory somewhere inside: the kernel may transfer what is before it
+        return kOnlyHome;  // bad memory somewhere inside: the kernel may transfer what precedes it
       }
     }
     if (r == 0) r = read_answer(t, t->call_seq, !hold, answer);
     if (r == kKicked && !t->call_sent) {
-      // Not sent, because the answer to Resume is awaited first: the number is used again.
+      // Not sent, because the answer to Resume must come first: the number will be reused.
       t->seq--;
       t->phase = kBodyGate;
       return kPark;
@@ -350,7 +350,7 @@ long forward_as(GateCall& c, uint32_t nr, const SyscallDesc& desc) {
 namespace {
 
 // select() looks at as many descriptors as the table has room for; home's table is larger than the program's
-// own because libom's descriptors are in it.
+// own because it contains libom's descriptors.
 void clamp_fdset(GateCall& c) {
   const auto n = static_cast<int32_t>(c.args[0]);
   const auto room = static_cast<int32_t>(safe::load_acquire(&g_body.fd_size));
@@ -401,7 +401,7 @@ long call_home_with(GateCall& c, uint32_t nr, const uint64_t args[6], const Ins&
 void post_home(BodyThread* t, uint32_t nr, const uint64_t args[6]) {
   Answer answer;
   while (t->pending_head - t->pending_tail >= kWindowCalls) {
-    // The window is full: take one answer. A lost connection is mended first.
+    // The window is full: take one answer, after replacing a lost connection.
     if (ensure_channel(t, false) == 0) read_answer(t, 0, false, answer);
   }
   PendingCall& p = t->pending[t->pending_head % kWindowCalls];
@@ -418,7 +418,7 @@ void post_home(BodyThread* t, uint32_t nr, const uint64_t args[6]) {
     params.ticket = p.ticket;
     if (send_call(t, params, nullptr) == 0) return;
   }
-  // Other threads' Calls wait at home for this ticket: a lost connection is mended now, not when this
+  // Other threads' Calls wait at home for this ticket: replace a lost connection now, not when this
   // thread happens to need home again. The new Call goes out with whatever else home has not seen.
   while (t->need_resume) {
     if (ensure_channel(t, false) == 0) read_answer(t, 0, false, answer);
@@ -464,7 +464,7 @@ void want_home(BodyThread* t, uint32_t nr) {
 long come_home(GateCall& c) {
   BodyThread* t = c.thread;
   if (t->kick) return kPark;
-  // From here on the thread is at its system call instruction, which runs again wherever the thread goes on.
+  // From here on the thread is at its system call instruction, which runs again wherever the thread resumes.
   t->regs[kRip] -= 2;
   t->regs[kRax] = c.nr;
   c.no_result = 1;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Futexes are all local: their key is (memory, address), and memory that another process maps does not move.
-// A wait is never carried to another node; it is called off, and repeated there (no or absolute timeout), or
-// it answers 0, a wake-up that futex(2) tells every caller to expect (relative timeout).
+// All futexes are local: their key is (memory, address), and memory that another process maps does not move.
+// A wait never moves to another node; it is cancelled, and repeated there (no or absolute timeout), or
+// it returns 0, a wake-up that futex(2) tells every caller to expect (relative timeout).
 //
-// Priority inheritance needs words that hold kernel tids of the node it runs on: those calls go home.
+// Priority inheritance needs words that hold kernel tids of the node where it runs: those calls go home.
 #include "libom/abi/kernel.h"
 #include "libom/abi/sandbox.h"
 #include "libom/gate/forward.h"
@@ -108,8 +108,8 @@ long gate_futex(GateCall& c) {
   }
 }
 
-// What the kernel does with a robust list when a thread ends (kernel/futex/core.c exit_robust_list), for words
-// that hold home's tid: the body's kernel would not recognise them.
+// Does what the kernel does with a robust list when a thread ends (kernel/futex/core.c exit_robust_list), for
+// words that hold home's tid: the body's kernel would not recognise them.
 // Context: gate
 void walk_robust_list(BodyThread* t) {
   struct Head {

@@ -5,8 +5,8 @@
 // vector registers stay live in the CPU (this code is built with -mgeneral-regs-only), and the code runs on
 // the slot's own stack. It leaves through om_gate_exit (entry.S), which loads regs and jumps.
 //
-// The gate keeps nothing of a call that has been answered: signal handlers, longjmp and swapcontext are the
-// program's own business.
+// The gate keeps no state of an answered call, so signal handlers, longjmp and swapcontext are the program's own
+// business.
 //
 // Context tags: `gate` = as described; `kick` = inside a signal handler of ours, on the landing stack.
 #pragma once
@@ -30,16 +30,16 @@ struct GateCall {
   BodyThread* thread;
   const SyscallDesc* desc;
   uint32_t nr;
-  uint32_t restart;       // the program's syscall instruction is to run again
+  uint32_t restart;       // the program's syscall instruction must run again
   uint32_t signal_count;  // delivered after the result is in place
   SignalRecord* signals;  // room for kMaxSignals
   uint64_t args[6];
-  uint32_t no_result;  // not a call of the program: registers stay as they are
-  uint32_t hold;       // the call waits without standing still for a stop
-  uint32_t bad;        // bit i: argument i points to memory that cannot be touched (kCallBad)
-  uint32_t go_home;    // of the last Return: not executed, the process is to come home first
+  uint32_t no_result;  // not a call of the program: registers stay unchanged
+  uint32_t hold;       // a stop does not park the thread while the call waits
+  uint32_t bad;        // bit i: argument i points to inaccessible memory (kCallBad)
+  uint32_t go_home;    // of the last Return: not executed, the process must return home first
   uint64_t aux;        // of the last Return
-  // Who takes the outputs of the Return: the row (apply_outs) unless one of these is set.
+  // Where the outputs of the Return go: by the row (apply_outs) unless one of these is set.
   void* raw_out;  // gate memory
   uint64_t raw_bytes;
   long (*apply)(GateCall& c, long result, uint64_t outs_bytes);

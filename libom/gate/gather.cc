@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The memory of a Call, by its table row: what goes along, and whether what comes back can be written. Everything
-// that speaks against a Call is found here, before its sequence number is taken. Called by attempt() (forward.cc).
+// The memory of a Call, by its table row: what it sends, and whether what comes back can be written. Finds everything
+// that rules a Call out before it takes its sequence number. Called by attempt() (forward.cc).
 #include "libom/gate/gather.h"
 
 #include "libom/abi/kernel.h"
@@ -27,7 +27,7 @@ void end_argument(Ins& ins) {
   add_piece(ins, reinterpret_cast<uint64_t>(kZeroPad), pad);
 }
 
-// `cut`: of a longer vector the first kMaxTransfer bytes are transferred.
+// `cut`: transfers only the first kMaxTransfer bytes of a longer vector.
 long add_iov(Ins& ins, Scratch& scratch, uint32_t arg, const uint64_t args[6], const ArgDesc& desc,
              bool cut, uint32_t& bad) {
   const uint64_t n = args[desc.len_arg];
@@ -40,14 +40,14 @@ long add_iov(Ins& ins, Scratch& scratch, uint32_t arg, const uint64_t args[6], c
   for (uint64_t i = 0; i < n; i++) {
     k::Iovec v;
     if (!read_program(v, args[arg] + i * sizeof v)) {
-      // As the kernel: without the whole vector nothing is transferred.
+      // Like the kernel, which transfers nothing without the whole vector.
       if (ins.piece[ins.count - 1].address != head.address) return kOnlyHome;
       ins.count--;
       ins.bytes -= 8;
       bad |= 1u << arg;
       return 0;
     }
-    // The kernel judges all addresses before it transfers anything, those of nothing included.
+    // The kernel checks all addresses before it transfers anything, even those of empty elements.
     constexpr uint64_t kUserEnd = 0x7fff'ffff'f000;
     if (static_cast<int64_t>(v.len) < 0 || v.base > kUserEnd) return kOnlyHome;
     if (v.len > kMaxTransfer - total) {
@@ -65,8 +65,8 @@ long add_iov(Ins& ins, Scratch& scratch, uint32_t arg, const uint64_t args[6], c
   return 0;
 }
 
-// Is argument `i` memory whose outputs say their length, or one that states it, or one that comes back in any
-// case: for a call that waits, what a bad one changes is not carried over a move.
+// Whether argument `i` is memory whose outputs state their length, or the word that states it, or memory that comes
+// back in any case: if the call waits, a move does not preserve what a bad one of these changes.
 bool is_delicate(const SyscallDesc& desc, uint32_t i) {
   if (safe::needs_deref(desc.args[i]) || (desc.args[i].flags & kArgOutAlways) != 0) return true;
   for (uint32_t b = 0; b < desc.nargs; b++) {
@@ -87,7 +87,7 @@ long build_ins(const SyscallDesc& desc, const uint64_t args[6], Ins& ins, Scratc
     const ArgDesc& a = desc.args[i];
     if (a.kind == ArgKind::kStr) {
       if (args[i] == 0) continue;
-      // Without a NUL within the bound, all of it travels: the kernel at home has the right errno for it.
+      // Without a NUL within the bound all of it travels: the kernel at home gives the right errno.
       long n = program_string(args[i], a.elem);
       if (n == -k::kENAMETOOLONG) n = a.elem;
       if (n < 0) {
@@ -106,7 +106,7 @@ long build_ins(const SyscallDesc& desc, const uint64_t args[6], Ins& ins, Scratc
         uint32_t v = 0;
         const bool known = args[a.len_arg] != 0 && read_program(v, args[a.len_arg]);
         if (!known && a.len_arg == i) {
-          bad |= 1u << i;  // it is the word that nobody can read
+          bad |= 1u << i;  // the argument is itself the unreadable word
           continue;
         }
         deref = v;
@@ -140,7 +140,7 @@ long probe_outs(const SyscallDesc& desc, const uint64_t args[6], uint32_t& bad) 
       uint32_t room = 0;
       if (args[a.len_arg] == 0 || !read_program(room, args[a.len_arg])) continue;
       if (static_cast<int32_t>(room) < 0)
-        return kOnlyHome;  // an int to the kernel: EINVAL, or not looked at
+        return kOnlyHome;  // an int to the kernel: EINVAL, or ignored
       n = room;
     } else {
       n = safe::cap_bytes(a, args, 0);
@@ -155,7 +155,7 @@ long probe_outs(const SyscallDesc& desc, const uint64_t args[6], uint32_t& bad) 
     if (n > kMaxTransfer) return kTooLong;
     if (a.len == LenKind::kRet && !is_writable(args[i] + n - 1)) return kOnlyHome;
   }
-  if (bad != 0 && desc.home_fn != 0) return kOnlyHome;  // its function at home looks at the memory
+  if (bad != 0 && desc.home_fn != 0) return kOnlyHome;  // its home function accesses the memory
   for (uint32_t i = 0; i < desc.nargs && (desc.effects & kEffBlock) != 0; i++) {
     if ((bad & 1u << i) != 0 && is_delicate(desc, i)) return kOnlyHome;
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Signal handlers of the body: the keeper's kick and the synchronous faults. They run on the landing stack,
-// decide by the interrupted address what the thread was doing, edit the kernel's frame and return; the
-// kernel's own sigreturn then puts the thread where it has to go. Nothing is kept on the landing stack.
+// tell from the interrupted address what the thread was doing, edit the kernel's frame and return; the
+// kernel's own sigreturn then puts the thread where it has to go. Nothing stays on the landing stack.
 //
 // Where a kick can land:
 //   program code            -> registers to the block, on to om_exit_kicked (park or collect signals)
@@ -10,7 +10,7 @@
 //   the exit sequence       -> the block still holds everything, on to om_exit_kicked
 //   home's vDSO behind the  -> faults (deputy/memory/body_vdso.cc); the process comes home, where the function goes on
 //     start of a function
-//   anywhere else in libom  -> only T_KICK is set; the gate looks at it before it blocks and before it leaves
+//   anywhere else in libom  -> only T_KICK is set; the gate checks it before it blocks and before it leaves
 #include "libom/abi/kernel.h"
 #include "libom/gate/gate.h"
 #include "libom/gate/user_memory.h"
@@ -43,7 +43,7 @@ bool in_clock_code(uint64_t rip) {
          (rip >= g_body.local_vdso_lo && rip < g_body.local_vdso_hi) || in_home_vdso(rip);
 }
 
-// The exports are the program's code, wherever they lie.
+// The exports count as the program's code, wherever they lie.
 bool in_libom(uint64_t rip) {
   return inside(rip, __ehdr_start, _end) && !inside(rip, __start_om_exports, __stop_om_exports);
 }
@@ -102,7 +102,7 @@ void om_on_fault(int sig, k::Siginfo* info, k::Ucontext* uc) {
   const uint64_t rip = r[kRip];
   if (sig == static_cast<int>(k::kSIGTRAP) && t->stepping) {
     // A step out of the clock code (see om_on_kick). A clock function that makes a system call goes through
-    // the gate with the trap flag in its registers and is stepped on afterwards.
+    // the gate with the trap flag in its registers; stepping continues afterwards.
     if (in_clock_code(rip) || in_libom(rip)) return;
     r[kFlags] &= ~kTrapFlag;
     t->stepping = 0;

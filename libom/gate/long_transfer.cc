@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Transfers of more bytes than one Call may have. Files and memory devices are served piece by piece, which is the
-// same as long as each piece is done in full; of what never gives that much one piece is all; for everything else
-// (waiting writers, messages, appending, unbuffered files) the program comes home. Called by forward().
+// Transfers of more bytes than one Call may have. Files and memory devices are served piece by piece, which makes no
+// difference as long as each piece is done in full. One piece is enough for descriptors that never transfer more at
+// once. For everything else (waiting writers, messages, appending, unbuffered files) the program comes home. Called by
+// forward().
 #include "libom/gate/long_transfer.h"
 
 #include "libom/abi/kernel.h"
@@ -15,7 +16,7 @@
 namespace om::gate {
 namespace {
 
-// The elements of [v, v + n) that hold the bytes [from, from + room), shortened to these. Their number.
+// Copies the elements of [v, v + n) that hold the bytes [from, from + room), shortened to these. Their number.
 uint64_t part_of_vector(uint64_t v, uint64_t n, uint64_t from, uint64_t room, k::Iovec* to) {
   uint64_t count = 0;
   for (uint64_t i = 0; i < n && room > 0; i++) {
@@ -31,8 +32,8 @@ uint64_t part_of_vector(uint64_t v, uint64_t n, uint64_t from, uint64_t room, k:
   return count;
 }
 
-// A transfer in pieces, as long as each is done in full. What the earlier ones transferred is on this stack:
-// the thread waits without standing still for a stop (c.hold), so home allows this for files and memory only.
+// Transfers in pieces, as long as each is done in full. The sum of the earlier ones is on this stack, so the
+// thread does not park for a stop while it waits (c.hold), and home allows this for files and memory only.
 [[gnu::noinline]] long in_pieces(GateCall& c, const WaitDesc& how) {
   constexpr uint64_t kMaxRw = 0x7ffff000;  // MAX_RW_COUNT
   k::Iovec part[safe::kMaxIov];

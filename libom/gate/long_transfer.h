@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// More than one Call has room for.
+// Transfers that are too long for one Call.
 #pragma once
 
 #include "libom/gate/gate.h"
 
 namespace om::gate {
 
-// A transfer of more bytes than a Call may have. What the descriptor is decides (kNrTransfer).
+// Does a transfer of more bytes than a Call may have. The kind of descriptor decides how (kNrTransfer).
 // Context: gate
 long long_transfer(GateCall& c);
 

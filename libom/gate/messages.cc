@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sendmsg and recvmsg, and their vectors. Layout in libom/abi/msgwire.h. Control data needs no translation:
+// sendmsg, recvmsg and their vector forms. Layout in libom/abi/msgwire.h. Control data needs no translation:
 // descriptors and pids in it are home's numbers, which are the program's.
 #include "libom/gate/messages.h"
 
@@ -38,14 +38,14 @@ void add(Ins& ins, uint64_t address, uint64_t bytes) {
   ins.bytes += pad;
 }
 
-// A run of small pieces must be padded only at its end.
+// For runs of small pieces, which must be padded only at the end.
 void add_raw(Ins& ins, uint64_t address, uint64_t bytes) {
   if (bytes == 0) return;
   ins.piece[ins.count++] = {address, bytes};
   ins.bytes += bytes;
 }
 
-// A message whose data is longer than `room`: shortened if `cut`, else kTooLong.
+// Plans one message. If its data is longer than `room`: shortened if `cut`, else kTooLong.
 long plan_message(uint64_t header, bool sending, uint64_t room, bool cut, WireMsg& w, Ins& ins) {
   k::Msghdr h;
   if (!read_program(h, header)) return -k::kEFAULT;
@@ -81,7 +81,7 @@ long plan_message(uint64_t header, bool sending, uint64_t room, bool cut, WireMs
   return 0;
 }
 
-// The header of message i of the call being answered.
+// Address of the header of message i of the call being answered.
 uint64_t header_at(const BodyThread* t, uint64_t i) {
   const bool vector = message_call_of(t->call_nr).vector;
   return t->call_args[1] + (vector ? i * 64 : 0);
@@ -114,7 +114,7 @@ long take_data(BodyThread* t, const k::Msghdr& h, uint64_t bytes) {
   return r == kLost ? r : fault;
 }
 
-// Outputs of a message call: see msgwire.h. Every length is checked against what the program gave.
+// Writes the outputs of a message call (msgwire.h). Checks every length against what the program gave.
 long apply_messages(GateCall& c, long result, uint64_t outs_bytes) {
   BodyThread* t = c.thread;
   const auto [vector, receiving, timeout] = message_call_of(t->call_nr);
@@ -169,8 +169,8 @@ long apply_messages(GateCall& c, long result, uint64_t outs_bytes) {
   return fault != 0 ? fault : result;
 }
 
-// The first messages of the call, as many as there is room for: their number in `planned`. `more`: messages
-// before these have been served, so that nothing may be waited for. Result, kPark, kTooLong or kOnlyHome.
+// Sends the first messages of the call, as many as there is room for: `planned`. `more`: earlier messages have
+// been served, so the call must not wait for anything. Result, kPark, kTooLong or kOnlyHome.
 [[gnu::noinline]] long round(GateCall& c, uint64_t count, bool sending, uint64_t timeout, bool cut,
                              bool more, uint64_t& planned) {
   const bool vector = message_call_of(c.nr).vector;
@@ -195,14 +195,14 @@ long apply_messages(GateCall& c, long result, uint64_t outs_bytes) {
       continue;
     }
     if (i == 0) return r == kTooLong ? r : kOnlyHome;
-    // As the kernel: what comes before a bad entry is transferred. What follows a long one has its own turn.
+    // Like the kernel: what precedes a bad entry is transferred. What follows a long one gets its own round.
     ins.count = pieces;
     ins.bytes = bytes;
     plan.count = i;
     break;
   }
   planned = plan.count;
-  // Each message is waited for: only home can do that in one call.
+  // The call waits for each message: only home can do that in one call.
   const bool all = transfer_of(c.nr, c.args).shape == Shape::kMessages;
   if (!sending && all && planned < count) return kOnlyHome;
   k::Timespec limit{};
@@ -234,7 +234,7 @@ long messages(GateCall& c, uint64_t count, bool sending, uint64_t timeout) {
     if (r == kOnlyHome) return come_home(c);
     if (!vector || r <= 0 || c.restart) return after_answer(c, r);
     done += static_cast<uint64_t>(r);
-    // More than one Call has room for: the next ones, without waiting.
+    // More than one Call has room for: continue with the next ones, without waiting.
     if (static_cast<uint64_t>(r) < planned || done >= count || c.signal_count > 0) break;
     cut = false;
     flags |= k::kMsgDontwait;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sendmsg, recvmsg and their likes, in the layout of libom/abi/msgwire.h.
+// sendmsg, recvmsg and the like, in the layout of libom/abi/msgwire.h.
 #pragma once
 
 #include "libom/gate/gate.h"
 
 namespace om::gate {
 
-// The answer to a message call (is_message_call) of a thread that was moved while it waited.
+// Resumes a message call (is_message_call) of a thread that was moved while it waited.
 // Context: gate
 long resume_messages(GateCall& c);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Calls answered from cached values, calls that the body's kernel answers by itself, and calls whose way
+// Calls answered from cached values, calls that the body's kernel answers by itself, and calls whose route
 // depends on their arguments.
 #include "libom/abi/kernel.h"
 #include "libom/gate/forward.h"
@@ -19,8 +19,8 @@ namespace {
 
 using safe::sys;
 
-// Until the body's threads are in accord with what home said at `change`. For a keeper that does not do its work nobody
-// waits long, and a stop takes the thread to where it is so anyway.
+// Waits until the body's threads reflect what home said at `change`. If the keeper does not do its work the wait is
+// short, and after a stop the thread resumes where they do anyway.
 void wait_for_cpus(uint32_t change) {
   constexpr int64_t kFirst = 50000, kLongest = 4000000, kAltogether = 2000000000;
   int64_t pause = kFirst;
@@ -67,7 +67,7 @@ long gate_ids(GateCall& c) {
 // Context: gate
 long gate_uname(GateCall& c) { return write_program(c.args[0], g_body.uts) ? 0 : -k::kEFAULT; }
 
-// The body's kernel answers, and the answer concerns memory, scheduling or randomness only.
+// For calls that the body's kernel answers and that concern only memory, scheduling or randomness.
 // Context: gate
 long gate_native(GateCall& c) {
   for (uint32_t i = 0; i < c.desc->nargs; i++) {
@@ -77,9 +77,9 @@ long gate_native(GateCall& c) {
   return sys(c.nr, c.args[0], c.args[1], c.args[2], c.args[3], c.args[4], c.args[5]);
 }
 
-// Registrations belong to the address space, and home's is the one that lasts; the body has registered for all
-// of its own. Home is asked once whether a command is granted. A barrier for all processes is one for those that share
-// memory with this one: here that is itself alone.
+// Registrations belong to the address space, and home's is the one that lasts; the body has registered all of its
+// own. The gate asks home once whether a command is granted. A barrier for all processes matters to those that share
+// memory with this one: here that is this process alone.
 // Context: gate
 long gate_membarrier(GateCall& c) {
   constexpr uint32_t kHere =
@@ -99,7 +99,7 @@ long gate_membarrier(GateCall& c) {
 
 // Context: gate
 long gate_pselect6(GateCall& c) {
-  // The mask lies behind a second pointer: it travels by value (home_pselect6 puts it back).
+  // The mask lies behind a second pointer: it travels by value (home_pselect6 restores the pointer).
   k::Iovec by_value{0, 0};
   if (c.args[5] != 0) {
     k::Iovec given;
@@ -114,7 +114,7 @@ long gate_pselect6(GateCall& c) {
   return forward(c);
 }
 
-// The header says which version of the data is meant: the first one has half of it.
+// The header states the version of the data: the first version has only half of it.
 // Context: gate
 long gate_caps(GateCall& c) {
   constexpr uint32_t kVersion2 = 0x20071026, kVersion3 = 0x20080522;
@@ -123,7 +123,7 @@ long gate_caps(GateCall& c) {
   return known && (version == kVersion2 || version == kVersion3) ? forward(c) : come_home(c);
 }
 
-// The structure begins with its size. Longer ones than this kernel interface has are answered by a change of it.
+// The structure begins with its size. If that is larger than the kernel knows, the kernel's answer overwrites it.
 // Context: gate
 long gate_sched_setattr(GateCall& c) {
   constexpr uint32_t kFirst = 48, kKnown = 56;
@@ -132,8 +132,8 @@ long gate_sched_setattr(GateCall& c) {
   return known && size >= kFirst && size <= kKnown ? forward(c) : come_home(c);
 }
 
-// Home's kernel decides. The filter does not allow the call here, where it could reach for CPUs that this node has not
-// given: the keeper makes it, when home has told it to.
+// Home's kernel decides. The filter does not allow the call here, because it could claim CPUs that this node has not
+// given: the keeper makes it, when home tells it to.
 // Context: gate
 long gate_sched_setaffinity(GateCall& c) {
   uint64_t change = 0;
@@ -145,7 +145,7 @@ long gate_sched_setaffinity(GateCall& c) {
   return r;
 }
 
-// Only reading has a buffer; the other commands do not look at the pointer.
+// Only reading has a buffer; the other commands ignore the pointer.
 // Context: gate
 long gate_syslog(GateCall& c) {
   constexpr uint64_t kRead = 2, kReadClear = 4;
@@ -153,7 +153,7 @@ long gate_syslog(GateCall& c) {
   return forward(c);
 }
 
-// Notification by a thread: what the C library tells it is behind a pointer in the event.
+// Notification by a thread: the event points to what the C library passes to it.
 // Context: gate
 long gate_mq_notify(GateCall& c) {
   constexpr int32_t kSigevThread = 2;
@@ -162,16 +162,16 @@ long gate_mq_notify(GateCall& c) {
   return how == kSigevThread ? come_home(c) : forward(c);
 }
 
-// Both are threads at home, as every other process is. One command has a pointer.
+// Both threads are at home, like every other process. One command has a pointer.
 // Context: gate
 long gate_kcmp(GateCall& c) {
   constexpr uint64_t kEpollTarget = 7;
   return c.args[2] == kEpollTarget ? come_home(c) : forward(c);
 }
 
-// The body has the memory limits that the process had when it left: with others it leaves again. Its stack can get
-// more room here; home says if it is to have less. CPU time is held against its limit by home's kernel, which has to
-// see all of it.
+// The body has the memory limits that the process had when it left: to change them the process comes home. Its stack
+// can get more room here; home decides if it gets less. Home's kernel enforces the limit on CPU time and has to see all
+// of it.
 // Context: gate
 long gate_rlimit(GateCall& c) {
   constexpr uint64_t kAtHome = 1 << 0 | 1 << 2 | 1 << 8 | 1 << 9;  // CPU DATA MEMLOCK AS
@@ -191,7 +191,7 @@ long gate_rlimit(GateCall& c) {
   return r;
 }
 
-// A signal that would dump core is raised at home, where the memory is then complete.
+// Home raises a signal that would dump core, because the memory is then complete there.
 // Context: gate
 long gate_kill(GateCall& c) {
   const bool tg = c.nr == kNr_tgkill || c.nr == kNr_rt_tgsigqueueinfo;
@@ -204,7 +204,7 @@ long gate_kill(GateCall& c) {
   return forward(c);
 }
 
-// Keeps the map of caught signals that gate_kill looks at.
+// Maintains the set of caught signals that gate_kill consults.
 // Context: gate
 long gate_rt_sigaction(GateCall& c) {
   KernelSigaction action{};
@@ -245,7 +245,7 @@ long gate_prctl(GateCall& c) {
   constexpr uint32_t kSetName = 15, kGetTidAddress = 40;
   switch (static_cast<uint32_t>(c.args[0])) {
     case kSetName: {
-      // As the kernel: at most 16 bytes are looked at, and a name without a NUL among them is cut.
+      // Like the kernel: reads at most 16 bytes and cuts a name without a NUL among them.
       char name[16] = {};
       if (!read_program(name[0], c.args[1])) return -k::kEFAULT;
       for (uint64_t i = 0; i < 15; i++) {

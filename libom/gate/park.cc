@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A body thread stands still: everything the keeper needs is in its slot (block and xsave area), and nothing
-// of the program can run until BodyState.stop changes. The keeper's kick wakes the futex wait; the word is
+// Parks a body thread: everything the keeper needs is in its slot (block and xsave area), and the thread runs
+// nothing of the program until BodyState.stop changes. The keeper's kick wakes the futex wait; the word is
 // read again each time.
 #include "libom/gate/park.h"
 
@@ -22,7 +22,7 @@ namespace om::gate {
 
 // Context: gate
 void park(BodyThread* t, ThreadKind kind) {
-  // What was posted must have been executed before home can take over; waiting Calls come after it anyway.
+  // Posted Calls must have been executed before home can take over; waited Calls come after them anyway.
   if (kind == kThreadUser) drain(t);
   t->kind = kind;
   t->xsave_bytes = park_vector_state(t);

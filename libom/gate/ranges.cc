@@ -15,7 +15,7 @@ bool overlaps(uint64_t a_lo, uint64_t a_hi, uint64_t b_lo, uint64_t b_hi) {
 
 uint64_t start_of(const Range& r) { return r.lo & ~kRangeMarks; }
 
-// Does [lo, hi) touch a range that is on the list for the reason `mark`.
+// Whether [lo, hi) touches a range that is on the list for the reason `mark`.
 bool is_marked(uint64_t lo, uint64_t hi, uint64_t mark) {
   if (g_body.file_range_count > kMaxFileRanges) return true;
   for (uint64_t i = 0; i < g_body.file_range_count; i++) {
@@ -67,7 +67,7 @@ bool is_fixed_view(uint64_t lo, uint64_t hi) {
 // Context: gate
 void add_range(uint64_t lo, uint64_t hi) {
   uint64_t& n = g_body.file_range_count;
-  // A heap that is mapped piece by piece would fill the list.
+  // Merges neighbours: a heap that is mapped piece by piece would fill the list.
   for (uint64_t i = 0; (lo & kRangeMarks) == kRangeObject && i < n && i < kMaxFileRanges; i++) {
     Range& r = g_body.file_ranges[i];
     if ((r.lo & kRangeMarks) != kRangeObject) continue;

@@ -2,7 +2,7 @@
 //
 // Signals in the body. The kernel at home has already decided everything (which thread, restart or EINTR,
 // masks); the gate only builds the frame that the kernel would have built, in home's XSAVE layout, because
-// the frame may be consumed at home by the kernel itself, and takes frames apart when the handler returns.
+// the kernel at home itself may consume the frame, and takes frames apart when the handler returns.
 #include "libom/gate/signal.h"
 
 #include "libom/abi/kernel.h"
@@ -91,7 +91,7 @@ long build_frame(BodyThread* t, const SignalRecord& s) {
   return 0;
 }
 
-// Tells home the mask that the program has from now on; the answer may bring signals.
+// Tells home the program's mask from now on; the answer may bring signals.
 void send_mask(GateCall& c, uint64_t mask) {
   BodyThread* t = c.thread;
   mask &= ~(k::sig_bit(k::kSIGKILL) | k::sig_bit(k::kSIGSTOP));
@@ -105,7 +105,7 @@ void send_mask(GateCall& c, uint64_t mask) {
 }
 
 void restore_altstack(BodyThread* t, const k::StackT& s) {
-  // As the kernel: errors are ignored here (restore_altstack in kernel/signal.c).
+  // Ignores errors, like the kernel (restore_altstack in kernel/signal.c).
   if (on_altstack(t, t->regs[kRsp])) return;
   if (s.flags & k::kSsDisable) {
     t->kernel.altstack[0] = t->kernel.altstack[1] = t->kernel.altstack[2] = 0;
@@ -152,7 +152,7 @@ long gate_rt_sigreturn(GateCall& c) {
     return 0;
   }
   send_mask(c, uc.sigmask);
-  // The next handler runs before a single instruction of the program: once in a while, or for ever.
+  // The next handler runs before a single instruction of the program: once in a while, or forever.
   note_starving(t, c.signal_count > 0);
   if (c.restart) {
     // Signals that came before: their handlers run on top of this one, which then returns again.
@@ -224,8 +224,8 @@ long gate_sigaltstack(GateCall& c) {
   return 0;
 }
 
-// A synchronous fault: home knows the handler. No handler (or blocked): the instruction runs again at home,
-// where the kernel does to the process what it always does. No signal: it is one that runs only there.
+// A synchronous fault: home knows the handler. Without a handler (or if blocked) the instruction runs again at home,
+// where the kernel does to the process what it always does. Without a signal it is an instruction that runs only there.
 // Context: gate
 void serve_fault(BodyThread* t) {
   if (t->fault_signal == 0) {

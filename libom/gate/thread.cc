@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Threads of a body. The home twin comes first, because its tid is the tid; then the body's own thread, in a
-// slot that both sides number alike. A slot's channel outlives its thread and serves the next one.
+// Threads of a body. Home makes the twin first, because its tid is the tid; then the gate makes the body's own thread,
+// in a slot that both sides number alike. A slot's channel outlives its thread and serves the next one.
 //
 // The child's first instructions run with every signal blocked, on its gate stack: %gs and the landing stack
 // are not set up yet, and a kick must find both.
@@ -84,7 +84,7 @@ void copy_thread(BodyThread* child, const BodyThread* parent, const CloneArgs& a
   child->kernel.fs_base = (a.flags & k::kCloneSettls) ? a.tls : parent->kernel.fs_base;
 }
 
-// Ends the twin of a slot that got no thread, in that slot's name and by its channel; nothing else uses them.
+// Ends the twin of a slot that got no thread, on behalf of that slot and by its channel; nothing else uses them.
 // Preconditions: clone_lock is held.
 void end_twin(BodyThread* child) {
   SignalRecord signals[kMaxSignals];
@@ -129,11 +129,11 @@ long start_thread(GateCall& c, const CloneArgs& a) {
   auto* const stack = reinterpret_cast<void*>(child->gate_sp);
   const long made = om_clone(kThreadFlags, stack, nullptr, nullptr, child_main, child);
   allow_kicks();
-  // What the program asks for its new thread at once is for one that the keeper can find.
+  // The keeper must find the thread when the program makes a request for it right away.
   if (made > 0) child->body_tid = static_cast<int32_t>(made);
   if (made < 0) {
-    // This node's limits forbid the thread: its twin goes, and the program is told so. What the thread would
-    // have found in its memory is put back.
+    // This node's limits forbid the thread: end its twin and return the error to the program. Restore the words
+    // written for the thread.
     end_twin(child);
     if (a.flags & k::kCloneChildSettid) write_program(a.child_tid, child_word);
     if (a.flags & k::kCloneParentSettid) write_program(a.parent_tid, parent_word);
@@ -259,7 +259,7 @@ long gate_exit(GateCall& c) {
     sys(kNr_rseq, t->kernel.rseq_address, t->kernel.rseq_size, 1, t->kernel.rseq_signature);
   block_kicks();
   // What the kernel does at the very end (mm_release) has to be in the program's memory before the thread
-  // stops counting: it may be sent home at once. The stack under us is the slot's.
+  // stops counting, because that memory may be sent home at once. The stack under us is the slot's.
   sys(kNr_set_tid_address, 0);
   const uint32_t zero = 0;
   if (t->kernel.ctid != 0 && write_program(t->kernel.ctid, zero)) {

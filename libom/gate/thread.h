@@ -20,11 +20,11 @@ void enter_thread(BodyThread* t);
 // Makes the memory of a slot accessible. 0 or -errno.
 // Context: gate, restore
 long prepare_slot(uint32_t slot);
-// What the kernel would do with a dying thread's robust futexes.
+// Does what the kernel would do with a dying thread's robust futexes.
 // Context: gate
 void walk_robust_list(BodyThread* t);
 
-// Goes on with the call that a restored thread was in: generic, or by hand for split rows.
+// Resumes the call that a restored thread was in: generic, or by hand for split rows.
 // Context: gate
 long resume_call(GateCall& c);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Clocks and sleeps that arrive as system calls. Wall clocks are local with home's offset (vdso.cc). CPU-time
-// clocks are what home's twin used plus what this body used. A sleep runs at home, as the executor's own
+// clocks add what home's twin used and what this body used. A sleep runs at home, as the executor's own
 // blocking call: its remaining time then survives every move exactly, because the kernel keeps it; only
 // sleeps too short for that to matter stay here.
 #include "libom/gate/time.h"
@@ -36,11 +36,11 @@ int64_t cpu_ns(uint32_t clock) {
   return ts.sec * kNsPerSec + ts.nsec;
 }
 
-// What threads of this body have used of the CPU-time clock `clock`; 0 for clocks of other processes.
+// What threads of this body have added to the CPU-time clock `clock`; 0 for clocks of other processes.
 int64_t own_part(const BodyThread* t, int32_t clock) {
   if (clock == static_cast<int32_t>(k::kClockProcessCpu)) return body_cpu_ns(false);
   if (clock == static_cast<int32_t>(k::kClockThreadCpu)) return body_cpu_ns(true);
-  // The kernel's encoding: ~id above bit 2, which tells a thread's clock from a process's.
+  // The kernel's encoding: ~id above bit 2, which distinguishes a thread's clock from a process's.
   const int32_t id = ~(clock >> 3);
   if (!(clock & 4)) return id == 0 || id == g_body.home_pid ? body_cpu_ns(false) : 0;
   if (id == 0 || id == t->home_tid) return body_cpu_ns(true);
@@ -52,7 +52,7 @@ int64_t own_part(const BodyThread* t, int32_t clock) {
   return 0;
 }
 
-// A sleep that no signal and no move has to cut: at most kShortSleepNs late.
+// A sleep too short to be cut by signals or moves: they are late by at most kShortSleepNs.
 long short_sleep(int64_t ns) {
   k::Timespec ts{0, ns};
   while (sys(kNr_nanosleep, &ts, &ts) == -k::kEINTR) {
@@ -161,7 +161,7 @@ long gate_times(GateCall& c) {
   return write_program(c.args[0], ticks) ? r : -k::kEFAULT;
 }
 
-// CPU-time timers would count the twin's time only: those are armed at home, after coming home.
+// CPU-time timers would count only the twin's time: the program comes home and arms them there.
 // Context: gate
 long gate_setitimer(GateCall& c) { return c.args[0] == 0 ? forward(c) : come_home(c); }
 

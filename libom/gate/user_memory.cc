@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// See user_memory.h. The accesses themselves are in user_memory.S: the fault handler (handlers.cc) lets a thread that
-// faults there go on at om_copy_fault.
+// See user_memory.h. The accesses themselves are in user_memory.S: the fault handler (handlers.cc) resumes a thread
+// that faults there at om_copy_fault.
 #include "libom/gate/user_memory.h"
 
 #include "libom/abi/kernel.h"

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The program's memory in its body: all access of the gate to it goes through here. Memory that is not there, or not
-// for that use, is an answer (false, -EFAULT) and never a fault: the gate looks at addresses that a program made up.
-// Everything that can be accessed is there from the start of a body; were some of it still to be fetched, it would be
-// fetched here.
+// The gate's only access to the program's memory in its body. Memory that is unmapped or forbids the access gives an
+// error (false, -EFAULT) and never a fault: the addresses come from the program and may be anything. All accessible
+// memory is present from the start of a body; if some still had to be fetched, it would be fetched here.
 //
-// A length may be anything, a range may wrap. What is read twice may differ: other threads of the program run.
+// A length may be anything, a range may wrap. Two reads may differ: other threads of the program run.
 #pragma once
 
 #include <stddef.h>
@@ -13,7 +12,7 @@
 
 namespace om::gate {
 
-// n bytes from or to the program; false: not all of them are accessible, and some may have been copied.
+// Copies n bytes from or to the program; false: not all of them are accessible, and some may have been copied.
 // Context: gate
 bool read_program(void* to, uint64_t from, uint64_t n);
 bool write_program(uint64_t to, const void* from, uint64_t n);
@@ -27,11 +26,11 @@ bool write_program(uint64_t to, const T& from) {
   return write_program(to, &from, sizeof from);
 }
 
-// Either side may be the program's. 0 or -EFAULT; in the form that a safe::Stream wants.
+// Copies; either side may be the program's. 0 or -EFAULT. Has the signature of safe::Stream::Copy.
 // Context: gate
 long copy_program(void* to, const void* from, size_t n);
 
-// Bytes of the string at `at` with its NUL; -EFAULT, or -ENAMETOOLONG without a NUL in `most` bytes.
+// Bytes of the string at `at` with its NUL; -EFAULT, or -ENAMETOOLONG if `most` bytes have no NUL.
 // Context: gate
 long program_string(uint64_t at, uint64_t most);
 
@@ -43,19 +42,19 @@ bool is_writable(uint64_t at);
 // Context: gate
 bool is_readable(uint64_t at, uint64_t n);
 
-// Puts `wanted` in place of `expected` in the word at `at`. 1: done; 0: `expected` is now what it is; -EFAULT.
+// Replaces `expected` by `wanted` in the word at `at`. 1: done; 0: `expected` now has the word's value; -EFAULT.
 // Context: gate
 long exchange_program(uint64_t at, uint32_t& expected, uint32_t wanted);
 
-// Before a call of this node's kernel that reads or writes [at, at + n) by itself, whoever's memory it is: what is
-// still to be fetched. The kernel says by itself what is not accessible.
+// To be called before this node's kernel reads or writes [at, at + n), whether it is the program's or not: fetches what
+// is missing. The kernel itself reports inaccessible memory.
 // Context: gate
 inline void make_present(uint64_t at, uint64_t n) {
   static_cast<void>(at);
   static_cast<void>(n);
 }
 
-// Where a thread goes on that has had a fault at instruction `rip`, if that was an access of these; else 0.
+// Where a thread that faulted at instruction `rip` resumes, if it was in one of these accesses; else 0.
 // Context: kick
 uint64_t after_fault(uint64_t rip);
 

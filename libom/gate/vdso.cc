@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the program's vDSO calls run in a body: the keeper puts jumps to these functions at the addresses of
+// The program's vDSO functions in a body: the keeper puts jumps to these functions at the addresses of
 // home's vDSO symbols. They run as program code, on the program's stack, without entering the gate: local
-// clock (by the node's own vDSO, moved into the arena) plus the offset that keeps it behind home's.
+// clock (from the node's own vDSO, moved into the arena) plus the offset that keeps it behind home's.
 //
 // Everything here lies in section om_vfn and calls nothing outside it but the local vDSO: a thread stopped
 // in this code is single-stepped out of it (handlers.cc), because its registers mean nothing elsewhere.
@@ -24,7 +24,7 @@ using ClockGettime = long (*)(int clock, k::Timespec* ts);
 using Gettimeofday = long (*)(void* tv, void* tz);
 using Getcpu = long (*)(uint32_t* cpu, uint32_t* node, void* unused);
 
-// Outside the gate on purpose: what has no fast answer traps and is served like any system call.
+// Outside the gate on purpose: a request without a fast answer traps and is served like any system call.
 OM_INLINE long trap(long nr, uint64_t a, uint64_t b) {
   long r;
   asm volatile("syscall" : "=a"(r) : "a"(nr), "D"(a), "S"(b) : "rcx", "r11", "memory");
@@ -80,7 +80,7 @@ OM_INLINE bool read_clock_page(ClockPage& out) {
     if ((before & 1) == 0 && before == p.sequence) return true;
     asm volatile("pause");
   }
-  return false;  // the keeper died while writing; its values are at most a slew apart
+  return false;  // the keeper died while writing; the values differ by at most a slew
 }
 
 OM_INLINE long virtual_clock(uint32_t clock, k::Timespec* out) {
@@ -160,7 +160,7 @@ OM_VFN long vdso_clock_getres(long clock, k::Timespec* ts) {
 // glibc falls back to the system call. Context: program
 OM_VFN long vdso_other(void) { return -k::kENOSYS; }
 
-// The same clocks for the gate, without single-stepping concerns.
+// The same clocks for the gate, where single-stepping is no concern.
 // Context: gate
 long home_time(uint32_t clock, k::Timespec* out) { return virtual_clock(clock, out); }
 
@@ -194,7 +194,7 @@ void home_time_was(int64_t home_mono_ns) {
   ClockPage page;
   read_clock_page(page);
   const int64_t behind = home_mono_ns - now - offset_at(false, page, now);
-  constexpr int64_t kMaxBehind = 5 * kNsPerSec;  // more is no delay of the network
+  constexpr int64_t kMaxBehind = 5 * kNsPerSec;  // more cannot be network delay
   if (behind <= 0 || behind > kMaxBehind) return;
   raise(&g_body.clock.mono_floor_ns, offset_at(false, page, now) + behind);
   raise(&g_body.clock.real_floor_ns, offset_at(true, page, now) + behind);

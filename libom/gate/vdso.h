@@ -22,8 +22,8 @@ long home_time(uint32_t clock, k::Timespec* out);
 // Nanoseconds to add to the local clock to get home's, now.
 // Context: gate
 int64_t home_offset_ns(bool realtime);
-// Home's CLOCK_MONOTONIC was this (ns) when it sent what has just arrived: from now on the program's clocks
-// show no less. A wait that ended at home must not look too short here.
+// Notes that home's CLOCK_MONOTONIC was this (ns) when it sent what has just arrived: from now on the program's
+// clocks show no less. A wait that ended at home must not look too short here.
 // Context: gate
 void home_time_was(int64_t home_mono_ns);
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Address-space calls. The body's kernel does them first (it knows its own free ranges, and they are free at
-// home too, because both maps are kept equal); home repeats them in ticket order without being waited for.
+// home too, because both maps are kept equal); home repeats them in ticket order, and nobody waits for that.
 // Only a file mapping needs home at once: the file is there.
 //
 // File mappings are private copies in a body, and so is shared memory. What depends on the file or object behind
 // them (DONTNEED reading it again, growing into more of it, parts that go and may come back), or on pages being
-// locked, goes home first; the list of such ranges is kept in ranges.cc. An object of memory that travels with all its
-// mappings (session.h, MemoryObject) is shared memory here, too: a further view of it is made from one that has all.
+// locked, goes home first; ranges.cc keeps the list of such ranges. A memory object that travels with all its
+// mappings (memory.h, MemoryObject) is shared memory here, too: further views are made from the one that has all of it.
 #include "libom/gate/vm.h"
 
 #include "libom/abi/kernel.h"
@@ -54,7 +54,7 @@ class MmLock {
   bool held_;
 };
 
-// Can [lo, hi) only be unmapped, or mapped over, at home.
+// Whether [lo, hi) can only be unmapped, or mapped over, at home.
 bool is_bound(uint64_t lo, uint64_t hi) {
   return cuts_shared(lo, hi) || is_fixed_view(lo, hi) || is_written_back(lo, hi);
 }
@@ -65,14 +65,15 @@ void post(BodyThread* t, uint32_t nr, uint64_t a, uint64_t b, uint64_t c = 0, ui
   post_home(t, nr, args);
 }
 
-// Ends a call that has begun under the lock, before anything has been changed: home decides. So it does what is too
-// much here, as this node's limits and memory are not the program's.
+// Ends a call that has begun under the lock, before it has changed anything: home decides. This includes what is too
+// much for this node, whose limits and memory are not the program's.
 long leave_it_to_home(GateCall& c, MmLock& lock) {
   lock.release();
   return come_home(c);
 }
 
-// The kernel has come so far down (a terabyte is mapped) that it chose a place which home needs for its executors.
+// Undoes a mapping for which the kernel went so far down (a terabyte is mapped) that it chose a place which home needs
+// for its executors.
 long undo_mapping(GateCall& c, MmLock& lock, long at, uint64_t len) {
   sys(kNr_munmap, at, len);
   return leave_it_to_home(c, lock);
@@ -86,15 +87,15 @@ bool is_free(uint64_t lo, uint64_t len) {
   return r != -k::kEEXIST;
 }
 
-// Home has not made the mapping, or leaves it to the program: then it goes home.
+// Home has refused the mapping, or leaves it to the program, which then goes home.
 long refused_at_home(GateCall& c, MmLock& lock, long result) {
   c.raw_out = nullptr;
   lock.release();
   return after_answer(c, result);
 }
 
-// Contents of a fresh file mapping at [at, at + len), which home has made. Pages beyond the end of the file
-// stay inaccessible here: touching one comes home, where it is SIGBUS as always.
+// Fetches the contents of a fresh file mapping at [at, at + len), which home has made. Pages beyond the end of the
+// file stay inaccessible here: touching one brings the process home, where it is SIGBUS as always.
 long fetch_file(GateCall& c, uint64_t at, uint64_t len, uint32_t prot) {
   uint64_t have = 0;
   while (have < len) {
@@ -114,7 +115,7 @@ long fetch_file(GateCall& c, uint64_t at, uint64_t len, uint32_t prot) {
   return 0;
 }
 
-// Home has mapped a part of object `which` at [at, at + len): so do we.
+// Maps the part of object `which` that home has mapped at [at, at + len).
 long map_view(GateCall& c, MmLock& lock, uint64_t which, uint64_t at, uint64_t len, uint32_t prot) {
   forget_ranges(at, at + len);
   const uint64_t offset = c.args[5];
@@ -126,16 +127,16 @@ long map_view(GateCall& c, MmLock& lock, uint64_t which, uint64_t at, uint64_t l
       return static_cast<long>(at);
     }
   }
-  // No memory for it here, or behind its end. The mapping is taken back, and the program makes it at home.
+  // No memory for it here, or behind its end. Undo the mapping; the program makes it at home.
   sys(kNr_munmap, at, len);
   post(c.thread, kNr_munmap, at, len);
   return leave_it_to_home(c, lock);
 }
 
-// Shared as far as home's kernel is concerned: what depends on that is its decision.
+// The mapping is shared as far as home's kernel is concerned, which decides whatever depends on that.
 long map_file(GateCall& c, MmLock& lock, uint64_t len, uint32_t prot, uint32_t flags) {
   BodyThread* t = c.thread;
-  // Take the place here, let home map the file there, fill it.
+  // Reserve the place here, let home map the file there, fill it.
   const uint32_t place = (flags & (k::kMapFixed | k::kMapFixedNoreplace | k::kMap32bit)) |
                          k::kMapPrivate | k::kMapAnonymous | k::kMapNoreserve;
   const bool replaces = (flags & k::kMapFixed) && !(flags & k::kMapFixedNoreplace);
@@ -186,8 +187,7 @@ long gate_mmap(GateCall& c) {
   const auto flags = static_cast<uint32_t>(c.args[3]);
   const uint32_t type = flags & k::kMapTypeMask;
   constexpr uint32_t kOnlyAtHome = k::kMapHugetlb | k::kMapSync | k::kMapGrowsdown | k::kMapLocked;
-  // Shared: a view of an object, or, if it is not to be written through, a copy of a file of which home says that it is
-  // steady.
+  // Shared: a view of an object or, if it cannot be written through, a copy of a file that home considers steady.
   const bool shared = type == k::kMapShared && !(flags & k::kMapAnonymous) &&
                       (g_body.object_count != 0 || !(prot & k::kProtWrite));
   if ((type != k::kMapPrivate && !shared) || (flags & kOnlyAtHome) != 0) return come_home(c);
@@ -196,7 +196,7 @@ long gate_mmap(GateCall& c) {
   if (c.args[1] > (uint64_t{1} << 47)) return -k::kENOMEM;
   const uint64_t len = page_up(c.args[1]);
   const bool fixed = (flags & (k::kMapFixed | k::kMapFixedNoreplace)) != 0;
-  // Of a file only home knows whether there is something else that is wrong.
+  // For a file, only home knows whether something else is wrong.
   if (fixed && !is_page(addr)) return flags & k::kMapAnonymous ? -k::kEINVAL : come_home(c);
   if (fixed && is_reserved(addr, len)) return -k::kENOMEM;
   if (addr != 0 && is_lent(addr, len)) return come_home(c);
@@ -241,7 +241,7 @@ long gate_munmap(GateCall& c) {
 // Context: gate
 long gate_mprotect(GateCall& c) {
   BodyThread* t = c.thread;
-  // What home's kernel says of its vDSO and the data beside it only home knows.
+  // Only home's kernel can answer for its vDSO and the data beside it.
   if (c.args[0] >= g_body.home_vdso_lo && c.args[0] < g_body.home_vdso_hi) return come_home(c);
   if (!is_page(c.args[0])) return -k::kEINVAL;
   if (is_reserved(c.args[0], c.args[1])) return -k::kENOMEM;
@@ -253,11 +253,11 @@ long gate_mprotect(GateCall& c) {
   MmLock lock(t);
   if (!lock.held()) return kPark;
   const uint64_t end = c.args[0] + page_up(c.args[1]);
-  // Contents of shared memory cannot be written at home once it is read-only there.
+  // Home cannot write the contents of shared memory once it is read-only there.
   if (is_shared(c.args[0], end) || is_fixed_view(c.args[0], end)) return leave_it_to_home(c, lock);
   const bool view = is_object(c.args[0], end);
   if (view) {
-    // What the descriptor was opened for only home knows.
+    // Only home knows how the descriptor was opened.
     const long at_home = call_home(c, kNr_mprotect, c.args, true);
     if (at_home != 0) return refused_at_home(c, lock, at_home);
   }
@@ -294,14 +294,14 @@ long gate_mremap(GateCall& c) {
     return leave_it_to_home(c, lock);
   const bool file = is_file_range(old, old + old_len);
   const long at = sys(kNr_mremap, old, c.args[1], c.args[2], flags, c.args[4]);
-  // Without the right to move it, a neighbour is the usual reason, here as at home.
+  // If the mapping may not move, a neighbour is the usual reason, here as at home.
   if (at == -k::kENOMEM && ((flags & k::kMremapMaymove) ||
                             (new_len > old_len && is_free(old + old_len, new_len - old_len))))
     return leave_it_to_home(c, lock);
   if (is_error(at)) return at;
   const auto where = static_cast<uint64_t>(at);
   if (is_lent(where, new_len)) {
-    // As undo_mapping(): moved or grown, its old pages are the first of the new ones.
+    // Like undo_mapping(): moved or grown, its old pages are the first of the new ones.
     const uint64_t how = where != old ? k::kMremapMaymove | k::kMremapFixed : 0;
     const long back = sys(kNr_mremap, where, new_len, old_len, how, old);
     if (is_error(back)) panic("mremap", static_cast<uint64_t>(-back));
@@ -364,7 +364,7 @@ long gate_madvise(GateCall& c) {
     case k::kMadvDontneed:
     case k::kMadvFree:
     case k::kMadvDontneedLocked:
-      // A private file mapping would read the file again: home has it. Shared memory keeps its contents, locked
+      // A private file mapping would read the file again, which is at home. Shared memory keeps its contents, locked
       // memory refuses.
       if (is_file_range(at, end) || is_shared(at, end) || is_locked(at, end))
         return leave_it_to_home(c, lock);
@@ -389,8 +389,8 @@ long gate_madvise(GateCall& c) {
     case k::kMadvDodump:
     case k::kMadvWipeonfork:
     case k::kMadvKeeponfork: {
-      // Properties of the mapping: both sides must have them. Pages are merged at home only; the opposite, which they
-      // have here, finds the same faults in the range.
+      // Properties of the mapping: both sides must have them. Pages are merged only at home; here they get the opposite
+      // advice, which reports the same errors in the range.
       const uint32_t here = advice == k::kMadvMergeable ? k::kMadvUnmergeable : advice;
       const long r = sys(kNr_madvise, c.args[0], c.args[1], here);
       if (r == 0) post(t, kNr_madvise, c.args[0], c.args[1], c.args[2]);
@@ -416,15 +416,15 @@ long gate_mincore(GateCall& c) {
   return sys(kNr_mincore, c.args[0], c.args[1], c.args[2]);
 }
 
-// The place below the stack, with the placeholder that keeps others away from it. What lies in the way limits a stack
-// natively, too.
+// Extends the place below the stack and the placeholder that keeps other mappings away. What lies in the way limits a
+// stack natively, too.
 // Context: gate
 void grow_stack_room(BodyThread* t, uint64_t limit) {
   constexpr uint32_t kPlace =
       k::kMapPrivate | k::kMapAnonymous | k::kMapNoreserve | k::kMapFixedNoreplace;
   constexpr uint64_t kLeast = 64 << 10;
   MmLock lock(t);
-  if (!lock.held()) return;  // a kick: it is asked home, or has signals; the room stays as it is
+  if (!lock.held()) return;  // a kick: for a move home or signals; the room stays unchanged
   const uint64_t high = g_body.stack_high, low = g_body.stack_low;
   const uint64_t most = limit < kMaxStackRoom ? limit : kMaxStackRoom;
   if (low == 0 || high < most + kStackGap || high - most >= low) return;

@@ -7,7 +7,7 @@
 
 namespace om::gate {
 
-// The soft limit of the stack has become this: as far as there is room, the body's stack may have that size.
+// Lets the body's stack grow to its new soft limit, as far as there is room.
 // Context: gate
 void grow_stack_room(BodyThread* t, uint64_t limit);
 

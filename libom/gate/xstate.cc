@@ -98,7 +98,7 @@ long load_vector_state(BodyThread* t, uint64_t fpstate) {
   const bool extended = sw.magic1 == k::kFpMagic1 && sw.xstate_size >= kLegacy + kHeader &&
                         sw.xstate_size <= home.size && sw.xstate_size <= sw.extended_size &&
                         read_program(magic2, fpstate + sw.xstate_size) && magic2 == k::kFpMagic2;
-  uint64_t live = 3;  // as the kernel: without the magic only x87 and SSE are taken
+  uint64_t live = 3;  // like the kernel: without the magic only x87 and SSE are restored
   if (extended) {
     if (!read_program(area + kLegacy, fpstate + kLegacy, sw.xstate_size - kLegacy))
       return -k::kEFAULT;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// See filter.h. Written as a straight list: a comparison, and for calls with argument checks a few loads
-// behind it; one instruction costs about half a nanosecond. What is in the list, and in which order, the table of
-// calls says (add_body_rules).
+// See filter.h. The filter is a straight list: one comparison per call, followed by a few loads for calls with argument
+// checks; one instruction costs about half a nanosecond. The table of calls determines the list and its order
+// (add_body_rules).
 #include "libom/restore/filter.h"
 
 #include "libom/abi/gen/syscalls_body.h"
@@ -27,12 +27,12 @@ class Builder {
   }
   void load(uint32_t offset) { add(kLoad, offset); }
   void give(uint32_t what) { add(kReturn, what); }
-  // nr is in the accumulator: allow it without looking at arguments.
+  // nr is in the accumulator. Allows it whatever its arguments.
   void allow(uint32_t nr) {
     add(kJumpEq, nr, 0, 1);
     give(kAllow);
   }
-  // Only with argument `i` (all 64 bits) equal to one of the values.
+  // Allows it only if argument `i` (all 64 bits) is one of the values.
   template <uint32_t N>
   void allow_if(uint32_t nr, uint32_t i, const uint32_t (&values)[N]) {
     add(kJumpEq, nr, 0, static_cast<uint8_t>(N + 5));
@@ -43,7 +43,7 @@ class Builder {
     give(kKillProcess);
     give(kAllow);
   }
-  // Only with argument `i`, an int, equal to one of the values but for bits of `ignored`.
+  // Allows it only if argument `i`, an int, is one of the values apart from the bits in `ignored`.
   template <uint32_t N>
   void allow_command(uint32_t nr, uint32_t i, uint32_t ignored, const uint32_t (&values)[N]) {
     add(kJumpEq, nr, 0, static_cast<uint8_t>(N + 4));
@@ -53,7 +53,7 @@ class Builder {
     give(kKillProcess);
     give(kAllow);
   }
-  // Only with all bits of `needed`, which are in `allowed`, and no other bit than those in argument `i`.
+  // Allows it only if argument `i` has all bits of `needed` (a subset of `allowed`) and none outside of `allowed`.
   void allow_flags(uint32_t nr, uint32_t i, uint32_t needed, uint32_t allowed) {
     add(kJumpEq, nr, 0, 7);
     load(arg_high(i));
@@ -64,7 +64,7 @@ class Builder {
     give(kAllow);
     give(kKillProcess);
   }
-  // Any value of argument `i`, an int, but this one.
+  // Allows it with any value of argument `i`, an int, except this one.
   void allow_but(uint32_t nr, uint32_t i, uint32_t value) {
     add(kJumpEq, nr, 0, 4);
     load(arg_low(i));

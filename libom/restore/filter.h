@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The seccomp filter of a body: interception and sandbox in one. Calls from outside [gate_lo, gate_hi) raise
-// SIGSYS, whatever they are. That is interception only (a hostile guest can jump into the gate): the security
-// is the list of what is allowed from there and the checks of its arguments. Everything else kills the body.
+// The seccomp filter of a body: interception and sandbox in one. All calls from outside [gate_lo, gate_hi) raise
+// SIGSYS. That is interception only (a hostile guest can jump into the gate): the security lies in the list of
+// calls that are allowed from there and the checks of their arguments. Any other call kills the body.
 //
-// Arguments are held against libom/abi/sandbox.h.
+// Arguments are checked against libom/abi/sandbox.h.
 //
-// What the list gives a guest: its own memory, its own threads, its clock, and byte streams on descriptors
-// that it already has. Descriptors come in only by recvmsg on descriptor 3, from the keeper.
+// The list gives a guest its own memory, its own threads, its clock, and byte streams on descriptors that it already
+// has. Descriptors come in only by recvmsg on descriptor 3, from the keeper.
 #pragma once
 
 #include <stdint.h>

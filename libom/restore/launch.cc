@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// om-body: the tiny static program that the keeper executes to get a clean process. It takes the addresses
+// om-body: the tiny static program that the keeper executes to get a clean process. It maps the addresses
 // that libom has at home (they are free here, or the keeper tries again with a new process), lets the keeper
-// write libom's pages there, puts itself under the filter, and jumps. It belongs to the node, not to the
-// guest: when the first byte that came from home is executed, the filter is in force.
+// write libom's pages there, installs the filter, and jumps. It belongs to the node, not to the guest: the
+// filter is in force before the first byte from home is executed.
 //
 // Freestanding; its own system call instructions lie outside the gate and are dead once the filter is on.
 #include "libom/abi/kernel.h"
@@ -65,7 +65,7 @@ long map_places(const BodyMessage& m) {
   return r;
 }
 
-// A memory object, all of it: the program's mappings will be views of this one.
+// Maps all of a memory object: the program's mappings will be views of this mapping.
 void map_object(const BodyMessage& m, int32_t fd) {
   const uint64_t bytes = m.b - m.a;
   long r = -k::kEINVAL;
@@ -83,7 +83,7 @@ void map_object(const BodyMessage& m, int32_t fd) {
   sys(kNr_write, kKeeperFd, address(&reply), sizeof reply);
 }
 
-// The next message, with the descriptor that it brings, or -1.
+// Receives the next message and the descriptor that it brings, -1 none.
 long receive(void* to, uint64_t bytes, int32_t& fd) {
   safe::FdMessage message(to, bytes);
   long n;
@@ -112,8 +112,8 @@ void read_message(BodyMessage& m, LaunchSegment* segments, uint64_t room) {
   if (m.type == kBodyEnter && (m.c > got || m.c > room)) die(kBadKeeper);
 }
 
-// The arguments that ps shows lie on a stack that the restorer unmaps: from here on they are the keeper's text in the
-// arena. Best effort: a kernel without CONFIG_CHECKPOINT_RESTORE refuses it, and shows none then.
+// Makes ps show the keeper's text in the arena, because the restorer unmaps the stack with the arguments. Best effort:
+// a kernel without CONFIG_CHECKPOINT_RESTORE refuses, and ps then shows none.
 void take_title(const BodyMessage& launch) {
   sys(kNr_prctl, k::kPrSetMm, k::kPrSetMmMap, launch.c + kControlTitle, sizeof(k::PrctlMmMap));
 }

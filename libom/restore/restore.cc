@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The body builds itself: first code from home that runs on the other node, already under the filter. It
-// carries out the keeper's plan (what goes away, what is mapped, where the local vDSO moves), waits while the
+// The restorer, by which a body builds itself: the first code from home that runs on the other node, already under
+// the filter. It carries out the keeper's plan (what to unmap and to map, where the local vDSO moves), waits while the
 // keeper fills the memory, sets protections, makes the threads, and starts them on COMMIT.
 //
 // Order: handlers and %gs before the first thread, rseq only after the fill (it lies in the program's TLS),
@@ -44,7 +44,7 @@ void report(uint32_t type, long result, uint64_t at = 0) {
   sys(kNr_write, kKeeperFd, &m, sizeof m);
 }
 
-// The next message that is not a channel; channels are filed under their slots.
+// Receives the next message that is not a channel; files channels under their slots.
 void next_message(BodyMessage& m) {
   for (;;) {
     int32_t fd;
@@ -79,7 +79,7 @@ long carry_out(const PlanEntry& e) {
     case kPlanProtect:
       return sys(kNr_mprotect, e.lo, len, e.prot & 7);
     case kPlanGuard: {
-      // A kernel before 6.13 has no such pages. Without access a touch faults, too, and comes home.
+      // Kernels before 6.13 have no guard pages. Without access rights a touch faults, too, and goes home.
       const long r = sys(kNr_madvise, e.lo, len, k::kMadvGuardInstall);
       return r == -k::kEINVAL ? sys(kNr_mprotect, e.lo, len, k::kProtNone) : r;
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How many bytes a table row's argument has, on both sides of the wire. Gate and executor walk a row's
+// How many bytes an argument of a table row has, on both sides of the wire. Gate and executor walk a row's
 // arguments in the same order with these functions, so neither sends lengths that the other can compute:
 //
 //   ins:   per argument that goes in, its bytes, padded to 8; an iovec argument is preceded by one u64 total,
@@ -25,8 +25,8 @@ inline bool comes_out(const ArgDesc& a) { return a.dir != Dir::kIn; }
 inline bool needs_deref(const ArgDesc& a) {
   return a.len == LenKind::kDeref || a.len == LenKind::kDerefIn;
 }
-// The length word of a value-result buffer that is NULL is not looked at by the kernel: whatever the program
-// passed there, it counts as NULL. True for argument `i` if it is such a word.
+// Whether argument `i` is the length word of a value-result buffer that is NULL. The kernel ignores such a word, so
+// whatever the program passed there counts as NULL.
 inline bool is_idle_length(const SyscallDesc& desc, const uint64_t args[6], uint32_t i) {
   for (uint32_t b = 0; b < desc.nargs; b++) {
     const ArgDesc& a = desc.args[b];

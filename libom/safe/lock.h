@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Futex locks. A holder never waits for the network, never runs program code and is never moved away, so
-// a plain lock() is short; lock_window() is for waits that a kick may call off.
+// a plain lock() is short; lock_window() is for waits that a kick may cancel.
 #pragma once
 
 #include <stdint.h>
@@ -23,7 +23,7 @@ inline void futex_wake(volatile uint32_t* word, int count) {
 inline long futex_wait(volatile uint32_t* word, uint32_t value) {
   return sys(kNr_futex, word, kFutexWait, static_cast<long>(value));
 }
-// For words that somebody changes from outside of the process, who cannot wake. `nanoseconds` below a second.
+// For words that another process changes, which cannot wake waiters. `nanoseconds` is below a second.
 // Context: any
 inline long futex_wait_for(volatile uint32_t* word, uint32_t value, int64_t nanoseconds) {
   const int64_t timeout[2] = {0, nanoseconds};  // struct timespec
@@ -40,7 +40,7 @@ inline void unlock(volatile uint32_t* word) {
   if (exchange(word, 0u) == 2) futex_wake(word, 1);
 }
 
-// 0, or kAborted when *cancel became non-zero while waiting.
+// 0, or kAborted if *cancel became non-zero while waiting.
 // Context: gate
 inline long lock_window(volatile uint32_t* word, volatile uint32_t* cancel) {
   if (compare_exchange(word, 0u, 1u)) return 0;

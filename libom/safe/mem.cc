@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The C memory functions that the compiler may call by itself, without libc. REP string instructions: short
+// The C memory functions that the compiler may call on its own, without libc. REP string instructions: short
 // code, no vector registers (the program's vector state is live while the gate runs).
 #include "libom/safe/mem.h"
 

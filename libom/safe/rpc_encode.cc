@@ -11,7 +11,7 @@
 namespace om::safe {
 namespace {
 
-// One word at any address, of any object.
+// One word; may lie at any address and alias any object.
 struct [[gnu::packed, gnu::may_alias]] Word {
   Word(uint64_t v) : value(v) {}
   operator uint64_t() const { return value; }
@@ -43,7 +43,7 @@ constexpr uint64_t bytes_pointer(uint64_t offset, uint64_t bytes) {
 
 constexpr size_t words_of(size_t bytes) { return bytes / 8 + (bytes % 8 != 0); }
 
-// True if a message of `head` bytes in the buffer and `payload` bytes after them can be made.
+// Whether a message can be made of `head` bytes in the buffer and `payload` bytes after them.
 bool fits(size_t room, size_t head, size_t payload) {
   return head <= room && head <= kMaxCallBytes && payload <= kMaxCallBytes - head;
 }
@@ -183,9 +183,9 @@ long encode_unimplemented(void* to, size_t room, const void* message, size_t byt
   const uint64_t words = table >> 32;
   if (static_cast<uint32_t>(table) == 0 && words > 0 && words <= bytes / 8 - 1 &&
       (from[1] & 3) == 0 && words * 8 + 24 <= room && words * 8 + 24 <= kMaxCallBytes) {
-    // The segment starts with a relative pointer to its Message: put where ours has its pointer, it
-    // is one. (Far pointers are absolute and would be off by two words; in a single segment nobody
-    // writes them.)
+    // The segment starts with a relative pointer to its Message, which stays valid where our message
+    // has its pointer. (Far pointers are absolute and would be off by two words; in a single segment
+    // nobody writes them.)
     put_message(w, words * 8 + 24, kTagUnimplemented, 0, 0);
     copy_bytes(w + 3, from + 1, words * 8);
     return static_cast<long>(words * 8 + 24);

@@ -23,7 +23,7 @@ namespace om::safe {
 constexpr long kRpcAgain = -11;     // EAGAIN: more bytes of the message are needed
 constexpr long kRpcBroken = -71;    // EPROTO: malformed
 constexpr long kRpcTooLarge = -90;  // EMSGSIZE
-constexpr long kRpcRemote = -121;   // EREMOTEIO: the peer answered with something else than results
+constexpr long kRpcRemote = -121;  // EREMOTEIO: the peer answered with something other than results
 
 // Data section of forward's parameters, byte for byte as on the wire (x86-64 only: little endian).
 struct ForwardParams {

@@ -10,7 +10,7 @@
 namespace om::safe {
 namespace {
 
-// An integer at any address, of any object.
+// An integer; may lie at any address and alias any object.
 template <typename T>
 struct [[gnu::packed, gnu::may_alias]] Loose {
   Loose(T v) : value(v) {}
@@ -29,8 +29,8 @@ constexpr uint64_t kElementByte = 2;
 constexpr uint64_t kElementComposite = 7;
 
 // A pointer after one hop over far pointers: `target` is a word number in segment `segment`. Kind
-// and target are checked by whoever knows what the object should be; a second far pointer is no
-// kind of object.
+// and target are checked by the code that knows what the object should be; a second far pointer is
+// no valid kind.
 struct Pointer {
   uint64_t word;
   int64_t target;
@@ -283,7 +283,7 @@ void parse_return(Reader& reader, const Object& answer, RpcMessage* out) {
   if (r.results.signal_count > r.signals.size / sizeof(SignalRecord)) reader.fail(kRpcBroken);
 }
 
-// Part by part: the compiler would clear all of it at once with a slow REP STOS.
+// Clears it part by part: the compiler would clear all of it at once with a slow REP STOS.
 void clear(RpcMessage* out) {
   out->kind = RpcKind::kOther;
   out->tag = 0;

@@ -68,7 +68,7 @@ long Stream::take(void* to, size_t n) {
   n -= here;
   if (at != nullptr) at += here;
   while (n > 0) {
-    // The buffer is empty now: it is where the bytes go that nobody wants.
+    // The buffer is empty now: unwanted bytes go there.
     const bool direct = at != nullptr && fault == 0;
     state_.used = state_.filled = 0;
     const size_t chunk = direct || n < in_.bytes ? n : in_.bytes;

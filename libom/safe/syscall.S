@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Every syscall instruction of libom. The section has pages of its own: [om_gate_lo, om_gate_hi) is what the
- * body's seccomp filter compares the instruction pointer with (the kernel reports the address after the
- * instruction). Signal handlers tell by address in what state an interrupted call is, so the order of the
- * instructions between the labels is part of the interface.
+ * Every syscall instruction of libom. The section has pages of its own: the body's seccomp filter compares the
+ * instruction pointer with [om_gate_lo, om_gate_hi) (the kernel reports the address after the instruction).
+ * Signal handlers tell the state of an interrupted call from the address, so the order of the instructions
+ * between the labels is part of the interface.
  */
 
-/* How to unwind out of the window: a handler of the program runs on top of it when a transfer that has moved goes on
- * at home (HomeThread::late), and may leave by an exception or be cancelled. The next frame is the program's, as the
- * ResumeFrame of the slot (rsp & -kSlotSize, + kSlotFrame) has it. libom/stub/remote.cc holds the numbers against
- * the layout. */
+/* How to unwind out of the window: a handler of the program runs on top of it when a transfer that has moved continues
+ * at home (HomeThread::late), and may leave by an exception or be cancelled. The next frame is the program's, found in
+ * the ResumeFrame of the slot (rsp & -kSlotSize, + kSlotFrame). libom/stub/remote.cc checks the numbers against the
+ * layout. */
         .macro program_register number, place_low, place_high
         .cfi_escape 0x10, \number, 11, 0x77, 0, 0x11, 0x80, 0x80, 0x70, 0x1a, 0x23, \place_low, \place_high, 1
         .endm
@@ -136,8 +136,8 @@ om_restorer:
         hlt
         .size om_restorer, . - om_restorer
 
-/* The deputy's injected calls. Should the deputy die in the middle, the thread finds its way back by the
- * frame in its slot (rsp = slot stack). */
+/* The deputy's injected calls. If the deputy dies in the middle, the thread finds its way back by the frame
+ * in its slot (rsp = slot stack). */
         .balign 16
         .globl om_inject
         .hidden om_inject
@@ -153,7 +153,7 @@ om_inject_first:
         syscall
         jmp     om_first_entry
 
-/* A blocked call of the program goes on here: the deputy sets rip to om_transplant_end, rsp to the slot's
+/* A blocked call of the program continues here: the deputy sets rip to om_transplant_end, rsp to the slot's
  * stack and leaves rax, orig_rax and the arguments alone; the kernel restarts the very same call. */
         .balign 16
         .globl om_transplant, om_transplant_end, om_transplant_abort

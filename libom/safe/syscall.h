@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Raw system calls for code that runs inside arbitrary programs. All `syscall` instructions of libom stand
+// Raw system calls for code that runs inside arbitrary programs. All `syscall` instructions of libom are
 // in safe/syscall.S, section om_gate: in a body the filter allows system calls from there only.
 //
 // Results are the kernel's own: >= 0, or -errno in [-4095, -1]. errno does not exist here.
@@ -14,7 +14,7 @@ extern "C" {
 // Context: any
 long om_syscall(long nr, long a, long b, long c, long d, long e, long f);
 
-// System call that is not entered once *cancel is not 0, and that a signal handler can call off by moving
+// A system call that is not entered once *cancel is not 0, and that a signal handler can cancel by moving
 // rip from [om_window_lo, om_window_end) to om_window_abort: the answer is then kAborted.
 // Context: any
 long om_window(volatile uint32_t* cancel, long nr, const uint64_t* args);
@@ -36,7 +36,7 @@ extern char om_gate_lo[], om_gate_hi[];
 
 namespace om::safe {
 
-constexpr long kAborted = -5000;  // om_window was called off; not an errno
+constexpr long kAborted = -5000;  // om_window was cancelled; not an errno
 
 template <class T>
 inline long to_long(T* p) {

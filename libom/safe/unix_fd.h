@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Messages with a descriptor on unix sockets: the socket to the deputy, the one to the keeper. One descriptor a
+// Messages with a descriptor on unix sockets: the socket to the deputy, the one to the keeper. One descriptor per
 // message; batches of channels (libom/stub/remote.cc) are read by hand. Freestanding; checked by
 // test/unit/libom/unix_fd_test.cc.
 #pragma once
@@ -13,8 +13,8 @@
 
 namespace om::safe {
 
-// What recvmsg and sendmsg are given, for those who make the call in a way of their own. Points into itself. One that
-// has received is used up.
+// The msghdr of recvmsg and sendmsg, for callers that make the system call themselves. Points into itself. Cannot be
+// used again after it has received.
 class FdMessage {
  public:
   // Context: any
@@ -29,7 +29,7 @@ class FdMessage {
 
   uint64_t header() const { return reinterpret_cast<uint64_t>(&header_); }
 
-  // To be sent along; -1: none.
+  // Attaches a descriptor to send; -1: none.
   // Context: any
   void attach(int32_t fd) {
     header_.control = fd < 0 ? 0 : reinterpret_cast<uint64_t>(control_);
@@ -42,7 +42,7 @@ class FdMessage {
     store(control_ + sizeof head, fd);
   }
 
-  // What came with a message that has been received, -1 none.
+  // The descriptor that came with a received message, -1 none.
   // Context: any
   int32_t fd() const {
     if (header_.controllen < sizeof(k::Cmsghdr) + sizeof(int32_t)) return -1;
@@ -57,8 +57,8 @@ class FdMessage {
   alignas(8) uint8_t control_[sizeof(k::Cmsghdr) + 8]{};
 };
 
-// The next message, of which at most n bytes are wanted, and the descriptor that it brings (close-on-exec), -1 none.
-// Its length, 0 at the end of the connection, or -errno; EINTR is not seen. `flags` of recvmsg.
+// Receives at most n bytes of the next message, and the descriptor that it brings (close-on-exec), -1 none. The length,
+// 0 at the end of the connection, or -errno, never EINTR. `flags`: of recvmsg.
 // Context: any
 long receive_with_fd(long socket, void* bytes, uint64_t n, uint32_t flags, int32_t& fd);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The ELF notes "openMosix" by which the daemons find things of a mapped libom.so (abi/start.h): one 64-bit distance
- * from the note's descriptor to the thing, so that it holds wherever the library lies.
+ * The ELF notes "openMosix" by which the daemons find objects in a mapped libom.so (abi/start.h): one 64-bit distance
+ * from the note's descriptor to the object, which holds wherever the library lies.
  */
         .macro om_note type, thing
         .balign 4

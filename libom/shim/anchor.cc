@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The anchor: addresses inside this library that the daemons use. Filled by the linker and relocated by
-// ld.so; nothing runs for it.
+// The anchor: addresses inside this library that the daemons use. The linker fills it in and ld.so relocates
+// it; no code runs for it.
 #include "libom/abi/anchor.h"
 #include "libom/gate/gate.h"
 #include "libom/gate/vdso.h"

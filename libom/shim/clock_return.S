@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * om_clock_return: where a function of the vDSO returns to when the deputy waits for it (deputy/home/leave_vdso.cc),
- * instead of to the program, whose address is in g_first_aid. The thread waits here to be stopped; the deputy then
- * sets its rip. It makes no system call and has all signals blocked. Should the deputy die the thread goes on by
- * itself after some seconds (at the latest: the next deputy looks after it). This is program code: only registers
- * that a function may change are changed; rax and rdx have its result.
+ * om_clock_return: where a vDSO function returns while the deputy waits for it (deputy/home/leave_vdso.cc), instead of
+ * to the program, whose address is in g_first_aid. The thread waits here until the deputy stops it and sets its rip. It
+ * makes no system call and has all signals blocked. If the deputy dies the thread continues by itself after some
+ * seconds (at the latest: the next deputy looks after it). This is program code: it changes only registers that a
+ * function may change; rax and rdx hold the function's result.
  */
         .section om_exports, "ax", @progbits
         .balign 16

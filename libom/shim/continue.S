@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * om_continue: rsp points to a ContinueFrame (abi/continue.h). Does the rest of the call in it (continue.cc) and goes
- * back to the program with the result and the registers in the frame. This is program code (shim/cpu_clocks.cc says
+ * om_continue: rsp points to a ContinueFrame (abi/continue.h). Carries out the rest of the call in it (continue.cc) and
+ * returns to the program with the result and the registers in the frame. This is program code (shim/cpu_clocks.cc says
  * what that means): the process may be stopped and moved in it, signals may arrive, and an unwinder finds the program
  * behind it.
  */
@@ -26,7 +26,7 @@ om_continue:
         mov     40(%rsp), %r9
         pushq   48(%rsp)
         popfq
-        /* As behind a system call: rcx is its return address, r11 the flags. */
+        /* As after a system call: rcx is its return address, r11 the flags. */
         mov     48(%rsp), %r11
         mov     56(%rsp), %rcx
         mov     64(%rsp), %rsp

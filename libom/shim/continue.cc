@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What om_continue (continue.S) does between the registers of the program. Program code, in its section, as
-// cpu_clocks.cc: it calls nothing, and everything that it keeps is in registers or on the program's stack.
+// What om_continue (continue.S) does between saving and restoring the program's registers. Program code, in the same
+// section as cpu_clocks.cc: it calls nothing, and keeps everything in registers or on the program's stack.
 #include "libom/abi/continue.h"
 
 namespace om::shim {
 namespace {
 
-// Whose calls abi/rest.h makes here: the program's own. A further stop has a frame of its own, so that it does not
-// show here.
+// The kernel that abi/rest.h asks here: the program's own, directly. A further stop has a frame of its own, so it does
+// not show here.
 struct Plain {
   OM_REST long call(uint64_t nr, const uint64_t args[6]) const {
     long r;
@@ -32,7 +32,7 @@ struct Plain {
   OM_REST bool load(uint64_t from, uint64_t* to, uint64_t words) const {
     for (uint64_t i = 0; i < words; i++) {
       to[i] = reinterpret_cast<const uint64_t*>(from)[i];
-      asm volatile("" : : : "memory");  // not by memcpy(), which is libom's
+      asm volatile("" : : : "memory");  // avoids memcpy(), which is libom's
     }
     return true;
   }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // clock, clock_gettime, getrusage and times as the program calls them: the kernel's answer plus the CPU time
-// that the process has used away (abi/away_cpu.h). Clocks that count no CPU time are whose they would be without libom
-// (next_clock.cc), everything else is the kernel's.
+// that the process has used away (abi/away_cpu.h). Clocks that count no CPU time are answered as they would be without
+// libom (next_clock.cc); everything else comes from the kernel.
 //
 // This is program code: it runs on the program's stack, is stopped and moved like the program, and its system
 // calls are the program's own (away, the gate serves them). So it must call nothing in libom outside its own
-// section, om_exports, whose bounds the deputy knows; and it keeps nothing but registers and its stack.
+// section, om_exports, whose bounds the deputy knows; and its only state is in registers and on its stack.
 #include <stdint.h>
 
 #include "libom/abi/away_cpu.h"
@@ -53,7 +53,7 @@ OM_INLINE int64_t thread_ns(int tid) {
   return 0;
 }
 
-// What has to be added to `clock` for the time used away; 0 for clocks of other processes and wall clocks.
+// What to add to `clock` for the time used away; 0 for clocks of other processes and wall clocks.
 OM_INLINE int64_t away_part(int clock) {
   if (total() == 0) return 0;
   if (clock == kProcessCpu) return static_cast<int64_t>(total());
@@ -70,7 +70,7 @@ OM_INLINE bool is_cpu_clock(int clock) {
   return clock == kProcessCpu || clock == kThreadCpu || (clock < 0 && (clock & 3) != 3);
 }
 
-// The process may move between the kernel's answer and the addition: then both are asked again.
+// The process may move between the kernel's answer and the addition: then it asks again.
 OM_INLINE long cpu_time(int clock, k::Timespec* ts) {
   for (;;) {
     const uint64_t before = total();
@@ -138,7 +138,7 @@ OM_EXPORT long times(int64_t* ticks) {
     const uint64_t before = total();
     const long r = call(kNrTimes, reinterpret_cast<uint64_t>(ticks), 0);
     if (total() != before) continue;
-    // As glibc: only a bad pointer is an error, other values near -1 are the clock's.
+    // Like glibc: only a bad pointer is an error, other values near -1 are the clock's.
     if (r == -k::kEFAULT && ticks != nullptr) return finish(r);
     if (ticks != nullptr) ticks[0] += static_cast<int64_t>(before) / kTickNs;
     return r;

@@ -35,7 +35,7 @@ uint32_t old_hash_of(const char* name) {
 
 // Context: init
 ElfLookup::ElfLookup(uint64_t bias, const Elf64_Dyn* dynamic) : bias_(bias) {
-  // glibc has added the bias already, where it could write; others leave what is in the file.
+  // glibc has already added the bias where it could write; others leave the values of the file.
   auto at = [bias](uint64_t address) { return address >= bias ? address : address + bias; };
   for (const Elf64_Dyn* d = dynamic; d->d_tag != DT_NULL; d++) {
     const uint64_t p = at(d->d_un.d_ptr);

@@ -11,11 +11,11 @@ namespace om::shim {
 
 class ElfLookup {
  public:
-  // `bias` is added to the object's own addresses, but for those that ld.so has replaced by addresses in memory.
+  // `bias` is added to the object's own addresses, except those that ld.so has replaced with addresses in memory.
   // Context: init
   ElfLookup(uint64_t bias, const Elf64_Dyn* dynamic);
 
-  // Address of the function that others get for `name`, 0 if the object does not define it.
+  // Address of the function that other objects bind to for `name`, 0 if the object does not define it.
   // Context: init
   uint64_t find(const char* name) const;
 

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The constructor. One system call, which lets the deputy (a process of the same user) stop the program where
-// Yama restricts ptrace to children; it fails harmlessly everywhere else. Then it keeps what is needed of the start
-// (abi/start.h). Besides that a preloaded program runs nothing of libom while it is at home but the clocks of
-// cpu_clocks.cc.
+// The constructor. It makes one system call, which lets the deputy (a process of the same user) stop the program where
+// Yama restricts ptrace to children and fails harmlessly everywhere else. Then it records what is needed of the start
+// (abi/start.h). Apart from that a preloaded program at home runs only the clocks of cpu_clocks.cc.
 //
-// It runs in programs of any C library. glibc gives constructors what main gets, others give them nothing: what is in
-// the registers then is no pointer. What a C library has of its own is asked for by weak symbols.
+// It runs with any C library. glibc gives constructors the arguments of main, others give them nothing: the registers
+// then hold no pointers. Weak symbols give access to what only some C libraries have.
 #include "libom/abi/start.h"
 #include "libom/safe/atomic.h"
 #include "libom/safe/numbers.h"
@@ -30,7 +29,7 @@ constexpr unsigned long kAny = ~0ul;
 
 constexpr uint64_t kAtPhdr = 3, kAtPhnum = 5, kAtSysinfoEhdr = 33;
 
-// glibc may run this before it has set environ. Then the arguments are those of main: on this stack, a little above.
+// glibc may run this before it has set environ. Then the arguments are those of main: on this stack, a little higher.
 char** environment_of(uint64_t count, char** arguments, char** environment) {
   if (&environ != nullptr && environ != nullptr) return environ;
   constexpr uint64_t kNear = 1 << 20, kMaxArguments = kNear / sizeof(char*);
@@ -41,7 +40,7 @@ char** environment_of(uint64_t count, char** arguments, char** environment) {
   return reinterpret_cast<uint64_t>(arguments[-1]) == count ? environment : nullptr;
 }
 
-// Keeps the value of the first entry for `name`, cut to what `to` holds.
+// Copies the value of the first entry for `name`, cut to what `to` holds.
 template <uint64_t N>
 void keep(char** environment, const char* name, char (&to)[N]) {
   for (; environment != nullptr && *environment != nullptr; environment++) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whom libom's clock_gettime stands in front of. Libraries behind it in the order of symbols may define the function,
-// too (libfaketime, for one): all but CPU time is theirs. The order is that of the list which ld.so keeps for
-// debuggers (r_debug, link_map), the same in every C library; it is looked through once, in the constructor.
+// Finds the function that libom's clock_gettime hides. Libraries behind libom in symbol order may define it, too
+// (libfaketime, for one): they answer for everything but CPU time. The order is that of the list which ld.so keeps for
+// debuggers (r_debug, link_map), the same in every C library; the constructor searches it once.
 #include <elf.h>
 
 #include "libom/shim/elf_lookup.h"
@@ -49,12 +49,12 @@ ClockGettime next_definition(const LinkMap* object, uint64_t vdso) {
   if (object == nullptr) return nullptr;
   for (object = object->next; object != nullptr; object = object->next) {
     if (object->dynamic == nullptr) continue;
-    // It is in the list, but nothing is bound to it.
+    // The vDSO is in the list, but nothing binds to it.
     if (reinterpret_cast<uint64_t>(object->dynamic) - vdso < kMaxVdsoBytes) continue;
     const ElfLookup symbols(object->bias, object->dynamic);
     const uint64_t found = symbols.find("clock_gettime");
     if (found == 0) continue;
-    // The C library itself does what libom does, by a longer way.
+    // The C library itself: it does what libom does, with more steps.
     if (symbols.find("__errno_location") != 0) return nullptr;
     return reinterpret_cast<ClockGettime>(found);
   }

@@ -13,7 +13,7 @@ using ClockGettime = int (*)(int clock, k::Timespec* ts);
 extern AwayCpu g_away_cpu;
 // The kernel's own function at home; away the keeper has put a jump to libom's at its address. nullptr: none.
 extern ClockGettime g_vdso_clock_gettime;
-// Another library's in front of the C library's, which the program would have called without libom. nullptr: none.
+// A definition by a library before the C library, which the program would call without libom. nullptr: none.
 extern ClockGettime g_next_clock_gettime;
 
 // Sets both. `headers`, `count`: program headers of the program; `vdso`: ELF header of the vDSO, 0 none.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A new channel where the program has used up its descriptor numbers. The kernel gives what arrives by a message the
-// lowest free number below the soft limit, and there is none. The limit must not be lifted for the program itself: an
-// open() of another thread would find room that it natively does not have, or one of libom's numbers. A helper process
-// with limits of its own, but this memory and this table of descriptors, receives the channel and puts it where it
-// belongs. If the program's limit reaches libom's row, it is lowered meanwhile so far that the free number of this slot
-// is not the program's.
+// A new channel for a program that has used up its descriptor numbers. The kernel gives a received descriptor the
+// lowest free number below the soft limit, and there is none. Raising the program's own limit is no way out: another
+// thread's open() would find room that it natively does not have, or one of libom's numbers. So a helper process with
+// limits of its own, but with this memory and descriptor table, receives the channel and puts it in its place. If the
+// program's limit includes libom's numbers, it is lowered meanwhile so far that the program cannot get the free number
+// of this slot.
 #include "libom/stub/crowded.h"
 
 #include "libom/abi/kernel.h"
@@ -31,7 +31,7 @@ struct Errand {
   long result;
 };
 
-// In sleeps alone: a homecoming takes an executor that waits for its channel from there.
+// Waits only by sleeping: a homecoming takes an executor that waits for its channel out of a sleep.
 void nap() {
   k::Timespec ts{0, kNapNs};
   sys(kNr_nanosleep, &ts, 0);
@@ -43,7 +43,7 @@ void run_errand(Errand& e) {
   sys(kNr_prlimit64, 0, kNofile, 0, limit);
   limit[0] = limit[1];
   sys(kNr_prlimit64, 0, kNofile, limit, 0);
-  // What has it is a copy of the deputy socket or a broken channel.
+  // The number belongs to a copy of the deputy socket or a broken channel.
   sys(kNr_close, e.number);
   const long fd = receive_channel(g_home.deputy_fd, k::kMsgDontwait);
   e.result = fd;
@@ -77,7 +77,7 @@ long receive_in_helper(long number) {
     while (sys(kNr_wait4, pid, 0, kWclone, 0) == -k::kEINTR) {
     }
   } else {
-    // There may be no more processes: then for a moment the program has more room than it should.
+    // No more processes allowed: then for a moment the program has more room than it should.
     run_errand(e);
   }
   if (pid <= 0 || limit[0] > lowered[0]) sys(kNr_prlimit64, 0, kNofile, limit, 0);

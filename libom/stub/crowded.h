@@ -7,7 +7,7 @@
 
 namespace om::stub {
 
-// One request where the program has no descriptor number left. The channel, with this number, or -errno.
+// Makes one request when the program has no descriptor number left. The channel, under this number, or -errno.
 // Context: exec
 long ask_here(HomeThread* t, long number);
 

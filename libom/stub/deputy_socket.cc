@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What executors say to the deputy, and how one gets a new channel when its own has broken: all on the deputy socket,
-// which needs no name that the program's file system or network could lack. When its deputy has died another one puts a
-// new socket in its place (deputy/home/connect_socket.cc), under the same number; until then executors wait.
+// What executors tell the deputy, and how one gets a new channel when its own has broken. All of it uses the deputy
+// socket, which needs no name that the program's file system or network could lack. After its deputy's death another
+// deputy replaces it with a new socket (deputy/home/connect_socket.cc) under the same number; until then executors
+// wait.
 #include "libom/stub/deputy_socket.h"
 
 #include "libom/abi/kernel.h"
@@ -29,12 +30,12 @@ void pause_a_moment() {
   sys(kNr_nanosleep, &ts, 0);
 }
 
-// Moves a descriptor to a number of ours, above what the program can see. After a failure `fd` is still open.
+// Moves a descriptor to a number of ours, above those that the program can see. After a failure `fd` is still open.
 long place_at(int want, long fd) {
   if (fd < 0 || fd == want) return fd;
   // The number may lie above the soft limit: raise it for the moment, as the deputy did at capture. One thread at a
-  // time: another would find the raised limit and put that back, or fail in the lowered one. And no signal: its
-  // catcher may come here.
+  // time: another would save the raised limit and restore that, or fail under the lowered one. And no signals: the
+  // catcher may get here.
   const uint64_t all = ~uint64_t{0};
   uint64_t mask = 0;
   sys(kNr_rt_sigprocmask, k::kSigSetmask, &all, &mask, 8);
@@ -57,20 +58,20 @@ int number_of(const HomeThread* t) { return g_home.fd_base + 1 + static_cast<int
 
 long place(const HomeThread* t, long fd) { return place_at(number_of(t), fd); }
 
-// Whether there is nobody (any more) at the other end of the deputy socket.
+// Whether nobody is at the other end of the deputy socket (any more).
 bool deputy_is_dead() {
   uint8_t byte;
   const long r = sys(kNr_recvfrom, g_home.deputy_fd, &byte, 1, k::kMsgPeek | k::kMsgDontwait, 0, 0);
   return r == 0 || (r < 0 && r != -k::kEAGAIN && r != -k::kEINTR);
 }
 
-// One request to the deputy. Descriptor of the new channel, or -errno.
+// Makes one request to the deputy. Descriptor of the new channel, or -errno.
 long ask(HomeThread* t) {
   int32_t ends[2];
   long r = sys(kNr_socketpair, kAfUnix, kSockSeqpacket | kSockCloexec, 0, ends);
   if (r == -k::kEMFILE) return ask_here(t, number_of(t));
   if (r != 0) return r;
-  // Our end has the channel's number while it waits: low numbers are the program's.
+  // While it waits our end uses the channel's number: low numbers are the program's.
   const long s = place(t, ends[0]);
   if (s < 0) {
     sys(kNr_close, ends[0]);
@@ -79,7 +80,7 @@ long ask(HomeThread* t) {
   }
   r = send_request(t, ends[1]);
   sys(kNr_close, ends[1]);
-  // `s` stays: its number would be free, and the program be given it.
+  // Keep `s` open: if its number were free the program might get it.
   return r == 0 ? receive_channel(s, 0) : r;
 }
 
@@ -113,9 +114,9 @@ void tell_deputy(uint32_t type, uint32_t slot, uint64_t a) {
   const HomeMessage m{type, slot, g_home.member, 0, a};
   for (;;) {
     const long r = sys(kNr_sendto, g_home.deputy_fd, &m, sizeof m, k::kMsgNosignal, 0, 0);
-    // EBADF: a deputy that died on the way home had closed it already.
+    // EBADF: a deputy that died during a homecoming had already closed it.
     if (r != -k::kEPIPE && r != -k::kECONNRESET && r != -k::kENOTCONN && r != -k::kEBADF) return;
-    // The deputy has died. The next one kicks every thread; what else it must be told waits for it.
+    // The deputy has died. The next one kicks every thread; other messages that it needs wait for it.
     if (type != kHomeWantHome) return;
     pause_a_moment();
   }
@@ -128,7 +129,7 @@ void fetch_channel(HomeThread* t) {
   t->channel.filled = t->channel.used = 0;
   t->call.sent = 0;
   // The deputy holds the socket, too: without a shutdown the body would not see that its bytes were refused.
-  // It stays open until the next one takes its number.
+  // It stays open until the next channel takes its number.
   if (t->channel.fd >= 0) sys(kNr_shutdown, t->channel.fd, kShutRdwr);
   t->channel.fd = -1;
   for (;;) {
@@ -137,11 +138,11 @@ void fetch_channel(HomeThread* t) {
       const long r = place(t, fd);
       if (r >= 0) {
         t->channel.fd = static_cast<int32_t>(r);
-        // No call of the program's runs without a deputy socket: its end is how execve is noticed.
+        // No call of the program runs without a deputy socket: its closing is how the deputy notices execve.
         while (deputy_is_dead()) pause_a_moment();
         break;
       }
-      // The only descriptor of a channel that the body counts on.
+      // This was the only descriptor of a channel that the body relies on.
       sys(kNr_shutdown, fd, kShutRdwr);
       sys(kNr_close, fd);
     }

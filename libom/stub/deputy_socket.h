@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The socket by which libom at home speaks with the deputy: messages to it, new channels from it.
+// The socket between libom at home and the deputy: messages to it, new channels from it.
 #pragma once
 
 #include "libom/stub/stub.h"
@@ -9,11 +9,10 @@ namespace om::stub {
 
 // Context: exec, catch
 void tell_deputy(uint32_t type, uint32_t slot, uint64_t a);
-// The channel is broken: gets a new one from the deputy. Returns when channel.fd is connected.
+// Replaces a broken channel with a new one from the deputy. Returns when channel.fd is connected.
 // Context: exec
 void fetch_channel(HomeThread* t);
-// Asks the deputy for a channel: `end`, of a pair, is where the answer is to come; -1: on the deputy socket. 0 or
-// -errno.
+// Asks the deputy for a channel, to be sent through `end`, one end of a pair; -1: on the deputy socket. 0 or -errno.
 // Context: exec
 long send_request(const HomeThread* t, int32_t end);
 // The descriptor attached to the answer, or -errno.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Calls whose way depends on what a descriptor is, which only home knows: files that show the memory of this
+// Calls that depend on the kind of a descriptor, which only home knows: files that show the memory of this
 // very process (the program's memory is away, so the program comes home for them), transfers that are longer
-// than one Call, and unbuffered transfers, which care where their memory lies.
+// than one Call, and unbuffered transfers, which depend on where their memory lies.
 #include "libom/stub/descriptor.h"
 
 #include "libom/abi/kernel.h"
@@ -26,7 +26,7 @@ constexpr long kProcMagic = 0x9fa0;
 constexpr uint32_t kOAppend = 02000, kODirect = 040000;
 constexpr uint32_t kFGetfl = 3;
 
-// What st_mode says of a descriptor, or 0; its device number if it is a device.
+// File type of a descriptor as in st_mode, or 0; its device number if it is a device.
 uint32_t type_of(uint64_t fd, uint64_t& device) {
   uint64_t st[18];
   if (sys(kNr_fstat, fd, st) != 0) return 0;
@@ -42,7 +42,7 @@ bool equal(const char* a, const char* b) {
   return *a == *b;
 }
 
-// Cuts the last component off a path and returns it; nullptr when there is none.
+// Cuts the last component off a path and returns it; nullptr if there is none.
 char* cut_last(char* path, long& length) {
   while (length > 0) {
     if (path[--length] != '/') continue;
@@ -80,7 +80,7 @@ const char* own_proc_file(uint64_t fd, char (&path)[kProcPath]) {
   return static_cast<long>(pid) == own || sys(kNr_tgkill, own, pid, 0) == 0 ? name : nullptr;
 }
 
-// Whether it shows (or changes) memory of this process.
+// Whether the file shows (or changes) memory of this process.
 bool is_own_memory(uint64_t fd) {
   char path[kProcPath];
   const char* name = own_proc_file(fd, path);
@@ -98,7 +98,7 @@ bool is_writing(uint64_t nr) {
 
 // Context: exec
 long link_of(uint64_t fd, char* to, uint64_t room) {
-  // Not of /proc/self, which has nothing to show when the main thread has ended.
+  // Not /proc/self, which is empty once the main thread has ended.
   char link[40] = "/proc/thread-self/fd/";
   uint32_t n = 21;
   char digits[12];
@@ -137,10 +137,10 @@ bool parse_number(const char* s, uint64_t& value) {
 // Context: exec
 long home_open(HomeCall& c) {
   const long r = generic(c);
-  // Nobody but a lease says that of a file: the deputy has one, and gives it up when the process is home.
+  // For a file only a lease gives this answer: the deputy holds one, and drops it when the process is home.
   if (r == -k::kEAGAIN && c.exec->nr != kNr_openat2) return leave_it_to_program(c);
   if (r < 0 || !is_own_memory(static_cast<uint64_t>(r))) return r;
-  // By the kernel's own resolution of the name; opening such a file has no other effect.
+  // The check uses the kernel's own resolution of the name; opening such a file has no other effect.
   sys(kNr_close, r);
   return leave_it_to_program(c);
 }
@@ -160,8 +160,8 @@ long wire_transfer(HomeCall& c) {
   switch (type) {
     case kSifreg:
     case kSifblk: {
-      // One call holds the file against other appenders, checks alignment and stops short of a size limit
-      // without a signal.
+      // A single call locks out other appenders, checks alignment and stops short of a size limit without a
+      // signal.
       if ((flags & kODirect) || (writing && (flags & kOAppend))) return kTransferHome;
       constexpr uint32_t kRlimitFsize = 1;
       uint64_t limit[2] = {0, 0};
@@ -174,7 +174,7 @@ long wire_transfer(HomeCall& c) {
       return (device >> 8 & 0xfff) == 1 ? kTransferPieces : kTransferHome;
     case kSififo:
     case kSifsock: {
-      // What is there to be read is less than a Call has room for, and so is what fits without waiting.
+      // What can be read is less than a Call has room for, and so is what fits without waiting.
       if (!writing) return (message_flags & k::kMsgWaitall) ? kTransferHome : kTransferOne;
       constexpr uint32_t kSoType = 3, kSockStream = 1;
       uint32_t kind = 0, size = sizeof kind;

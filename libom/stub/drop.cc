@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Gives the memory of the program back to the system, by MADV_DONTNEED so that addresses and the commit
-// charge stay. Done after the first effectful Call of an epoch (until then the pages are what a rollback
-// resumes from), or by the deputy on the way back. The list is the deputy's; it leaves out what a blocked
-// call of the program still reads or writes.
+// Gives the program's memory back to the system, by MADV_DONTNEED so that addresses and the commit charge
+// stay. Happens after the first effectful Call of an epoch (until then a rollback resumes from the pages), or
+// by the deputy on the way back. The deputy makes the list and leaves out what a blocked call of the program
+// still reads or writes.
 #include "libom/stub/drop.h"
 
 #include "libom/abi/kernel.h"
@@ -33,7 +33,7 @@ uint32_t used_ranges(Keep* keep, uint32_t room) {
   return n;
 }
 
-// Locked memory refuses the plain way; kernels before 5.18 know no other than to unlock it meanwhile.
+// Locked memory refuses plain MADV_DONTNEED; kernels before 5.18 offer no other way than to unlock it meanwhile.
 void discard(uint64_t at, uint64_t bytes) {
   constexpr long kDontneedLocked = 24;
   constexpr uint64_t kOnfault = 1;
@@ -51,7 +51,7 @@ void give_back(uint64_t lo, uint64_t hi, const Keep* keep, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
       if (keep[i].hi <= lo || keep[i].lo >= hi) continue;
       if (keep[i].lo <= lo) {
-        // Inside a kept range: go behind it.
+        // Inside a kept range: skip it.
         end = lo;
         next = keep[i].hi;
         break;
@@ -72,7 +72,7 @@ void give_back(uint64_t lo, uint64_t hi, const Keep* keep, uint32_t count) {
 void use_program_memory(HomeExec& e, uint64_t address, uint64_t bytes) {
   e.program_memory = {address, address + bytes};
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
-  // A drop that began before it could see this range: its end is awaited, what is written comes after it.
+  // A drop may have begun before it could see this range: wait for its end, so that any write comes after it.
   while (safe::load_acquire(&g_home.dropped) == 1) safe::sys(kNr_sched_yield);
 }
 
@@ -84,7 +84,7 @@ void drop_memory() {
   Keep keep[kMaxKeep];
   const uint32_t kept = used_ranges(keep, kMaxKeep);
   if (kept == kMaxKeep) {
-    safe::store_release(&g_home.dropped, 0u);  // more calls than we can look out for: another time
+    safe::store_release(&g_home.dropped, 0u);  // more calls than `keep` holds: try another time
     return;
   }
   const auto* range = reinterpret_cast<const Range*>(g_home.arena + kControlPlan);

@@ -7,7 +7,7 @@
 
 namespace om::stub {
 
-// The call blocks on memory of the program at home: it must stay (until program_memory is empty again).
+// Notes that the call blocks on memory of the program at home, which must stay (until program_memory is empty again).
 // Context: exec
 void use_program_memory(HomeExec& e, uint64_t address, uint64_t bytes);
 // Gives the program's memory back, once.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Where the deputy sends the threads of the original process. rsp is the top of the slot's stack; the slot
- * is found by masking it.
+ * Where the deputy sends the threads of the original process. rsp is the top of the slot's stack; masking it
+ * gives the slot.
  */
         .text
         .globl om_executor_entry, om_orphan_entry, om_remote_entry, om_first_entry
@@ -38,8 +38,8 @@ om_remote_entry:                        /* rdi = function, rsi = argument */
         call    om_remote_main
         hlt
 
-/* void om_resume_user(const ResumeFrame* frame): vector state, registers, IRETQ. Keeps the kernel's restart
- * state of an interrupted call, which rt_sigreturn would drop. */
+/* void om_resume_user(const ResumeFrame* frame): vector state, registers, IRETQ. Preserves the kernel's
+ * restart state of an interrupted call, which rt_sigreturn would drop. */
         .globl om_resume_user
         .hidden om_resume_user
         .type om_resume_user, @function

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// execve at home: the kernel replaces this very process, closes what is close-on-exec (our descriptors among
-// it), resets the caught signals to their defaults and starts the new image, preloaded by its environment.
-// The deputy learns of it by the end of the deputy socket while the process lives on.
+// execve at home: the kernel replaces this very process, closes what is close-on-exec (including our
+// descriptors), resets the caught signals to their defaults and starts the new image, preloaded by its
+// environment. The deputy notices because the deputy socket closes while the process lives on.
 #include "libom/abi/kernel.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
@@ -18,7 +18,7 @@ namespace {
 
 using safe::sys;
 
-// Fills `vector` with pointers to `count` strings in [at, end). False when there are not as many.
+// Fills `vector` with pointers to `count` strings in [at, end). False if there are fewer.
 bool point_at(uint64_t* vector, uint64_t count, const uint8_t*& at, const uint8_t* end) {
   for (uint64_t i = 0; i < count; i++) {
     const uint8_t* s = at;
@@ -38,11 +38,11 @@ long home_execve(HomeCall& c) {
   HomeExec& e = *c.exec;
   const bool at = e.nr == kNr_execveat;
   if (noted(c.thread) > 0) {
-    // Handlers of this image run before there is another one.
+    // Handlers of this image must run before another image replaces it.
     e.ret_flags |= kRetRestart;
     return 0;
   }
-  // What it executes may be an object whose contents are away.
+  // The file to execute may be an object whose contents are away.
   if (g_home.object_count != 0) return leave_it_to_program(c);
   if (at && is_ours(c.args[0])) return -k::kEBADF;
   const uint8_t* path = c.ins;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Executes one Call at home. The kernel sees an ordinary call of the original thread: same pid, tid, mask,
-// descriptors, credentials. What a stop by the deputy does to a blocking call natively (EINTR where Linux
-// keeps no restart state, short transfers) is repaired here and never reaches the program.
+// descriptors, credentials. The native effects of the deputy's stop on a blocking call (EINTR where Linux
+// keeps no restart state, short transfers) are repaired here and never reach the program.
 #include "libom/stub/execute.h"
 
 #include "libom/abi/kernel.h"
@@ -37,8 +37,8 @@ void note_effect() {
   tell_deputy(kHomeEffect, 0, 0);
 }
 
-// Whether a Call with this row may run here. What the gate answers itself it sends home for a part of the cases only,
-// all of which read; what the body's kernel, or the way home, is for would act on the executor.
+// Whether a Call with this row may run here. Of the calls that the gate answers itself it sends only some cases home,
+// all of which only read. Calls for the body's kernel, or for a homecoming, would act on the executor.
 bool is_forwarded(const SyscallDesc& row, const safe::Row& resolved) {
   switch (row.route) {
     case Route::kFwd:
@@ -60,7 +60,7 @@ bool is_forwarded(const SyscallDesc& row, const safe::Row& resolved) {
   return false;
 }
 
-// Arguments that are descriptors of ours do not exist for the program.
+// Whether an argument is a descriptor of ours, which does not exist for the program.
 bool names_our_descriptor(const HomeCall& c) {
   for (uint32_t i = 0; i < c.desc->nargs; i++) {
     const ArgDesc& a = c.desc->args[i];
@@ -137,7 +137,7 @@ void execute(HomeCall& c) {
   const SyscallDesc& row = syscall_desc(e.nr);
   safe::normalize_args(row, c.args);
   if (!is_forwarded(row, safe::resolve_row(row, c.args, c.command_desc))) {
-    // No gate sends these; whoever did gets what an unknown call gets.
+    // No gate sends these; answer as for an unknown call.
     safe::fetch_add(&g_home.unknown_calls, 1);
     e.result = -k::kENOSYS;
     return;
@@ -146,7 +146,7 @@ void execute(HomeCall& c) {
   c.desc = row_of(t, c.command_desc);
   if (!is_pure(c.desc)) note_effect();
   if (row.home_fn != 0) {
-    // These look at the memory themselves; a gate comes home when it is bad.
+    // Home functions access the memory themselves; if it is bad the gate has the process come home instead.
     if (c.wire_flags / kCallBad != 0) {
       e.result = -k::kEPROTO;
       return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One Call at home, from what came to its result.
+// Executes one Call at home, from its message to its result.
 #pragma once
 
 #include "libom/stub/stub.h"
@@ -10,10 +10,10 @@ namespace om::stub {
 // Executes c and leaves the result in c.exec and the outputs packed (pack()).
 // Context: exec
 void execute(HomeCall& c);
-// Finds the row of exec.nr with its command's arguments put in. nullptr when there is none.
+// Finds the row of exec.nr, with its command's arguments merged in. nullptr if there is none.
 // Context: exec
 const SyscallDesc* row_of(HomeThread* t, SyscallDesc& storage);
-// The generic way, for a home function that only had to look at the arguments first.
+// Executes the call the generic way, for home functions that only have to check the arguments first.
 // Context: exec
 long generic(HomeCall& c);
 

@@ -5,7 +5,7 @@
 //
 // Exactly once: seq_started rises before a call is executed. A repeated Call is answered from what is kept;
 // after a lost connection the body's Resume learns seq_started and gets the kept Return again. Everything
-// needed for that is in the slot, so it also holds when the process is moved in the middle of a call.
+// needed for that is in the slot, so it also works when the process moves in the middle of a call.
 #include "libom/stub/executor.h"
 
 #include "libom/abi/kernel.h"
@@ -47,15 +47,15 @@ using safe::sys;
 
 constexpr long kBroken = safe::kLost;  // the connection, not the call
 
-// The answers to a slot's last Calls that nobody waited for need not be kept: the gate asks only how far home
-// has come. What a waiting thread is owed is kept in t->call and the packed outputs.
+// Answers to a slot's last posted Calls need not be kept: the gate asks only how far home has come. The answer
+// for a waiting thread is kept in t->call and the packed outputs.
 
 long copy(void* to, const void* from, size_t n) {
   safe::copy_bytes(to, from, n);
   return 0;
 }
 
-// Of the send area only what is before a Return's outputs.
+// Uses only the part of the send area before a Return's outputs.
 safe::Stream stream_of(HomeThread* t) {
   return {t->channel,
           {slot_base(t) + kSlotRecv, kSlotRecvSize},
@@ -70,7 +70,7 @@ struct Message {
   uint8_t* mapped;  // not nullptr: too large for the slot's buffer
 };
 
-// The next whole message. 0 or kBroken.
+// Receives the next whole message. 0 or kBroken.
 long receive(HomeThread* t, Message& m) {
   safe::Stream stream = stream_of(t);
   m.mapped = nullptr;
@@ -152,7 +152,7 @@ long send_kept(HomeThread* t) {
   return stream.flush_with(reinterpret_cast<const void*>(t->outs_address), t->outs_bytes);
 }
 
-// Tickets keep the order in which the program's threads did things that nobody waited for.
+// Tickets preserve the order in which the program's threads posted Calls.
 void wait_for_ticket(uint64_t need) {
   for (;;) {
     const uint32_t word = safe::load_acquire(&g_home.ticket_word);
@@ -170,7 +170,7 @@ void ticket_done(uint64_t ticket) {
     safe::futex_wake(&g_home.ticket_word, 1 << 30);
 }
 
-// The gate lost its connection and says what it has: answer how far home is, and what it is still owed.
+// The gate lost its connection and says what it has: answers how far home is, and sends what the gate still lacks.
 long handle_resume(HomeThread* t, uint32_t question, const safe::ForwardParams& p) {
   const uint64_t seen = p.a[0];
   if (t->call.seq != 0 && t->call.seq <= seen) {
@@ -178,8 +178,8 @@ long handle_resume(HomeThread* t, uint32_t question, const safe::ForwardParams& 
     t->noted_sent = 0;
   }
   if (answer_plain(t, question, 0, static_cast<long>(t->seq_started), 0) != 0) return kBroken;
-  // Once on a connection: a second one would take signals along that came in between, and which the gate, no
-  // longer waiting, would not look at.
+  // Once per connection: a second Return would carry signals that came in between, and the gate, no longer
+  // waiting, would ignore them.
   if (t->call.finished && t->call.sent == 0 && t->call.seq > seen &&
       (t->call.wire_flags & kCallWaited))
     return send_kept(t);
@@ -199,7 +199,7 @@ long handle_forward(HomeThread* t, uint32_t question, const safe::ForwardParams&
   }
   if (p.sequence != t->seq_started + 1 || question != safe::question_of(p.sequence)) return kBroken;
 
-  // A further Call says that the Return before it has arrived, with its signals.
+  // A further Call shows that the Return before it has arrived, with its signals.
   drop_noted(t, t->noted_sent);
   t->noted_sent = 0;
   t->phase = kExecBusy;
@@ -239,7 +239,7 @@ long handle_forward(HomeThread* t, uint32_t question, const safe::ForwardParams&
   safe::store_release(&e.finished, 1u);
   safe::store_release(&t->seq_done, p.sequence);
   if (ticketed) ticket_done(p.ticket);
-  // A thread that a signal ends gets no answer: it comes home with the result, and goes no further there.
+  // A thread that a signal ends gets no answer: it comes home with the result and ends there.
   if (e.no_answer || safe::load_acquire(&t->core.number) != 0) return 0;
   wait_while_held(t);
   leave_if_home(t);
@@ -289,7 +289,7 @@ void disable_altstack() {
 
 // Context: exec
 void wait_while_held(HomeThread* t) {
-  constexpr int64_t kLook = 5000000;  // ns; the deputy writes the word, it cannot wake
+  constexpr int64_t kLook = 5000000;  // ns; the deputy writes the word but cannot wake waiters
   while (safe::load_acquire(&g_home.hold) != 0) {
     t->phase = kExecHeld;
     safe::futex_wait_for(&g_home.hold, 1, kLook);
@@ -308,7 +308,7 @@ void serve(HomeThread* t) {
   for (;;) {
     t->phase = kExecIdle;
     asm volatile("" : : : "memory");
-    // Signals that came while the thread was not idle, or that did not go with the last Return.
+    // Signals that came while the thread was not idle, or that the last Return did not carry.
     if (noted(t) > t->noted_sent) tell_deputy(kHomeKick, t->slot, 0);
     Message m;
     long r = t->channel.fd >= 0 ? receive(t, m) : kBroken;
@@ -336,7 +336,7 @@ void om_executor_main(void* stack) {
   serve(thread_of(stack));
 }
 
-// A blocked call of the program was carried over and has ended with `result`.
+// A transplanted call of the program has ended with `result`.
 // Context: exec
 void om_executor_transplanted(void* stack, long result) {
   HomeThread* t = thread_of(stack);

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The loop of an executor: one Call after the other.
+// The loop of an executor: one Call after another.
 #pragma once
 
 #include "libom/stub/stub.h"
 
 namespace om::stub {
 
-// Takes messages from the channel for ever.
+// Serves messages from the channel forever.
 // Context: exec
 [[noreturn]] void serve(HomeThread* t);
 // Sends the kept Return of t->exec.
 // Context: exec
 void send_return(HomeThread* t);
-// A finished call waits here while the deputy holds the process.
+// Makes a finished call wait while the deputy holds the process.
 // Context: exec
 void wait_while_held(HomeThread* t);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where executors put what calls read and write: in their slot, or, larger, in mappings of their own in the executor
-// area (libom/abi/layout.h).
+// Where executors put what calls read and write: in their slot or, if it is larger, in mappings of their own in the
+// executor area (libom/abi/layout.h).
 #include "libom/stub/executor_memory.h"
 
 #include "libom/abi/kernel.h"
@@ -24,7 +24,7 @@ void unmap(uint64_t& address, uint64_t& bytes) {
   address = bytes = 0;
 }
 
-// Mapping and unmapping costs more than sending what is in it.
+// Mapping and unmapping costs more than sending the contents.
 void keep_or_unmap(uint64_t& address, uint64_t& bytes) {
   if (bytes > kKeptEach || safe::load_acquire(&g_home.executor_area_bytes) > kKeptAll)
     unmap(address, bytes);
@@ -41,7 +41,7 @@ uint8_t* map_in_executor_area(HomeThread* t, ExecutorAreaPlace place, uint64_t b
   if (bytes > mapped) {
     unmap(address, mapped);
     const uint64_t room = (bytes + kPageSize - 1) & ~(kPageSize - 1);
-    // At no other place: what the body maps meanwhile is mapped over what is there.
+    // At no other place: mappings that the body makes meanwhile would replace it.
     if (room > kExecutorAreaEach || !has_executor_area(g_home.arena, g_home.nslots)) return nullptr;
     const uint64_t at = executor_area_address(g_home.arena, t->slot, place);
     const long r = sys(kNr_mmap, at, room, kHow, kWhat, -1, 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sendmsg, recvmsg and their vectors at home (layout: libom/abi/msgwire.h). One message or many, the kernel
+// sendmsg, recvmsg and their vector forms at home (layout: libom/abi/msgwire.h). For one message or many, the kernel
 // gets an array of struct mmsghdr over our own memory; a single one is passed as the msghdr that it starts with.
 #include "libom/stub/messages.h"
 
@@ -26,7 +26,7 @@ namespace {
 using safe::round8;
 
 constexpr uint64_t kMaxTotal = 24u << 20;
-// The kernel states a name's length in full, however little it has stored of it.
+// The kernel reports a name's full length, however little of it it has stored.
 constexpr uint64_t kLongestName = 128;  // struct sockaddr_storage
 
 uint64_t name_room(const WireMsg& w) {
@@ -115,7 +115,7 @@ long parse(HomeCall& c, bool sending, Parsed& p) {
   return 0;
 }
 
-// Lays out mmsghdr[count], iovec[count] and, for receiving, the buffers. nullptr when memory is short.
+// Lays out mmsghdr[count], iovec[count] and, for receiving, the buffers. nullptr if memory is short.
 Mmsghdr* lay_out(HomeCall& c, bool sending, Parsed& p) {
   uint64_t room = p.count * (sizeof(Mmsghdr) + sizeof(k::Iovec)) + sizeof(k::Timespec) + 64;
   // Packing needs as much again in the worst case: outputs go behind what the kernel filled.
@@ -159,7 +159,7 @@ Mmsghdr* lay_out(HomeCall& c, bool sending, Parsed& p) {
   return headers;
 }
 
-// Everything that came in, behind the buffers it came into.
+// Packs everything that came in, behind the buffers that received it.
 void pack_messages(HomeCall& c, bool sending, const Mmsghdr* headers, uint64_t done, bool vector) {
   HomeThread* t = c.thread;
   auto* to = reinterpret_cast<uint8_t*>(c.exec->aux);
@@ -227,7 +227,7 @@ long messages(HomeCall& c, bool sending, bool vector) {
 
 namespace {
 
-// Bytes of a message in the program's memory that its vector has room for: MSG_TRUNC tells of more.
+// Bytes of a message in the program's memory that its vector has room for: with MSG_TRUNC the kernel reports more.
 uint32_t data_bytes(const Mmsghdr& m) {
   uint64_t room = 0;
   for (uint64_t v = 0; v < m.h.iovlen && v < safe::kMaxIov && room < m.len; v++) {
@@ -259,8 +259,8 @@ void pack_messages(HomeThread* t) {
   t->outs_address = t->outs_bytes = 0;
   if (e.result < 0 || (e.ret_flags & kRetRestart) || (!receiving && !vector)) return;
   const uint64_t done = vector ? static_cast<uint64_t>(e.result) : 1;
-  // The headers lie in the program's memory, which others may write: they are copied once, to the receive buffer.
-  // No message has arrived on a connection of this thread's yet.
+  // The headers lie in the program's memory, which others may write: copy them once, to the receive buffer.
+  // No message has arrived on a connection of this thread yet.
   auto* headers = reinterpret_cast<Mmsghdr*>(slot_base(t) + kSlotRecv);
   static_assert(sizeof(Mmsghdr) * safe::kMaxIov <= kSlotRecvSize);  // UIO_MAXIOV messages, too
   const uint64_t bytes = vector ? done * sizeof(Mmsghdr) : sizeof(k::Msghdr);
@@ -291,8 +291,8 @@ void pack_messages(HomeThread* t) {
     used += sizeof w;
     if (!receiving) continue;
     if (w.has_name) {
-      // Its length is stated in full, however little room the program has given: what is behind that need not be
-      // readable, and is not used.
+      // The kernel reports its full length, however little room the program has given: memory behind that room need not
+      // be readable, and is not used.
       const uint64_t here = kPageSize - h.name % kPageSize;
       const uint64_t first = w.namelen < here ? w.namelen : here;
       ok = ok && read_program(to + used, h.name, first);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sendmsg, recvmsg and their likes, in the layout of libom/abi/msgwire.h.
+// sendmsg, recvmsg and the like, in the layout of libom/abi/msgwire.h.
 #pragma once
 
 #include "libom/stub/stub.h"
@@ -10,7 +10,7 @@ namespace om::stub {
 // Packs the outputs of a transplanted message call.
 // Context: exec
 void pack_messages(HomeThread* t);
-// The outputs of a message call go into the program's memory at home (the thread came home while it waited).
+// Writes the outputs of a message call to the program's memory at home (the thread came home while it waited).
 // Context: exec
 long apply_messages(HomeThread* t);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The address space at home follows the body's: its calls are repeated at the same addresses. For most of them
-// nobody waits, so one that home cannot repeat (memory limits) never fails the program. It is put on record,
-// what follows is put behind it, and all of it is tried again in order with the next call and by the deputy
+// The address space at home follows the body's: home repeats its calls at the same addresses. For most of them
+// nobody waits, so a call that home cannot repeat (memory limits) never fails the program. It is put on record,
+// later calls queue up behind it, and all of them are tried again in order with the next call and by the deputy
 // before a homecoming, which is refused until everything is done.
 #include "libom/stub/mirror.h"
 
@@ -28,7 +28,7 @@ bool failed(const MirrorCall& m, long r) {
   return r < 0 && r > -4096 && m.nr != kNr_madvise;
 }
 
-// The calls on record, oldest first; stops at the first that fails again. The lock is held.
+// Repeats the calls on record, oldest first, up to the first that fails again. The lock is held.
 bool repeat() {
   const auto count = static_cast<uint32_t>(g_home.mirror_failed);
   uint32_t done = 0;
@@ -52,7 +52,7 @@ long mirror_call(const MirrorCall& m, bool waited) {
     const long r = issue(m);
     if (waited || !failed(m, r)) return r;
   }
-  // More than there is room for cannot be mended: the count stays above the room.
+  // More calls than there is room for are beyond repair: the count stays above the room.
   if (g_home.mirror_failed < kMaxMirrorCalls) g_home.mirror[g_home.mirror_failed] = m;
   if (g_home.mirror_failed <= kMaxMirrorCalls)
     safe::store_release(&g_home.mirror_failed, g_home.mirror_failed + 1);

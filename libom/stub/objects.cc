@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Descriptors of memory objects that have travelled (session.h, MemoryObject): what they hold is in the body, here is
-// what they held when it left. A call that needs their contents, gives them to others or gives the last descriptor up
-// brings the process home; what only concerns descriptor, size or room is served.
+// Descriptors of memory objects that have travelled (memory.h, MemoryObject): the body has their contents; home has the
+// contents of the departure. A call that needs the contents, gives them to others or closes the last descriptor brings
+// the process home; calls that concern only descriptor, size or room are served.
 #include "libom/stub/objects.h"
 
 #include "libom/abi/kernel.h"
@@ -18,7 +18,7 @@ namespace {
 
 using safe::sys;
 
-// Whether the call is right on a descriptor of the object `o` as it is here.
+// Whether the call gives the right result on a descriptor of the object `o` as it is here.
 bool is_harmless(const HomeCall& c, const MemoryObject& o) {
   switch (c.desc->object) {
     case ObjectUse::kAny:

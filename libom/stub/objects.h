@@ -8,7 +8,7 @@
 namespace om::stub {
 
 constexpr uint32_t kNoObject = ~0u;
-// Which of g_home.objects the descriptor is for.
+// Index in g_home.objects of the object that the descriptor is for, or kNoObject.
 // Context: exec
 uint32_t object_of(uint64_t fd);
 // Whether the call has a descriptor of a memory object that is away, so that only the program, at home, can make it.

@@ -29,7 +29,7 @@ bool read_iov(HomeThread* t, uint8_t* to, uint64_t iov, uint64_t count, uint64_t
   return bytes == 0;
 }
 
-// Bytes an output has now; false when it does not come back.
+// Bytes that an output has now; false if it does not come back.
 bool out_length(HomeThread* t, const SyscallDesc& desc, uint32_t i, uint64_t& n) {
   const HomeExec& e = t->call;
   const ArgDesc& a = desc.args[i];
@@ -56,7 +56,7 @@ void pack(HomeThread* t, const SyscallDesc& desc) {
   if (e.ret_flags & kRetRestart) return;
   // In place: every output moves towards the front of the memory it lies in, or, for a transplanted call,
   // into fresh bounce memory.
-  // Lengths once: a transplanted call's are in memory of the program, which others may write meanwhile.
+  // Read lengths only once: a transplanted call's are in the program's memory, which others may write meanwhile.
   uint64_t total = 0, length[6];
   bool comes[6];
   for (uint32_t i = 0; i < desc.nargs; i++) {
@@ -89,7 +89,7 @@ void pack(HomeThread* t, const SyscallDesc& desc) {
     } else if (e.transplanted) {
       ok = read_memory(t, to + (counted ? 8 : 0), e.exec_args[i], n);
     } else {
-      // Outputs were laid out in this order, none nearer to the front than it goes now.
+      // Outputs were laid out in this order, none nearer to the front than its place now.
       memmove(to + (counted ? 8 : 0), reinterpret_cast<void*>(e.exec_args[i]), n);
       ok = true;
     }

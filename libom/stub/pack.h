@@ -7,7 +7,7 @@
 
 namespace om::stub {
 
-// Packs the outputs of the finished call behind each other at t->outs_address.
+// Packs the outputs of the finished call one after another at t->outs_address.
 // Context: exec
 void pack(HomeThread* t, const SyscallDesc& desc);
 

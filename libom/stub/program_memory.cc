@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The program's memory at home, for calls that use it (transplanted ones) and for what is looked up there.
+// The program's memory at home, for calls that use it (transplanted ones) and for look-ups there.
 #include "libom/stub/program_memory.h"
 
 #include "libom/abi/kernel.h"
@@ -44,7 +44,7 @@ bool write_memory(const HomeThread* t, uint64_t to, const void* from, uint64_t b
 // Context: exec
 bool read_program(void* to, uint64_t from, uint64_t bytes) {
   if (hits_libom(from, bytes)) return false;
-  // By a system call: the memory may have been unmapped meanwhile.
+  // Use a system call: the memory may have been unmapped meanwhile.
   k::Iovec local{address(to), bytes}, remote{from, bytes};
   const long pid = sys(kNr_getpid);
   return sys(kNr_process_vm_readv, pid, &local, 1, &remote, 1, 0) == static_cast<long>(bytes);

@@ -3,7 +3,7 @@
 // Code that the deputy makes a stopped thread run: small functions on the slot's stack, and the way back for
 // a thread whose deputy died in the middle (`orphan`): a ResumeFrame says where the program or the executor was.
 //
-// What a deputy that dies leaves behind (the kernel lets every thread run from the registers it has then):
+// What a dying deputy leaves behind (the kernel lets every thread run from the registers that it has then):
 //
 //   the thread was                        during a departure          during a homecoming
 //   untouched                             program                     executor
@@ -12,10 +12,10 @@
 //   in a transplanted call                when the call ends          -
 //   already given its program registers   -                           program
 //
-// A departure is decided by HomeState.phase = kHomeAway, which the deputy writes when every thread has its
-// executor's registers: before, every thread goes back to the program; after, every one is an executor and
-// waits for another deputy. A homecoming is decided by kHomeReturning: before, the executors go on; after,
-// another deputy completes it. A thread has a signal mask that is not its own only while it runs code of ours.
+// HomeState.phase = kHomeAway decides a departure; the deputy writes it when every thread has its executor's
+// registers. Before, every thread goes back to the program; after, every one is an executor and waits for
+// another deputy. kHomeReturning decides a homecoming: before, the executors go on; after, another deputy
+// completes it. A thread has a signal mask that is not its own only while it runs our code.
 #include "libom/stub/remote.h"
 
 #include "libom/abi/kernel.h"
@@ -50,7 +50,7 @@ namespace {
 
 using safe::sys;
 
-// Sends whatever the deputy sends to nobody: returns when the socket is closed at the other end.
+// Returns when the socket is closed at the other end; consumes nothing that the deputy sends.
 void wait_for_deputy_death() {
   for (;;) {
     uint64_t unused;
@@ -62,7 +62,7 @@ void wait_for_deputy_death() {
   }
 }
 
-// The outputs of the kept Return go into the program's memory, which is complete at home again.
+// Writes the outputs of the kept Return to the program's memory, which is complete at home again.
 long apply_return(HomeThread* t) {
   HomeExec& e = t->call;
   const auto* from = reinterpret_cast<const uint8_t*>(t->outs_address);
@@ -109,7 +109,7 @@ long apply_return(HomeThread* t) {
   return fault;
 }
 
-// Our descriptors have numbers of their own, out of the program's way. `fd` may have its already: where the program has
+// Moves a descriptor of ours to its own number, out of the program's way. `fd` may already have it, if the program uses
 // all numbers below.
 long move_to(long fd, int number) {
   if (fd == number) return fd;
@@ -134,7 +134,7 @@ long take_channels() {
       return n < 0 ? n : -k::kEPROTO;
     const auto cmsg = safe::load<k::Cmsghdr>(control);
     if (batch.count > 0 && cmsg.len != sizeof cmsg + batch.count * 4) return -k::kEPROTO;
-    // Slots and received numbers both ascend, and no number is above its slot's: from the end, none is replaced that
+    // Slots and received numbers both ascend, and no number is above its slot's: going backwards replaces none that
     // has not been moved yet.
     for (uint32_t i = batch.count; i-- > 0;) {
       const auto fd = safe::load<int32_t>(control + sizeof cmsg + i * 4);
@@ -147,8 +147,8 @@ long take_channels() {
   }
 }
 
-// The numbers of slots that have no channel yet, in use before the program opens so many descriptors that it would be
-// given one of them.
+// Occupies the numbers of slots that have no channel yet, before the program opens so many descriptors that it would
+// get one of them.
 long fill_row() {
   for (uint32_t i = 0; i < g_home.nslots; i++) {
     if (i < g_home.slots_ready && thread_at(i)->channel.fd >= 0) continue;
@@ -197,7 +197,7 @@ long give_back() {
   for (uint32_t i = 0; i < g_home.slots_ready; i++) {
     HomeThread* t = thread_at(i);
     if (t->keeps == 0) unmap_executor_area(t);
-    // While it asks for a channel the connection for that has the channel's number.
+    // While a thread asks for a channel, its connection for that has the channel's number.
     if (t->channel.fd >= 0 || (t->state == kSlotUsed && t->phase == kExecFetch)) {
       sys(kNr_close, g_home.fd_base + 1 + static_cast<int32_t>(i));
     }
@@ -221,7 +221,8 @@ long give_back() {
   om_resume_user(frame);
 }
 
-// The departure has not been decided: dispositions and descriptors are the program's again. Once for all threads.
+// Undoes a departure that has not been decided: restores the program's dispositions and descriptors, once for all
+// threads.
 void undo_capture() {
   if (safe::load_acquire(&g_home.phase) != kHomeCaptured) return;
   if (safe::compare_exchange(&g_home.undone, 0u, 1u)) {
@@ -236,8 +237,8 @@ void undo_capture() {
   while (safe::load_acquire(&g_home.undone) != 2) sys(kNr_sched_yield);
 }
 
-// A call of the program that the kernel carried on in libom has ended, and the process has not left. What the
-// call wrote is in the program's memory.
+// Ends a transplanted call of the program when the process has not left. What the call wrote is in the program's
+// memory.
 [[noreturn]] void finish_captured(HomeThread* t) {
   const HomeExec& e = t->call;
   auto* frame = reinterpret_cast<ResumeFrame*>(slot_base(t) + kSlotFrame);
@@ -245,7 +246,7 @@ void undo_capture() {
     if (frame->pad[kFrameRewound] != 0) frame->gpr[kRip] += 2;
     frame->gpr[kRax] = static_cast<uint64_t>((e.ret_flags & kRetEintr) ? -k::kEINTR : e.result);
   }
-  // What was caught meanwhile is delivered natively when the mask is the program's again.
+  // Signals caught meanwhile are delivered natively once the mask is the program's again.
   uint64_t all = ~uint64_t{0};
   sys(kNr_rt_sigprocmask, k::kSigSetmask, &all, 0, 8);
   undo_capture();
@@ -358,7 +359,7 @@ void om_remote_main(uint64_t function, uint64_t argument, void* stack) {
       result = give_back();
       break;
     case kRemoteTouch: {
-      // By the kernel, for whom a stack that may not grow is EFAULT. What it writes is dropped afterwards.
+      // Let the kernel write: if the stack may not grow it answers EFAULT. What it writes is dropped afterwards.
       constexpr uint64_t kMonotonic = 1;
       result = sys(kNr_clock_gettime, kMonotonic, argument);
       break;

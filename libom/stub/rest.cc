@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Calls that a stop of the deputy cuts short. The kernel answers with what went through so far, which the program
-// would take for the whole result, or with EINTR if the call is under a timeout of its socket's (SO_RCVTIMEO,
-// SO_SNDTIMEO), and forgets how long it had waited. The rest is done by further calls (abi/rest.h), and the sum is
-// the result. Meanwhile exec_nr may be another call's: a homecoming sees by that, and by exec.done, that the thread
-// has to end the call here (HomeThread::late).
+// Calls that the deputy's stop cuts short. The kernel answers with what went through so far, which the program
+// would take for the whole result, or with EINTR if its socket has a timeout (SO_RCVTIMEO, SO_SNDTIMEO), and forgets
+// how long the call had waited. Further calls do the rest (abi/rest.h), and the sum is the result. Meanwhile exec_nr
+// may be another call's: a homecoming sees from that, and from exec.done, that the thread has to end the call here
+// (HomeThread::late).
 #include "libom/stub/rest.h"
 
 #include "libom/abi/kernel.h"
@@ -32,7 +32,7 @@ bool has_signal(const HomeThread* t) {
   return (t->call.wire_flags & kCallSignals) != 0 && noted(t) > t->noted_sent;
 }
 
-// Whose calls abi/rest.h makes here: those of the executor, in the window.
+// The kernel that abi/rest.h asks here: the executor's, in the window.
 struct InWindow {
   HomeThread* t;
   const Rest* rest;
@@ -78,14 +78,14 @@ SocketTime socket_time(HomeThread* t, uint64_t done) {
   s.renews = w.sends && domain == kAfUnix && type == kStream;
   const bool renewed =
       done > 0 && (s.renews || transfer_of(e.nr, e.exec_args).shape == Shape::kMessages);
-  // When the last part of such a transfer was done only the deputy knows, about.
+  // Only the deputy knows, roughly, when the last part of such a transfer was done.
   const auto waited =
       renewed ? int64_t{t->idle_ms} * 1000000 : static_cast<int64_t>(monotonic_ns() - e.started_ns);
   s.left_ns = s.timeout_ns - waited;
   return s;
 }
 
-// Bytes that message `header` of an array was to have, and has (its msg_len).
+// Whether the message at `header` of an array has fewer bytes (its msg_len) than its vector has room for.
 bool message_is_cut(HomeThread* t, uint64_t header) {
   uint64_t h[rest::kHeaderWords], sum = 0;
   if (!read_memory(t, h, header, sizeof h)) return false;
@@ -97,7 +97,7 @@ bool message_is_cut(HomeThread* t, uint64_t header) {
   return (h[rest::kHeaderWords - 1] & 0xffffffff) < sum;
 }
 
-// Bytes that the program asked for; 0 when that cannot be told.
+// Bytes that the program asked for; 0 if unknown.
 uint64_t wanted(HomeThread* t, const Transfer& x) {
   const HomeExec& e = t->call;
   if (x.shape == Shape::kBuffer || x.shape == Shape::kCount) return e.exec_args[x.count];
@@ -126,7 +126,7 @@ bool is_cut_short(HomeThread* t, long done) {
   const auto n = static_cast<uint64_t>(done);
   if (x.shape != Shape::kMessages) return n < wanted(t, x);
   uint64_t left[2] = {1, 0};
-  // By its own timeout it ends behind a message.
+  // Its own timeout ends it after a message.
   const WaitDesc& w = wait_desc(e.nr);
   const uint64_t timeout = w.between != 0 ? e.exec_args[w.between] : 0;
   if (timeout != 0 &&

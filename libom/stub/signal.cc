@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Caught signals at home while the program is away. The kernel has decided everything (which thread, whether
-// the interrupted call restarts); the catcher only notes what the program's handler would have been given,
-// and sees to it that the body hears of it: in the Return of the call it is in, or by a kick.
+// the interrupted call restarts); the catcher only notes what the program's handler would have received, and
+// makes sure that the body learns of it: in the Return of the call it is in, or by a kick.
 //
-// It leaves with the mask that the program's handler would run with, so that a further signal nests or
-// waits exactly as it would natively; the program's own return from the handler puts the mask back.
+// It returns with the mask that the program's handler would run with, so that a further signal nests or
+// waits exactly as it would natively; the program's own return from the handler restores the mask.
 //
-// A signal that nobody handles and that ends the process with a core is caught, too: the core has to have the
-// program's memory. The process comes home for it and is sent it again there.
+// A signal that nobody handles and that ends the process with a core dump is caught, too: the dump has to contain the
+// program's memory. The process comes home first and gets the signal again there.
 //
 // noted[] is a ring with one writer (the catcher) and one reader (the executor of the same thread).
 #include "libom/stub/signal.h"
@@ -37,8 +37,8 @@ bool in_arena(uint64_t p) {
          p < g_home.arena + arena_bytes(g_home.nslots);
 }
 
-// The mask that the signal was delivered under. The frame has the one to go back to, which is another one only for
-// a call with a mask of its own that the signal has ended.
+// The mask under which the signal was delivered. The frame has the one to return to, which differs only if the signal
+// has ended a call with a mask of its own.
 uint64_t mask_at_delivery(const HomeThread* t, const k::Ucontext* uc) {
   const uint64_t rip = uc->mcontext.regs[kRip];
   const bool behind = rip == address(om_window_end) || rip == address(om_transplant_end);
@@ -60,13 +60,13 @@ bool is_fault(int sig, const k::Siginfo& info) {
   return info.code > 0 && (kFaults & k::sig_bit(static_cast<uint32_t>(sig))) != 0;
 }
 
-// The end of the process, with a core. In an executor it waits until the memory is there; a fault of libom's own
-// does not. The call that the thread is in goes on, or is issued again: the program has not been interrupted.
+// The process will end with a core dump. In an executor this waits until the memory is there; a fault in libom itself
+// does not. The thread's current call goes on, or is issued again: the program has not been interrupted.
 void catch_core(int sig, const k::Siginfo& info, const k::Ucontext& uc, HomeThread* t) {
   if (t == nullptr || is_fault(sig, info)) {
     const KernelSigaction dfl{};
     sys(kNr_rt_sigaction, sig, &dfl, 0, 8);
-    // The instruction faults again; anything else has to be sent again.
+    // A faulting instruction faults again; any other signal has to be sent again.
     if (!is_fault(sig, info))
       sys(kNr_rt_tgsigqueueinfo, sys(kNr_getpid), sys(kNr_gettid), sig, &info);
     return;
@@ -115,7 +115,7 @@ long install(uint32_t sig, const KernelSigaction& action) {
   if (action.handler > k::kSigIgn || core) {
     native.handler = address(reinterpret_cast<const void*>(om_catcher));
     native.flags |= k::kSaSiginfo | k::kSaRestorer;
-    // Nothing may interrupt it: two would fill in one record, and there is stack for one.
+    // Nothing may interrupt it: two catchers would fill in one record, and there is stack for one.
     native.flags &= ~k::kSaNodefer;
     native.mask = ~uint64_t{0};
     native.restorer = address(om_restorer);
@@ -124,7 +124,7 @@ long install(uint32_t sig, const KernelSigaction& action) {
     native.flags = k::kSaSiginfo | k::kSaRestorer | k::kSaRestart;
     native.mask = ~uint64_t{0};
   }
-  // The catcher may run before the call returns: the table comes first.
+  // The catcher may run before the call returns: update the table first.
   const KernelSigaction old = g_home.actions[sig];
   g_home.actions[sig] = action;
   const long r = sys(kNr_rt_sigaction, sig, &native, 0, 8);
@@ -155,7 +155,7 @@ void om_catcher(int sig, k::Siginfo* info, k::Ucontext* uc) {
     return;
   }
   if (!executor) {
-    // Not an executor (the moment between a thread's return and the end of the session): the program's own.
+    // Not an executor (the time between a thread's return and the end of the session): call the program's handler.
     if (action.handler > k::kSigIgn) {
       reinterpret_cast<void (*)(int, void*, void*)>(action.handler)(sig, info, uc);
     }

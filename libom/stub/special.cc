@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Home functions of rows that need more than the generic way: libom's own descriptors are hidden, the
-// program's dispositions are kept in a table while ours are installed, the address space follows the body's.
+// Home functions of rows that need more than the generic way: they hide libom's own descriptors, keep the
+// program's dispositions in a table while ours are installed, and make the address space follow the body's.
 #include "libom/abi/kernel.h"
 #include "libom/safe/atomic.h"
 #include "libom/safe/call_layout.h"
@@ -57,12 +57,12 @@ uint64_t hide_entries(uint8_t* buffer, uint64_t bytes, uint32_t name_at) {
   return out;
 }
 
-// Would a limit of descriptor numbers let the program open libom's own (fill_row).
+// Whether a limit of descriptor numbers would let the program open libom's own (fill_row).
 bool reaches_our_numbers(uint64_t limit) {
   return g_home.row_is_full == 0 && limit > static_cast<uint64_t>(g_home.fd_base);
 }
 
-// With such a hard limit no thread could be given a channel any more.
+// Whether threads could no longer get channels under this hard limit.
 bool cuts_our_numbers(uint64_t hard) {
   return hard <= static_cast<uint64_t>(g_home.fd_base) + g_home.nslots;
 }
@@ -99,7 +99,7 @@ long home_rlimit(HomeCall& c) {
     if (resource == kNofile && (reaches_our_numbers(soft) || cuts_our_numbers(hard)))
       return leave_it_to_program(c);
   }
-  // Not while another thread has changed it to place a descriptor.
+  // Not while another thread has changed the limit to place a descriptor.
   const bool waits = own && resource == kNofile;
   if (waits) safe::lock(&g_home.place_lock);
   e.result = run_window(c.thread, c.desc);
@@ -112,7 +112,7 @@ long home_rt_sigprocmask(HomeCall& c) { return generic(c); }
 
 // Context: exec
 long home_close_range(HomeCall& c) {
-  // A thread with a table of its own would keep our descriptors, and is nothing that can be away.
+  // A thread with a descriptor table of its own would keep our descriptors, and such a process cannot be away.
   constexpr uint64_t kUnshare = 2;
   if (c.args[2] & kUnshare) return leave_it_to_program(c);
   const auto first = static_cast<uint32_t>(c.args[0]), last = static_cast<uint32_t>(c.args[1]);
@@ -141,7 +141,7 @@ long home_getdents(HomeCall& c) {
     const uint64_t left = hide_entries(reinterpret_cast<uint8_t*>(e.exec_args[1]), n, name_at);
     e.result = static_cast<long>(left);
     if (left > 0) break;
-    // Everything in this batch was ours: an empty answer would mean the end.
+    // Everything in this batch was ours: read on, because an empty answer would mean the end.
   }
   pack(c.thread, *c.desc);
   return e.result;
@@ -168,8 +168,8 @@ long home_rt_sigaction(HomeCall& c) {
 
 // Context: exec
 long home_poll(HomeCall& c) {
-  // The kernel keeps the array's address and the remaining time in its restart state. Both survive the way
-  // home exactly if the array lies where the program has it: in the program's memory at home, which is mapped
+  // The kernel keeps the array's address and the remaining time in its restart state. Both survive a homecoming
+  // exactly if the array lies where the program has it: in the program's memory at home, which is mapped
   // like the body's and holds nothing else at the moment.
   HomeExec& e = *c.exec;
   const long r = unpack(c);
@@ -179,7 +179,7 @@ long home_poll(HomeCall& c) {
     use_program_memory(e, c.args[0], bytes);
     if (write_program(c.args[0], reinterpret_cast<void*>(e.exec_args[0]), bytes)) {
       e.exec_args[0] = c.args[0];
-      e.transplanted = 1;  // outputs are read from there
+      e.transplanted = 1;  // read outputs from there
     } else {
       e.program_memory = {0, 0};
     }
@@ -215,8 +215,8 @@ long home_pselect6(HomeCall& c) {
 
 // Context: exec
 long home_nanosleep(HomeCall& c) {
-  // The remaining time is written where the program wants it (its memory at home, mapped like the body's):
-  // the kernel keeps that address in its restart state, which must mean the same after the way home.
+  // The kernel writes the remaining time where the program wants it (its memory at home, mapped like the body's):
+  // it keeps that address in its restart state, which must mean the same after a homecoming.
   HomeExec& e = *c.exec;
   const uint32_t rem = e.nr == kNr_nanosleep ? 1 : 3;
   const long r = unpack(c);
@@ -240,11 +240,11 @@ long home_mmap(HomeCall& c) {
   const uint32_t object = (c.args[3] & k::kMapAnonymous) ? kNoObject : object_of(c.args[4]);
   if (object != kNoObject ? !shared : shared && !is_steady_file(c.args[4]))
     return leave_it_to_program(c);
-  // NOREPLACE alone is understood as FIXED by kernels that know it; both bits are never passed on.
+  // Kernels that know NOREPLACE take it alone as FIXED, too; never pass both bits on.
   if (c.args[3] & k::kMapFixedNoreplace) c.args[3] &= ~uint64_t{k::kMapFixed};
   const long r = mirror(c, c.args[0], c.args[1]);
   if (object == kNoObject || (r < 0 && r > -4096)) return r;
-  // The body makes a view of it.
+  // The body makes a view of the object.
   uint8_t* which = bounce(c.thread, sizeof(uint64_t));
   safe::store(which, uint64_t{object});
   c.thread->outs_address = address(which);
@@ -270,8 +270,8 @@ long home_exit_group(HomeCall& c) {
   sys(kNr_exit_group, c.args[0]);
   return 0;
 }
-// The threads of the body follow, by way of the deputy and the keeper. The gate waits for that: the answer says for
-// which change. Threads of other processes run at home, or have deputies of their own.
+// The threads of the body follow, by way of the deputy and the keeper. The gate waits for the change that the answer
+// names. Threads of other processes run at home, or have deputies of their own.
 // Context: exec
 long home_sched_setaffinity(HomeCall& c) {
   const long r = generic(c);
@@ -286,7 +286,7 @@ long home_sched_setaffinity(HomeCall& c) {
   tell_deputy(kHomeCpus, c.thread->slot, change);
   return r;
 }
-// On the process itself it may have made a copy of a descriptor of ours, which does not exist for the program.
+// Used on the process itself it may have copied a descriptor of ours, which does not exist for the program.
 // Context: exec
 long home_pidfd_getfd(HomeCall& c) {
   constexpr long kKcmpFile = 0;
@@ -297,7 +297,7 @@ long home_pidfd_getfd(HomeCall& c) {
   sys(kNr_close, r);
   return c.exec->result = -k::kEBADF;
 }
-// The gate makes threads and ends them by Calls of their own (kNrCloneTwin, kNrExitTwin).
+// The gate makes and ends threads by special Calls (kNrCloneTwin, kNrExitTwin).
 // Context: exec
 long home_clone(HomeCall&) { return -k::kENOSYS; }
 // Context: exec

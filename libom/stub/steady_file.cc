@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A file that the program wants to map shared while it is away: its copy in the body stays right if the file is steady,
-// by the rule of libom/abi/shared_file.h. What is found here is what common/movable/preflight.cc finds at a departure.
+// by the rule of libom/abi/shared_file.h. The result is the same as that of common/movable/preflight.cc at a departure.
 #include "libom/stub/steady_file.h"
 
 #include "libom/abi/kernel.h"

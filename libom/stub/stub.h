@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The home half: a parked thread of the original process serves the Calls of its body thread. Runs on the
-// slot's stack inside the program's own process, beside nothing of the program (all of it is away), with the
+// The home half: a parked thread of the original process serves the Calls of its body thread. It runs on the
+// slot's stack inside the program's own process, where nothing of the program is left (all of it is away), with the
 // program's own signal mask, so that the kernel treats the thread as it always did.
 //
 // Fenced code: no libc, no TLS, no program memory except where a transplanted call or the copy of a Return
@@ -26,7 +26,7 @@ extern FirstAid g_first_aid;  // the same
 struct HomeCall {
   HomeThread* thread;
   HomeExec* exec;            // in the slot: survives moves
-  const SyscallDesc* desc;   // row, with a command's arguments put in; nullptr for wire-only calls
+  const SyscallDesc* desc;   // row, command's arguments merged in; nullptr for wire-only calls
   SyscallDesc command_desc;  // storage for that
   uint64_t args[6];          // as the program passed them, normalised
   const uint8_t* ins;        // input memory of the Call
@@ -36,7 +36,7 @@ struct HomeCall {
   uint32_t extra_flags;  // Return flags that the handler wants
 };
 
-// The gate could not touch what argument `i` points to: the kernel gets bad_pointer().
+// Whether the gate could not access what argument `i` points to: the kernel then gets bad_pointer().
 inline bool is_bad(const HomeExec& e, uint32_t i) { return (e.wire_flags & kCallBad << i) != 0; }
 
 inline HomeThread* thread_of(const void* stack_address) {
@@ -50,8 +50,8 @@ inline uint8_t* slot_base(const HomeThread* t) {
   return reinterpret_cast<uint8_t*>(reinterpret_cast<uintptr_t>(t) - kSlotBlock);
 }
 
-// An address as bad as the program's: what is no user memory at all is refused earlier than what is not mapped,
-// for which the slot's guard page stands.
+// An address as bad as the program's: the kernel refuses one outside user memory earlier than an unmapped one, which
+// the slot's guard page stands for.
 inline uint64_t bad_pointer(const HomeThread* t, uint64_t given) {
   constexpr uint64_t kUserEnd = uint64_t{1} << 47;
   return given < kUserEnd ? reinterpret_cast<uint64_t>(slot_base(t)) : given;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Writes forwarded calls down for `om trace` (libom/abi/trace.h). Several executors at once, without a lock: each
-// takes a number and fills the record of that number.
+// Records forwarded calls for `om trace` (libom/abi/trace.h). Several executors do so at once, without a lock: each
+// takes a number and fills in the record of that number.
 #include "libom/stub/trace.h"
 
 #include "gen/syscalls_desc.h"
@@ -21,13 +21,13 @@ using safe::sys;
 
 TraceArea* area() { return reinterpret_cast<TraceArea*>(g_home.arena + kControlTrace); }
 
-// The beginning of the call's first string, where it has arrived from the body.
+// Copies the beginning of the call's first string from where it has arrived from the body.
 void take_text(TraceRecord& r, const HomeExec& e) {
   r.text_arg = r.text_bytes = 0;
   const SyscallDesc& row = syscall_desc(e.nr);
   for (uint32_t i = 0; i < row.nargs; i++) {
     if (row.args[i].kind != ArgKind::kStr || e.exec_args[i] == 0) continue;
-    // By a system call: for a bad pointer of the program's this is a bad one, too.
+    // Use a system call: if the program's pointer is bad, so is this one.
     k::Iovec local{reinterpret_cast<uint64_t>(r.text), kTraceText},
         remote{e.exec_args[i], kTraceText};
     const long got = sys(kNr_process_vm_readv, sys(kNr_getpid), &local, 1, &remote, 1, 0);
@@ -69,9 +69,9 @@ void trace_end(HomeThread* t, uint64_t begun) {
   r.result = e.result;
   r.took_ns = took;
   r.started_ns = static_cast<uint64_t>(now.sec * 1000000000 + now.nsec) - took;
-  // Refused before anything was unpacked: there are no strings.
+  // A call refused before it was unpacked has no strings.
   r.text_arg = r.text_bytes = 0;
-  // A carried-over call's are where the program's memory was.
+  // A transplanted call's are where the program's memory was.
   if (e.ret_flags == 0 && e.transplanted == 0) take_text(r, e);
   safe::store_release(&r.ready, number + 1);
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What executors write down for `om trace`.
+// What executors record for `om trace`.
 #pragma once
 
 #include "libom/stub/stub.h"
 
 namespace om::stub {
 
-// For `om trace` (trace.cc): when the call began, 0 if nobody looks; and that it has ended.
+// For `om trace` (trace.cc): the time when a call begins, 0 if nobody watches; and a record once it has ended.
 uint64_t trace_begin();
 void trace_end(HomeThread* t, uint64_t begun);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Threads at home while away: the twin that gives a new body thread its tid, the twin's end, and what the
-// gate asks about signals and memory (Calls that are no system calls).
+// gate asks about signals and memory (Calls that are not system calls).
 #include "libom/abi/kernel.h"
 #include "libom/safe/atomic.h"
 #include "libom/safe/lock.h"
@@ -46,7 +46,7 @@ long prepare_slot(uint32_t slot) {
   return 0;
 }
 
-// The last thread of a slot is off its stack when the kernel has cleared the word.
+// Waits until a slot's last thread has left its stack: the kernel then clears the word.
 void wait_for_exit(HomeThread* t) {
   for (;;) {
     const uint32_t word = safe::load_acquire(&t->ctid_word);
@@ -94,7 +94,7 @@ long wire_clone_twin(HomeCall& c) {
 // Context: exec
 long wire_exit_twin(HomeCall& c) {
   HomeThread* t = c.thread;
-  // Nothing of home's kernel may point into the program's memory any more when the body learns of this.
+  // Home's kernel must keep no pointer into the program's memory when the body learns of this.
   swap_mask(~uint64_t{0});
   sys(kNr_set_robust_list, 0, 24);
   if (t->kernel.rseq_address != 0)
@@ -108,7 +108,7 @@ long wire_exit_twin(HomeCall& c) {
   safe::store_release(&t->call.finished, 1u);
   safe::store_release(&t->seq_done, t->call.seq);
   wait_while_held(t);
-  // The next thread of the slot may come as soon as the body has the Return; it waits for ctid_word.
+  // The slot's next thread may come as soon as the body has the Return; it waits for ctid_word.
   t->state = kSlotFree;
   send_return(t);
   t->phase = kExecGone;
@@ -128,8 +128,9 @@ long wire_set_mask(HomeCall& c) {
   return 0;
 }
 
-// A page that the body may not touch and that home cannot read either, though it is mapped: no page at all, or
-// one behind the end of a file, where the signal is another. Only the instruction itself, run here, can tell.
+// Whether only home can tell the signal: the page is mapped, but neither body nor home can read it. It may be an
+// inaccessible page, or one behind the end of a file, which gives another signal. Only the instruction itself, run
+// here, shows which.
 static bool home_must_decide(const uint8_t* siginfo) {
   constexpr int32_t kSegvAccerr = 2;
   const auto info = safe::load<k::Siginfo>(siginfo);
@@ -139,8 +140,8 @@ static bool home_must_decide(const uint8_t* siginfo) {
   return !read_program(&byte, page, 1) && sys(kNr_mincore, page, kPageSize, &in_core) == 0;
 }
 
-// A synchronous fault of the program in the body. 1: a record is noted, with the mask changed as the kernel
-// would have; 0: the kernel at home has to decide (no handler, or blocked).
+// Handles a synchronous fault of the program in the body. 1: a record is noted, with the mask changed as the
+// kernel would have; 0: the kernel at home has to decide (no handler, or blocked).
 // Context: exec
 long wire_fault(HomeCall& c) {
   HomeThread* t = c.thread;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From a Call to kernel arguments. This is also the validator: whatever the row says is memory gets an address of
-// ours, with at least the bytes the kernel may touch; a Call that has fewer input bytes than its own arguments
-// demand is malformed. Numbers are passed on as the program's: it may do at home what it always could.
+// From a Call to kernel arguments. This is also the validator: whatever the row calls memory gets an address of
+// ours, with at least the bytes that the kernel may touch; a Call with fewer input bytes than its own arguments
+// demand is malformed. Numbers are passed on unchanged: the program may do at home what it always could.
 #include "libom/stub/unpack.h"
 
 #include "libom/abi/kernel.h"
@@ -20,8 +20,8 @@ uint64_t address(const void* p) { return reinterpret_cast<uint64_t>(p); }
 
 bool fits_int32(const ArgDesc& counting) { return counting.type == ArgType::kI32; }
 
-// Room for an output. A count beyond what we hold is cut, with the argument that states it, unless the kernel
-// refuses it anyway (negative).
+// Room for an output. Cuts a count beyond what we can hold, together with the argument that states it, unless the
+// kernel refuses it anyway (negative).
 uint64_t out_room(HomeCall& c, uint32_t i, uint64_t deref) {
   const ArgDesc& a = c.desc->args[i];
   const uint64_t* args = c.exec->exec_args;
@@ -41,7 +41,7 @@ struct Deref {
   uint64_t value[6];
 };
 
-// A descriptor set has at most the bits that cap_bytes() counts: no process has more descriptors away.
+// Limits descriptor sets to the bits that cap_bytes() counts: no process has more descriptors away.
 void limit_sets(HomeCall& c) {
   constexpr uint32_t kMaxBits = 1u << 20;
   for (uint32_t i = 0; i < c.desc->nargs; i++) {
@@ -78,7 +78,7 @@ long unpack_ins(HomeCall& c, Deref& deref) {
       deref.value[i] = safe::load<uint64_t>(total);
       if (deref.value[i] > kMaxCallBytes / 2) return -k::kEPROTO;
       if (c.args[i] == 0) {
-        // No vector: what came with it must never be taken for one.
+        // No vector: nothing that came with it may be taken for one.
         if (deref.value[i] != 0) return -k::kEPROTO;
         continue;
       }
@@ -90,7 +90,7 @@ long unpack_ins(HomeCall& c, Deref& deref) {
     } else if (a.kind == ArgKind::kBuf && safe::goes_in(a)) {
       uint64_t n = 0;
       if (safe::needs_deref(a)) {
-        // Its length word is an argument of its own, further on: the gate says the length here as well.
+        // Its length word is a separate argument, further on: the gate states the length here as well.
         const uint8_t* word = take_ins(c, 8);
         if (word == nullptr) return -k::kEPROTO;
         n = safe::load<uint64_t>(word);
@@ -103,7 +103,7 @@ long unpack_ins(HomeCall& c, Deref& deref) {
       const uint8_t* data = take_ins(c, n);
       if (data == nullptr) return -k::kEPROTO;
       if (safe::needs_deref(a) && a.len_arg == i) {
-        // It states its own length: the kernel must not believe in more than has come.
+        // It states its own length: the kernel must not see more than has arrived.
         if (n < 4 || n < a.plus) return -k::kEINVAL;
         auto* stated = const_cast<uint8_t*>(data);
         if (safe::load<uint32_t>(stated) > n - a.plus)
@@ -189,7 +189,7 @@ long unpack(HomeCall& c) {
     e.exec_args[i] = address(p);
     p += round8(cap[i]);
   }
-  // The kernel must not believe in more room than there is.
+  // The kernel must not see more room than there is.
   for (uint32_t i = 0; i < c.desc->nargs; i++) {
     const ArgDesc& a = c.desc->args[i];
     if (a.kind != ArgKind::kBuf || c.args[i] == 0 || !safe::needs_deref(a) ||

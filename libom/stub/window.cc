@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The call itself, in a window in which a signal calls it off before it blocks. What a stop by the deputy does to a
-// blocking call natively (EINTR where Linux keeps no restart state, short transfers) is repaired here and never
-// reaches the program.
+// The call itself, in a window in which a signal cancels it before it blocks. The native effects of the deputy's stop
+// on a blocking call (EINTR where Linux keeps no restart state, short transfers) are repaired here and never reach the
+// program.
 #include "libom/stub/window.h"
 
 #include "libom/abi/kernel.h"
@@ -33,10 +33,10 @@ int64_t now_ns() {
   return ts.sec * kNsPerSec + ts.nsec;
 }
 
-// The moment such a call ends, from its arguments; 0 if it has no end.
+// When the call's timeout ends it, from its arguments; 0 if it has none.
 uint64_t deadline_of(HomeThread* t) {
   const HomeExec& e = t->call;
-  // One that is looked at behind each message: only what is left of it after a stop is to be right.
+  // A timeout that is checked after each message: only the time left after a stop has to be right.
   const uint32_t between = wait_desc(e.exec_nr).between;
   const TimeoutAt at =
       between != 0 ? TimeoutAt{Timeout::kTimespec, between} : timeout_of(e.exec_nr);
@@ -82,8 +82,8 @@ long window(HomeThread* t) {
   asm volatile("" : : : "memory");
   t->phase = kExecCall;
   asm volatile("" : : : "memory");
-  // A signal that came before the phase was set has not called the window off, however long before: nobody has been
-  // told of it but by the ring.
+  // A signal that came before the phase was set, however long before, has not cancelled the window: only the ring
+  // shows it.
   if (noted(t) > t->noted_sent && (e.wire_flags & kCallSignals)) t->cancel = 1;
   const long r = om_window(&t->cancel, e.exec_nr, e.exec_args);
   t->phase = kExecBusy;
