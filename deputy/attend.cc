@@ -25,7 +25,7 @@ constexpr auto kRollBackAgain = 200 * kj::MILLISECONDS;
 void keeper_is_lost(Process& process) {
   const std::string lost = process.at();  // a rollback changes it
   const auto limit = Clock::now() + kRollBackLimit;
-  // Home still has everything: it waits for threads that do not stop as long as they live.
+  // Home still has everything: wait for threads that do not stop as long as they live.
   for (bool in_the_way = false;
        !body_has_acted(process.home) && (in_the_way || Clock::now() < limit);) {
     Step back = roll_back(process, "node " + lost + " was lost before the body had done anything");
@@ -41,7 +41,7 @@ void keeper_is_lost(Process& process) {
     process.io.provider->getTimer().afterDelay(kRollBackAgain).wait(process.io.waitScope);
     if (process.watch()->noticed().process_gone || process.watch()->noticed().exec) return;
   }
-  // No libom there: the process has become another program, or ends. That is about to be noticed.
+  // No libom there: the process has become another program or is ending, which is about to be noticed.
   if (!process.home.target->home()) {
     process.watch()->noticed().exec = true;
     return process.notice.happened();
@@ -86,7 +86,7 @@ void come_home_as_noticed(Process& process) {
 void attend(Process& process) {
   if (!process.away()) return;
   if (process.watch()->noticed().process_gone || process.watch()->noticed().exec) {
-    // Ended, or another program now: natively started at home.
+    // It has ended, or is another program now, started natively at home.
     process.come_back();
     process.say("home");
   } else if (process.watch()->noticed().keeper_lost) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What follows from what is noticed while a process is away (session/watch.h):
+// What the deputy does about things that it notices while the process is away (session/watch.h):
 //
 //   what is noticed                      what follows
 //   a call that only home can run        the process comes home
@@ -13,7 +13,7 @@
 
 namespace om::deputy {
 
-// Looks after what tasks have noticed. Preconditions: top level, no move is under way.
+// Acts on what tasks have noticed. Preconditions: top level, no move under way.
 void attend(Process& process);
 
 }  // namespace om::deputy

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the daemon has a deputy do: wire::Deputy of common/schema/deputy.capnp. Calls arrive by tasks and wait here; the
-// top level carries them out, one at a time, in their order. Another daemon's come behind those of a daemon that has
-// gone, which are carried out all the same.
+// What the daemon has a deputy do: wire::Deputy of common/schema/deputy.capnp. Calls arrive in tasks and wait here; the
+// top level carries them out one at a time, in order. Calls of a daemon that has gone are carried out all the same,
+// before those of the next one.
 #pragma once
 
 #include <kj/async.h>
@@ -20,7 +20,7 @@
 
 namespace om::deputy {
 
-// Called on the top level. What these throw ends the deputy.
+// Called on the top level. An exception from any of them ends the deputy.
 class Commands {
  public:
   virtual MoveRecord depart(const std::string& to) = 0;
@@ -37,10 +37,10 @@ class Commands {
 
 class CommandQueue {
  public:
-  // `news`: of commands that have come.
+  // `news`: notified when a command has come.
   CommandQueue(Commands& commands, Notice& news) : commands_(commands), news_(news) {}
 
-  // What a daemon calls.
+  // The object that a daemon calls.
   wire::Deputy::Client capability();
   // Carries out the oldest command. False: there is none.
   bool obey();

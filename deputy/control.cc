@@ -16,7 +16,7 @@ constexpr auto kAttachPause = 300 * kj::MILLISECONDS;
 constexpr auto kAttachLimit = 10 * kj::SECONDS;
 constexpr size_t kMaxAnswer = 4096;  // of the control socket
 
-// The limit of what is received holds for what is sent, too: a report (look/), with what is around it.
+// The limit on received messages also holds for sent ones: a report (look/), with what is around it.
 constexpr uint64_t kMaxMessageWords = 1 << 18;  // 2 MiB, as in the daemon
 
 capnp::ReaderOptions reader_options() {
@@ -25,7 +25,7 @@ capnp::ReaderOptions reader_options() {
   return options;
 }
 
-// What comes behind it is the daemon's first message.
+// What follows the line is the daemon's first message.
 kj::Promise<void> read_line(kj::AsyncIoStream& stream, std::string& line) {
   auto byte = kj::heap<char>();
   auto reading = stream.read(byte.get(), 1);
@@ -39,7 +39,7 @@ kj::Promise<void> read_line(kj::AsyncIoStream& stream, std::string& line) {
 
 }  // namespace
 
-// Order matters in destruction: the RPC system uses the network, which uses the stream.
+// Destruction order matters: the RPC system uses the network, which uses the stream.
 struct Control::Connection {
   Connection(kj::Own<kj::AsyncIoStream> given, wire::Deputy::Client deputy)
       : stream(kj::mv(given)),
@@ -78,7 +78,7 @@ void Control::lose() {
   if (!attaching_.path.empty()) tasks_.add(attach_again());
 }
 
-// Until a daemon has taken us.
+// Tries until a daemon has taken us.
 kj::Promise<void> Control::attach_again() {
   return io_.provider->getTimer().afterDelay(kAttachPause).then([this]() -> kj::Promise<void> {
     if (!attaching_.wanted()) return attach_again();
@@ -126,13 +126,14 @@ kj::Promise<void> Control::attach() {
 
 void Control::tell(kj::Promise<void> call) {
   tasks_.add(call.catch_([](kj::Exception&& exception) {
-    log_debug("control", "{}", exception.getDescription().cStr());  // the end is noticed by itself
+    log_debug("control", "{}",
+              exception.getDescription().cStr());  // a lost connection is noticed anyway
   }));
 }
 
 kj::Promise<void> Control::leave() {
   if (ended_) return kj::READY_NOW;
-  // Last: the answer of the last command may only be about to be sent.
+  // Last: the answer to the last command may still have to be sent.
   return kj::evalLast([this] { return connection_->daemon.leaveRequest().send().ignoreResult(); });
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The connection to om-migrator (common/schema/deputy.capnp), first on descriptor 3. The daemon may go away (restart):
-// then what is said goes nowhere, until its successor answers at the control socket.
+// then what we say goes nowhere until its successor answers at the control socket.
 #pragma once
 
 #include <kj/async-io.h>
@@ -20,20 +20,20 @@ class Control {
  public:
   struct Attaching {
     std::string path;                // of the control socket; empty: never
-    Json request;                    // what is said there first
+    Json request;                    // what we say there first
     std::function<bool()> wanted;    // asked before each attempt
     std::function<void()> attached;  // a daemon has accepted us
   };
-  // `news`: of a daemon that has gone or come.
+  // `news`: notified when a daemon has gone or come.
   Control(kj::AsyncIoContext& io, int fd, CommandQueue& commands, Notice& news,
           Attaching attaching);
   ~Control() noexcept(false);
 
   // The daemon; null while there is none.
   wire::Daemon::Client* daemon();
-  // Lets a call to it take its time; nobody needs the answer.
+  // Lets a call to the daemon finish in the background; nobody needs the answer.
   void tell(kj::Promise<void> call);
-  // The daemon has heard everything, the answers of commands included, or is gone.
+  // Resolves when the daemon has heard everything, including the answers to commands, or is gone.
   kj::Promise<void> leave();
 
  private:

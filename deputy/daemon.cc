@@ -94,7 +94,7 @@ Surroundings daemon_of(Control& control) {
   };
   s.stats = [&control, waits = std::make_shared<bool>(false)](const nlohmann::json& stats) {
     auto* daemon = control.daemon();
-    // A daemon that stands still is not told every second.
+    // Do not send more every second to a daemon that does not answer.
     if (daemon == nullptr || *waits) return;
     auto request = daemon->statsRequest();
     request.setCpuMs(stats["cpu_ms"]);

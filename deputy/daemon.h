@@ -8,7 +8,8 @@
 
 namespace om::deputy {
 
-// Over `control`, which outlives it. Without a daemon nothing is said, and a question is answered TARGET_UNREACHABLE.
+// Talks over `control`, which must outlive it. Without a daemon it says nothing, and answers questions with
+// TARGET_UNREACHABLE.
 Surroundings daemon_of(Control& control);
 
 }  // namespace om::deputy

@@ -80,7 +80,7 @@ Result<Options> parse(int argc, char** argv) {
   return o;
 }
 
-// A tracee has stopped, perhaps one that was to be let go.
+// A tracee has stopped, perhaps one that is still to be let go.
 kj::Promise<void> watch_stops(kj::UnixEventPort& port) {
   return port.onSignal(SIGCHLD).then([&port](siginfo_t&&) {
     let_go_late();
@@ -116,13 +116,13 @@ class Deputy final : private Commands {
   }
 
  private:
-  // What is away is watched. At home the pid may be another process's by now.
+  // A process that is away is watched. At home its pid may belong to another process by now.
   bool has_ended() const { return !process_.away() && !options_.process.alive(); }
   Reason no_process() const { return Reason{ReasonCode::kNoSuchProcess, "it has ended"}; }
 
   MoveRecord depart(const std::string& to) override {
     if (has_ended()) return unmoved();
-    // To another node: through home. The body is brought back first, then leaves again.
+    // A move from node to node goes through home: the body comes back first, then leaves again.
     if (process_.away()) {
       const MoveRecord back = om::deputy::come_home(process_);
       if (!back.moved()) return back;
@@ -157,7 +157,7 @@ class Deputy final : private Commands {
     return record;
   }
 
-  // A restarted om-migrator is looked for where the one was that has started us.
+  // Looks for a restarted om-migrator where the one that started us was.
   Control::Attaching attaching() {
     Control::Attaching a;
     const char* path = ::getenv("OM_CONTROL");
@@ -173,7 +173,7 @@ class Deputy final : private Commands {
 
   kj::AsyncIoContext& io_;
   Options options_;
-  Notice news_;  // a command has come, or a daemon; a daemon has gone
+  Notice news_;  // a command or a daemon has come, or a daemon has gone
   CommandQueue commands_;
   Control control_;
   Process process_;
@@ -207,7 +207,7 @@ int main(int argc, char** argv) {
     auto stops = watch_stops(io.unixEventPort).eagerlyEvaluate(nullptr);
     Deputy deputy(io, *options);
     deputy.run();
-    // With our end the kernel lets them go as well, but then nobody completes their calls.
+    // When we exit the kernel lets them go as well, but then nobody completes their calls.
     let_go_late(std::chrono::steady_clock::now() + kLateLimit);
   });
   KJ_IF_MAYBE (exception, failed) {

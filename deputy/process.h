@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The process that a deputy looks after: where it is, and the parts that its moves work on. A move (moves/) is an
-// object of its own, which ends with the move; what stays from one to the next is here.
+// object of its own that ends with the move; what lasts from one move to the next is here.
 //
 // Runs on the KJ loop's top level: moves wait for the keeper with promise.wait(), while tasks (kicks from home,
-// accepted connections, job control) go on. Everything between stop and detach of the home process is synchronous but
-// for the keeper's answers.
+// accepted connections, job control) go on. Everything between stop and detach of the home process is synchronous
+// except for the keeper's answers.
 #pragma once
 
 #include <kj/async-io.h>
@@ -26,13 +26,13 @@ namespace om::deputy {
 
 enum class Where : uint8_t {
   kHome,  // and may leave
-  kAway,  // home has decided so, and has not decided to be home again
-  kOver,  // home and native, or ended: there is nothing left to do
+  kAway,  // home has decided to leave, and not yet to be home again
+  kOver,  // home and native, or ended: nothing left to do
 };
 
 class Process {
  public:
-  // KJ exception if `listen` is no address to listen on.
+  // KJ exception if `listen` is not an address to listen on.
   Process(kj::AsyncIoContext& context, pid_t pid, std::string node, const Address& listen,
           Surroundings surroundings);
 
@@ -41,22 +41,22 @@ class Process {
   // The node where it is.
   const std::string& at() const { return at_; }
 
-  // Home has decided to leave. The watch is made; it begins when the caller says so.
+  // Home has decided to leave. Makes the watch; the caller begins it.
   void leave(const std::string& to);
-  // It is home and native: the session ends, and with it the body.
+  // It is home and native: ends the session, and with it the body.
   void come_back();
   // A homecoming was only the first half of a move.
   void start_over() { where_ = Where::kHome; }
 
   // Tells om-migrator where it is; "moving" during a move.
   void say(const std::string& state) const { around.state(at_, state); }
-  // The same for another om-migrator, with what is needed to take the process over.
+  // The same for a new om-migrator, with what it takes to take the process over.
   void report() const;
-  // Out of reach for a moment: waits for the keeper and its page connection. OUT_OF_REACH.
+  // If the keeper is out of reach for a moment, waits for it and its page connection. OUT_OF_REACH.
   Step wait_for_keeper();
-  // A step has failed by an exception, and the keeper may never have heard that its body is to go on.
+  // For a step that failed with an exception: the keeper may never have heard that its body is to go on.
   void let_body_go_on();
-  // While it is away, else null.
+  // Null unless the process is away.
   Watch* watch() { return watch_.get(); }
   // Ends the session with the keeper, which ends the body.
   void disconnect();

@@ -24,7 +24,7 @@ XstateTable to_table(const XstateLayout& layout) {
   return t;
 }
 
-// BodyState.file_ranges: how they are told apart there.
+// Flags that tell the kinds apart in BodyState.file_ranges.
 uint64_t flags_of(Description::MarkKind kind) {
   switch (kind) {
     case Description::MarkKind::SHARED:

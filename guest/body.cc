@@ -80,7 +80,7 @@ Pulse Body::ping(int64_t home_mono, int64_t home_real) {
   if (auto status = proc::read_status(process_.pid())) {
     pulse.rss_bytes = status->vm_rss_bytes;
     pulse.threads = status->threads;
-    // Its gate makes no more: the filter is what a guest cannot get around, and that does not count them.
+    // Its gate makes no more. A guest can get around the gate, but not the filter, which does not count threads.
     if (status->threads > bounds().slots + kSpareThreads)
       process_.end("it made more threads than it may have");
   }
@@ -102,7 +102,7 @@ Verdict<std::vector<std::byte>> Body::peek(uint64_t address, size_t bytes) const
   return found;
 }
 
-// Home says it again and again: a thread that has it already is left alone, also by what has been done to it here.
+// Home repeats itself: a thread that has these CPUs already is left alone, even if they were changed here since.
 void Body::pin(uint32_t change, capnp::List<schema::ThreadCpus>::Reader threads) {
   if ((!is_running() && phase_ != Phase::kFilled) || !process_.running()) return;
   if (threads.size() > bounds().slots) return;
@@ -110,7 +110,7 @@ void Body::pin(uint32_t change, capnp::List<schema::ThreadCpus>::Reader threads)
     if (t.getSlot() >= bounds().slots) continue;
     const auto tid =
         memory().get<int32_t>(thread_address(t.getSlot()) + offsetof(BodyThread, body_tid));
-    if (!tid || *tid <= 0) continue;  // being made: home will say it again
+    if (!tid || *tid <= 0) continue;  // being made: home will repeat it
     std::vector<uint64_t> mask;
     for (uint64_t word : t.getMask()) {
       if (mask.size() < CPU_SETSIZE / 64) mask.push_back(word);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One guest's body as its keeper knows it: the process, what lies where in its memory, its clocks, and whether it runs,
-// stands or is held. Builder makes it (builder.h), Collector describes and sends it (collector.h).
+// is parked or is held. Builder makes it (builder.h), Collector describes and sends it (collector.h).
 //
-// KJ event loop; what waits has the session that it waits in.
+// KJ event loop; functions that wait take the session that they wait in.
 #pragma once
 
 #include <kj/async-io.h>
@@ -28,10 +28,10 @@
 
 namespace om::guest {
 
-// How far the guest has come. Each call of the session has its place and is refused elsewhere.
+// How far the guest has got. Each call of the session belongs to a phase and is refused in others.
 enum class Phase { kFresh, kPrepared, kBuilt, kFilled, kRunning, kBroken };
 
-// What a body uses, and how far its clock is.
+// A body's resource usage, and the time on its clock.
 struct Pulse {
   uint64_t cpu_ns = 0, rss_bytes = 0;
   uint32_t threads = 0;
@@ -64,28 +64,28 @@ class Body {
   Result<void> put_state(size_t offset, const T& value) const {
     return memory().put(bounds().body_state + offset, value);
   }
-  // The clock page, as of now.
+  // Writes the clock page, as of now.
   void write_clock();
 
-  // park.cc. Every thread stands where it can be described. `generation`: not 0, another one each time. A body that is
-  // stopped by job control stands for a `look` only. INTERNAL, STOPPED, UNINTERRUPTIBLE; then it goes on.
+  // park.cc. Stops every thread where it can be described. `generation`: not 0, a new one each time. A body stopped by
+  // job control parks for a `look` only. INTERNAL, STOPPED, UNINTERRUPTIBLE: the body goes on.
   Step park(Session& session, uint32_t generation, bool look);
   bool is_parked() const { return parked_; }
-  // INTERNAL if it does not run at all.
+  // INTERNAL if the body is not running.
   Step let_go_on(Session& session);
   void kick(capnp::List<uint32_t>::Reader slots);
   // Job control: home is stopped or continued.
   void pause(bool on);
-  // It must not go on taking memory until home has stopped it, for which it has a moment.
+  // Keeps it from taking memory until home has stopped it, or for 2 s.
   void hold();
 
-  // Keeps its clocks behind home's (ns), and says how it does.
+  // Keeps its clocks behind home's (ns) and reports how it is doing.
   Pulse ping(int64_t home_mono, int64_t home_real);
-  // Threads whose channels are broken: they notice, and ask for others.
+  // Wakes threads whose channels are broken: they notice and ask for new ones.
   void wake_threads(const std::vector<uint32_t>& slots);
   // Up to `bytes`; less if not all of it is readable. INTERNAL: the body has ended.
   Verdict<std::vector<std::byte>> peek(uint64_t address, size_t bytes) const;
-  // Home's choice of CPUs, of all threads each time; `change`: BodyState.cpu_changes.
+  // Applies home's choice of CPUs, always for all threads; `change`: BodyState.cpu_changes.
   void pin(uint32_t change, capnp::List<schema::ThreadCpus>::Reader threads);
 
  private:
@@ -113,8 +113,8 @@ class Body {
   bool parked_ = false;                // from park() to let_go_on()
   bool paused_ = false;                // by job control
   bool held_ = false;                  // until home comes, because memory is short
-  std::map<uint32_t, Pinned> pinned_;  // by slot: what the thread there has been given
-  std::set<uint32_t> late_;            // slots whose thread is kicked when it is there
+  std::map<uint32_t, Pinned> pinned_;  // by slot: what its thread has been given
+  std::set<uint32_t> late_;            // slots whose thread is kicked once it exists
   Errors errors_;
   kj::TaskSet tasks_;
 };

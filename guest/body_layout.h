@@ -8,7 +8,7 @@
 
 namespace om::guest {
 
-// What lies where in a body, as home has described it and Builder has checked it.
+// What lies where in a body, as home described it and Builder checked it.
 struct BodyLayout {
   Bounds bounds;
   uint32_t member = 0, epoch = 0;

@@ -33,7 +33,7 @@ namespace om::guest {
 namespace {
 
 constexpr int kSetupFailed = 72;
-// A body may send as fast as it likes: this many messages are read, then it is the others' turn for a while.
+// A body may send as fast as it likes: after this many messages other tasks get their turn.
 constexpr int kMessagesAtOnce = 64;
 constexpr auto kOthersTurn = 1 * kj::MILLISECONDS;
 constexpr auto kEndLimit = std::chrono::seconds(10);  // a large one takes a while to end
@@ -59,8 +59,8 @@ uint64_t read_number(const char* path) {
   return ::strtoull(text, nullptr, 10);
 }
 
-// The filter cannot count threads. A quarter of what the machine has is left to others, whatever all guests of
-// this user make together.
+// The filter cannot count threads. Leaves a quarter of the machine's to others, however many all guests of this user
+// make together.
 uint64_t most_threads() {
   uint64_t most = RLIM_INFINITY;
   for (const char* path : {"/proc/sys/kernel/threads-max", "/proc/sys/kernel/pid_max"}) {
@@ -76,7 +76,7 @@ void write_file(const char* path, const char* text) {
   (void)!::write(fd, text, strlen(text));
 }
 
-// Processes that this kernel has killed because memory had run out, in a cgroup or at all.
+// Processes that this kernel has killed for lack of memory, in a cgroup or overall.
 uint64_t oom_kills() {
   const auto text = read_text("/proc/vmstat");
   if (!text) return 0;
@@ -85,7 +85,7 @@ uint64_t oom_kills() {
   return at == text->npos ? 0 : ::strtoull(text->c_str() + at + kName.size(), nullptr, 10);
 }
 
-// SIGKILL is on its way to it, or has arrived.
+// Whether SIGKILL is on its way to it, or has arrived.
 bool is_dying(pid_t pid) {
   constexpr uint64_t kPfExiting = 4;
   const auto stat = proc::read_stat(pid);
@@ -250,7 +250,7 @@ void BodyProcess::file(const BodyMessage& m) {
     return;
   }
   if (m.type == kBodyPanic) {
-    if (!end_.panic.empty()) return;  // it ends behind the first
+    if (!end_.panic.empty()) return;  // it ends after the first
     std::array<char, sizeof(BodyMessage) - offsetof(BodyMessage, b)> text{};
     memcpy(text.data(), &m.b, text.size());
     end_.panic = escaped(std::string_view(text.data(), strnlen(text.data(), text.size())));
@@ -263,7 +263,7 @@ void BodyProcess::file(const BodyMessage& m) {
     mail_.waiting = nullptr;
     return;
   }
-  constexpr size_t kMaxQueued = 64;  // a body that babbles is not listened to
+  constexpr size_t kMaxQueued = 64;  // a body that babbles is ignored
   if (mail_.messages.size() < kMaxQueued) mail_.messages.push_back(m);
 }
 
@@ -330,7 +330,7 @@ void BodyProcess::Errors::taskFailed(kj::Exception&& exception) {
 }
 
 void BodyProcess::pin_thread(pid_t tid, const std::vector<uint64_t>& mask) const {
-  // The number is the body's word, and the call takes that of any thread of this user.
+  // The tid comes from the body, and the call accepts that of any thread of this user.
   if (!running() || tid <= 0 || ::access(fmt::format("/proc/{}/task/{}", pid_, tid).c_str(), F_OK))
     return;
   cpu_set_t wanted;
@@ -339,7 +339,7 @@ void BodyProcess::pin_thread(pid_t tid, const std::vector<uint64_t>& mask) const
     if (mask[cpu / 64] >> cpu % 64 & 1 && CPU_ISSET(cpu, &cpus_)) CPU_SET(cpu, &wanted);
   }
   const cpu_set_t& cpus = CPU_COUNT(&wanted) > 0 ? wanted : cpus_;
-  // A thread that has ended meanwhile, or CPUs that this node has switched off or taken away: as it is.
+  // Best effort: the thread may have ended, or this node may have switched off the CPUs or taken them away.
   (void)::sched_setaffinity(tid, sizeof cpus, &cpus);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The body process as its keeper sees it: started through om-body, talked to over one unix socket (its
-// descriptor 3), its memory written and read from outside. What it says is a guest's word and is checked.
+// The body process as its keeper sees it: started through om-body, talked to over one unix socket (its descriptor 3),
+// its memory written and read from outside. What it says comes from a guest and is checked.
 //
 // KJ event loop. The keeper is the parent; the body dies with it (PDEATHSIG).
 #pragma once
@@ -44,9 +44,9 @@ class BodyProcess {
   // Starts a fresh process. CPU_COUNT as an Error with errno ERANGE if it has no CPU to run on.
   Result<void> start(const std::string& launcher, const BodyPlan& plan);
   void kill();
-  // Kills it for what it does; ended() then says `reason`.
+  // Kills it for misbehaving; ended() then gives `reason`.
   void end(const std::string& reason);
-  // Once the process has executed the launcher.
+  // Preconditions: the process has executed the launcher.
   Result<void> open_memory();
 
   pid_t pid() const { return pid_; }
@@ -58,16 +58,17 @@ class BodyProcess {
                     int fd = -1);
   // The next message that is not a request for a channel.
   kj::Promise<BodyMessage> receive();
-  // How the process ended, when it has.
+  // Resolves to how the process ended, once it has.
   kj::Promise<std::string> ended();
-  // Behind a failure: whether the process has ended or is about to, for which it waits (blocks) as long as that
-  // takes. Then how_it_ended() has text. False if kill() has ended it.
+  // After a failure: whether the process has ended. If it is about to, blocks until it has, at most 10 s.
+  // how_it_ended() then has text. False if kill() ended it.
   bool has_ended();
   const std::string& how_it_ended() const { return end_.how; }
-  // It was killed while the kernel of this node ended processes because memory had run out.
+  // Whether it was killed while this node's kernel was killing processes for lack of memory.
   bool ran_out_of_memory() const { return end_.out_of_memory; }
 
-  // The thread may run on these of the CPUs that start() gave the body: bits of words. On all of them if that is none.
+  // Lets the thread run on those CPUs of `mask`, a bit for each, that start() gave the body; on all of the body's if
+  // there are none.
   void pin_thread(pid_t tid, const std::vector<uint64_t>& mask) const;
   void signal_thread(pid_t tid, int sig) const;
   void signal_all(int sig) const;
@@ -80,11 +81,11 @@ class BodyProcess {
   bool read_messages();
   void file(const BodyMessage& message);
 
-  // How it has ended, and who waits for that.
+  // How it ended, and who waits for that.
   struct End {
     bool ended = false, out_of_memory = false;
     uint64_t oom_kills_before = 0;
-    std::string how, panic, reason;  // reason: why end() has killed it
+    std::string how, panic, reason;  // reason: why end() killed it
     kj::Vector<kj::Own<kj::PromiseFulfiller<std::string>>> waiters;
   };
   struct Mail {

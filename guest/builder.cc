@@ -16,7 +16,7 @@ namespace {
 constexpr auto kBodyAnswers = 20 * kj::SECONDS;
 constexpr auto kChannelLimit = 10 * kj::SECONDS;
 
-// What a process may have grown by between the offer and its stop.
+// How much a process may grow between the offer and its stop.
 constexpr uint64_t kGrowth = 256 << 20;
 
 uint64_t most_pages(uint64_t offered) {
@@ -25,7 +25,7 @@ uint64_t most_pages(uint64_t offered) {
 
 }  // namespace
 
-// A body that the kernel kills meanwhile is the cause of whatever has failed; one that ends by itself has answered.
+// If the kernel has killed the body meanwhile, that is why the step failed. A body that ends by itself has answered.
 Step Builder::attempt(const std::function<Step()>& step) {
   Step outcome;
   kj::Maybe<kj::Exception> broken = kj::runCatchingExceptions([&] { outcome = step(); });
@@ -93,7 +93,7 @@ Step Builder::write_plan(const Description& image) {
   return write_vdso(plan.vdso);
 }
 
-// This node's vDSO's functions, where they will be.
+// Writes where the functions of this node's vDSO will be.
 Step Builder::write_vdso(const LocalVdso& vdso) {
   const Bounds& bounds = body_.bounds();
   std::array<uint64_t, 8> functions{};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From home's description to a running body: a fresh process in which libom's place is taken (prepare), its address
+// From home's description to a running body: a fresh process in which libom's place is reserved (prepare), its address
 // space and channels (build), its pages and threads (filled), and the word to run (commit). Top level; each step has
 // its phase and is refused (INTERNAL) in another. Everything that home says is checked first (checks.h); what is then
 // written into the body concerns the guest only.
@@ -25,11 +25,11 @@
 
 namespace om::guest {
 
-// What om-migrator says of the guest.
+// What om-migrator says about the guest.
 struct GuestTerms {
   std::string launcher;  // path of om-body
   std::string guest;     // PID@NODE at home, for ps
-  uint64_t offered = 0;  // bytes that home has offered, and this node has admitted
+  uint64_t offered = 0;  // bytes that home offered and this node admitted
 };
 
 class Builder {
@@ -47,11 +47,11 @@ class Builder {
 
  private:
   Step attempt(const std::function<Step()>& step);
-  // A step of the way in: from one phase to the next, or to none.
+  // Runs a step of the way in: from one phase to the next, or to kBroken.
   Step advance(Phase from, Phase to, const std::function<Step()>& step);
   // launch.cc
   Step prepare_body(schema::BodySpec::Reader spec);
-  // False: the place of libom is taken in this process, in another it may be free.
+  // False: libom's place is taken in this process; it may be free in another.
   Verdict<bool> launch(schema::BodySpec::Reader spec);
   Verdict<bool> map_libom(const std::string& title);
 
@@ -64,7 +64,7 @@ class Builder {
   void start_fill(const Description& image);
   Step open_channels(uint32_t count);
   Step make_threads(uint64_t pages);
-  // Waits for one message of the body and its result.
+  // Waits for one message from the body and checks its result.
   Step expect(uint32_t type, const char* what);
 
   Session& session_;

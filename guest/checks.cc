@@ -68,7 +68,7 @@ Step check_spec(schema::BodySpec::Reader spec, Bounds& bounds) {
   return {};
 }
 
-// Memory objects: where the program maps nothing while it is away, one behind the other.
+// Memory objects must lie one after the other, where the program maps nothing while it is away.
 static Step check_objects(const std::vector<Description::Object>& objects, const Bounds& bounds) {
   uint64_t before = has_executor_area(bounds.arena, bounds.slots)
                         ? executor_area_start(bounds.arena, bounds.slots)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What home says of a process is checked before a byte of it is used: these functions look at nothing else. What
-// they let pass concerns the guest's own memory only.
+// Checks what home says about a process before a byte of it is used; these functions look at nothing else. What they
+// let pass concerns the guest's own memory only.
 #pragma once
 
 #include <stdint.h>
@@ -27,24 +27,24 @@ struct Bounds {
   uint32_t slots = 0;           // of the arena, 1 to kMaxSlots
   uint32_t launched_slots = 0;  // that there are channels for
 
-  // Whether [lo, hi) has a byte of libom's memory.
+  // Whether [lo, hi) overlaps libom's memory.
   bool hit(uint64_t lo, uint64_t hi) const;
 };
 
-// INTERNAL; `bounds` is set when it is all right.
+// INTERNAL. Sets `bounds` on success.
 Step check_spec(schema::BodySpec::Reader spec, Bounds& bounds);
 
-// Whether a process that is described so can be built around the libom at `bounds`. INTERNAL.
+// Whether the described process can be built around the libom at `bounds`. INTERNAL.
 Step check_image(const Description& image, const Bounds& bounds);
 
-// What home wants of a body's memory, within what there is: in pieces that are looked through in a moment. (The kernel
-// looks at what has page tables only: 8 TiB of which nothing has been touched take it 14 us.)
+// What home wants of the memory that a body has, in pieces that take only a moment to scan. (The kernel visits only
+// what has page tables: 8 TiB of untouched memory take it 14 us.)
 constexpr uint64_t kScanBytes = uint64_t{1} << 40;
 struct WantedRange {
   uint64_t lo, hi;
   bool file;
 };
-// Pages, ascending, none twice. What is not mapped in the body is left out. INTERNAL.
+// `ranges` must be whole pages, ascending, without overlaps. Leaves out what the body has not mapped. INTERNAL.
 Step check_ranges(capnp::List<schema::Range>::Reader ranges, const std::vector<proc::Mapping>& maps,
                   std::vector<WantedRange>& wanted);
 

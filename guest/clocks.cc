@@ -29,7 +29,7 @@ int64_t Clocks::offset_at(int64_t base_offset, int64_t local_mono) const {
   return base_offset + elapsed * slew_ppb_ / kNsPerSec;
 }
 
-// Makes the offsets of this moment the base of what comes.
+// Makes the current offsets the new base.
 void Clocks::settle(int64_t local_mono) {
   mono_ = offset_at(mono_, local_mono);
   real_ = offset_at(real_, local_mono);
@@ -49,7 +49,7 @@ void Clocks::sample(int64_t home_mono, int64_t home_real, int64_t local_mono, in
   }
   const int64_t newest_real = bounds_.back().real;
   if (newest_real - real_ > kStepNs || real_ - newest_real > kStepNs) {
-    // Home's clock was set: older bounds say nothing any more.
+    // Home's clock was set: older bounds no longer mean anything.
     for (Bound& b : bounds_) b.real = newest_real;
     real_ = newest_real;
   }

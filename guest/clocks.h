@@ -26,14 +26,14 @@ inline int64_t now_ns(clockid_t clock) {
 
 class Clocks {
  public:
-  // First sample, before the body runs: the offset is taken as it is.
+  // First sample, before the body runs: its offset is used as it is.
   void start(int64_t home_mono, int64_t home_real, int64_t local_mono, int64_t local_real);
   // Takes the best estimate at once: the body has not run yet, so nobody has seen its clocks.
   void jump(int64_t local_mono);
-  // A later one. Nanoseconds.
+  // A later sample. Nanoseconds.
   void sample(int64_t home_mono, int64_t home_real, int64_t local_mono, int64_t local_real);
 
-  // What the body shall use from `local_mono` on. `sequence` is left 0.
+  // What the body uses from `local_mono` on. `sequence` stays 0.
   ClockPage page(int64_t local_mono) const;
   // The time that the body shows at `local`.
   int64_t body_mono(int64_t local_mono) const;

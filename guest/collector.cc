@@ -18,7 +18,7 @@ namespace {
 
 constexpr auto kLookAround = std::chrono::milliseconds(50);
 
-// File memory that the program may have written to; all of it if there is no telling.
+// File memory that the program may have written to; all of it if that is unknown.
 std::vector<Description::Mark> written(const BodyState& body) {
   std::vector<Description::Mark> marks;
   bool sound = body.touched_count <= kMaxTouched;
@@ -58,7 +58,7 @@ Step Collector::stop(uint32_t generation, bool look, Description& image) {
   return fault("guest.stopped");
 }
 
-// What lies in the body is its own word: home gets nothing that it would refuse for that.
+// The body's memory is not trusted: nothing from it goes to home that home would refuse.
 Step Collector::describe(Description& image) {
   const auto body = OM_MUST(body_.memory().get<BodyState>(body_.bounds().body_state));
   image.epoch = body_.layout().epoch;
@@ -105,7 +105,7 @@ Description::Clocks Collector::describe_clocks(const BodyState& body) {
   clockid_t cpu;
   if (::clock_getcpuclockid(body_.process().pid(), &cpu) == 0)
     to.cpu_ns = static_cast<uint64_t>(now_ns(cpu));
-  // The floors are the body's word.
+  // The floors come from the body and are not trusted.
   auto shown = [](int64_t by_page, int64_t floor, int64_t local) {
     int64_t time = 0;
     const bool fits = !__builtin_add_overflow(local, floor, &time) && is_time(time);
@@ -152,12 +152,12 @@ Step Collector::collect(capnp::List<schema::Range>::Reader ranges, PageCounts& s
   looked_around_ = std::chrono::steady_clock::now();
   Step done = send(ranges, sink);
   sent = sink.counts();
-  // Home waits for pages: after a failure there are no more.
+  // Home is waiting for pages: after a failure, tell it that no more will come.
   if (!done && !session_.is_over()) kj::runCatchingExceptions([&] { sink.give_up(); });
   return done;
 }
 
-// Home asks meanwhile whether we are still there.
+// Home keeps asking whether we are still there.
 void Collector::look_around() {
   const auto now = std::chrono::steady_clock::now();
   if (now - looked_around_ <= kLookAround) return;

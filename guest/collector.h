@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The way back: the body stands still, is described and sent home; or goes on. Top level.
+// The way back: stops the body, describes it and sends it home, or lets it go on. Top level.
 #pragma once
 
 #include <stdint.h>
@@ -24,11 +24,11 @@ class Collector {
   Collector(Session& session, HomeLink& link, Body& body)
       : session_(session), link_(link), body_(body) {}
 
-  // Every thread stands (Body::park); `image` is what there is.
+  // Stops every thread (Body::park) and describes the body in `image`.
   Step stop(uint32_t generation, bool look, Description& image);
-  // Sends what there is in these ranges, with an end mark in any case. `sent` counts it.
+  // Sends what these ranges hold, and an end mark in any case. `sent` counts it.
   Step collect(capnp::List<schema::Range>::Reader ranges, PageCounts& sent);
-  // It goes on, and the page connection is a new one.
+  // Lets the body go on, and opens a new page connection.
   Step resume();
 
  private:

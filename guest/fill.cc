@@ -18,8 +18,8 @@ void Fill::start(kj::AsyncInputStream& in, const ProcessMemory& memory,
   });
 }
 
-// Frames until the end mark. Home writes until then: what cannot be used any more is taken all the same, but for one
-// that has no place.
+// Reads frames up to the end mark. Home keeps writing until then, so frames that can no longer be used are read all the
+// same; only one that has no place ends the task.
 kj::Promise<void> Fill::fill() {
   return source_->next().then([this](PageSource::Next&& next) -> kj::Promise<void> {
     if (!next) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pages that home sends for a new body, written where home has described memory. As a task: home goes on sending while
-// the steps between build and filled wait for other things.
+// Writes the pages that home sends for a new body to where home has described memory. Runs as a task: home keeps
+// sending while the steps between build and filled wait for other things.
 #pragma once
 
 #include <kj/async-io.h>
@@ -19,10 +19,10 @@ namespace om::guest {
 
 class Fill {
  public:
-  // `most`: pages that are taken. `in` and `memory` must last until finish().
+  // `most`: how many pages are accepted. `in` and `memory` must last until finish().
   void start(kj::AsyncInputStream& in, const ProcessMemory& memory,
              std::vector<ExpectedPages::Place> places, uint64_t most);
-  // Waits for the end mark. INTERNAL, NO_MEMORY, TARGET_UNREACHABLE; `pages`: what home says it has sent.
+  // Waits for the end mark. INTERNAL, NO_MEMORY, TARGET_UNREACHABLE; `pages`: how many home says it has sent.
   Step finish(Session& session, uint64_t pages);
 
  private:

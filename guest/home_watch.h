@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whether home is there, as far as the keeper can tell. The time counts from the last session that home has served,
-// whatever takes our connections since.
+// Whether home is there, as far as the keeper can tell. Time counts from the last session that home served, whoever has
+// accepted our connections since.
 #pragma once
 
 #include <kj/exception.h>
@@ -14,24 +14,25 @@ namespace om::guest {
 
 class HomeWatch {
  public:
-  // A call of home's has come: the session is one that is served.
+  // A call from home has come: home serves this session.
   void served() { served_ = true; }
   bool is_served() const { return served_; }
-  // The session is there, or connections to home are made again.
+  // The session is up, or connections to home succeed again.
   void connected() { cannot_connect_.clear(); }
-  // The session is over; whether it was of use shows in how long to wait for the next: multiples of a pause.
+  // The session is over. pauses(): how many pauses to wait before the next one, more if nobody serves them.
   void session_over();
   unsigned pauses() const;
-  // Logged once for each cause, although it is tried again and again.
+  // Logs each cause once, however often the keeper tries.
   void cannot_connect(const kj::Exception& exception);
 
-  // Out of reach for longer than a guest waits: OM_SESSION_TIMEOUT_S twice, 60 s without it.
+  // Whether home has been out of reach for longer than a guest waits: twice OM_SESSION_TIMEOUT_S, or 60 s if it is not
+  // set.
   bool is_too_long() const;
 
  private:
-  bool served_ = false;  // the session that there is
+  bool served_ = false;  // the current session
   std::chrono::steady_clock::time_point seen_ = std::chrono::steady_clock::now();
-  uint32_t in_vain_ = 0;        // sessions since, which nobody has served
+  uint32_t in_vain_ = 0;        // sessions since then that nobody served
   std::string cannot_connect_;  // why, as long as it lasts
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Long steps (build, fill, stop, collect), which home asks for by calls: one after the other on the top level, where
-// they may wait. One that was asked for in a session that has ended is left out.
+// Long steps (build, fill, stop, collect) that home's calls ask for. They run one after the other on the top level,
+// where they may wait. A step asked for in a session that has ended is skipped.
 #pragma once
 
 #include <kj/async-io.h>

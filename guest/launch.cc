@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Builder::prepare: a fresh process in which libom's place is taken and its pages lie. A place that is not free
-// in one process (its own stack or vDSO lies there) is free in another: processes are laid out at random.
+// Builder::prepare: starts a fresh process, reserves libom's place in it and writes libom's pages there. A place that
+// is not free in one process (its own stack or vDSO lies there) is free in another: layouts are random.
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/resource.h>

@@ -22,10 +22,10 @@ bool has_word(std::string_view list, std::string_view word) {
   return false;
 }
 
-constexpr uint64_t kFastest = uint64_t{4} << 30;  // bytes a second that are used up at most
+constexpr uint64_t kFastest = uint64_t{4} << 30;  // bytes a second that can be used up at most
 constexpr std::chrono::milliseconds kSoonest(50), kLatest(1000);
 
-// A file of /proc or of a cgroup, made anew at each read.
+// A file of /proc or of a cgroup, generated anew at each read.
 std::string text_of(const UniqueFd& fd) {
   char buffer[16384];
   const ssize_t n = fd.valid() ? ::pread(fd.get(), buffer, sizeof buffer, 0) : -1;
@@ -122,7 +122,7 @@ void RoomReader::find_groups(pid_t pid) {
   }
 }
 
-// memory.stat costs more than all the rest: it is read only where page cache may make the difference.
+// memory.stat costs more than all the rest: it is read only where page cache may make a difference.
 std::optional<MemoryRoom> RoomReader::room_of(const Group& group) {
   const auto limit = number_in(group.limit);
   if (!limit || *limit >= kNoLimit) return std::nullopt;

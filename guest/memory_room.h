@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How much more memory a process of this node can have before somebody's limit is reached and the kernel kills: the
-// machine's, and that of every memory cgroup around the process (version 1 or 2). Page cache counts as free.
+// How much more memory a process of this node can take before it reaches a limit and the kernel kills: the machine's
+// limit, or that of any memory cgroup around the process (version 1 or 2). Page cache counts as free.
 #pragma once
 
 #include <stdint.h>
@@ -23,7 +23,7 @@ struct MemoryRoom {
   std::string of;                // "the machine", "the cgroup /a/b"
 };
 
-// Where memory controllers are mounted.
+// Where a memory controller is mounted.
 struct CgroupMount {
   std::string point, root;  // the folder, and which cgroup it shows
   bool second = false;      // version 2
@@ -34,7 +34,7 @@ std::vector<CgroupMount> memory_mounts(std::string_view mountinfo);
 // that the mounts show.
 std::vector<std::string> memory_folders(std::string_view cgroups, const CgroupMount& mount);
 
-// Looks again and again: what it reads stays open. An unreadable file counts as no limit.
+// Reads the same files again and again, and keeps them open. An unreadable file counts as no limit.
 class RoomReader {
  public:
   using Time = std::chrono::steady_clock::time_point;
@@ -42,8 +42,8 @@ class RoomReader {
 
   explicit RoomReader(std::vector<CgroupMount> mounts) : mounts_(std::move(mounts)) {}
 
-  // The tightest around process `pid`, always the same. An error only if the machine's own figures are not there.
-  // Where there is plenty without it page cache may be left out.
+  // The tightest limit around process `pid`, which is the same in every call. Fails only if the machine's own figures
+  // cannot be read. May leave out page cache where there is plenty without it.
   Result<MemoryRoom> read(pid_t pid, Time now);
 
  private:
@@ -62,11 +62,11 @@ class RoomReader {
   std::optional<Time> found_;
 };
 
-// Too little: less than `headroom` bytes and a 32nd of the limit, where that is not more than a quarter of it. Never
-// with headroom 0.
+// Whether less is left than the larger of `headroom` bytes and a 32nd of the limit, or than a quarter of the limit if
+// that is less. Never with headroom 0.
 bool is_short(const MemoryRoom& room, uint64_t headroom);
 
-// When to look again at what is not short: the nearer, the sooner, so that nobody can use up what is left meanwhile.
+// When to look again at room that is not short: the less is left, the sooner, so that nobody can use it up in between.
 std::chrono::milliseconds look_again(const MemoryRoom& room, uint64_t headroom);
 
 }  // namespace om::guest

@@ -13,7 +13,7 @@
 namespace om::guest {
 namespace {
 
-// A tenth of a second in two, by anybody: the shortest window that everybody may ask for.
+// Any task stalled for 0.1 s out of 2 s: the shortest window that needs no privileges.
 constexpr char kTrigger[] = "some 100000 2000000";
 
 UniqueFd open_pressure() {

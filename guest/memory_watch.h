@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tells when the memory around a body gets short: looks at what is left, the less there is the more often, and at once
-// when the kernel says that somebody waits for memory (PSI, where there is such a thing).
+// Tells when memory around a body runs short: looks at what is left, more often the less there is, and at once when the
+// kernel reports that somebody is waiting for memory (PSI, where available).
 //
 // KJ event loop.
 #pragma once
@@ -18,10 +18,10 @@ namespace om::guest {
 
 class MemoryWatch {
  public:
-  // `headroom` bytes are not for the body; see is_short().
+  // `headroom`: bytes that the body must leave free; see is_short().
   MemoryWatch(kj::AsyncIoContext& io, uint64_t headroom);
 
-  // Resolves to what is short as soon as something is, maybe at once. Who asked before is not answered any more.
+  // Resolves to what is short as soon as something is, maybe at once. An earlier question then gets no answer.
   kj::Promise<std::string> shortage(pid_t body);
 
  private:

@@ -56,7 +56,7 @@ Result<std::vector<proc::PageRun>> Objects::runs(uint64_t lo, uint64_t hi) const
     if (lo < o.view || hi > o.view + page_up(o.bytes)) continue;
     for (uint64_t at = lo; at < hi;) {
       const off_t data = ::lseek(o.fd.get(), static_cast<off_t>(at - o.view), SEEK_DATA);
-      if (data < 0 && errno == ENXIO) break;  // nothing behind it
+      if (data < 0 && errno == ENXIO) break;  // nothing beyond it
       if (data < 0) return errno_error("look for shared memory");
       const off_t hole = ::lseek(o.fd.get(), data, SEEK_HOLE);
       if (hole < 0) return errno_error("look for shared memory");

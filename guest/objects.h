@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Memory objects of the guest (MemoryObject of libom/abi/memory.h): each is a memfd of the keeper's, of which the body
-// has one mapping with all of it, made before it was confined, and of that as many views as the program had. Pages go
-// in through the body's mapping. What there is to collect the descriptor says: page tables do not show what has been
-// swapped out of shared memory.
+// Memory objects of the guest (MemoryObject of libom/abi/memory.h): each is a memfd of the keeper's. The body maps all
+// of it once, before it is confined, and from that makes as many views as the program had. Pages go in through the
+// body's mapping. The descriptor tells what there is to collect: page tables do not show shared memory that is swapped
+// out.
 #pragma once
 
 #include <stdint.h>
@@ -27,13 +27,14 @@ class Objects {
   // Makes them and hands them to the body. NO_MEMORY, FD_LIMIT, INTERNAL.
   Step make(BodyProcess& body, const std::vector<Description::Object>& objects);
 
-  // Whether the object that has its view there has all of [lo, hi).
+  // Whether the view of one object contains all of [lo, hi).
   bool contain(uint64_t lo, uint64_t hi) const;
-  // Where pages of theirs may go.
+  // Adds the places where their pages may go.
   void add_places(std::vector<ExpectedPages::Place>& places) const;
-  // Their contents are looked at through their descriptors, whether the body has mapped them or not.
+  // Puts whole objects in place of the body's mappings of them: their contents are read through descriptors, whether
+  // the body has mapped them or not.
   void add_places(std::vector<proc::Mapping>& maps) const;
-  // Where there is something in [lo, hi), as Pagemap::runs.
+  // The runs of [lo, hi) that hold something, as Pagemap::runs.
   Result<std::vector<proc::PageRun>> runs(uint64_t lo, uint64_t hi) const;
 
  private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Body: standing still and going on. The threads of a body stop by themselves: BodyState.stop tells them to, and a kick
-// makes them look.
+// Body: parking and going on. The threads of a body stop by themselves: BodyState.stop tells them to, and a kick makes
+// them look.
 #include <signal.h>
 
 #include <algorithm>
@@ -46,7 +46,7 @@ Step Body::park(Session& session, uint32_t generation, bool look) {
   if (generation == 0) return refuse(ReasonCode::kInternal, "generation 0");
   OM_MUST_VOID(put_state(offsetof(BodyState, stop), generation));
   if (paused_ || held_) {
-    // The kicks first: threads of a body that goes on have them before anything of the program.
+    // Kicks first: when the body continues, its threads take them before they run any of the program.
     process_.signal_all(kKickSignal);
     process_.signal_thread(process_.pid(), SIGCONT);
     held_ = false;
@@ -60,7 +60,7 @@ Step Body::park(Session& session, uint32_t generation, bool look) {
   return {};
 }
 
-// Those that are in use and do not stand yet.
+// Threads in use that are not parked yet.
 Verdict<std::vector<BodyThread>> Body::late_threads(uint32_t generation) const {
   const auto ready =
       OM_MUST(memory().get<uint32_t>(bounds().body_state + offsetof(BodyState, slots_ready)));
@@ -103,7 +103,7 @@ Step Body::let_go_on(Session& session) {
   return {};
 }
 
-// Job control has stopped it, and it was made to go on so that it could be looked at: the other way round.
+// Job control had stopped the body, and park() continued it for a look: stops it again.
 void Body::stop_parked(Session& session) {
   process_.signal_thread(process_.pid(), SIGSTOP);
   const auto limit = Clock::now() + kParkLimit;
@@ -122,7 +122,7 @@ void Body::kick(capnp::List<uint32_t>::Reader slots) {
   for (uint32_t slot : slots) kick_slot(slot);
 }
 
-// A thread that is still being made has a twin at home, which may get signals already: it is kicked when it is there.
+// A thread that is still being made has a twin at home that may get signals already: kicks it once it exists.
 void Body::kick_slot(uint32_t slot) {
   if (slot >= bounds().slots || !is_running()) return;
   auto t = thread(slot);

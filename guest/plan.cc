@@ -14,7 +14,7 @@
 namespace om::guest {
 namespace {
 
-// Everything that is not libom's goes, the vDSO to its place in the arena.
+// Unmaps everything that is not libom's, and moves the vDSO to its place in the arena.
 void clear_away(const std::vector<proc::Mapping>& fresh, const Bounds& bounds, MappingPlan& plan) {
   LocalVdso& vdso = plan.vdso;
   for (const auto& m : fresh) {

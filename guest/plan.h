@@ -29,12 +29,12 @@ struct MappingPlan {
   LocalVdso vdso;
 };
 
-// `fresh`: what the launcher has left. The image has been checked (check_image). NO_MEMORY: too many mappings;
-// INTERNAL.
+// `fresh`: the mappings that the launcher has left. Preconditions: check_image() has passed. NO_MEMORY: too many
+// mappings; INTERNAL.
 Verdict<MappingPlan> plan_mappings(const std::vector<proc::Mapping>& fresh,
                                    const Description& image, const Bounds& bounds);
 
-// As it lies in the body.
+// The plan as it lies in the body.
 std::vector<std::byte> plan_bytes(const MappingPlan& plan);
 
 // Where the vDSO is moved to.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The session with home as the steps see it: they run on the top level, where they may wait, and go on only as long as
-// the session lasts that they were asked for in.
+// The session with home as the steps see it. Steps run on the top level, where they may wait, and only as long as the
+// session lasts that asked for them.
 #pragma once
 
 #include <kj/async-io.h>
@@ -14,28 +14,28 @@ class Session {
  public:
   explicit Session(kj::AsyncIoContext& io) : io_(io) {}
 
-  // Another one is here.
+  // A new session has begun.
   void begin();
-  // Whatever step is under way for it ends, and those that wait are left out.
+  // Ends whatever step is under way for it; steps that wait are skipped.
   void end();
   bool is_over() const { return over_; }
-  // How many there have been.
+  // How many sessions there have been.
   uint32_t number() const { return number_; }
 
-  // For steps: the result of `promise`; an exception as soon as the session has ended.
+  // For steps: the result of `promise`; throws as soon as the session has ended.
   template <class T>
   T wait(kj::Promise<T>&& promise) {
     auto ended = end_.addBranch().then(
         []() -> kj::Promise<T> { return KJ_EXCEPTION(DISCONNECTED, "the session has ended"); });
     return promise.exclusiveJoin(kj::mv(ended)).wait(io_.waitScope);
   }
-  // The same; an exception (OVERLOADED), too, when `limit` is over.
+  // The same; also throws (OVERLOADED) when `limit` is over.
   template <class T>
   T wait(kj::Promise<T>&& promise, kj::Duration limit) {
     return wait(timer().timeoutAfter(limit, kj::mv(promise)));
   }
   void pause(kj::Duration time) { wait(timer().afterDelay(time)); }
-  // In a long step: lets the other tasks have their turn; an exception if the session has ended.
+  // In a long step: gives other tasks their turn; throws if the session has ended.
   void look_around();
 
  private:

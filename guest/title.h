@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What `ps` shows of a body: whose it is and what runs in it. The launcher's own arguments do not last, because the
-// restorer unmaps the stack that they lie on; the text goes into the arena, and the launcher tells the kernel so.
+// restorer unmaps the stack that they lie on; so the text goes into the arena, and the launcher tells the kernel where
+// it is.
 //
-// Called by Keeper::launch.
+// Called by Builder (launch.cc).
 #pragma once
 
 #include <stdint.h>
@@ -16,7 +17,7 @@
 
 namespace om::guest {
 
-// "om-body: PID@NODE COMMAND", of bounded length. `command` is home's word: what is not printable becomes '?'.
+// "om-body: PID@NODE COMMAND", of bounded length. `command` comes from home: what is not printable becomes '?'.
 std::string body_title(std::string_view guest, std::string_view command);
 
 // Writes it, and what the launcher hands to prctl(), to the body's control area.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Something that tasks have noticed, for whoever looks after it on the top level. One waits at a time.
+// Lets tasks tell the top level that they have noticed something. One waits at a time.
 #pragma once
 
 #include <kj/async.h>
@@ -9,7 +9,7 @@ namespace om::deputy {
 
 class Notice {
  public:
-  // Resolves when happened() has been called, if only before.
+  // Resolves when happened() is called; at once if it was called since the last wait.
   kj::Promise<void> wait() {
     if (happened_before_) {
       happened_before_ = false;

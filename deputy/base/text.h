@@ -26,13 +26,13 @@ inline std::string one_line(kj::StringPtr text) {
   return s;
 }
 
-// A body names numbers as it likes, and libom has some of its own that are in no table.
+// A body may name any number, and libom has some of its own that are in no table.
 inline std::string name_of_call(uint64_t nr) {
   const char* name = syscall_name(nr);
   return name != nullptr ? name : "call " + std::to_string(nr);
 }
 
-// What a failure that KJ has thrown, here or at the keeper, means for a move; `unreachable` if it was the connection.
+// What an exception from KJ, here or at the keeper, means for a move; `unreachable` if the connection failed.
 inline Reason broken(const kj::Exception& exception,
                      ReasonCode unreachable = ReasonCode::kTargetUnreachable) {
   const std::string text = one_line(exception.getDescription());

@@ -23,7 +23,7 @@ namespace {
 
 Step must(const Result<int64_t>& r, const char* what) {
   if (!r) return internal(r.error());
-  // EAGAIN: it locks all memory that it maps.
+  // EAGAIN: the process locks all memory that it maps.
   if (*r == -ENOMEM || *r == -EAGAIN)
     return refuse(ReasonCode::kHomeMemory, "{}: {}", what, strerror(static_cast<int>(-*r)));
   if (*r < 0 && *r > -4096) return internal(Error{static_cast<int>(-*r), what});
@@ -67,12 +67,12 @@ Step set_up_arena(HomeSide& home, StoppedProcess& stop, const ThreadPlans& plans
   }
   OM_MUST_VOID(
       home.target->put_home_field(offsetof(HomeState, slots_ready), home.state.slots_ready));
-  // Calls are counted anew for each stay away.
+  // Call counts start over with each stay away.
   if (OM_MUST(home.target->memory.get<uint64_t>(home.arena + kControlTrace)) != 0) {
     auto empty = std::make_unique<TraceArea>();
     OM_MUST_VOID(home.target->memory.put(home.arena + kControlTrace, *empty));
   }
-  // Slots of threads to come count their calls anew, as the body does.
+  // Slots of future threads start counting their calls over, as the body does.
   for (uint32_t i = count; i < home.state.slots_ready; i++) {
     HomeThread h{};
     h.slot = i;
@@ -115,7 +115,7 @@ Step choose_descriptors(HomeSide& home) {
     return refuse(ReasonCode::kFdLimit, "{} numbers in a row are needed", home.state.nslots + 1);
   home.fd_base = *first;
   home.state.row_is_full = nofile.rlim_cur > static_cast<rlim_t>(*first);
-  // By name, whatever /proc it was found in; libom looks at each itself.
+  // Matches by name, in whatever /proc; libom looks at each file itself.
   constexpr std::string_view kShowMemory[] = {"mem",          "pagemap",   "smaps",
                                               "smaps_rollup", "numa_maps", "clear_refs"};
   home.state.memory_files = std::any_of(fds.begin(), fds.end(), [&](const proc::FdEntry& fd) {

@@ -10,12 +10,13 @@
 
 namespace om::deputy {
 
-// Reserves libom's memory if it is not there and makes slots accessible as they are needed. HOME_MEMORY.
+// Reserves libom's memory if it is not there yet, and makes slots accessible as needed. HOME_MEMORY.
 Step set_up_arena(HomeSide& home, StoppedProcess& stop, const ThreadPlans& plans);
-// When no thread is in it any more and all have the registers with which they go on: it would count in the program's
-// limits and lie in its way. Should we die meanwhile, it stays, and nobody knows of it.
+// Unmaps it, once no thread is in it any more and all have the registers that they go on with: it would count towards
+// the program's limits and be in its way. If we die meanwhile it stays, and nobody knows of it.
 void give_arena_back(HomeSide& home, StoppedProcess& stop);
-// Descriptor numbers for libom: together, as high as the hard limit allows, none of them the program's. FD_LIMIT.
+// Chooses descriptor numbers for libom: consecutive, as high as the hard limit allows, none of them the program's.
+// FD_LIMIT.
 Step choose_descriptors(HomeSide& home);
 
 }  // namespace om::deputy

@@ -17,7 +17,7 @@
 namespace om::deputy {
 namespace {
 
-// Timers and limits that count CPU time would count the twins' only, which use next to none.
+// Timers and limits on CPU time would count only the twins, which use next to none.
 Step ask_cpu_timers(const HomeSide& home, StoppedProcess& stop, StoppedThread& t, uint64_t stack,
                     uint64_t scratch) {
   if (OM_MUST(proc::read_limit(home.pid, RLIMIT_CPU)).rlim_cur != RLIM_INFINITY)
@@ -39,7 +39,7 @@ Step ask_cpu_timers(const HomeSide& home, StoppedProcess& stop, StoppedThread& t
   return Done{};
 }
 
-// What the kernel does to the instructions and mappings of the program, asked in the main thread.
+// Asks, in the main thread, what the kernel does to the instructions and mappings of the program.
 Verdict<Settings> ask_settings(const HomeSide& home, StoppedProcess& stop, StoppedThread& t,
                                uint64_t stack, uint64_t scratch) {
   Settings settings;
@@ -58,7 +58,7 @@ Verdict<Settings> ask_settings(const HomeSide& home, StoppedProcess& stop, Stopp
   return settings;
 }
 
-// First the frame, so that the thread finds its way should we die between two steps.
+// Writes the frame first, so that the thread finds its way if we die between two steps.
 Step note_frame(const HomeSide& home, const StoppedThread& t, const ThreadPlan& plan,
                 HomeThread& h) {
   const uint32_t i = plan.state.slot;
@@ -93,7 +93,7 @@ Step note_frame(const HomeSide& home, const StoppedThread& t, const ThreadPlan& 
   return Done{};
 }
 
-// What only a thread itself can tell: alternate stack, clear_child_tid.
+// Asks what only the thread itself can tell: alternate stack, clear_child_tid.
 Step ask_thread(const HomeSide& home, StoppedProcess& stop, StoppedThread& t, ThreadPlan& plan) {
   const uint32_t i = plan.state.slot;
   const uint64_t slot = slot_address(home.arena, i), scratch = slot + kScratch,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What only the threads of a process that is about to leave can tell, asked by injected calls; their slots are written
-// on the way. All threads are stopped, nothing of the program is changed.
+// Asks the threads of a process that is about to leave, by injected calls, what only they can tell, and writes their
+// slots on the way. All threads are stopped; nothing of the program is changed.
 #pragma once
 
 #include "deputy/home/home_side.h"

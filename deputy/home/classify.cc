@@ -58,7 +58,7 @@ std::string call_name(uint64_t nr) {
   return name != nullptr ? name : fmt::format("system call {}", nr);
 }
 
-// Is there a time that a sleep can be for; nothing is left of no time at all.
+// Whether `address` holds the time of a sleep. Not zero: nothing can be left of that.
 bool is_time(const Target& target, uint64_t address) {
   timespec t{};
   if (!target.memory.read(address, std::as_writable_bytes(std::span(&t, 1)))) return false;
@@ -66,10 +66,10 @@ bool is_time(const Target& target, uint64_t address) {
          (t.tv_sec > 0 || t.tv_nsec > 0);
 }
 
-// The number of the call that a restarted call (restart_syscall) was. The kernel does not tell; the calls that
-// restart this way are four. The instruction before it names the number, unless it is in a function for any call
-// (syscall() of the C library). Then by what the arguments can be, of which those that the call does not have are
-// anything; restart_syscall if they would do for two calls.
+// The number of the call that a restarted call (restart_syscall) was. The kernel does not tell; four calls restart this
+// way. The instruction before it names the number, except in a function for any call (syscall() of the C library).
+// There we go by what the arguments can be; those that the call does not have may be anything. restart_syscall unless
+// they fit exactly one call.
 uint64_t original_call(const Target& target, const user_regs_struct& r) {
   unsigned char code[7];
   if (!target.memory.read(r.rip - sizeof code, std::as_writable_bytes(std::span(code))))
@@ -112,7 +112,7 @@ uint64_t original_call(const Target& target, const user_regs_struct& r) {
   return count == 1 ? found : kRestartSyscall;
 }
 
-// Does what is written to the descriptor block, or, if the kernel copies, stop between two pieces.
+// Whether transfers on the descriptor block or, if the kernel copies, stop between two pieces.
 bool is_cut_by_stops(pid_t pid, uint64_t fd, bool copied) {
   const auto path = fmt::format("/proc/{}/fd/{}", proc::memory_tid(pid), static_cast<int>(fd));
   struct stat info {};
@@ -138,7 +138,7 @@ uint64_t vector_bytes(const Target& target, uint64_t address, uint64_t count) {
   return total;
 }
 
-// Bytes that a transfer was asked for which comes back short only when it is interrupted; 0 for other calls.
+// Bytes asked of a transfer that comes back short only when it is interrupted; 0 for other calls.
 uint64_t wanted_bytes(const Target& target, uint64_t nr, const uint64_t args[6]) {
   const Transfer x = transfer_of(nr, args);
   switch (x.shape) {
@@ -159,10 +159,10 @@ uint64_t wanted_bytes(const Target& target, uint64_t nr, const uint64_t args[6])
   return 0;
 }
 
-// Is an array of which `done` messages have been served not all of it.
+// Whether an array of messages, `done` of which have been served, has been cut short.
 bool cut_messages(const Target& target, uint64_t nr, const uint64_t args[6], uint64_t done) {
   timespec left{1, 0};
-  // By its own timeout it ends behind a message.
+  // Its own timeout ends it after a message.
   const WaitDesc& w = wait_desc(nr);
   const uint64_t timeout = w.between != 0 ? args[w.between] : 0;
   if (timeout != 0 && (!target.memory.read(timeout, std::as_writable_bytes(std::span(&left, 1))) ||
@@ -177,7 +177,7 @@ bool cut_messages(const Target& target, uint64_t nr, const uint64_t args[6], uin
          vector_bytes(target, h[kMsgVector], h[kMsgVectors]);
 }
 
-// Has our stop cut a transfer short: an answer smaller than what was asked for, on something that blocks.
+// Whether our stop has cut a transfer short: the result is less than was asked for, on something that blocks.
 bool cut_transfer(const Target& target, const user_regs_struct& r) {
   const auto done = static_cast<int64_t>(r.rax);
   uint64_t args[6];
@@ -194,7 +194,7 @@ bool cut_transfer(const Target& target, const user_regs_struct& r) {
          (to != 0 && is_cut_by_stops(target.pid, args[to], copied));
 }
 
-// May our stop, and not the call itself, be what its EINTR comes from.
+// Whether a call's EINTR may come from our stop and not from the call itself.
 bool may_wait(const SyscallDesc& desc) {
   return desc.restart == Restart::kEintr || (desc.effects & kEffBlock) != 0;
 }
@@ -212,7 +212,7 @@ bool may_stay_blocked(const SyscallDesc& desc, const uint64_t args[6]) {
   return (command != nullptr ? command->route : unlisted_route(desc.sub)) == Route::kFwd;
 }
 
-// The thread's call `nr` goes on at home; what the kernel has made of it says how.
+// Lets the thread's call `nr` go on at home; what the kernel has made of it says how.
 void stay_blocked(const Target& target, const StoppedThread& t, uint64_t nr, const uint64_t args[6],
                   ThreadPlan& plan) {
   ThreadState& s = plan.state;
@@ -238,7 +238,7 @@ void stay_blocked(const Target& target, const StoppedThread& t, uint64_t nr, con
 
 Step settle_position(StoppedProcess& process, const Target& target) {
   for (auto& t : process.threads()) {
-    // It has left it when it was stopped; what is there now has been let go once more since.
+    // Every thread left it when it was stopped; one that is there now has been resumed once more since.
     if (is_in_vdso(target, t.regs.rip))
       return refuse(ReasonCode::kUninterruptible, "thread {} does not leave the vDSO", t.tid);
     if (!t.in_call() && t.kernel.rseq_address != 0) {
@@ -294,7 +294,7 @@ Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& t) {
   s.tid = t.inner_tid;
   s.kind = kThreadUser;
   s.kernel = t.kernel;
-  // In the body, and natively should it stay: with the registers that `r` has by then.
+  // Goes on in the body, and natively if it stays, with the registers that `r` has by then.
   auto goes_on = [&]() -> ThreadPlan {
     plan.resume = r;
     plan.resume.orig_rax = ~0ull;
@@ -308,7 +308,7 @@ Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& t) {
     return goes_on();
 
   if (t.ahead && t.only_ahead) {
-    // What is left of it the program does itself, wherever it is.
+    // The program itself does what is left of the call, wherever it is.
     r = *t.ahead;
     return goes_on();
   }
@@ -318,7 +318,7 @@ Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& t) {
   uint64_t args[6];
   get_args(r, args);
   if (rax == -EINTR && !may_wait(desc)) return goes_on();  // the call's own answer
-  // Blocked on memory that is the body's from now on.
+  // Blocked on memory that belongs to the body from now on.
   const WaitDesc& w = wait_desc(desc);
   if (w.wakes_by_memory) {
     if (is_restart(rax)) {
@@ -335,7 +335,7 @@ Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& t) {
     rewind(r, nr);
     return goes_on();
   }
-  // No answer has room for that much: received in pieces by the gate, unless it has begun here.
+  // No answer has room for that much: the gate receives it in pieces, unless it has begun here.
   if (w.socket == SocketSide::kReceives && wanted_bytes(target, nr, args) > kMaxAnswer) {
     if (!is_restart(rax) && rax != -EINTR)
       return refuse(ReasonCode::kInCall, "thread {} has received a part of what it waits for",

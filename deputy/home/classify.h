@@ -27,25 +27,24 @@ enum class AtHome : uint8_t {
   kRestart,   // transplant: the kernel restarts the call (orig_rax and rax stay the kernel's)
   kReissue,   // EINTR has lost the call: the executor issues it again with the remaining time
   kContinue,  // the executor transfers the rest
-  kLate,      // as kContinue, and it has been doing so since the process was away before
+  kLate,      // as kContinue, and has been doing so since the process was last away
 };
 
 struct ThreadPlan {
   ThreadState state{};  // slot and altstack, ctid are filled in later
   AtHome at_home = AtHome::kIdle;
-  uint64_t deadline_ns = 0;  // CLOCK_MONOTONIC end of a reissued call, 0 none
-  uint64_t started_ns = 0;   // CLOCK_MONOTONIC when the blocked call began, about
-  user_regs_struct
-      resume{};  // registers that resume the program natively without kernel restart state
+  uint64_t deadline_ns = 0;   // CLOCK_MONOTONIC end of a reissued call, 0: none
+  uint64_t started_ns = 0;    // CLOCK_MONOTONIC, about when the blocked call began
+  user_regs_struct resume{};  // resumes the program natively, without kernel restart state
 };
 
-// Moves threads out of restartable sequences, which mean nothing elsewhere. Refuses one that is in the vDSO.
+// Moves threads out of restartable sequences, which mean nothing elsewhere. Refuses if one is in the vDSO.
 Step settle_position(StoppedProcess& process, const Target& target);
 
-// What a stop has made of the call that `regs` stand behind.
+// What a stop has done to the call that `regs` come right after.
 enum class Cut : uint8_t {
   kNot,          // nothing, or the kernel restarts it by itself
-  kShort,        // a transfer that has been done in part; rax bytes
+  kShort,        // a transfer done in part: rax bytes
   kInterrupted,  // EINTR, though there was no signal
 };
 Cut cut_of(const Target& target, const user_regs_struct& regs);
@@ -54,10 +53,10 @@ Cut cut_of(const Target& target, const user_regs_struct& regs);
 uint64_t call_deadline(const Target& target, uint64_t nr, const uint64_t args[6],
                        double blocked_ms);
 
-// BLOCKED for a call that only home can finish and that cannot be carried over.
+// IN_CALL for a call that only home can finish and that cannot be carried over.
 Verdict<ThreadPlan> classify(const Target& target, const StoppedThread& thread);
 
-// Memory of the program that the blocked calls of `plans` still read or write: must stay at home as it is.
+// Memory of the program that the blocked calls of `plans` still read or write; it must stay at home as it is.
 std::vector<Range> pinned_ranges(const Target& target, const std::vector<ThreadPlan>& plans);
 
 // Where the first `bytes` of a struct iovec[count] at `address` lie. Empty if the kernel would refuse so many.

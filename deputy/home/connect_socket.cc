@@ -2,12 +2,12 @@
 //
 // Makes the deputy socket between libom in the stopped home process and us, at a departure or for a process whose
 // deputy has died. The process may have a root, a mount namespace or a network of its own, where no name of ours means
-// anything: a socket pair is made in the process by injected calls, and one end of it fetched with pidfd_getfd. Where
+// anything. So injected calls make a socket pair in the process, and we fetch one end of it with pidfd_getfd. Where
 // that call is forbidden (containers) or cannot help (the main thread has ended, with its table of descriptors), the
 // process connects to an abstract name of ours, which needs the same network namespace.
 //
-// The descriptors have numbers of the program's for a moment; HomeState.pair says which, so that they are closed also
-// when we die here.
+// For a moment the descriptors have numbers of the program's; HomeState.pair says which, so that they are closed even
+// if we die here.
 #include "deputy/home/connect_socket.h"
 
 #include <errno.h>
@@ -62,7 +62,7 @@ class SessionMaker {
         scratch_(scratch),
         spare_(std::move(spare)) {}
 
-  // Ours of the two ends; the other is descriptor `number` of the process afterwards.
+  // Returns our end; the other is descriptor `number` of the process afterwards.
   Verdict<UniqueFd> make(int number) {
     OM_TRY(close_pair());  // of a deputy that died in here
     auto end = by_pair();
@@ -148,11 +148,11 @@ class SessionMaker {
 
   Step place(int number) {
     const int32_t end = OM_TRY(pair(0)), other = OM_TRY(pair(1));
-    // Where the program has all numbers below, the kernel has given them ours.
+    // If the program has all numbers below, the kernel has given out ours.
     if (end == number) {
       OM_TRY(put_pair(0, -1));
     } else {
-      if (other == number) OM_TRY(put_pair(1, -1));  // replaced; we have fetched it
+      if (other == number) OM_TRY(put_pair(1, -1));  // will be replaced; we have fetched it
       OM_TRY(copy(end, number));
     }
     OM_MUST_VOID(
@@ -164,7 +164,7 @@ class SessionMaker {
     for (size_t i = 0; i < 2; i++) {
       const int32_t fd = OM_TRY(pair(i));
       if (fd < 0) continue;
-      // Forgotten first: better a number that is lost than one closed that is the program's by then.
+      // Forget it first: better to lose a number than to close one that is the program's by then.
       OM_TRY(put_pair(i, -1));
       OM_TRY(call("close", SYS_close, {static_cast<uint64_t>(fd)}));
     }
@@ -175,12 +175,12 @@ class SessionMaker {
   StoppedThread& thread_;
   const Target& target_;
   uint64_t stack_, scratch_;
-  std::vector<int> spare_;  // numbers of libom's that only a copy of the deputy socket has
+  std::vector<int> spare_;  // numbers of libom's that hold only copies of the deputy socket
   bool is_out_of_descriptors_ = false;
 };
 
 // Threads that still ran code for a deputy when it died go on as executors by themselves, by the frames that it has
-// left: before they have, those frames must stay, and its end of the deputy socket must be seen to be closed.
+// left. Until they have, those frames must stay, and the threads must see its end of the deputy socket closed.
 Step take_back_lent(const HomeSide& home, StoppedProcess& stop) {
   for (auto& t : stop.threads()) {
     for (Wait wait(t.tid, Deadline::max()); !t.tracee.gone() && home.is_lent(t);) {
@@ -214,7 +214,7 @@ Step connect_socket(HomeSide& home, StoppedProcess& stop) {
   StoppedThread& t = stop.threads().front();
   const uint32_t slot = home.is_in_arena(t) ? home.slot_of(t) : 0;
   const LiftedFiles lifted(home.pid, static_cast<uint64_t>(home.fd_base) + home.state.nslots + 1);
-  // Where the program has used up its own, numbers of slots without a thread serve meanwhile: no thread runs.
+  // If the program has used up its own numbers, those of slots without a thread serve meanwhile: no thread is running.
   std::vector<int> spare;
   for (uint32_t i = home.state.nslots;
        home.state.row_is_full && i > home.state.slots_ready && spare.size() < 2;)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The deputy socket between libom in the stopped home process and us. Descriptors of libom's have numbers above
-// the program's, mostly above its soft limit as well.
+// The deputy socket between libom in the stopped home process and us. libom's descriptors have numbers above the
+// program's, mostly above its soft limit as well.
 #pragma once
 
 #include <stdint.h>
@@ -14,7 +14,7 @@
 
 namespace om::deputy {
 
-// The process may have descriptors below `numbers` as long as this lives, whatever its soft limit.
+// As long as this lives, the process may have descriptors below `numbers`, whatever its soft limit.
 class LiftedFiles {
  public:
   LiftedFiles(pid_t pid, uint64_t numbers);
@@ -27,9 +27,10 @@ class LiftedFiles {
   std::optional<rlimit> before_;
 };
 
-// Makes the connection, by injected calls in the first thread. Preconditions: home.socket is there.
+// Makes the connection, by injected calls in the first thread. Preconditions: home.socket is set.
 Step connect_socket(HomeSide& home, StoppedProcess& stop);
-// If another deputy had the connection, or had not made it: a new one. Threads are in the arena. NO_SUCH_PROCESS.
+// Makes a new connection if another deputy had it, or had not made it yet. Preconditions: threads are in the arena.
+// NO_SUCH_PROCESS.
 Step meet(HomeSide& home, StoppedProcess& stop);
 
 }  // namespace om::deputy

@@ -34,8 +34,8 @@ bool option(int fd, int name, T& value) {
   return ::getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0;
 }
 
-// The timeout that a call is under if its descriptor is a socket. Nothing where the descriptors cannot be had: when
-// the main thread has ended.
+// The timeout that a call is under if its descriptor is a socket. Empty if we cannot get at the descriptors: when the
+// main thread has ended.
 SocketTime socket_time(pid_t pid, uint64_t nr, const uint64_t args[6], double blocked_ms) {
   const SocketWait w = socket_wait_of(nr, args);
   if (!w.waits) return {};
@@ -57,8 +57,8 @@ SocketTime socket_time(pid_t pid, uint64_t nr, const uint64_t args[6], double bl
   return s;
 }
 
-// What is left of a timeout that is looked at behind each message; negative if there is none. The kernel has written
-// what it was behind the last one, since when the thread has not run.
+// What is left of a timeout that the kernel checks after each message; negative if there is none. The kernel has
+// written what was left after the last one; the thread has not run since.
 int64_t limit_left(const Target& target, uint64_t nr, const uint64_t args[6], double blocked_ms) {
   timespec limit{};
   const uint32_t at = wait_desc(nr).between;
@@ -69,7 +69,7 @@ int64_t limit_left(const Target& target, uint64_t nr, const uint64_t args[6], do
   return std::max<int64_t>(left - static_cast<int64_t>(blocked_ms * kNsPerMs), 0);
 }
 
-// The time that a call still has, if it is one that says itself how long it waits.
+// Sets the time that a call still has, if the call itself says how long it waits.
 void rest_of_time(const Target& target, uint64_t frame, double blocked_ms, ContinueFrame& f) {
   const uint64_t end = call_deadline(target, f.rest.nr, f.rest.args, blocked_ms);
   if (end == 0) return;

@@ -30,8 +30,8 @@ bool is_restart(int64_t rax) {
          rax == kErestartBlock;
 }
 
-// Of a call that was carried over the kernel has written what is left of its time to the program's memory at home,
-// where the body's comes: kept in the slot (copy_back_times).
+// For a call that was carried over, the kernel has written what is left of its time to the program's memory at home,
+// which the body's will replace: keeps it in the slot (copy_back_times).
 Step keep_time(const Target& target, uint64_t arena, HomeThread h) {
   const uint32_t arg = h.call.transplanted ? time_left_at(h.call.exec_nr) : 0;
   if (arg == 0 || h.call.exec_args[arg] == 0) return Done{};
@@ -42,25 +42,25 @@ Step keep_time(const Target& target, uint64_t arena, HomeThread h) {
   return Done{};
 }
 
-// Whether the executor stands where it can be left: `t.regs` are fresh. Preconditions: its stack is in the arena.
+// Whether the executor has stopped where it can be left. Preconditions: `t.regs` are fresh; its stack is in the arena.
 Verdict<bool> is_at_rest(const HomeSide& home, const StoppedThread& t) {
   const Anchor& a = home.target->anchor;
   const uint32_t slot = home.slot_of(t);
   const HomeThread h = OM_MUST(home.target->thread(home.arena, slot));
   const auto rax = static_cast<int64_t>(t.regs.rax);
   bool stable = h.phase == kExecIdle || h.phase == kExecHeld;
-  // On the way to a new channel: where it has no descriptor but those with numbers of libom's.
+  // On the way to a new channel: only where it has no descriptors but those with numbers of libom's.
   if (h.phase == kExecFetch) {
     stable = t.in_call() && is_restart(rax) &&
              (t.regs.orig_rax == SYS_nanosleep || t.regs.orig_rax == SYS_restart_syscall ||
               t.regs.orig_rax == SYS_recvmsg);
   }
-  // A twin whose body thread has ended: its slot is free when it is gone, not before.
+  // A twin whose body thread has ended frees its slot when it is gone, not before.
   if (h.call.nr == kNrExitTwin && h.call.finished && h.phase != kExecHeld) stable = false;
   if (h.phase == kExecCall) {
     const bool there = t.regs.rip == a.window_end || t.regs.rip == a.transplant_end;
     stable = there && t.in_call() && (is_restart(rax) || rax == -EINTR);
-    // Nothing but our stop interrupts it: should it have to go on by itself, it must know.
+    // Nothing but our stop interrupts it: if it has to go on by itself, it must know.
     const uint32_t one = 1;
     OM_MUST_VOID(home.target->memory.put(
         home.target->thread_address(home.arena, slot) + offsetof(HomeThread, interrupted), one));
@@ -77,7 +77,7 @@ Verdict<StoppedProcess> stop_executors(const HomeSide& home) {
 }
 
 Step settle_executors(HomeSide& home, StoppedProcess& stop) {
-  // One may be waiting for a deputy that it can tell something.
+  // One may be waiting for a deputy to talk to.
   OM_TRY(meet(home, stop));
   const Deadline deadline = Clock::now() + kSettleLimit;
   for (;;) {
@@ -110,7 +110,7 @@ Step settle_executors(HomeSide& home, StoppedProcess& stop) {
 Step guard_executor(const HomeSide& home, StoppedThread& t) {
   const uint64_t slot = slot_address(home.arena, home.slot_of(t));
   t.kernel.sigmask =
-      OM_MUST(t.tracee.signal_mask());  // some have run since they were stopped first
+      OM_MUST(t.tracee.signal_mask());  // some have run since they were first stopped
   OM_MUST_VOID(home.target->memory.put(slot + kSlotExecFrame, executor_frame(t)));
   const uint32_t kind = kFrameExecutor;
   OM_MUST_VOID(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ResumeFrames: how a thread that runs code of ours for a deputy that dies finds its way back. Written before
-// the thread's registers and mask are changed; libom/stub/remote.cc is the other end.
+// ResumeFrames: how a thread that runs our code finds its way back if the deputy dies. Written before the thread's
+// registers and mask are changed; libom/stub/remote.cc is the other end.
 #pragma once
 
 #include <algorithm>
@@ -24,8 +24,8 @@ inline ResumeFrame frame_of(const user_regs_struct& r, uint64_t sigmask) {
   return frame;
 }
 
-// A stopped executor goes on. What the kernel would do about an interrupted call is done by hand: libom's calls
-// are all followed by code that copes with a second beginning.
+// How a stopped executor goes on. Does by hand what the kernel would do about an interrupted call: all of libom's calls
+// are followed by code that copes with a second beginning.
 inline ResumeFrame executor_frame(const StoppedThread& t) {
   constexpr int64_t kErestartsys = -512, kErestartnointr = -513, kErestartnohand = -514,
                     kErestartBlock = -516;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The process at home as its moves know it: the libom in it, what that says of itself, the connection with it, and
+// The process at home as its moves know it: the libom in it, what libom says about itself, the connection with it, and
 // where libom's own memory lies, with a slot for each thread.
 #pragma once
 
@@ -36,13 +36,13 @@ struct HomeSide {
   bool is_in_arena(const StoppedThread& t) const;
   // Preconditions: it is in the arena.
   uint32_t slot_of(const StoppedThread& t) const;
-  // Whether it runs code of ours, for us or for a deputy that has died.
+  // Whether it runs our code, for us or for a deputy that has died.
   bool is_lent(const StoppedThread& t) const;
-  // The top of a stack for code of ours that a stopped thread is to run.
+  // The top of a stack on which a stopped thread can run our code.
   uint64_t stack_of(uint32_t slot) const;
-  // Whether [at, at + bytes) touches memory of libom's own.
+  // Whether [at, at + bytes) touches libom's own memory.
   bool hits_libom(uint64_t at, uint64_t bytes) const;
-  // libom's remote function in a stopped thread, on `stack`. What it answers, INTERNAL if it does not.
+  // Runs libom's remote function in a stopped thread, on `stack`. Returns its answer; INTERNAL if there is none.
   Verdict<int64_t> run_remote(StoppedProcess& stop, StoppedThread& t, uint64_t stack,
                               uint64_t function, uint64_t argument);
 };

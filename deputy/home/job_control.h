@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whether a process stands still, by job control or by a debugger that is not this process. The deputy looks ten times
-// a second: the file stays open, and one thread's is read, which costs least.
+// Whether job control, or a debugger other than this process, has stopped a process. The deputy looks ten times a
+// second, so it keeps the file open and reads only one thread's, which costs least.
 #pragma once
 
 #include <sys/types.h>

@@ -22,7 +22,7 @@ namespace {
 constexpr uint64_t kStackTop = kSlotStack + kSlotStackSize - 64;
 constexpr uint64_t kDirectionFlag = 0x400;
 
-// How much each argument whose length is in memory has room for: the kernel may have changed that when the call ends.
+// Notes how much room each argument has whose length is in memory: the kernel may have changed that when the call ends.
 void note_room(const HomeSide& home, HomeExec& e) {
   const SyscallDesc& desc = syscall_desc(e.nr);
   for (unsigned n = 0; n < desc.nargs; n++) {
@@ -34,7 +34,7 @@ void note_room(const HomeSide& home, HomeExec& e) {
   }
 }
 
-// The slot of a thread whose call goes on at home.
+// Prepares the slot of a thread whose call goes on at home.
 Step hand_call_over(const HomeSide& home, StoppedProcess& stop, StoppedThread& t,
                     const ThreadPlan& plan) {
   const uint32_t i = plan.state.slot;
@@ -71,7 +71,7 @@ Step hand_call_over(const HomeSide& home, StoppedProcess& stop, StoppedThread& t
   return Done{};
 }
 
-// What a thread goes on with as an executor.
+// The registers with which a thread goes on as an executor.
 user_regs_struct executor_regs(const HomeSide& home, user_regs_struct r, const ThreadPlan& plan) {
   const Anchor& a = home.target->anchor;
   r.eflags &= ~kDirectionFlag;
@@ -128,7 +128,7 @@ Step leave_home(HomeSide& home, StoppedProcess& stop, const ThreadPlans& plans) 
     StoppedThread& t = stop.threads()[i];
     const ThreadPlan& plan = plans.threads[i];
     t.changed = true;
-    // The mask first: the registers before are libom's, with a frame. Until the phase says so no executor serves.
+    // The mask first: until then the registers are libom's, with a frame. No executor serves until the phase says so.
     OM_MUST_VOID(t.tracee.set_signal_mask(plan.state.kernel.sigmask));
     OM_MUST_VOID(t.tracee.set_regs(executor_regs(home, t.regs, plan)));
     if (i == 0) OM_TRY(fault("depart.registers"));

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The vDSO's unwind table says where the function will return to. That address is exchanged on the stack for one of
+// The vDSO's unwind table says where the function will return to. We replace that address on the stack with one of
 // libom's (om_clock_return), where the thread waits until it is stopped again, and then goes to where it was to return
-// to. With all signals blocked, so that nothing of the program's runs meanwhile.
+// to. All signals are blocked, so that nothing of the program's runs meanwhile.
 //
-// A hardware breakpoint would do the same, but debug registers outlast their tracer: a deputy killed before it has
-// hit would leave a trap that ends the program. Here such a thread goes on by itself (libom/shim/clock_return.S), or
-// another deputy puts everything right (FirstAid says what).
+// A hardware breakpoint would do the same, but debug registers outlast their tracer: a deputy killed before the
+// breakpoint hits would leave a trap that ends the program. Here such a thread goes on by itself
+// (libom/shim/clock_return.S), or another deputy puts everything right (FirstAid says what).
 //
-// Where the table does not tell (a vDSO without one) the thread is single-stepped. That takes long on some virtual
+// Where the table does not tell (a vDSO without one) we single-step the thread. That takes long on some virtual
 // machines, where a clock's sequence lock starts over meanwhile.
 #include "deputy/home/leave_vdso.h"
 
@@ -39,10 +39,10 @@ constexpr uint64_t kTrap = bit(SIGTRAP), kAll = ~uint64_t{0};
 
 struct ReturnPlace {
   uint64_t address = 0;  // where the program goes on
-  uint64_t slot = 0;     // where on the stack that is written
+  uint64_t slot = 0;     // where that is on the stack
 };
 
-// Whether a call instruction ends at `address`: relative, or by a register or memory (opcode ff /2).
+// Whether a call instruction ends at `address`: relative, or through a register or memory (opcode ff /2).
 bool is_behind_call(const Target& target, uint64_t address) {
   uint8_t code[7];
   if (!target.memory.read(address - sizeof code, std::as_writable_bytes(std::span(code))))
@@ -74,7 +74,7 @@ std::optional<ReturnPlace> find_return(const Target& target, const user_regs_str
   return std::nullopt;
 }
 
-// What another deputy has to know to put the thread right.
+// Writes down what another deputy has to know to put the thread right.
 Result<void> write_aid(const Target& target, pid_t tid, uint64_t mask, const ReturnPlace& place) {
   const uint64_t aid = target.anchor.first_aid;
   OM_TRY(target.memory.put(aid + offsetof(FirstAid, stepped_mask), mask));
@@ -83,7 +83,7 @@ Result<void> write_aid(const Target& target, pid_t tid, uint64_t mask, const Ret
   return target.memory.put(aid + offsetof(FirstAid, stepped_tid), static_cast<int32_t>(tid));
 }
 
-// The program's own return address again, on the stack or as the next instruction.
+// Puts the program's own return address back, on the stack or as the next instruction.
 Result<void> put_return_back(const Target& target, Tracee& thread, const ReturnPlace& place) {
   if (place.slot == 0) return {};
   const uint64_t lo = target.anchor.clock_return, hi = target.anchor.clock_return_end;
@@ -116,13 +116,13 @@ Result<void> run_out(const Target& target, Tracee& thread, Deadline deadline) {
 }
 
 Result<void> step_out(const Target& target, Tracee& thread, Deadline deadline) {
-  // Given up between two steps only: the trap of one under way would end the program.
+  // Give up only between two steps: the trap of one under way would end the program.
   for (user_regs_struct regs = OM_TRY(thread.regs()); is_in_vdso(target, regs.rip);) {
     if (Clock::now() > deadline) return Error{ETIMEDOUT, "leave the vDSO"};
     OM_TRY(thread.single_step(Clock::now() + kStepLimit));
     regs = OM_TRY(thread.regs());
   }
-  // Back into an event stop, which is where registers can be set for good.
+  // Back into an event stop, where registers can be set for good.
   thread.interrupt();
   thread.resume();
   return thread.wait_stop(Clock::now() + kStands);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// pinned_ranges() of classify.h: walks the rows of the calls that stay at home over the program's memory.
+// pinned_ranges() of classify.h: applies the table rows of the calls that stay at home to the program's memory.
 #include <sys/uio.h>
 
 #include <algorithm>

@@ -31,11 +31,11 @@ void load_regs(const ThreadState& s, user_regs_struct& r) {
   r.gs_base = 0;
 }
 
-// Calls that replace the signal mask while they wait: natively restarted when a signal is pending, they call
-// its handler and answer EINTR by themselves.
+// Calls that replace the signal mask while they wait: restarted natively while a signal is pending, they run its
+// handler and return EINTR by themselves.
 bool has_own_mask(uint32_t nr) { return wait_desc(nr).mask != MaskAt::kNone; }
 
-// The remaining time of a reissued call goes where its timeout argument is.
+// Puts the remaining time of a reissued call into its timeout argument.
 void shorten(user_regs_struct& r, uint32_t nr, uint64_t deadline_ns) {
   const TimeoutAt at = timeout_of(nr);
   if (deadline_ns == 0 || at.kind != Timeout::kMillis) return;
@@ -45,7 +45,7 @@ void shorten(user_regs_struct& r, uint32_t nr, uint64_t deadline_ns) {
   *args[at.arg] = static_cast<uint64_t>((left + 999999) / 1000000);
 }
 
-// A call whose remaining time the program's memory has no place for: libom goes on with it at home.
+// Whether the program's memory has no place for what remains of the call: then libom goes on with it at home.
 bool ends_in_libom(const HomeExec& e, uint32_t nr) {
   const bool points_at_time = timeout_of(nr).kind == Timeout::kTimespec;
   return e.done > 0 || e.exec_nr != e.nr || (points_at_time && e.deadline_ns != 0);
@@ -56,8 +56,8 @@ void rewind(user_regs_struct& r, uint32_t nr) {
   r.rax = nr;
 }
 
-// The kernel writes the remaining time of an interrupted select or ppoll to its argument: ours, for a call that the
-// body has made; the program's memory at home, which the body's has replaced by now, for one that was carried over.
+// The kernel writes the remaining time of an interrupted select or ppoll to its argument: ours for a call that the body
+// has made; for one carried over, the program's memory at home, which the body's has replaced by now.
 void copy_back_times(const HomeSide& home, const HomeThread& h, uint32_t nr) {
   const uint32_t arg = time_left_at(nr);
   if (arg == 0 || h.call.program_args[arg] == 0 || h.call.exec_args[arg] == 0) return;
@@ -76,7 +76,7 @@ void plan_blocked(const HomeSide& home, const StoppedThread& t, const HomeThread
                   ThreadReturn& r) {
   const HomeExec& e = h.call;
   const auto rax = static_cast<int64_t>(t.regs.rax);
-  // The rest of a socket's timeout is spent in the program.
+  // The program waits out the rest of a socket's timeout.
   if (e.done == 0 && socket_wait_of(nr, e.program_args).waits &&
       (rax == -EINTR || e.exec_nr != e.nr)) {
     user_regs_struct call = r.regs;
@@ -94,12 +94,12 @@ void plan_blocked(const HomeSide& home, const StoppedThread& t, const HomeThread
     return;
   }
   if (rax == -EINTR) {
-    // The kernel has forgotten how long it had waited: it is issued again with what remains.
+    // The kernel has forgotten how long it had waited: reissue it with what remains.
     rewind(r.regs, nr);
     shorten(r.regs, nr, e.deadline_ns);
     return;
   }
-  // Restarted by the kernel at the program's own instruction, with the program's own arguments.
+  // The kernel restarts it at the program's own instruction, with the program's own arguments.
   r.regs.orig_rax = nr;
   r.regs.rax = static_cast<uint64_t>(rax);
   // select and ppoll keep their remaining time in memory that the program has, too.
@@ -115,7 +115,7 @@ Verdict<ThreadReturn> plan_return(const HomeSide& home, const StoppedThread& t, 
   load_regs(s, r.regs);
   r.regs.orig_rax = ~0ull;
   r.sigmask = s.kernel.sigmask;
-  // Signals that the body has not been told about, or whose Return it has not got.
+  // Signals that the body does not know about, or whose Return it has not received.
   uint32_t from = h.noted_tail;
   if (h.call.seq != 0 && s.returned >= h.call.seq) from += h.noted_sent;
   for (uint32_t i = from; i != h.noted_head && r.signals.size() < kMaxNoted; i++) {

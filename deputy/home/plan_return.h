@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a stopped executor's thread has to have for the program to go on at home: its registers and mask, and the
-// signals that are still to be delivered.
+// What a stopped executor's thread needs for the program to go on at home: registers, mask, and the signals still to be
+// delivered.
 #pragma once
 
 #include <sys/user.h>
@@ -23,8 +23,8 @@ struct ThreadReturn {
   bool late = false;                  // stays in libom until its transfer is complete
 };
 
-// `s` is what the body says of the thread, `h` its slot at home. Also puts into the program's memory what a select or
-// ppoll that goes on has left of its time. INTERNAL if home and body do not match.
+// `s` is what the body says about the thread, `h` its slot at home. Also writes to the program's memory how much time a
+// select or ppoll that goes on has left. INTERNAL if home and body do not match.
 Verdict<ThreadReturn> plan_return(const HomeSide& home, const StoppedThread& t, const HomeThread& h,
                                   const ThreadState& s);
 

@@ -28,8 +28,7 @@ Verdict<ThreadPlan> recall_plan(const HomeSide& home, const StoppedThread& t) {
   std::copy_n(frame.pad + kFrameArgs, std::size(s.args), s.args);
   s.seq = s.kind == kThreadWaiting ? 1 : 0;
   std::copy(std::begin(frame.gpr), std::end(frame.gpr), s.regs);
-  if (frame.pad[kFrameRewound] != 0)
-    s.regs[kRip] += 2;  // behind the call, as a waiting thread stands
+  if (frame.pad[kFrameRewound] != 0) s.regs[kRip] += 2;  // after the call, as for a waiting thread
   s.kernel = h.kernel;
   s.kernel.fs_base = t.regs.fs_base;
   s.kernel.sigmask = frame.sigmask;
@@ -39,7 +38,7 @@ Verdict<ThreadPlan> recall_plan(const HomeSide& home, const StoppedThread& t) {
   return plan;
 }
 
-// The plan of a thread that still completes a transfer which it began away: the program's state is in its frame, its
+// The plan of a thread that is still completing a transfer that it began away: the program's state is in its frame, its
 // call in its slot.
 Verdict<ThreadPlan> plan_late(const HomeSide& home, const StoppedThread& t, const HomeThread& h) {
   const auto rax = static_cast<int64_t>(t.regs.rax);

@@ -25,7 +25,7 @@ void Received::add(const Target& target, uint64_t address, uint64_t bytes) {
   if (target.memory.read(address, piece.bytes)) pieces_.push_back(std::move(piece));
 }
 
-// The header with what the kernel has written to it, and `bytes` of its parts.
+// Adds the header, with what the kernel has written to it, and `bytes` of its parts.
 void Received::add_message(const Target& target, uint64_t header, uint64_t bytes) {
   const auto h = target.memory.get<msghdr>(header);
   if (!h) return;
@@ -46,7 +46,7 @@ void Received::take(const Target& target, const HomeThread& h) {
   if (w.rest == Shape::kBuffer) add(target, args[1], std::min(e.done, args[2]));
   if (w.rest == Shape::kMessage) add_message(target, args[1], e.done);
   if (w.rest != Shape::kMessages) return;
-  // Whole messages; and one more, of which a part may be there.
+  // Whole messages, and one more that may be there in part.
   const uint64_t messages = std::min({e.done + 1, args[2], kMaxMessages});
   for (uint64_t i = 0; i < messages; i++) {
     const uint64_t header = args[1] + i * sizeof(mmsghdr), length = header + sizeof(msghdr);

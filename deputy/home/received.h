@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A receipt that had begun at home when the process left goes on there, in the program's memory at home. What has come
-// by the time of the homecoming is nowhere else, and the body's memory comes in its place: it is kept meanwhile.
+// A receive call that had begun at home when the process left goes on there, in the program's memory at home. What has
+// arrived by the homecoming is nowhere else, and the body's memory is about to replace it: Received keeps it meanwhile.
 #pragma once
 
 #include <cstddef>
@@ -15,10 +15,10 @@ namespace om::deputy {
 
 class Received {
  public:
-  // Adds what thread `h` has received for a call that is not finished; nothing for any other call. The thread is
+  // Adds what thread `h` has received for an unfinished call; nothing for any other call. Preconditions: the thread is
   // stopped, in the kernel.
   void take(const Target& target, const HomeThread& h);
-  // Puts everything back. What is not mapped any more is left out.
+  // Puts back everything that is still mapped.
   void put(const Target& target) const;
 
  private:

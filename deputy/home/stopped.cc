@@ -19,26 +19,26 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Of one thread and of all: what has not been taken then is as if it came a moment later.
+// For one thread, and for all: a signal not taken by then counts as one that came a moment later.
 constexpr int kMaxSignals = 8;
 constexpr auto kSettleLimit = std::chrono::milliseconds(200);
 constexpr auto kVdsoLimit = std::chrono::seconds(1);
 constexpr auto kCallLimit = std::chrono::seconds(2);
-// For a thread that only waits for a processor: it will stop, on a loaded machine later.
+// For a thread that only waits for a processor: it will stop, though later on a loaded machine.
 constexpr auto kRunnableLimit = std::chrono::seconds(5);
 constexpr auto kVforkLook = std::chrono::milliseconds(100);
-constexpr auto kDetachLimit = std::chrono::milliseconds(100);  // after it: when it stands
+constexpr auto kDetachLimit = std::chrono::milliseconds(100);  // after it: when it stops
 
 uint64_t bit(int sig) { return uint64_t{1} << (sig - 1); }
 
-// Signals that a standing thread would take before it runs on.
+// Signals that a stopped thread would take before it runs on.
 uint64_t pending_signals(pid_t tid) {
   const auto status = proc::read_status(tid);
   if (!status) return 0;
   return (status->sig_pending | status->sig_pending_shared) & ~status->sig_blocked & ~bit(SIGKILL);
 }
 
-// Asked for a stop when nobody wanted it any more: to be let go as soon as they stand.
+// Threads whose stop nobody wants any more: to be let go as soon as they stop.
 struct LateThread {
   Tracee tracee;
   pid_t pid;
@@ -49,7 +49,7 @@ std::vector<LateThread>& late_threads() {
   return threads;
 }
 
-// An executor that is in a call must know that what it returns may be our stop's doing (libom/stub/execute.cc).
+// Tells an executor that is in a call that the result may be our stop's doing (libom/stub/execute.cc).
 void tell_executor(const Target& target, double blocked_ms, const user_regs_struct& regs) {
   const auto home = target.home();
   if (!home || home->arena == 0) return;
@@ -66,16 +66,16 @@ void tell_executor(const Target& target, double blocked_ms, const user_regs_stru
   }
 }
 
-// True if the registers are others now.
+// True if it has changed the registers.
 bool complete_call(const Target& target, double blocked_ms, user_regs_struct& regs,
                    bool* in_program = nullptr) {
   tell_executor(target, blocked_ms, regs);
   return continue_call(target, blocked_ms, regs, in_program);
 }
 
-// For a thread that is about to run on as the program's. A call that a handler is to interrupt anyway is the kernel's
-// affair: completed, it would wait on behind the handler. `mask`: the one that it will have; nullptr: the one that it
-// has, which for ppoll and its like is the call's.
+// For a thread that is about to run on as the program's. A call that a handler is about to interrupt anyway is left to
+// the kernel: completed, it would go on waiting after the handler. `mask`: the one that the thread will have; nullptr:
+// the one that it has, which for ppoll and the like is the call's.
 bool complete_unless_signalled(const Target& target, pid_t tid, const uint64_t* mask,
                                double blocked_ms, user_regs_struct& regs) {
   const auto status = proc::read_status(tid);
@@ -121,7 +121,7 @@ Step StoppedProcess::wait_for(StoppedThread& t, Deadline deadline) {
     const auto status = proc::read_status(t.tid);
     return status ? status->state : '?';
   };
-  // The parent of a vfork stops when its child is another program, which may take as long as the child likes.
+  // The parent of a vfork stops once its child is another program, which may take as long as the child likes.
   if (state() == 'D') {
     const auto sharers = proc::find_task_sharers(pid_);
     if (sharers && !sharers->memory.empty())
@@ -165,14 +165,14 @@ Step StoppedProcess::seize_all(Deadline deadline) {
   return Done{};
 }
 
-// Signals that came before the stop, or with it, are delivered by the kernel: it is to do to a blocked call what it
-// does natively. One thread after the other: the first takes those of the process. What comes later, or faster, stays
-// pending and is the executor's (libom/stub/signal.cc), or the program's own if the process does not leave.
+// Has the kernel deliver signals that came before the stop, or with it, so that it does to a blocked call what it does
+// natively. One thread after the other: the first takes those of the process. What comes later, or faster, stays
+// pending and goes to the executor (libom/stub/signal.cc), or to the program if the process does not leave.
 Step StoppedProcess::settle(Deadline deadline) {
   const Deadline until = std::min(deadline, Clock::now() + kSettleLimit);
   bool taken = false;
   for (auto& t : threads_) {
-    // A handler that is entered now must not have the vDSO behind it.
+    // A handler entered now must not return into the vDSO.
     if (target_ != nullptr && !t.tracee.gone()) OM_TRY(leave_vdso(*target_, t.tracee, kVdsoLimit));
     for (int n = 0; n < kMaxSignals && !t.tracee.gone() && !t.tracee.group_stopped(); n++) {
       if (Clock::now() > until || pending_signals(t.tid) == 0) break;
@@ -183,7 +183,7 @@ Step StoppedProcess::settle(Deadline deadline) {
   }
   std::erase_if(threads_, [](const StoppedThread& t) { return t.tracee.gone(); });
   if (threads_.empty()) return refuse(ReasonCode::kNoSuchProcess, "{}", pid_);
-  // A signal may have been gone when a thread was let go for it, which then ran on for a moment.
+  // If a signal was gone when its thread was resumed to take it, the thread has run on for a moment.
   return taken ? seize_all(deadline) : Step(Done{});
 }
 
@@ -273,7 +273,7 @@ Result<void> StoppedProcess::run(StoppedThread& t, const Target& target, uint64_
     if (finished) break;
     if (t.tracee.poll()) {
       if (t.tracee.gone()) return Error{ESRCH, "the thread ended"};
-      t.tracee.resume();  // a stop of the process, which shows when it is let go
+      t.tracee.resume();  // a stop of the process, which takes effect when it is let go
     }
     if (wait.is_over()) return Error{ETIMEDOUT, "run libom's function"};
     if (!wait.nap()) return Error{ESRCH, "the thread ended"};

@@ -80,7 +80,7 @@ Verdict<Target> open_target(pid_t pid) {
     return internal(maps.error());
   }
   auto memory = ProcessMemory::open(shown);
-  // A process that ends has no memory any more, and what is left of it belongs to root: EACCES.
+  // A process that is ending has no memory any more, and what is left of it belongs to root: EACCES.
   if ((maps->empty() || !memory) && has_ended(pid))
     return refuse(ReasonCode::kNoSuchProcess, "{}", pid);
   if (!memory) {

@@ -41,7 +41,7 @@ struct Target {
     return memory.put(thread_address(arena, slot), t);
   }
 
-  // One field of HomeState or HomeThread: the rest may be changing under our hands.
+  // One field of HomeState or HomeThread: the rest may be changing meanwhile.
   template <class T>
   Result<void> put_home_field(size_t offset, const T& value) const {
     return memory.put(anchor.home_state + offset, value);
@@ -50,12 +50,12 @@ struct Target {
   Result<void> reread_maps();
 };
 
-// Whether all threads of the process are ending, or only wait to be reaped: every step fails in its own way then.
-// They end one after the other; waits a little for the last of them.
+// Whether all threads of the process are ending, or only wait to be reaped: every step then fails in its own way. They
+// end one after the other; waits a little for the last one.
 bool has_ended(pid_t pid);
 
-// NO_SUCH_PROCESS also for one that ends. NOT_PRELOADED if there is no usable libom in the process; VERSION if it is of
-// another layout.
+// NO_SUCH_PROCESS also for one that is ending. NOT_PRELOADED if there is no usable libom in the process; VERSION if it
+// is of another layout.
 Verdict<Target> open_target(pid_t pid);
 
 }  // namespace om::deputy

@@ -108,7 +108,7 @@ Step ThreadsBack::restore(const std::vector<ThreadState>& states,
   }
   OM_TRY(fault("return.applied"));
   if (home_.state.phase != kHomeReturning) OM_TRY(add_cpu_time(cpu_ns, states));
-  // From here on there is no way back: what fails now is completed by another deputy.
+  // From here on there is no way back: if something fails now, another deputy completes the return.
   home_.state.phase = kHomeReturning;
   OM_MUST_VOID(home_.target->put_home_field(offsetof(HomeState, phase), home_.state.phase));
   Step left = fault("return.decided");
@@ -126,7 +126,7 @@ Step ThreadsBack::restore(const std::vector<ThreadState>& states,
   return Done{};
 }
 
-// What the body has used is added to what libom's clocks say at home.
+// Adds the CPU time that the body has used to what libom's clocks say at home.
 Step ThreadsBack::add_cpu_time(uint64_t total_ns, const std::vector<ThreadState>& states) {
   AwayCpu away = OM_MUST(home_.target->memory.get<AwayCpu>(home_.target->anchor.away_cpu));
   AwayCpu now{};
@@ -143,7 +143,7 @@ Step ThreadsBack::add_cpu_time(uint64_t total_ns, const std::vector<ThreadState>
   return Done{};
 }
 
-// Too late to stay away, but not to be told.
+// Too late to stay away, but not to say so.
 void ThreadsBack::tell_refused(const Item& item, const std::string& what, int64_t error) {
   const std::string text =
       fmt::format("process {}: thread {} came home without its {}: {}", home_.pid, item.thread->tid,
@@ -152,8 +152,8 @@ void ThreadsBack::tell_refused(const Item& item, const std::string& what, int64_
   note_(ReasonCode::kInternal, text);
 }
 
-// A call that puts something of the program's back. The kernel may refuse it for what the body has claimed about
-// itself, or because this node's CPU asks for more (the size of an alternate stack).
+// Makes a call that puts something of the program's back. The kernel may refuse it because of what the body has claimed
+// about itself, or because this node's CPU needs more (the size of an alternate stack).
 Step ThreadsBack::put_back(const Item& item, const char* what, uint64_t nr,
                            std::initializer_list<uint64_t> args) {
   const int64_t result = OM_MUST(stop_.call(*item.thread, *home_.target, item.stack, nr, args));
@@ -161,8 +161,8 @@ Step ThreadsBack::put_back(const Item& item, const char* what, uint64_t nr,
   return Done{};
 }
 
-// A signal that was caught for the body: pending again. Natively the kernel had counted it when it came; that room may
-// have gone to others meanwhile, and the limit be one that the program has set lower than it could.
+// Makes a signal that was caught for the body pending again. Natively the kernel would have counted it when it came;
+// that room may have gone to others meanwhile, and the program may have set its limit lower than it could.
 Step ThreadsBack::queue_signal(const Item& item, const SignalRecord& signal) {
   const uint64_t scratch = slot_address(home_.arena, item.home.slot) + kScratch;
   OM_MUST_VOID(home_.target->memory.write(scratch, std::as_bytes(std::span(signal.info))));
@@ -188,7 +188,7 @@ Step ThreadsBack::queue_signal(const Item& item, const SignalRecord& signal) {
   return Done{};
 }
 
-// The program's own dispositions, no descriptor of ours, its signals and registers, while nothing can run.
+// Gives the program its own dispositions, signals and registers and closes our descriptors, while nothing can run.
 Step ThreadsBack::leave_libom() {
   StoppedThread& first = *items_.front().thread;
   // What the kernel still reads and writes for a transfer that goes on must not be given back.
@@ -215,7 +215,8 @@ Step ThreadsBack::leave_libom() {
   return Done{};
 }
 
-// What the kernel knows of the thread: alternate stack, clear_child_tid, robust list, rseq, pending signals.
+// Restores what the kernel knows about the thread: alternate stack, clear_child_tid, robust list, rseq, pending
+// signals.
 Step ThreadsBack::restore_kernel_half(Item& item) {
   const ThreadState& s = *item.state;
   const uint64_t scratch = slot_address(home_.arena, item.home.slot) + kScratch;
@@ -261,7 +262,7 @@ Step ThreadsBack::give_registers(Item& item) {
   StoppedThread& t = *item.thread;
   HomeThread h = item.home;
   if (item.plan.late) {
-    // Still inside its transfer: the executor ends it and resumes the program by this frame.
+    // Still inside its transfer: the executor ends it and resumes the program from this frame.
     OM_TRY(leave_late(t, h, item.plan.regs, item.plan.sigmask, *item.xsave));
     return Done{};
   }
@@ -269,7 +270,7 @@ Step ThreadsBack::give_registers(Item& item) {
   std::vector<std::byte> area(t.xstate.size());
   std::copy_n(item.xsave->begin(), std::min(area.size(), item.xsave->size()), area.begin());
   OM_MUST_VOID(t.tracee.set_xstate(area));
-  // The registers last: those before are libom's, with a frame.
+  // The registers last: until then they are libom's, with a frame.
   OM_MUST_VOID(t.tracee.set_signal_mask(item.plan.sigmask));
   OM_MUST_VOID(t.tracee.set_regs(item.plan.regs));
   h.state = kSlotFree;
@@ -285,7 +286,7 @@ Step ThreadsBack::leave_late(StoppedThread& t, HomeThread h, const user_regs_str
   OM_MUST_VOID(home_.target->memory.put(slot + kSlotFrame, frame_of(regs, sigmask)));
   OM_MUST_VOID(home_.target->memory.write(slot + kSlotFrame + kFrameXsave, xsave));
   h.late = 1;
-  // A call that the kernel restarts by itself ends early from now on only because of a signal of the program.
+  // From now on only a signal of the program's can end a call early that the kernel restarts by itself.
   if (is_restart(static_cast<int64_t>(t.regs.rax))) h.interrupted = 0;
   OM_MUST_VOID(home_.target->put_thread(home_.arena, h.slot, h));
   // The program's handlers may run on top of the executor until the transfer is complete.

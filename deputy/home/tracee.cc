@@ -24,7 +24,7 @@ constexpr size_t kMaxXstate = 64 << 10;
 constexpr auto kLongNap = std::chrono::microseconds(500);
 constexpr auto kLook = std::chrono::milliseconds(20);
 constexpr auto kLate = std::chrono::seconds(2);
-// A pending signal is taken before the thread runs: it is late only if the thread gets no processor.
+// A thread takes a pending signal before it runs: it is late only if it gets no processor.
 constexpr auto kDelivery = std::chrono::milliseconds(100);
 
 long do_ptrace(unsigned long request, pid_t tid, unsigned long address, const void* data) {
@@ -107,7 +107,7 @@ void Tracee::resume() {
   do_ptrace(PTRACE_CONT, tid_, 0, nullptr);
 }
 
-// The kernel prefers a stop that is asked for to a signal that waits: it is asked for when the signal is on its way.
+// The kernel prefers a requested stop to a pending signal, so we request the stop once the signal is on its way.
 Result<void> Tracee::take_signal(Deadline deadline) {
   if (gone_ || !stopped_) return {};
   resume();
@@ -189,7 +189,7 @@ Result<std::pair<uint64_t, uint64_t>> Tracee::robust_list() const {
   return std::pair(head, size);
 }
 
-// Waits for the next stop of any kind; its status.
+// Waits for the next stop of any kind and returns its status.
 Result<int> Tracee::wait_any(Deadline deadline) {
   for (Wait wait(tid_, deadline);;) {
     int status = 0;
@@ -230,7 +230,8 @@ Result<int64_t> Tracee::inject(const user_regs_struct& base, uint64_t site, uint
     const auto sig = static_cast<uintptr_t>(WSTOPSIG(*status));
     const bool in_call = sig == (SIGTRAP | 0x80) && event_of(*status) == 0;
     if (in_call) stops++;
-    // What cannot be blocked is on its way to the process. Anything else: an event stop of an earlier interrupt.
+    // A signal that cannot be blocked is on its way to the process. Anything else is an event stop of an earlier
+    // interrupt.
     signal = !in_call && event_of(*status) == 0 ? sig : 0;
   }
   auto after = regs();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One stopped thread under ptrace: registers, vector state, signal mask, and system calls made on its behalf.
-// No signal is ever sent; stops are PTRACE_INTERRUPT's. Must be used from one OS thread (ptrace is tied to
-// the tracer's). If this process dies, the kernel lets every tracee run from whatever registers it has:
-// every state that is left standing here is one from which libom finds its way (see inject()).
+// One stopped thread under ptrace: registers, vector state, signal mask, and system calls made on its behalf. No signal
+// is ever sent; PTRACE_INTERRUPT makes the stops. Must be used from one OS thread (ptrace is tied to the tracer's). If
+// this process dies, the kernel lets every tracee run from whatever registers it has: every state that a thread is left
+// in here is one from which libom finds its way (see inject()).
 #pragma once
 
 #include <stdint.h>
@@ -27,8 +27,8 @@ struct RseqArea {
   uint32_t size = 0, signature = 0;
 };
 
-// One wait for a thread: short naps at first, and a look at it now and then. A main thread that has ended is not
-// reported to its tracer as long as other threads of the process are there, be it as zombies that the same tracer has
+// One wait for a thread: short naps at first, and a look at it now and then. The kernel does not report the end of a
+// main thread to its tracer as long as other threads of the process are there, even as zombies that the same tracer has
 // not waited for yet.
 class Wait {
  public:
@@ -60,18 +60,18 @@ class Tracee {
   Result<void> seize();
   // Asks for a stop; poll() or wait_stop() sees it.
   void interrupt();
-  // What has happened, without waiting. True when the thread now stands in an event stop (or is gone).
+  // Looks at what has happened, without waiting. True if the thread is now in an event stop (or gone).
   bool poll();
-  // The same within a time; Deadline::max() is as long as the thread lives. ETIMEDOUT.
+  // The same, waiting until the deadline; Deadline::max(): as long as the thread lives. ETIMEDOUT.
   Result<void> wait_stop(Deadline deadline);
-  // A stop found it in a group stop (SIGSTOP, Ctrl-Z).
+  // Whether the stop found it in a group stop (SIGSTOP, Ctrl-Z).
   bool group_stopped() const { return group_stop_; }
   // Lets it run; it stays seized.
   void resume();
-  // Lets a standing thread take a signal that is pending and not blocked: it stands again with its handler entered
-  // and nothing of it run, or has ended. If there is none any more it runs on for a moment. ETIMEDOUT as wait_stop().
+  // Lets a stopped thread take a signal that is pending and not blocked: it stops again with the handler entered and
+  // nothing of it run, or has ended. If the signal is gone, the thread runs on for a moment. ETIMEDOUT as wait_stop().
   Result<void> take_signal(Deadline deadline);
-  // Lets it run and lets go. Preconditions: it stands; the kernel does not let go of others.
+  // Lets it run and detaches from it. Preconditions: it is stopped; the kernel does not let go of others.
   void detach();
 
   Result<user_regs_struct> regs() const;
@@ -87,19 +87,18 @@ class Tracee {
   // Robust list head and size.
   Result<std::pair<uint64_t, uint64_t>> robust_list() const;
 
-  // Makes the thread execute one system call with the registers of `base` changed: rip = `site` (a syscall
-  // instruction), rsp = `stack`, and the call's own. All signals are blocked, once its registers are libom's.
-  // Leaves it so, in an event stop with arbitrary registers of libom's; the caller sets final
-  // ones. Result: what the kernel answered (-errno included). Error: the thread is gone, or
-  // did not come back within the deadline (as for wait_stop()).
+  // Makes the thread execute one system call with the registers of `base`, except rip = `site` (a syscall instruction),
+  // rsp = `stack`, and the call's own. Blocks all signals once its registers are libom's. Leaves it so, in an event
+  // stop with arbitrary registers of libom's; the caller sets final ones. Result: what the kernel returned (-errno
+  // included). Error: the thread is gone, or did not come back by the deadline (as for wait_stop()).
   Result<int64_t> inject(const user_regs_struct& base, uint64_t site, uint64_t stack, uint64_t nr,
                          std::span<const uint64_t> args, Deadline deadline);
-  // One instruction. True when the thread stands again.
+  // Executes one instruction. Success: the thread has stopped again.
   Result<void> single_step(Deadline deadline);
 
  private:
   Result<int> wait_any(Deadline deadline);
-  // A stop that is not yet the one that was asked for: passes a signal on.
+  // For a stop that is not yet the one asked for: passes a signal on.
   void pass_on(int status);
   // Takes the status of an event stop.
   void stands(int status);

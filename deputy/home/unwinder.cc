@@ -134,13 +134,13 @@ std::vector<FramePlace> Unwinder::walk(std::span<const uint64_t, kGprCount> gpr,
     return places;
   while (places.size() < limit) {
     if (unw_step(&cursor) <= 0) break;
-    // Of the cursor that libunwind has just taken out of a signal frame.
+    // Whether libunwind has just taken the cursor out of a signal frame.
     const bool signal = unw_is_signal_frame(&cursor) > 0;
     places.back().signal = signal;
     unw_word_t ip = 0, sp = 0;
     if (unw_get_reg(&cursor, UNW_REG_IP, &ip) != 0 || ip == 0) break;
     if (unw_get_reg(&cursor, UNW_REG_SP, &sp) != 0) break;
-    // Only a signal frame may lead to another stack; anything else that does not go up goes round in circles.
+    // Only a signal frame may lead to another stack; any other step that does not go up goes round in circles.
     if (!signal && sp <= places.back().sp && places.size() > 1) break;
     places.push_back({ip, sp, false});
   }

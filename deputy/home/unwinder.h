@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Backtraces of threads that stand still, here or on another node: libunwind over registers and memory that
-// somebody else fetches. Unwind tables are read where ld.so has mapped them; the vDSO's, too. Names come from
-// the files of this node.
+// Backtraces of stopped threads, here or on another node: libunwind over registers and memory that somebody else
+// fetches. Reads unwind tables where ld.so has mapped them; the vDSO's, too. Names come from the files of this node.
 #pragma once
 
 #include <stdint.h>
@@ -35,7 +34,7 @@ struct StackFrame {
 
 struct FramePlace {
   uint64_t ip = 0,
-           sp = 0;  // ip: of every place but the first and those below a signal the return address
+           sp = 0;      // ip: as in StackFrame
   bool signal = false;  // the kernel's signal frame
 };
 

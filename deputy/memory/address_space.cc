@@ -29,7 +29,7 @@ std::vector<Range> without(const std::vector<Range>& ranges, uint64_t lo, uint64
   return left;
 }
 
-// Mappings that are locked into memory. What tells is slow to read, and most processes have none.
+// Mappings that are locked into memory. The file that tells is slow to read, and most processes have none.
 Result<std::vector<Range>> locked_memory(pid_t pid) {
   const pid_t shown = proc::memory_tid(pid);
   std::vector<Range> locked;
@@ -65,7 +65,7 @@ uint64_t stack_start(const Target& target, uint64_t hi) {
   return hi;
 }
 
-// A mapping of a memory object. What lies behind the object's end has no pages.
+// A mapping of a memory object. There are no pages beyond the object's end.
 void AddressSpace::add_view(const HomeSide& home, const MemoryObject& object,
                             const proc::Mapping& map, const Range& part) {
   const uint64_t offset = map.offset + (part.lo - map.start);
@@ -79,8 +79,8 @@ void AddressSpace::add_view(const HomeSide& home, const MemoryObject& object,
   marks_.push_back({part.lo, part.hi, MarkKind::OBJECT});
 }
 
-// The body gets it grown already, as far as it may grow: nothing else can be put in its way. `previous` is the end of
-// the mapping below, `most` the largest size.
+// The body gets the stack already grown as far as it may grow, so that nothing else can be put in its way. `previous`
+// is the end of the mapping below, `most` the largest size.
 void AddressSpace::add_stack(const proc::Mapping& m, uint64_t previous, uint64_t most) {
   uint64_t lo = m.end > most ? (m.end - most) & ~(kPageSize - 1) : m.start;
   if (lo < previous + kStackGap) lo = previous + kStackGap;
@@ -92,7 +92,7 @@ void AddressSpace::add_stack(const proc::Mapping& m, uint64_t previous, uint64_t
 
 void AddressSpace::add_part(const HomeSide& home, const proc::Mapping& m, const Range& part,
                             const std::vector<Range>& locked) {
-  // What a private mapping of a memfd shows where it has not been written to is the memfd's, as with a file.
+  // Where a private mapping of a memfd has not been written to, it shows the memfd's contents, as with a file.
   const bool file =
       m.kind == proc::MapKind::kFile || (m.kind == proc::MapKind::kMemFd && !m.shared);
   const MemoryObject* object = object_of(home, m);
@@ -104,7 +104,7 @@ void AddressSpace::add_part(const HomeSide& home, const proc::Mapping& m, const 
       file && (m.prot & PROT_READ) ? readable_end(home.target->memory, part) : part.hi;
   if (part.lo < end)
     regions_.push_back({part.lo, end, m.prot, MappingKind::MEMORY, file, m.shared});
-  // Behind the end of its file a mapping has no pages: the body must not have any there either. What
+  // Beyond the end of its file a mapping has no pages, and the body must not have any there either. A program that
   // touches them comes home, where the kernel raises SIGBUS.
   if (end < part.hi)
     regions_.push_back({end, part.hi, PROT_NONE, MappingKind::MEMORY, false, m.shared, true});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The address space of the stopped process, as the keeper is to build it or home has to fill it again.
+// The address space of the stopped process, as the keeper is to build it or home is to fill it again.
 #pragma once
 
 #include <stdint.h>
@@ -23,10 +23,9 @@ struct Region {
   MappingKind kind;
   bool file;  // contents come from a file: send all of it
   bool shared;
-  bool beyond_file =
-      false;            // a file mapping behind the end of its file: there are no pages at home
-  uint32_t object = 0;  // VIEW: which one
-  uint64_t offset = 0;  // and of what is at `lo`
+  bool beyond_file = false;  // a file mapping beyond its file's end: no pages at home
+  uint32_t object = 0;       // VIEW: which object
+  uint64_t offset = 0;       // VIEW: offset in it of `lo`
 };
 
 // Where the pages of a file mapping end: at its end, or at the file's.
@@ -36,17 +35,16 @@ uint64_t stack_start(const Target& target, uint64_t hi);
 
 class AddressSpace {
  public:
-  // By the target's maps as they were read last. Afterwards the rest is valid.
+  // Goes by the target's maps as last read. Only afterwards is the rest valid.
   Step describe(const HomeSide& home);
 
   const std::vector<Region>& regions() const { return regions_; }
-  // What may be given back at home once the body has done something: private memory, without arguments and
-  // environment.
+  // What home may give back once the body has done something: private memory, without arguments and environment.
   Result<std::vector<Range>> own_memory(const HomeSide& home) const;
   // What the body has where home has its vDSO; empty if there is none. It ends where home's ends.
   const std::vector<std::byte>& vdso_image() const { return vdso_image_; }
   uint64_t vdso_start() const { return vdso_hi_ - vdso_image_.size(); }
-  // Mappings, vDSO and marks. The objects that views show are the caller's.
+  // Adds mappings, vDSO and marks. The caller adds the objects that views show.
   void add_to(Description& image) const;
 
  private:

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Nothing of home's code may run in a body: it reads the kernel's pages beside it, and a counter of its own machine. At
-// the beginning of a function there is a jump to libom's. Everything behind it faults, and the gate takes the process
-// home, where the instruction runs (libom/gate/handlers.cc): a function that a signal handler has interrupted before
-// the process left is gone on with when the handler returns.
+// None of home's code may run in a body: it reads the kernel's pages beside it, and a counter of its own machine. Each
+// function begins with a jump to libom's. Everything after the jump faults, and the gate takes the process home, where
+// the instruction runs (libom/gate/handlers.cc): a function that a signal handler interrupted before the process left
+// goes on when the handler returns.
 //
-// Such a thread may come to any byte, so those of the jump must fault as well when they are taken for instructions.
-// e9 and four bytes lead to a place in front of the image, where there is room for a jump to any address. As the place
-// is near, the upper two of the four are ff; ff ff is no instruction. The lower two are chosen among bytes that are
-// none, by which there are many places for each function.
+// Such a thread may come to any byte, so those of the jump must fault as well when executed as instructions. e9 and
+// four bytes lead to a place in front of the image, where there is room for a jump to any address. As the place is
+// near, the upper two of the four are ff; ff ff is not an instruction. The lower two are chosen among bytes that are
+// not instructions either, which leaves many places for each function.
 #include "deputy/memory/body_vdso.h"
 
 #include <elf.h>
@@ -33,7 +33,7 @@ constexpr size_t kNearJump = 5;
 // Invalid or privileged whatever follows.
 constexpr uint8_t kFaults[] = {0xf4, 0x06, 0x07, 0x0e, 0x16, 0x17, 0x1e, 0x1f, 0x27, 0x2f, 0x37,
                                0x3f, 0x60, 0x61, 0x82, 0x9a, 0xce, 0xd4, 0xea, 0xfa, 0xfb};
-constexpr uint8_t kNoModrm = 0x3f;  // faults, also as what follows ff
+constexpr uint8_t kNoModrm = 0x3f;  // faults, also right after ff
 
 VdsoFunction function_of(std::string_view name) {
   if (name.starts_with("__vdso_")) name.remove_prefix(7);
@@ -50,7 +50,7 @@ void fill(std::vector<std::byte>& out, size_t from, size_t bytes) {
   std::fill_n(out.begin() + static_cast<ptrdiff_t>(from), bytes, std::byte{kFaults[0]});
 }
 
-// All code, also of functions that are no symbols. What unwinders and linkers look at stays.
+// All code, including functions without symbols. What unwinders and linkers look at stays.
 void fill_code(std::span<const std::byte> image, size_t room, std::vector<std::byte>& out) {
   Elf64_Ehdr head;
   memcpy(&head, image.data(), sizeof head);  // parse_vdso() has seen it
@@ -66,7 +66,7 @@ void fill_code(std::span<const std::byte> image, size_t room, std::vector<std::b
   }
 }
 
-// Where a near jump at `from` can lead to, so that its bytes fault: an offset below `room` that is not taken.
+// Where a near jump at `from` can lead so that its bytes fault: an offset below `room` that is not taken.
 std::optional<size_t> find_place(size_t from, size_t room, const std::set<size_t>& taken) {
   for (uint8_t high : kFaults) {
     for (uint8_t low : kFaults) {
@@ -100,7 +100,7 @@ Result<std::vector<std::byte>> body_vdso(std::span<const std::byte> image, size_
   std::set<size_t> places, done;
   for (const VdsoSymbol& symbol : vdso.symbols) {
     const size_t from = room + symbol.offset;
-    if (!done.insert(from).second) continue;  // another name of the same
+    if (!done.insert(from).second) continue;  // another name for it
     const auto place = find_place(from, room, places);
     if (!place) return plain_error("no place for a function of the vDSO");
     places.insert(*place);

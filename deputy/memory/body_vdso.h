@@ -12,8 +12,8 @@
 
 namespace om::deputy {
 
-// `image`: home's. `gap`: bytes in front of it that are the kernel's, too. The result lies over both, or as far as it
-// needs to: its end is the image's.
+// `image`: home's vDSO. `gap`: bytes in front of it that are the kernel's, too. The result covers the image and as much
+// of the gap as it needs; it ends where the image ends.
 Result<std::vector<std::byte>> body_vdso(std::span<const std::byte> image, size_t gap,
                                          const Anchor& anchor);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What of the program's memory home gives back (libom/stub/drop.cc): the list of a departure, which executors go
-// through once the body has acted.
+// The part of the program's memory that home gives back (libom/stub/drop.cc): a list made at departure, which executors
+// go through once the body has acted.
 #pragma once
 
 #include <span>
@@ -16,8 +16,8 @@ namespace om::deputy {
 // a lot.
 constexpr size_t kMaxDrops = kControlPlanSize / sizeof(Range);
 
-// `memory` without the pages of `pins`, both in the order of addresses. HOME_MEMORY if it is too much for libom: a part
-// of it would stay behind and show old contents.
+// `memory` without the pages of `pins`, both in address order. HOME_MEMORY if the list is too long for libom: some
+// memory would stay behind and show old contents.
 Verdict<std::vector<Range>> plan_drops(std::span<const Range> memory, std::span<const Range> pins);
 
 }  // namespace om::deputy

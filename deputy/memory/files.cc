@@ -25,7 +25,7 @@ bool SharedFiles::may_have_changed(const ProcessReport& report) {
   return !take(report) || stale;
 }
 
-// Before a page of them is read.
+// To be called before a page of the files is read.
 Step SharedFiles::take(const ProcessReport& report) {
   lazy_shared_ = report.lazy_shared;
   leases_.clear();
@@ -50,7 +50,7 @@ void SharedFiles::write_back_all(wire::Body::Client body, kj::TaskSet& tasks) {
   }
 }
 
-// What the body has in a mapping goes into home's, piece by piece, if that is still the same.
+// Copies what the body has in a mapping to home's, piece by piece, if that is still the same mapping.
 kj::Promise<void> SharedFiles::write_back(wire::Body::Client body, proc::Mapping map, uint64_t at) {
   if (at >= map.end) return kj::READY_NOW;
   auto request = body.peekRequest();
@@ -72,7 +72,7 @@ kj::Promise<void> SharedFiles::write_back(wire::Body::Client body, proc::Mapping
           (void)home_.target->memory.write(at, bytes);
         return write_back(kj::mv(body), std::move(map), at + bytes.size());
       },
-      [](kj::Exception&&) {});  // the session: noticed by others
+      [](kj::Exception&&) {});  // a lost session: others notice it
 }
 
 }  // namespace om::deputy

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Files that the process has mapped shared, and of which the body has copies. One that the process, or others, could
-// change is leased while it is away: who wants to write to it waits until the process is home. One that the process
-// writes for others to look at (common/movable/lazy_shared.h) is written back every second.
+// Files that the process has mapped shared, and of which the body has copies. A file that the process, or others, could
+// change is leased while the process is away: others who want to write to it wait until the process is home. A file
+// that the process writes for others to look at (common/movable/lazy_shared.h) is written back every second.
 #pragma once
 
 #include <kj/async.h>
@@ -20,9 +20,9 @@ class SharedFiles {
  public:
   explicit SharedFiles(HomeSide& home) : home_(home) {}
 
-  // Before a page of them is read. SHARED_FILE.
+  // Takes the leases; to be called before a page of the files is read. SHARED_FILE.
   Step take(const ProcessReport& report);
-  // take() for a deputy that has died: since then nobody has kept others from writing.
+  // take() after a deputy has died, and whether others may have written: since its death nobody has kept them from it.
   bool may_have_changed(const ProcessReport& report);
   void clear() {
     leases_.clear();
@@ -30,17 +30,17 @@ class SharedFiles {
     write_backs_ = 0;
   }
 
-  // Whether somebody waits for writing to one.
+  // Whether somebody is waiting to write to one.
   bool is_wanted() const;
   bool writes_files() const { return !lazy_shared_.empty(); }
-  // What the body has in them goes into home's, unless that is under way already.
+  // Copies what the body has in them to home's, unless that is under way already.
   void write_back_all(wire::Body::Client body, kj::TaskSet& tasks);
 
  private:
   kj::Promise<void> write_back(wire::Body::Client body, proc::Mapping map, uint64_t at);
 
   HomeSide& home_;
-  std::vector<FileLease> leases_;           // copies are right as long as these are held
+  std::vector<FileLease> leases_;           // copies are valid as long as these are held
   std::vector<proc::Mapping> lazy_shared_;  // written back now and then
   size_t write_backs_ = 0;                  // on their way
 };

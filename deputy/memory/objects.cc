@@ -22,7 +22,7 @@ namespace {
 
 proc::ObjectId id_of(const MemoryObject& o) { return {major(o.dev), minor(o.dev), o.inode}; }
 
-// The object by a descriptor that the process has; none if it has not, or may not write to it.
+// Opens the object through a descriptor of the process; none if it has none, or may not write to it.
 UniqueFd open_object(pid_t pid, const proc::ObjectId& id) {
   const auto fds = proc::list_fds(pid);
   if (!fds) return {};
@@ -50,7 +50,7 @@ bool write_all(int fd, uint64_t offset, std::span<const std::byte> bytes) {
   return true;
 }
 
-// Zeros where the file holds something, so that holes stay holes.
+// Writes zeros only where the file holds something, so that holes stay holes.
 bool write_zeros(int fd, uint64_t offset, std::span<const std::byte> zeros) {
   for (uint64_t at = offset, end = offset + zeros.size(); at < end;) {
     const off_t data = ::lseek(fd, static_cast<off_t>(at), SEEK_DATA);
@@ -74,7 +74,7 @@ const MemoryObject* object_of(const HomeSide& home, const proc::Mapping& map) {
   return nullptr;
 }
 
-// Those of the report, with a place in the body for all of each: where executors map at home, and nobody else.
+// Gives each object of the report a place in the body with room for all of it, where at home only executors map.
 Step MemoryObjects::find(const ProcessReport& report) {
   home_.state.object_count = 0;
   fds_.clear();
@@ -108,7 +108,7 @@ Step MemoryObjects::find(const ProcessReport& report) {
   return Done{};
 }
 
-// How far its mappings show it.
+// How much of an object its mappings show.
 uint64_t MemoryObjects::shown_bytes(const proc::ObjectId& id) const {
   uint64_t bytes = 0;
   for (const auto& m : home_.target->maps) {
@@ -155,7 +155,7 @@ Step MemoryObjects::ship(PageSink& sink) {
   return Done{};
 }
 
-// What the mappings of an object show, each part once.
+// Sends what the mappings of an object show, each part once.
 void MemoryObjects::ship_shown(PageSink& sink, const MemoryObject& o) {
   std::vector<const proc::Mapping*> maps;
   for (const auto& m : home_.target->maps) {
@@ -190,13 +190,13 @@ Step MemoryObjects::open() {
   return Done{};
 }
 
-// Whole pages of the body's for an object. Behind its end there is nothing.
+// Stores whole pages of the body's in an object. There is nothing beyond its end.
 Step MemoryObjects::store(uint64_t address, std::span<const std::byte> bytes, bool zeros) {
   for (uint64_t i = 0; i < home_.state.object_count; i++) {
     const MemoryObject& o = home_.state.objects[i];
     const uint64_t view_end = o.view + page_up(o.bytes);
     if (address + bytes.size() <= o.view || address >= view_end) continue;
-    // Frames may fill neighbours.
+    // A frame may reach into neighbours.
     const uint64_t lo = std::max(address, o.view);
     const uint64_t hi = std::min({address + bytes.size(), view_end, o.view + o.bytes});
     if (lo >= hi) continue;
@@ -212,7 +212,7 @@ Step MemoryObjects::store(uint64_t address, std::span<const std::byte> bytes, bo
   return Done{};
 }
 
-// Through the mappings that may be written through: the body had no others. Pages that are the same are left alone.
+// Writes through the writable mappings: the body had no others. Leaves pages alone that are the same.
 Step MemoryObjects::store_in_mappings(const MemoryObject& o, uint64_t offset,
                                       std::span<const std::byte> bytes) {
   std::array<std::byte, kPageSize> there;

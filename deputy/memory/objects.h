@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Memory objects that the process sees in more than one way: through several mappings, or a descriptor. In the body
-// they are shared memory with as many views. On the wire their pages have the addresses of a view of all of it, which
-// only the body has (MemoryObject of libom/abi/memory.h).
+// they are shared memory with as many views. On the wire their pages have the addresses of a view of the whole object,
+// which only the body has (MemoryObject of libom/abi/memory.h).
 //
-// At home their contents are read and written through a descriptor of the process, as it is opened anew here for the
-// length of a move; libom sees to it that one stays open (libom/stub/objects.cc). Where there is none, what the
-// mappings show is all that the process can see.
+// At home we read and write their contents through a descriptor of the process, reopened here for the length of a move;
+// libom makes sure that one stays open (libom/stub/objects.cc). Where there is none, the process can see only what the
+// mappings show.
 #pragma once
 
 #include <stdint.h>
@@ -23,7 +23,7 @@
 
 namespace om::deputy {
 
-// The memory object that a mapping shows, of those in HomeState; nullptr if it is of none.
+// The memory object of HomeState that a mapping shows; nullptr if it shows none.
 const MemoryObject* object_of(const HomeSide& home, const proc::Mapping& map);
 
 // During one move. The list of them is HomeState.objects.
@@ -31,17 +31,17 @@ class MemoryObjects {
  public:
   explicit MemoryObjects(HomeSide& home) : home_(home) {}
 
-  // For a departure: those of the report, with a place in the body for all of each: where executors map at home, and
-  // nobody else. SHARED_WRITABLE.
+  // For a departure: takes the objects of the report and gives each a place in the body with room for all of it, where
+  // at home only executors map. SHARED_WRITABLE.
   Step find(const ProcessReport& report);
   Step ship(PageSink& sink);
-  // Nothing is open any more: to others an open object would be another process's.
+  // Closes them all: to others, an object that we hold open would be another process's.
   void close() { fds_.clear(); }
   // For a return: opens them, once home's mappings are as the body's were. HOME_MEMORY.
   Step open();
   // Whether the address is in the body's view of one.
   bool contains(uint64_t address) const;
-  // Whole pages of the body's. HOME_MEMORY.
+  // Stores whole pages of the body's. HOME_MEMORY.
   Step store(uint64_t address, std::span<const std::byte> bytes, bool zeros);
 
  private:

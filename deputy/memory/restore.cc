@@ -17,7 +17,7 @@ namespace {
 
 // Whether the body may have written in [lo, hi).
 bool has_touched(const Description& body, uint64_t lo, uint64_t hi) {
-  if (body.marks.size() > kMaxTouched) return true;  // more than any body writes down
+  if (body.marks.size() > kMaxTouched) return true;  // more than any body records
   return std::any_of(body.marks.begin(), body.marks.end(), [&](const Description::Mark& m) {
     return m.kind == MarkKind::WRITTEN && m.lo < hi && m.hi > lo;
   });
@@ -48,7 +48,7 @@ Step Restore::plan(const Description& body) {
   return Done{};
 }
 
-// What the body may have changed, and with it everything that must not show old contents.
+// Adds what the body may have changed, and with it everything that must not show old contents.
 Step Restore::add_region(const Region& r, const Description& body) {
   if (r.kind == MappingKind::RESERVE || r.kind == MappingKind::VIEW) return Done{};
   if (r.kind == MappingKind::STACK)
@@ -62,7 +62,7 @@ Step Restore::add_region(const Region& r, const Description& body) {
   return Done{};
 }
 
-// Arguments and environment are rewritten by what the body sends; all of the stack's pages are.
+// What the body sends overwrites arguments and environment, like all of the stack's pages.
 Step Restore::plan_stack(const Region& r, uint64_t lowest) {
   stack_hi_ = r.hi;
   stack_lo_ = std::min(stack_start(*home_.target, r.hi), lowest);
@@ -119,7 +119,7 @@ Step Restore::put(const PageSource::Frame& frame) {
                                 : store(frame.address, frame.contents);
 }
 
-// In place of what the file has. Beyond its end there is nothing to write to.
+// Zeros in place of what the file has. Beyond its end there is nothing to write to.
 Step Restore::store_zeros(uint64_t address, size_t bytes) {
   const std::vector<std::byte> zeros(bytes);
   if (objects_.contains(address)) return objects_.store(address, zeros, true);
@@ -136,7 +136,7 @@ Step Restore::store(uint64_t address, std::span<const std::byte> bytes) {
     return p.zeros && p.lo <= address && address < p.hi;
   });
   if (!file) return refuse(ReasonCode::kHomeMemory, "{}", put.error().text());
-  // The file may have become shorter meanwhile: pages behind its end have gone, at home as natively.
+  // The file may have become shorter meanwhile: pages beyond its end are gone at home, as they would be natively.
   for (uint64_t at = 0; at < bytes.size(); at += kPageSize) {
     const auto page = bytes.subspan(at, std::min<uint64_t>(kPageSize, bytes.size() - at));
     std::byte there;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A body's memory put into the process at home, whose threads stand still: a part for each place whose contents the
-// keeper has to send. Old contents are dropped first; a failure leaves home without them, and the body goes on.
+// Puts a body's memory into the process at home, whose threads are stopped: a part for each place whose contents the
+// keeper has to send. Drops old contents first; a failure leaves home without them, and the body goes on.
 #pragma once
 
 #include <stdint.h>
@@ -29,13 +29,13 @@ class Restore {
   Restore(HomeSide& home, StoppedProcess& stop, StoppedThread& thread, uint64_t stack)
       : home_(home), stop_(stop), thread_(thread), stack_(stack), objects_(home) {}
 
-  // Makes home's mappings as the body's are and says what the keeper is to send. HOME_MEMORY.
+  // Makes home's mappings match the body's and works out what the keeper is to send. HOME_MEMORY.
   Step plan(const Description& body);
-  // Ascending, none overlaps.
+  // Ascending, without overlaps.
   const std::vector<ExpectedPages::Place>& asked() const { return asked_; }
   // Gives back what the body may have changed: what it does not send must not show old contents. HOME_MEMORY.
   Step drop();
-  // Frames until the end mark. `pages` expects asked().
+  // Takes frames up to the end mark. `pages` expects asked().
   Step receive(PageSource& pages, const Wait& wait);
 
  private:
@@ -53,7 +53,7 @@ class Restore {
   MemoryObjects objects_;
   std::vector<ExpectedPages::Place> asked_;
   std::vector<Range> drops_;
-  uint64_t stack_lo_ = 0, stack_hi_ = 0;  // of the program, with what the body has grown
+  uint64_t stack_lo_ = 0, stack_hi_ = 0;  // of the program's stack, with what the body has grown
 };
 
 }  // namespace om::deputy

@@ -10,8 +10,7 @@
 namespace om::deputy {
 namespace {
 
-// [lo, hi) as far as it is readable: a page that is not (beyond the end of a file, a guard page) has no contents to
-// send.
+// Sends what is readable of [lo, hi): other pages (beyond the end of a file, guard pages) have no contents to send.
 void ship_range(PageSink& sink, const ProcessMemory& memory, uint64_t lo, uint64_t hi) {
   while (lo < hi) {
     const auto room = sink.buffer(hi - lo);

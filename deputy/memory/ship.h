@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pages out: everything that a region holds and that is not zero (a body's fresh memory is). Of a private file mapping
-// all of it, because the other node has no file.
+// Pages out: everything in a region that is not zero (a body's fresh memory is). Of a private file mapping all of it,
+// because the other node does not have the file.
 #pragma once
 
 #include "common/image/page_sink.h"
@@ -10,7 +10,7 @@
 
 namespace om::deputy {
 
-// Everything that the body needs of the address space, with the end mark.
+// Sends everything that the body needs of the address space, and the end mark.
 Step ship_pages(PageSink& sink, const HomeSide& home, const AddressSpace& space,
                 MemoryObjects& objects);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The threads of a body that comes home, as its keeper describes them. The bytes are a foreign node's: everything
-// that has no place at home is found here, before home decides to be home.
+// The threads of a body that comes home, as its keeper describes them. The bytes come from a foreign node: whatever has
+// no place at home is found here, before home decides to be home.
 #pragma once
 
 #include <cstddef>

@@ -26,7 +26,7 @@ Step commit(Process& process) {
     word = detached;
   } else {
     KJ_IF_MAYBE (body, process.session.body()) {
-      // Without a word of its own: an older keeper cannot do it.
+      // Failures are ignored: an older keeper cannot do it.
       pinned =
           watch.cpus().send(*body, false).catch_([](kj::Exception&&) {}).eagerlyEvaluate(nullptr);
       auto request = body->commitRequest();

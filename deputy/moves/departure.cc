@@ -27,12 +27,12 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kKeeperArrives = 20 * kj::SECONDS;
 constexpr auto kKeeperAnswers = 60 * kj::SECONDS;
-constexpr int kAttempts = 3;  // if the program changes while it is prepared for
+constexpr int kAttempts = 3;  // if the program changes during the preparations
 
 // Whether the program has become another one (execve) since it was opened: its memory is gone then.
 bool is_replaced(const HomeSide& home) { return home.target && !home.target->home(); }
 
-// What is prepared while the program runs may not fit it any more when it stands: then once more from the beginning.
+// What is prepared while the program runs may no longer fit it once it is stopped: then starts over.
 Step attempt(Process& process, const std::string& to, MoveRecord& record) {
   for (int attempts = 1;; attempts++) {
     process.home.target.reset();
@@ -73,7 +73,7 @@ Step Departure::run() {
   if (!report.reasons.empty()) return report.reasons.front();
   home_.target = OM_TRY(open_target(home_.pid));
   home_.state = OM_MUST(home_.target->home());
-  // A departure whose deputy died has been undone by the threads themselves (libom/stub/remote.cc).
+  // The threads themselves have undone a departure whose deputy died (libom/stub/remote.cc).
   if (home_.state.phase == kHomeCaptured && home_.state.undone == 2)
     home_.state.phase = kHomeNative;
   if (home_.state.phase != kHomeNative)
@@ -144,7 +144,7 @@ Step Departure::call_keeper(nlohmann::json offer) {
   return Done{};
 }
 
-// Where libom's own memory lies: a place that is free now (taken at the stop), or where it still is.
+// Chooses where libom's own memory lies: a place that is free now (reserved at the stop), or where it still is.
 Step Departure::choose_arena(uint32_t threads) {
   home_.arena = home_.state.arena;
   if (home_.arena != 0) return Done{};
@@ -156,19 +156,20 @@ Step Departure::choose_arena(uint32_t threads) {
   return Done{};
 }
 
-// Threads that do not stop, or cannot be stopped, may have begun something that says why.
+// If threads do not stop, or cannot be stopped, something that they have begun since may say why.
 Verdict<StoppedProcess> Departure::stop(const ProcessReport& before) {
   auto stopped = StoppedProcess::stop(
       home_.pid, {.look = [&] { return look_again(before); }, .target = &*home_.target});
   if (stopped || (stopped.error().code != ReasonCode::kUninterruptible &&
                   stopped.error().code != ReasonCode::kPermission))
     return stopped;
-  const auto report = inspect_stopped(home_.pid, before);  // a thread may be ours until it stands
+  const auto report =
+      inspect_stopped(home_.pid, before);  // a thread may be ours until it has stopped
   if (!report.reasons.empty()) return report.reasons.front();
   return stopped;
 }
 
-// All threads stand: what has the program begun since it was looked at, and does it still fit what was prepared.
+// With all threads stopped: what has the program begun since it was inspected, and does it still fit what was prepared?
 Step Departure::look_again(const ProcessReport& before) {
   auto report = inspect_stopped(home_.pid, before);
   if (!report.reasons.empty()) return report.reasons.front();
@@ -189,7 +190,7 @@ Step Departure::look_again(const ProcessReport& before) {
   return Done{};
 }
 
-// Everything that home knows of the process, which stands still; only libom's own memory is changed.
+// Collects everything that home knows of the stopped process; changes only libom's own memory.
 Step Departure::capture(StoppedProcess& stop) {
   ThreadPlans& plans = process_.plans;
   OM_TRY(fault("depart.stop"));
@@ -208,7 +209,7 @@ Step Departure::capture(StoppedProcess& stop) {
   return Done{};
 }
 
-// The description, the pages, and the channels that the keeper makes for the threads.
+// Sends the description and the pages, and waits for the channels that the keeper makes for the threads.
 Step Departure::ship() {
   KJ_IF_MAYBE (body, session_.body()) {
     auto request = body->buildRequest();
@@ -238,9 +239,9 @@ Step Departure::ship() {
   return fault("depart.channels");
 }
 
-// The process becomes able to be a deputy.
+// Makes the process able to be a deputy.
 Step Departure::connect(StoppedProcess& stop) {
-  // What may be given back once the body has done something: private memory, but for what blocked calls use.
+  // What home may give back once the body has done something: private memory, except what blocked calls use.
   const auto own = OM_MUST(space_.own_memory(home_));
   const auto drops = OM_TRY(plan_drops(own, pinned_ranges(*home_.target, process_.plans.threads)));
   return connect_home(
@@ -249,7 +250,7 @@ Step Departure::connect(StoppedProcess& stop) {
        [&session = session_](uint32_t slot) { return session.link().channels().take(slot); }});
 }
 
-// The process goes on at home as if it had not been asked.
+// Lets the process go on at home as if no move had been asked for.
 void Departure::let_stay(StoppedProcess& stop) {
   stop.put_back();
   give_arena_back(home_, stop);

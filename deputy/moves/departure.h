@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Departure. Until home has decided every failure means: put back what was changed and let the threads run.
+// Departure. Until home has decided, every failure means: put back what was changed and let the threads run.
 //
 //   look, ask, prepare the keeper     the program runs
 //   stop, look again, describe, ship  stopped, nothing changed but libom's own memory
@@ -22,8 +22,8 @@
 
 namespace om::deputy {
 
-// Moves the process, which is at home, to the node `to`, and says so to om-migrator. Preconditions: top level, no other
-// move. KJ exception if home has decided and this deputy cannot go on: another one takes the process over.
+// Moves the process from home to the node `to`, and tells om-migrator. Preconditions: top level, no other move. KJ
+// exception if home has decided and this deputy cannot go on: another one takes the process over.
 MoveRecord depart(Process& process, const std::string& to);
 
 // One attempt.
@@ -38,11 +38,11 @@ class Departure {
         record_(record),
         objects_(process.home) {}
 
-  // Any code of docs/REASONS.md: the process runs at home as if it had not been asked. KJ exception if the keeper's
-  // connection fails: the same, unless the process is away by then.
+  // Any code of docs/REASONS.md: the process runs on at home as if no move had been asked for. KJ exception if the
+  // keeper's connection fails: the same, unless the process is away by then.
   Step run();
-  // After run() has failed: whether what was prepared while the program ran did not fit it when it stood. Another
-  // attempt may succeed.
+  // After run() has failed: whether what was prepared while the program ran no longer fitted it once it was stopped.
+  // Another attempt may succeed.
   bool is_outdated() const;
 
  private:
@@ -61,11 +61,11 @@ class Departure {
   Session& session_;
   const std::string& to_;
   MoveRecord& record_;
-  ProcessReport report_;  // of the process that stands
+  ProcessReport report_;  // of the stopped process
   AddressSpace space_;
   MemoryObjects objects_;
   Settings settings_;
-  InheritedLimits limits_;  // as the body has been told
+  InheritedLimits limits_;  // as sent to the keeper
   bool outdated_ = false;
 };
 

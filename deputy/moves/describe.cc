@@ -60,7 +60,7 @@ Result<nlohmann::json> make_offer(const HomeSide& home, const proc::Status& stat
   offer["pid"] = home.pid;
   offer["uid"] = status.uid[0];
   offer["command"] = cmdline && !cmdline->empty() ? cmdline->front() : status.name;
-  // Of a mapped file everything that is not zero is sent, whether it is in memory here or not.
+  // Everything in a mapped file that is not zero is sent, whether it is in memory here or not.
   uint64_t memory = status.vm_rss_bytes + status.vm_swap_bytes;
   for (const auto& m : home.target->maps) {
     if (m.kind == proc::MapKind::kFile && (m.prot & PROT_READ) != 0)

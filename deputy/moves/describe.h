@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the other node hears of the process: the offer by which it judges, what om-body is started with, and the
+// What the other node learns about the process: the offer that it judges, what om-body is started with, and the
 // description of the stopped process.
 #pragma once
 
@@ -17,14 +17,14 @@
 
 namespace om::deputy {
 
-// What the target judges before it starts a keeper. Preconditions: home.target is there.
+// What the target judges before it starts a keeper. Preconditions: home.target is set.
 Result<nlohmann::json> make_offer(const HomeSide& home, const proc::Status& status,
                                   uint32_t threads);
 
-// What the keeper starts om-body with, but for command, threads and limits. INTERNAL if it cannot be read.
+// What the keeper starts om-body with, except command, threads and limits. INTERNAL if it cannot be read.
 Step describe_libom(const HomeSide& home, wire::BodySpec::Builder spec);
 
-// Kilobytes that tell the keeper what to build. All threads stand.
+// A few kilobytes that tell the keeper what to build. All threads are stopped.
 struct Described {
   const HomeSide& home;
   ThreadPlans& plans;  // xstate_bytes of each thread is filled in

@@ -26,7 +26,7 @@ constexpr auto kKeeperAnswers = 30 * kj::SECONDS;
 constexpr auto kCallsArrive = std::chrono::seconds(2);
 constexpr int64_t kNsPerSecond = 1000000000;
 
-// Home's clock must have reached what the body has shown; more than a second is not believed.
+// Waits until home's clock has reached what the body has shown; a lead of a second or more is not believed.
 void wait_for_clock(int64_t shown_ns) {
   const auto now = static_cast<int64_t>(now_ns(CLOCK_MONOTONIC));
   if (shown_ns > now && shown_ns - now < kNsPerSecond)
@@ -46,7 +46,7 @@ MoveRecord come_home(Process& process) {
   KJ_IF_MAYBE (exception,
                kj::runCatchingExceptions([&] { done = Homecoming(process, record).run(); })) {
     done = broken(*exception, ReasonCode::kOutOfReach);
-    // If it was the connection: when the keeper is back it is told to let the body go on (session/watch.cc).
+    // If the connection failed: once the keeper is back, it hears that the body is to go on (session/watch.cc).
     process.let_body_go_on();
   }
   if (!done.ok() && has_ended(record.pid))
@@ -60,7 +60,7 @@ Step Homecoming::run() {
   if (!process_.away()) return refuse(ReasonCode::kAlreadyThere, "{}", process_.home_node);
   OM_TRY(process_.wait_for_keeper());
   OM_TRY(fault("return.begin"));
-  // A copy: the session's changes when it is lost.
+  // A copy: the session's own changes when it is lost.
   schema::Body::Client body = KJ_ASSERT_NONNULL(session_.body(), "just waited for");
   Step done = bring_home(body);
   if (!done) {
@@ -71,7 +71,7 @@ Step Homecoming::run() {
   return Done{};
 }
 
-// The body stands; home's threads are stopped for as long as it takes.
+// Stops the body, and home's threads for as long as it takes.
 Step Homecoming::bring_home(schema::Body::Client& body) {
   const auto frozen = Clock::now();
   auto stopped = session_.stop_body(body, false);
@@ -114,13 +114,13 @@ Step Homecoming::settle_and_restore(StoppedProcess& stop, const Description& bod
   OM_TRY(settle_executors(home_, stop));
   OM_TRY(fault("return.settled"));
   OM_TRY(restore_memory_around(stop, body));
-  // Another session meanwhile: the body has been told to go on.
+  // If there is a new session meanwhile, the body has been told to go on.
   if (!session_.has_keeper() || session != session_.count())
     return refuse(ReasonCode::kOutOfReach, "{}", process_.at());
   return Done{};
 }
 
-// What the keeper says of the threads, checked.
+// Checks what the keeper says about the threads.
 Verdict<ReturningThreads> Homecoming::read_body(const Description& body) {
   OM_TRY(fault("return.calls"));
   home_.state = OM_MUST(home_.target->home());
@@ -128,7 +128,7 @@ Verdict<ReturningThreads> Homecoming::read_body(const Description& body) {
                       std::min(home_.state.slots_ready, home_.state.nslots));
 }
 
-// Every Call that the body has sent must have reached home; it is then executing, or executed.
+// Waits until every Call that the body has sent has reached home and is executing, or executed.
 Step Homecoming::wait_for_calls(const std::vector<ThreadState>& states) {
   const Deadline deadline = Clock::now() + kCallsArrive;
   for (const ThreadState& s : states) {
@@ -145,7 +145,7 @@ Step Homecoming::wait_for_calls(const std::vector<ThreadState>& states) {
   return Done{};
 }
 
-// Without what calls of before the departure have received at home since.
+// Leaves alone what calls from before the departure have received at home since.
 Step Homecoming::restore_memory_around(StoppedProcess& stop, const Description& body) {
   Received received;
   for (auto& t : stop.threads())
@@ -177,7 +177,7 @@ Step Homecoming::restore_memory(StoppedProcess& stop, const Description& body) {
       record_.bytes_raw += pages.counts().bytes;
       record_.bytes_wire += pages.counts().wire;
     });
-    // Frames until the end mark; the answer comes behind it.
+    // Frames up to the end mark; the answer follows it.
     OM_TRY(restore.receive(pages, [&](kj::Promise<PageSource::Next>&& next) {
       return session_.wait_for_pages(kj::mv(next));
     }));
@@ -185,7 +185,7 @@ Step Homecoming::restore_memory(StoppedProcess& stop, const Description& body) {
                          .timeoutAfter(kKeeperAnswers, kj::mv(answer))
                          .wait(process_.io.waitScope);
     OM_TRY(check(collected.getVerdict()));
-    // Why, the keeper has said in its answer.
+    // If the keeper knows why, its answer has said so.
     if (!pages.complete()) return refuse(ReasonCode::kInternal, "pages are missing");
   }
   return fault("return.memory");

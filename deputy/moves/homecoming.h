@@ -4,10 +4,10 @@
 // result, one whose call still blocks gets the call itself back (the kernel restarts it at the program's own
 // instruction). Afterwards nothing of ours is active in the process.
 //
-// Until restore_threads() has decided (kHomeReturning) a failure means: the body goes on. Should this program die
-// before, the executors go on, too, by their frames, and another deputy takes the process over (takeover.cc); after it,
-// that one completes the return from what is in the slots. Nothing behind the decision depends on how long it takes:
-// threads that do not stop are waited for as long as they live.
+// Until restore_threads() has decided (kHomeReturning), a failure means that the body goes on. If this program dies
+// before that, the executors go on as well, by their frames, and another deputy takes the process over (takeover.cc);
+// if it dies later, that deputy completes the return from what is in the slots. Nothing after the decision has a time
+// limit: we wait for threads that do not stop as long as they live.
 #pragma once
 
 #include <string>
@@ -20,7 +20,7 @@
 
 namespace om::deputy {
 
-// Brings the process home, and says so to om-migrator. Preconditions: top level, no other move.
+// Brings the process home, and tells om-migrator. Preconditions: top level, no other move.
 MoveRecord come_home(Process& process);
 
 class Homecoming {
@@ -30,7 +30,7 @@ class Homecoming {
       : process_(process), home_(process.home), session_(process.session), record_(record) {}
 
   // ALREADY_THERE, OUT_OF_REACH, HOME_MEMORY, UNINTERRUPTIBLE, INTERNAL: the process is away as before. KJ exception if
-  // the keeper's connection fails; the caller has it let the body go on.
+  // the keeper's connection fails; the caller then has the keeper let the body go on.
   Step run();
 
  private:

@@ -26,7 +26,7 @@ void InheritedLimits::write(wire::BodySpec::Builder spec) const {
   auto limits = spec.initLimits(std::size(kResources));
   for (unsigned i = 0; i < std::size(kResources); i++) {
     rlimit limit = limits_[i];
-    // What comes near them comes home, where there is room for executors then and nothing else of libom's.
+    // A process that comes near them comes home, where there is then room for executors and nothing else of libom's.
     const bool shared = kResources[i] == RLIMIT_AS || kResources[i] == RLIMIT_DATA;
     if (shared && limit.rlim_cur != RLIM_INFINITY)
       limit.rlim_cur -= std::min<rlim_t>(limit.rlim_cur, kExecutorRoom);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Limits of the process at home that its body has as well.
+// Limits that the body takes over from the process at home.
 #pragma once
 
 #include <sys/resource.h>

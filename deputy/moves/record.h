@@ -22,7 +22,7 @@ struct MoveRecord {
   std::string result = "failed";  // moved, refused, failed
   std::optional<Reason> reason;   // why it was not moved
 
-  // What it came to, after `took`.
+  // Records the outcome, after `took`.
   void conclude(const Step& done, std::chrono::steady_clock::duration took);
   bool moved() const { return result == "moved"; }
 };

@@ -57,14 +57,14 @@ Step Takeover::run() {
   if (process_.over()) return Done{};
   OM_TRY(open_home());
   if (home_.state.phase == kHomeReturning) return complete_return();
-  // Where a thread does not stop in time they are met later (attend.cc).
+  // If a thread does not stop in time, they are met later (attend.cc).
   Step met = meet_executors(process_);
   if (!met && !is_in_the_way(met.error().code)) return met.error();
   watch();
   return Done{};
 }
 
-// Whether the process is away at all; a departure that had not been decided undoes itself.
+// Finds out whether the process is away at all; a departure that had not been decided undoes itself.
 Step Takeover::find_undone() {
   auto at_home = [&](std::string_view why) {
     is_at_home(why);
@@ -91,7 +91,7 @@ Step Takeover::find_undone() {
   return Done{};
 }
 
-// What the deputy before has left, checked: from now on the process counts as away.
+// Checks what the previous deputy has left; from then on the process counts as away.
 Step Takeover::open_home() {
   if (memcmp(home_.state.session_id, from_.keys.session, sizeof from_.keys.session) != 0 ||
       home_.state.member != process_.member || !plausible(home_.state)) {
@@ -112,7 +112,7 @@ Step Takeover::open_home() {
 }
 
 void Takeover::watch() {
-  // Whoever has not been told to let the body run does not come.
+  // A keeper that was not told to let the body run does not come.
   if (from_.moving && home_.state.effectful == 0) process_.watch()->be_short_with(kKeeperComes);
   process_.watch()->begin();
   if (process_.files.may_have_changed(inspect_process(home_.pid))) {
@@ -135,7 +135,7 @@ Step meet_executors(Process& process) {
   return Done{};
 }
 
-// It has been decided: what keeps its threads from standing still is waited for as long as they live.
+// The return has been decided: waits out whatever keeps the threads from stopping, as long as they live.
 Step Takeover::complete_return() {
   log_info("takeover", "process {}: completing its return", home_.pid);
   for (bool told = false;; told = true) {
@@ -149,7 +149,7 @@ Step Takeover::complete_return() {
   }
 }
 
-// Threads that are still in libom get what their slots say. (Those whose transfer goes on need nobody.)
+// Gives threads that are still in libom what their slots say. (Those whose transfer goes on need nobody.)
 Step Takeover::complete_return_once() {
   StoppedProcess stop = OM_TRY(stop_executors(home_));
   for (auto& t : stop.threads()) {
@@ -183,7 +183,7 @@ Step Takeover::complete_return_once() {
   return Done{};
 }
 
-// The keeper looks for us; it should not have to wait for its patience to end.
+// The keeper is looking for us; it should not have to wait until its patience ends.
 void Takeover::end_parked_body() {
   kj::runCatchingExceptions([&] {
     session_.reopen(process_.io.provider->getTimer()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Takes a process over whose deputy has died. Everything that is needed is in the process (HomeState, slots) and in
-// the few words that om-migrator knows: where it is, the keys, the port on which the keeper will look for us.
+// Takes over a process whose deputy has died. Everything needed is in the process (HomeState, slots) and in the little
+// that om-migrator knows: where it is, the keys, the port on which the keeper will look for us.
 //
 //   HomeState.phase      what is found                            what follows
 //   native               at home, or another program (execve)     nothing to do
@@ -9,8 +9,8 @@
 //   away                 executors wait, or want channels         as after a lost connection (session/watch.cc)
 //   returning            memory is home, some threads have left   the return is completed
 //
-// A keeper that has never been told to let the body run ends it when its session ends; then nobody comes, and the
-// process goes on at home from what it still holds (rollback.cc).
+// A keeper that was never told to let the body run ends it when its session ends; then nobody connects, and the process
+// goes on at home from what it still holds (rollback.cc).
 #pragma once
 
 #include <string>
@@ -21,11 +21,11 @@
 namespace om::deputy {
 
 // The earlier deputy left the process at `at`, or (`moving`) on its way. KJ exception if it cannot be taken over now;
-// om-migrator tries again with another deputy then.
+// om-migrator then tries again with another deputy.
 void take_over(Process& process, const std::string& at, const SessionKeys& keys, bool moving);
 
-// Makes the connection with libom. If a homecoming had been given up in the middle, finished calls are answered.
-// What keeps the threads from standing still (is_in_the_way): they are met later.
+// Makes the connection with libom. If a homecoming was given up halfway, lets finished calls be answered. If something
+// keeps the threads from stopping (is_in_the_way), they are met later.
 Step meet_executors(Process& process);
 
 class Takeover {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The channels of a session, by slot: connections between the two halves of threads. They are not used here: their
-// sockets are handed to the home process; a duplicate is kept to shut a connection down. KJ event loop.
+// The channels of a session, by slot: connections between the two halves of threads. The deputy does not use them: it
+// hands their sockets to the home process and keeps a duplicate to shut a connection down. KJ event loop.
 #pragma once
 
 #include <kj/async-io.h>
@@ -15,19 +15,19 @@ namespace om::deputy {
 
 class Channels {
  public:
-  // The keeper has made one, perhaps in place of one that is broken. KJ exception if no descriptor is free: it is
-  // closed then.
+  // The keeper has made one, perhaps in place of one that is broken. KJ exception if no descriptor is free; the channel
+  // is then closed.
   void add(uint32_t slot, kj::AsyncIoStream& stream);
   // Resolves when channels for slots [0, count) are there.
   kj::Promise<void> wait_for(uint32_t count);
-  // No more can come: who waits is told.
+  // No more can come: rejects the promise of wait_for().
   void fail(const kj::Exception& exception);
 
   // One that has not been handed out yet. Invalid if there is none.
   UniqueFd take(uint32_t slot);
-  // Whether one still connects the two halves of a thread.
+  // Whether any still connects the two halves of a thread.
   bool is_any_connected() const;
-  // Shuts every one down, both directions: executors and gates notice.
+  // Shuts them all down in both directions: executors and gates notice.
   void cut();
   // The same, and forgets them.
   void clear();

@@ -69,10 +69,10 @@ std::vector<Cpus::ThreadCpus> Cpus::threads(uint32_t slots) const {
   return threads;
 }
 
-// Nothing is said as long as there is nothing to say: all may run everywhere, and did when the keeper heard it last.
+// Sends nothing as long as there is nothing to say: all may run everywhere, and could when the keeper last heard.
 kj::Promise<void> Cpus::send(schema::Body::Client& body, bool always) {
   if (!home_.target) return kj::READY_NOW;
-  const auto home = home_.target->home();  // before the masks: they have at least its changes
+  const auto home = home_.target->home();  // read before the masks: they have at least its changes
   if (!home) return kj::READY_NOW;
   const auto threads = this->threads(std::min(home->slots_ready, home_.state.nslots));
   const long all = ::sysconf(_SC_NPROCESSORS_ONLN);
@@ -91,8 +91,7 @@ kj::Promise<void> Cpus::send(schema::Body::Client& body, bool always) {
   return request.send().ignoreResult();
 }
 
-// One at a time. A keeper that cannot do it, because it is older or out of reach, has not answered: it is told no more
-// until it is another session.
+// One at a time. A keeper that cannot do it, because it is older or out of reach, hears no more until the next session.
 void Cpus::follow(bool always) {
   if (under_way_) {
     again_ = again_ || always;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// While the process is away: its threads at home have the CPUs that the program, or somebody at home, has given them;
-// those of the body follow. The keeper is told of all threads each time: before the body runs, when the program has
+// While the process is away, its threads at home have the CPUs that the program, or somebody at home, has given them;
+// those of the body follow. We tell the keeper about all threads each time: before the body runs, when the program has
 // changed something (the call waits for it in the gate), when a keeper has come back, and every second as long as a
 // thread may not run everywhere. What the keeper makes of it on a node with other CPUs: session.capnp.
 #pragma once
@@ -21,11 +21,11 @@ class Cpus {
   Cpus(const HomeSide& home, Session& session, kj::TaskSet& tasks)
       : home_(home), session_(session), tasks_(tasks) {}
 
-  // Tells the keeper, with `always` also if there is nothing to say.
+  // Tells the keeper; with `always`, even if there is nothing to say.
   kj::Promise<void> send(schema::Body::Client& body, bool always);
   // The same as a task, one at a time.
   void follow(bool always);
-  // The session is another one.
+  // The session is a new one.
   void start_over() { under_way_ = again_ = false; }
 
  private:
@@ -39,8 +39,8 @@ class Cpus {
   Session& session_;
   kj::TaskSet& tasks_;
   bool restricted_ = false;  // the keeper has heard of threads that may not run everywhere
-  bool under_way_ = false;   // it is being told
-  bool again_ = false;       // and is to be told once more
+  bool under_way_ = false;   // a message to it is under way
+  bool again_ = false;       // and another is to follow
 };
 
 }  // namespace om::deputy

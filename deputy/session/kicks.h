@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Kicks of the body's threads, for home. Those for a keeper that stands still are put together: what waits for it must
-// stay within its connection's buffers, or the connection counts as broken.
+// Kicks the body's threads on behalf of home. Merges kicks for a keeper that does not answer: what waits for it must
+// fit into its connection's buffers, or the connection counts as broken.
 #pragma once
 
 #include <kj/async.h>
@@ -18,7 +18,7 @@ class Kicks {
   Kicks(Session& session, kj::TaskSet& tasks) : session_(session), tasks_(tasks) {}
 
   void kick(const std::vector<uint32_t>& slots);
-  // The session is another one: what was under way has reached nobody.
+  // The session is a new one: what was under way has reached nobody.
   void start_over();
 
  private:

@@ -9,7 +9,7 @@ namespace om::deputy {
 
 namespace schema = ::om::wire;
 
-// The keeper's verdict on what it was asked for.
+// The keeper's verdict on a request.
 inline Step check(schema::Outcome::Reader outcome) {
   if (outcome.isOk()) return Done{};
   auto refused = outcome.getRefused();

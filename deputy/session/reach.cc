@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The connection with the keeper of a process that is away: lost, waited for, made again, given up. Part of what is
-// done while the process is away (session/watch.cc).
+// The connection with the keeper of a process that is away: losing it, waiting for it, making it again, giving it up.
+// Part of the watch over such a process (session/watch.cc).
 //
-// A keeper is lost when it does not connect any more and its body gives no sign of life either. A silent one is not:
-// its connection is there, the kernels look after that (common/net/connection.h).
+// A keeper is lost when it no longer connects and its body gives no sign of life either. A silent one is not lost: its
+// connection is up, and the kernels look after that (common/net/connection.h).
 #include <stdlib.h>
 
 #include "common/base/log.h"
@@ -31,7 +31,7 @@ bool body_has_acted(const HomeSide& side) {
   return !home || home->effectful != 0 || home->dropped != 0;
 }
 
-// The keeper makes connections, we wait for it. Channels are left alone: those that work serve the body's calls.
+// The keeper makes connections, we wait for it. Channels stay as they are: those that work serve the body's calls.
 kj::Promise<void> Watch::reconnect() {
   log_info("watch", "process {}: the keeper at {} is out of reach", with_.home.pid, with_.at);
   signs_.last = Clock::now();
@@ -74,8 +74,8 @@ void Watch::take_session(kj::Own<kj::AsyncIoStream> stream) {
   greet_keeper();
 }
 
-// A body whose calls arrive, or whose node's kernel answers on one of its connections, is there: no body outlives its
-// keeper. signs_.patience is for one that may never have run.
+// As long as the body's calls arrive, or its node's kernel answers on one of its connections, the keeper is there: no
+// body outlives it. signs_.patience is for a body that may never have run.
 bool Watch::session_is_lost() {
   const auto home = with_.home.target->home();
   const bool calls = home && home->calls != signs_.calls;

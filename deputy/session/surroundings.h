@@ -15,13 +15,13 @@ namespace om::deputy {
 
 // What the deputy asks of its surroundings (om-migrator, by main.cc).
 struct Surroundings {
-  // Asks the target to admit and start a keeper. Resolves to nullptr when it did, else to the reason.
+  // Asks the target to admit the process and start a keeper. Resolves to nullopt if it did, else to the reason.
   std::function<kj::Promise<std::optional<Reason>>(const std::string& to, const SessionKeys& keys,
                                                    uint16_t port, nlohmann::json offer)>
       need_guest;
   // Where the process is now: for `om ps`.
   std::function<void(const std::string& at, const std::string& state)> state;
-  // What a further deputy would need.
+  // What another deputy would need to take over.
   std::function<void(const std::string& at, const SessionKeys& keys, uint16_t port)> session;
   // Something for `om events`.
   std::function<void(ReasonCode code, const std::string& message)> note;
