@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a decision is made from: everything that this node knows at one moment, as values. Whoever makes one (the
-// daemon, a test) has done all the looking; whoever decides looks at nothing else.
+// The input of decisions: everything that this node knows at one moment, as values. The maker of a snapshot (the
+// daemon, a test) collects all facts; decisions use nothing else.
 #pragma once
 
 #include <stdint.h>
@@ -13,23 +13,23 @@
 
 namespace om::balance {
 
-// This node or a peer, as it last said of itself.
+// This node or a peer, as it last described itself.
 struct NodeView {
   std::string name;
-  bool up = false;           // it can be asked; this node always can
-  std::string why_down;      // if not
-  uint32_t cpus = 0;         // that guests may run on
+  bool up = false;           // it can be reached; this node always can
+  std::string why_down;      // if not up
+  uint32_t cpus = 0;         // CPUs that guests may run on
   uint32_t load_centis = 0;  // 1-minute load average * 100
   uint64_t memory_bytes = 0;
   uint64_t free_bytes = 0;
   uint32_t guests = 0;
 };
 
-// A process of this node that has left, or has somebody who would have it leave.
+// A process of this node that has left or is about to: one with a deputy, or whose deputy was lost.
 struct ProcessView {
   ProcessId id;
   std::string at;         // a node's name
-  bool reachable = true;  // it has a deputy, which can be told to move it
+  bool reachable = true;  // it has a deputy that can be told to move it
 };
 
 struct Snapshot {
@@ -38,7 +38,7 @@ struct Snapshot {
   std::vector<ProcessView> processes;
 };
 
-// A move to be asked for. It may be refused: what is decided is not certain to happen.
+// A move to request. It may be refused: a decision does not ensure that it happens.
 struct Action {
   ProcessId process;
   std::string to;  // a node's name

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`bench home`: what it costs that libom.so is loaded into a program that stays at home.
+"""`bench home`: the cost of loading libom.so into a program that stays at home.
 
-User and system CPU time of whole processes, preloaded divided by native, each the minimum of 20
-interleaved turns; every process is pinned to one CPU. And a program makes the same system calls in
-both cases, once libom's constructor has run.
+User and system CPU time of whole processes, preloaded divided by native, each the minimum of 20 interleaved turns;
+every process is pinned to one CPU. Also checks that a program makes the same system calls in both cases once libom's
+constructor has run.
 """
 
 import os
@@ -15,9 +15,9 @@ from om_product import BrokenSetup
 
 ROUNDS = 20
 STARTS = 200
-TURN_SECONDS = 0.25   # CPU time of one native turn: the fixed cost of loading is little of it
+TURN_SECONDS = 0.25   # CPU time of one native turn: the fixed cost of loading is a small part
 LIMIT = 120
-# Random bytes, ids, what the machine is doing; whether a lock or a thread is waited for.
+# Random bytes, ids, the machine's activity; whether a lock or a thread must be waited for.
 CHANGING = re.compile(r'(?<=^getrandom\()"[^"]*"|(?<=parent_tid=\[)\d+|(?<=^clone3\().* = \d+$|'
                       r'(?<=^sysinfo\().*|(?<=^getpid\().*|(?<=^getppid\().*|(?<=^gettid\().*')
 WAITING = 'futex('
@@ -25,7 +25,7 @@ SET_PTRACER = re.compile(r'prctl\((PR_SET_PTRACER|0x59616d61)')
 
 
 def run(command, cpu, preload=''):
-    """Runs a command pinned to `cpu`; gives its user and system CPU time in seconds."""
+    """Runs a command pinned to `cpu`; returns its user and system CPU time in seconds."""
     environment = {name: value for name, value in os.environ.items() if name != 'LD_PRELOAD'}
     if preload:
         environment['LD_PRELOAD'] = preload
@@ -43,7 +43,7 @@ def run(command, cpu, preload=''):
 
 
 def sized(command, cpu):
-    """The command with a count with which it uses about TURN_SECONDS."""
+    """The command with a count that makes it use about TURN_SECONDS."""
     count = 100
     while True:
         used = run([*command, str(count)], cpu)
@@ -55,7 +55,7 @@ def sized(command, cpu):
 def ratio(name, command, product, cpu, rounds):
     native, loaded = [], []
     for turn in range(rounds):
-        # Who is first changes, too.
+        # The order alternates too.
         for preload in ((False, True) if turn % 2 else (True, False)):
             used = run(command, cpu, product.preload if preload else '')
             (loaded if preload else native).append(used)
@@ -84,8 +84,8 @@ def starts(program, product, cpu, rounds):
 
 
 def trace(command, variable, preload):
-    """The system calls of a command as strace prints them, without what is different in every run. `variable` names
-    what `preload` is put into: programs keep their environment in the heap, so it has to have the same size always."""
+    """The system calls of a command as printed by strace, without what differs in every run. `variable` is the variable
+    that holds `preload`: programs copy their environment to the heap, so its size must always be the same."""
     with tempfile.NamedTemporaryFile('r', suffix='.strace') as log:
         extra = ['-E', f'{variable}={preload}']
         subprocess.run(['strace', '-a', '1', '-o', log.name, *extra, *command], check=True, timeout=LIMIT,
@@ -98,7 +98,7 @@ def trace(command, variable, preload):
 def calls_after_constructor(command, preload):
     """The preloaded program's calls after libom's own, and as many of the native program's last ones.
 
-    What was called just before must be the same, too: only there do both sides compare the same part.
+    The calls just before must be the same too: only then are the same parts of both compared.
     """
     native, loaded = trace(command, 'NO_PRELOAD', preload), trace(command, 'LD_PRELOAD', preload)
     ours = [i for i, line in enumerate(loaded) if SET_PTRACER.match(line)]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`bench idle`: what guests cost that do nothing.
+"""`bench idle`: the cost of guests that do nothing.
 
-GUESTS programs that wait for input are moved to the second node of a development cluster. Then the CPU time that their
-keepers, bodies and deputies, and both daemons, use in WINDOW seconds is read from /proc. It is divided by the guests
-and given for a hundred.
+Moves GUESTS programs that wait for input to the second node of a development cluster. Then reads from /proc the CPU
+time that their keepers, bodies and deputies, and both daemons, use in WINDOW seconds, and scales it to a hundred
+guests.
 """
 
 import pathlib
@@ -25,12 +25,12 @@ def task_files(pid, name):
 
 
 def cpu_ns(pid):
-    """All threads, from the scheduler's own account."""
+    """CPU time of all threads, from the scheduler's own accounting."""
     return sum(int(text.split()[0]) for text in task_files(pid, 'schedstat'))
 
 
 def helpers(directory):
-    """The cluster's processes: program by process id. Bodies have no environment: they belong to their keepers."""
+    """The cluster's processes: program by process id. Bodies have no environment: find them through their keepers."""
     found, bodies = {}, set()
     for folder in pathlib.Path('/proc').glob('[0-9]*'):
         try:
@@ -73,7 +73,7 @@ def measure(product, rounds):
 
 
 def turn(directory):
-    """CPU seconds in a second of a hundred guests, by part."""
+    """CPU seconds per second for a hundred guests, by part."""
     known = helpers(directory)
     if sum(program == 'om-guest' for program in known.values()) != GUESTS:
         raise BrokenSetup('not every guest has its keeper')

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`bench call`, `bench cpu`, `bench io`, `bench freeze`: a program that measures itself where it is.
+"""`bench call`, `bench cpu`, `bench io`, `bench freeze`: a program that measures itself where it runs.
 
-bench/probe.cc runs twice: natively, and preloaded on a development cluster, moved to its second node
-with `om migrate`. Both are asked in turns over their stdin. What is measured runs away from home: the
-probe's place is checked before and after.
+bench/probe.cc runs twice: natively, and preloaded on a development cluster, moved to its second node with `om migrate`.
+Both get their commands in turn on stdin. The measured code runs away from home: the probe's place is checked before and
+after.
 """
 
 import os
@@ -14,7 +14,7 @@ from om_cluster import Cluster
 from om_product import BrokenSetup, remove_work, work_directory
 
 ROUNDS = 11
-SHORT_ROUNDS = 101  # of a few milliseconds: what else runs on a machine comes between few of them
+SHORT_ROUNDS = 101  # of a few milliseconds: other work on the machine disturbs only a few
 REPLY_LIMIT = 120
 
 
@@ -96,7 +96,7 @@ class Away:
 
 
 def pin():
-    """Pins this process and all that it starts to one CPU, and says to which."""
+    """Pins this process and its children to one CPU; returns which."""
     cpu = max(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cpu})
     return f'every process of both nodes, and the native ones, to CPU {cpu}'
@@ -114,7 +114,7 @@ def call(product, rounds):
     with Away(product) as away:
         ping = away.keep(Asked([str(product.build / 'bench' / 'bench_ping_pong')]))
         away.move('n2')
-        # Asked whom, for what, how often in one turn.
+        # Which probe, which command, how often in one turn.
         turns = {'ping': (ping, '{}', 200), 'empty': (away.moved, 'empty {}', 160),
                  'native_call': (away.native, 'empty {}', 20000),
                  'getpid': (away.moved, 'getpid {}', 1600),
@@ -165,7 +165,7 @@ def cpu(product, rounds):
 
 
 def io(product, rounds, mib=200):
-    """A file of home, in the page cache, from the other node: what comes through next to a bare connection."""
+    """A file at home, in the page cache, read from the other node: throughput compared to a bare connection."""
     rounds = rounds or ROUNDS
     with Away(product) as away:
         raw = away.keep(Asked([str(product.build / 'bench' / 'bench_ping_pong'), 'stream']))
@@ -219,7 +219,7 @@ def freeze(product, rounds, mib=64, reserved_tib=8):
         return statistics.median(r['bytes_raw'] / 1e3 / r['freeze_ms'] for r in records)
 
     def more(plain, way):
-        """What the reserved address space costs: the minima, as it is little beside what else is in a freeze."""
+        """The cost of reserved address space: uses the minima, because it is small next to the rest of a freeze."""
         return (min(records[way]['freeze_ms'] for records in with_reserve)
                 - min(record['freeze_ms'] for record in plain))
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What `bench home` runs natively and preloaded: nothing but one kind of work, so that any cost of a
-// library that is only loaded shows. The caller takes user and system CPU time from wait4.
+// The program that `bench home` runs natively and preloaded: one kind of work and nothing else, so that any cost of
+// merely loading the library shows. The caller takes user and system CPU time from wait4.
 //
 //   load syscall|malloc|thread|clock COUNT
 #include <pthread.h>

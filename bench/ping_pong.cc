@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The yardsticks of `bench call` and `bench io`: one TCP connection on the loopback address, blocking, without delay
-// (TCP_NODELAY), between two processes on the CPUs that this one is pinned to.
+// The baselines of `bench call` and `bench io`: one TCP connection on the loopback address, blocking, with TCP_NODELAY,
+// between two processes on the CPUs that this one is pinned to.
 //
-//   ping_pong          64 bytes to and fro: for every number on stdin so many round trips; prints nanoseconds each
-//   ping_pong stream   for every number so many MiB, in pieces of one, and a byte back; prints nanoseconds per MiB
+//   ping_pong          64 bytes to and fro: for every number on stdin that many round trips; prints nanoseconds each
+//   ping_pong stream   for every number that many MiB, one at a time, and a byte back; prints nanoseconds per MiB
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -48,7 +48,7 @@ bool send_all(int fd, const char* bytes, size_t n) {
   return write(fd, bytes, n) == static_cast<ssize_t>(n);
 }
 
-// The other side: the same to the end of the connection.
+// The other side: the same, until the connection ends.
 [[noreturn]] void answer(int fd, bool stream, std::vector<char>& bytes) {
   long mib = 0;
   while (receive(fd, stream ? reinterpret_cast<char*>(&mib) : bytes.data(),

@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Measures itself, at home and away: for every line "KIND COUNT" on stdin it does COUNT operations
-// and prints nanoseconds per operation, by its own wall clock. It knows nothing of openMosix; who
-// moves it is bench/run.py.
+// Measures itself, at home and away: for every line "KIND COUNT" on stdin it does COUNT operations and prints
+// nanoseconds per operation, by its own wall clock. It knows nothing of openMosix; bench/run.py moves it.
 //
 //   empty    getppid as a raw system call: forwarded while away, the kernel's own at home
-//   getpid   answered by the gate from a known value while away
+//   getpid   while away, the gate answers from a known value
 //   yield    sched_yield: runs where the program runs
 //   clock    clock_gettime(CLOCK_MONOTONIC) of the C library
 //   cpu      integer and floating point arithmetic on 256 KiB
-//   fill     COUNT MiB of bytes that do not compress are made (once)
-//   check    those bytes are read and compared, COUNT times
-//   reserve  COUNT TiB of address space are reserved, and not touched
-//   release  what was reserved is given back
-//   write    the file FILE of the command line is written, COUNT MiB in pieces of one, from its beginning
-//   read     and read
+//   fill     makes COUNT MiB of incompressible bytes (once)
+//   check    reads and compares those bytes, COUNT times
+//   reserve  reserves COUNT TiB of address space without touching it
+//   release  gives back what was reserved
+//   write    writes COUNT MiB to FILE of the command line, one at a time, from the start
+//   read     reads them
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -81,7 +80,7 @@ double compute(long rounds) {
   return field[x % 32768];
 }
 
-// In pieces of a MiB, as dd bs=1M and other programs do that copy much.
+// In pieces of a MiB, like dd bs=1M and other programs that copy a lot.
 bool transfer(const char* path, bool writing, long mib) {
   static std::vector<char> piece(1 << 20, 'x');
   const auto size = static_cast<ssize_t>(piece.size());

@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""./dev bench NAME [--json FILE]: figures next to the native ones, measured in the same run.
+"""./dev bench NAME [--json FILE]: figures beside the native ones, measured in the same run.
 
     run.py --build DIR [--json FILE] [--rounds N] home|call|cpu|io|freeze|idle|all
 
-Both sides of every comparison take turns within seconds of each other, so that what else the machine
-does hits both. `home` compares minima of 20 turns, everything else medians of at least 5. What is
-pinned is part of the result (`NAME.pinning`). The figures go to stdout as a table, with --json as one
-flat object to FILE. Exit status 0: measured, whether or not the targets are met; 1: something did not
-work; 2: usage.
+Both sides of every comparison take turns within seconds of each other, so that other work on the machine affects both.
+`home` compares minima of 20 turns, everything else medians of at least 5. The pinning is part of the result
+(`NAME.pinning`). The figures go to stdout as a table, with --json as one flat object to FILE. Exit status 0: measured,
+whether or not the targets are met; 1: something failed; 2: usage.
 """
 
 import argparse
@@ -68,7 +67,7 @@ def show(figures):
 
 
 def open_result(path):
-    """Opens the file for the result before privileges are dropped; a new start finds it again."""
+    """Opens the result file before privileges are dropped; the process finds it again after it restarts itself."""
     if path is None:
         return None
     if path.startswith('fd:'):

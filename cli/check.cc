@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// om check -- COMMAND: what is known before the program starts. Exit status 0: nothing known prevents moving
-// it; 6: it could not move; 1: there is no such program.
+// om check -- COMMAND: what can be found out before the program starts. Exit status 0: nothing known would prevent
+// moving it; 6: it could not move; 1: there is no such program.
 #include <fmt/core.h>
 #include <stdlib.h>
 

@@ -28,7 +28,7 @@ Answer no_daemon(const std::string& path, const char* what) {
                 fmt::format("no daemon answers at {}: {}", path, what));
 }
 
-// Waits for `events`; false when the time is over.
+// Waits for `events`; false if the deadline passes.
 bool wait_for(int fd, short events, MonotonicTime deadline) {
   for (;;) {
     auto left =
@@ -57,7 +57,7 @@ Answer request(const std::string& path, const Json& request, Milliseconds limit)
   std::string line = to_json_line(request);
   for (size_t sent = 0; sent < line.size();) {
     ssize_t n = ::send(socket.get(), line.data() + sent, line.size() - sent, MSG_NOSIGNAL);
-    // Whom the daemon does not let in has been told why, and closed, before the request came.
+    // If the daemon turned us away, it sent the reason and closed before our request arrived.
     if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) break;
     if (n < 0 && errno != EINTR) return no_daemon(path, ::strerror(errno));
     if (n > 0) sent += static_cast<size_t>(n);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// om's end of the control socket: one request, one answer. A daemon that is not there, or does not answer in
-// time, gives an Answer like any other failure, so that verbs have one way of failing.
+// om's end of the control socket: one request, one answer. If no daemon is there, or it does not answer in time, that
+// is an Answer like any other failure, so that verbs fail in only one way.
 #pragma once
 
 #include <string>
@@ -11,11 +11,11 @@
 
 namespace om::cli {
 
-// Blocks up to `limit` for the answer. Codes of its own: NO_DAEMON (exit 3), TIMEOUT (exit 7).
+// Waits up to `limit` for the answer. Own codes: NO_DAEMON (exit 3), TIMEOUT (exit 7).
 Answer request(const std::string& control_path, const Json& request,
                Milliseconds limit = Milliseconds(30000));
 
-// The same to the daemon of client_control_path().
+// The same, to the daemon at client_control_path().
 Answer request(const Json& request, Milliseconds limit = Milliseconds(30000));
 
 }  // namespace om::cli

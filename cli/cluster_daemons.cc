@@ -106,7 +106,7 @@ Result<ReadyLine> start_daemon(const OwnDirectory& dir, const ClusterState& stat
   launch.arguments = {program,    "--name",     node.name, "--control",          node.control,
                       "--listen", node.address, "--peers", state.dir + "/peers", "--state",
                       own.path(), "--ready-fd", "3"};
-  // All nodes are this machine: nobody else becomes root here.
+  // All nodes are this machine, so nobody else becomes root here.
   launch.arguments.emplace_back("--root-may-leave");
   launch.log = OM_TRY(high(OM_TRY(own.append_to("log", 0644))));
   launch.null = OM_TRY(high(UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC))));
@@ -149,7 +149,7 @@ std::vector<ProcessId> cluster_children(const OwnDirectory& dir, const ClusterSt
     }
   }
   std::vector<ProcessId> result = leaders;
-  // Each leads a session, in which its bodies are.
+  // Each leads a session that contains its bodies.
   for (pid_t pid : proc::list_processes().value_or({})) {
     auto stat = proc::read_stat(pid);
     if (!stat) continue;
@@ -164,7 +164,7 @@ std::vector<ProcessId> cluster_children(const OwnDirectory& dir, const ClusterSt
 
 std::vector<ProcessId> end_processes(const std::vector<ProcessId>& processes,
                                      Milliseconds patience) {
-  // A pidfd stays with its process: a pid that is used again meanwhile is not hit.
+  // A pidfd stays bound to its process: a reused pid is never hit.
   std::vector<std::pair<ProcessId, UniqueFd>> open;
   for (const ProcessId& process : processes) {
     auto fd = process.open();
@@ -183,12 +183,12 @@ std::vector<ProcessId> end_processes(const std::vector<ProcessId>& processes,
       while (::poll(&item, 1, static_cast<int>(std::max<int64_t>(rest, 0))) < 0 && errno == EINTR) {
       }
       if ((item.revents & POLLIN) == 0) left.push_back(process);
-      ::waitpid(process.pid, nullptr, WNOHANG);  // ours after a start that failed
+      ::waitpid(process.pid, nullptr, WNOHANG);  // our child, after a failed start
     }
     if (left.empty()) break;
   }
-  // Whoever looks right after us should not see them as zombies. Their new parent reaps them, some (a container's
-  // process 1) only every few seconds.
+  // A caller that looks right after us should not see them as zombies. Their new parent reaps them, some parents (a
+  // container's process 1) only every few seconds.
   MonotonicTime deadline = std::chrono::steady_clock::now() + Milliseconds(3000);
   for (auto& [process, fd] : open) {
     auto still_listed = [&process = process] {

@@ -45,7 +45,7 @@ bool needs_socket_dir(const ClusterState& state) {
                      [&](const ClusterNode& node) { return node.control.starts_with(elsewhere); });
 }
 
-// How many nodes this one sees, itself included.
+// How many nodes this one sees, including itself.
 size_t nodes_up(const ClusterNode& node) {
   Answer answer = request(node.control, {{"verb", "nodes"}}, Milliseconds(5000));
   if (!answer.ok || !answer.data.is_array()) return 0;
@@ -65,14 +65,14 @@ Result<void> wait_until_all_meet(const ClusterState& state) {
                                        node.name, kMeetLimit.count() / 1000,
                                        node_dir(state, node.name)));
       }
-      // Asked again, as there is nothing to wait on: the peers dial each other within a second.
+      // Poll, as there is nothing to wait on: the peers dial each other within a second.
       std::this_thread::sleep_for(Milliseconds(20));
     }
   }
   return {};
 }
 
-// Start is not to be cut in two between making something and noting it.
+// Start must not be interrupted between creating something and recording it.
 class SignalsHeld {
  public:
   SignalsHeld() {
@@ -114,7 +114,7 @@ Result<void> build(const OwnDirectory& dir, ClusterState& state, const ClusterAr
     state.nodes.push_back(std::move(node));
   }
   if (needs_socket_dir(state)) {
-    // Before the cluster is written down: what somebody else has there is not removed by stop.
+    // Before the cluster is recorded, so that stop never removes what somebody else has there.
     auto sockets = OwnDirectory::make(socket_dir(state.dir), 0755);
     if (!sockets) {
       state.nodes.clear();
@@ -123,7 +123,7 @@ Result<void> build(const OwnDirectory& dir, ClusterState& state, const ClusterAr
   }
   OM_TRY(save_cluster(dir, state));
   if (arguments.netns) OM_TRY(make_switch(state.switch_namespace));
-  // Nobody knows anybody until all ports are known.
+  // No node knows the others until all ports are known.
   OM_TRY(write_peers(dir, {}));
   int number = 0;
   for (ClusterNode& node : state.nodes) {
@@ -146,7 +146,7 @@ Result<void> build(const OwnDirectory& dir, ClusterState& state, const ClusterAr
   return wait_until_all_meet(state);
 }
 
-// Brings home what is away; a process whose keeper ends under it would be lost.
+// Brings home what is away: a process whose keeper ended would be lost.
 void recall_all(const ClusterState& state) {
   for (const ClusterNode& node : state.nodes) {
     if (!node.daemon || !node.daemon->alive()) continue;
@@ -177,7 +177,7 @@ Result<void> remove_socket_dir(const ClusterState& state) {
   return {};
 }
 
-// Everything that start has made. Goes on after a failure; the last Error is returned.
+// Removes everything that start has made. Goes on after a failure and returns the last Error.
 Result<void> tear_down(const OwnDirectory& dir, const ClusterState& state) {
   Result<void> result;
   recall_all(state);
@@ -186,7 +186,7 @@ Result<void> tear_down(const OwnDirectory& dir, const ClusterState& state) {
     if (node.daemon) daemons.push_back(*node.daemon);
   }
   std::vector<ProcessId> left = end_processes(daemons, kEndPatience);
-  // After the daemons, which could start more.
+  // After the daemons, which could start more children.
   for (const ProcessId& process : end_processes(cluster_children(dir, state), kEndPatience))
     left.push_back(process);
   for (const ProcessId& process : left)
@@ -209,7 +209,7 @@ Result<void> tear_down(const OwnDirectory& dir, const ClusterState& state) {
   dir.remove_drafts(kPeersFile);
   const std::string state_name = split_path(state_file(state.dir)).second;
   dir.remove_drafts(state_name);
-  // Last: as long as it is there, stop can be tried again.
+  // Last: as long as it exists, stop can be retried.
   if (result) note(dir.remove(state_name));
   if (result && state.made_dir) ::rmdir(state.dir.c_str());
   return result;
@@ -263,7 +263,7 @@ int cluster_dev_stop(const ClusterArguments& arguments) {
   auto dir = absolute_path(arguments.dir);
   if (!dir) return fail(dir.error());
   if (::access(state_file(*dir).c_str(), F_OK) != 0) {
-    // To stop twice is no mistake.
+    // Stopping twice is not an error.
     complain("there is no cluster in " + *dir);
     return 0;
   }

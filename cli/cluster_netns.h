@@ -23,7 +23,7 @@ std::string namespace_address(int number);
 Result<void> make_switch(const std::string& switch_namespace);
 Result<void> make_node_namespace(const std::string& name, const std::string& switch_namespace,
                                  int number);
-// A namespace that is not there is no error.
+// A missing namespace is not an error.
 Result<void> remove_namespace(const std::string& name);
 
 // Runs a program (searched in PATH) and waits. The Error holds what it wrote to stderr.

@@ -29,7 +29,7 @@ Json node_json(const ClusterNode& node) {
   return value;
 }
 
-// `tag`: of the cluster; what has another name is not ours to delete.
+// `tag`: of the cluster; anything with another name is not ours to delete.
 Result<ClusterNode> parse_node(const Json& value, const std::string& tag) {
   ClusterNode node;
   node.name = OM_TRY(json_string(value, "name", kMaxNodeName));
@@ -55,7 +55,7 @@ Result<std::string> absolute_path(const std::string& path) {
   const std::filesystem::path given = std::filesystem::absolute(path, error);
   if (error) return Error{error.value(), path};
   const auto [parent, name] = split_path(given.string());
-  // The last component stays as it is: that it is a link is for OwnDirectory to see.
+  // The last component stays as it is: OwnDirectory checks whether it is a link.
   const bool plain = !name.empty() && name != "." && name != "..";
   auto real = std::filesystem::weakly_canonical(plain ? parent : given.string(), error);
   if (error) return Error{error.value(), path};
@@ -83,7 +83,7 @@ std::string control_path_in(const ClusterState& state, const std::string& node) 
 }
 
 std::string socket_dir(const std::string& absolute_dir) {
-  // Root has a place where nobody else can be first.
+  // Root has a place where nobody else can create it first.
   return ::geteuid() == 0 ? "/run/om-" + cluster_tag(absolute_dir)
                           : fmt::format("/tmp/om-{}-{}", ::geteuid(), cluster_tag(absolute_dir));
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What `om cluster dev` remembers of a cluster between start, env and stop: D/cluster.json. It is written
-// before and after every step, so that stop can clear up after a start that was cut off anywhere.
+// What `om cluster dev` remembers of a cluster between start, env and stop: D/cluster.json. It is written before and
+// after every step, so that stop can clean up after a start that was interrupted anywhere.
 #pragma once
 
 #include <optional>
@@ -25,32 +25,32 @@ struct ClusterNode {
 
 struct ClusterState {
   std::string dir;               // absolute
-  bool made_dir = false;         // stop removes it again
+  bool made_dir = false;         // stop removes it
   std::string switch_namespace;  // holds the bridge; empty without --netns
   std::vector<ClusterNode> nodes;
 };
 
-// Absolute, without links before its last component. The directory need not exist.
+// The absolute path, without links before its last component. The directory need not exist.
 Result<std::string> absolute_path(const std::string& path);
 
-// Eight hexadecimal digits that stand for the directory in names outside it.
+// Eight hexadecimal digits that identify the directory in names outside it.
 std::string cluster_tag(const std::string& absolute_dir);
 
 std::string node_dir(const ClusterState& state, const std::string& node);
 std::string state_file(const std::string& dir);
 
-// D/nK/control.sock, or one in socket_dir() if that is too long for a socket.
+// D/nK/control.sock, or one in socket_dir() if that path is too long for a socket.
 std::string control_path_in(const ClusterState& state, const std::string& node);
-// The other place for control sockets: outside D, and the same for every start and stop of this user. start makes
-// it if it is needed, stop removes it.
+// The other place for control sockets: outside D, and the same for every start and stop by this user. start creates it
+// if needed, stop removes it.
 std::string socket_dir(const std::string& absolute_dir);
 
-// Everything is read and written through D as a directory of our own: what is in somebody else's is not believed.
+// Everything is read and written through D as a directory of our own: another user's directory is not trusted.
 Result<void> save_cluster(const OwnDirectory& dir, const ClusterState& state);
 // ENOENT: there is no cluster in this directory.
 Result<ClusterState> load_cluster(const OwnDirectory& dir);
 
-// Only one start or stop works on a directory at a time, as long as `dir` is open.
+// Makes sure that only one start or stop works on a directory at a time. Held as long as `dir` is open.
 Result<void> lock_cluster(const OwnDirectory& dir);
 
 }  // namespace om::cli

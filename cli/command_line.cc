@@ -10,7 +10,7 @@
 namespace om::cli {
 namespace {
 
-// Letters to put in, leave out, change or swap with their neighbour until one word is the other.
+// Edit distance: how many letters to insert, delete, change or swap with a neighbour to turn one word into the other.
 size_t distance(std::string_view a, std::string_view b) {
   std::vector<std::vector<size_t>> d(a.size() + 1, std::vector<size_t>(b.size() + 1));
   for (size_t i = 0; i <= a.size(); ++i) {
@@ -38,7 +38,7 @@ std::string nearest_word(std::string_view given, const std::vector<std::string>&
   for (const std::string& word : words) {
     const bool begins = given.size() > 1 && word.compare(0, given.size(), given) == 0;
     const size_t away = begins ? 0 : distance(given, word);
-    // A word of two letters is not two letters away from anything.
+    // A word of two letters does not count as two letters away from anything.
     if (away < least && away < given.size()) {
       best = word;
       least = away;
@@ -48,7 +48,7 @@ std::string nearest_word(std::string_view given, const std::vector<std::string>&
 }
 
 std::string complaint_about_pid(const std::string& text) {
-  constexpr int kMostProcesses = 1 << 22;  // of a 64-bit kernel
+  constexpr int kMostProcesses = 1 << 22;  // limit of a 64-bit kernel
   int pid = 0;
   if (parse_number(text, pid) && pid >= 1 && pid <= kMostProcesses) return "";
   return text + " is no process number";

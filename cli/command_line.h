@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where om's own arguments end and the job's begin, for `om run` and `om check`.
+// Finds where om's own arguments end and the job's begin, for `om run` and `om check`.
 #pragma once
 
 #include <string>
@@ -10,18 +10,19 @@
 namespace om::cli {
 
 struct SplitArguments {
-  std::vector<std::string> own;      // up to and with the verb's options
+  std::vector<std::string> own;      // up to and including the verb's options
   std::vector<std::string> command;  // the job, untouched; empty for the other verbs
 };
 
-// arguments: without argv[0]. In "run --cpu x86-64-v3 ./job --cpu y" the job begins at ./job; "--" before it
-// is dropped.
+// arguments: without argv[0]. In "run --cpu x86-64-v3 ./job --cpu y" the job begins at ./job; a "--" before it is
+// dropped.
 SplitArguments split_arguments(const std::vector<std::string>& arguments);
 
-// The one of `words` that `given` is nearest to: its beginning, or at most two letters away. Empty if there is none.
+// The word of `words` nearest to `given`: one that starts with it, or is at most two letters away. Empty if there is
+// none.
 std::string nearest_word(std::string_view given, const std::vector<std::string>& words);
 
-// What is wrong with a process number; empty if nothing is.
+// What is wrong with a pid; empty if nothing is.
 std::string complaint_about_pid(const std::string& text);
 
 }  // namespace om::cli

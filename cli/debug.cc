@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// om debug WHAT [PID]: aids for tests, hidden from the help. With a PID the word goes to the deputy of that
-// process ("cut": cut its connections); without one it is a verb of the daemon ("peers.reload", "recall").
+// om debug WHAT [PID]: aids for tests, hidden from the help. With a PID, sends WHAT to the deputy of that process
+// ("cut": cut its connections); without one, WHAT is a verb of the daemon ("peers.reload", "recall").
 #include <nlohmann/json.hpp>
 
 #include "cli/client.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// om doctor: what this node provides and what is missing, a line each. Exit status 1 if something fails.
+// om doctor: what this node provides and what is missing, one line each. Exit status 1 if a check fails.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 

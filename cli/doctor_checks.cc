@@ -44,7 +44,7 @@ struct PagemapScanArguments {
 };
 constexpr unsigned long kPagemapScan = _IOWR('f', 16, PagemapScanArguments);
 
-// "6.18.44-x" -> 6 * 1000 + 18; 0 if it is no version.
+// "6.18.44-x" -> 6 * 1000 + 18; 0 if it is not a version.
 int version_number(std::string_view text) {
   size_t dot = text.find('.');
   if (dot == text.npos) return 0;
@@ -138,7 +138,7 @@ Finding judge_tracing(std::string_view scope, int error) {
             "Processes cannot leave this node: set kernel.yama.ptrace_scope to 1 or 0; a container "
             "must not block ptrace(2)."};
   }
-  // Tried out by one who may.
+  // The probe succeeded, so the caller has the privileges.
   if (scope == "2")
     return {"ptrace", Health::kWarn, detail, "Only root's processes can leave this node."};
   return {"ptrace", Health::kOk, detail, ""};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What `om doctor` looks at: each check probes one thing of this machine, harmlessly and without privileges,
-// and says what follows from it. An ability is tried out (cli/doctor_probes.h), not inferred from a flag.
+// The checks of `om doctor`: each probes one thing on this machine, harmlessly and without privileges, and says what
+// follows from the result. Abilities are tried out (cli/doctor_probes.h), not inferred from flags.
 #pragma once
 
 #include <string>
@@ -27,7 +27,7 @@ std::vector<Finding> check_machine();
 // Programs, libom.so, daemon.
 std::vector<Finding> check_installation();
 
-// Parts with what was found as input, for the tests. `error`: errno of a probe.
+// Judge what was found; separate for the tests. `error`: errno of a probe.
 Finding judge_kernel(std::string_view release);
 Finding judge_tracing(std::string_view ptrace_scope, int error);
 Finding judge_seccomp(int error);

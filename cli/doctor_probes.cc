@@ -22,7 +22,7 @@
 namespace om::cli {
 namespace {
 
-// Runs `probe` in a child, which may die of it; its result, which is 0 or an errno.
+// Runs `probe` in a child, which may die of it. Returns the result, 0 or an errno.
 int in_child(int (*probe)(int), int argument) {
   const pid_t pid = ::fork();
   if (pid == 0) {
@@ -37,7 +37,7 @@ int in_child(int (*probe)(int), int argument) {
 }
 
 int save_registers(int) {
-  // Larger than any vector state without AMX, which is not asked for.
+  // Larger than any vector state without AMX, which is not requested.
   alignas(64) static std::array<unsigned char, 16384> s_area;
   const uint32_t x87_sse_avx = 7;
   asm volatile("xsave (%0)" ::"r"(s_area.data()), "a"(x87_sse_avx), "d"(0) : "memory");
@@ -58,7 +58,7 @@ int be_trapped(int) {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return errno;
   if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0) return errno;
   ::syscall(SYS_getppid);
-  return EOPNOTSUPP;  // it was not trapped
+  return EOPNOTSUPP;  // the call was not trapped
 }
 
 int trace(int victim) {
@@ -86,7 +86,7 @@ int probe_tracing() {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);  // as libom does; fails without Yama
     ::close(ends[0]);
-    ::close(ends[1]);  // it may be looked at
+    ::close(ends[1]);  // ready to be traced
     for (;;) ::pause();
   }
   int result = errno;

@@ -10,7 +10,7 @@
 
 namespace om::cli {
 
-// What happened before it last changed its place is no reason for its end.
+// What happened before its last move does not explain its end.
 std::string epitaph(pid_t pid) {
   Answer answer =
       request({{"verb", "epitaph"}, {"pid", pid}, {"wait_ms", 2000}}, Milliseconds(4000));

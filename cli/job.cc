@@ -16,7 +16,7 @@
 namespace om::cli {
 namespace {
 
-// All that can be caught and passed on. The real-time ones are for the job alone to define.
+// All signals that can be caught and passed on. Real-time signals mean only what the job defines.
 sigset_t passed_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -41,7 +41,7 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
                              const std::vector<char*>& environment, const sigset_t& mask,
                              void (*child_handler)(int), pid_t parent, int failure) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != parent) ::_exit(128 + SIGKILL);  // it died before the line above
+  if (::getppid() != parent) ::_exit(128 + SIGKILL);  // the parent died before prctl()
   ::signal(SIGCHLD, child_handler);
   ::sigprocmask(SIG_SETMASK, &mask, nullptr);
   ::execvpe(arguments[0], arguments.data(), environment.data());
@@ -51,7 +51,7 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
   ::_exit(127);
 }
 
-// The job stands: so do we, by the same signal, so that the shell says the same.
+// Stops us as the job has stopped, by the same signal, so that the shell reports the same.
 void stop_like(int signal) {
   if (signal == SIGSTOP) {
     ::raise(SIGSTOP);
@@ -66,7 +66,7 @@ void stop_like(int signal) {
   ::sigprocmask(SIG_BLOCK, &only, nullptr);
 }
 
-// Collects what has happened to the job. True when it has ended.
+// Collects what has happened to the job. True if it has ended.
 bool collect(pid_t pid, JobEnd& end) {
   int status = 0;
   while (::waitpid(pid, &status, WNOHANG | WUNTRACED) == pid) {
@@ -92,12 +92,12 @@ bool descends_from(pid_t pid, pid_t ancestor) {
 }
 
 void pass_on(pid_t pid, const siginfo_t& info) {
-  // From the terminal or the kernel: the group, and so the job, has got it too.
+  // From the terminal or the kernel: the whole group, and so the job, has received it too.
   if (info.si_code > 0) return;
   // kill(0, ...) by the job or its children: likewise.
   if (descends_from(info.si_pid, pid)) return;
   if (info.si_signo == SIGCONT) {
-    // A shell continues the whole group: then there is nothing left to do.
+    // If a shell has continued the whole group, there is nothing left to do.
     auto stat = proc::read_stat(pid);
     if (!stat || stat->state != 'T') return;
   }
@@ -125,7 +125,7 @@ JobEnd run_job(const std::vector<std::string>& command,
   sigset_t passed = passed_signals();
   sigset_t original;
   ::sigprocmask(SIG_BLOCK, &passed, &original);
-  // With SIGCHLD ignored there would be no status to wait for.
+  // If SIGCHLD were ignored, there would be no status to wait for.
   auto* child_handler = ::signal(SIGCHLD, SIG_DFL);
   pid_t parent = ::getpid();
   pid_t pid = ::fork();

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A job as a child in our own process group, so that the terminal's signals and the shell's job control reach
-// it as if we were not there. Signals that somebody sends to us alone are passed on; when the job stops we
-// stop; when it is continued through us it is continued. The job is killed if we are (PR_SET_PDEATHSIG).
+// Runs a job as a child in our own process group, so that the terminal's signals and the shell's job control reach it
+// as if we were not there. We pass on signals sent to us alone, stop when the job stops, and continue it when we are
+// continued. The job is killed if we are (PR_SET_PDEATHSIG).
 //
-// A signal sent to the whole group by another process than the terminal reaches the job twice: once itself and
-// once through us, as with sudo(8); the two cannot be told apart.
+// A signal that a process, rather than the terminal, sends to the whole group reaches the job twice, once directly and
+// once through us, as with sudo(8): we cannot tell it from one sent to us alone.
 #pragma once
 
 #include <sys/types.h>
@@ -23,8 +23,8 @@ struct JobEnd {
   pid_t pid = 0;
 };
 
-// Runs `command` (searched in PATH) with this environment ("NAME=value") and waits until it has ended.
-// Blocks signals; call it once, at the end of main. fork failure is exec_errno too.
+// Runs `command` (searched in PATH) with this environment ("NAME=value") and waits for it to end. Blocks signals; call
+// it once, at the end of main. exec_errno also reports a failed fork.
 JobEnd run_job(const std::vector<std::string>& command,
                const std::vector<std::string>& environment);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// om, also called openmosix: reads the command line and calls one verb. The only file with CLI11, which is
-// slow to compile. Exit status 2 for a wrong command line (125 for `om run`, as env(1)).
+// om, also called openmosix: parses the command line and calls one verb. The only file that includes CLI11, which is
+// slow to compile. Exit status 2 for a wrong command line (125 for `om run`, as in env(1)).
 #include <CLI/CLI.hpp>
 
 #include <signal.h>
@@ -32,7 +32,7 @@ struct Arguments {
   bool json = false;
 };
 
-// What is chosen by the command line.
+// The verb chosen by the command line, with its arguments.
 using Action = std::function<int()>;
 
 CLI::App* verb(CLI::App& app, const char* name, const char* what, const char* examples) {
@@ -104,7 +104,7 @@ void add_job_verbs(CLI::App& app, Arguments& given, Action& action) {
                   "use no more than this CPU level, so that the job can go to smaller CPUs: " +
                       om::cpu_baseline_names() + ", host (default)")
       ->type_name("LEVEL");
-  // For the help only: split_arguments() has taken the command away before CLI11 looks.
+  // Only for the help: split_arguments() removes the command before CLI11 parses.
   sub->add_option("COMMAND", given.run.command,
                   "the program and its arguments, after -- if in doubt");
   sub->callback([&] { action = [&] { return run(given.run); }; });
@@ -180,7 +180,7 @@ void add_cluster_verbs(CLI::App& app, Arguments& given, Action& action) {
   sub->callback([&] { action = [&] { return cluster_dev_env(given.cluster); }; });
 }
 
-// What is wrong with the words before the first option where they name verbs; empty if nothing is.
+// What is wrong with the words that should name verbs, before the first option; empty if nothing is.
 std::string wrong_verb(const CLI::App& app, const std::vector<std::string>& words) {
   const CLI::App* at = &app;
   std::string path = "om";

@@ -13,7 +13,7 @@
 namespace om::cli {
 namespace {
 
-// With --json there is a record whatever happens; without a daemon's own it is made from the failure.
+// --json always prints a record; if the daemon has not sent one, it is made from the failure.
 Json record_of(const Answer& answer, const MigrateArguments& arguments) {
   if (answer.data.is_object()) return answer.data;
   return Json{{"pid", arguments.pid},
@@ -36,7 +36,7 @@ Json record_of(const Answer& answer, const MigrateArguments& arguments) {
 
 int migrate(const MigrateArguments& arguments) {
   auto limit_ms = static_cast<int64_t>(std::ceil(arguments.timeout_s * 1000));
-  // The daemon keeps the time limit; the margin is for an answer that is under way.
+  // The daemon enforces the time limit; the margin is for an answer on its way.
   Answer answer = request(
       {{"verb", "migrate"}, {"pid", arguments.pid}, {"to", arguments.to}, {"timeout_ms", limit_ms}},
       Milliseconds(limit_ms + 5000));

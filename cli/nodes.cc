@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// om nodes: this node and its peers, with what they last said of themselves.
+// om nodes: this node and its peers, with what they last reported about themselves.
 #include <fmt/core.h>
 
 #include <nlohmann/json.hpp>

@@ -19,7 +19,7 @@ namespace {
 constexpr uint32_t kNoCharacter = 0xffffffff;
 
 struct Character {
-  uint32_t code = kNoCharacter;  // a byte that is no part of UTF-8
+  uint32_t code = kNoCharacter;  // a byte that is not valid UTF-8
   size_t bytes = 1;
 };
 
@@ -43,8 +43,8 @@ Character first_character(std::string_view text) {
   return {code, bytes};
 }
 
-// What a terminal obeys instead of showing it: control characters of both kinds (U+009B is CSI), marks that turn the
-// direction of writing, separators of lines, and what is no character.
+// Whether a terminal would obey the character instead of showing it: control characters of both kinds (U+009B is CSI),
+// marks that change the writing direction, line separators, and non-characters.
 bool harmful(uint32_t code) {
   return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x61c || code == 0x200e ||
          code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
@@ -75,7 +75,7 @@ int print_text(std::string_view text) {
 }
 
 int print_json(const Json& value) {
-  // What a JSON writer leaves as it is, although terminals obey it, is written as an escape: the value is the same.
+  // Escapes what the JSON writer leaves alone although terminals obey it: the value stays the same.
   const std::string line = to_json_line(value);
   std::string out;
   for (std::string_view rest = line; !rest.empty();) {

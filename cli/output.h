@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What om writes: results on stdout, diagnostics on stderr, colour only for a terminal and never with
-// NO_COLOR. Text that comes from programs or peers is made harmless for a terminal first.
+// om's output: results on stdout, diagnostics on stderr, colour only on a terminal and never with NO_COLOR. Text from
+// programs or peers is first made harmless for terminals.
 #pragma once
 
 #include <string>
@@ -15,23 +15,22 @@ namespace om::cli {
 // "om: text" on stderr.
 void complain(std::string_view text);
 
-// One line with the code and, if the code is in the reason table, one with the remedy. Returns the exit
-// status.
+// Writes one line with the code and, if the code is in the reason table, one with the remedy. Returns the exit status.
 int report(const Failure& failure);
 
-// One JSON document and a newline on stdout. The exit status: 1 (and a complaint) if stdout fails.
+// Writes one JSON document and a newline to stdout. Returns the exit status: 1 (and complains) if stdout fails.
 int print_json(const Json& value);
 int print_text(std::string_view text);
 
-// Printable: control characters, marks of direction and what is not UTF-8 become question marks.
+// Makes text printable: control characters, direction marks and invalid UTF-8 become question marks.
 std::string harmless(std::string_view text);
 
-// Whether stdout takes colour, and its width in columns (0: unknown, no limit).
+// Whether stdout supports colour, and its width in columns (0: unknown, no limit).
 bool stdout_colour();
 size_t stdout_columns();
 
-// Left-aligned columns, two blanks apart; the first row is the heading. Numbers are right-aligned if the
-// heading starts with '>'. The last column is cut at the width of the terminal.
+// Left-aligned columns, two blanks apart; the first row is the heading. A column whose heading starts with '>' is
+// right-aligned. The last column is cut at the terminal's width.
 std::string format_table(const std::vector<std::vector<std::string>>& rows, size_t columns,
                          bool colour);
 

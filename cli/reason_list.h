@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The answer of om why and om check: can it move, and if not, each reason with its remedy.
+// The answer of om why and om check: whether the process can move, and if not, each reason with its remedy.
 #pragma once
 
 #include <string>
@@ -19,13 +19,13 @@ struct ReasonText {
 
 std::vector<ReasonText> reason_texts(const std::vector<Reason>& reasons);
 
-// A code that another program named; the remedy comes from the table if the code is in it.
+// For a code from another program; takes the remedy from the table if the code is in it.
 ReasonText reason_text(const std::string& code, const std::string& message);
 
 // {"can_move":..., "reasons":[{"code","message","remedy"}]}
 Json reasons_json(const std::vector<ReasonText>& reasons);
 
-// For a human: a line with code and sentence, an indented one with the remedy, for each.
+// For humans: for each reason a line with code and sentence, and an indented one with the remedy.
 std::string reasons_human(const std::vector<ReasonText>& reasons);
 
 }  // namespace om::cli

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// om run [--] COMMAND: starts a program so that it can be moved, and stays around to say why if it is lost
-// while it is away. Exit status: the job's own, 128+n if a signal ended it, 125 if om itself fails, 126 if
-// the program cannot be executed, 127 if there is none, as env(1).
+// om run [--] COMMAND: starts a program so that it can be moved, and stays to say why if the program is lost while
+// away. Exit status: the job's own, 128+n if signal n ended it, 125 if om itself fails, 126 if the program cannot be
+// executed, 127 if it does not exist, as in env(1).
 #include <errno.h>
 #include <fmt/core.h>
 #include <signal.h>
@@ -28,24 +28,24 @@ constexpr int kOmFailed = 125;
 constexpr int kNotExecutable = 126;
 constexpr int kNotFound = 127;
 
-// With these the loader would refuse, ignore or choke on libom.so: the program runs without it.
+// Whether the loader would refuse, ignore or choke on libom.so: then the program runs without it.
 bool cannot_preload(ReasonCode code) {
   return code == ReasonCode::kSanitizer || code == ReasonCode::kStaticBinary ||
          code == ReasonCode::kSetuid || code == ReasonCode::kNotPreloaded;
 }
 
-// Why it is started without libom.so; empty if it is started with it.
+// Why to start it without libom.so; empty if there is no reason.
 std::string reason_against_preload(const std::vector<std::string>& command) {
   const char* path = ::getenv("PATH");
   auto report = preflight_command(command, path == nullptr ? "" : path);
-  if (!report) return "";  // exec says it better
+  if (!report) return "";  // exec reports it better
   for (const Reason& reason : report->reasons) {
     if (cannot_preload(reason.code)) return fmt::format("{}: {}", reason.name(), reason.message());
   }
   return "";
 }
 
-// A job that ended by SIGKILL may have been lost with a remote node.
+// A job ended by SIGKILL may have been lost with a remote node.
 void tell_loss(pid_t pid) {
   const std::string last = epitaph(pid);
   if (!last.empty()) complain(fmt::format("process {}: {}", pid, last));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// om trace PID: the forwarded calls of a process as they are executed here, until it ends or Ctrl-C; with --summary a
-// table of counts at the end. A process that is at home forwards nothing: om waits until it leaves.
+// om trace PID: prints the forwarded calls of a process as they are executed here, until it ends or Ctrl-C; with
+// --summary a table of counts at the end. A process at home forwards nothing: om waits until it leaves.
 #include <fmt/format.h>
 #include <signal.h>
 #include <time.h>
@@ -57,7 +57,7 @@ Counts counts_of(const Json& data) {
   return out;
 }
 
-// What has been added to `before`; all of `now` if it is of another session.
+// Adds the increase from `before` to `now`; `before` is empty if `now` is from another session.
 void add(Counts& total, const Counts& before, const Counts& now) {
   for (const auto& [call, count] : now) {
     auto it = before.find(call);
@@ -114,7 +114,8 @@ int trace(const TraceArguments& arguments) {
       if (!std::exchange(told, true))
         complain("the process is at home and forwards nothing; waiting until it leaves");
     } else if (now != session) {
-      // Counts and numbers start anew with every departure, the first answer of a running one is where we start.
+      // Counts and numbers restart with every departure. If the process is away already, the first answer is our
+      // starting point.
       if (session == -1 && !told) {
         before = counts_of(data);
       } else {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The verbs of om: one function and one file each. main.cc fills the arguments from the command line; a
-// function returns the exit status (common/net/control.h).
+// The verbs of om: one function and one file each. main.cc fills in the arguments from the command line; each function
+// returns the exit status (common/net/control.h).
 #pragma once
 
 #include <string>
@@ -49,7 +49,7 @@ struct ClusterArguments {
   std::string dir;
   int nodes = 3;
   bool netns = false;
-  std::string node;  // env: whose; start: unused
+  std::string node;  // env: which node; start: unused
 };
 int cluster_dev_start(const ClusterArguments& arguments);
 int cluster_dev_stop(const ClusterArguments& arguments);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// om version: of this program, and of the daemon if there is one.
+// om version: the versions of this program, and of the daemon if there is one.
 #include "common/base/version.h"
 
 #include <fmt/core.h>

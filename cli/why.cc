@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// om why PID: why the process cannot be moved now. At home that is looked up in /proc with the
-// caller's own rights; of a process that is away, or was lost, the deputy's notes say it.
+// om why PID: why the process cannot be moved now. For a process at home om examines /proc with the caller's own
+// rights; for one that is away, or was lost, it shows the deputy's notes.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -26,7 +26,7 @@ std::vector<ReasonText> notes_of(const Json& events) {
     std::string code = json_string_or(event, "code", 64, "").value_or("");
     if (kind == "moved") notes.clear();
     if ((kind != "note" && kind != "lost") || code.empty()) continue;
-    // A note that is no reason is for om events only.
+    // A note that is not a reason is only for om events.
     const auto known = reason_from_name(code);
     if (kind == "note" && !(known && speaks_against_moving(*known))) continue;
     std::erase_if(notes, [&code](const ReasonText& note) { return note.code == code; });
@@ -35,7 +35,7 @@ std::vector<ReasonText> notes_of(const Json& events) {
   return notes;
 }
 
-// Whoever asks about a process that was lost learns why.
+// If the process was lost, says why.
 int report_no_process(pid_t pid) {
   const std::string last = epitaph(pid);
   return report({ExitCode::kNotFound, ReasonCode::kNoSuchProcess,
@@ -76,7 +76,7 @@ int why(int pid, bool json) {
   }
   if (daemon.ok && daemon.data.contains("kept")) {
     const Json& kept = daemon.data["kept"];
-    // First, as `om migrate` says it.
+    // First, in the words of `om migrate`.
     reasons.insert(reasons.begin(),
                    reason_text(json_string_or(kept, "code", 64, "").value_or(""),
                                json_string_or(kept, "message", 4096, "").value_or("")));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// om-migrator: parses its arguments, builds the Node, says that it is ready, runs. Exit status 0 after
-// SIGTERM or SIGINT, 1 if something could not be opened, 2 for a wrong command line.
+// om-migrator: parses its arguments, builds the Node, reports that it is ready, runs. Exit status 0 after SIGTERM or
+// SIGINT, 1 if something could not be opened, 2 for a wrong command line.
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -47,7 +47,7 @@ int run(const std::vector<std::string>& arguments) {
     return 0;
   }
   log_init("om-migrator[" + options->name + "]");
-  // A peer, a client or a log reader that goes away is an errno, not an end.
+  // When a peer, a client or a log reader goes away, we want an errno and not to be killed.
   ::signal(SIGPIPE, SIG_IGN);
   raise_open_files();
   auto node = Node::create(*options);

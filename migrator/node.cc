@@ -45,7 +45,7 @@ Result<std::unique_ptr<Node>> Node::create(const Options& options) {
     }
   }
   if (options.lazy_shared) set_lazy_shared_patterns(*options.lazy_shared);
-  // What an earlier daemon has left there is believed.
+  // We trust what an earlier daemon left there.
   OwnDirectory state =
       OM_TRY(OwnDirectory::make(options.state_dir, ::geteuid() == 0 ? 0755 : 0700));
   Options bound = options;
@@ -53,7 +53,7 @@ Result<std::unique_ptr<Node>> Node::create(const Options& options) {
   std::unique_ptr<Node> node(
       new Node(bound, std::move(state), std::move(listener), std::move(facts), owner));
   OM_TRY(node->reload_peers());
-  // Last: who can connect finds everything in place.
+  // Last, so that clients that connect find everything in place.
   mode_t mode = ::geteuid() == 0 ? 0666 : 0600;
   node->control_ = OM_TRY(ControlServer::listen(node->loop_, options.control, mode));
   node->serve();

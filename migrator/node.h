@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Composition root of om-migrator: makes every part, hands each what it depends on, and holds them in the
-// order in which they must go. The parts do not know this class.
+// Composition root of om-migrator: makes every part, passes each its dependencies, and holds them in an order that
+// destroys them safely. The parts do not know this class.
 #pragma once
 
 #include <memory>
@@ -34,18 +34,18 @@ namespace om::migrator {
 
 class Node {
  public:
-  // Opens everything; the Error says what could not be.
+  // Opens everything; the Error says what could not be opened.
   static Result<std::unique_ptr<Node>> create(const Options& options);
   ~Node();
 
-  // Until SIGTERM or SIGINT.
+  // Runs until SIGTERM or SIGINT.
   void run();
 
-  // {name, address, port, control, pid}: what --ready-fd gets.
+  // {name, address, port, control, pid}: written to --ready-fd.
   Json ready_line() const;
 
  private:
-  // Helper programs, also those of an earlier daemon.
+  // Helper programs, including those of an earlier daemon.
   struct Children {
     Children(Node& node, std::optional<std::pair<uid_t, gid_t>> guest_owner);
     ChildList list;
@@ -60,7 +60,7 @@ class Node {
     Census census;
     Sampler sampler;
   };
-  // The other nodes, and what goes there and comes from there.
+  // The other nodes, and what goes to and comes from them.
   struct Peers {
     Peers(Node& node, UniqueFd listener);
     PeerTable table;
@@ -72,7 +72,7 @@ class Node {
        std::optional<std::pair<uid_t, gid_t>> guest_owner);
 
   Result<void> reload_peers();
-  // For balance/: this node, its peers, the processes that have deputies.
+  // For balance/: this node, its peers, and the processes that have deputies.
   balance::Snapshot snapshot();
   Services services();
   PeerLink::Local peer_local();

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What rows of syscalls.tbl say about the body's filter: body=, and the lines "often NAME ..." for their order.
-Written as calls to the builder of libom/restore/filter.cc, with the constants of libom/abi/sandbox.h. Part of
+"""What rows of syscalls.tbl say about the body's filter: body=, and the lines "often NAME ..." for their order. Writes
+them as calls to the builder of libom/restore/filter.cc, with the constants of libom/abi/sandbox.h. Part of
 gen_syscalls.py; docs/ADD_A_SYSCALL.md, "What a body may ask the other node's kernel for", explains it."""
 import re
 
@@ -51,7 +51,7 @@ def rule(row, text, errors):
 
 
 def read_rows(rows, often, errors):
-    """The rules in their order. `often`: (where, name) of the calls that come first."""
+    """The rules in order. `often`: (where, name) of the calls that come first."""
     rules = {}
     for row in rows:
         said = [value for key, value, _ in row.waiting if key == "body"]

@@ -4,11 +4,11 @@
 
     check_docs.py [--root DIR] [--build DIR]
 
-docs/syscalls.md is what the generator makes; docs/REASONS.md has a row for every code of
-common/movable/reasons.cc and no other, and no other source spells one out; with --build, docs/CLI.md has every verb
-and option that `om --help` names; links lead to files and headings that exist; names of files of this tree, in
-documents and in comments, are names of files; every source file of the product stands in a code map.
-Exit status 0, or 1 with one "file:line: reason" per mistake.
+docs/syscalls.md equals the generator's output; docs/REASONS.md has a row for every code of common/movable/reasons.cc
+and no other, and no other source spells a code out; with --build, docs/CLI.md has every verb and option that `om
+--help` lists; links lead to existing files and headings; file names of this tree, in documents and comments, name
+existing files; every source file of the product is in a code map. Exit status 0, or 1 with one "file:line: reason" per
+error.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def documents(root):
 
 
 def anchors_of(text):
-    """Headings as the links that readers' tools make of them."""
+    """The headings' anchors, as Markdown tools derive them."""
     found = set()
     for line in text.splitlines():
         match = re.match(r'#+ +(.*?) *#*$', line)
@@ -65,7 +65,8 @@ def check_links(root, path):
 
 
 def named_files(root, path, line):
-    """(as written, from the root) of each file that a line names, also from the document's own folder."""
+    """(as written, path from the root) of each file that a line names; names relative to the document's folder count
+    too."""
     folder = path.parent
     for name in NAMED_FILE.findall(line):
         if folder.name in PRODUCT and (folder / name.split('/')[0]).exists():
@@ -90,7 +91,7 @@ def check_named_files(root, path):
 # A file's name in a comment, with or without folders.
 COMMENT = re.compile(r'(?://|^\s*#(?!\s*include))(.*)')
 FILE_NAME = re.compile(r'(?<![\w./<-])((?:[\w.-]+/)*[\w-]+\.(?:cc|h|S|py|tbl|capnp|md))(?![\w(/]|\.\w)')
-# Headers of the kernel's sources and of Cap'n Proto; what the build makes.
+# Headers of the kernel's sources and of Cap'n Proto; build products.
 OTHER_FILES = ('include/linux/', 'uapi/linux/', 'linux/', 'rpc.capnp', 'gen/')
 COMMENTED = ('.cc', '.h', '.S', '.capnp', '.tbl')
 PRODUCT = ('libom', 'common', 'balance', 'deputy', 'guest', 'migrator', 'cli')
@@ -104,7 +105,7 @@ def sources(root, suffixes=COMMENTED):
 
 
 def check_comments(root):
-    """Comments name files that exist: from the root, the end of a path, or of one folder only."""
+    """Files named in comments exist; a name may be a path from the root or the end of one."""
     known = [relative(root, path) for path in sources(root, (*COMMENTED, '.py', '.md'))]
     known += [relative(root, path) for path in [*documents(root), *root.glob('tools/*')]]
     ends = {'/'.join(name.split('/')[at:]) for name in known for at in range(name.count('/') + 1)}
@@ -117,7 +118,7 @@ def check_comments(root):
 
 
 def check_code_maps(root):
-    """Every .cc and .S of the product, or the folder it lies in, is named by a document in backticks."""
+    """A document names every .cc and .S of the product, or its folder, in backticks."""
     named = {name.removesuffix('/') for path in documents(root)
              for _, name in named_files(root, path, path.read_text(encoding='utf-8'))}
     for path in sources(root, ('.cc', '.S')):
@@ -141,7 +142,7 @@ def check_syscalls(root):
                    'python3 tools/gen_syscalls.py docs libom/abi docs/syscalls.md')
 
 
-# Words in capitals that are no codes: names of variables, limits, timers.
+# Words in capitals that are not codes: names of variables, limits, timers.
 OTHER_WORDS = re.compile(r'OM_|AT_|RLIMIT_|ITIMER_|LD_|XDG_|GLIBC_TUNABLES|[A-Z]*SAN_OPTIONS|NO_COLOR')
 WORD = re.compile(r'"([A-Z][A-Z_]+)"')
 COMMENT = re.compile(r'(?:^|[ \t])//(?:[ \t].*)?$', re.M)
@@ -149,7 +150,7 @@ TABLE = 'common/movable/reasons.cc'
 
 
 def check_codes(root, codes):
-    """No code is spelled out, nor made up, elsewhere than in the table: the sources name it by ReasonCode."""
+    """No code is spelled out or invented outside the table: the sources use ReasonCode."""
     for path in sources(root, ('.cc', '.h')):
         name = relative(root, path)
         if name.split('/')[0] not in PRODUCT or name == TABLE:
@@ -185,7 +186,7 @@ def help_of(om, *verb):
 
 
 def parsed_help(text):
-    """(options, verbs) that a help text lists."""
+    """(options, verbs) listed by a help text."""
     options = re.findall(r'^ +(?:-\w,)?(--[a-z][a-z-]*)', text, re.M)
     _, _, rest = text.partition('\nSubcommands:\n')
     verbs = []

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of check_docs.py: documents that are behind the tree are reported."""
+"""Tests of check_docs.py: it reports documents that are out of date."""
 
 import pathlib
 import shutil

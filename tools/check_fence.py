@@ -1,18 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checks what fenced code (everything under libom/) consists of, in source and as built.
+"""Checks what fenced code (everything under libom/) uses and contains, in source and as built.
 
     check_fence.py [--root DIR] --build DIR      sources, and libom.so and om-body of the build
     check_fence.py --library FILE | --launcher FILE
 
-libom.so lives inside programs of strangers, and its pages run in bodies where nothing else may: it
-needs no other library and no symbol but ALLOWED_SYMBOLS, shows none but EXPORTS, has no thread-local
-storage, nothing writable and executable, no relocation but base + offset. It leaves the vector registers
-alone, which are the program's, but for saving and restoring all of them. System calls are made in one
-section only, which the filter of a body knows; those in the replacement
-of the vDSO are meant to be trapped, those of the exports
-are the program's own. Sources name nothing of libc or of the language's run-time library. Exit
-status 0, or 1 with one line per mistake.
+libom.so lives inside other people's programs, and its pages run in bodies where nothing else may: it needs no other
+library and no symbol but ALLOWED_SYMBOLS, exports only EXPORTS, has no thread-local storage, nothing both writable and
+executable, no relocation but base + offset. It leaves the program's vector registers alone, except to save and restore
+all of them. It makes system calls in one section only, which a body's filter knows; those in the replacement of the
+vDSO are meant to be trapped, those of the exports are the program's own. Sources name nothing from libc or the
+language's run-time library. Exit status 0, or 1 with one line per error.
 """
 
 import argparse
@@ -21,7 +19,7 @@ import re
 import subprocess
 import sys
 
-# Names of hosted C and C++ that mean a mistake here: `name` alone, as an identifier.
+# Names of hosted C and C++ that are errors here: `name` alone, as an identifier.
 POISON = frozenset('''
     malloc calloc realloc free abort exit atexit assert errno perror strerror
     printf fprintf sprintf snprintf vsnprintf puts fputs fopen fclose fwrite fread stdout stderr
@@ -38,13 +36,13 @@ WORD = re.compile(r'(?<![\w.$>])(?<!::)[A-Za-z_]\w*')
 OPERATOR = re.compile(r'operator\s*$')
 
 SYSCALL_SECTIONS = ('om_gate', 'om_vfn', 'om_exports')
-# Functions that stand in front of libc's, as CPU time was used on several nodes; they set its errno.
+# Functions that override libc's, because CPU time was used on several nodes; they set libc's errno.
 EXPORTS = frozenset(('clock', 'clock_gettime', 'getrusage', 'times'))
 # Weak, for the exports and the constructor.
 ALLOWED_SYMBOLS = frozenset(('__errno_location', 'environ', 'getauxval'))
 RELATIVE = 'R_X86_64_RELATIVE'
 VECTOR_REGISTER = re.compile(r'%(?:[xyz]?mm\d+|st\b|st\(\d\)|k[0-7]\b)')
-# Instructions of the x87 and of MXCSR name no register.
+# x87 and MXCSR instructions name no register.
 VECTOR_INSTRUCTION = re.compile(
     r'^(f(?!s\b|ence\b)[a-z0-9]+|v[a-z0-9]+|ldmxcsr|stmxcsr|emms|fwait)$')
 WHOLE_STATE = re.compile(r'^f?x(save|rstor)(c|s|opt)?(64)?$')
@@ -52,7 +50,7 @@ SYSCALL = re.compile(r'^(syscall|sysenter|int\s+\$0x80)')
 
 
 class Broken(Exception):
-    """The check itself cannot be made."""
+    """The check itself cannot run."""
 
 
 def output_of(*command):
@@ -80,7 +78,7 @@ def check_segments(path):
 
 
 def check_dynamic(path):
-    """Dynamic section and symbols: needs nothing, shows nothing."""
+    """Dynamic section and symbols: needs nothing, exports only EXPORTS."""
     for tag, value in re.findall(r'\((\w+)\) +(.*)$', output_of('readelf', '-dW', path), re.M):
         if tag == 'NEEDED':
             yield f'needs another library: {value.strip()}'
@@ -144,14 +142,14 @@ def check_launcher(path):
 
 
 def blanked(text):
-    """Without comments and strings, lines kept."""
+    """The text with comments and strings blanked; lines stay."""
     def spaces(match):
         return re.sub(r'[^\n]', ' ', match.group())
     return STRING.sub(spaces, COMMENT.sub(spaces, text))
 
 
 def check_source(name, text):
-    """Poisoned identifiers. Members and what is qualified with a namespace of ours are not libc's."""
+    """Forbidden identifiers. Members, and names qualified with a namespace of ours, are not libc's."""
     for number, line in enumerate(blanked(text).splitlines(), 1):
         if re.match(r'\s*#\s*(include|pragma|error)', line):
             continue

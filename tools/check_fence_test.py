@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of check_fence.py: each mistake, built or written on purpose, is reported, and nothing else.
+"""Tests of check_fence.py: it reports each deliberate error, in source or as built, and nothing else.
 
     check_fence_test.py            OM_CXX names the compiler (c++)
 """

@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checks who may include whom (docs/ARCHITECTURE.md, "Folders and layers").
+"""Checks which files may include which (docs/ARCHITECTURE.md, "Folders and layers").
 
     check_layers.py [--root DIR] [--build DIR]
 
-Includes of our own files are in quotes and root-relative, or of a generated header. A file under a
-folder of LAYERS may include what that folder's row names; the longest matching folder counts. Headers
-begin with #pragma once; x.cc includes x.h before any other of ours. What a call is like stands in its row
-(libom/abi/syscalls.tbl): only the files of BY_NUMBER ask which call it is. Some things have one door
-(DOORS). Exit status 0, or 1 with one "file:line: reason" per mistake. --build is accepted as all checks
-are called alike.
+Includes of our own files are in quotes and root-relative, or name a generated header. A file under a folder of LAYERS
+may include what that folder's row names; the longest matching folder counts. Headers begin with #pragma once; x.cc
+includes x.h before any other header of ours. A call's properties are in its row (libom/abi/syscalls.tbl): only the
+files of BY_NUMBER check which call it is. Some things have only one door (DOORS). Exit status 0, or 1 with one
+"file:line: reason" per error. --build is accepted as all checks are called alike.
 """
 
 import argparse
@@ -21,13 +20,13 @@ import sys
 LAYERS = {
     'libom/abi': (),
     'libom/safe': ('libom/abi',),
-    # The anchor is the table of what the others are entered by.
+    # The anchor is the table through which the others are entered.
     'libom/shim': ('libom/abi', 'libom/safe', 'libom/gate', 'libom/stub'),
     'libom/stub': ('libom/abi', 'libom/safe'),
     'libom/gate': ('libom/abi', 'libom/safe'),
     # It makes the threads whose state the gate defines.
     'libom/restore': ('libom/abi', 'libom/safe', 'libom/gate'),
-    # From the ground up.
+    # From the bottom up.
     'common/base': ('libom/abi',),
     'common/proc': ('common/base', 'libom/abi'),
     'common/elf': ('common/base', 'libom/abi'),
@@ -37,7 +36,7 @@ LAYERS = {
     'common/movable': ('common/base', 'common/proc', 'common/elf', 'common/cpu', 'libom/abi'),
     'common/uv': ('common/base', 'common/net'),
     'common/schema': ('common/movable',),
-    # Decides from what it is given: values, names of nodes, reasons.
+    # Decides from its inputs: values, names of nodes, reasons.
     'balance': ('common/base', 'common/movable', 'common/proc', 'libom/abi'),
     'migrator': ('balance', 'common', 'libom/abi', 'migrator/config', 'migrator/control', 'migrator/moves',
                  'migrator/peers', 'migrator/processes'),
@@ -47,7 +46,7 @@ LAYERS = {
     'migrator/moves': ('common', 'libom/abi', 'migrator/peers', 'migrator/processes'),
     'migrator/control': ('balance', 'common', 'libom/abi', 'migrator/moves', 'migrator/peers', 'migrator/processes'),
     'guest': ('common', 'libom/abi'),
-    # From the inside out: what is done at home knows no keeper, memory no move.
+    # From the inside out: work at home knows no keeper, memory no move.
     'deputy/base': ('common', 'libom/abi'),
     'deputy/home': ('common', 'libom/abi', 'deputy/base'),
     'deputy/session': ('common', 'libom/abi', 'deputy/base', 'deputy/home'),
@@ -60,7 +59,7 @@ LAYERS = {
     'cli': ('common', 'libom/abi'),
     'examples': (),
     'bench': ('common', 'libom/abi'),
-    # Moved programs are programs of any user: they know nothing of ours but the three calls.
+    # Moved programs may be any user's: they know nothing of ours but the three calls.
     'test/behaviour': ('test/lib',),
     'test/programs': ('test/lib',),
     'test/lib': (),
@@ -71,20 +70,20 @@ GENERATED = (
     (re.compile(r'(libom/abi/)?gen/syscalls_\w+\.(h|inc)$'), 'libom/abi'),
     (re.compile(r'common/schema/\w+\.capnp\.h$'), 'common/schema'),
 )
-# Functions of rows that two calls share, and code about calls that libom makes itself.
+# Functions of rows shared by two calls, and code about calls that libom makes itself.
 BY_NUMBER = frozenset((
     'deputy/home/executors.cc', 'libom/gate/exec.cc', 'libom/gate/misc.cc',
     'libom/stub/descriptor.cc', 'libom/stub/exec.cc', 'libom/stub/mirror.cc', 'libom/stub/special.cc'))
-# What only these files name or do, and who does it for the others.
+# What only these files may name or do, and which of them does it for the others.
 DOORS = (
     (re.compile(r'\bom_(copy|string_length|touch|peek)\b'), re.compile(r'libom/gate/user_memory\.\w+$'),
      'memory of the program is accessed by libom/gate/user_memory.h'),
     (re.compile(r'\bkNr_(read|write|recvfrom|sendto|recvmsg|sendmsg)\b.*\bchannel\.fd\b'),
      re.compile(r'libom/safe/stream\.cc$'), 'channels are read and written by libom/safe/stream.h'),
 )
-# All that fenced code may include from outside: types and constants, no functions.
+# All that fenced code may include from outside: types and constants, not functions.
 FREESTANDING = frozenset(('elf.h', 'stddef.h', 'stdint.h'))
-# What a pure folder includes of the system's and the standard library's: nothing to look, wait or draw lots with.
+# System and standard headers that a pure folder may include: nothing for input, waiting or randomness.
 PURE = {'balance': frozenset(('algorithm', 'functional', 'map', 'memory', 'optional', 'set', 'span', 'stdint.h',
                               'string', 'string_view', 'utility', 'vector'))}
 SOURCES = ('.h', '.cc', '.S')

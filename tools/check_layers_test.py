@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of check_layers.py: every forbidden include of a made-up tree is reported, no other."""
+"""Tests of check_layers.py: it reports every forbidden include of a made-up tree, and no other."""
 
 import pathlib
 import tempfile
@@ -27,7 +27,7 @@ class Layers(unittest.TestCase):
         path.write_text(text, encoding='utf-8')
 
     def problems(self, name, *includes):
-        """What is found when `name` has these includes."""
+        """The problems found when `name` has these includes."""
         pragma = '#pragma once\n' if name.endswith('.h') else ''
         self.write(name, pragma + ''.join(f'#include {include}\n' for include in includes))
         found = check_layers.check_tree(self.root)

@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checks how every text file of the tree looks.
+"""Checks the form of every text file in the tree.
 
     check_text.py [--root DIR] [--build DIR]
 
-First line (or the one after #!) names the licence; sources have a comment at their head; no tabs, no
-trailing blanks, a newline at the end; columns and lines within limits; a TODO has a kind; no path of
-the machine it was written on. Exit status 0, or 1 with one "file:line: reason" per mistake. --build is
-accepted as all checks are called alike.
+The first line (or the one after #!) names the licence; sources have a comment at their head; no tabs, no trailing
+blanks, a newline at the end; columns and lines within limits; a TODO has a kind; no paths of one machine. Exit status
+0, or 1 with one "file:line: reason" per error. --build is accepted because all checks are called alike.
 """
 
 import argparse
@@ -16,7 +15,7 @@ import pathlib
 import re
 import sys
 
-MOST_COLUMNS = 120   # the formatter aims at 100; what it has not touched may be longer
+MOST_COLUMNS = 120   # the formatter aims at 100; what it does not touch may be longer
 MOST_LINES = 500     # more needs a reason in the head comment
 NEVER_LINES = 900
 REASON = re.compile(r'500 lines|one file|usual size')
@@ -29,7 +28,7 @@ LICENSED = COMMENTED + ('.py', '.sh', '.capnp', '.tbl', '.map', 'meson.build', '
                         '.clang-format', '.editorconfig', 'packages.txt', '.ci/run')
 LONG_LINES = ('.tbl', '.md', 'LICENSE')
 SNAKE_CASE = re.compile(r'[a-z0-9_]+(\.[a-z]+|\.S)$')
-# Other people's words, and generated lists.
+# Other people's text, and generated lists.
 NOT_OURS = ('LICENSE', 'test/behaviour/calls.txt')
 
 TODO = re.compile(r'\bTODO\b(?!\((correctness|perf|port|test|cleanup)\): )|\b(FIXME|XXX)\b')
@@ -38,7 +37,7 @@ NUMBERED = re.compile(r'\b[Ii]ssues? (#?\d|[A-H]\b)|(?<![&\w])#\d{1,4}\b(?![\d-]
 
 
 def files_of(root):
-    """Relative names of the files of the tree: no builds, no caches, no hidden folders but .ci, not the .git of a
+    """Relative names of the tree's files: no builds, no caches, no hidden folders but .ci, not the .git of a
     worktree."""
     for folder, folders, names in os.walk(root):
         at = pathlib.Path(folder).relative_to(root)
@@ -52,7 +51,7 @@ def files_of(root):
 
 
 def check_head(root, name, lines):
-    """Licence and head comment. What belongs to a header is described there."""
+    """Licence and head comment. A .cc file with a header is described in the header."""
     first = 1 if lines and lines[0].startswith('#!') else 0
     if name.endswith(LICENSED) and (len(lines) <= first or SPDX not in lines[first]):
         yield first + 1, f'the line is to be "{SPDX}"'
@@ -90,7 +89,7 @@ def check_line(name, line):
 
 
 def check_text(root, name, data):
-    """All mistakes of one file as (line, reason)."""
+    """All errors in one file as (line, reason)."""
     try:
         text = data.decode('utf-8')
     except UnicodeDecodeError:

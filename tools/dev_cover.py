@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Lines that tests have run, by folder and file: the table of ./dev cover.
+"""Lines covered by tests, by folder and file: the table of ./dev cover.
 
     dev_cover.py --root DIR --build DIR [--json FILE] [--all]
 
-Reads the counts (*.gcda) of a build directory that was configured with b_coverage by `gcov --json-format`.
-A line counts as run if any program of the build has run it. Fenced code is not instrumented and not listed,
-tests and generated files are left out. --all lists files, too. Exit status 0, 1 if there are no counts.
+Reads the counts (*.gcda) of a build directory configured with b_coverage, using `gcov --json-format`. A line counts as
+run if any program of the build has run it. Fenced code is not instrumented and not listed; tests and generated files
+are left out. --all also lists files. Exit status 0, 1 if there are no counts.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def collect(root, build):
     """Relative name of a source: {line: times}."""
     files = sorted(build.rglob('*.gcda'))
     lines = collections.defaultdict(collections.Counter)
-    # One file of a name at a time: gcov would overwrite its output.
+    # Files of the same name one at a time: gcov would overwrite its output.
     waiting = collections.defaultdict(list)
     for path in files:
         waiting[path.name].append(path)

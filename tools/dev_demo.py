@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""./dev demo: a job moves between two nodes of a local cluster while one watches.
+"""./dev demo: a job moves between two nodes of a local cluster while you watch.
 
     dev_demo.py --build DIR
 
-Runs examples/primes natively, then preloaded, moves it to n2, home and to n2 again with `om migrate`,
-shows its output with the place where each line was computed, and compares both runs. Exit status 0:
-the job was moved three times and its output and status are the native ones; 1: something was not so.
-The cluster is stopped whatever happens.
+Runs examples/primes natively, then preloaded, moves it to n2, home and to n2 again with `om migrate`, shows its output
+with the place where each line was computed, and compares both runs. Exit status 0: the job was moved three times and
+its output and status equal the native ones; 1: otherwise. The cluster is stopped whatever happens.
 """
 
 import argparse
@@ -21,10 +20,10 @@ import threading
 import time
 
 MOVES = ('n2', 'home', 'n2')
-NATIVE_SECONDS = 4.0   # what the job is made to take
+NATIVE_SECONDS = 4.0   # intended run time of the job
 MOST_STEPS = 2000
 LINES = 50             # of progress; the moves are made after every quarter of them
-LIMIT = 120            # seconds for any single thing
+LIMIT = 120            # seconds for any single step
 
 
 class Wrong(Exception):
@@ -66,7 +65,7 @@ class Demo:
         return done, time.monotonic() - start
 
     def measured_work(self):
-        """Steps and size of a step (in millions) with which the job takes about NATIVE_SECONDS."""
+        """Steps and step size (in millions) for which the job takes about NATIVE_SECONDS."""
         size = 1
         while True:
             seconds = self.native(LINES, size)[1]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Tests of what ./dev does for an ordinary user in a tree that only root can read (tools/dev_base.sh,
-tools/dev_elsewhere.sh): nothing is built anew, and all that a test needs is readable in another place."""
+tools/dev_elsewhere.sh): nothing is rebuilt, and everything that a test needs is readable elsewhere."""
 
 import os
 import pathlib
@@ -30,7 +30,7 @@ class Elsewhere(unittest.TestCase):
             path.chmod(0o700)
 
     def shell(self, script, **how):
-        """Lines of a script that has the functions of tools/dev_base.sh."""
+        """Runs script lines with the functions of tools/dev_base.sh."""
         environment = {**os.environ, 'OM_ROOT': str(self.root), 'OM_BUILD': str(self.root / 'build')}
         done = subprocess.run(['bash', '-euo', 'pipefail', '-c', f'source "$0"; {script}', HERE / 'dev_base.sh'],
                               env=environment, capture_output=True, text=True, timeout=60, check=False, **how)

@@ -12,10 +12,10 @@ KIND: desc   numbers, SyscallDesc and CommandDesc arrays, look-up functions (fre
       docs   docs/syscalls.md
       tests  X-macro lists for the table-driven tests
 
-Every kind checks the whole table first and refuses it with one "file:line: reason" per mistake,
-exit code 1. The output is written only if it changed. docs/ADD_A_SYSCALL.md explains the grammar;
-tools/gen_syscalls_test.py holds one test per refusal. Over 500 lines in one file, because parser,
-checks and writers share the row classes, nothing else uses them, and a third are output templates.
+Every kind first checks the whole table and refuses it with one "file:line: reason" per error, exit code 1. The output
+is written only if it has changed. docs/ADD_A_SYSCALL.md explains the grammar; tools/gen_syscalls_test.py has one test
+per refusal. Over 500 lines in one file, because parser, checks and writers share the row classes, nothing else uses
+them, and a third of it is output templates.
 """
 import argparse
 import errno
@@ -66,7 +66,7 @@ TAIL = re.compile(r'\s+(?:(gate|home|deny)=(\w+)|sub=(\w+)\(([\w,]+)\)|'
 
 
 class Errors:
-    """Collects the mistakes of a table so that all of them are shown at once."""
+    """Collects the errors of a table so that all of them are shown at once."""
 
     def __init__(self):
         self.lines = []
@@ -76,7 +76,7 @@ class Errors:
 
 
 class Arg:
-    """One argument: what the row says and the ArgDesc fields it compiles to."""
+    """One argument: the row's text and the ArgDesc fields that it compiles to."""
 
     def __init__(self, name, text):
         self.name, self.text, self.base, self.direction = name, text, None, None
@@ -90,7 +90,7 @@ class Arg:
 
 
 class Row:
-    """A row of syscalls.tbl, or of a sub-table (then nr is the command)."""
+    """A row of syscalls.tbl, or of a sub-table (where nr is the command)."""
 
     def __init__(self, where, nr, name, route, effects):
         self.where, self.nr, self.name, self.route, self.effects = where, nr, name, route, effects
@@ -101,7 +101,7 @@ class Row:
         self.object = None
 
     @property
-    def ident(self):  # __NR__sysctl keeps its name, the identifier must not hold two underscores
+    def ident(self):  # __NR__sysctl keeps its name, but the identifier must not contain two underscores
         return self.name.lstrip("_")
 
     def effects_cpp(self):
@@ -436,7 +436,7 @@ def check_header(table, path, where):
 
 
 def read_calls(path, errors):
-    """The calls and commands (ioctl:0x5401) of calls.txt that a program still there makes."""
+    """The calls and commands (ioctl:0x5401) in calls.txt that an existing program makes."""
     calls, folder = set(), os.path.dirname(path)
     with open(path, encoding="utf-8") as f:
         for number, line in enumerate(f, 1):
@@ -452,8 +452,8 @@ def read_calls(path, errors):
 
 
 def check_tests(table, path):
-    """What is served away, but for ENOSYS, is called by a behaviour program after its first point,
-    as test/lib/call_coverage.py has seen it: each row and each command. untested "why" excuses a row."""
+    """Each row and command served away, except for ENOSYS, must be called by a behaviour program after its first point,
+    as recorded by test/lib/call_coverage.py. untested "why" excuses a row."""
     calls = read_calls(path, table.errors)
 
     def served(row):
@@ -491,7 +491,7 @@ def load(directory, unistd, tests):
 
 
 def functions(table, which):
-    """The functions that rows name with gate= or home=, sorted; the number of one is index + 1."""
+    """The functions that rows name with gate= or home=, sorted; a function's number is its index + 1."""
     return sorted({r.attrs[which] for r in table.rows if which in r.attrs})
 
 

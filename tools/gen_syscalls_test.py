@@ -63,7 +63,7 @@ class Case(unittest.TestCase):
         self.assertIn(expected, self.errors(tests)[0])
 
     def row_refused(self, row, reason, line=4):
-        """The row stands alone in the fourth line of a table whose header knows no number."""
+        """The row is alone, in the fourth line of a table whose header has no numbers."""
         self.write("unistd_64.h", "")
         self.write("syscalls.tbl", STRUCTS + "# comment\n" + row + "\n")
         os.unlink(os.path.join(self.dir, "ioctls.tbl"))
@@ -78,7 +78,7 @@ class Case(unittest.TestCase):
 
 
 class Signatures(Case):
-    """name:type -> the ArgDesc that is compiled; n is a u32 in front of it."""
+    """name:type -> the ArgDesc that it compiles to; n is a u32 before it."""
 
     KINDS = {
         "a:fd": "kVal, kFd, kIn, kConst, 0, 0, 0, 0",

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What rows of syscalls.tbl say about calls that wait: rest=, until=, mask=, pieces=, home-if=, wakes= and
-memory-file=. Read into a Wait per row, held against the row's arguments, written as WaitDesc
+memory-file=. Reads them into a Wait per row, checks that against the row's arguments, writes it as WaitDesc
 (libom/abi/wait_desc.h). Part of gen_syscalls.py; docs/ADD_A_SYSCALL.md, "Calls that wait", explains them."""
 import errno
 import re
@@ -23,7 +23,7 @@ NEVER, ALWAYS = "{Condition::kNever, 0, 0}", "{Condition::kAlways, 0, 0}"
 
 
 class Wait:
-    """The WaitDesc of a row, member by member; other calls by name until all rows are known."""
+    """The WaitDesc of a row, member by member; names other calls until all rows are known."""
 
     def __init__(self):
         self.rest_if = self.socket_if = self.pieces_if = self.home_if = self.lost_if = NEVER
@@ -67,7 +67,7 @@ class Reader:
         return condition
 
     def arg(self, key, name, fits, what):
-        """The number of the argument `name`, which has to be `what`; 0 after a refusal."""
+        """The number of the argument `name`, which must be `what`; 0 after a refusal."""
         index = self.names.index(name) if name in self.names else None
         good = index is not None and fits(self.row.args[index])
         self.refuse(not good, f"{key}: '{name}' is no argument that is {what}")
@@ -241,7 +241,7 @@ def read_row(row, consts, errors):
 
 
 def connect_rows(rows, errors):
-    """Looks up the calls that attributes name, and numbers the different Waits: a list, the first empty."""
+    """Looks up the calls that attributes name, and numbers the distinct Waits: a list whose first is empty."""
     by_name = {r.name: r for r in rows}
     waits = [Wait().cpp()]
     for row in rows:

@@ -14,12 +14,12 @@ STRUCTS = gen_syscalls_test.STRUCTS
 
 
 class Waiting(gen_syscalls_test.Case):
-    """Attributes of calls that wait -> the WaitDesc that is compiled."""
+    """Attributes of calls that wait -> the WaitDesc that they compile to."""
 
     HEAD = ("struct timespec 16 -\nstruct sigarg 16 -\nstruct msghdr 56 -\nstruct mmsghdr 64 -\n"
             "const MSG_A 0x1\nconst MSG_B 0x200\n")
     SEND = "0 send fwd full blk sys (fd:fd, buf:in bytes[n], n:size, flags:flags) -> size"
-    # Beside them: sendmsg, whose flags and msghdr until=socket(out,sendmsg) looks at.
+    # Besides them: sendmsg, whose flags and msghdr until=socket(out,sendmsg) checks.
     SENDMSG = "9 sendmsg split full blk sys (fd:fd, msg:in msghdr, flags:flags) -> size home=x rest=none\n"
     FIELDS = ("rest_if", "socket_if", "pieces_if", "home_if", "lost_if", "rest", "count", "to", "single",
               "timeout", "timeout_arg", "between", "socket", "at_once", "at_once_flags",

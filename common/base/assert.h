@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// OM_ASSERT: a rule of our own code, checked in release builds too. Never used on bytes from a peer, a
-// guest, a user or a file: those are rejected with an Error. Hosted code only.
+// OM_ASSERT: an invariant of our own code, checked in release builds too. Never use it on bytes from a peer, a guest, a
+// user or a file: reject those with an Error. Hosted code only.
 #pragma once
 
 #include <stdio.h>

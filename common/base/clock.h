@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Time as an argument: code that decides by time takes a Clock&, so that a test can step it. Durations are
-// std::chrono; a bare number carries its unit in its name.
+// Time as an argument: code that depends on time takes a Clock&, so that a test can step it. Durations are std::chrono;
+// a bare number carries its unit in its name.
 #pragma once
 
 #include <chrono>
@@ -25,7 +25,7 @@ class SystemClock final : public Clock {
   WallTime wall() const override { return std::chrono::system_clock::now(); }
 };
 
-// For tests: stands still until it is told.
+// For tests: stands still until advance().
 class FakeClock final : public Clock {
  public:
   MonotonicTime now() const override { return now_; }

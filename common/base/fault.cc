@@ -89,7 +89,7 @@ Setting parse(std::string_view text) {
   return s;
 }
 
-// What is set at the moment; empty for nothing.
+// The current setting; empty if there is none.
 std::string setting_now() {
   static const char* const setting = ::getenv("OM_FAULT");
   if (setting == nullptr || setting[0] != '@') return setting == nullptr ? "" : setting;

@@ -12,7 +12,7 @@ Result<FileLease> FileLease::take(const std::string& path) {
   struct stat info;
   if (!fd || ::fstat(fd.get(), &info) != 0) return errno_error("open " + path);
   if (!S_ISREG(info.st_mode)) return Error{EINVAL, path + " is no file"};
-  // The signal first: SIGIO, which would be sent, ends processes.
+  // Set the signal first: the default, SIGIO, would end the process.
   if (::fcntl(fd.get(), F_SETSIG, SIGURG) != 0 || ::fcntl(fd.get(), F_SETLEASE, F_RDLCK) != 0)
     return errno_error("lease " + path);
   return FileLease(std::move(fd));

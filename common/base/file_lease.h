@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A read lease on a file (F_SETLEASE): who opens it for writing, or truncates it, waits in the kernel until the lease
-// is given up, but not longer than /proc/sys/fs/lease-break-time (45 s). To be had for files of one's own, of most file
-// systems, that nobody has open for writing.
+// A read lease on a file (F_SETLEASE): anyone who opens the file for writing, or truncates it, waits in the kernel
+// until the lease is given up, but at most /proc/sys/fs/lease-break-time (45 s). A user can lease only files of their
+// own, that nobody has open for writing, on most file systems.
 //
-// Who holds one asks now and then whether somebody waits: the kernel's signal is one that is ignored by default.
+// The holder must poll for waiters: the kernel's notification is set to a signal that is ignored by default.
 #pragma once
 
 #include <string>
@@ -16,10 +16,10 @@ namespace om {
 
 class FileLease {
  public:
-  // EAGAIN: somebody has it open for writing. EACCES: of another owner. EINVAL: not on this file system.
+  // EAGAIN: somebody has it open for writing. EACCES: somebody else owns it. EINVAL: the file system has no leases.
   static Result<FileLease> take(const std::string& path);
 
-  // Somebody waits for it to be given up, or it has been taken away.
+  // Whether somebody waits for it to be given up, or the kernel has taken it away.
   bool is_wanted() const;
 
  private:

@@ -25,10 +25,10 @@ constexpr std::array<std::pair<std::string_view, LogLevel>, 4> kLevels{{
 struct LogState {
   std::string program = "om";
   LogFilter filter;
-  uint64_t lost = 0;  // lines that could not be written, since the last that could
+  uint64_t lost = 0;  // lines lost since the last one written
   int lost_errno = 0;
-  bool cut = false;  // the first of them is there in part
-  std::mutex lock;   // of what is above and below
+  bool cut = false;  // the first lost line was written in part
+  std::mutex lock;   // guards all members
   LogRepeats repeats;
 };
 
@@ -44,7 +44,7 @@ std::string_view level_name(LogLevel level) {
   return "?";
 }
 
-// One line, whatever happens: a full disk loses it, and the next says so.
+// Writes one line and never fails: if the disk is full the line is lost, and the next one says so.
 void write_line(LogState& state, std::string_view what, std::string_view text) {
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
@@ -60,7 +60,7 @@ void write_line(LogState& state, std::string_view what, std::string_view text) {
                        state.cut ? "\n" : "", head, state.lost, state.lost == 1 ? "" : "s",
                        ::strerror(state.lost_errno), line);
   }
-  // One write, so that lines of several processes in one file do not mix.
+  // A single write, so that lines of several processes in one file do not mix.
   const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
   if (written == static_cast<ssize_t>(line.size())) {
     state.lost = 0;
@@ -102,7 +102,7 @@ Result<LogFilter> LogFilter::parse(std::string_view text) {
 }
 
 bool LogFilter::enabled(std::string_view area, LogLevel level) const {
-  // The last word for an area wins, as with any list of options.
+  // The last entry for an area wins, as in any list of options.
   for (auto it = areas_.rbegin(); it != areas_.rend(); ++it) {
     if (it->first == area) return level <= it->second;
   }
@@ -126,7 +126,7 @@ bool log_enabled(std::string_view area, LogLevel level) {
   return log_state().filter.enabled(area, level);
 }
 
-// The same warning or error within some seconds is counted, not written.
+// A warning or error repeated within some seconds is counted, not written.
 void log_write(std::string_view area, LogLevel level, std::string_view text) {
   LogState& state = log_state();
   const std::string what = fmt::format("{} {}", level_name(level), area);

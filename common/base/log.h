@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Lines on stderr for the daemons. One failure is one line: what was being done, for whom, errno; one that
-// changes nothing ends in "ignoring". Only main and the owners of a session or a connection log above
-// debug; everything else returns an Error. Text from a guest, a peer or a program goes through escaped().
+// The daemons' log lines, on stderr. One failure is one line: what was being done, for whom, errno; a failure that has
+// no effect ends in "ignoring". Only main and the owners of a session or a connection log above debug; everything else
+// returns an Error. Text from a guest, a peer or a program goes through escaped().
 //
-// OM_LOG sets what is written: a list of area:level or of a bare level for all areas, as in
-// "info,control:debug". Levels: error, warn, info (default), debug. An area is the name given at the call.
-// Single-threaded set-up (log_init), any thread afterwards.
+// OM_LOG selects what is written: a list of area:level, or a bare level for all areas, as in "info,control:debug".
+// Levels: error, warn, info (default), debug. An area is the name passed in the call. Call log_init() while there is
+// one thread; the rest is for any thread.
 #pragma once
 
 #include <fmt/core.h>
@@ -22,7 +22,7 @@ namespace om {
 
 enum class LogLevel { kError, kWarn, kInfo, kDebug };
 
-// What OM_LOG says. Separate from the global one for the tests.
+// A parsed OM_LOG. Separate from the global one for the tests.
 class LogFilter {
  public:
   // An unknown level or an empty area is an Error that names it.
@@ -34,8 +34,7 @@ class LogFilter {
   std::vector<std::pair<std::string, LogLevel>> areas_;
 };
 
-// Name in front of every line ("om-migrator[n1]"); reads OM_LOG, a bad value of which is reported and
-// ignored.
+// `program` goes in front of every line ("om-migrator[n1]"). Reads OM_LOG; reports and ignores a bad value.
 void log_init(std::string_view program);
 
 bool log_enabled(std::string_view area, LogLevel level);

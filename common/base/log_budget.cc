@@ -11,7 +11,7 @@ bool LogBudget::take(const std::string& owner, uint64_t& missing) {
   auto it = stores_.find(owner);
   if (it == stores_.end()) {
     if (stores_.size() >= kMaxOwners) {
-      // The one that has been quiet for longest: its store is full again, or nearly so.
+      // Drop the owner that has been quiet for longest: its bucket is full again, or nearly so.
       stores_.erase(std::min_element(stores_.begin(), stores_.end(), [](auto& a, auto& b) {
         return a.second.filled < b.second.filled;
       }));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How many lines of the log one user or node may cause: a store of lines that fills up slowly. What goes beyond it is
-// counted, and the next line that may be written says how many are missing. From the loop's thread only.
+// Limits how many log lines one user or node may cause: a token bucket. Lines beyond it are counted, and the next line
+// that may be written says how many are missing. Loop thread only.
 #pragma once
 
 #include <stdint.h>
@@ -16,12 +16,12 @@ namespace om {
 class LogBudget {
  public:
   static constexpr uint32_t kBurst = 100;     // lines at once
-  static constexpr uint32_t kPerSecond = 5;   // on and on
-  static constexpr size_t kMaxOwners = 1024;  // as many stores are kept
+  static constexpr uint32_t kPerSecond = 5;   // sustained
+  static constexpr size_t kMaxOwners = 1024;  // buckets kept
 
   explicit LogBudget(const Clock& clock) : clock_(clock) {}
 
-  // Whether a line that `owner` has caused may be written. If so, `missing` is how many could not since the last one.
+  // Whether a line caused by `owner` may be written. If so, `missing` is the number dropped since the last one.
   bool take(const std::string& owner, uint64_t& missing);
 
  private:

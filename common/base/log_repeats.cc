@@ -20,7 +20,7 @@ bool LogRepeats::counts(std::string_view head, std::string_view text, Time now) 
     return true;
   }
   if (same != lines_.end()) lines_.erase(same);
-  // The one that has not been said for longest makes room, if nobody waits for its count.
+  // The oldest line that has not been repeated makes room: no count is lost.
   if (lines_.size() == kLines) {
     auto silent =
         std::find_if(lines_.begin(), lines_.end(), [](const Line& line) { return line.more == 0; });

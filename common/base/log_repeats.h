@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whoever can make a program warn can make it fill the disk: the same line is written once, then counted. Part of
-// log.cc; time comes in as an argument.
+// Anyone who can make a program warn can make it fill the disk: a repeated line is written once, then counted. Part of
+// log.cc; time is an argument.
 #pragma once
 
 #include <chrono>
@@ -23,13 +23,13 @@ class LogRepeats {
     Time since;
     uint64_t more = 0;
 
-    // The text, and how often it was said since it was written.
+    // The text, and how often it has been repeated since it was written.
     std::string summary() const;
   };
 
-  // True: it has been written within the window, and is counted only.
+  // Whether the line was written within the window; if so, it is only counted.
   bool counts(std::string_view head, std::string_view text, Time now);
-  // What was said again in a window that is over. To be written before the next line.
+  // Lines repeated in a window that is over. Write them before the next line.
   std::vector<Line> over(Time now);
 
  private:

@@ -27,7 +27,7 @@ std::string own_directory() {
   return path.substr(0, path.rfind('/'));
 }
 
-// Without "..", links resolved; the path itself if that fails.
+// The path without ".." and with links resolved; unchanged if that fails.
 std::string canonical(const std::string& path) {
   char* resolved = ::realpath(path.c_str(), nullptr);
   if (resolved == nullptr) return path;
@@ -39,7 +39,7 @@ std::string canonical(const std::string& path) {
 constexpr char kTemporary[] = "/tmp";
 constexpr char kSocketName[] = "control.sock";
 
-// Nobody else can have put anything into this directory.
+// Whether nobody else can have put anything into this directory.
 bool is_own(const std::string& path, uid_t uid) {
   struct stat st {};
   return ::lstat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == uid &&

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Names and places that several programs have to agree on: node names, the control socket, where the other
-// programs and libom.so lie. Environment: OM_CONTROL, OM_PRELOAD, OM_LIBEXEC, XDG_RUNTIME_DIR.
+// Names and paths that several programs must agree on: node names, the control socket, the other programs, libom.so.
+// Environment: OM_CONTROL, OM_PRELOAD, OM_LIBEXEC, XDG_RUNTIME_DIR.
 #pragma once
 
 #include <sys/types.h>
@@ -19,18 +19,18 @@ constexpr size_t kMaxControlPath = 107;  // sun_path without its NUL
 // [a-z0-9-]{1,63}, not "home" (a word of `om migrate`), no '-' at either end.
 bool valid_node_name(std::string_view name);
 
-// Where a daemon of this user listens if nobody says otherwise: root /run/om/control.sock, others
-// $XDG_RUNTIME_DIR/om/control.sock, without that variable control.sock in user_directory("/tmp").
+// Where a daemon of this user listens by default: /run/om/control.sock for root, else $XDG_RUNTIME_DIR/om/control.sock,
+// or without that variable control.sock in user_directory("/tmp").
 std::string default_control_path(uid_t uid);
-// The same for a daemon that is about to listen there: if somebody else has taken the usual name, another directory is
-// made, with a name that cannot be foreseen.
+// The same for a daemon that is about to listen there: if somebody else has taken the usual name, makes another
+// directory with an unpredictable name.
 std::string make_default_control_path(uid_t uid);
-// BASE/om-UID, or one called BASE/om-UID.XXXXXX: the first that nobody but the user can have put anything into, one
-// with a control socket before others. BASE/om-UID if there is none.
+// BASE/om-UID or a BASE/om-UID.XXXXXX: the first that nobody but the user can have put anything into, preferring one
+// with a control socket. BASE/om-UID if there is none.
 std::string user_directory(const std::string& base, uid_t uid);
 inline constexpr std::string_view kSystemControlPath = "/run/om/control.sock";
 
-// The socket that a client uses: OM_CONTROL; else the default of this user if it exists and is nobody else's; else the
+// The socket that a client uses: OM_CONTROL; else this user's default if it exists and nobody else owns it; else the
 // system's.
 std::string client_control_path();
 
@@ -38,11 +38,11 @@ std::string client_control_path();
 // ../libexec/om of an installation. ENOENT if it is in none of them.
 Result<std::string> find_program(std::string_view name);
 
-// The absolute path of libom.so: $OM_PRELOAD, the place of an installation
-// ($prefix/lib/x86_64-linux-gnu/om). ENOENT if it is in neither.
+// The absolute path of libom.so: $OM_PRELOAD, or where an installation puts it ($prefix/lib/x86_64-linux-gnu/om).
+// ENOENT if it is in neither.
 Result<std::string> find_preload_library();
 
-// A single argument for sh(1): in single quotes.
+// Quotes one argument for sh(1), in single quotes.
 std::string shell_quoted(std::string_view text);
 
 }  // namespace om

@@ -42,7 +42,7 @@ std::pair<std::string, std::string> split_path(std::string path) {
 }
 
 Result<OwnDirectory> OwnDirectory::open_at(int at, const std::string& name, std::string path) {
-  // O_DIRECTORY alone would say of a link that it is no directory.
+  // With O_DIRECTORY alone, the error for a link would be that it is not a directory.
   struct stat info {};
   if (::fstatat(at, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(info.st_mode))
     return Error{EPERM, path + " is a link"};
@@ -54,7 +54,7 @@ Result<OwnDirectory> OwnDirectory::open_at(int at, const std::string& name, std:
 
 Result<OwnDirectory> OwnDirectory::open(const std::string& path) {
   std::string plain = path.empty() ? "." : path;
-  // With a '/' at its end a link would be followed.
+  // A trailing '/' would make open() follow a link.
   while (plain.size() > 1 && plain.back() == '/') plain.pop_back();
   return open_at(AT_FDCWD, plain, plain);
 }
@@ -73,7 +73,7 @@ Result<OwnDirectory> OwnDirectory::make(const std::string& path, mode_t mode) {
     if (!made && errno != EEXIST) return errno_error("create " + next);
   }
   OwnDirectory own = OM_TRY(open(path));
-  // Whatever the umask is.
+  // Regardless of the umask.
   if (made && ::fchmod(own.fd(), mode) != 0) return errno_error("chmod " + path);
   return own;
 }
@@ -89,13 +89,13 @@ Result<OwnDirectory> OwnDirectory::make_inside(const std::string& name, mode_t m
 
 Result<std::string> OwnDirectory::read(const std::string& name) const {
   const std::string path = path_of(name);
-  // O_NONBLOCK: of a FIFO there may be no writer.
+  // O_NONBLOCK: a FIFO may have no writer.
   UniqueFd fd(
       ::openat(fd_.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
   if (!fd) return cannot_open(path);
   const struct stat info = OM_TRY(look(fd.get(), path));
   if (!S_ISREG(info.st_mode)) return Error{EPERM, path + " is no file"};
-  // Opens the very file that has been looked at.
+  // Opens the very file that has been checked.
   auto text = read_text(fmt::format("/proc/self/fd/{}", fd.get()));
   if (!text) return Error{text.error().err, "read " + path};
   return text;
@@ -120,7 +120,7 @@ bool OwnDirectory::has(const std::string& name) const {
 }
 
 Result<void> OwnDirectory::remove(const std::string& name) const {
-  // By way of the open directory; below it remove_all follows no link.
+  // Goes through the open directory; below it remove_all follows no links.
   std::error_code error;
   std::filesystem::remove_all(fmt::format("/proc/self/fd/{}/{}", fd_.get(), name), error);
   if (error) return Error{error.value(), "remove " + path_of(name)};

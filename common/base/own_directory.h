@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A directory of our own: what lies in it was put there by us or by root, so it may be believed. Whoever reads state
-// back (a cluster's files, the daemon's children, its configuration and peers) does it through here. The directory is
-// opened once and everything in it is reached from there: one that is put in its place meanwhile is not used.
+// A directory that only we or root can have put anything into, so its contents can be trusted. All code that reads
+// state back (a cluster's files, the daemon's children, its configuration and peers) goes through here. The directory
+// is opened once and everything in it is reached through that descriptor: a directory that later replaces it is never
+// used.
 #pragma once
 
 #include <sys/types.h>
@@ -17,26 +18,27 @@ namespace om {
 
 class OwnDirectory {
  public:
-  // EPERM, with the reason, unless it belongs to this user or to root, nobody else may write it and it is no link.
+  // EPERM, with the reason, unless this user or root owns it, nobody else may write to it, and it is not a symbolic
+  // link.
   static Result<OwnDirectory> open(const std::string& path);
-  // The same, after having made what is missing of it, with this mode.
+  // The same, but first creates what is missing of the path, with this mode.
   static Result<OwnDirectory> make(const std::string& path, mode_t mode);
 
   const std::string& path() const { return path_; }
   int fd() const { return fd_.get(); }
 
-  // `name`: one component. A link is never followed.
+  // `name`: one component. Never follows a link.
   Result<OwnDirectory> inside(const std::string& name) const;
   Result<OwnDirectory> make_inside(const std::string& name, mode_t mode) const;
-  // EPERM unless it is a file that this user or root owns and nobody else may write.
+  // EPERM unless it is a file that this user or root owns and nobody else may write to.
   Result<std::string> read(const std::string& name) const;
   Result<void> replace(const std::string& name, std::string_view text, mode_t mode) const;
-  // To be written at its end; made with this mode.
+  // Opens for appending; creates with this mode.
   Result<UniqueFd> append_to(const std::string& name, mode_t mode) const;
   bool has(const std::string& name) const;
-  // With everything in it. That it is not there is no failure.
+  // Removes `name` with everything in it. A missing one is not an error.
   Result<void> remove(const std::string& name) const;
-  // What replace() has left behind when it was killed.
+  // Removes what a killed replace() left behind.
   void remove_drafts(const std::string& name) const;
 
  private:
@@ -48,10 +50,10 @@ class OwnDirectory {
   UniqueFd fd_;
 };
 
-// A file in a directory of our own that is itself our own, as above.
+// Reads a file that is our own, in a directory that is our own, as above.
 Result<std::string> read_own_file(const std::string& path);
 
-// "a/b" -> {"a", "b"}, "b" -> {".", "b"}, "/b" -> {"/", "b"}; '/' at the end is cut off.
+// "a/b" -> {"a", "b"}, "b" -> {".", "b"}, "/b" -> {"/", "b"}; a trailing '/' is dropped.
 std::pair<std::string, std::string> split_path(std::string path);
 
 }  // namespace om

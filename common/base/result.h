@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Expected<T, E>: a value, or why there is none. Result<T> has an Error, for hosted code that uses no KJ exceptions
-// (migrator, command line, common). An Error is data for one log or diagnostic line: what was being done, for whom,
-// and the errno. Nobody below main logs it; it is handed up with OM_TRY.
+// Expected<T, E>: a value, or why there is none. Result<T> is the one with an Error, for hosted code that uses no KJ
+// exceptions (migrator, command line, common). An Error is data for one log or diagnostic line: what was being done,
+// for whom, and the errno. Nothing below main logs it; OM_TRY passes it up.
 //
 //   Result<UniqueFd> open_log(const std::string& path);
 //   UniqueFd fd = OM_TRY(open_log(path));
@@ -35,7 +35,7 @@ inline Error errno_error(std::string what) {
 // An Error that has no errno.
 inline Error plain_error(std::string what) { return Error{0, std::move(what)}; }
 
-// A step that has been done: what a function without a value returns where `return {}` says too little.
+// Success without a value, for where `return {}` says too little.
 struct Done {};
 
 // A value, or an E that says why there is none: Result<T> (Error) and Verdict<T> (the Reason of
@@ -49,7 +49,7 @@ class [[nodiscard]] Expected {
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
 
-  // Preconditions: ok(). std::get throws otherwise, which ends the process: a mistake of ours.
+  // Preconditions: ok(). Otherwise std::get throws, which ends the process: a bug of ours.
   T& value() & { return std::get<0>(state_); }
   const T& value() const& { return std::get<0>(state_); }
   T&& value() && { return std::get<0>(std::move(state_)); }
@@ -89,7 +89,7 @@ using Result = Expected<T, Error>;
 
 }  // namespace om
 
-// The value of an Expected, or return its error from the function around it. May be nested.
+// The value of an Expected; or returns its error from the enclosing function. May be nested.
 #define OM_TRY(expression) OM_TRY_AS(OM_TRY_NAME(om_try_, __COUNTER__), expression)
 #define OM_TRY_NAME(prefix, number) OM_TRY_PASTE(prefix, number)
 #define OM_TRY_PASTE(prefix, number) prefix##number

@@ -53,8 +53,7 @@ Error bad_text(std::string_view file, std::string_view text) {
 }
 
 Result<std::string> read_text_of(int fd, const std::string& path) {
-  // seq_file hands out about a page a read; a large buffer saves calls on cmdline, environ and auxv
-  // only.
+  // seq_file returns about a page per read; a large buffer saves calls only for cmdline, environ and auxv.
   constexpr size_t kChunk = size_t{64} << 10;
   std::string text;
   size_t used = 0;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The owner of one file descriptor in hosted code (daemons, command line, tests). Move-only, no implicit
-// conversion to int, so that a descriptor is closed exactly once. close() is never retried after EINTR
-// (Linux has closed it by then); EBADF means that somebody closed a descriptor he did not own, which may
-// already have hit a stranger's file, so the process aborts. This is the only file that calls close().
+// Owns one file descriptor in hosted code (daemons, command line, tests). Move-only, without conversion to int, so that
+// a descriptor is closed exactly once. close() is never retried after EINTR (Linux has closed it by then). EBADF means
+// that some code closed a descriptor that it did not own, which may already have hit an unrelated file, so the process
+// aborts. This is the only file that calls close().
 #pragma once
 
 #include <errno.h>
@@ -27,12 +27,12 @@ class UniqueFd {
   UniqueFd& operator=(const UniqueFd&) = delete;
   ~UniqueFd() { reset(); }
 
-  // The number, -1 if none. The owner keeps it.
+  // The number, -1 if none. Ownership stays here.
   int get() const { return fd_; }
   bool valid() const { return fd_ >= 0; }
   explicit operator bool() const { return valid(); }
 
-  // Gives the number away: the caller closes it.
+  // Gives up ownership: the caller closes it.
   [[nodiscard]] int release() { return std::exchange(fd_, -1); }
 
   void reset(int fd = -1) {
@@ -40,7 +40,7 @@ class UniqueFd {
     if (old >= 0 && ::close(old) != 0 && errno == EBADF) abort();
   }
 
-  // Between fork and exec or in a signal handler: leaves errno as it was.
+  // For use between fork and exec, or in a signal handler: preserves errno.
   void close_signal_safe() {
     int saved = errno;
     reset();

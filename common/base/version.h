@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The numbers by which two nodes, or two programs of one node, know whether they understand each other.
-// Checked in hello and admit (migrator/peers/admission.h); refused with the code VERSION.
+// The version numbers by which two nodes, or two programs of one node, tell whether they are compatible. Checked in
+// hello and admit (migrator/peers/admission.h); a mismatch is refused with the code VERSION.
 #pragma once
 
 #include <stdint.h>
@@ -10,14 +10,14 @@
 
 namespace om {
 
-// Between daemons: major * 65536 + minor. Another major is refused; a minor only adds.
+// Between daemons: major * 65536 + minor. A different major is refused; a minor only adds.
 constexpr uint32_t kProtocolMajor = 4;
 constexpr uint32_t kProtocolMinor = 0;
 constexpr uint32_t kProtocol = kProtocolMajor << 16 | kProtocolMinor;
 constexpr uint32_t protocol_major(uint32_t protocol) { return protocol >> 16; }
 
-// Between the keeper and the gate inside libom.so, which travels with the body. A keeper serves its own
-// number and the one before.
+// Between the keeper and the gate inside libom.so, which travels with the body. A keeper serves its own number and the
+// previous one.
 constexpr bool keeper_serves_gate_abi(uint32_t gate) {
   return gate != 0 && gate <= kKeeperGateAbi && gate + 1 >= kKeeperGateAbi;
 }

@@ -10,8 +10,8 @@
 namespace om {
 namespace {
 
-// The x86-64 psABI levels as cpuinfo calls their parts. AES and PCLMUL are in no level, but every CPU of
-// level 3 has them and OpenSSL is many times slower without, so from there on they count as used.
+// The x86-64 psABI levels, as cpuinfo names their features. AES and PCLMUL are in no level, but every CPU of level 3
+// has them and OpenSSL is many times slower without, so they count as used from level 3 on.
 const std::vector<std::string> kLevel2{
     "fpu",     "tsc", "cx8",  "cmov",    "mmx",    "fxsr", "sse",   "sse2",   "clflush",
     "syscall", "lm",  "cx16", "lahf_lm", "popcnt", "pni",  "ssse3", "sse4_1", "sse4_2"};
@@ -19,7 +19,7 @@ const std::vector<std::string> kLevel3{"avx", "avx2",  "bmi1",  "bmi2", "f16c", 
                                        "abm", "movbe", "xsave", "aes",  "pclmulqdq"};
 const std::vector<std::string> kLevel4{"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"};
 
-// Names of glibc's tunable glibc.cpu.hwcaps beyond each level. An unknown one is ignored by ld.so.
+// Names in glibc's tunable glibc.cpu.hwcaps beyond each level. ld.so ignores unknown ones.
 constexpr std::string_view kBeyond4 = "-RTM";
 constexpr std::string_view kBeyond3 =
     ",-AVX512F,-AVX512BW,-AVX512CD,-AVX512DQ,-AVX512VL,-AVX512ER,-AVX512PF";
@@ -55,7 +55,7 @@ CpuBaseline make(std::string_view name, int level) {
   if (level >= 4) baseline.features.insert(baseline.features.end(), kLevel4.begin(), kLevel4.end());
   if (level < 4) hwcaps += kBeyond3;
   if (level < 3) hwcaps += kBeyond2;
-  // Lazy binding saves the registers with an instruction and into a buffer that ld.so chose for home's CPU.
+  // Lazy binding saves the registers with an instruction and a buffer that ld.so chose for home's CPU.
   baseline.environment = {{"GLIBC_TUNABLES", "glibc.cpu.hwcaps=" + hwcaps},
                           {"LD_BIND_NOW", "1"},
                           {"OPENSSL_ia32cap", openssl_mask(level)},

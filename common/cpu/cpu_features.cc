@@ -8,18 +8,16 @@
 namespace om {
 namespace {
 
-// Flags without meaning for user code, grouped by why, with blanks around each.
+// Flags that mean nothing to user code, grouped by reason, each between blanks.
 constexpr std::string_view kIgnored =
-    // Speed of instructions that exist anyway, hints that older CPUs execute as no-ops (prefetchw,
-    // cldemote and MPX among them; MPX in use shows as live XSAVE state), MMX parts that every CPU
-    // with SSE has.
+    // Speed of instructions that exist anyway; hints that older CPUs execute as no-ops (prefetchw, cldemote and MPX
+    // among them; MPX in use shows as live XSAVE state); MMX parts that every CPU with SSE has.
     " 3dnowprefetch cldemote erms fsrc fsrm fsrs fzrm mmxext mpx prefetchi rep_good up xtopology"
     // Clocks: user code reads them through the vDSO.
     " art constant_tsc nonstop_tsc nonstop_tsc_s3 tsc_adjust tsc_deadline_timer tsc_known_freq"
     " tsc_reliable"
-    // Paging and protection that the kernel alone uses. Protection keys and shadow stacks keep a
-    // process that uses them at home (PKEYS, CET); misaligned-SSE mode is found in MXCSR when it is
-    // on.
+    // Paging and protection that only the kernel uses. A process that uses protection keys or shadow stacks stays at
+    // home (PKEYS, CET); misaligned-SSE mode, if on, shows in MXCSR.
     " fxsr_opt gbpages ibt invpcid invpcid_single la57 lam lass misalignsse mtrr nx ospke pae pat"
     " pcid pdpe1gb pge pku pse pse36 smap smep umip user_shstk xsaveerptr xsaves"
     // Kernel-only instructions and registers.

@@ -85,7 +85,7 @@ bool pkru_allows_key0(const XstateLayout& layout, std::span<const std::byte> are
   return (load<uint32_t>(area, layout.comp[kXstatePkru].offset) & kPkruKey0) == 0;
 }
 
-// What MXCSR becomes on the target, or an error for a mode it does not have.
+// The value of MXCSR on the target, or an error for a mode that the target lacks.
 Result<uint32_t> convert_mxcsr(const XstateLayout& from, std::span<const std::byte> area,
                                const XstateLayout& to) {
   uint32_t mxcsr = load<uint32_t>(area, kMxcsrOffset) & from.mxcsr_mask;

@@ -271,7 +271,7 @@ std::optional<Shebang> parse_shebang(std::string_view head) {
   return out;
 }
 
-// Whether exec would start it, with the errno that it would give.
+// The errno with which exec would refuse the file, 0 if it would start it.
 int executable_error(const std::string& path) {
   struct stat info;
   if (::stat(path.c_str(), &info) != 0) return errno;
@@ -293,13 +293,13 @@ Result<std::string> find_executable(const std::string& name, std::string_view pa
     std::string path = directory.empty() ? name : directory + "/" + name;
     int err = executable_error(path);
     if (err == 0) return path;
-    if (err == EACCES) worst = EACCES;  // execvp goes on looking, and reports this in the end
+    if (err == EACCES) worst = EACCES;  // execvp goes on searching, and reports this in the end
     if (colon == std::string_view::npos) return Error{worst, name};
     rest.remove_prefix(colon + 1);
   }
 }
 
-// "#!/usr/bin/env NAME" starts NAME from PATH; options and assignments are left to env itself.
+// Whether it is "#!/usr/bin/env NAME", which starts NAME from PATH; options and assignments are left to env itself.
 bool is_env_with_name(const Shebang& line) {
   size_t slash = line.interpreter.rfind('/');
   std::string_view base =
@@ -351,7 +351,7 @@ Result<ResolvedProgram> resolve_program(const std::string& argv0, std::string_vi
       out.elf = std::move(*elf);
       return out;
     }
-    // execvp hands what the kernel does not know to the shell, but only the file it was asked for.
+    // execvp passes a file that the kernel does not recognise to the shell, but only the file it was asked for.
     if (!line && files > 0) return Error{ENOEXEC, path};
     if (line && line->interpreter.empty()) return Error{ENOEXEC, path + ": empty #! line"};
     out.scripts.push_back(path);

@@ -21,7 +21,7 @@ constexpr uint64_t kMaxNameBytes = uint64_t{512} << 20;
 
 Error broken(const char* what) { return Error{EBADMSG, std::string("ELF file: ") + what}; }
 
-// All `bytes` bytes at `offset`.
+// Reads exactly `bytes` bytes at `offset`.
 Result<void> read_at(int fd, uint64_t offset, void* to, size_t bytes) {
   size_t done = 0;
   while (done < bytes) {
@@ -113,7 +113,7 @@ const ElfSymbol* ElfSymbols::find(uint64_t file_offset) const {
   if (address == kNowhere) return nullptr;
   auto after = std::upper_bound(symbols_.begin(), symbols_.end(), address,
                                 [](uint64_t a, const ElfSymbol& s) { return a < s.address; });
-  // Of several at one address the first that reaches far enough; glibc has many aliases.
+  // If several start at one address, take the first that reaches far enough; glibc has many aliases.
   const ElfSymbol* found = nullptr;
   while (after != symbols_.begin()) {
     --after;

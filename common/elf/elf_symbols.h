@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Names of the functions of a program file or library, for backtraces. The file is whatever a process has
-// mapped, so nothing in it is trusted and only the needed pieces are read.
+// Function names of a program file or library, for backtraces. A process may have mapped any file, so nothing in it is
+// trusted and only the needed pieces are read.
 #pragma once
 
 #include <stdint.h>
@@ -21,12 +21,11 @@ struct ElfSymbol {
 
 class ElfSymbols {
  public:
-  // Functions of .symtab, or of .dynsym if the file is stripped. ENOENT, EACCES, ... from opening `path`;
-  // ENOEXEC if it is no 64-bit ELF file of this byte order; EBADMSG if its tables are broken.
+  // Functions of .symtab, or of .dynsym if the file is stripped. ENOENT, EACCES, ... from opening `path`; ENOEXEC if it
+  // is not a 64-bit ELF file of this byte order; EBADMSG if its tables are broken.
   static Result<ElfSymbols> read(const std::string& path);
 
-  // The function around the address of the byte at `file_offset`, or nullptr. A symbol without a size reaches
-  // to the next one.
+  // The function that contains the byte at `file_offset`, or nullptr. A symbol without a size extends to the next one.
   const ElfSymbol* find(uint64_t file_offset) const;
 
   // How far the byte at `file_offset` is from the start of `symbol`.

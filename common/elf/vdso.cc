@@ -16,7 +16,7 @@ constexpr size_t kMaxName = 256;
 
 Error bad(const char* what) { return Error{EBADMSG, std::string("vdso: ") + what}; }
 
-// The image with checked reads, and the addresses it was linked at.
+// Bounds-checked reads of the image.
 class Image {
  public:
   explicit Image(std::span<const std::byte> bytes) : bytes_(bytes) {}
@@ -77,7 +77,7 @@ Result<Segments> read_segments(const Image& image) {
       out.dynamic = ph->p_offset;
       out.dynamic_size = ph->p_filesz;
     } else if (!load_seen) {
-      // One mapping: file offset and address keep their distance through the whole image.
+      // There is one mapping: the distance between file offset and address is the same in the whole image.
       load_seen = true;
       out.link_base = ph->p_vaddr - ph->p_offset;
     } else if (ph->p_vaddr - ph->p_offset != out.link_base) {
@@ -106,7 +106,7 @@ Result<Dynamic> read_dynamic(const Image& image, const Segments& segments) {
     std::optional<Elf64_Dyn> entry =
         image.load<Elf64_Dyn>(segments.dynamic + i * sizeof(Elf64_Dyn));
     if (!entry) return bad("dynamic section is outside the image");
-    // In another process's memory the kernel has not relocated the values: they are as linked.
+    // The kernel does not relocate these values in a process's memory: they are as linked.
     uint64_t offset = entry->d_un.d_ptr - segments.link_base;
     if (entry->d_tag == DT_NULL) break;
     if (entry->d_tag == DT_STRTAB) out.strings = offset;
@@ -123,8 +123,8 @@ Result<Dynamic> read_dynamic(const Image& image, const Segments& segments) {
   return out;
 }
 
-// Number of symbols: chain count of the old hash table, or one more than the last symbol that the
-// GNU one reaches.
+// Number of symbols: the chain count of the old hash table, or one more than the last symbol that the GNU hash table
+// reaches.
 Result<uint64_t> count_symbols(const Image& image, const Dynamic& dynamic) {
   if (dynamic.hash != 0) {
     std::optional<uint32_t> chains = image.load<uint32_t>(dynamic.hash + 4);

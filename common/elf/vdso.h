@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a vDSO image offers: its function symbols and where its code is. The deputy and the keeper
-// read the image out of another process ([vdso] of maps), so the bytes are untrusted: every table
-// is bounds checked and counts are limited. Offsets count from the first byte of the image,
-// whatever address it was linked at.
+// What a vDSO image offers: its function symbols and where its code is. The deputy and the keeper read the image from
+// another process ([vdso] of maps), so it is untrusted: every table is bounds checked and counts are limited. Offsets
+// count from the first byte of the image, whatever its link address.
 #pragma once
 
 #include <stdint.h>

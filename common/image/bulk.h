@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pages as a stream of frames, on the BULK connection between deputy and keeper, both ways, or in a file: each a header
-// and, for kBulkData, `bytes` bytes. Little endian. Written by page_sink.h, read by page_source.h, judged by
-// expected_pages.h: an address is never trusted.
+// Pages as a stream of frames, on the BULK connection between deputy and keeper (both ways) or in a file. A frame is a
+// header and, for kBulkData, `bytes` bytes. Little endian. page_sink.h writes frames, page_source.h reads them,
+// expected_pages.h checks them: no address is trusted.
 #pragma once
 
 #include <stdint.h>

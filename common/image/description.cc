@@ -105,7 +105,7 @@ Step read_threads(wire::Image::Reader image, Description& d) {
     memcpy(&t.state, in.getState().begin(), sizeof t.state);
     if (t.state.slot >= kMaxSlots || !slots.insert(t.state.slot).second)
       return refuse(ReasonCode::kInternal, "two threads of slot {}", t.state.slot);
-    // What the kernel does not take from a tracer.
+    // The kernel does not accept these from a tracer.
     if ((t.state.kind != kThreadUser && t.state.kind != kThreadWaiting) ||
         t.state.kernel.fs_base >= kFsBaseEnd)
       return refuse(ReasonCode::kInternal, "no thread is as that of slot {}", t.state.slot);

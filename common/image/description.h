@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A process that stands still, without its pages: what home tells a keeper to build and what a keeper sends back, and
-// the only place that reads and writes common/schema/image.capnp. What has been read obeys the rules below, whoever has
-// written it; what a reader has to ask besides (is it beside libom, is there a slot for it) is the reader's affair.
+// A stopped process without its pages: what home has a keeper build, and what a keeper sends back. Only this code reads
+// and writes common/schema/image.capnp. Whoever wrote a description, reading it enforces the rules below; checks that
+// depend on the reader (does it overlap libom, is there a slot for it) are left to the reader.
 //
 //   mappings, objects   whole pages of the program's half of the address space, none overlaps another
 //   views               show pages of an object of the list
 //   marks               whole pages; guards lie within a mapping
 //   threads             no slot twice, of a known kind, with an fs base that a kernel takes
 //   xstate              a valid layout (common/cpu/xstate.h); areas are as long as they are and may be anything
-//   clocks              times with which one can reckon
+//   clocks              times that do not overflow in arithmetic
 #pragma once
 
 #include <stdint.h>
@@ -28,7 +28,7 @@ namespace om {
 
 constexpr uint32_t kImageVersion = 1;
 
-// Behind the last address that a program has.
+// The end of a program's address range.
 constexpr uint64_t kProgramTop = uint64_t{1} << 47;
 
 struct Description {
@@ -40,7 +40,7 @@ struct Description {
     uint32_t prot;  // PROT_READ, PROT_WRITE, PROT_EXEC
     MappingKind kind;
     uint32_t object = 0;  // kind VIEW: number in `objects`
-    uint64_t offset = 0;  // and of what is at `lo`, in bytes
+    uint64_t offset = 0;  // VIEW: offset in it of what is at `lo`, in bytes
   };
   struct Object {
     uint64_t view, bytes;
@@ -79,16 +79,16 @@ struct Description {
   Clocks clocks;
   Process process;
 
-  // The stack; null if there is none. With several the last one.
+  // The stack, the last one if there are several; null if there is none.
   const Mapping* stack() const;
-  // Where a VIEW has the object's page that is at its `lo`, within the object's own view.
+  // Where in the object's own view the page is that `m`, a VIEW, has at its `lo`.
   uint64_t view_of(const Mapping& m) const { return objects[m.object].view + m.offset; }
 };
 
-// Nanoseconds of a clock, with which one can reckon.
+// Whether it is a clock reading in nanoseconds that does not overflow in arithmetic.
 inline bool is_time(int64_t ns) { return ns >= 0 && ns < int64_t{1} << 61; }
 
-// VERSION: written by another one. NO_MEMORY: more mappings than a body can have. INTERNAL: against the rules.
+// VERSION: another image version. NO_MEMORY: more mappings than a body can have. INTERNAL: breaks the rules.
 Verdict<Description> read_description(wire::Image::Reader image);
 
 void write_description(const Description& description, wire::Image::Builder image);

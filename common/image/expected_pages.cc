@@ -9,7 +9,7 @@
 namespace om {
 namespace {
 
-// A process stands still meanwhile: a sender that trickles does not hold it for ever.
+// The process stands still meanwhile, so a sender that trickles must not hold it up for ever.
 constexpr uint64_t kSlowest = 32 << 10;  // bytes a second
 constexpr std::chrono::seconds kGrace(60);
 
@@ -21,7 +21,7 @@ ExpectedPages::ExpectedPages(std::vector<Place> places, Order order, Time now)
             [](const Place& a, const Place& b) { return a.lo < b.lo; });
 }
 
-// Whether it has a size and an address as bulk.h says, and all of it lies in places.
+// Whether its size and address are as in bulk.h, and all of it lies within places.
 bool ExpectedPages::holds(const BulkHeader& frame) const {
   if (frame.bytes == 0 || frame.bytes > kBulkMaxBytes || frame.bytes % kPageSize != 0 ||
       frame.address % kPageSize != 0 || frame.address > UINT64_MAX - frame.bytes)

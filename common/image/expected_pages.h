@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Judges frames of pages before a byte of their contents is read. They are a foreign node's: a frame is taken only
-// where its receiver expects one, so that nothing is written elsewhere, and on the way home once and in time, so that
-// their number is bounded whatever the keeper sends. Pure.
+// Checks page frames before any of their contents is read. They come from a foreign node. A frame is accepted only
+// where its receiver expects one, so that nothing else is overwritten, and on the way home only once and in time, so
+// that their number is bounded whatever the keeper sends. Pure.
 #pragma once
 
 #include <stdint.h>
@@ -19,22 +19,22 @@ class ExpectedPages {
  public:
   struct Place {
     uint64_t lo, hi;     // page aligned
-    bool zeros = false;  // zero pages are told, because something else would show there
+    bool zeros = false;  // zero pages are sent too: something else would show there
   };
   enum class Order {
     kAny,
-    kOnce,  // ascending, no page twice, and not for ever: whoever waits for them stands still
+    kOnce,  // ascending, no page twice, and in time: the process stands still until they are here
   };
   using Time = std::chrono::steady_clock::time_point;
 
   ExpectedPages() = default;
-  // Places do not overlap. A frame may fill neighbours.
+  // Places must not overlap. A frame may span adjacent ones.
   ExpectedPages(std::vector<Place> places, Order order, Time now);
 
-  // True: contents or zeros for a place. False: it was the last one. Else INTERNAL, or TARGET_UNREACHABLE because it
-  // takes too long.
+  // True: the frame has contents or zeros for a place. False: it is the end mark. Else INTERNAL, or TARGET_UNREACHABLE
+  // if the transfer takes too long.
   Verdict<bool> take(const BulkHeader& frame, Time now);
-  // Behind the last frame: whether all have come that the sender has counted.
+  // After the end mark: whether every frame that the sender counted has arrived.
   bool complete() const { return complete_; }
 
  private:

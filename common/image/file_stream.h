@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A file as a stream of KJ's: always ready, so that what speaks to a connection speaks to a file as well. From the
-// file's present position on. KJ exceptions.
+// A file as a KJ stream: always ready, so that code for connections works on files as well. Starts at the file's
+// current position. KJ exceptions.
 #pragma once
 
 #include <kj/async-io.h>

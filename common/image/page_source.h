@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads pages that PageSink has written, from whatever gives bytes: a connection (kj::AsyncIoStream) or a file
-// (file_stream.h).
+// Reads pages that PageSink has written from a byte stream: a connection (kj::AsyncIoStream) or a file (file_stream.h).
 #pragma once
 
 #include <kj/async-io.h>
@@ -20,7 +19,7 @@ namespace om {
 
 class PageSource {
  public:
-  // `contents` are empty if all of it is zero; they are valid until the next call.
+  // `contents` is empty if all of it is zero, and valid until the next call.
   struct Frame {
     uint64_t address;
     uint32_t bytes;
@@ -31,12 +30,12 @@ class PageSource {
   PageSource(kj::AsyncInputStream& in, ExpectedPages expected)
       : in_(in), expected_(std::move(expected)), buffer_(kBulkMaxBytes) {}
 
-  // The next frame, judged before its contents are read; none behind the end mark. Refusals: ExpectedPages::take. A KJ
-  // exception when there are no more bytes.
+  // The next frame, checked before its contents are read; none at the end mark. Refusals: those of ExpectedPages::take.
+  // A KJ exception if the bytes run out.
   kj::Promise<Next> next();
-  // Whether all have come that the sender has counted.
+  // Whether every frame that the sender counted has arrived.
   bool complete() const { return expected_.complete(); }
-  // What has come.
+  // What has arrived.
   const PageCounts& counts() const { return counts_; }
 
  private:

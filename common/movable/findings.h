@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What preflight (preflight.cc, sharing.cc) has found so far.
+// Collects what preflight (preflight.cc, sharing.cc) finds.
 #pragma once
 
 #include <algorithm>
@@ -45,12 +45,14 @@ class Findings {
   std::map<ReasonCode, std::vector<std::string>> details_;
 };
 
-// How a mapping is named in a detail.
+// The name of a mapping in a reason's detail.
 std::string name_of(const proc::Mapping& map);
-// A memory object of /dev/shm whose name has gone: as good as a memfd, if it has no other name.
+// Whether it is a memory object of /dev/shm whose name has been removed: as good as a memfd, unless it has another
+// name.
 bool is_nameless_shm(const proc::Mapping& map);
 
-// sharing.cc: what the process shares, or might share, with others. `pid` has the memory; looks at every process.
+// sharing.cc: what the process shares, or might share, with others. `pid` is a thread that has memory. Looks at every
+// process.
 void check_sharing(pid_t pid, const ProcessView& view, Findings& found, ProcessReport& report);
 
 }  // namespace om

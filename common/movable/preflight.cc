@@ -34,8 +34,7 @@ bool is_kernel_page(const Mapping& map) {
   return map.kind == MapKind::kVvar || map.kind == MapKind::kVdso || map.kind == MapKind::kVsyscall;
 }
 
-// ------------------------------------------------------------------------------ without system
-// calls
+// ------------------------------------------------------------------------------ without system calls
 
 void check_threads(const ProcessView& view, Findings& found) {
   for (const Status& thread : view.threads) {
@@ -146,7 +145,7 @@ bool has_protection_keys() {
   return __get_cpuid_count(kFeatures, 0, &a, &b, &c, &d) != 0 && (c & kOspke) != 0;
 }
 
-// What smaps says beyond maps stays as it is as long as maps do, but for protection keys (and for userfaultfd, of
+// What smaps adds to maps does not change while maps stay the same, except for protection keys (and userfaultfd, of
 // which the process has a descriptor).
 Result<std::vector<SmapsEntry>> read_mappings(pid_t pid, const ProcessReport* before) {
   if (before != nullptr && !has_protection_keys()) {
@@ -170,8 +169,8 @@ Result<ProcessView> read_view(pid_t pid, const Status& leader, const ProcessRepo
       view.threads.push_back(std::move(*thread));
   }
   if (view.threads.empty()) return Error{ESRCH, "it has ended"};
-  // A main thread that has called pthread_exit shows no memory; any other thread does, as long as it lives. So
-  // the main thread comes first if it is there (numbers wrap around: it need not have the lowest).
+  // A main thread that has called pthread_exit shows no memory; any other thread does, as long as it lives. So put the
+  // main thread first if it is there (tids wrap around: it need not have the lowest).
   std::stable_partition(view.threads.begin(), view.threads.end(),
                         [pid](const Status& t) { return t.pid == pid; });
   pid_t alive = view.threads.front().pid;
@@ -202,16 +201,16 @@ Result<ProcessView> read_view(pid_t pid, const Status& leader, const ProcessRepo
   return view;
 }
 
-// The rest of a constructor is not the program's own yet.
+// While libom's constructor has not finished, the process is not yet the program's own.
 void check_start(pid_t pid, const ProcessView& view, Findings& found) {
   std::vector<Mapping> maps;
   for (const SmapsEntry& entry : view.maps) maps.push_back(entry.map);
   if (read_start(pid, maps).phase == ProgramStart::Phase::kStarting) found.add(kStarting);
 }
 
-// libom's descriptors are placed in one table, which has to be that of all threads and of nobody else.
+// libom puts its descriptors into one table, which all threads must use and nobody else may.
 void check_tables(pid_t pid, Findings& found) {
-  // Where kcmp is missing or forbidden, the stop finds out: the parent of a vfork does not stop.
+  // If kcmp is missing or forbidden, the stop finds out: the parent of a vfork does not stop.
   Result<proc::TaskSharers> sharers = proc::find_task_sharers(pid);
   if (!sharers) return;
   for (pid_t other : sharers->memory) found.add(kSharedMm, "process " + std::to_string(other));
@@ -248,7 +247,7 @@ void inspect(pid_t pid, const ProcessReport* before, Findings& found, ProcessRep
     const auto tasks = proc::list_tasks(pid);
     if (!tasks || tasks->size() <= 1) return found.add(kNoSuchProcess, "it has ended");
   } else if (leader->kernel_thread) {
-    // A process on its way out has no memory either.
+    // An exiting process has no memory either.
     constexpr uint64_t kPfKthread = 0x200000;
     const auto stat = proc::read_stat(pid);
     if (!stat || !(stat->flags & kPfKthread)) return found.add(kNoSuchProcess, "it has ended");
@@ -258,7 +257,7 @@ void inspect(pid_t pid, const ProcessReport* before, Findings& found, ProcessRep
 
   Result<ProcessView> view = read_view(pid, *leader, before, found);
   if (!view) {
-    // What /proc hides is hidden by one of these; say which.
+    // If /proc hides something, one of these is why; say which.
     ProcessView ids;
     ids.leader = *leader;
     ids.threads.push_back(*leader);
@@ -275,7 +274,7 @@ void inspect(pid_t pid, const ProcessReport* before, Findings& found, ProcessRep
   report.maps = std::move(view->maps);
 }
 
-// `before`: if we have stopped it, what was found while it ran.
+// `before`: what was found while it ran, if we have stopped it since.
 ProcessReport report_on(pid_t pid, const ProcessReport* before) {
   Findings found;
   ProcessReport report;

@@ -79,7 +79,7 @@ ProgramStart read_start(pid_t pid, std::span<const proc::Mapping> maps) {
   auto at = find_note(*memory, *base, kNoteStart);
   if (!at) return start;
   auto state = memory->get<StartState>(*at);
-  // Mapped as far as its header only: ld.so is at it.
+  // Only the header is mapped so far: ld.so is loading it.
   if (!state || state->ready == 0) {
     start.phase = Phase::kStarting;
     return start;

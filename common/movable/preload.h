@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The libom.so in another process, as found in its memory: by the ELF notes of the library (libom/abi/start.h), not
-// by what the program may overwrite. Everything read is checked: the program may have scribbled over that, too.
+// Finds libom.so in another process's memory by the library's ELF notes (libom/abi/start.h), not by anything that
+// programs normally overwrite. Everything read is checked, because the program may have overwritten the notes too.
 #pragma once
 
 #include <optional>
@@ -14,26 +14,26 @@
 
 namespace om {
 
-// Where libom.so begins in these mappings: its ELF header. nullopt: it is not loaded.
+// Address of libom.so's ELF header in these mappings; nullopt if it is not loaded.
 std::optional<uint64_t> find_preload(std::span<const proc::Mapping> maps);
 
-// The address that the note of this type leads to, in the libom.so that begins at `base`. EBADMSG: what is mapped
-// there is no library or has no such note.
+// The address that the note of this type gives, in the libom.so at `base`. EBADMSG: what is mapped there is not a
+// library or has no such note.
 Result<uint64_t> find_note(const ProcessMemory& memory, uint64_t base, uint32_t type);
 
-// How far a process is with its start, and what it was started with.
+// How far a process has come with its start, and what it was started with.
 struct ProgramStart {
   enum class Phase {
     kNotLoaded,  // no libom.so
-    kStarting,   // its constructor is not through
+    kStarting,   // its constructor has not finished
     kReady,
-    kUnknown,  // it cannot be looked at, or is of another release
+    kUnknown,  // it cannot be read, or belongs to another release
   };
   Phase phase = Phase::kNotLoaded;
-  // When kReady: OM_CONTROL and OM_CPU of its environment, "" without them.
+  // If kReady: OM_CONTROL and OM_CPU of its environment, "" if unset.
   std::string control, cpu;
 };
-// `pid`: a process or a thread of it that has memory (proc::memory_tid).
+// `pid`: a process, or one of its threads that has memory (proc::memory_tid).
 ProgramStart read_start(pid_t pid);
 ProgramStart read_start(pid_t pid, std::span<const proc::Mapping> maps);
 

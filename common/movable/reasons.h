@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Why a process does not move, what became of it, why a command fails: the stable codes that om, the daemons and
-// their messages use. One table holds the code, the sentence, the remedy and who
-// finds out; the documentation (docs/REASONS.md) is printed from it. Codes are never renamed or
-// given another meaning.
+// Why a process does not move, what became of it, why a command failed: the stable codes that om, the daemons and their
+// messages use. One table holds code, sentence, remedy and which part detects it; docs/REASONS.md is generated from it.
+// Codes are never renamed or given another meaning.
 #pragma once
 
 #include <stdint.h>
@@ -57,7 +56,7 @@ enum class ReasonCode : uint8_t {
   kHomeMemory,
   kTimeout,
   kInternal,
-  // What happened, or why a command was not carried out: nothing that speaks against a move.
+  // What happened, or why a command was not carried out; these do not prevent a move.
   kNodeLost,
   kDeputyLost,
   kCameHome,
@@ -77,7 +76,7 @@ enum class ReasonCode : uint8_t {
 enum class FoundBy : uint8_t {
   kRequest,    // om-migrator at home, when it is asked
   kPreflight,  // om-migrator at home, by looking at /proc, before anything is stopped
-  kStop,       // om-deputy, when the threads stand
+  kStop,       // om-deputy, when the threads are stopped
   kTarget,     // the target node, when it is asked to admit the process
   kAway,       // om-deputy, while the process is away
   kAnyone,
@@ -88,26 +87,25 @@ enum class FoundBy : uint8_t {
 struct ReasonInfo {
   ReasonCode code;
   std::string_view name;      // "SHARED_WRITABLE"
-  std::string_view sentence;  // one, with its full stop
+  std::string_view sentence;  // one sentence, with its full stop
   std::string_view remedy;    // what the user can do, one or two sentences
   FoundBy found_by;
 };
 
-// In the order of the enum.
+// In enum order.
 std::span<const ReasonInfo> reason_table();
 const ReasonInfo& reason_info(ReasonCode code);
-// Its name, "SHARED_WRITABLE", as texts and JSON have it.
+// Its name in texts and JSON, "SHARED_WRITABLE".
 std::string code_name(ReasonCode code);
 std::string code_name(std::optional<ReasonCode> code);  // empty without one
 
-// Whether a process stays where it is for this reason; the other codes tell what happened.
+// Whether this is a reason for a process to stay where it is; the other codes tell what happened.
 bool speaks_against_moving(ReasonCode code);
 
-// A peer's or another program's word for a code.
+// Parses the name of a code from a peer or another program.
 std::optional<ReasonCode> reason_from_name(std::string_view name);
 
-// What a failed system call of our own programs means for a move: FD_LIMIT (EMFILE, ENFILE), NO_MEMORY
-// (ENOMEM), else INTERNAL.
+// The code for a failed system call of our own programs: FD_LIMIT (EMFILE, ENFILE), NO_MEMORY (ENOMEM), else INTERNAL.
 ReasonCode reason_of_errno(int err);
 
 // One finding about one process.
@@ -117,7 +115,7 @@ struct Reason {
 
   std::string_view name() const { return reason_info(code).name; }
   std::string_view remedy() const { return reason_info(code).remedy; }
-  // What another program or node of ours says; a code that is in no table of this release becomes INTERNAL.
+  // From another program or node of ours; a code unknown to this release becomes INTERNAL.
   static Reason from_peer(std::string_view code, std::string detail);
   // The sentence, with the detail after a colon. One line: control characters of the detail become
   // '?'.

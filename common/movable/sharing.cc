@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The part of preflight that asks who else has, or may change, what the process has mapped: shared files, memory
+// The part of preflight that finds out who else has, or may change, what the process has mapped: shared files, memory
 // objects. What nobody else can touch moves.
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -32,18 +32,18 @@ using enum ReasonCode;
 constexpr int kCapDacOverride = 1;
 constexpr std::string_view kShmFolder = "/dev/shm/";
 
-// Memory that can only be shared with who has a mapping or a descriptor of it.
+// Whether the memory can only be shared by having a mapping or a descriptor of it.
 bool is_memory_object(const Mapping& map) {
   return map.kind == MapKind::kAnonShared || map.kind == MapKind::kMemFd ||
          map.kind == MapKind::kSysvShm || is_nameless_shm(map);
 }
 
-// The file behind a mapping. By its path in the process's root if that is still the same file, else
-// through map_files, which needs CAP_CHECKPOINT_RESTORE to follow.
+// Finds the file behind a mapping: by its path in the process's root if that is still the same file, else through
+// map_files, which takes CAP_CHECKPOINT_RESTORE to follow.
 bool stat_mapping(pid_t pid, const Mapping& map, std::string& path, struct stat& info) {
   path = proc::proc_path(pid, "root") + map.path;
   if (::stat(path.c_str(), &info) == 0 && info.st_ino == map.inode) {
-    // btrfs and overlayfs give stat() another device number than maps, both of major 0.
+    // On btrfs and overlayfs, stat() shows another device number than maps, both of major 0.
     bool same = major(info.st_dev) == map.dev_major && minor(info.st_dev) == map.dev_minor;
     if (same || (major(info.st_dev) == 0 && map.dev_major == 0)) return true;
   }
@@ -75,7 +75,8 @@ bool open_for_writing(pid_t pid, const ProcessView& view, const struct stat& fil
   return false;
 }
 
-// A shared mapping that the process itself cannot write through. What could be changed is leased while it is away.
+// Checks a shared mapping that the process itself cannot write through. A file that others could change is leased while
+// the process is away.
 void check_shared_file(pid_t pid, const ProcessView& view, const SmapsEntry& entry, Findings& found,
                        std::vector<std::string>& to_lease) {
   const Mapping& map = entry.map;
@@ -93,7 +94,8 @@ void check_shared_file(pid_t pid, const ProcessView& view, const SmapsEntry& ent
   bool read_only = ::statvfs(path.c_str(), &mount) == 0 && (mount.f_flag & ST_RDONLY) != 0;
   if (system || read_only || !could_change(view.threads.front(), path, info)) return;
   if (std::find(to_lease.begin(), to_lease.end(), path) != to_lease.end()) return;
-  // Tried, and given up again: nobody has it open for writing, and the file system knows leases.
+  // Take a lease and give it up again: shows that nobody has the file open for writing and that the file system has
+  // leases.
   const auto lease = info.st_uid == view.threads.front().uid[1] && !map.deleted
                          ? FileLease::take(path)
                          : Result<FileLease>(Error{EACCES, "not to be had"});
@@ -102,7 +104,7 @@ void check_shared_file(pid_t pid, const ProcessView& view, const SmapsEntry& ent
   found.add(kSharedFile, name_of(map) + (written ? ", which somebody has open for writing" : ""));
 }
 
-// Mappings of segments that are not this process's own: shmctl counts all, maps shows ours.
+// Whether others have the segment attached: shmctl counts all attachments, maps shows the process's own.
 bool attached_elsewhere(pid_t pid, const ProcessView& view, const Mapping& map) {
   Result<std::string> ours = read_link("/proc/self/ns/ipc");
   Result<std::string> theirs = read_link(proc::proc_path(pid, "ns/ipc"));
@@ -114,7 +116,7 @@ bool attached_elsewhere(pid_t pid, const ProcessView& view, const Mapping& map) 
   return attached && *attached > static_cast<uint64_t>(own);
 }
 
-// Whether the object cannot be written to through its descriptor: then it cannot be brought back that way.
+// Whether the object is sealed against writing through its descriptor, so that it could not be brought home that way.
 bool is_sealed(pid_t pid, int fd) {
   UniqueFd opened(
       ::open(proc::proc_path(pid, "fd/" + std::to_string(fd)).c_str(), O_RDONLY | O_CLOEXEC));
@@ -124,9 +126,9 @@ bool is_sealed(pid_t pid, int fd) {
 
 enum class Views { kOne, kMany, kSealed, kPrivate };
 
-// Whether the process itself sees the same bytes in a second way, which has to show what it stores away, too: through a
-// descriptor of the memory object, or another mapping of the same part. A private mapping would be a copy away: what it
-// shows of later stores mmap(2) leaves open, but programs on one memfd do see them.
+// Whether the process itself sees the same bytes in a second way, which must show what it stores while away: through a
+// descriptor of the memory object, or another mapping of the same part. Away, a private mapping would be a copy:
+// mmap(2) does not say whether it shows later stores, but in programs that use a memfd it does.
 Views count_views(pid_t pid, const ProcessView& view, const Mapping& map, bool& is_open) {
   std::vector<proc::Sharer> own;
   proc::find_open_objects(pid, {proc::object_of(map)}, own);

@@ -12,7 +12,7 @@
 namespace om {
 namespace {
 
-constexpr int64_t kFdLow = 64;  // below are the program's in any case
+constexpr int64_t kFdLow = 64;  // lower numbers are always the program's
 
 }  // namespace
 

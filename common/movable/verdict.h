@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Verdict<T>: a value, or the Reason why a move does not happen. What the steps of a move return, in the deputy, in
-// the keeper and in the daemon: a process that cannot move is an answer, not an error. KJ exceptions are left to what
-// they are for: a peer that is gone or does not follow the protocol.
+// Verdict<T>: a value, or the Reason why a move does not happen. The steps of a move return it, in the deputy, the
+// keeper and the daemon: that a process cannot move is a result, not an error. KJ exceptions are reserved for peers
+// that are gone or break the protocol.
 #pragma once
 
 #include <fmt/format.h>
@@ -29,14 +29,14 @@ inline Step fault(std::string_view step) {
   if (!fault_at(step)) return Done{};
   return Reason{ReasonCode::kInternal, fault_text(step)};
 }
-// Something of ours or of the system failed: what, with errno. FD_LIMIT, NO_MEMORY or INTERNAL.
+// The Reason for a failure of ours or of the system, with errno: FD_LIMIT, NO_MEMORY or INTERNAL.
 inline Reason internal(const Error& error) {
   return Reason{reason_of_errno(error.err), error.text()};
 }
 
 }  // namespace om
 
-// The value of a Result; its Error becomes a Reason.
+// The value of a Result; or returns its Error as a Reason.
 #define OM_MUST(expression)                                             \
   __extension__({                                                       \
     auto om_must_result = (expression);                                 \

@@ -16,7 +16,7 @@
 namespace om {
 namespace {
 
-// A decimal number without sign, blanks or leading zeros' meaning; false if it is more than `max`.
+// A decimal number without sign or blanks, leading zeros allowed; false if it exceeds `max`.
 bool parse_number(std::string_view text, uint32_t max, uint32_t& value) {
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   return error == std::errc() && end == text.data() + text.size() && value <= max;
@@ -42,7 +42,7 @@ std::optional<Endpoint> named_endpoint(std::string_view text, uint16_t default_p
   const std::string_view name = text.substr(0, colon);
   if (colon != text.npos && !parse_number(text.substr(colon + 1), 65535, port)) return std::nullopt;
   const std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-  // The last label of a name is no number: 1.2.3 is a slip, not a name.
+  // The last label of a name is not a number: 1.2.3 is a mistyped address.
   const std::string_view last = name.substr(name.rfind('.') + 1);
   if (name.empty() || name.size() > kMaxName || name.front() == '-' || name.front() == '.' ||
       last.find_first_of(letters) == last.npos ||

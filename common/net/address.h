@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Internet addresses: what nodes listen on and dial. They are numeric; only look_up() takes a name, for what an
-// administrator has written. Used by om-migrator (listen address, peers, home addresses in offers) and by om cluster
-// dev.
+// Internet addresses: what nodes listen on and dial. They are numeric; only look_up() takes names, for text written by
+// an administrator. Used by om-migrator (listen address, peers, home addresses in offers) and by om cluster dev.
 #pragma once
 
 #include <netinet/in.h>
@@ -18,14 +17,14 @@ namespace om {
 
 class Address {
  public:
-  // "127.0.0.1", "127.0.0.1:4500", "::1", "[::1]:4500"; without a port it is default_port.
+  // "127.0.0.1", "127.0.0.1:4500", "::1", "[::1]:4500"; the port defaults to default_port.
   static Result<Address> parse(std::string_view text, uint16_t default_port = 0);
-  // The same, or a name with or without a port, which the resolver of this machine knows: its first IPv4 address, else
-  // its first one. Blocks for as long as the resolver takes.
+  // The same, or a name, with or without a port, that this machine's resolver knows: its first IPv4 address, else its
+  // first address. Blocks for as long as the resolver takes.
   static Result<Address> look_up(std::string_view text, uint16_t default_port = 0);
-  // Whether look_up() could take it: says nothing about whether such a name is known.
+  // Whether look_up() would accept the syntax; the name may still be unknown.
   static bool could_be(std::string_view text);
-  // From getsockname, getpeername, accept. Only AF_INET and AF_INET6.
+  // From getsockname, getpeername or accept. Only AF_INET and AF_INET6.
   static Result<Address> from_sockaddr(const sockaddr_storage& storage);
 
   uint16_t port() const;

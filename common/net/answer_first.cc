@@ -12,7 +12,7 @@ class AnswerFirst final : public kj::AsyncIoStream {
  public:
   explicit AnswerFirst(kj::Own<kj::AsyncIoStream> stream) : stream_(kj::mv(stream)) {}
 
-  // Last of all that can be done now: an answer that has been waiting for the one before is then being written.
+  // evalLast: an answer that was waiting for the previous one to be written must start first, and then counts.
   kj::Promise<size_t> tryRead(void* buffer, size_t min_bytes, size_t max_bytes) override {
     return kj::evalLast([this, buffer, min_bytes, max_bytes]() -> kj::Promise<size_t> {
       if (writes_ == 0) return stream_->tryRead(buffer, min_bytes, max_bytes);
@@ -49,7 +49,7 @@ class AnswerFirst final : public kj::AsyncIoStream {
       written_->fulfill();
       written_ = nullptr;
     });
-    // Counted off when it is done, whenever the caller looks at it.
+    // Eager, so that the count drops when the write is done, not when the caller looks at it.
     return kj::evalNow(write).attach(kj::mv(end)).eagerlyEvaluate(nullptr);
   }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// For an end of an RPC connection that serves a peer it does not trust. KJ queues what is to be written without limit:
-// a peer that calls and never reads the answers would fill this process's memory. With this nothing is read as long
-// as something is still to be written, and what was read before has been heard. Not for both ends: two that wait like
-// that may wait for each other.
+// Wraps the stream of an RPC connection that serves an untrusted peer. KJ queues writes without limit: a peer that
+// calls and never reads the answers would fill this process's memory. The wrapped stream is read only when nothing is
+// left to write and everything read before has been processed. Never use it at both ends: each could wait for the
+// other.
 #pragma once
 
 #include <kj/async-io.h>

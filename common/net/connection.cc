@@ -8,7 +8,7 @@
 namespace om {
 
 void watch_connection(int fd, std::chrono::milliseconds silence) {
-  // The count does not matter with a TCP_USER_TIMEOUT, by which old kernels end probing as well.
+  // TCP_USER_TIMEOUT overrides the probe count, on old kernels too.
   constexpr int kOn = 1, kSecond = 1, kProbes = 3;
   const auto limit = static_cast<unsigned>(silence.count());
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &kOn, sizeof kOn);

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// TCP connections between nodes, made so that a peer's node that has gone, or a network that swallows packets, is
-// noticed by the kernel: an idle connection is probed every second, and whatever the other kernel has not answered for
-// `silence` breaks it. A peer that only stands still is not concerned, its kernel answers.
+// TCP options for connections between nodes, so that the kernel notices a node that is gone or a network that swallows
+// packets: it probes an idle connection every second, and breaks it when the other kernel has not answered for
+// `silence`. A peer that is merely stopped is unaffected, because its kernel answers.
 //
-// Any thread. No failure: a kernel without an option leaves the connection as it was.
+// Any thread. Cannot fail: where the kernel lacks an option, the connection stays as it was.
 #pragma once
 
 #include <chrono>
 
 namespace om {
 
-// Of sessions and channels. Also how long a peer may not take what is sent to it.
+// For sessions and channels. Also how long a peer may go without accepting what is sent to it.
 constexpr std::chrono::milliseconds kPeerSilence{3000};
-// Of page connections, whose ends may be busy.
+// For page connections, whose ends may be busy.
 constexpr std::chrono::milliseconds kBulkSilence{10000};
 
-// What is sent goes out at once, and see above.
+// Also turns off Nagle's delay: data goes out at once.
 void watch_connection(int fd, std::chrono::milliseconds silence);
-// Neither end has closed the connection, and it has not broken.
+// Whether neither end has closed the connection and it has not broken.
 bool is_connected(int fd);
 
 }  // namespace om

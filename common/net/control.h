@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The control socket's answers and om's exit codes, as both ends see them. A request is one JSON line with
-// "verb"; its answer one line: {"ok":true,"data":...} or
-// {"ok":false,"exit":6,"code":"...","message":"...","data":...}.
+// The control socket's answers and om's exit codes, shared by both ends. A request is one JSON line with "verb"; its
+// answer is one line: {"ok":true,"data":...} or {"ok":false,"exit":6,"code":"...","message":"...","data":...}.
 // docs/ARCHITECTURE.md describes the verbs.
 #pragma once
 
@@ -17,7 +16,7 @@
 
 namespace om {
 
-// What `om` ends with.
+// Exit status of `om`.
 enum class ExitCode : int {
   kOk = 0,
   kFailure = 1,
@@ -29,7 +28,7 @@ enum class ExitCode : int {
   kTimeout = 7,
 };
 
-// Why a request was not done. `data` may hold what is known nevertheless (the record of a migration).
+// Why a request failed. The answer's `data` may still hold what is known (the record of a migration).
 struct Failure {
   ExitCode exit = ExitCode::kFailure;
   std::string
@@ -37,11 +36,11 @@ struct Failure {
   std::string message;  // one sentence
 
   Failure() = default;
-  // A mistake of the caller's, or of this machine's, that needs no code.
+  // An error of the caller or of this machine that needs no code.
   Failure(ExitCode status, std::string text) : exit(status), message(std::move(text)) {}
   Failure(ExitCode status, ReasonCode reason, std::string text)
       : exit(status), code(code_name(reason)), message(std::move(text)) {}
-  // With the sentence and the detail of the reason.
+  // With the reason's sentence and detail.
   Failure(ExitCode status, const Reason& reason) : Failure(status, reason.code, reason.message()) {}
 
   bool is(ReasonCode reason) const { return code == reason_info(reason).name; }
@@ -51,12 +50,12 @@ Json ok_answer(Json data);
 Json failure_answer(const Failure& failure);
 Json failure_answer(const Failure& failure, Json data);
 
-// Whether the member "code" of an answer, an event or a record is this one.
+// Whether the member "code" of an answer, an event or a record is `code`.
 bool has_code(const Json& object, ReasonCode code);
 
-// Whether it looks like a code: upper case, digits and '_', at most 64 bytes. What does not is never passed on.
+// Whether it looks like a code: upper case, digits and '_', at most 64 bytes. Anything else is never passed on.
 bool is_code(std::string_view text);
-// The same of lower case letters, digits, '-' and '_': names of nodes and kinds of events.
+// The same for lower case letters, digits, '-' and '_': node names and kinds of events.
 bool is_plain_word(std::string_view text);
 
 // An answer as om reads it. Error if the daemon sent something else.

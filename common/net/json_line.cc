@@ -24,7 +24,7 @@ const Json* find(const Json& object, const char* key) {
   return it == object.end() ? nullptr : &*it;
 }
 
-// How deep arrays and objects are nested in what is JSON; of anything else the parser says so.
+// How deep arrays and objects are nested, if `text` is JSON; the parser rejects anything else.
 size_t json_depth(std::string_view text) {
   size_t depth = 0;
   size_t deepest = 0;
@@ -70,7 +70,7 @@ std::string LineSplitter::pop() {
 }
 
 Result<Json> parse_json_line(std::string_view line) {
-  // What is read is copied and printed recursively, and a line of a megabyte could be nested that deep.
+  // Values are copied and printed recursively, and in a line of a megabyte the nesting could be that deep.
   if (json_depth(line) > kMaxJsonDepth)
     return plain_error(fmt::format("nested deeper than {}: {}", kMaxJsonDepth, escaped(line, 60)));
   Json value = Json::parse(line, nullptr, false);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// JSON lines: one object, one '\n'. The format of the control socket and of the keeper's stdin. Here is
-// what needs no event loop: cutting a byte stream into lines of a bounded
-// length, parsing, and reading checked values out of what a stranger sent. Nothing here throws.
+// JSON lines: one object, one ' '. The format of the control socket and of the keeper's stdin. This is the part that
+// needs no event loop: splitting a byte stream into lines of bounded length, parsing, and extracting checked values
+// from untrusted input. Nothing here throws.
 #pragma once
 
 #include <stdint.h>
@@ -22,7 +22,7 @@ using Json = nlohmann::json;
 constexpr size_t kMaxRequestBytes = 64 << 10;  // one line to a daemon or a keeper
 constexpr size_t kMaxAnswerBytes = 16 << 20;   // one line to om
 
-// Cuts what arrives into lines. After an Error (a line longer than the limit) the stream is lost.
+// Splits input into lines. After an Error (a line longer than the limit) the stream is unusable.
 class LineSplitter {
  public:
   explicit LineSplitter(size_t max_line_bytes) : max_line_bytes_(max_line_bytes) {}
@@ -31,7 +31,7 @@ class LineSplitter {
   bool has_line() const { return !lines_.empty(); }
   // The oldest complete line without its '\n'. Preconditions: has_line().
   std::string pop();
-  // Bytes of an unfinished line.
+  // Bytes of the unfinished line.
   size_t pending_bytes() const { return partial_.size(); }
 
  private:
@@ -40,16 +40,16 @@ class LineSplitter {
   std::deque<std::string> lines_;
 };
 
-// Only an object is accepted, nested 32 deep at most. All JSON from outside is read by this.
+// Accepts only an object, nested at most 32 deep. All JSON from outside is read by this function.
 Result<Json> parse_json_line(std::string_view line);
 
-// One line, '\n' included. Bytes that are not UTF-8 become U+FFFD, as in a command line from /proc.
+// One line, '\n' included. Bytes that are not UTF-8 (a command line from /proc may have some) become U+FFFD.
 std::string to_json_line(const Json& value);
-// The same without '\n'; `pretty`: several lines for a human.
+// The same without ' '; `pretty`: on several lines, for humans.
 std::string to_json_text(const Json& value, bool pretty = false);
 
-// Values of an object that came from outside. The Error names the key and what it should be; a missing
-// key is an Error too, except with the `_or` forms, where it is the given value.
+// Read values of an untrusted object. The Error names the key and what the value should be. A missing key is an Error
+// too, except in the `_or` forms, which return `other`.
 Result<std::string> json_string(const Json& object, const char* key, size_t max_bytes);
 Result<int64_t> json_int(const Json& object, const char* key, int64_t low, int64_t high);
 Result<bool> json_bool(const Json& object, const char* key);

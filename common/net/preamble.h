@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // First bytes of every connection between the parties of a session (home's deputy and the keepers, of which there is
-// one today): what the connection is, which session and which member it belongs to, and the proof that whoever dials
-// may dial there. A token is of a pair: who dials whom. A connection whose preamble is late, unknown or wrong is
-// dropped without an answer.
+// one today): what the connection is, which session and member it belongs to, and the proof that the dialler is
+// allowed. A token belongs to a pair: who dials whom. A connection whose preamble is late, unknown or wrong is dropped
+// without an answer.
 #pragma once
 
 #include <stdint.h>
@@ -29,22 +29,23 @@ struct Preamble {
   uint32_t kind;
   uint32_t slot;    // CHANNEL: thread slot
   uint32_t epoch;   // CHANNEL: of the body
-  uint32_t member;  // BULK, CHANNEL: whose; SESSION: kFirstMember; below kMembers
+  uint32_t member;  // BULK, CHANNEL: the member it belongs to; SESSION: kFirstMember; below kMembers
   uint8_t session[16];
   uint8_t token[16];
   uint32_t from, to;  // Party: who dials whom
 };
 static_assert(sizeof(Preamble) == 64);
 
-// What is dialled with, and what a listener lets in: connections of one session from one party to another.
+// Credentials for connections of one session from one party to another: the dialler presents them, the listener checks
+// them.
 struct Pass {
   uint8_t session[16];
   uint8_t token[16];
   uint32_t from, to;
 
-  // The first bytes for a connection of `kind` of a member's.
+  // The preamble of a connection of `kind` that belongs to `member`.
   Preamble preamble(PreambleKind kind, uint32_t member) const;
-  // Whether a connection that begins so is let in.
+  // Whether a connection with this preamble is accepted.
   bool opens(const Preamble& preamble) const;
 };
 

@@ -141,7 +141,7 @@ Result<Mapping> parse_maps_line(std::string_view line) {
   if (!good || map.start >= map.end || ((map.start | map.end) & kPageMask) != 0) {
     return bad_text("maps", line);
   }
-  // Blanks pad up to the name; blanks at its end belong to it.
+  // Leading blanks are padding; blanks at the end belong to the name.
   size_t name = rest.find_first_not_of(' ');
   rest = name == std::string_view::npos ? std::string_view() : rest.substr(name);
   if (rest.size() > kDeleted.size() && rest.substr(rest.size() - kDeleted.size()) == kDeleted) {

@@ -3,10 +3,9 @@
 // /proc/PID/maps: the mappings of a process and what kind of memory each one is. Used by preflight,
 // the deputy (description of the address space) and the keeper (its own fresh body).
 //
-// Two things the text cannot tell, and readers of `path` have to allow for: the kernel escapes
-// newlines only, so a name that really contains the four characters \012 looks the same; and a file
-// whose name ends in " (deleted)" looks like a removed one. Whoever opens a path compares device
-// and inode.
+// The text is ambiguous in two ways that readers of `path` must allow for: the kernel escapes newlines only, so a name
+// that really contains the four characters \012 looks the same; and a file whose name ends in " (deleted)" looks like a
+// removed one. Code that opens a path must compare device and inode.
 #pragma once
 
 #include <stdint.h>
@@ -31,7 +30,7 @@ enum class MapKind : uint8_t {
   kSysvShm,       // inode is the shmid
   kAnonShared,    // MAP_SHARED | MAP_ANONYMOUS, shared /dev/zero, [anon_shmem:NAME]
   kMemFd,
-  kHugetlb,  // known by name only: smaps' `ht` flag knows all
+  kHugetlb,  // recognised by name only; smaps' `ht` flag finds all
   kDevice,   // device nodes, io_uring and AIO rings, packet and perf rings, secret memory
 };
 
@@ -57,15 +56,15 @@ struct Mapping {
   std::string_view basename() const;
 };
 
-// One line, without newline. EBADMSG for anything that is not a maps line.
+// One line, without newline. EBADMSG if it is not a maps line.
 Result<Mapping> parse_maps_line(std::string_view line);
 
-// Whole text; additionally the mappings must ascend. Between two pieces of the text of a running process a mapping
-// may have grown over addresses that were shown already: the later line is the true one, and replaces what it covers.
+// The whole text; the mappings must also ascend. In a running process a mapping may grow, between two reads, over
+// addresses that were shown already: the later line is right, and replaces what it covers.
 Result<std::vector<Mapping>> parse_maps(std::string_view text);
 
-// Makes room for `next`, which is to be appended to `list`; `map_of` gives the Mapping of an element. False if that is
-// no later moment of the same list: it ends where or before the last one does.
+// Makes room in `list` so that `next` can be appended; `map_of` gives the Mapping of an element. False if `next` cannot
+// be from a later moment of the same list: it ends where the last one does, or before.
 template <typename List, typename MapOf>
 bool make_room(List& list, const Mapping& next, MapOf map_of) {
   if (list.empty() || next.start >= map_of(list.back()).end) return true;
@@ -75,12 +74,11 @@ bool make_room(List& list, const Mapping& next, MapOf map_of) {
   return true;
 }
 
-// A kernel thread and a thread whose main thread has exited give an empty list. The kernel reads a
-// page of text at a time: of a running process the list is a set of moments, each line true at its
-// own.
+// Empty for a kernel thread and for a main thread that has exited. The kernel produces a page of text at a time, so the
+// list of a running process is not one snapshot: each line was true at a moment of its own.
 Result<std::vector<Mapping>> read_maps(pid_t pid);
 
-// The mapping that contains `address`, or nullptr. `maps` ascends, as all lists here do.
+// The mapping that contains `address`, or nullptr. `maps` must be ascending, as all lists here are.
 const Mapping* find_mapping(const std::vector<Mapping>& maps, uint64_t address);
 
 }  // namespace om::proc

@@ -17,7 +17,7 @@ namespace {
 constexpr uint64_t kPageBytes = 4096;
 constexpr uint64_t kUserEnd = uint64_t{1}
                               << 56;  // with five levels of page tables; [vsyscall] is above
-constexpr uint64_t kShort = uint64_t{2} << 20;  // a range whose entries are rather read at once
+constexpr uint64_t kShort = uint64_t{2} << 20;  // a range short enough to read all entries at once
 
 // linux/fs.h has them from 6.7 on.
 struct ScanRegion {
@@ -31,7 +31,7 @@ constexpr unsigned long kPagemapScan = _IOWR('f', 16, ScanRequest);
 constexpr uint64_t kScanPresent = 1 << 3, kScanSwapped = 1 << 4;
 constexpr size_t kScanRegions = 256;
 
-// Joins neighbouring pages of one sort.
+// Joins adjacent pages of one kind.
 class RunMerger {
  public:
   explicit RunMerger(const std::function<void(const PageRun&)>& visit) : visit_(visit) {}
@@ -40,7 +40,7 @@ class RunMerger {
     if ((entry & (kPagePresent | kPageSwapped)) == 0) return flush();
     PageRun page{address, address + kPageBytes, (entry & kPageFile) != 0,
                  (entry & kPageGuard) != 0};
-    // An open run ends where this page begins: every page between has been added too.
+    // An open run ends where this page begins, because every page in between has been added too.
     if (open_ && run_.file == page.file && run_.guard == page.guard) {
       run_.end = page.end;
       return;
@@ -86,7 +86,7 @@ Result<uint64_t> Pagemap::some_runs(uint64_t start, uint64_t end,
   return look(start, end, kPagemapSlice, [&](const PageRun& run) { found.push_back(run); });
 }
 
-// At most `pages` entries are read. Where it has stopped.
+// Reads at most `pages` entries. Returns where it stopped.
 Result<uint64_t> Pagemap::look(uint64_t start, uint64_t end, uint64_t pages,
                                const std::function<void(const PageRun&)>& visit) const {
   if (((start | end) & (kPageBytes - 1)) != 0 || start > end || end > kUserEnd) {
@@ -111,7 +111,7 @@ Result<uint64_t> Pagemap::look(uint64_t start, uint64_t end, uint64_t pages,
         ssize_t n = ::pread(fd_.get(), entries, count * sizeof(uint64_t), position);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return errno_error("read pagemap");
-        // A whole number of entries always; none at all when the memory is gone.
+        // Always a whole number of entries; none at all if the memory is gone.
         size_t got = static_cast<size_t>(n) / sizeof(uint64_t);
         if (got == 0) return Error{ESRCH, "read pagemap"};
         for (size_t i = 0; i < got; ++i) merger.add(at + i * kPageBytes, entries[i]);
@@ -126,7 +126,8 @@ Result<uint64_t> Pagemap::look(uint64_t start, uint64_t end, uint64_t pages,
   return end;
 }
 
-// Parts of [start, end), ascending, outside of which nothing is as far as the returned address.
+// Finds the parts of [start, end), ascending, that may be populated. Returns the address up to which it has looked:
+// nothing is populated outside the parts before it.
 Result<uint64_t> Pagemap::find_filled(uint64_t start, uint64_t end,
                                       std::vector<Span>& spans) const {
   if (end - start <= kShort) {

@@ -13,13 +13,13 @@
 namespace om {
 namespace {
 
-// They only keep a machine from sleeping or wake it. systemd gives the first to every login session.
+// These can only keep a machine from sleeping, or wake it. systemd gives the first to every login session.
 constexpr uint64_t kHarmless = uint64_t{1} << CAP_WAKE_ALARM | uint64_t{1} << CAP_BLOCK_SUSPEND;
 
 bool in_own_namespace(pid_t tid) {
   struct stat own {
   }, its{};
-  // Without namespaces there is one; one that may not be looked at is not known to be another.
+  // A kernel without namespaces has just one; if we may not look at a thread's, it is not known to be another.
   if (::stat("/proc/self/ns/user", &own) != 0 ||
       ::stat(fmt::format("/proc/{}/ns/user", tid).c_str(), &its) != 0) {
     return true;
@@ -35,7 +35,7 @@ bool rules_here(pid_t tid) {
 
 }  // namespace
 
-// Lines of: first id inside, first id here, how many. An id that does not exist here is shown as -1.
+// Each line: first id inside, first id here, how many. An id that does not exist here shows as -1.
 bool maps_root(std::string_view uid_map) {
   while (!uid_map.empty()) {
     std::string_view line = take_line(uid_map);
@@ -62,7 +62,7 @@ std::string root_privileges(pid_t pid) {
     if (!thread) continue;  // has ended
     std::string found = root_privileges(*thread, true);
     if (found.empty()) continue;
-    // The namespace is looked at for those only who have any.
+    // Look at the namespace only for threads that have any.
     found = root_privileges(*thread, rules_here(tid));
     if (!found.empty()) return found;
   }

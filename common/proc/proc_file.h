@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Files of /proc/PID. Parsers in this folder take a string_view and never touch the system, so that tests can feed them
-// any text; the thin read_* functions add the file.
+// Files of /proc/PID. The parsers in this folder take a string_view and never touch the system, so that tests can feed
+// them any text; thin read_* functions read the file.
 //
 // A pid here may also be a tid: /proc/TID exists (unlisted) for every thread.
 #pragma once
@@ -19,8 +19,8 @@ namespace om::proc {
 // "/proc/PID/NAME".
 std::string proc_path(pid_t pid, std::string_view name);
 
-// The whole file. ESRCH (not ENOENT) for a process that has gone, EACCES and EPERM as the kernel
-// gives them, EFBIG above kMaxTextBytes.
+// The whole file. ESRCH (not ENOENT) if the process is gone, EACCES and EPERM as from the kernel, EFBIG above
+// kMaxTextBytes.
 Result<std::string> read_proc(pid_t pid, std::string_view name);
 Result<UniqueFd> open_proc(pid_t pid, std::string_view name, int flags);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The rest of what the daemons read about one process: its threads, descriptors, limits, auxiliary
-// vector, command line and environment, and the list of processes.
+// What else the daemons read about one process: its threads, descriptors, limits, auxiliary vector, command line and
+// environment; and the list of processes.
 #pragma once
 
 #include <stdint.h>
@@ -18,14 +18,13 @@
 
 namespace om::proc {
 
-// All processes that this /proc shows, ascending. Threads and processes may come and go during the
-// read.
+// All processes that this /proc shows, ascending. Processes and threads may come and go during the read.
 Result<std::vector<pid_t>> list_processes();
 
-// Thread ids, ascending; the main thread's is the pid. ESRCH if the process has gone.
+// Thread ids, ascending; the main thread's is the pid. ESRCH if the process is gone.
 Result<std::vector<pid_t>> list_tasks(pid_t pid);
 
-// The thread by which /proc shows memory, descriptors and program of the process: the main thread, or another when
+// The thread through which /proc shows the process's memory, descriptors and program: the main thread, or another if
 // that one has called pthread_exit. `pid` itself if there is none.
 pid_t memory_tid(pid_t pid);
 
@@ -40,9 +39,9 @@ struct FdEntry {
 // Open descriptors, ascending. EACCES without ptrace-read rights.
 Result<std::vector<FdEntry>> list_fds(pid_t pid);
 
-// How many of the timers in the text of /proc/PID/timers count CPU time. EBADMSG if it is something else.
+// How many timers in the text of /proc/PID/timers count CPU time. EBADMSG if the text is something else.
 Result<int> parse_cpu_timers(std::string_view text);
-// ENOENT where the kernel has no such file.
+// ENOENT if the kernel has no such file.
 Result<int> read_cpu_timers(pid_t pid);
 
 struct FdInfo {
@@ -59,7 +58,7 @@ using Limits = std::array<rlimit, RLIM_NLIMITS>;
 Result<Limits> read_limits(pid_t pid);
 Result<rlimit> read_limit(pid_t pid, int resource);
 
-// Pairs up to and without AT_NULL. EBADMSG if the bytes are not whole 64-bit pairs.
+// Pairs up to AT_NULL, exclusive. EBADMSG if the bytes are not whole 64-bit pairs.
 class Auxv {
  public:
   explicit Auxv(std::vector<std::pair<uint64_t, uint64_t>> entries)
@@ -73,7 +72,7 @@ class Auxv {
 Result<Auxv> parse_auxv(std::string_view bytes);
 Result<Auxv> read_auxv(pid_t pid);
 
-// NUL-separated strings; a program may have overwritten both, so the last one may lack its NUL.
+// NUL-separated strings. A program may overwrite both files' text, so the last string may lack its NUL.
 std::vector<std::string> parse_strings(std::string_view bytes);
 Result<std::vector<std::string>> read_cmdline(pid_t pid);
 Result<std::vector<std::string>> read_environ(pid_t pid);

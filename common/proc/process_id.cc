@@ -25,7 +25,7 @@ bool ProcessId::alive() const {
 Result<UniqueFd> ProcessId::open() const {
   UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (!fd) return errno_error(fmt::format("open process {}", pid));
-  // The pidfd holds the pid; looking after opening excludes that it was used again in between.
+  // The pidfd holds on to the process; checking after opening rules out that the pid was reused in between.
   if (!alive()) return Error{ESRCH, fmt::format("open process {}", pid)};
   return fd;
 }

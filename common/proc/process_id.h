@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A process named for good: pid plus start time. A pid alone may belong to somebody else by the time it is
-// used. Daemons write these into their state directory; `om cluster dev stop` ends exactly them.
+// Identifies a process for good: pid plus start time. A pid alone may have been reused by the time it is looked up.
+// Daemons record these in their state directory; `om cluster dev stop` ends exactly those processes.
 #pragma once
 
 #include <stdint.h>
@@ -24,10 +24,10 @@ struct ProcessId {
   // ESRCH if there is no such process.
   static Result<ProcessId> of(pid_t pid);
 
-  // Still the same process, and not a zombie.
+  // Whether it is still the same process, and not a zombie.
   bool alive() const;
 
-  // A pidfd of exactly this process; ESRCH if it is gone or the pid has been used again.
+  // A pidfd of exactly this process; ESRCH if it is gone or the pid has been reused.
   Result<UniqueFd> open() const;
 };
 

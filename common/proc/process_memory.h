@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Memory of another process (the home process for the deputy, the body for its keeper), from
-// outside. process_vm_readv and -writev where the mapping allows it;
-// /proc/PID/mem, which may look and write through protections, where not (guard pages with contents, code).
+// Accesses the memory of another process: the home process for the deputy, the body for its keeper. Uses
+// process_vm_readv and -writev where the mapping allows it; elsewhere /proc/PID/mem, which ignores protections (guard
+// pages with contents, code).
 #pragma once
 
 #include <stdint.h>
@@ -22,10 +22,10 @@ class ProcessMemory {
 
   pid_t pid() const { return pid_; }
 
-  // All of it, or an Error (EFAULT when a page is not there).
+  // All of it, or an Error (EFAULT if a page is missing).
   Result<void> read(uint64_t address, std::span<std::byte> to) const;
   Result<void> write(uint64_t address, std::span<const std::byte> from) const;
-  // As much as there is from `address` on; 0 when the first page is not readable.
+  // Reads as far as it can from `address` on; 0 if the first page is not readable.
   size_t read_some(uint64_t address, std::span<std::byte> to) const;
 
   template <class T>

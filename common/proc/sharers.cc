@@ -26,10 +26,10 @@ constexpr size_t kMaxNames = 10000;
 
 struct Key {
   ObjectId object;
-  std::string text;  // "00:01 1054 ", as it stands in a maps line
+  std::string text;  // "00:01 1054 ", as in a maps line
 };
 
-// A name that contains the text of a key must not count, so the line is parsed before it does.
+// A file name may contain the text of a key, so a line counts only after it has been parsed.
 bool maps_object(const std::string& maps, const Key& key) {
   for (size_t at = maps.find(key.text); at != std::string::npos; at = maps.find(key.text, at + 1)) {
     size_t begin = maps.rfind('\n', at);
@@ -41,7 +41,7 @@ bool maps_object(const std::string& maps, const Key& key) {
   return false;
 }
 
-// Whether no file below `folder`, which can be looked at completely, has this inode.
+// Whether `folder` can be searched completely and no file below it has this inode.
 bool lacks_inode(const std::string& folder, uint64_t inode, size_t& names) {
   DIR* directory = ::opendir(folder.c_str());
   if (directory == nullptr) return false;
@@ -96,7 +96,7 @@ void find_open_objects(pid_t pid, const std::vector<ObjectId>& objects,
   Result<std::vector<FdEntry>> fds = list_fds(pid);
   if (!fds) return;
   for (const FdEntry& entry : *fds) {
-    // Only what has lost its name, or never had one.
+    // Only objects that have lost their name, or never had one.
     if (!entry.target.ends_with(kDeleted)) continue;
     struct stat st;
     if (::stat(proc_path(pid, "fd/" + std::to_string(entry.fd)).c_str(), &st) != 0) continue;
@@ -147,7 +147,7 @@ Result<bool> same_address_space(pid_t a, pid_t b) { return same(a, b, KCMP_VM); 
 Result<bool> same_descriptors(pid_t a, pid_t b) { return same(a, b, KCMP_FILES); }
 
 Result<TaskSharers> find_task_sharers(pid_t pid) {
-  // With itself first: a seccomp policy or a kernel without kcmp shows here and not as "nobody".
+  // Compare it with itself first: a seccomp policy or a kernel without kcmp shows here, and not as "nobody".
   OM_TRY(same_address_space(pid, pid));
   TaskSharers found;
   for (pid_t other : OM_TRY(list_processes())) {
@@ -162,7 +162,7 @@ Result<TaskSharers> find_task_sharers(pid_t pid) {
   }
   for (pid_t thread : OM_TRY(list_tasks(pid))) {
     if (same_descriptors(pid, thread).value_or(true)) continue;
-    constexpr uint64_t kPfExiting = 0x4;  // it has given its table back already
+    constexpr uint64_t kPfExiting = 0x4;  // it has already released its table
     Result<Stat> stat = read_stat(thread);
     if (stat && (stat->flags & kPfExiting) == 0) found.threads_apart.push_back(thread);
   }

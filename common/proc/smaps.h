@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// /proc/PID/smaps: what maps does not say of a mapping, above all VmFlags (device memory, huge
-// pages, userfaultfd, may-write) and the protection key. Making this text costs the kernel a walk
-// over the page tables (about 10 ns a resident page), so it is read once a decision and never in a
-// loop.
+// /proc/PID/smaps: what maps does not say of a mapping, above all VmFlags (device memory, huge pages, userfaultfd,
+// may-write) and the protection key. To produce the text the kernel walks the page tables (about 10 ns a resident
+// page), so read it once for a decision and never in a loop.
 #pragma once
 
 #include <stdint.h>

@@ -29,8 +29,8 @@ class FieldReader {
   std::string_view rest_;
 };
 
-// Puts the calling thread on one CPU and, at the end, back where it may be. Does nothing for a CPU
-// that it may not use, or on machines with more CPUs than cpu_set_t has.
+// Pins the calling thread to one CPU and restores its affinity at the end. Does nothing for a CPU that it may not use,
+// or on machines with more CPUs than cpu_set_t holds.
 class OnCpu {
  public:
   explicit OnCpu(int cpu) {
@@ -61,7 +61,7 @@ bool Stat::is_ending() const {
 
 Result<Stat> parse_stat(std::string_view text) {
   Stat s;
-  // The name is between the first "(" and the last ")"; it may itself hold both.
+  // The name is between the first "(" and the last ")"; it may itself contain both.
   size_t open = text.find(" (");
   size_t close = text.rfind(") ");
   if (open == std::string_view::npos || close == std::string_view::npos || close < open + 2 ||

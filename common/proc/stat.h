@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// /proc/PID/stat, all 52 fields in the order and under the names of proc(5), and se.exec_start of
-// /proc/TID/sched, which tells how long a thread has been inside a blocking call.
+// /proc/PID/stat, all 52 fields with the order and names of proc(5), and se.exec_start of /proc/TID/sched, which tells
+// how long a thread has been inside a blocking call.
 //
-// Times are in clock ticks (sysconf(_SC_CLK_TCK)), sizes as noted. Addresses are zeros for a reader
-// without ptrace rights on the process.
+// Times are in clock ticks (sysconf(_SC_CLK_TCK)), sizes as noted. Addresses read as zero without ptrace rights on the
+// process.
 #pragma once
 
 #include <stdint.h>
@@ -27,7 +27,7 @@ struct Stat {
   uint64_t utime = 0, stime = 0;
   int64_t cutime = 0, cstime = 0;
   int64_t priority = 0, nice = 0, num_threads = 0, itrealvalue = 0;
-  uint64_t starttime = 0;  // ticks since boot: with the pid it names a process for good
+  uint64_t starttime = 0;  // ticks since boot; with the pid it identifies a process for good
   uint64_t vsize = 0;      // bytes
   int64_t rss = 0;         // pages
   uint64_t rsslim = 0;
@@ -43,23 +43,22 @@ struct Stat {
   uint64_t arg_start = 0, arg_end = 0, env_start = 0, env_end = 0;
   int32_t exit_code = 0;
 
-  // The thread has ended, or is on its way: it gives its memory back first, and may wait in the rest.
+  // Whether the thread has ended or is exiting: it gives its memory back first, and may block after that.
   bool is_ending() const;
 };
 
 Result<Stat> parse_stat(std::string_view text);
 Result<Stat> read_stat(pid_t pid);
 
-// se.exec_start in milliseconds of the scheduler clock: when the thread last ran. Every CPU has a
-// clock of its own, less the time that interrupts and the hypervisor took from it: on one virtual
-// machine two of them were 76 ms apart after two hours. Compare values of one CPU only. ENOENT
-// where the kernel has no /proc/PID/sched.
+// se.exec_start in milliseconds of the scheduler clock: when the thread last ran. Every CPU has its own clock, which
+// leaves out the time taken by interrupts and the hypervisor: on one virtual machine two of them were 76 ms apart after
+// two hours. Compare only values of one CPU. ENOENT if the kernel has no /proc/PID/sched.
 Result<double> parse_sched_exec_start(std::string_view text);
 Result<double> read_sched_exec_start(pid_t tid);
 
-// How long ago, in milliseconds, a thread that sleeps last ran; for a running one about 0. Reads
-// both clocks on the CPU of the thread, to which the caller moves for that moment; where it may
-// not go there, the result is off by the difference between the two CPUs' clocks. ENOENT as above.
+// How long ago, in milliseconds, a sleeping thread last ran; about 0 for a running one. Reads both clocks on the
+// thread's CPU, to which the caller briefly moves; if it may not run there, the result is off by the difference between
+// the two CPUs' clocks. ENOENT as above.
 Result<double> read_milliseconds_since_run(pid_t tid);
 
 }  // namespace om::proc

@@ -113,7 +113,7 @@ Result<Status> parse_status(std::string_view text) {
     }
   }
   if (!seen.all_required()) return Error{EBADMSG, "status: a required line is missing"};
-  // A zombie has no memory either, but is no kernel thread.
+  // A zombie has no memory either, but is not a kernel thread.
   bool ended = status.state == 'Z' || status.state == 'X';
   if (!seen.vm_size && !ended) status.kernel_thread = true;
   return status;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// /proc/PID/status, or /proc/TID/status: ids, seccomp, tracer and signal masks are per thread.
-// Lines that the running kernel does not print keep the default; a line that is there but cannot be
-// read is an Error.
+// /proc/PID/status, or /proc/TID/status: ids, seccomp, tracer and signal masks are per thread. Fields whose lines the
+// running kernel does not print keep their default; a line that cannot be parsed is an Error.
 #pragma once
 
 #include <stdint.h>
@@ -29,7 +28,7 @@ struct Status {
   std::vector<pid_t> ns_pids;    // outermost (the reader's) namespace first
   bool kernel_thread = false;    // Kthread line, or no VmSize line
   uint64_t vm_size_bytes = 0;
-  uint64_t vm_data_bytes = 0;  // what counts in RLIMIT_DATA
+  uint64_t vm_data_bytes = 0;  // counted in RLIMIT_DATA
   uint64_t vm_locked_bytes = 0;
   uint64_t vm_rss_bytes = 0;
   uint64_t vm_swap_bytes = 0;

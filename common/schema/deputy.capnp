@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Between om-migrator and the om-deputy of one process of its node: two-party Cap'n Proto RPC on a unix stream socket,
-# which is the deputy's descriptor 3 or, for a deputy that has outlived its daemon, a connection of the control socket
-# after its `deputy.attach`. Each end bootstraps the other: the daemon (side CLIENT) finds a Deputy, the deputy (side
-# SERVER) a Daemon.
+# Between om-migrator and the om-deputy of one process of its node: two-party Cap'n Proto RPC on a unix stream socket.
+# That is the deputy's descriptor 3 or, for a deputy that has outlived its daemon, a connection to the control socket
+# after `deputy.attach`. Each end bootstraps the other: the daemon (side CLIENT) gets a Deputy, the deputy (side SERVER)
+# a Daemon.
 #
-# A deputy runs as the owner of its process, the daemon perhaps as root: what a deputy says is checked where it is read
-# (migrator/moves/deputy_wire.h). The daemon hears everything in the order in which it was said, answers included.
+# A deputy runs as the owner of its process, the daemon perhaps as root, so the daemon checks what a deputy says where
+# it reads it (migrator/moves/deputy_wire.h). The daemon receives everything in the order in which it was sent, answers
+# included.
 
 @0xa4d2c7e98f1b3360;
 
@@ -16,25 +17,25 @@ using import "outcome.capnp".Outcome;
 $Cxx.namespace("om::wire");
 
 interface Deputy @0xa4d2c7e98f1b3361 {
-  # Commands. They are carried out one at a time, in the order in which they come; a move is one of them, so the others
-  # wait for its end. A command is carried out even if the daemon goes away meanwhile.
+  # Commands. The deputy carries them out one at a time, in order of arrival; a move is one of them, so the others wait
+  # until it ends. It completes a command even if the daemon goes away meanwhile.
 
   depart @0 (to :Text) -> (record :MoveRecord);
-  # To this node; through home if the process is away.
+  # Move to this node; through home if the process is away.
 
   home @1 () -> (record :MoveRecord);
-  # Home.
+  # Move home.
 
   stack @2 () -> (outcome :Outcome, report :Text);
-  # Backtraces of all threads. `report` is what `om stack --json` prints; the daemon passes it on.
+  # Backtraces of all threads. `report` is the output of `om stack --json`; the daemon passes it on.
 
   trace @3 (cursor :UInt64) -> (outcome :Outcome, report :Text);
-  # Forwarded calls since number `cursor`, and counts; executors write them down until nobody has asked for 2 s.
-  # `report` is what om trace asks for, passed on as well.
+  # Forwarded calls since number `cursor`, and counts; executors record calls until nobody has asked for 2 s. `report`
+  # is for om trace, and passed on as well.
 
   takeOver @4 (session :Session, moving :Bool) -> ();
-  # The first call to a deputy that is to take the process over from one that has died, while it was away or (moving)
-  # on its way. The deputy says where the process is, or ends.
+  # The first call to a deputy that is to take over the process from one that died while the process was away or
+  # (moving) on its way. The deputy reports where the process is, or ends.
 
   cut @5 (what :Text) -> ();
   # Test aid: closes connections to the keeper ("channels", "session", "all").
@@ -42,23 +43,23 @@ interface Deputy @0xa4d2c7e98f1b3361 {
 
 interface Daemon @0xa4d2c7e98f1b3362 {
   needGuest @0 (to :Text, offer :Offer) -> (outcome :Outcome);
-  # Has the target admit the process and start a keeper. One question at a time. Of `offer`, homeNode and homeAddress
-  # are empty: they, pid and uid are the daemon's to say.
+  # Asks the target to admit the process and start a keeper. One question at a time. In `offer`, homeNode and
+  # homeAddress are empty: the daemon supplies them, and pid and uid.
 
   state @1 (at :Text, state :State) -> ();
   # Where the process is: a node, or "home". For `om ps` and `om where`.
 
   session @2 (session :Session) -> ();
-  # To a daemon that has not started this deputy: what it needs to have the process taken over.
+  # To a daemon that did not start this deputy: what it needs so that another deputy can take over the process.
 
   note @3 (code :Text, message :Text) -> ();
-  # Something the user should find in `om events`.
+  # Something that `om events` should show the user.
 
   stats @4 (cpuMs :UInt64, rssBytes :UInt64, threads :UInt32, calls :UInt64) -> ();
-  # Every second while the process is away: what `om ps` shows of the body.
+  # Every second while the process is away: what `om ps` shows about the body.
 
   leave @5 () -> ();
-  # The last call: the deputy ends when this is answered, and with it everything said before.
+  # The last call: the deputy ends when this is answered, and then all calls before it are as well.
 }
 
 enum State {
@@ -67,16 +68,16 @@ enum State {
   away @2;
 }
 
-struct Session {            # by what a keeper proves itself, and finds the deputy
+struct Session {            # how a keeper proves itself and finds the deputy
   at @0 :Text;              # node of the keeper
   session @1 :Data;         # 16 bytes
   token @2 :Data;           # 16 bytes
   port @3 :UInt16;          # of the deputy's listener
 }
 
-struct MoveRecord {         # what `om migrate --json` prints, as far as the deputy knows it; figures may be 0
-  outcome @0 :Outcome;      # ok: the process is where it was to go
-  failed @1 :Bool;          # of a refusal: something broke, rather than that the process cannot move
+struct MoveRecord {         # as printed by `om migrate --json`, as far as the deputy knows; figures may be 0
+  outcome @0 :Outcome;      # ok: the process is where it should go
+  failed @1 :Bool;          # if refused: something broke; false: the process cannot move
   mode @2 :Text;
   freezeMs @3 :Float64;
   totalMs @4 :Float64;      # 0: not measured

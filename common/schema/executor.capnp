@@ -5,9 +5,9 @@
 # libcapnp; a stock Cap'n Proto client or server interoperates (test/unit/libom/rpc_interop_test.cc).
 #
 # Rules for both sides:
-#  - every number that comes from the peer must be checked before use; nothing is asserted on;
-#  - fields are only ever added at the end; the meaning of a field never changes;
-#  - what one call's arguments mean stands in libom/abi/syscalls.tbl, not here.
+#  - check every number from the peer before use; never assert on it;
+#  - only add fields, at the end; never change the meaning of a field;
+#  - libom/abi/syscalls.tbl, not this file, says what a call's arguments mean.
 
 @0xbd1f6a9c0e3c4a11;
 
@@ -25,26 +25,26 @@ interface Executor @0xb1f6c0de00000001 {
   # flags     bit 0 WAITED: the program waits for the Return.
   #           bit 1 TICKETED: this Call took ticket number `ticket` itself.
   #           bit 2 SIGNALS: the Return may carry signals; with one pending, home answers RESTART at once.
-  #           bits 8-13 BAD: argument 0-5 is a pointer that the body cannot read; home passes a bad one, too.
+  #           bits 8-13 BAD: argument 0-5 is a pointer that the body cannot read; home passes a bad one as well.
   #           bits 16-31: the member of the session; must be the one this channel belongs to.
-  # epoch     must equal the epoch of the last COMMIT, else the Call is answered REVOKED, unexecuted.
+  # epoch     must equal the epoch of the last COMMIT, else home answers REVOKED without executing the Call.
   # thread    slot number of the calling thread; must be the slot this channel belongs to.
-  # sequence  1, 2, 3, ... per thread and epoch. Home executes each sequence once: a repeated one is
-  #           answered from the kept Return, a gap is a protocol error.
+  # sequence  1, 2, 3, ... per thread and epoch. Home executes each sequence number once: it answers a
+  #           repeated one from the kept Return; a gap is a protocol error.
   # ticket    home executes this Call only after every ticketed Call with a smaller number (TICKETED)
   #           or up to this number (not TICKETED) has been executed.
-  # a0..a5    the arguments. Pointers are not meaningful at home; the table says which they are.
-  # ins       the memory that the table says the call reads: per argument in order, each padded to
-  #           8 bytes; an iovec is preceded by one 64-bit byte count.
+  # a0..a5    the arguments. Pointers have no meaning at home; the table says which arguments are pointers.
+  # ins       the memory that the call reads, according to the table: in argument order, each piece padded
+  #           to 8 bytes; an iovec is preceded by one 64-bit byte count.
   #
   # result    the system call's own result, -errno included. An errno is data, never an exception.
-  # flags     bit 0 RESTART: not executed or to be restarted; the program's syscall instruction runs again.
+  # flags     bit 0 RESTART: not executed, or to be restarted; the program's syscall instruction runs again.
   #           bit 1 EINTR: a handler interrupts the call (result is -EINTR).
   #           bit 2 REVOKED: the epoch is over, this body must end.
-  #           bit 3 HOME: with RESTART: not executed, the process has to come home for it.
-  #           bit 4: not used any more.
+  #           bit 3 HOME: with RESTART: not executed, the process must return home to make this call.
+  #           bit 4: no longer used.
   # signals   signalCount records of libom/abi/wire.h SignalRecord, in order of delivery.
   # outs      the memory that the call wrote, laid out as `ins`.
-  # aux       home's CLOCK_MONOTONIC in ns when this was sent, 0: not said. Said with calls that may have
-  #           waited and with signals: the body's clocks must not show less.
+  # aux       home's CLOCK_MONOTONIC in ns when this was sent, 0: not given. Given with calls that may have
+  #           blocked and with signals: the body's clocks must not show less.
 }

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# A process that stands still, without its pages: the same whether home describes it (build) or a keeper (stop).
-# common/image/description.h reads and writes it and has the rules; the pages are frames of common/image/bulk.h. Blobs
-# of type Data are PODs of libom/abi.
+# A stopped process without its pages; the same format whether home describes it (build) or a keeper (stop).
+# common/image/description.h reads and writes it and states the rules; the pages are frames of common/image/bulk.h.
+# Fields of type Data are PODs of libom/abi.
 
 @0xf0a1d7c25b8e4e93;
 
@@ -10,10 +10,10 @@ using Cxx = import "/capnp/c++.capnp";
 $Cxx.namespace("om::wire");
 
 struct Image {
-  version @0 :UInt32;       # kImageVersion of common/image/description.h; another one is refused
+  version @0 :UInt32;       # kImageVersion of common/image/description.h; others are refused
   epoch @1 :UInt32;
-  mappings @2 :List(Mapping);  # from a keeper: the stack only, as far as it has been used
-  objects @3 :List(MemoryObject);  # their pages are sent for their views, not for mappings of kind view
+  mappings @2 :List(Mapping);  # from a keeper: only the stack, as far as it has been used
+  objects @3 :List(MemoryObject);  # their pages are sent at MemoryObject.view, not for mappings of kind view
   marks @4 :List(Mark);
   threads @5 :List(Thread); # from home: threads[i] has slot i
   xstate @6 :Xstate;        # layout of every thread's xsave area
@@ -27,7 +27,7 @@ struct Mapping {
   prot @2 :UInt32;
   kind @3 :Kind;
   object @4 :UInt32;        # view: number in Image.objects
-  offset @5 :UInt64;        # view: of what is at `lo`, in bytes
+  offset @5 :UInt64;        # view: offset in it of what is at `lo`, in bytes
 
   enum Kind {
     memory @0;              # private
@@ -43,13 +43,13 @@ struct MemoryObject {       # of libom/abi/memory.h
   isOpen @2 :Bool;
 }
 
-struct Mark {               # what is to be known of [lo, hi) besides
+struct Mark {               # what else there is to know of [lo, hi)
   lo @0 :UInt64;
   hi @1 :UInt64;
   kind @2 :Kind;
 
   enum Kind {
-    file @0;                # a file is behind it at home
+    file @0;                # home has a file behind it
     shared @1;
     locked @2;              # into memory
     object @3;              # a view of a memory object
@@ -72,7 +72,7 @@ struct Xstate {
 }
 
 struct Clocks {
-  monoNs @0 :Int64;         # home's; from a keeper the latest that the program can have seen
+  monoNs @0 :Int64;         # home's; from a keeper: the latest that the program can have seen
   realNs @1 :Int64;
   cpuNs @2 :UInt64;         # used in this body
 }
@@ -88,7 +88,7 @@ struct Process {            # as home's kernel knows it
   vdsoLo @7 :UInt64;        # home's vDSO and vvar: [vdsoLo, vdsoHi)
   vdsoHi @8 :UInt64;
   caught @9 :UInt64;        # signals with a handler
-  fdSize @10 :UInt32;       # size of the descriptor table (FDSize of /proc/PID/status)
-  deniesExec @11 :Bool;     # PR_SET_MDWE: what becomes executable is home's decision
-  writesFiles @12 :Bool;    # a shared mapping of a file can be written through: what ends it is done at home
+  fdSize @10 :UInt32;       # size of the descriptor table (FDSize in /proc/PID/status)
+  deniesExec @11 :Bool;     # PR_SET_MDWE: home decides what becomes executable
+  writesFiles @12 :Bool;    # has a writable shared mapping of a file: calls that end one run at home
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Between the om-migrator daemons of a cluster: two-party Cap'n Proto RPC over TCP. Everything a peer says
-# is checked at the point of use (lengths, ranges, names).
+# Between the om-migrator daemons of a cluster: two-party Cap'n Proto RPC over TCP. Everything that a peer
+# says is checked where it is used (lengths, ranges, names).
 
 @0xc2a9d1f04b7e6a35;
 
@@ -11,15 +11,15 @@ $Cxx.namespace("om::wire");
 
 interface Node @0xc2a9d1f04b7e6a36 {
   hello @0 (self :NodeInfo) -> (peer :NodeInfo);
-  # Who are you. Called at connect and every few seconds; `peer` is fresh each time.
+  # Who are you? Called on connecting and every few seconds; `peer` is fresh each time.
 
   admit @1 (offer :Offer) -> (outcome :Outcome);
-  # May this process come, and if so, start a keeper for it now.
+  # May this process come? If so, starts a keeper for it now.
 }
 
 struct NodeInfo {
   name @0 :Text;            # [a-z0-9-]{1,63}
-  protocol @1 :UInt32;      # kProtocol of common/base/version.h; peers with another major refuse (VERSION)
+  protocol @1 :UInt32;      # kProtocol of common/base/version.h; a different major is refused (VERSION)
   build @2 :Text;
   cpus @3 :UInt32;          # CPUs that guests may run on
   cpuFeatures @4 :List(Text);  # /proc/cpuinfo flag names
@@ -34,8 +34,8 @@ struct NodeInfo {
 
 struct Offer {
   homeNode @0 :Text;        # must be a peer of the target
-  homeAddress @1 :Text;     # numeric address of the deputy's listener, as the target must dial it; must be
-                            # the address under which the target knows homeNode
+  homeAddress @1 :Text;     # numeric address of the deputy's listener, for the target to dial; must be the
+                            # address by which the target knows homeNode
   homePort @2 :UInt16;
   session @3 :Data;         # 16 random bytes: names the migration
   token @4 :Data;           # 16 random bytes: proves the keeper to the deputy

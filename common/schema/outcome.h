@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How a step ended, into outcome.capnp: whoever serves an interface says it in this way. Each reader has limits of its
-// own for what the other end says.
+// Writes how a step ended as outcome.capnp; every server of an interface uses this. Readers check with limits of their
+// own.
 #pragma once
 
 #include <optional>

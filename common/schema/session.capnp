@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Between om-deputy (home) and om-guest (the keeper on the other node), on the SESSION connection that the
-# keeper has made. The deputy calls, the keeper serves. Pages travel on the BULK connection, in the frames of
+# Between om-deputy (home) and om-guest (the keeper on the other node), on the SESSION connection, which the
+# keeper opens. The deputy calls, the keeper serves. Pages travel on the BULK connection, in the frames of
 # common/image/bulk.h.
 
 @0xd7c1b3a8895e2f40;
@@ -15,66 +15,63 @@ interface Keeper @0xd7c1b3a8895e2f41 {
   # The bootstrap capability of a SESSION connection: what concerns the node, and the bodies it has for this home.
 
   makeBody @0 (member :UInt32, spec :BodySpec) -> (verdict :Outcome, body :Body, host :HostFacts);
-  # A confined, empty body with libom's pages in place. Once per member.
+  # Makes a confined, empty body with libom's pages in place. Once per member.
 
   body @1 (member :UInt32) -> (body :Body);
   # The body of a member, in a later session. Fails if there is none.
 
   evicted @2 () -> (why :Text);
-  # Answers when this node has too little memory left for its own and its guests': the bodies should go home, or the
-  # kernel will kill them. At once as long as that is so.
-
-  cut @3 (what :Text) -> ();
-  # Test aid: closes connections ("channels", "session", "all").
+  # Answers when this node has too little memory for its own processes and its guests: the bodies should go home, or
+  # the kernel will kill them. Answers at once while that is so.
 }
 
 interface Body @0xd7c1b3a8895e2f42 {
-  # The body of one member. Lasts as long as the session; the body itself may last longer.
+  # The body of one member. The capability lasts as long as the session; the body may last longer.
 
   build @0 (image :Image) -> (verdict :Outcome);
-  # The address space exists, channels are there; the pages follow on BULK, then call filled().
+  # Makes the address space and the channels. The pages follow on BULK, then call filled().
 
   filled @1 (pages :UInt64) -> (verdict :Outcome);
-  # All pages of the image have been sent (`pages` of them): threads are made, ready for commit().
+  # All pages of the image have been sent, `pages` of them. Makes the threads, ready for commit().
 
   commit @2 (epoch :UInt32, homeMonoNs :Int64, homeRealNs :Int64) -> (verdict :Outcome);
-  # Run.
+  # Lets the body run.
 
   kick @3 (slots :List(UInt32)) -> ();
   # These threads have signals waiting at home.
 
   stop @4 (generation :UInt32, look :Bool) -> (verdict :Outcome, state :Image);
-  # Every thread stands still; what they are. With `look` the body only stands until it is looked at: one that job
-  # control has stopped, too.
+  # Stops every thread and returns the state of all. With `look` the body stops only to be looked at; that also works
+  # while job control has it stopped.
 
   collect @5 (ranges :List(Range)) -> (verdict :Outcome, pages :UInt64, bytes :UInt64);
-  # Send what the body has in these ranges on BULK. Zero pages travel as frames without contents, and only
+  # Sends what the body has in these ranges on BULK. Zero pages travel as frames without contents, and only
   # where home would show something else (Range.file).
 
   resume @6 () -> (verdict :Outcome);
-  # After stop(): the move did not happen, go on.
+  # After stop(): the move did not happen, the body continues.
 
   pause @7 (on :Bool) -> ();
-  # Home is stopped (job control) or continued: the body follows.
+  # Job control has stopped or continued home: the body follows.
 
   end @8 () -> ();
-  # The body is not needed any more. It is killed; with the last one the keeper exits.
+  # The body is no longer needed: the keeper kills it, and exits with the last one.
 
   ping @9 (homeMonoNs :Int64, homeRealNs :Int64) -> (cpuNs :UInt64, rssBytes :UInt64, threads :UInt32,
                                                     bodyMonoNs :Int64);
-  # Every second: keeps the body's clocks behind home's, brings its accounts back.
+  # Every second: keeps the body's clocks from running ahead of home's, returns its resource usage.
 
   ends @10 () -> (how :Text);
   # Answers when the body has ended by itself or was killed on its node.
 
   peek @11 (address :UInt64, bytes :UInt32) -> (verdict :Outcome, data :Data);
   # Memory of the body, at most 64 KiB; less if not all of it is readable. For backtraces, between stop() and
-  # resume(); and for what is written back to files while the body runs.
+  # resume(), and for writing back to files while the body runs.
 
   pin @12 (change :UInt32, threads :List(ThreadCpus)) -> ();
-  # On which CPUs the threads may run at home: as far as this node has given the body those, only there; a thread
-  # that would have none may use all of the body's. From filled() on, as often as home likes, and all threads each
-  # time. `change` is how often the program has changed that since it left: the body is told that it has been done.
+  # The CPUs on which the threads may run at home. Restricts each thread to those of them that this node has given the
+  # body; a thread left without any may use all of the body's. From filled() on, as often as home likes, and for all
+  # threads each time. `change` counts the program's changes since it left: tells the body that they have been applied.
 }
 
 struct ThreadCpus {
@@ -101,8 +98,8 @@ struct BodySpec {
   image @9 :Data;           # imageHi - imageLo bytes
   segments @10 :List(Segment);
   command @11 :Text;        # comm of the process at home
-  limits @12 :List(Limit);  # rlimits that the body has too
-  threads @13 :UInt32;      # as far as known: channels to open early
+  limits @12 :List(Limit);  # rlimits that apply to the body too
+  threads @13 :UInt32;      # if known: how many channels to open early
   cpus @14 :UInt32;         # home's highest CPU id + 1
   vdsoFunctions @15 :List(UInt64);
 }

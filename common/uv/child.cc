@@ -26,7 +26,7 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 struct Plan {
   std::vector<char*> arguments;
   std::vector<char*> environment;
-  std::vector<int> moved;  // room for the numbers on the way
+  std::vector<int> moved;  // room for the temporary numbers
 };
 
 bool place_descriptors(const ChildSpec& spec, Plan& plan, int& report) {
@@ -34,7 +34,7 @@ bool place_descriptors(const ChildSpec& spec, Plan& plan, int& report) {
   const int report_aside = ::fcntl(report, F_DUPFD_CLOEXEC, first_free);
   if (report_aside < 0) return false;
   report = report_aside;
-  // First out of the way, as a number that is given may be one that is wanted.
+  // Move them out of the way first: a source number may also be one of the targets.
   for (size_t i = 0; i < spec.descriptors.size(); ++i) {
     const int given = spec.descriptors[i];
     const int from = given >= 0 ? given : ::open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -49,7 +49,7 @@ bool place_descriptors(const ChildSpec& spec, Plan& plan, int& report) {
 }
 
 bool change_owner(const std::pair<uid_t, gid_t>& owner) {
-  // The library's functions would tell all threads, of which there are none any more.
+  // The library's functions would signal all threads, and after fork() there are no others.
   return ::syscall(SYS_setgroups, 0, nullptr) == 0 &&
          ::syscall(SYS_setresgid, owner.second, owner.second, owner.second) == 0 &&
          ::syscall(SYS_setresuid, owner.first, owner.first, owner.first) == 0;
@@ -90,7 +90,7 @@ Result<Started> start(const ChildSpec& spec) {
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return errno_error(what);
   UniqueFd read_end(ends[0]);
   UniqueFd write_end(ends[1]);
-  // No handler of ours may run in the child before it has taken them off.
+  // None of our handlers may run in the child before it has reset them.
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
@@ -136,7 +136,7 @@ struct Child::State : std::enable_shared_from_this<Child::State> {
     process = std::move(outcome->process);
     poller = std::make_unique<Poller>(loop, process.get());
     if (poller->error() != 0) {
-      // One whose end nobody hears of is none.
+      // A child whose end nobody would notice must not exist.
       ::kill(outcome->pid, SIGKILL);
       ::waitid(P_PIDFD, static_cast<id_t>(process.get()), nullptr, WEXITED);
       if (run) run(Error{-poller->error(), "watch a child"});
@@ -151,7 +151,7 @@ struct Child::State : std::enable_shared_from_this<Child::State> {
     const auto id = static_cast<id_t>(process.get());
     if (::waitid(P_PIDFD, id, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0) return;
     const bool exited = info.si_code == CLD_EXITED;
-    auto self = shared_from_this();  // the poller's callback holds the other one
+    auto self = shared_from_this();  // the poller's callback holds the other reference
     auto run = std::move(on_exit);
     poller.reset();
     process.reset();
@@ -173,7 +173,7 @@ Child::~Child() {
   state_->abandoned = true;
   state_->on_started = nullptr;
   state_->on_exit = nullptr;
-  state_->poller.reset();  // the loop does not wait for it
+  state_->poller.reset();  // so that the loop does not wait for it
   state_->process.reset();
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Children of a program with a uv loop. Forking, waiting for exec and opening files can take long on a busy machine:
-// they are done on a thread of the pool, and the loop hears of the outcome. How a child ends is learnt by a pidfd.
+// Children of a program with a uv loop. Forking, waiting for exec and opening files can take long on a busy machine, so
+// a thread of the pool does that and reports the outcome to the loop. A pidfd reports how a child ends.
 #pragma once
 
 #include <sys/types.h>
@@ -20,27 +20,26 @@
 namespace om {
 
 struct ChildSpec {
-  std::string program;                   // a path, no search
+  std::string program;                   // a path; PATH is not searched
   std::vector<std::string> arguments;    // without argv[0]
   std::vector<std::string> environment;  // "NAME=value", complete
   std::vector<int> descriptors;  // element i becomes the child's descriptor i; -1: /dev/null
   std::vector<std::shared_ptr<UniqueFd>>
-      held;  // those of them that are closed here when the child has them
-  std::optional<std::pair<uid_t, gid_t>> owner;  // changes to these, without supplementary groups
+      held;  // those of them to close here once the child has them
+  std::optional<std::pair<uid_t, gid_t>> owner;  // runs as these, without supplementary groups
   std::string directory = "/";
 };
 
-// A child in a session of its own. It is not ended with this object or with the program: restarting a daemon must not
-// touch it.
+// A child in a session of its own. It outlives this object and the program: restarting a daemon must not touch it.
 class Child {
  public:
-  // The pid of what has been executed, or why it was not. Called once, from the loop.
+  // The pid of the executed program, or why exec failed. Called once, from the loop.
   using StartCallback = std::function<void(Result<pid_t>)>;
-  // (exit code, signal): one of them is 0. After a start that succeeded, once, from the loop.
+  // (exit code, signal): one of them is 0. Called once, from the loop, after a successful start.
   using ExitCallback = std::function<void(int64_t, int)>;
 
   Child(Loop& loop, ChildSpec spec, StartCallback on_started, ExitCallback on_exit);
-  ~Child();  // no callback comes any more
+  ~Child();  // callbacks are not called after this
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
 

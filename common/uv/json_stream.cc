@@ -11,12 +11,12 @@
 namespace om {
 namespace {
 
-constexpr size_t kHoldBackBytes = 256 << 10;  // of answers that are not taken
+constexpr size_t kHoldBackBytes = 256 << 10;  // of answers that the peer has not accepted
 
 }  // namespace
 
-// Shared, so that a handler may destroy the JsonStream while this code is on the stack: `gone` is then set
-// and nothing is touched any more.
+// Shared, so that a handler may destroy the JsonStream while this code is on the stack: `gone` is then set and nothing
+// else is touched.
 struct JsonStream::State : std::enable_shared_from_this<JsonStream::State> {
   State(Loop& loop, UniqueFd fd, Handlers given, Limits given_limits)
       : socket(std::move(fd)),
@@ -26,7 +26,7 @@ struct JsonStream::State : std::enable_shared_from_this<JsonStream::State> {
         splitter(given_limits.line_bytes) {}
 
   UniqueFd socket;
-  std::unique_ptr<Poller> poller;  // before the socket in destruction: the order above
+  std::unique_ptr<Poller> poller;  // declared after the socket: destroyed before it
   Handlers handlers;
   Limits limits;
   LineSplitter splitter;
@@ -36,7 +36,7 @@ struct JsonStream::State : std::enable_shared_from_this<JsonStream::State> {
   bool broken = false;
   bool gone = false;
 
-  // Who does not take answers gets no more of them: its lines wait, then those who write them.
+  // A peer that does not accept answers gets no more: its lines wait, and then so does the peer.
   bool held_back() const { return out.size() - sent > kHoldBackBytes; }
 
   void update_events() {
@@ -63,7 +63,7 @@ struct JsonStream::State : std::enable_shared_from_this<JsonStream::State> {
       auto run = handlers.on_end;
       run(std::move(error));
     } else if (!first && failed && handlers.on_drained) {
-      // Nothing is queued any more, though nobody got it: who waits to close must not wait for ever.
+      // The queue is empty, though nothing was delivered: a caller that waits to close must not wait for ever.
       auto run = handlers.on_drained;
       run();
     }
@@ -76,7 +76,7 @@ struct JsonStream::State : std::enable_shared_from_this<JsonStream::State> {
     } else {
       if ((events & UV_WRITABLE) != 0) flush(true);
       if (!gone && !broken) take_lines();
-      // Nothing is read behind lines that wait: the end would overtake them.
+      // Read nothing beyond lines that still wait: the end of the stream would overtake them.
       const bool may_read = !gone && !broken && !held_back() && !splitter.has_line();
       if (may_read && (events & UV_READABLE) != 0) receive();
     }
@@ -137,7 +137,7 @@ JsonStream::JsonStream(Loop& loop, UniqueFd socket, Handlers handlers, Limits li
 
 JsonStream::~JsonStream() {
   state_->gone = true;
-  // What can leave at once leaves: a last answer before the connection is closed.
+  // Write what can be written at once, such as a last answer before the connection is closed.
   if (!state_->broken) state_->flush(false);
   state_->poller.reset();
   state_->socket.reset();
@@ -147,11 +147,11 @@ void JsonStream::send(const Json& value) {
   if (state_->broken) return;
   state_->out += to_json_line(value);
   if (state_->out.size() - state_->sent > state_->limits.queue_bytes) {
-    // The peer does not take its answers: cut it off; the next turn reports the end.
+    // The peer does not accept its answers: cut it off. The next turn reports the end.
     state_->drop_queue();
     ::shutdown(state_->socket.get(), SHUT_RDWR);
   }
-  // The bytes leave in the loop's next turn, and on_drained comes from there.
+  // The loop's next turn writes the bytes and calls on_drained.
   state_->update_events();
 }
 

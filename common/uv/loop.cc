@@ -19,7 +19,7 @@ Timer::Timer(Loop& loop) { OM_ASSERT(uv_timer_init(loop.raw(), &box_->uv) == 0);
 
 void Timer::arm(Milliseconds delay, Milliseconds repeat, Callback callback) {
   box_->callback = std::move(callback);
-  // uv counts from the start of the turn; a long turn would make a short timer fire early.
+  // uv counts from the start of the turn: after a long turn a short timer would fire early.
   uv_update_time(box_->uv.loop);
   uv_timer_start(
       &box_->uv,
@@ -43,7 +43,7 @@ void Timer::stop() { uv_timer_stop(&box_->uv); }
 
 Poller::Poller(Loop& loop, int fd) : error_(uv_poll_init(loop.raw(), &box_->uv, fd)) {
   if (error_ == 0) return;
-  // The handle does not exist: the user's watches may be used up (ENOSPC). Whoever waits hears of it by a timer.
+  // The handle does not exist: the user's watches may be used up (ENOSPC). A timer reports that instead.
   delete std::exchange(box_, nullptr);
   instead_ = std::make_unique<Timer>(loop);
 }

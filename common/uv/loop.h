@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Ownership for libuv: a loop and the few kinds of handle that om-migrator needs. libuv frees a handle only
-// after its close callback, one turn later, so every wrapper keeps it in a box of its own and gives it up
-// in its destructor. A wrapper may be destroyed at any time, also inside its own callback. Callbacks are
-// called on the loop's thread and must not throw. Wrappers must be gone before their Loop.
+// Ownership for libuv: a loop and the few kinds of handle that om-migrator needs. libuv releases a handle only in its
+// close callback, one turn later, so every wrapper keeps it in a box of its own and lets go of the box in its
+// destructor. A wrapper may be destroyed at any time, even inside its own callback. Callbacks run on the loop's thread
+// and must not throw. Wrappers must be destroyed before their Loop.
 #pragma once
 
 #include <uv.h>
@@ -28,9 +28,9 @@ class Loop {
 
   uv_loop_t* raw() { return &loop_; }
 
-  // Until stop() is called or nothing is left that could happen.
+  // Runs until stop() is called or nothing is left that could happen.
   void run() { uv_run(&loop_, UV_RUN_DEFAULT); }
-  // One turn, which waits for an event if there is none.
+  // Runs one turn, waiting for an event if there is none.
   void run_once() { uv_run(&loop_, UV_RUN_ONCE); }
   void stop() { uv_stop(&loop_); }
 
@@ -38,7 +38,7 @@ class Loop {
   uv_loop_t loop_;
 };
 
-// A uv handle with the callback that belongs to it.
+// A uv handle with its callback.
 template <class Uv, class... Args>
 class Handle {
  public:
@@ -57,7 +57,7 @@ class Handle {
              [](uv_handle_t* handle) noexcept { delete static_cast<Box*>(handle->data); });
   }
 
-  // The loop does not stay alive for this one.
+  // This handle no longer keeps the loop running.
   void unref() { uv_unref(reinterpret_cast<uv_handle_t*>(&box_->uv)); }
 
  protected:
@@ -75,9 +75,9 @@ class Timer : public Handle<uv_timer_t> {
   void arm(Milliseconds delay, Milliseconds repeat, Callback callback);
 };
 
-// Readiness of a descriptor that somebody else owns and closes after this object is gone.
-// Callback: (status, events), status < 0 is a uv error. If the kernel takes no more to watch, error() says so and the
-// callback gets it as soon as there is something to wait for.
+// Watches the readiness of a descriptor, whose owner closes it after this object is gone. Callback: (status, events);
+// status < 0 is a uv error. If the kernel accepts no more watches, error() says so, and the callback gets that error as
+// soon as there are events to wait for.
 class Poller : public Handle<uv_poll_t, int, int> {
  public:
   Poller(Loop& loop, int fd);
@@ -99,8 +99,8 @@ class SignalWatcher : public Handle<uv_signal_t> {
   SignalWatcher(Loop& loop, int signal, Callback callback);
 };
 
-// Runs `work` on a thread of uv's pool and then `done` on the loop's thread. `work` must not touch what the
-// loop's thread uses.
+// Runs `work` on a thread of uv's pool, then `done` on the loop's thread. `work` must not touch what the loop's thread
+// uses.
 void run_in_pool(Loop& loop, std::function<void()> work, std::function<void()> done);
 
 }  // namespace om

@@ -45,7 +45,7 @@ UvKj::UvKj(Loop& loop)
                    [](uv_prepare_t* handle) noexcept { static_cast<UvKj*>(handle->data)->turn(); });
   uv_check_start(&handles_->check,
                  [](uv_check_t* handle) noexcept { static_cast<UvKj*>(handle->data)->turn(); });
-  // None of them alone is a reason to go on.
+  // None of them alone keeps the loop running.
   uv_unref(reinterpret_cast<uv_handle_t*>(&handles_->prepare));
   uv_unref(reinterpret_cast<uv_handle_t*>(&handles_->check));
   uv_unref(reinterpret_cast<uv_handle_t*>(&handles_->async));
@@ -130,7 +130,7 @@ class UvStream final : public kj::AsyncIoStream {
     return write_more(std::vector<Bytes>(pieces.begin(), pieces.end()));
   }
 
-  // A write after the peer is gone fails by itself; nobody here waits for it beforehand.
+  // A write after the peer is gone fails by itself; no caller waits for that in advance.
   kj::Promise<void> whenWriteDisconnected() override { return kj::NEVER_DONE; }
   void shutdownWrite() override { ::shutdown(socket_.get(), SHUT_WR); }
   void abortRead() override { ::shutdown(socket_.get(), SHUT_RD); }
@@ -163,7 +163,7 @@ class UvStream final : public kj::AsyncIoStream {
   // than one needless wake-up, which disarms.
   void on_events(int status, int events) {
     if (status < 0) {
-      // Usually the call itself finds the error. If not, it cannot be waited for either.
+      // Usually the retried call reports the error. A descriptor that cannot be watched fails later waits too.
       if (poller_.error() != 0) watch_error_ = -status;
       events = UV_READABLE | UV_WRITABLE;
     }
@@ -243,7 +243,7 @@ kj::Promise<void> UvKj::after(Milliseconds delay) {
 kj::Own<kj::AsyncIoStream> wrap_socket(UvKj& kj, UniqueFd socket) {
   int on = 1;
   ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on,
-               sizeof on);  // fails on a unix socket, no harm
+               sizeof on);  // fails on a unix socket; harmless
   return kj::heap<UvStream>(kj, std::move(socket));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// KJ promises on a libuv loop, so that Cap'n Proto RPC runs in om-migrator, whose loop is uv's.
+// KJ promises on a libuv loop, so that Cap'n Proto RPC can run in om-migrator, which has uv's loop.
 //
 // Rules:
 //  - one UvKj per thread and loop; it makes the thread's kj::EventLoop current while it lives;
@@ -34,7 +34,7 @@ class UvKj final : public kj::EventPort {
   Loop& loop() { return loop_; }
   kj::WaitScope& wait_scope() { return wait_scope_; }
 
-  // Done after `delay`; dropping the promise stops the timer.
+  // Fulfilled after `delay`; dropping the promise stops the timer.
   kj::Promise<void> after(Milliseconds delay);
 
   // kj::EventPort, for KJ only.
@@ -57,12 +57,12 @@ class UvKj final : public kj::EventPort {
 };
 #pragma GCC diagnostic pop
 
-// Takes over a connected stream socket and makes it non-blocking. I/O errors become KJ exceptions of type
+// Takes ownership of a connected stream socket and makes it non-blocking. I/O errors become KJ exceptions of type
 // DISCONNECTED.
 kj::Own<kj::AsyncIoStream> wrap_socket(UvKj& kj, UniqueFd socket);
 
-// A TCP connection to `to`, made from the address `from` (its port is ignored; any: the kernel's choice).
-// There is no time limit: combine with after().
+// Makes a TCP connection to `to` from the address `from` (its port is ignored; any address: the kernel chooses). There
+// is no time limit: combine with after().
 kj::Promise<kj::Own<kj::AsyncIoStream>> connect_tcp(UvKj& kj, const Address& from,
                                                     const Address& to);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// apply_config() of migrator/config/options.h, apart because toml++ is slow to compile and, as packaged, throws.
+// apply_config() of migrator/config/options.h, in a file of its own because toml++ is slow to compile and, as packaged,
+// throws.
 #include <fmt/core.h>
 
 #include <toml++/toml.h>
@@ -29,7 +30,7 @@ const char* expected(Form form) {
   return "";
 }
 
-// nullopt: it has another type.
+// nullopt: the node has another type.
 std::optional<Value> value_of(const toml::node& node, Form form) {
   auto of_type = [&node]<class T>(T) -> std::optional<Value> {
     const auto value = node.value_exact<T>();

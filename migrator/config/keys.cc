@@ -11,7 +11,7 @@
 namespace om::migrator {
 namespace {
 
-// Into a member of Options, as it is.
+// Stores the value unchanged in a member of Options.
 template <auto kMember>
 Result<void> text(Options& options, const Value& value, const Key&, Source) {
   options.*kMember = std::get<std::string>(value);
@@ -38,7 +38,7 @@ Result<void> guests(Options& options, const Value& value, const Key& key, Source
 
 Result<void> set_listen(Options& options, const Value& value, const Key&, Source source) {
   const std::string& given = std::get<std::string>(value);
-  // What an option says is looked up at once.
+  // An option's address is looked up right away, which checks it.
   if (source == Source::kFile && !Address::could_be(given))
     return plain_error("no address or name: " + escaped(given, 80));
   options.listen_text = given;
@@ -96,7 +96,7 @@ using O = Options;
 constexpr bool kYes = true, kNo = false;
 
 constexpr Key kTable[] = {
-    // name, an option, in the file
+    // name, in options, in file
     {"name", kYes, kYes, Form::kText, "NAME",
      "name of this node: a-z, 0-9 and '-' (default: the host name)", text<&O::name>},
     {"control", kYes, kYes, Form::kText, "PATH",
@@ -147,7 +147,7 @@ constexpr Key kTable[] = {
 
 constexpr size_t kHelpColumn = 24, kWidth = 100;
 
-// The keys of the file, as the end of the help of --config.
+// The file's keys, for the end of the help of --config.
 std::string names_in_file(size_t column) {
   std::string names;
   for (const Key& key : kTable) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Everything that om-migrator can be told, in one table: the command line (options.cc), the configuration file
-// (config.cc) and --help are made from it. A key of the file is an option with '_' for '-'.
+// All settings of om-migrator in one table, from which the command line (options.cc), the configuration file
+// (config.cc) and --help are derived. A key of the file is the option with '_' for '-'.
 #pragma once
 
 #include <stdint.h>
@@ -23,17 +23,17 @@ enum class Source : uint8_t { kOption, kFile };
 
 struct Key {
   std::string_view name;     // "max_guests"; the option is "--max-guests"
-  bool in_options, in_file;  // where it may stand
+  bool in_options, in_file;  // where it is allowed
   Form form;
-  std::string_view argument;  // how --help calls its value; empty: a flag, or not an option
+  std::string_view argument;  // name of its value in --help; empty: a flag, or not an option
   std::string_view help;      // lines, without indentation
-  // `value` is of the key's form. The Error says what is wrong; of a value in the file the caller adds the place.
+  // `value` has the key's form. The Error says what is wrong; for a value in the file the caller adds its place.
   Result<void> (*set)(Options& options, const Value& value, const Key& key, Source source);
 };
 
 // In the order of --help.
 std::span<const Key> key_table();
-// nullptr if there is none of that name for this source.
+// nullptr if this source has no key of that name.
 const Key* find_key(std::string_view name, Source source);
 
 std::string option_of(const Key& key);  // "--max-guests"

@@ -78,7 +78,7 @@ const Key* find_option(const std::string& option) {
   return nullptr;
 }
 
-// In the order of the table; of a key that is given twice the last value counts. Flags have none.
+// In table order; if a key is given twice, the last value counts. Flags have none.
 using Given = std::map<const Key*, std::string>;
 
 Result<Given> read_arguments(const std::vector<std::string>& arguments) {
@@ -102,13 +102,13 @@ Result<Given> read_arguments(const std::vector<std::string>& arguments) {
 Result<void> apply_option(Options& options, const Key& key, const std::string& text) {
   Value value = true;
   if (key.form == Form::kText) value = text;
-  // What is no number is none that a key takes either.
+  // -1, which no key accepts, stands for anything that is not a number.
   int64_t number = -1;
   if (key.form == Form::kNumber) value = parse_number(text, number) ? number : int64_t{-1};
   return key.set(options, value, key, Source::kOption);
 }
 
-// What nobody has said, and what is looked up.
+// Fills in defaults, and looks up what needs it.
 Result<void> complete(Options& options) {
   if (options.name.empty()) {
     std::array<char, 256> host{};
@@ -138,7 +138,7 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     if (given.count(key) != 0) OM_TRY(apply_option(options, *key, ""));
   }
   if (options.help || options.version) return options;
-  // The file first, so that what is on the command line wins.
+  // The file first, so that the command line wins.
   if (auto file = given.find(find_key("config", Source::kOption)); file != given.end())
     OM_TRY(apply_config(options, OM_TRY(read_own_file(file->second)), file->second));
   for (const auto& [key, text] : given) OM_TRY(apply_option(options, *key, text));

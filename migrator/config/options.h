@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What om-migrator is told: command line over configuration file (TOML) over defaults. Everything is
-// checked here, before anything is opened; a mistake is one line and exit status 2.
+// om-migrator's settings: the command line overrides the configuration file (TOML), which overrides the defaults.
+// Everything is checked here, before anything is opened; an error is one line and exit status 2.
 #pragma once
 
 #include <optional>
@@ -18,7 +18,7 @@ struct Options {
   std::string name;                       // default: the host name
   std::string control;                    // default: common/base/names.h
   Address listen;                         // default: 127.0.0.1, port 0
-  std::string listen_text = "127.0.0.1";  // the same as it was given: an address or a name
+  std::string listen_text = "127.0.0.1";  // the same as given: an address or a name
   std::string peers_file;                 // empty: none
   std::string config_file;                // empty: none
   std::string state_dir;                  // default: the directory of the control socket
@@ -26,37 +26,38 @@ struct Options {
   std::string ready_file;
   bool accept = true;  // accept = "always" or "never"
   bool insecure = false;
-  bool root_may_leave = false;           // processes with root's privileges move, too
+  bool root_may_leave = false;           // processes with root's privileges move as well
   std::optional<Subnet> private_subnet;  // --netns-private
   std::string guest_user = "nobody";     // user that guests run as, if the daemon is root
   uint64_t headroom_bytes = 64 << 20;    // memory that guests never get
   std::vector<std::string>
-      hidden_cpu_features;  // what guests must not count on, by their names in /proc/cpuinfo
-  // Files that keep no process at home although it writes to them by a shared mapping (common/movable/lazy_shared.h).
+      hidden_cpu_features;  // what guests must not rely on, by their names in /proc/cpuinfo
+  // Files that do not keep a process at home although it writes to them through a shared mapping
+  // (common/movable/lazy_shared.h).
   std::optional<std::vector<std::string>> lazy_shared;
-  // How many; what is not given follows from the number of CPUs.
+  // Limits on guests; if not set, they follow from the number of CPUs.
   std::optional<uint32_t> max_guests, max_guests_per_home, max_guests_per_user;
   GuestLimits guest_limits(uint32_t cpus) const;
   bool help = false;
   bool version = false;
 };
 
-constexpr uint32_t kMostGuests = 1 << 20;  // what a limit may be
+constexpr uint32_t kMostGuests = 1 << 20;  // largest value of a limit
 
 // arguments: without argv[0].
 Result<Options> parse_options(const std::vector<std::string>& arguments);
 
-// The part of a configuration file; unknown keys and wrong types are an Error with the line.
+// Applies the text of a configuration file; unknown keys and wrong types are an Error that names the line.
 Result<void> apply_config(Options& options, const std::string& text, const std::string& file_name);
 
-// Whether this daemon may listen there. Nodes do not authenticate each other yet, so only loopback addresses, or an
-// address in the cluster's own network namespace (in_private_namespace), or with --insecure.
+// Checks whether this daemon may listen on options.listen. Nodes do not authenticate each other yet, so only loopback
+// addresses and addresses in the cluster's own network namespace (in_private_namespace) are allowed without --insecure.
 Result<void> check_listen(const Options& options, bool in_private_namespace);
 
 // Whether this process is in a network namespace that om cluster dev has made (/run/netns/om-*).
 bool in_private_network_namespace();
 
-// A host name as a node name: lower case, without its domain, other characters become '-'.
+// Turns a host name into a node name: lower case, without the domain, other characters become '-'.
 std::string node_name_from_host(std::string_view host);
 
 }  // namespace om::migrator

@@ -19,10 +19,10 @@ namespace om::migrator {
 namespace {
 
 constexpr Milliseconds kAcceptPause{100};
-constexpr Milliseconds kGrace{5000};  // in which a new client is not idle
+constexpr Milliseconds kGrace{5000};  // during which a new client does not count as idle
 constexpr size_t kMaxPending = 64;    // unanswered requests of one client
 
-// The lock, not the socket file, says that a daemon is there: a killed one leaves its socket behind.
+// The lock, not the socket file, shows that a daemon is running: a killed one leaves its socket behind.
 Result<UniqueFd> take_lock(const std::string& path) {
   const std::string lock_path = path + ".lock";
   for (;;) {
@@ -30,7 +30,7 @@ Result<UniqueFd> take_lock(const std::string& path) {
     if (!lock) return errno_error("open " + lock_path);
     if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
       return Error{EADDRINUSE, fmt::format("another om-migrator listens on {}", path)};
-    // One that was ending may have removed the file between open and flock: a lock that nobody else would find.
+    // An exiting daemon may have removed the file between open and flock: nobody else would find that lock.
     struct stat held {};
     struct stat named {};
     if (::fstat(lock.get(), &held) != 0) return errno_error("look at " + lock_path);
@@ -40,7 +40,7 @@ Result<UniqueFd> take_lock(const std::string& path) {
   }
 }
 
-// For a client that is not let in. It may not have sent its request yet; om reads on all the same.
+// For a client that is turned away. It may not have sent its request yet, but om reads the answer all the same.
 void send_refusal(int socket, const std::string& why) {
   const std::string line =
       to_json_line(failure_answer({ExitCode::kFailure, ReasonCode::kTooManyRequests, why}));
@@ -62,7 +62,7 @@ struct ControlServer::Client {
   std::unique_ptr<JsonStream> stream;
   size_t pending = 0;
   bool input_ended = false;
-  MonotonicTime active = std::chrono::steady_clock::now();  // the last request or answer
+  MonotonicTime active = std::chrono::steady_clock::now();  // of the last request or answer
 };
 
 Result<std::unique_ptr<ControlServer>> ControlServer::listen(Loop& loop, const std::string& path,
@@ -71,7 +71,7 @@ Result<std::unique_ptr<ControlServer>> ControlServer::listen(Loop& loop, const s
     return Error{ENAMETOOLONG,
                  fmt::format("control socket {} (at most {} bytes)", path, kMaxControlPath)};
   }
-  // In a directory of somebody else's the socket could be replaced later.
+  // In somebody else's directory the socket could be replaced later.
   OM_TRY(OwnDirectory::make(split_path(path).first, mode == 0600 ? 0700 : 0755));
   UniqueFd lock = OM_TRY(take_lock(path));
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -125,7 +125,7 @@ void ControlServer::accept_some() {
     if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) {
       log_error("control", "{}, again in {} ms", errno_error("accept a client").text(),
                 kAcceptPause.count());
-      // It stays readable: without a pause the loop would do nothing else.
+      // The socket stays readable: without a pause the loop would do nothing else.
       poller_.stop();
       accept_again_.start(kAcceptPause, [this] { listen_on(); });
     }
@@ -141,7 +141,7 @@ void ControlServer::accept_some() {
   const bool preferred = must_get_in(caller);
   std::string why;
   if (!make_room(caller.uid, preferred, why)) {
-    // No line in the log, which the user could fill so: the client has the answer.
+    // Not a log line, or the user could fill the log: the client gets the answer.
     log_debug("control", "user {}: {}", caller.uid, why);
     return send_refusal(socket.get(), why);
   }
@@ -161,7 +161,7 @@ bool ControlServer::make_room(uid_t uid, bool preferred, std::string& why) {
     ++ordinary;
   }
   if (preferred) {
-    // What ordinary users leave is theirs as well.
+    // Preferred callers may also use what ordinary users leave free.
     if (clients_.size() < limits_.clients + limits_.reserved || drop_client_of(uid, false))
       return true;
     why = fmt::format("this daemon has {} connections already", clients_.size());
@@ -181,7 +181,8 @@ bool ControlServer::make_room(uid_t uid, bool preferred, std::string& why) {
   return false;
 }
 
-// The one that has been idle for longest; if all of them wait for an answer, none, or the one that waits longest.
+// Drops the user's client that has been idle for longest. If all of them wait for an answer, drops none or, with
+// `also_waiting`, the one that has waited longest.
 bool ControlServer::drop_client_of(uid_t uid, bool also_waiting) {
   auto longest = clients_.end();
   bool longest_waits = true;
@@ -189,7 +190,7 @@ bool ControlServer::drop_client_of(uid_t uid, bool also_waiting) {
     const Client& client = *it->second;
     const bool waits = client.pending != 0;
     if (client.caller.uid != uid || (waits && !also_waiting)) continue;
-    // A client that has only just come has hardly had the time to ask.
+    // A client that has only just connected has hardly had time to ask.
     if (!also_waiting && std::chrono::steady_clock::now() - client.active < kGrace) continue;
     const bool better = longest == clients_.end() || waits < longest_waits ||
                         (waits == longest_waits && client.active < longest->second->active);
@@ -220,7 +221,7 @@ void ControlServer::add_client(UniqueFd socket, const Caller& caller, bool prefe
     Client& ended = *clients_.at(id);
     ended.input_ended = true;
     if (error && error->err == 0) {
-      // The client's mistake, not the socket's: it can still be told.
+      // The client's error, not the socket's: the client can still be told.
       ended.stream->send(
           failure_answer({ExitCode::kUsage, ReasonCode::kBadRequest, error->text()}));
     }

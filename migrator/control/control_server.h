@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The control socket: accepts clients of this machine, learns who they are (SO_PEERCRED), reads JSON lines and hands
-// each request to one function, which answers it at once or later, once. What a client does wrong costs it its own
-// connection; nobody keeps others out: a user's connections are limited, who has most gives way, idle ones end, some
-// are kept for root, the daemon's user and deputies. docs/ARCHITECTURE.md lists the verbs; migrator/control/verbs.cc
-// answers.
+// The control socket: accepts clients of this machine, identifies them (SO_PEERCRED), reads JSON lines and passes each
+// request to one function, which answers it exactly once, now or later. A misbehaving client loses only its own
+// connection. No user can keep others out: each user's connections are limited, the user with the most gives way, idle
+// connections are closed, and some are reserved for root, the daemon's user and deputies. docs/ARCHITECTURE.md lists
+// the verbs; migrator/control/verbs.cc answers them.
 #pragma once
 
 #include <sys/types.h>
@@ -29,29 +29,28 @@ struct Caller {
 struct ControlLimits {
   size_t clients = 256;         // of ordinary users
   size_t clients_of_user = 64;  // of one of them
-  size_t reserved = 64;         // besides, for those who must get in
-  Milliseconds idle{60000};     // without a request and with nothing to be answered
+  size_t reserved = 64;         // in addition, for callers that must get in
+  Milliseconds idle{60000};     // without a request and without an answer outstanding
 };
 
 class ControlServer {
  public:
-  // Call it exactly once. After the client has gone it does nothing.
+  // Call it exactly once. Does nothing if the client is gone.
   using Answerer = std::function<void(Json)>;
   using Handler = std::function<void(const Caller&, const Json& request, Answerer answer)>;
-  // Asked before the Handler: may take the connection away (deputy.attach). True if it did; it then answers
-  // by itself.
+  // Called before the Handler; may take over the connection (deputy.attach). True if it did: it then answers itself.
   using Taker =
       std::function<bool(const Caller&, const Json& request, std::unique_ptr<JsonStream>& stream)>;
 
   using Limits = ControlLimits;
 
-  // Error if the path is too long, its directory is not ours alone, or another daemon answers there.
-  // mode: of the socket file.
+  // Error if the path is too long, its directory is not ours alone, or another daemon answers there. mode: for the
+  // socket file.
   static Result<std::unique_ptr<ControlServer>> listen(Loop& loop, const std::string& path,
                                                        mode_t mode);
   ~ControlServer();
 
-  // is_deputy: of this node. Besides root and the daemon's own user they must get in.
+  // is_deputy: whether a pid is a deputy of this node; deputies must get in, as must root and the daemon's own user.
   void serve(Handler handler, Taker taker, std::function<bool(pid_t)> is_deputy = {},
              Limits limits = {});
 
@@ -62,7 +61,7 @@ class ControlServer {
   void accept_some();
   void add_client(UniqueFd socket, const Caller& caller, bool preferred);
   bool must_get_in(const Caller& caller) const;
-  // False, with the sentence for the client, if there is no room for another client of this user.
+  // Whether there is room for another client of this user; if not, `why` is the sentence for the client.
   bool make_room(uid_t uid, bool preferred, std::string& why);
   bool drop_client_of(uid_t uid, bool also_waiting);
   void drop_idle_clients();
@@ -82,7 +81,7 @@ class ControlServer {
   Timer idle_check_;
   uint64_t last_id_ = 0;
   std::map<uint64_t, std::unique_ptr<Client>> clients_;
-  // Answerers may outlive the server: they look here first.
+  // Answerers may outlive the server: they check here first.
   std::shared_ptr<ControlServer*> self_;
 };
 

@@ -24,7 +24,7 @@ void DeputyVerbs::debug(const Caller& caller, const Json& request, Answerer answ
     return answer(failure_answer({ExitCode::kNotFound, ReasonCode::kNoDeputy,
                                   fmt::format("process {} has no deputy", pid)}));
   }
-  // Whichever comes first answers: the deputy or the clock.
+  // The deputy or the timer answers, whichever comes first.
   const int64_t id = ++last_debug_id_;
   const bool asked = link->cut(*what, [this, id, answer] {
     if (debug_timers_.erase(id) != 0) answer(ok_answer({{"result", "cut"}}));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The verbs that go to or come from a deputy: test aids ("debug"), and a deputy that has outlived an earlier daemon
+// The verbs to and from deputies: test aids ("debug"), and a deputy that has outlived an earlier daemon
 // ("deputy.attach").
 #pragma once
 
@@ -18,7 +18,8 @@ class DeputyVerbs {
 
   void debug(const Caller&, const Json&, Answerer);
 
-  // deputy.attach: true if the connection is a deputy's now. What it does not take ends up at refuse_attach().
+  // deputy.attach: whether the connection now belongs to a deputy. Requests that it does not take end up at
+  // refuse_attach().
   bool attach(const Caller& caller, const Json& request, std::unique_ptr<JsonStream>& stream);
   void refuse_attach(const Caller&, const Json&, Answerer);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The verbs that are about nodes: this one and its peers.
+// The verbs about nodes: this one and its peers.
 #pragma once
 
 #include "migrator/control/subjects.h"
@@ -14,10 +14,10 @@ class NodeVerbs {
   void version(const Caller&, const Json&, Answerer);
   void nodes(const Caller&, const Json&, Answerer);
 
-  // The others change the node: they are for root and for the daemon's own user.
+  // The others change the node: only for root and the daemon's own user.
   void reload_peers(const Caller&, const Json&, Answerer);
   void set_peers(const Caller&, const Json&, Answerer);
-  // Everything that is away comes home.
+  // Brings home every process that is away.
   void recall(const Caller&, const Json&, Answerer);
 
  private:

@@ -30,7 +30,7 @@ void ProcessVerbs::migrate(const Caller& caller, const Json& request, Answerer a
   if (!about->member && target == services_.name) {
     return answer(failure_answer({ExitCode::kRefused, Reason{ReasonCode::kNotPreloaded, ""}}));
   }
-  // To anywhere else a process that is not preloaded goes on to the preflight, which knows the exact reason.
+  // For any other target, a process that is not preloaded goes on to the preflight, which finds the exact reason.
   services_.moves.request(about->process.id, target, Milliseconds(*limit), std::move(answer));
 }
 
@@ -57,7 +57,7 @@ void ProcessVerbs::trace(const Caller& caller, const Json& request, Answerer ans
   if (!about->member) {
     return answer(failure_answer({ExitCode::kRefused, Reason{ReasonCode::kNotPreloaded, ""}}));
   }
-  // Nothing is forwarded at home, and nobody is there to be asked.
+  // A process at home forwards nothing and has no deputy to ask.
   if (services_.deputies.find(id.pid) == nullptr) {
     return answer(ok_answer({{"pid", id.pid},
                              {"at", services_.deputies.at(id)},
@@ -134,7 +134,7 @@ void ProcessVerbs::why(const Caller& caller, const Json& request, Answerer answe
   Json data = describe(about->process);
   data["member"] = about->member;
   data["events"] = services_.events.list(about->process.id.pid);
-  // What the caller cannot find out: how this node is configured.
+  // The caller cannot know how this node is configured.
   services_.leaving.look_at_privileges(
       about->process.id.pid, [data = std::move(data), answer = std::move(answer)](
                                  const std::optional<Reason>& kept) mutable {

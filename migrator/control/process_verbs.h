@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The verbs that are about processes: where they are, what keeps them, move them, look at them.
+// The verbs about processes: where they are, what keeps them at home, moving them, looking at them.
 #pragma once
 
 #include <memory>
@@ -22,14 +22,14 @@ class ProcessVerbs {
   void where(const Caller&, const Json&, Answerer);
   void why(const Caller&, const Json&, Answerer);
   void events(const Caller&, const Json&, Answerer);
-  // What happened to a process, once it has no deputy any more.
+  // What happened to a process; answered once it no longer has a deputy.
   void epitaph(const Caller&, const Json&, Answerer);
 
-  // Deputies says: no deputy for this process any more.
+  // Called by Deputies: this process no longer has a deputy.
   void on_deputy_gone(pid_t pid);
 
  private:
-  // Somebody who waits until a process has no deputy any more.
+  // A request that waits until a process no longer has a deputy.
   struct Mourner {
     pid_t pid = 0;
     Answerer answer;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the verbs of the control socket work with: the parts of a node, and what only the node as a whole knows.
-// Node makes one; everything in it outlives the verbs.
+// What the verbs of the control socket use: the parts of a node, and what only the node as a whole knows. Node makes
+// one; everything in it outlives the verbs.
 #pragma once
 
 #include <sys/types.h>
@@ -41,12 +41,12 @@ struct Services {
   const OwnFacts& facts;
 
   std::string name;  // of this node
-  Address address;   // on which it listens for others
+  Address address;   // where it listens for other nodes
   // {name, address, port, control, pid}
   std::function<Json()> ready_line;
-  // What decisions are made from, as it is now.
+  // The current state, as input for decisions.
   std::function<balance::Snapshot()> snapshot;
-  // Error: the peers stay as they were.
+  // On Error the peers stay as they were.
   std::function<Result<void>()> reload_peers;
 };
 

@@ -23,7 +23,7 @@ bool Subjects::has_deputy(const ProcessId& process) const {
 void Subjects::look_first(const Caller& caller, const Json& request, std::function<void()> then) {
   auto number = json_int_or(request, "pid", 1, kMaxPid, 0);
   const pid_t pid = number ? static_cast<pid_t>(*number) : 0;
-  if (pid == 0) return then();  // about none, or find() says what is wrong
+  if (pid == 0) return then();  // about no process, or find() says what is wrong
   const pid_t meant = services_.processes.resolve(pid);
   auto known = ProcessId::of(meant);
   if (!known || has_deputy(*known)) return then();
@@ -51,7 +51,7 @@ Json Subjects::nobody(pid_t pid, const Error& why) const {
                          fmt::format("there is no process {}", pid)});
 }
 
-// A process that is preloaded, or a body, but has another home than this node; as a guest it has a name.
+// For a preloaded process, or a body, whose home is another node; `guest` is its name if it is a guest.
 Json Subjects::not_ours(pid_t pid, const std::string& guest, bool owner_only) const {
   const ExitCode exit = owner_only ? ExitCode::kRefused : ExitCode::kNotFound;
   if (!guest.empty()) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The process that a request of the control socket is about ("pid"): is there one, is it one of this node's, and may
-// the caller ask for this. Who may kill a process may migrate it: the caller's uid must be 0 or the process's own.
+// The process that a request on the control socket is about ("pid"): whether it exists, is one of this node's, and the
+// caller may ask for this. Whoever may kill a process may migrate it: the caller's uid must be 0 or the process's own.
 #pragma once
 
 #include <functional>
@@ -20,30 +20,30 @@ constexpr int64_t kMaxLimitMs = 24 * 3600 * 1000;  // "timeout_ms" of a request
 
 using Answerer = ControlServer::Answerer;
 
-// The answer to a request that is none: BAD_REQUEST, exit status 2.
+// The answer to a malformed request: BAD_REQUEST, exit status 2.
 Json bad_request(const Error& error);
 
 struct Subject {
   ProcessInfo process;
   bool member = false;   // preloaded and of this node, or has a deputy
-  bool readable = true;  // false: the kernel does not let us look (not dumpable)
+  bool readable = true;  // false: the kernel denies us access (not dumpable)
 };
 
 class Subjects {
  public:
   explicit Subjects(const Services& services) : services_(services) {}
 
-  // Whether a process is one of ours takes a look at its address space, which may be large: it is done off the loop,
-  // before `then`, which calls find(). In this call if nothing has to be looked at.
+  // To tell whether a process is one of ours, its address space must be examined, which may be large: does that off the
+  // loop, and then calls `then`, which calls find(). Calls `then` before returning if there is nothing to examine.
   void look_first(const Caller& caller, const Json& request, std::function<void()> then);
 
-  // The process that a request is about; nullopt if the answer has been given that there is none. `owner_only`: the
+  // The process that a request is about; nullopt if there is none and the request has been answered. `owner_only`: the
   // caller must be allowed to kill it.
   std::optional<Subject> find(const Caller& caller, const Json& request, bool owner_only,
                               const Answerer& answer) const;
 
  private:
-  // Not a process of ours, whatever the number says.
+  // The answer for a pid that is not a process of ours.
   Json nobody(pid_t pid, const Error& why) const;
   Json not_ours(pid_t pid, const std::string& guest, bool owner_only) const;
   bool has_deputy(const ProcessId& process) const;
@@ -51,7 +51,7 @@ class Subjects {
 
   const Services& services_;
   std::pair<pid_t, ProcessTable::Membership>
-      looked_;  // what look_first() has found, for the function that it calls
+      looked_;  // result of look_first(), for the function that it calls
 };
 
 }  // namespace om::migrator

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The verbs of the control socket, in one table: which function serves which, and what is waited for before. The
+// The verbs of the control socket, in one table: the function that serves each, and what must happen before. The
 // functions are in classes by subject: process_verbs.cc, node_verbs.cc, deputy_verbs.cc.
 #pragma once
 
@@ -28,11 +28,11 @@ class Verbs {
 
  private:
   using Run = std::function<void(const Caller&, const Json&, Answerer)>;
-  // What is done first if a verb is about a process ("pid"), besides waiting until it runs its program.
+  // What to do first for a verb about a process ("pid"), besides waiting until it runs its program.
   enum class First {
-    kLook,           // whether it is one of this node's
-    kLookWhenWhole,  // and libom's constructor has run
-    kNothing,        // only what has been written down about it matters
+    kLook,           // find out whether it is one of this node's
+    kLookWhenWhole,  // the same, after libom's constructor has run
+    kNothing,        // only records about it matter
   };
   struct Verb {
     First first;

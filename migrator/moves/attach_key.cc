@@ -41,7 +41,7 @@ AttachKey::AttachKey(const OwnDirectory& state) {
   if (!key && key.error().err != ENOENT)
     log_warn("state", "{}, making a new key", key.error().text());
   if (!key) key = make_key(state);
-  // Without randomness nobody may prove anything: secret_of() is empty then.
+  // Without randomness there are no proofs: secret_of() then returns an empty string.
   if (key) key_ = std::move(*key);
 }
 

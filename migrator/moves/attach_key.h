@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// By what a deputy proves to a restarted daemon that an earlier one has started it for this process: HMAC-SHA256 of
-// the process, handed to the deputy in its environment. The key lies in the state directory and is written once, so
-// that nothing need be written for each deputy: a disk that is full later keeps none from coming back.
+// How a deputy proves to a restarted daemon that an earlier one started it for this process: an HMAC-SHA256 of the
+// process, passed to the deputy in its environment. The key is in the state directory and is written once, so that
+// nothing has to be written for each deputy: a disk that fills up later keeps no deputy from coming back.
 #pragma once
 
 #include <string>
@@ -15,14 +15,14 @@ namespace om::migrator {
 
 class AttachKey {
  public:
-  // Reads the key of an earlier daemon or makes one. If it cannot be written (said in the log), deputies do not find
-  // back to a later daemon.
+  // Reads the key of an earlier daemon or makes one. If it cannot be written (which is logged), deputies cannot return
+  // to a later daemon.
   explicit AttachKey(const OwnDirectory& state);
 
   std::string secret_of(
       const ProcessId& process) const;  // 64 hexadecimal digits; empty without a key
 
-  // Takes the same time wherever they differ.
+  // Constant time.
   bool proves(const ProcessId& process, std::string_view secret) const;
 
  private:

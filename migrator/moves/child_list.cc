@@ -32,7 +32,7 @@ Result<std::pair<ProcessId, ChildList::Entry>> parse_entry(std::string_view line
   return std::pair{process, entry};
 }
 
-// What a daemon that is started later is to know: children that live, and who has lost its deputy away from home.
+// Whether a later daemon needs the entry: the child is alive, or it is the dead deputy of a process that is away.
 bool matters(const ProcessId& process, const ChildList::Entry& entry) {
   return process.alive() || (entry.session && ProcessId{entry.about, entry.about_start}.alive());
 }
@@ -41,7 +41,7 @@ bool matters(const ProcessId& process, const ChildList::Entry& entry) {
 
 ChildList::ChildList(Loop& loop, const OwnDirectory& state) : state_(state), later_(loop) {
   auto text = state_.read(kFileName);
-  if (!text && text.error().err == ENOENT) return;  // the first start here
+  if (!text && text.error().err == ENOENT) return;  // first start here
   if (!text) {
     log_warn("state", "{}, ignoring", text.error().text());
     return;
@@ -126,7 +126,7 @@ MonotonicTime ChildList::next(MonotonicTime now) {
   return writes_.size() < kWritesPerSecond ? now : writes_.front() + kSecond;
 }
 
-// What changes until then is written together, so nobody's changes hold up those of others.
+// Writes all changes made until then together, so no user's changes delay those of others.
 void ChildList::write_at(MonotonicTime time, MonotonicTime now) {
   if (time <= now) return write();
   later_.start(std::chrono::ceil<Milliseconds>(time - now), [this] { write(); });
@@ -165,7 +165,7 @@ void ChildList::write_file() {
     text += to_json_line(line);
   }
   const Result<void> saved = state_.replace(kFileName, text, 0600);
-  // Once for each cause, although it is tried again and again.
+  // Log each cause once, although writing is retried again and again.
   const std::string problem = saved ? "" : saved.error().text();
   if (problem != problem_) {
     if (saved) {

@@ -19,11 +19,11 @@ namespace om::migrator {
 namespace {
 
 constexpr int kMaxTakeovers = 7;
-// Before the first attempt; doubled for each further one, and for each deputy that has not lived long.
+// Before the first attempt; doubled for each further one, and for each deputy that died early.
 constexpr Milliseconds kTakeoverPause{30};
 constexpr int kMaxDoublings = 7;
 constexpr Milliseconds kLostPause{
-    10000};  // when it has been said to be lost; what kept others off may end
+    10000};  // once it has been reported lost; what made takeovers fail may pass
 constexpr std::chrono::seconds kLongLife{30};
 
 }  // namespace
@@ -33,7 +33,7 @@ std::vector<std::string> child_environment(const std::vector<std::string>& more)
   for (const char* name :
        {"PATH", "HOME", "LANG", "TMPDIR", "XDG_RUNTIME_DIR", "OM_LOG", "OM_FAULT", "OM_LIBEXEC",
         "OM_PRELOAD", "OM_SESSION_TIMEOUT_S", "OM_LAZY_SHARED",
-        // How an instrumented build reports.
+        // Reports of instrumented builds.
         "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"}) {
     const char* value = ::getenv(name);
     if (value != nullptr) result.push_back(std::string(name) + "=" + value);
@@ -73,8 +73,7 @@ DeputyLink::Handlers Deputies::link_handlers(pid_t pid) {
     Entry& entry = entries_.at(pid);
     entry.session = DeputySession{to, offer.session, offer.token, offer.home.port()};
     children_.set_session(entry.deputy, entry.session, true);
-    // Not before it is written down: from the answer on the process may leave, and this daemon and the deputy may die
-    // together.
+    // Record it first: from the answer on the process may leave, and this daemon and the deputy may die together.
     children_.when_written([this, pid, to, offer = std::move(offer), answer = std::move(answer)] {
       handlers_.on_need_guest(pid, to, offer, answer);
     });
@@ -186,13 +185,13 @@ void Deputies::on_started(pid_t pid, Result<pid_t> deputy) {
     if (entry.session) {
       gone(pid, false, error.text());
     } else {
-      // At home nothing has happened. Those who wait are told more than gone() would tell them.
+      // The process is at home, so nothing has happened. The error tells the waiting requests more than gone() would.
       entries_.erase(pid);
     }
     for (const Ready& ready : waiting) ready(error);
     return;
   }
-  // Not reaped yet, so the pid is still its own. It may have said something already.
+  // Not reaped yet, so the pid is still its own. The deputy may already have sent something.
   const ProcessId before = entry.deputy;
   entry.deputy = ProcessId::of(*deputy).value_or(ProcessId{*deputy, 0});
   const DeputyLink::State state = entry.link->state();
@@ -215,13 +214,13 @@ bool Deputies::attach(const ProcessInfo& process, pid_t deputy_pid, const std::s
   if (!key_.proves(process.id, secret)) return false;
   Entry* present = entry_of(process.id);
   if (present != nullptr && !present->closed) return false;
-  // Ours may come back after its connection has broken; another one waits until it has ended.
+  // Our own deputy may come back after its connection broke; any other must wait until ours has ended.
   if (present != nullptr && present->child && present->deputy.pid != deputy_pid) return false;
   auto deputy = ProcessId::of(deputy_pid);
   if (!deputy) return false;
   UniqueFd socket = stream.take_socket();
   if (!socket) return false;
-  // The last line on it. If it cannot be sent, the end of the connection is found soon.
+  // The last JSON line on this connection. If it cannot be sent, we soon see the connection end.
   const std::string accepted = to_json_line(ok_answer(nullptr));
   static_cast<void>(
       ::send(socket.get(), accepted.data(), accepted.size(), MSG_NOSIGNAL | MSG_DONTWAIT));
@@ -232,7 +231,7 @@ bool Deputies::attach(const ProcessInfo& process, pid_t deputy_pid, const std::s
   if (present != nullptr) entry.child = std::move(present->child);
   entry.link =
       std::make_unique<DeputyLink>(kj_, std::move(socket), settings_.node, link_handlers(pid));
-  // What an earlier daemon wrote down holds until the deputy says where the process is.
+  // An earlier daemon's record holds until the deputy reports where the process is.
   if (std::string before = at(process.id); before != settings_.node) {
     entry.link->set_place(before, DeputyLink::State::kAway);
     entry.last_state = DeputyLink::State::kAway;
@@ -244,7 +243,7 @@ bool Deputies::attach(const ProcessInfo& process, pid_t deputy_pid, const std::s
   return true;
 }
 
-// Daemon and deputy have died together: what the daemon wrote down is enough for another deputy.
+// Daemon and deputy died together: the daemon's record is enough for another deputy.
 void Deputies::recover() {
   std::vector<std::pair<ProcessId, ChildList::Entry>> orphans;
   for (auto& item : children_.entries()) {
@@ -257,7 +256,7 @@ void Deputies::recover() {
     if (entry_of(process) != nullptr || !process.alive() ||
         ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0)
       continue;
-    // A connection whose other end is gone: the rest is as when a deputy dies in our time.
+    // A connection whose other end is gone: from here on it is as if the deputy had died while we were running.
     UniqueFd ours(pair[0]), theirs(pair[1]);
     Entry entry;
     entry.process = process;
@@ -272,17 +271,17 @@ void Deputies::recover() {
   }
 }
 
-// A child is gone when both its socket and its exit status have been read, in whatever order they come:
-// the last lines in the socket may hold the result of a migration.
+// A child is gone when both its socket and its exit status have been read, in either order: the last messages in the
+// socket may hold the result of a migration.
 void Deputies::on_closed(pid_t pid, std::optional<Error> error) {
   auto it = entries_.find(pid);
   if (it == entries_.end()) return;
   Entry& entry = it->second;
-  if (entry.closed) return;  // gone() was first
+  if (entry.closed) return;  // gone() came first
   entry.closed = true;
   if (error) {
     log_warn("deputy", "connection to the deputy of process {}: {}", pid, error->text());
-    // One that talks nonsense still listens: it is to notice, and to come back.
+    // A deputy that broke the protocol still listens: it should notice, and come back.
     entry.link->hang_up();
   }
   if (!entry.child) {
@@ -300,7 +299,7 @@ void Deputies::on_exit(pid_t pid, int64_t code, int signal) {
   entry.exit.how = signal != 0 ? fmt::format("it was killed by signal {}", signal)
                                : fmt::format("it ended with status {}", code);
   if (entry.closed) return gone(pid, entry.exit.clean, entry.exit.how);
-  // Whoever inherited the socket from the deputy must not keep us waiting.
+  // A process that inherited the socket from the deputy must not keep us waiting.
   entry.exit.patience = std::make_unique<Timer>(loop_);
   entry.exit.patience->start(Milliseconds(1000), [this, pid] {
     const Entry& late = entries_.at(pid);
@@ -313,7 +312,7 @@ void Deputies::gone(pid_t pid, bool clean, std::string how) {
   entry.child.reset();
   entry.exit.patience.reset();
   entry.closed = true;
-  // One that sets out and has not asked for a guest yet has changed nothing.
+  // A process that is departing but has not asked for a guest yet has not changed.
   const bool was_home = entry.last_state == DeputyLink::State::kHome ||
                         (entry.last_state == DeputyLink::State::kMoving && !entry.session);
   auto note_lost = [&] {
@@ -348,8 +347,8 @@ void Deputies::gone(pid_t pid, bool clean, std::string how) {
   handlers_.on_gone(pid, clean);
 }
 
-// Sooner or later, according to how often it has failed. One that has said where the process is has not failed, but may
-// die of what it finds there, again and again.
+// Waits longer the more often takeovers have failed. A deputy that has reported where the process is has not failed,
+// but may die of what it finds there, again and again.
 void Deputies::take_over_later(pid_t pid) {
   Entry& entry = entries_.at(pid);
   entry.next.pause = std::make_unique<Timer>(loop_);
@@ -365,7 +364,7 @@ void Deputies::start_takeover(pid_t pid) {
   std::unique_ptr<Timer> done = std::move(entry.next.pause);
   ++entry.next.attempts;
   if (!entry.process.alive()) return gone(pid, true, "");
-  // A deputy of an earlier daemon whose connection has ended may still be there: it comes back, or it ends.
+  // A deputy of an earlier daemon may still exist after its connection has ended: it comes back, or it exits.
   if (entry.deputy.alive()) {
     if (entry.next.attempts < kMaxTakeovers) return take_over_later(pid);
     return gone(pid, false, "it does not talk to us any more");

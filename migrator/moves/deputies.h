@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The deputies of this node's processes: starts one om-deputy per process on demand, as the owner of the process;
-// reaps it; takes back those that outlived an earlier daemon (deputy.attach). If one dies while its process is away
-// or on its way, another one takes the process over. When that fails several times the process is said to be lost, and
-// it is tried again now and then as long as the process is there.
+// The deputies of this node's processes: starts one om-deputy per process on demand, as the owner of the process; reaps
+// it; takes back those that outlived an earlier daemon (deputy.attach). If one dies while its process is away or on its
+// way, another takes the process over. After several failures the process is reported lost, but retries go on at
+// intervals as long as the process exists.
 #pragma once
 
 #include <functional>
@@ -31,14 +31,14 @@ class Deputies {
   struct Settings {
     std::string node;          // own name
     std::string listen_host;   // where deputies listen for their keepers
-    std::string control_path;  // for deputies that have to find a restarted daemon
+    std::string control_path;  // where deputies find a restarted daemon
     bool change_user = false;  // this daemon is root
   };
   struct Handlers {
     std::function<void(pid_t pid, const std::string& to, Offer offer,
                        DeputyLink::GuestAnswer answer)>
         on_need_guest;
-    // No deputy for this process any more. clean: it ended as it should.
+    // This process no longer has a deputy. clean: the deputy ended normally.
     std::function<void(pid_t pid, bool clean)> on_gone;
   };
 
@@ -46,59 +46,59 @@ class Deputies {
 
   void set_handlers(Handlers handlers) { handlers_ = std::move(handlers); }
 
-  // nullptr if there is none that listens, or not yet.
+  // nullptr if there is none that listens (yet).
   DeputyLink* find(pid_t pid);
-  // Gives the running one or a new one, at once or when it runs; called once.
+  // Receives the running deputy or a new one, at once or when it runs; called once.
   using Ready = std::function<void(Result<DeputyLink*>)>;
   void ensure(const ProcessInfo& process, Ready ready);
-  // A deputy of the process has come by itself: it is answered `ok`, and the connection is its link from then on.
-  // False: an earlier daemon has not given it this secret, there is one already, or it has not waited for the answer.
+  // A deputy of the process has connected on its own: answers `ok`, and makes the connection its link. False: no
+  // earlier daemon gave it this secret, the process has a deputy already, or it did not wait for the answer.
   bool attach(const ProcessInfo& process, pid_t deputy_pid, const std::string& secret,
               JsonStream& stream);
 
-  // Starts deputies for processes that an earlier daemon and their deputy have left alone.
+  // Starts deputies for processes whose deputy died along with an earlier daemon.
   void recover();
 
-  // Where the process is: own node name if there is no deputy.
+  // Where the process is; this node's name if there is no deputy.
   std::string at(const ProcessId& process) const;
   DeputyLink::State state(const ProcessId& process) const;
   std::optional<DeputyStats> stats(const ProcessId& process) const;
   // DeputyLink::silence() of its deputy.
   std::chrono::steady_clock::duration silence(const ProcessId& process) const;
-  // The process's deputy, if it is stopped (by job control or a debugger) and so answers nothing.
+  // The process's deputy, if job control or a debugger has stopped it, so that it does not answer.
   std::optional<pid_t> stopped_deputy(const ProcessId& process) const;
-  // The process's deputy has closed its socket and is about to exit; on_gone follows.
+  // Whether the process's deputy has closed its socket and is about to exit; on_gone follows.
   bool ending(const ProcessId& process) const;
-  // Its deputy is not there at the moment and is expected: an earlier daemon's that has not come back to us (yet)
-  // or has not said where the process is, or one that is about to take the process over.
+  // Whether its deputy is missing but expected: an earlier daemon's that has not come back to us (yet) or has not said
+  // where the process is, or one that is about to take the process over.
   bool detached(const ProcessId& process) const;
-  // Processes that have a deputy or had one that was lost; ascending.
+  // Processes that have a deputy or have lost it; ascending.
   std::vector<ProcessId> processes() const;
-  // Drops entries of processes that have ended and have no deputy any more.
+  // Drops entries of processes that have ended and no longer have a deputy.
   void prune();
 
  private:
-  // How the child has ended.
+  // How the child ended.
   struct Exit {
     std::string how;  // empty while it runs
     bool clean = false;
-    std::unique_ptr<Timer> patience;  // until the end of its socket
+    std::unique_ptr<Timer> patience;  // for its socket to end
   };
-  // Another deputy that takes over.
+  // The next deputy, which takes over.
   struct Next {
-    int attempts = 0;     // since a deputy has last said where the process is
-    int short_lives = 0;  // deputies in a row that have not lived long, whatever they have said
-    std::unique_ptr<Timer> pause;  // until it is started
+    int attempts = 0;              // since a deputy last said where the process is
+    int short_lives = 0;           // consecutive deputies that died early, whatever they said
+    std::unique_ptr<Timer> pause;  // before it is started
   };
   struct Entry {
     ProcessId process;
     uid_t uid = 0;
     ProcessId deputy;
-    std::unique_ptr<Child> child;  // null: not ours
-    bool starting = false;         // child: it does not run yet
-    std::vector<Ready> waiting;    // for that
+    std::unique_ptr<Child> child;  // null: not our child
+    bool starting = false;         // child does not run yet
+    std::vector<Ready> waiting;    // for it to run
     std::unique_ptr<DeputyLink> link;
-    bool silent = false;  // it came back by itself and has not said yet where the process is
+    bool silent = false;  // it came back on its own and has not yet said where the process is
     bool closed = false;  // the link's socket has ended
     Exit exit;
     DeputyLink::State last_state = DeputyLink::State::kHome;
@@ -115,7 +115,7 @@ class Deputies {
   void on_closed(pid_t pid, std::optional<Error> error);
   void on_exit(pid_t pid, int64_t code, int signal);
   void gone(pid_t pid, bool clean, std::string how);
-  // A deputy for entry.process, with entry.child and .link; what is sent there before it runs waits in the socket.
+  // Starts a deputy for entry.process and sets entry.child and .link; what is sent before it runs waits in the socket.
   // `ready` is called when it runs.
   Result<void> spawn(Entry& entry, const ProcessInfo& process, const std::string& listen,
                      Ready ready);
@@ -133,7 +133,7 @@ class Deputies {
   std::map<pid_t, Entry> entries_;
 };
 
-// Environment for deputies and keepers: what they need and nothing that the daemon was started with.
+// Environment for deputies and keepers: only what they need, nothing else of the daemon's own.
 std::vector<std::string> child_environment(const std::vector<std::string>& more);
 
 }  // namespace om::migrator

@@ -18,7 +18,7 @@ namespace om::migrator {
 namespace {
 
 constexpr int kMaxComplaints = 10;
-constexpr size_t kMaxCallWords = 1 << 14;  // of calls that are not answered yet: 128 KiB
+constexpr size_t kMaxCallWords = 1 << 14;  // of unanswered calls: 128 KiB
 
 capnp::ReaderOptions reader_options() {
   capnp::ReaderOptions options;
@@ -27,13 +27,13 @@ capnp::ReaderOptions reader_options() {
   return options;
 }
 
-// A failure that the deputy has answered with, rather than one of the connection.
+// Whether the deputy answered with this failure; if not, the connection failed.
 bool is_answer(const kj::Exception& exception) {
   return exception.getDescription().startsWith("remote exception:");
 }
 
-// Whether the connection is gone because the other end is. By its state this cannot be told from one that we have given
-// up: the deputy closes its end when it hears that.
+// Whether the connection is gone because the other end is. Its state does not distinguish that from a connection that
+// we have given up, as the deputy then closes its end too.
 bool is_end(const kj::Exception& exception) {
   const std::string_view text = exception.getDescription().cStr();
   auto says = [&](const char* words) { return text.find(words) != std::string_view::npos; };
@@ -42,7 +42,7 @@ bool is_end(const kj::Exception& exception) {
 }
 
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"  // KJ owns through the type made
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"  // kj::Own knows the type
 class CommandErrors final : public kj::TaskSet::ErrorHandler {
  public:
   void taskFailed(kj::Exception&& exception) override {
@@ -52,7 +52,7 @@ class CommandErrors final : public kj::TaskSet::ErrorHandler {
 
 }  // namespace
 
-// Order matters in destruction, as in PeerLink::Connection.
+// The order matters for destruction, as in PeerLink::Connection.
 struct DeputyLink::Connection {
   Connection(DeputyLink& link, UvKj& kj, UniqueFd socket);
   kj::Own<kj::AsyncIoStream> stream;
@@ -61,7 +61,7 @@ struct DeputyLink::Connection {
   capnp::RpcSystem<capnp::rpc::twoparty::VatId> rpc;
   wire::Deputy::Client deputy = nullptr;
   CommandErrors errors;
-  kj::TaskSet tasks{errors};  // commands under way
+  kj::TaskSet tasks{errors};  // commands in progress
 };
 
 class DeputyLink::Server final : public wire::Daemon::Server {
@@ -124,7 +124,7 @@ class DeputyLink::Server final : public wire::Daemon::Server {
   kj::Promise<void> leave(LeaveContext) override { return kj::READY_NOW; }
 
  private:
-  // One call that cannot be used is not the end of a connection.
+  // One unusable call does not end a connection.
   template <class T, class Use>
   kj::Promise<void> take(Result<T> said, const char* about, Use use) {
     DeputyLink* link = *link_;
@@ -170,9 +170,9 @@ void DeputyLink::hang_up() {
   connection_ = nullptr;
 }
 
-// The link may be destroyed in on_closed, and so not from within a promise of its own.
+// on_closed may destroy the link, so it must not run within one of the link's own promises.
 void DeputyLink::ended() {
-  // A call that fails now says what was wrong.
+  // Make a call, whose failure says what was wrong.
   connection_->tasks.add(connection_->deputy.cutRequest().send().ignoreResult().then(
       [] {},
       [this](kj::Exception&& exception) {
@@ -185,7 +185,7 @@ void DeputyLink::ended() {
       }));
 }
 
-// `done` gets what `read` makes of the answer, or `otherwise` if it cannot be used.
+// Calls `done` with the result of `read` on the answer, or with `otherwise` if the answer is unusable.
 template <class Params, class Results, class T>
 void DeputyLink::command(capnp::Request<Params, Results>&& request,
                          T (*read)(typename Results::Reader), T otherwise,
@@ -299,7 +299,7 @@ void DeputyLink::take_stats(DeputyStats stats) {
   heard_ = stats.received;
 }
 
-// The deputy belongs to the user: a few lines in the log.
+// The deputy belongs to the user, so only a few lines in the log.
 void DeputyLink::complain(const Error& error, const char* about) {
   if (complaints_ == kMaxComplaints) return;
   log_warn("deputy", "{}: {}, ignoring{}", about, error.text(),

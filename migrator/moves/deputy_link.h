@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The daemon's end of one om-deputy: wire::Daemon for the deputy, calls to its wire::Deputy
-// (common/schema/deputy.capnp) on a socket, its descriptor 3 or a connection that it made to the control socket after
-// the daemon was restarted. One move at a time; MoveQueue sees to that. What the deputy says is checked
-// (deputy_wire.h): it runs as the owner of the process, not as us.
+// The daemon's end of the connection to one om-deputy: serves wire::Daemon and calls the deputy's wire::Deputy
+// (common/schema/deputy.capnp) on a socket, which is the deputy's descriptor 3 or a connection that it made to the
+// control socket after the daemon was restarted. One move at a time; MoveQueue sees to that. What the deputy says is
+// checked (deputy_wire.h): it runs as the owner of the process, not as us.
 //
-// What a connection can cost is bounded: nothing is read from a deputy that does not take its answers, it asks for one
-// guest at a time, messages have kMaxMessageWords, kMaxOpenCalls of its calls are not finished, and it has
-// kMaxUnanswered commands at most.
+// The cost of a connection is bounded: reading stops while the deputy does not accept answers, it may ask for one guest
+// at a time, messages have at most kMaxMessageWords, and at most kMaxOpenCalls of its calls and kMaxUnanswered commands
+// to it may be unfinished.
 #pragma once
 
 #include <functional>
@@ -24,11 +24,11 @@ namespace om::migrator {
 class DeputyLink {
  public:
   enum class State { kHome, kMoving, kAway, kLost };
-  static constexpr uint64_t kMaxMessageWords = 1 << 18;  // 2 MiB: a report, and what is around it
+  static constexpr uint64_t kMaxMessageWords = 1 << 18;  // 2 MiB: a report and its message
   static constexpr size_t kMaxOpenCalls = 4096;
   static constexpr size_t kMaxUnanswered = 64;
 
-  // nullopt: admitted. Called once or not at all; the link may be gone by then.
+  // nullopt: admitted. Called at most once; the link may be gone by then.
   using GuestAnswer = std::function<void(const std::optional<Reason>& refused)>;
   // Only on_closed may destroy the link.
   struct Handlers {
@@ -37,39 +37,39 @@ class DeputyLink {
     // at() or state() changed.
     std::function<void()> on_state;
     std::function<void(ReasonCode code, const std::string& message)> on_note;
-    // What another deputy would need to take the process over, should this one die.
+    // What another deputy needs to take the process over if this one dies.
     std::function<void(DeputySession session)> on_session;
-    // The socket has ended: the deputy is gone or talks nonsense (Error). Commands get no answer any more.
+    // The connection has ended: the deputy is gone, or broke the protocol (Error). Pending commands get no answer.
     std::function<void(std::optional<Error>)> on_closed;
   };
 
   DeputyLink(UvKj& kj, UniqueFd socket, std::string home, Handlers handlers);
   ~DeputyLink();
 
-  // Commands. Each is answered once, or never: then on_closed is called, or the deputy lives and says nothing. Not
-  // after hang_up(). MoveQueue gives one at a time.
+  // Commands. Each is answered at most once; if never, either on_closed is called or the deputy lives but says nothing.
+  // Not to be called after hang_up(). MoveQueue issues one at a time.
   using MoveDone = std::function<void(const MoveReport&)>;
   using LookDone = std::function<void(const Verdict<Json>&)>;
   void depart(const std::string& to, MoveDone done);
   void come_home(MoveDone done);
   void stack(LookDone done);
   void trace(uint64_t cursor, LookDone done);
-  // A command at any time. False: kMaxUnanswered commands wait for an answer, so this one was not sent.
+  // A command for any time. False: not sent, because kMaxUnanswered commands wait for an answer.
   bool cut(const std::string& what, std::function<void()> done);
-  // What is known of a process that the deputy is to take over, and what it needs for that.
+  // Tells the deputy to take over a process: what is known of it, and what the deputy needs.
   void take_over(const DeputySession& session, bool moving);
 
-  // The deputy finds the end of the connection, and nothing it has said is heard any more. Not from a handler but
-  // on_closed.
+  // Closes the connection; nothing more that the deputy has sent is processed. Among handlers, only on_closed may call
+  // it.
   void hang_up();
 
   const std::string& at() const { return at_; }  // a node name; home's own name at home
   State state() const { return state_; }
   void set_lost() { state_ = State::kLost; }
-  // What is known of the process before the deputy has said it.
+  // Sets what is known of the process before the deputy reports it.
   void set_place(const std::string& at, State state);
   const std::optional<DeputyStats>& stats() const { return stats_; }
-  // How long nothing has been heard of the node that the process is at; zero if it is not away.
+  // How long the node that the process is at has been silent; zero if the process is not away.
   std::chrono::steady_clock::duration silence() const;
 
  private:
@@ -87,13 +87,13 @@ class DeputyLink {
   std::string at_;
   State state_ = State::kHome;
   std::optional<DeputyStats> stats_;
-  MonotonicTime heard_{};  // its last stats, or its arrival there
+  MonotonicTime heard_{};  // time of the last stats, or of arrival there
   bool asks_ = false;      // for a guest
   size_t unanswered_ = 0;  // commands
   int complaints_ = 0;
   Handlers handlers_;
   Timer closing_;
-  std::shared_ptr<DeputyLink*> self_;  // for calls, which may outlive the link; null: hung up
+  std::shared_ptr<DeputyLink*> self_;  // for calls that outlive the link; null: hung up
   kj::Own<Connection> connection_;
 };
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a deputy says (common/schema/deputy.capnp), read with a limit at every reading: it runs as the owner of its
-// process, not as us. A reader returns an Error for what cannot be used, or throws KJ's exception for a message that is
-// none.
+// Reads what a deputy says (common/schema/deputy.capnp), with a limit on everything: it runs as the owner of its
+// process, not as us. A reader returns an Error for unusable values, and throws a KJ exception for malformed messages.
 #pragma once
 
 #include <stdint.h>
@@ -21,12 +20,12 @@ namespace om::migrator {
 constexpr size_t kMaxReportBytes = 1 << 20;  // of om stack and om trace
 constexpr size_t kMaxNoteBytes = 4096;
 
-// Where a process is and by what its keeper proves itself: lets another deputy take it over.
+// Where a process is and how its keeper proves itself: lets another deputy take the process over.
 struct DeputySession {
   std::string at;       // node
   std::string session;  // kSecretBytes each
   std::string token;
-  uint16_t port = 0;  // on which the keeper finds the deputy
+  uint16_t port = 0;  // where the keeper reaches the deputy
 
   bool operator==(const DeputySession&) const = default;
 };
@@ -45,24 +44,24 @@ struct DeputyNote {
 };
 Result<DeputyNote> read_note(wire::Daemon::NoteParams::Reader from);
 
-// What the deputy last said of the body.
+// What the deputy last reported about the body.
 struct DeputyStats {
   uint64_t cpu_ms = 0;
   uint64_t rss_bytes = 0;
   uint32_t threads = 0;
   uint64_t calls = 0;
-  double cpu_percent = 0;  // between the last two of these
+  double cpu_percent = 0;  // between the last two reports
   MonotonicTime received;
 };
 Result<DeputyStats> read_stats(wire::Daemon::StatsParams::Reader from);
 
-// What cannot be used is a failed move.
+// An unusable record counts as a failed move.
 MoveReport read_move(wire::MoveRecord::Reader from);
 
-// An object for om, or why there is none.
+// A JSON object for om, or why there is none.
 Verdict<Json> read_report(wire::Outcome::Reader outcome, ::capnp::Text::Reader report);
 
-// {"at":..,"session":hex,"token":hex,"port":..}, as ChildList writes it down.
+// {"at":..,"session":hex,"token":hex,"port":..}, as ChildList stores it.
 Json session_to_json(const DeputySession& session);
 Result<DeputySession> session_from_json(const Json& value);
 

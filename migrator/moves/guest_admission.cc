@@ -39,7 +39,7 @@ kj::Promise<std::optional<Reason>> GuestAdmission::admit(const Offer& offer) {
   return pair.promise.then([verdict] { return verdict->refusal; });
 }
 
-// What the peer is told, and an event of it.
+// Makes the answer to the peer, and adds an event.
 std::optional<Reason> GuestAdmission::conclude(const Offer& offer, const Result<void>& possible,
                                                std::optional<Reason> refusal) {
   if (!possible) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A guest that another node offers: whether it may come, and the start of its keeper. Admission (peers/admission.h) is
-// the judgement alone; here is what it judges by, and what follows.
+// Admits a guest that another node offers, and starts its keeper. peers/admission.h only decides; this code collects
+// the facts for the decision and acts on it.
 #pragma once
 
 #include <kj/async.h>
@@ -26,7 +26,7 @@ class GuestAdmission {
   };
   GuestAdmission(Policy policy, const OwnFacts& facts, Keepers& keepers, Events& events);
 
-  // nullopt: a keeper has been started, and written down. Either way there is an event of it.
+  // nullopt: a keeper has been started and recorded. Adds an event either way.
   kj::Promise<std::optional<Reason>> admit(const Offer& offer);
 
  private:

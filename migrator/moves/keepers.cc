@@ -31,7 +31,7 @@ Result<ChildSpec> Keepers::describe(const Offer& offer) const {
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return errno_error("pipe");
   auto read_end = std::make_shared<UniqueFd>(ends[0]);
   UniqueFd write_end(ends[1]);
-  // The line must fit into the pipe, as nobody reads yet.
+  // The line must fit into the pipe, because nobody reads yet.
   std::string line = to_json_line(keeper_input(offer));
   int capacity = ::fcntl(write_end.get(), F_SETPIPE_SZ, 128 << 10);
   if (capacity < 0) capacity = ::fcntl(write_end.get(), F_GETPIPE_SZ);
@@ -56,7 +56,7 @@ void Keepers::start(const Offer& offer, std::function<void(Result<void>)> done) 
   auto spec = describe(offer);
   if (!spec) return done(spec.error());
   uint64_t number = ++last_number_;
-  // Counted from now on.
+  // Counts from now on.
   Keeper& keeper = keepers_[number];
   keeper.guest = offer.pid;
   keeper.home = offer.home_node;
@@ -84,7 +84,7 @@ void Keepers::on_started(uint64_t number, Result<pid_t> pid,
   ChildList::Entry entry{"keeper", keeper.guest, keeper.home};
   entry.uid = keeper.uid;
   children_.add(keeper.id, std::move(entry));
-  // A daemon that is started after a crash of this one is to count it.
+  // A daemon started after a crash of this one must count it.
   children_.when_written([done] { done({}); });
 }
 
@@ -114,7 +114,7 @@ GuestCounts Keepers::counts_for(const Offer& offer) const {
     count(keeper.home, keeper.uid);
     own.insert(keeper.id);
   }
-  // Nobody says when one of an earlier daemon ends, and the list is pruned every other second only.
+  // Nothing tells us when an earlier daemon's keeper ends, and the list is pruned only every other second.
   for (const auto& [process, entry] : children_.entries()) {
     if (entry.role == "keeper" && own.count(process) == 0 && process.alive())
       count(entry.at, entry.uid);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The keepers of the guests on this node: starts one om-guest for every offer that admission has let in,
-// counts them, reaps them. Session and token go in through the keeper's stdin, where no other user sees
-// them. A keeper is in a session of its own and outlives this daemon.
+// The keepers of the guests on this node: starts one om-guest for every admitted offer, counts them, reaps them.
+// Session and token are passed on the keeper's stdin, where no other user sees them. A keeper has a session of its own
+// and outlives this daemon.
 #pragma once
 
 #include <functional>
@@ -24,30 +24,29 @@ namespace om::migrator {
 
 class Keepers {
  public:
-  // For as long as this the memory of a new guest counts as taken even though it is still free.
+  // How long the memory of a new guest counts as used although it is still free.
   static constexpr Milliseconds kReservation{10000};
 
-  // owner: whom keepers run as, if this daemon is root.
+  // owner: the user that keepers run as, if this daemon is root.
   Keepers(Loop& loop, const Clock& clock, std::string node, uint64_t headroom,
           std::optional<std::pair<uid_t, gid_t>> owner, ChildList& children, Events& events);
 
-  // Forks off the loop; `done` is called from the loop when the keeper runs and is written down, or with what has
-  // failed.
+  // Forks off the loop; calls `done` from the loop when the keeper runs and is recorded, or with the failure.
   void start(const Offer& offer, std::function<void(Result<void>)> done);
   uint32_t count() const { return counts_for(Offer{}).in_all; }
-  // Of all keepers: those that are being started, those of an earlier daemon too. A keeper is counted as soon as
-  // start() has returned, so who looks before it in the same turn of the loop cannot let in more than there may be.
+  // Counts all keepers, including those being started and those of an earlier daemon. A keeper counts as soon as
+  // start() returns, so a caller that checks and starts in the same turn of the loop cannot exceed the limits.
   GuestCounts counts_for(const Offer& offer) const;
   uint64_t reserved_bytes() const;
-  // "4711 of n1" of the guest whose body is process `body` here, or whose process at home has number `at_home`;
-  // empty if there is none.
+  // "4711 of n1" for the guest whose body is process `body` here, or whose pid at home is `at_home`; empty if there is
+  // none.
   std::string guest_with_body(pid_t body) const;
   std::string guest_from(pid_t at_home) const;
 
  private:
   struct Keeper {
     std::unique_ptr<Child> child;
-    ProcessId id;     // pid 0: it is being started
+    ProcessId id;     // pid 0: being started
     pid_t guest = 0;  // pid at its home
     std::string home;
     uid_t uid = 0;  // of the guest, at its home
@@ -63,7 +62,7 @@ class Keepers {
   Loop& loop_;
   const Clock& clock_;
   std::string node_;
-  uint64_t headroom_;  // bytes of memory that the host keeps for itself
+  uint64_t headroom_;  // bytes of memory reserved for the host
   std::optional<std::pair<uid_t, gid_t>> owner_;
   ChildList& children_;
   Events& events_;

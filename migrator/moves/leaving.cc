@@ -13,7 +13,7 @@
 namespace om::migrator {
 namespace {
 
-// nullopt: it may go to other nodes. On any thread, as there may be many threads to look at.
+// nullopt: it may go to other nodes. Any thread; the process may have many threads to look at.
 std::optional<Reason> refuse_to_let_go(pid_t pid) {
   std::string privileges = root_privileges(pid);
   if (privileges.empty()) return std::nullopt;
@@ -30,7 +30,7 @@ std::vector<std::string> used_features(pid_t pid, const std::vector<std::string>
 }  // namespace
 
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"  // KJ owns through the type made
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"  // kj::Own knows the type
 class Leaving::TaskErrors final : public kj::TaskSet::ErrorHandler {
  public:
   void taskFailed(kj::Exception&& exception) override {
@@ -49,11 +49,11 @@ Leaving::Leaving(Loop& loop, Policy policy, PeerTable& peers)
 Leaving::~Leaving() { *alive_ = false; }
 
 std::vector<Reason> Leaving::preflight(pid_t pid, bool native, bool root_may_leave) {
-  // Looking closer would be no use.
+  // No need to look further.
   if (auto kept = root_may_leave ? std::nullopt : refuse_to_let_go(pid)) return {*kept};
   std::vector<Reason> reasons;
   if (!native) return reasons;
-  // The reason that says most comes first: not being preloaded follows from some of the others.
+  // The most specific reason comes first: not being preloaded follows from some of the others.
   for (Reason& reason : preflight_process(pid)) {
     const bool cause =
         reason.code == ReasonCode::kStaticBinary || reason.code == ReasonCode::kSanitizer;
@@ -75,7 +75,7 @@ void Leaving::look_at_privileges(pid_t pid, Done done) {
 
 void Leaving::need_guest(pid_t pid, const std::string& to, Offer offer,
                          DeputyLink::GuestAnswer answer) {
-  // Again, as it is now: nothing leaves that this has not been asked of.
+  // Check again, as things are now: nothing leaves without this check.
   look_at_privileges(pid, [this, pid, to, offer = std::move(offer),
                            answer = std::move(answer)](const std::optional<Reason>& kept) mutable {
     if (kept) return answer(kept);
@@ -88,7 +88,7 @@ void Leaving::ask(pid_t pid, const std::string& to, Offer offer, DeputyLink::Gue
   if (link == nullptr) return answer(refuse(ReasonCode::kTargetUnreachable, "{} is no peer", to));
   auto process = read_process(pid);
   if (!process) return answer(refuse(ReasonCode::kNoSuchProcess, "it has ended"));
-  // The deputy belongs to the user: what identifies the process comes from us.
+  // The deputy belongs to the user, so what identifies the process comes from us.
   offer.pid = pid;
   offer.uid = process->uid;
   offer.cpu_features = used_features(pid, offer.cpu_features);
@@ -96,7 +96,7 @@ void Leaving::ask(pid_t pid, const std::string& to, Offer offer, DeputyLink::Gue
   uint16_t port = offer.home.port();
   offer.home = policy_.listen;
   offer.home.set_port(port);
-  // Moved: KJ keeps a reference to a callable that is given by name.
+  // kj::mv: KJ keeps only a reference to a callable passed as an lvalue.
   tasks_->add(link->admit(offer).then(kj::mv(answer)));
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a process of this node meets when it is to leave: what is looked at before a deputy is asked, and the question
-// of its deputy whether another node takes it.
+// What happens before a process leaves this node: the checks before a deputy is involved, and the deputy's question
+// whether another node accepts the process.
 #pragma once
 
 #include <kj/async.h>
@@ -22,17 +22,16 @@ class Leaving {
  public:
   struct Policy {
     std::string node;  // own name
-    Address listen;    // where the peers find this node
+    Address listen;    // where peers reach this node
     bool root_may_leave = false;
   };
   Leaving(Loop& loop, Policy policy, PeerTable& peers);
   ~Leaving();
 
-  // What speaks against moving the process; on any thread. native: it is at home and has no deputy, which would look
-  // itself.
+  // What prevents moving the process; on any thread. native: it is at home and has no deputy, which would check itself.
   static std::vector<Reason> preflight(pid_t pid, bool native, bool root_may_leave);
 
-  // Why this node lets the process go nowhere although it could, or nullopt; called from the loop.
+  // Why this node does not let the process leave although it could move, or nullopt; called from the loop.
   using Done = std::function<void(const std::optional<Reason>&)>;
   void look_at_privileges(pid_t pid, Done done);
 
@@ -48,7 +47,7 @@ class Leaving {
   PeerTable& peers_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for what comes back from the pool
   std::unique_ptr<TaskErrors> errors_;
-  kj::Own<kj::TaskSet> tasks_;  // questions under way
+  kj::Own<kj::TaskSet> tasks_;  // requests in progress
 };
 
 }  // namespace om::migrator

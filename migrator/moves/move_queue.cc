@@ -25,17 +25,17 @@ constexpr const char* kDetached =
 
 struct MoveQueue::Job {
   ProcessId process;
-  uid_t uid = 0;  // its owner's, whose events these are
+  uid_t uid = 0;  // of the owner, to whom the events are charged
   std::string to;
   Answerer answer;  // empty once the client has been answered
   std::unique_ptr<Timer> timer;
-  std::unique_ptr<Timer> retry;  // or the next look at the deputy
+  std::unique_ptr<Timer> retry;  // also for the next check of the deputy
   MonotonicTime started;
-  Question question;       // of ask(); empty: a move
+  Question question;       // from ask(); empty: a move
   std::string from;        // where the process was when the job's turn came
   bool running = false;    // its turn has come
   bool commanded = false;  // the deputy has been told
-  bool waiting = false;    // for the end of the last deputy; on_deputy_gone() starts it again
+  bool waiting = false;    // until the last deputy has ended; on_deputy_gone() restarts it
   int attempts = 0;
 };
 
@@ -101,7 +101,7 @@ void MoveQueue::start(const std::shared_ptr<Job>& job) {
   }
   job->from = deputies_.at(job->process);
   if (deputies_.detached(job->process)) {
-    // After a restart of the daemon the deputy comes back by itself; as long as the client waits, so do we.
+    // After a restart of the daemon the deputy comes back on its own; we wait for it as long as the client waits.
     if (!job->answer)
       return finish(job,
                     unmoved_record(describe(*job), "failed", ReasonCode::kDeputyLost, kDetached));
@@ -132,13 +132,13 @@ void MoveQueue::start(const std::shared_ptr<Job>& job) {
   const bool native = deputies_.find(pid) == nullptr;
   if (!native && job->to == node_) return command(job, *process);
 
-  // Look before anything is stopped, or comes home on its way. Off the loop, as it reads a lot of /proc.
+  // Check before anything is stopped, or is brought home on its way. Off the loop, because it reads a lot of /proc.
   auto reasons = std::make_shared<std::vector<Reason>>();
   run_in_pool(
       loop_, [reasons, pid, native, preflight = preflight_] { *reasons = preflight(pid, native); },
       [this, alive = alive_, job, reasons, process = *process] {
         if (!*alive) return;
-        // Its deputy may have begun to leave meanwhile.
+        // Its deputy may have started to exit meanwhile.
         if (deputies_.ending(job->process) || deputies_.detached(job->process)) {
           --job->attempts;
           return start(job);
@@ -150,7 +150,7 @@ void MoveQueue::start(const std::shared_ptr<Job>& job) {
 
 void MoveQueue::command(const std::shared_ptr<Job>& job, const ProcessInfo& process) {
   if (!job->answer) {
-    // Its time was over before anything was begun.
+    // Its time ran out before anything was begun.
     return finish(
         job, unmoved_record(describe(*job), "failed", ReasonCode::kTimeout, "not begun in time"));
   }
@@ -177,7 +177,7 @@ void MoveQueue::command_deputy(const std::shared_ptr<Job>& job, DeputyLink& depu
   }
 }
 
-// A deputy that is stopped would have the client wait for nothing.
+// Watches for a stopped deputy, for which the client would wait in vain.
 void MoveQueue::watch(const std::shared_ptr<Job>& job) {
   job->retry = std::make_unique<Timer>(loop_);
   job->retry->start(kLookAtDeputy, [this, weak = std::weak_ptr<Job>(job)] {
@@ -191,7 +191,7 @@ void MoveQueue::watch(const std::shared_ptr<Job>& job) {
   });
 }
 
-// Something of this daemon's own has failed, before anything was begun.
+// Something in this daemon failed before anything was begun.
 void MoveQueue::cannot(const std::shared_ptr<Job>& job, const Error& error) {
   const Reason reason = internal(error);
   const bool ours = reason.code == ReasonCode::kInternal;
@@ -202,7 +202,7 @@ void MoveQueue::finish(const std::shared_ptr<Job>& job, const Json& record) {
   if (!has_code(record, ReasonCode::kAlreadyThere) && !job->question) {
     std::string message = record["message"];
     if (record["result"] == "moved") {
-      // As om migrate prints it.
+      // In the format of om migrate.
       message = fmt::format("{} -> {} in {:.0f} ms, frozen {:.1f} ms", job->from, job->to,
                             record["total_ms"].get<double>(), record["freeze_ms"].get<double>());
     }
@@ -231,7 +231,7 @@ void MoveQueue::finish_with(const std::shared_ptr<Job>& job, Json answer) {
   }
 }
 
-// The client is answered; what the deputy has been told goes on.
+// Answers the client; a command already given to the deputy continues.
 void MoveQueue::give_up(const std::shared_ptr<Job>& job, const std::string& message) {
   if (!job->question)
     events_.add({"late", job->process.pid, job->to, ReasonCode::kTimeout, message});
@@ -243,7 +243,7 @@ void MoveQueue::expire(const std::shared_ptr<Job>& job) {
   if (!job->answer) return;
   give_up(job, job->running ? "the migration is not finished yet and goes on; see om where"
                             : "an earlier migration of this process is not finished yet");
-  if (job->running) return;  // it stays the first of its queue until the deputy is done with it
+  if (job->running) return;  // it stays first in its queue until the deputy is done with it
   Queue& queue = queues_.at(job->process.pid);
   std::erase(queue, job);
 }
@@ -255,7 +255,7 @@ void MoveQueue::on_deputy_gone(pid_t pid, bool clean) {
   if (std::exchange(job->waiting, false)) return start(job);
   if (!job->commanded) return;
   job->commanded = false;
-  // A deputy that has just brought its process home ends, and the next command may have come too late for it.
+  // A deputy that has just brought its process home exits, and the next command may have come too late for it.
   if (clean && job->attempts < 3 && job->process.alive()) return start(job);
   bool ended = !job->process.alive();
   finish(job,

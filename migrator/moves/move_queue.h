@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Carries out `om migrate`: one job at a time per process, later ones wait in order. A job looks where the
-// process is, checks at home what can be checked without stopping it, gets a deputy for it, and lets the
-// deputy do the work. The user's time limit ends the waiting, not the process: whatever happens, it runs.
+// Carries out `om migrate`: one job at a time per process, later ones wait in order. A job finds out where the process
+// is, checks at home what can be checked without stopping it, gets a deputy for it, and lets the deputy do the work.
+// The user's time limit ends only the wait: whatever happens, the process runs on.
 #pragma once
 
 #include <sys/types.h>
@@ -26,10 +26,10 @@ namespace om::migrator {
 
 class MoveQueue {
  public:
-  // What speaks against moving a process to another node; called on a thread of the pool. native: it is at home and
-  // has no deputy, which would look itself.
+  // What prevents moving a process to another node; called on a thread of the pool. native: it is at home and has no
+  // deputy, which would check itself.
   using Preflight = std::function<std::vector<Reason>(pid_t, bool native)>;
-  // Why the node cannot be a target now, or nullopt.
+  // Why the node cannot be a target at the moment, or nullopt.
   using TargetCheck = std::function<std::optional<Reason>(const std::string& node)>;
   using Answerer = std::function<void(Json)>;
 
@@ -37,8 +37,8 @@ class MoveQueue {
             Deputies& deputies, Events& events, Preflight preflight, TargetCheck target_check);
   ~MoveQueue();
 
-  // Something else that only the deputy can answer, om stack; waits its turn among the moves. The deputy's report is
-  // passed on.
+  // Another request that only the deputy can answer (om stack); waits its turn among the moves. Passes on the deputy's
+  // report.
   using Question = std::function<void(DeputyLink&, DeputyLink::LookDone)>;
   void ask(const ProcessId& process, Question question, Milliseconds limit, Answerer answer);
 
@@ -46,7 +46,7 @@ class MoveQueue {
   void request(const ProcessId& process, const std::string& to, Milliseconds limit,
                Answerer answer);
 
-  // Deputies says: no deputy for this process any more.
+  // Called by Deputies: this process no longer has a deputy.
   void on_deputy_gone(pid_t pid, bool clean);
 
   bool busy(pid_t pid) const { return queues_.count(pid) != 0; }

@@ -63,7 +63,7 @@ std::optional<Reason> refuse_offer(const Offer& offer, const Host& host) {
   if (!missing.empty()) {
     return refuse(ReasonCode::kCpuFeature, "node {} has no {}", host.name, list_start(missing));
   }
-  // The program believes in home's CPU ids; it is pinned to one that both have.
+  // The program relies on home's CPU ids, so it is pinned to one that both nodes have.
   if (host.cpus.empty() || host.cpus.front() >= offer.cpus) {
     return refuse(ReasonCode::kCpuCount, "node {} has no CPU with a number below {} for guests",
                   host.name, offer.cpus);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a node says of itself in hello, and what admission looks at. NodeFacts travels as NodeInfo; of a
-// peer it is only ever shown or compared, never trusted.
+// What a node says about itself in hello, and the input of admission. NodeFacts travels as NodeInfo; a peer's is only
+// shown or compared, never trusted.
 #pragma once
 
 #include <stdint.h>
@@ -44,15 +44,15 @@ Result<uint32_t> parse_loadavg(std::string_view text);
 // Ids of the CPUs that this process, and so its children, may run on; ascending.
 Result<std::vector<uint32_t>> allowed_cpus();
 
-// What does not change while the daemon runs.
+// The facts that do not change while the daemon runs.
 Result<NodeFacts> read_fixed_facts(std::string name);
-// Fills free_bytes and load_centis. A file that cannot be read leaves 0: then nothing is admitted.
+// Updates free_bytes and load_centis. A file that cannot be read leaves 0, and then nothing is admitted.
 Result<void> refresh_facts(NodeFacts& facts);
 
-// This node's: what does not change, and the rest as it is when asked.
+// This node's facts: the fixed ones, and the others as of the moment of the call.
 class OwnFacts {
  public:
-  // guests: how many there are.
+  // guests: returns their number.
   OwnFacts(NodeFacts fixed, std::function<uint32_t()> guests)
       : fixed_(std::move(fixed)), guests_(std::move(guests)) {}
 

@@ -19,13 +19,13 @@ namespace {
 
 constexpr Milliseconds kAcceptPause{100};
 constexpr int kBacklog =
-    4096;  // strangers' are closed as they come: peers must not wait behind them
-constexpr size_t kMaxCallWords = 2048;  // of calls that are not answered yet: 16 KiB
-// How often a connection may call at most, and how many calls it may save up for that.
+    4096;  // strangers' are closed on arrival: peers must not queue behind them
+constexpr size_t kMaxCallWords = 2048;  // of unanswered calls: 16 KiB
+// How often a connection may call at most, and how many calls it may save up.
 constexpr Milliseconds kHelloEvery{500}, kAdmitEvery{20};
 constexpr int kHellosSaved = 16, kAdmitsSaved = 256;
 
-// How long the next call has to wait.
+// Computes how long the next call must wait.
 class Pace {
  public:
   Pace(Milliseconds every, int saved) : every_(every), saved_(every * saved) {}
@@ -60,13 +60,13 @@ Result<UniqueFd> listen_tcp(Address& address) {
   return socket;
 }
 
-// What calls say of who is at the other end. A call may outlive its connection.
+// What calls have told about the other end. A call may outlive its connection.
 struct NodeService::Partner {
-  bool known = false;  // has said who it is
+  bool known = false;  // has identified itself
   MonotonicTime heard = std::chrono::steady_clock::now();
 };
 
-// Order matters in destruction, as in PeerLink::Connection.
+// The order matters for destruction, as in PeerLink::Connection.
 struct NodeService::Connection {
   Connection(NodeService& service, UniqueFd socket, const Address& address);
   ~Connection() { owner.connections_.remove(this); }
@@ -79,7 +79,7 @@ struct NodeService::Connection {
   capnp::RpcSystem<capnp::rpc::twoparty::VatId> rpc;
 };
 
-// Cap'n Proto's and KJ's interfaces have no virtual destructors: kj::Own destroys through the type made.
+// Cap'n Proto's and KJ's interfaces have no virtual destructors: kj::Own destroys through the type it was made with.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 class NodeService::Server final : public wire::Node::Server {
@@ -99,7 +99,7 @@ class NodeService::Server final : public wire::Node::Server {
   kj::Promise<void> paced(Pace& pace, Context& context, Answer answer) {
     const Milliseconds delay = pace.next();
     if (delay.count() == 0) return answer();
-    context.allowCancellation();  // with its connection
+    context.allowCancellation();  // when its connection ends
     return service_.kj_.after(delay).then(kj::mv(answer)).attach(thisCap());
   }
 
@@ -188,7 +188,7 @@ void NodeService::accept_some() {
     if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) {
       log_error("peer", "{}, again in {} ms", errno_error("accept a node").text(),
                 kAcceptPause.count());
-      // It stays readable: without a pause the loop would do nothing else.
+      // The socket stays readable: without a pause the loop would do nothing else.
       poller_.stop();
       accept_again_.start(kAcceptPause, [this] { listen_on(); });
     }
@@ -206,7 +206,7 @@ void NodeService::accept_some() {
   tasks_->add(end.attach(kj::mv(connection)));
 }
 
-// Of those from this address; whoever has not said who it is makes room.
+// Makes room among connections from this address by dropping one that has not identified itself.
 bool NodeService::make_room(const Address& from) {
   size_t count = 0;
   Connection* silent = nullptr;

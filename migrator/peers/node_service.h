@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What this node serves to its peers: wire::Node (common/schema/node.capnp) on a TCP listener. Every
-// connection has a service of its own, which knows the address it came from. Nothing a peer says is trusted:
-// an offer is taken only if its home node is a peer of ours and both the connection and the deputy's
-// listener have that peer's address.
+// Serves wire::Node (common/schema/node.capnp) to peers on a TCP listener. Every connection has a service of its own,
+// which knows the remote address. Nothing that a peer says is trusted: an offer is accepted only if its home node is a
+// peer of ours and both the connection and the deputy's listener have that peer's address.
 //
-// What a connection can cost is bounded: one from nobody's address is closed at once, one that does not say who it is
-// within some seconds soon; answers that are not read stop the reading, and calls are answered at a limited rate.
+// The cost of a connection is bounded: one from an address of no peer is closed at once, one that does not identify
+// itself is closed after some seconds; reading stops while answers are not read, and calls are answered at a limited
+// rate.
 #pragma once
 
 #include <capnp/message.h>
@@ -24,7 +24,7 @@
 
 namespace om::migrator {
 
-// For every connection between nodes: a hello or an offer is some tens of KiB.
+// For all connections between nodes: a hello or an offer is some tens of KiB.
 inline capnp::ReaderOptions peer_reader_options() {
   capnp::ReaderOptions options;
   options.traversalLimitInWords = 1 << 17;  // 1 MiB
@@ -32,24 +32,24 @@ inline capnp::ReaderOptions peer_reader_options() {
   return options;
 }
 
-// A bound, listening TCP socket; port 0 becomes the one that the kernel chose. The address is updated.
+// A bound, listening TCP socket. If the port is 0 the kernel chooses one; updates `address`.
 Result<UniqueFd> listen_tcp(Address& address);
 
 class NodeService {
  public:
-  // From one address. Beyond it a new connection takes the place of the oldest that has not said who it is.
+  // From one address. Beyond it a new connection replaces the oldest that has not identified itself.
   static constexpr size_t kMaxConnections = 16;
   static constexpr Milliseconds kFirstHello{5000};
   static constexpr Milliseconds kIdleLimit{60000};  // a peer says hello every two seconds
 
   struct Local {
     std::function<NodeFacts()> facts;
-    // Whether it is the address of a peer. Others are not listened to.
+    // Whether it is the address of a peer. Connections from others are closed.
     std::function<bool(const Address& from)> knows;
     // The configured address of a peer; nullopt for a stranger.
     std::function<std::optional<Address>(const std::string& name)> address_of;
     std::function<void(const std::string& peer)> on_hello;
-    // Admission and start of the keeper; nullopt: started.
+    // Admits the process and starts the keeper; nullopt: started.
     std::function<kj::Promise<std::optional<Reason>>(const Offer&)> admit;
   };
 

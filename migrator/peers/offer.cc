@@ -12,12 +12,12 @@
 namespace om::migrator {
 namespace {
 
-// Limits that hold for both forms. A process of 4 PiB or with a million threads is nobody's.
+// Limits for both forms. No real process has 4 PiB or a million threads.
 constexpr uint64_t kMaxMemoryBytes = uint64_t{1} << 52;
 constexpr uint32_t kMaxThreads = 1u << 20;
 constexpr uint32_t kMaxCpus = 1u << 16;
 
-// What is common to both forms: everything but where the home is.
+// Reads what both forms have in common: everything but where home is.
 Result<Offer> read_common(wire::Offer::Reader from) {
   Offer offer;
   offer.session = OM_TRY(read_secret(from.getSession(), "session"));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a home node tells a target about a process that wants to come. Comes from the deputy (a process of its
-// owner: every field is checked, and pid and uid are replaced by what the daemon itself knows), goes to the peer,
-// and from there to om-guest as JSON.
+// What a home node tells a target about a process that is to move there. Comes from the deputy (which runs as the
+// process's owner, so the daemon checks every field, and replaces pid and uid by what it knows itself), goes to the
+// peer, and from there to om-guest as JSON.
 #pragma once
 
 #include <stdint.h>
@@ -23,7 +23,7 @@ constexpr size_t kSecretBytes = 16;
 
 struct Offer {
   std::string home_node;
-  Address home;         // of the deputy's listener, as the target dials it
+  Address home;         // the deputy's listener, for the target to dial
   std::string session;  // kSecretBytes random bytes: names the migration
   std::string token;    // kSecretBytes random bytes: proves the keeper to the deputy
   uint32_t keeper_gate_abi = 0;
@@ -36,7 +36,7 @@ struct Offer {
   std::vector<std::string> cpu_features;
 };
 
-// The deputy's: home_node and home are left for the caller, except the port.
+// Reads a deputy's offer. Leaves home_node and home, except its port, to the caller.
 Result<Offer> read_deputy_offer(wire::Offer::Reader from);
 
 // The line for om-guest's stdin.

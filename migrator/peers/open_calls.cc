@@ -18,7 +18,7 @@ kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> OpenCalls::tryReadMessage(
       });
 }
 
-// A Finish for a call that is not open ends the connection, so none is counted off twice.
+// A Finish for a call that is not open ends the connection, so no call is subtracted twice.
 void OpenCalls::count(capnp::MessageReader& message) {
   auto root = message.getRoot<capnp::rpc::Message>();
   if (root.isCall() || root.isBootstrap()) {

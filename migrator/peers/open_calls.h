@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Messages of an RPC connection on a byte stream, for a peer that is not trusted. KJ keeps what it has answered until
-// the peer says that it has done with the answer (Finish): one that never does would fill this process's memory.
+// The message stream of an RPC connection to an untrusted peer. KJ keeps answers until the peer releases them (Finish):
+// a peer that never does would fill this process's memory.
 #pragma once
 
 #include <capnp/serialize-async.h>
@@ -13,7 +13,7 @@ namespace om::migrator {
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 class OpenCalls final : public capnp::MessageStream {
  public:
-  // `stream` outlives it. With more than `most` calls that are not done with, reading fails.
+  // `stream` must outlive it. With more than `most` unfinished calls, reading fails.
   OpenCalls(kj::AsyncIoStream& stream, size_t most) : messages_(stream), most_(most) {}
 
   kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> tryReadMessage(

@@ -36,7 +36,7 @@ Milliseconds reconnect_pause(uint32_t failures, double jitter) {
   return Milliseconds(static_cast<int64_t>(std::min(pause, kLastMs) * (0.75 + 0.5 * jitter)));
 }
 
-// Order matters in destruction: the RPC system uses the network, which uses the stream.
+// The order matters for destruction: the RPC system uses the network, which uses the stream.
 struct PeerLink::Connection {
   explicit Connection(kj::Own<kj::AsyncIoStream> given)
       : stream(kj::mv(given)),
@@ -71,7 +71,7 @@ kj::Promise<void> PeerLink::run() {
       .then([this] { return run(); });
 }
 
-// Ends only with an exception.
+// Completes only with an exception.
 kj::Promise<void> PeerLink::talk() {
   return with_limit(kj_, kHelloLimit, "connecting", connect_tcp(kj_, local_.from, peer_.address))
       .then([this](kj::Own<kj::AsyncIoStream> stream) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The connection to one peer: dialled, kept, dialled again with growing pauses, checked by a hello every
-// two seconds. Each of two nodes dials the other; calls go over the own connection only.
+// The connection to one peer: dials it, redials with growing pauses, checks it by a hello every two seconds. Two nodes
+// dial each other; each makes calls only on the connection that it dialled.
 #pragma once
 
 #include <functional>
@@ -27,8 +27,8 @@ class PeerLink {
   static constexpr Milliseconds kAdmitLimit{15000};
 
   struct Local {
-    Address from;                      // connections leave from here
-    std::function<NodeFacts()> facts;  // this node, fresh
+    Address from;                      // local address of connections
+    std::function<NodeFacts()> facts;  // this node's current facts
     std::function<void(const std::string& peer, bool up, const std::string& reason)> on_change;
   };
 
@@ -43,10 +43,10 @@ class PeerLink {
   }                                            // the last hello, also when down
   uint32_t rtt_us() const { return rtt_us_; }  // of the last hello
 
-  // Dial now instead of after the pause: the peer has just called us.
+  // Dials now instead of after the pause, because the peer has just called us.
   void nudge();
 
-  // nullopt: admitted, a keeper has been started. A peer that does not answer is the code TARGET_UNREACHABLE.
+  // nullopt: admitted, a keeper has been started. TARGET_UNREACHABLE if the peer does not answer.
   kj::Promise<std::optional<Reason>> admit(const Offer& offer);
 
  private:

@@ -13,7 +13,7 @@
 namespace om::migrator {
 namespace {
 
-// Adds one peer or says what is wrong with it.
+// Adds one peer, or returns what is wrong with it.
 Result<void> add_peer(std::vector<Peer>& peers, std::string_view name,
                       std::string_view address_text, std::string_view own_name, LookUp look_up) {
   if (!valid_node_name(name))

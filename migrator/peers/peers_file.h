@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The static list of peers: one a line, "NAME ADDRESS:PORT", '#' starts a comment; an
-// address may be a name that this machine's resolver knows. All nodes of a cluster
-// can share one file: a node skips its own name. Read at start, on SIGHUP and by `peers.reload`; a file
-// with a mistake changes nothing.
+// The static list of peers: one a line, "NAME ADDRESS:PORT", '#' starts a comment; an address may be a name that this
+// machine's resolver knows. All nodes of a cluster can share one file: a node skips its own name. Read at start, on
+// SIGHUP and by `peers.reload`; a file with an error changes nothing.
 #pragma once
 
 #include <string>
@@ -22,13 +21,13 @@ struct Peer {
 
 constexpr size_t kMaxPeers = 1024;
 
-// How an address is made of what is written; with Address::parse names are refused.
+// Parses an address; Address::parse refuses names.
 using LookUp = Result<Address> (*)(std::string_view text, uint16_t default_port);
 
-// The Error says which line and why.
+// The Error names the line and says what is wrong.
 Result<std::vector<Peer>> parse_peers(std::string_view text, std::string_view own_name,
                                       LookUp look_up = Address::parse);
-// Names are looked up now.
+// Looks up names at once.
 Result<std::vector<Peer>> read_peers_file(const std::string& path, std::string_view own_name);
 
 // The list [{"name":..., "address":...}] of the verb peers.set.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Text and bytes in and out of Cap'n Proto messages, with a limit at every reading: what a peer says is
-// checked here or rejected.
+// Reads and writes text and bytes in Cap'n Proto messages. Every read has a limit: what a peer sends is checked here or
+// rejected.
 #pragma once
 
 #include <capnp/blob.h>
@@ -33,7 +33,7 @@ Result<std::vector<std::string>> read_wire_texts(::capnp::List<::capnp::Text>::R
 // Exactly 16 bytes (kSecretBytes of migrator/peers/offer.h).
 Result<std::string> read_secret(::capnp::Data::Reader data, const char* field);
 
-// nullopt: ok. What is no outcome, or a refusal without a code, is INTERNAL; a detail that is too long is left out.
+// nullopt: ok. An unknown outcome, or a refusal without a code, is INTERNAL; too long a detail is left out.
 std::optional<Reason> read_outcome(wire::Outcome::Reader from);
 
 void write_texts(const std::vector<std::string>& texts, ::capnp::List<::capnp::Text>::Builder list);

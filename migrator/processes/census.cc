@@ -68,7 +68,7 @@ Census::Membership Census::membership(const Tools& tools, pid_t pid, bool settle
   }
   const Membership found = tools.look(pid);
   Known known{image, found, Milliseconds(0), now, true};
-  // A program that has been loaded stays what it is. Where its addresses cannot be read an exec would not show.
+  // A loaded program stays what it is. If its addresses cannot be read, an exec would not show.
   const bool stays = found == Membership::kMember || found == Membership::kOtherNode;
   if (!stays || image.stack == 0) known.again = std::clamp(before * 2, kFirstAgain, kLastAgain);
   std::lock_guard<std::mutex> lock(memory.mutex);
@@ -118,7 +118,7 @@ void Census::plan_scan() {
 void Census::start_scan() {
   ++scans_;
   started_ = clock_.now();
-  // Who asks from now on may mean a process that this scan has passed by already.
+  // Later requests may be about a process that this scan has already passed.
   auto asked = std::make_shared<std::vector<OnScan>>(std::exchange(waiting_, {}));
   auto found = std::make_shared<std::vector<ProcessInfo>>();
   run([tools = tools_, others = others_(), found] { *found = scan_all(tools, others); },

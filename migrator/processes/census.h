@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Looks at processes on threads of the pool, so that the loop goes on: one scan for all who wait for it, at most one
-// every 500 ms (nobody gets an answer older than his question); single processes one after the other, each user in his
-// turn. What was found of a program is kept as long as it runs (pid, start time, where exec has put its stack); that it
-// is none of ours is looked at again, less and less often, as libom may be loaded later. All functions are for the
-// loop's thread.
+// Examines processes on threads of the pool, so that the loop is not held up. One scan serves all callers that wait for
+// it, with at most one every 500 ms (and no answer older than its request); single processes are looked at one after
+// the other, users in turn. Results are kept as long as the program runs (pid, start time, where exec put its stack),
+// but a process that is not ours is looked at again, less and less often, as libom may be loaded later. All functions
+// are for the loop's thread.
 #pragma once
 
 #include <sys/types.h>
@@ -26,7 +26,7 @@ namespace om::migrator {
 
 class Census {
  public:
-  static constexpr Milliseconds kPeriod{500};  // of scans, from one's beginning to the next one's
+  static constexpr Milliseconds kPeriod{500};  // between the starts of two scans
 
   using Membership = ProcessTable::Membership;
   using Look = std::function<Membership(pid_t)>;
@@ -34,21 +34,21 @@ class Census {
   using OnScan = std::function<void(const std::vector<ProcessInfo>& found)>;
   using OnLook = std::function<void(Membership)>;
 
-  // `look` is called on threads of the pool, from two of them at the same time; `others` says, on the loop's thread,
-  // which processes a scan describes whatever they are.
+  // `look` is called on threads of the pool, by two of them at a time; `others`, called on the loop's thread, returns
+  // processes that a scan describes whatever they are.
   Census(Loop& loop, const Clock& clock, Look look, Others others);
   ~Census();
 
-  // All members and the others, ascending by pid.
+  // Finds all members and the others, ascending by pid.
   void scan(OnScan done);
-  // Of one process, for a user who asks.
+  // Looks at one process, on behalf of a user.
   void look(uid_t asker, pid_t pid, OnLook done);
 
   // For the tests.
   uint64_t scans() const { return scans_; }
 
  private:
-  // Which program a process runs: another one after each exec.
+  // Identifies the program that a process runs: changes with each exec.
   struct Image {
     ProcessId process;
     uint64_t code = 0, stack = 0, arguments = 0, environment_end = 0;
@@ -57,15 +57,15 @@ class Census {
   struct Known {
     Image image;
     Membership membership = Membership::kGone;
-    Milliseconds again{0};  // for how long it is believed; 0: as long as it runs
+    Milliseconds again{0};  // how long it stays valid; 0: as long as it runs
     MonotonicTime looked;
     bool seen = true;  // by this scan
   };
-  // What both threads use.
+  // Shared by both threads.
   struct Memory {
     std::mutex mutex;
     std::map<pid_t, Known> known;
-    int jobs = 0;  // on the pool or waiting for it
+    int jobs = 0;  // in the pool or waiting for it
     std::condition_variable ended;
     std::atomic<bool> stop = false;
   };
@@ -81,9 +81,9 @@ class Census {
   };
   static std::vector<ProcessInfo> scan_all(const Tools& tools,
                                            const std::vector<ProcessId>& others);
-  // `settled`: what may change is looked at anew.
-  // `work` uses what the owner of this object has given: it ends before this object.
+  // Runs `work` in the pool. It uses what this object's owner provided, so it ends before this object does.
   void run(std::function<void()> work, std::function<void()> done);
+  // `settled`: looks again at results that may have changed.
   static Membership membership(const Tools& tools, pid_t pid, bool settled);
   void plan_scan();
   void start_scan();
@@ -93,12 +93,12 @@ class Census {
   const Clock& clock_;
   Tools tools_;
   Others others_;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for what comes back from the pool
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for callbacks from the pool
 
   std::vector<OnScan> waiting_;
-  bool scanning_ = false;  // or about to
+  bool scanning_ = false;  // or about to scan
   uint64_t scans_ = 0;
-  MonotonicTime started_;  // the last one
+  MonotonicTime started_;  // start of the last scan
   Timer pause_;
 
   std::map<uid_t, std::deque<Question>> questions_;

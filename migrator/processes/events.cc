@@ -13,12 +13,12 @@
 namespace om::migrator {
 namespace {
 
-// Why a process does not exist any more.
+// Whether the event explains why a process no longer exists.
 bool is_loss(const Event& event) {
   return event.kind == "lost" || (event.kind == "note" && event.code == ReasonCode::kNodeLost);
 }
 
-// Its pid is that of another node's process.
+// Whether its pid is that of another node's process.
 bool about_guest(const Event& event) {
   return event.kind == "admitted" || event.kind == "rejected" || event.kind == "guest_end";
 }
@@ -35,7 +35,7 @@ std::string rfc3339(WallTime time) {
                      ms % 1000);
 }
 
-// Of a process that has ended, what it was when something happened to it last.
+// For a process that has ended: the runner at the time of its last event.
 pid_t Events::runner_of(const Event& event) const {
   if (event.pid == 0 || about_guest(event)) return 0;
   const pid_t now = runner_of_(event.pid);
@@ -71,7 +71,7 @@ void Events::Rings::add(const std::string& owner, Entry entry) {
 
 void Events::write_log(const Event& event, bool loss) {
   uint64_t missing = 0;
-  // A flood of the one does not hide the other.
+  // A flood of one kind must not hide the other.
   if (!budget_.take(loss ? event.owner + ", losses" : event.owner, missing)) return;
   const std::string whose = event.owner.empty() ? "the node" : event.owner;
   if (missing != 0) log_warn("event", "{} lines about {} were left out", missing, whose);
@@ -81,8 +81,8 @@ void Events::write_log(const Event& event, bool loss) {
 }
 
 void Events::add(Event event) {
-  // Whatever comes from a deputy, a guest or another node has been looked at where it was read. This is the last place
-  // before the log and the terminals.
+  // Text from a deputy, a guest or another node was checked where it was read. This is the last check before the log
+  // and the terminals.
   if (!is_plain_word(event.kind)) event.kind = "note";
   if (!event.node.empty() && !is_plain_word(event.node)) event.node = "?";
   const bool loss = is_loss(event);

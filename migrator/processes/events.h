@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What happened on this node lately, for `om events`, `om why` and `om run`: migrations, refusals and losses. Kept in
-// memory only; the log has the same lines for longer. Everybody who causes events has a ring of his own, so that
-// nobody can push out what concerns somebody else, and losses have another one: a process that is gone is explained
-// for longest.
+// memory only; the log keeps the same lines for longer. Everyone who causes events has a ring of their own, so that
+// nobody can push out events that concern somebody else. Losses have separate rings: the explanation for a process that
+// is gone is kept longest.
 #pragma once
 
 #include <stdint.h>
@@ -27,12 +27,12 @@ namespace om::migrator {
 struct Event {
   // moved, home, ended, refused, failed, late, lost, note, adopt, admitted, rejected, guest_end, peer_up, peer_down
   std::string kind;
-  pid_t pid = 0;     // at its home; 0 if it is about no process
-  std::string node;  // the other node, empty if there is none
+  pid_t pid = 0;     // at its home; 0 if no process is concerned
+  std::string node;  // the other node; empty if none
   std::optional<ReasonCode> code;
   std::string message;  // one sentence
   std::string
-      owner;  // whom it is counted against: user_owner(), guest_owner(), empty for the node itself
+      owner;  // who it is charged to: user_owner(), guest_owner(), empty for the node itself
 };
 
 std::string user_owner(uid_t uid);
@@ -40,18 +40,18 @@ std::string guest_owner(const std::string& home, uid_t uid);
 
 class Events {
  public:
-  static constexpr size_t kCapacity = 1000;       // of one owner, and as many losses
-  static constexpr size_t kTotalCapacity = 4000;  // of all; who has most gives way
+  static constexpr size_t kCapacity = 1000;       // of one owner; the same for losses
+  static constexpr size_t kTotalCapacity = 4000;  // of all; the owner with the most gives way
 
-  // runner_of: the `om run` that watches a process, 0 if there is none.
+  // runner_of: returns the `om run` that watches a process, 0 if there is none.
   Events(const Clock& clock, std::function<pid_t(pid_t)> runner_of)
       : clock_(clock), runner_of_(std::move(runner_of)), budget_(clock) {}
 
-  // Also writes one line to the log, unless its owner has caused too many of them.
+  // Also writes one line to the log, unless its owner has caused too many.
   void add(Event event);
 
-  // Oldest first; pid 0: all; pid of an `om run`: what is known of the job that it watches, or has watched. `time` is
-  // RFC 3339 UTC with milliseconds, `number` counts from 1.
+  // Oldest first. pid 0: all; pid of an `om run`: events of the job that it watches or watched. `time` is RFC 3339 UTC
+  // with milliseconds, `number` counts from 1.
   Json list(pid_t pid) const;
 
  private:
@@ -71,7 +71,7 @@ class Events {
   void write_log(const Event& event, bool loss);
 
   pid_t runner_of(const Event& event) const;
-  // Of the process and, if it is an `om run`, of the job that it watches; 0: all. In the order of their numbers.
+  // Events of the process and, if it is an `om run`, of the job that it watches; 0: all. In order of their numbers.
   std::vector<const Entry*> about(pid_t pid) const;
 
   const Clock& clock_;

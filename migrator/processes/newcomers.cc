@@ -17,14 +17,14 @@ constexpr Milliseconds kExecLimit{5000}, kConstructorLimit{1000}, kFirstPause{10
 constexpr size_t kMaxWaiting = 64;
 constexpr uint32_t kPfForkNoExec = 0x40;
 
-// Whether ld.so is going to load libom.so into it. This is the kernel's own copy of the environment still, as no
-// program has begun; should it be anything else, a request waits in vain, or does not wait.
+// Whether ld.so is going to load libom.so into it. No program has begun, so the environment is still the kernel's copy;
+// if it is anything else, a request waits in vain, or does not wait.
 bool loads_preload(pid_t pid) {
   auto program = read_elf_file(proc::proc_path(pid, "exe"), ElfSearch::kDynamicOnly);
   if (!program || !program->is_64bit || program->is_static) return false;
   const auto environment = proc::read_environ(pid);
   if (!environment) return false;
-  // In the middle of an execve there is none yet.
+  // During an execve there is none yet.
   if (environment->empty()) return true;
   return std::any_of(environment->begin(), environment->end(), [](const std::string& entry) {
     return entry.starts_with("LD_PRELOAD=") && entry.find("libom.so") != entry.npos;
@@ -34,7 +34,7 @@ bool loads_preload(pid_t pid) {
 }  // namespace
 
 Beginning beginning_of(pid_t pid) {
-  // `om run` that has no child yet, or whose child is still a copy of it.
+  // An `om run` that has no child yet, or whose child is still a copy of it.
   if (is_front_end(pid)) {
     const auto children = proc::list_children(pid);
     return children && children->empty() ? Beginning::kExec : Beginning::kOver;

@@ -35,7 +35,7 @@ std::string program_name(pid_t pid) {
   return link->substr(link->rfind('/') + 1);
 }
 
-// Ours may be started from an environment that preloads everything.
+// Our own programs may be started from an environment that preloads everything.
 bool own_program(pid_t pid) {
   static const std::set<std::string> kOwn{"om",        "openmosix", "om-migrator",
                                           "om-deputy", "om-guest",  "om-body"};
@@ -91,7 +91,7 @@ ProcessTable::ProcessTable(const Clock& clock, std::string control_path, bool de
     : clock_(clock), control_path_(std::move(control_path)), default_node_(default_node) {}
 
 bool ProcessTable::is_this_node(const std::string& control) const {
-  // An empty one counts as none, as in om.
+  // An empty one counts as unset, as in om.
   if (control.empty()) return default_node_;
   return control == control_path_ || same_file(control, control_path_);
 }
@@ -103,7 +103,7 @@ ProcessTable::Membership ProcessTable::membership(pid_t pid) const {
     bool denied = maps.error().err == EACCES || maps.error().err == EPERM;
     return denied ? Membership::kUnreadable : Membership::kGone;
   }
-  // (A body has libom's pages, but not the file: it is none of ours.)
+  // (A body has libom's pages, but not the file, so it is not ours.)
   const ProgramStart start = read_start(shown, *maps);
   if (start.phase == ProgramStart::Phase::kNotLoaded || own_program(pid))
     return Membership::kNotLoaded;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The preloaded processes of this node, found in /proc: nobody registers. A process belongs to the node
-// whose control socket it was started with in OM_CONTROL, as libom has kept it (libom/abi/start.h), and without that
-// variable to the default node of its user. Our own programs are left out. migrator/processes/census.h finds them
-// all. CPU use is measured over the time between two calls of sample().
+// The preloaded processes of this node, found in /proc: they do not register. A process belongs to the node whose
+// control socket OM_CONTROL named when it started, as saved by libom (libom/abi/start.h); without that variable, to the
+// default node of its user. Our own programs are left out. migrator/processes/census.h finds them all. CPU use is
+// measured between two calls of sample().
 #pragma once
 
 #include <stdint.h>
@@ -34,41 +34,42 @@ struct ProcessInfo {
 
 // ESRCH if there is no such process.
 Result<ProcessInfo> read_process(pid_t pid);
-// Whether that is why it cannot be read. There are other reasons: no descriptor is free here.
+// Whether read_process() failed because there is no such process, and not for another reason, such as having no free
+// descriptor here.
 bool is_no_process(const Error& error);
-// Whether it is om, which may be `om run` with a job for its child?
+// Whether it is om, possibly an `om run` with a job as its child.
 bool is_front_end(pid_t pid);
 
 class ProcessTable {
  public:
   enum class Membership {
     kMember,      // preloaded and ours
-    kStarting,    // preloaded; whose it is shows when libom's constructor has run
+    kStarting,    // preloaded; unknown whose until libom's constructor has run
     kOtherNode,   // preloaded, but its OM_CONTROL names another socket
     kNotLoaded,   // libom.so is not in it
     kUnreadable,  // another user's
     kGone,
   };
 
-  // control_path: this node's socket. default_node: processes without OM_CONTROL are ours.
+  // control_path: this node's socket. default_node: whether processes without OM_CONTROL are ours.
   ProcessTable(const Clock& clock, std::string control_path, bool default_node);
 
-  // On any thread. Reads a lot of /proc for a process with a large address space.
+  // Any thread. Reads a lot of /proc for a process with a large address space.
   Membership membership(pid_t pid) const;
 
-  // Processes whose use of the CPU is to be measured from now on.
+  // Starts measuring the CPU use of these processes.
   void note(const std::vector<ProcessInfo>& found);
   std::vector<ProcessId> noted() const;
-  // Call every few seconds with those of noted() that are still there, and with others: measures them.
+  // Measures; call it every few seconds with those of noted() that still exist, and with others.
   void sample(const std::vector<ProcessInfo>& now_there);
 
-  // 100 is one whole CPU; since the process started if there are no two samples yet.
+  // 100 is one whole CPU. Averaged since the process started if there are not yet two samples.
   double cpu_percent(const ProcessInfo& process) const;
 
   // The `om run` that watches the process; 0 if there is none.
   static pid_t runner_of(pid_t pid);
 
-  // The process that the user means by this pid: for `om run` the job that it watches, else the pid itself.
+  // The process that the user means by this pid: for an `om run` the job that it watches, else the pid itself.
   pid_t resolve(pid_t pid) const;
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Measures what processes use of the CPU, every few seconds, for ProcessTable::cpu_percent().
+// Measures the CPU use of processes every few seconds, for ProcessTable::cpu_percent().
 #pragma once
 
 #include <functional>
@@ -14,11 +14,11 @@ namespace om::migrator {
 
 class Sampler {
  public:
-  // others: processes that are measured besides those that the table has noted.
+  // others: returns processes to measure besides those that the table has noted.
   Sampler(Loop& loop, ProcessTable& processes, std::function<std::vector<ProcessId>()> others);
   ~Sampler();
 
-  // One sample, off the loop: there may be many processes. Nothing, if the last one is not done yet.
+  // Takes one sample, off the loop because there may be many processes. Does nothing if the last one has not finished.
   void sample();
 
  private:
@@ -26,7 +26,7 @@ class Sampler {
   ProcessTable& processes_;
   std::function<std::vector<ProcessId>()> others_;
   bool sampling_ = false;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for what comes back from the pool
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for callbacks from the pool
 };
 
 }  // namespace om::migrator

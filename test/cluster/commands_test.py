@@ -1,9 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The command line's contract on a real cluster: what each verb prints, JSON fields and their types,
-exit status, and that results go to stdout and diagnostics to stderr. Processes really move here;
-migrator_protocol_test.py tests the same daemon with stand-ins for what moves them. It is one file, as all
-verbs are tried on the same cluster."""
+"""The command line's contract on a real cluster: what each verb prints, JSON fields and their types, exit status,
+results on stdout and diagnostics on stderr. Processes really move here; migrator_protocol_test.py tests the same daemon
+with stand-ins for the helpers that move them. It is one file because all verbs run on the same cluster."""
 
 import ctypes
 import json
@@ -34,7 +33,7 @@ NO_PID = 4194304 - 1  # above any pid_max that is in use
 
 class Commands(ClusterCase):
     def sleeper(self, node='n1'):
-        """A process that waits until the test ends, sure to be past its start."""
+        """A process that waits until the test ends, and has completed its start."""
         job = self.start('/bin/sh', '-c', 'echo up; exec sleep 1000', node=node)
         self.assertEqual(b'up\n', job.stdout.readline())
         self.wait_until(lambda: self.name_of(job.pid) == 'sleep', 'exec')
@@ -101,7 +100,7 @@ class Commands(ClusterCase):
     # Looking.
 
     def test_controls_in_a_command_do_not_reach_the_terminal(self):
-        """U+009B is ESC [ in one character, U+202E turns the direction of what follows."""
+        """U+009B is ESC [ in one character, U+202E changes the direction of what follows."""
         name = 'a\u009b31m\u202eb'
         job = self.start('/bin/bash', '-c', 'exec -a "$0" sleep 1000', name)
         self.wait_until(lambda: (self.row(job.pid) or {}).get('command') == f'{name} 1000', 'the name')
@@ -177,7 +176,7 @@ class Commands(ClusterCase):
         return [event['code'] for event in self.om_json('events', pid)]
 
     def test_a_job_that_ended_is_known_by_its_om_run(self):
-        """And one that was killed while it was away has ended; it does not run at home."""
+        """One that was killed while away has ended; it does not run at home."""
         runner = self.start(self.product.om, 'run', '--', '/bin/sleep', '1000', preload=False)
         pid = self.wait_until(lambda: om_process.children(runner.pid), 'the job')[0]
         self.wait_until(lambda: self.name_of(pid) == 'sleep', 'exec')
@@ -226,7 +225,7 @@ class Commands(ClusterCase):
                         'KEEPER_FAILED')
 
     def test_a_guest_is_not_a_process_of_the_node(self):
-        """There it is told whose it is, by either number."""
+        """There om says whose guest it is, for either pid."""
         job = self.sleeper()
         self.move(job, 'n2')
         body = next(pid for pid in om_process.descendants(os.getpid()) if self.name_of(pid) == 'om-body')
@@ -238,7 +237,7 @@ class Commands(ClusterCase):
                 self.assertNotIn('OM_CONTROL', said)
 
     def test_ps_shows_whose_guest_it_is(self):
-        """At each of its stays; a name that would write on the terminal does not. The program still sees its own."""
+        """On each node where it stays; a name cannot control the terminal. The program still sees its own."""
         pr_set_mm, pr_set_mm_map_size = 35, 15
         if ctypes.CDLL(None).prctl(pr_set_mm, pr_set_mm_map_size, ctypes.byref(ctypes.c_uint()), 0, 0) != 0:
             self.skipTest('this kernel has no PR_SET_MM_MAP (CONFIG_CHECKPOINT_RESTORE)')
@@ -266,7 +265,7 @@ for line in sys.stdin:
             self.assertEqual(own, own_command())
 
     def test_bad_peers(self):
-        """A file with a mistake changes nothing, and the answer says where it is."""
+        """A file with an error changes nothing, and the answer says where the error is."""
         node = self.cluster.directory + '/n2'
         command = om_process.read_proc(self.daemon_pid('n2'), 'cmdline').split('\0')
         if '--peers' in command:
@@ -334,7 +333,7 @@ for line in sys.stdin:
         self.assertIn(version['version'], self.om('version').stdout)
 
     def test_doctor_tries_abilities_out(self):
-        """A machine whose /proc/cpuinfo does not show what nothing needs is a good one."""
+        """A machine is fine even if its /proc/cpuinfo lacks what nothing needs."""
         lacking = om_machine.lacks_namespaces(om_machine.CLONE_NEWUSER | om_machine.CLONE_NEWNS, 'user and mount')
         if lacking or shutil.which('unshare') is None:
             self.skipTest(lacking or 'no unshare(1)')
@@ -375,7 +374,7 @@ for line in sys.stdin:
                 said = self.fails(3, *words, env=env)
                 self.assertIn(str(self.folder / 'no.sock'), said)
                 self.assertIn('om-migrator --name', said, 'how to start one')
-        # A socket on which nobody answers any more, as after a crash.
+        # A socket on which nobody answers, as after a crash.
         dead = socket.socket(socket.AF_UNIX)
         dead.bind(str(self.folder / 'dead.sock'))
         dead.close()
@@ -431,12 +430,12 @@ for line in sys.stdin:
     def test_status_7_timeout(self):
         job = self.sleeper()
         self.fails(7, 'migrate', job.pid, 'n2', '--timeout', '0.001', code='TIMEOUT')
-        # It goes on, or was never begun: either way the process is soon somewhere and moves again.
+        # The move continues, or never began: either way the process is soon somewhere and can move again.
         self.wait_until(lambda: self.om_json('where', job.pid)['state'] in ('home', 'away'), 'an end')
         self.move(job, 'n3')
 
     def test_wrong_words_are_told_the_right_ones(self):
-        """Each in one line that names what was meant, or where to look."""
+        """Each error is one line that names what was meant, or where to look."""
         for words, said in ((('mig', '1', 'n2'), 'there is no verb mig; did you mean om migrate?'),
                             (('evnets',), 'there is no verb evnets; did you mean om events?'),
                             (('top',), 'there is no verb top; see om --help'),
@@ -492,7 +491,7 @@ for line in sys.stdin:
 
 
 class Preloaded(ClusterCase):
-    """Programs with LD_PRELOAD alone, with and without a daemon."""
+    """Programs with only LD_PRELOAD, with and without a daemon."""
     nodes = 2
 
     SCRIPT = ('import os, signal, sys, threading\n'

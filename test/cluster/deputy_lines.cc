@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Speaks for a stand-in of om-deputy that is a script: what the daemon asks on descriptor 3
-// (common/schema/deputy.capnp) goes to stdout as JSON lines, lines on stdin go to the daemon. Ends with the daemon, or
-// when stdin has ended and everything has been said. What a line says is not looked at: the daemon is to do that.
+// Speaks RPC for a script that stands in for om-deputy: requests of the daemon on descriptor 3
+// (common/schema/deputy.capnp) go to stdout as JSON lines, lines on stdin go to the daemon. Ends with the daemon, or
+// when stdin has ended and everything has been sent. It does not check what a line says: the daemon must do that.
 //
 //   to the script    {"verb":"depart","id":7,"to":"n2"} home, stack, trace, cut (what)
 //                    {"verb":"take over","at":"n2","moving":true}
@@ -56,7 +56,7 @@ void set_record(const Json& data, schema::MoveRecord::Builder to) {
   to.setThreads(data.value("threads", 0u));
 }
 
-// Questions of the daemon's that the script has not answered yet.
+// Requests of the daemon that the script has not answered yet.
 class Questions {
  public:
   kj::Promise<Json> ask(Json line) {
@@ -178,7 +178,7 @@ kj::Promise<void> say(schema::Daemon::Client& daemon, const Json& line) {
 
 class Quiet final : public kj::TaskSet::ErrorHandler {
  public:
-  void taskFailed(kj::Exception&&) override {}  // the daemon does not like what the script says
+  void taskFailed(kj::Exception&&) override {}  // the daemon rejects what the script says
 };
 
 kj::Promise<void> obey(kj::AsyncInputStream& input, schema::Daemon::Client& daemon,

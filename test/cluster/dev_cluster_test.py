@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""`om cluster dev`: several clusters at once, `stop` brings home what is away and leaves nothing, the
-nodes in network namespaces. The class that needs root runs under OM_TEST_AS_ROOT=1."""
+"""`om cluster dev`: several clusters at once, `stop` brings home what is away and leaves nothing behind, nodes in
+network namespaces. The class that needs root runs under OM_TEST_AS_ROOT=1."""
 
 import json
 import os
@@ -16,10 +16,10 @@ from om_product import DEFAULT_UID
 
 
 def listening(uid):
-    """Inodes of the TCP sockets of a user that wait for connections."""
+    """Inodes of a user's listening TCP sockets."""
     found = set()
     for file in map(pathlib.Path, ('/proc/net/tcp', '/proc/net/tcp6')):
-        # There is no tcp6 without IPv6.
+        # Without IPv6 there is no tcp6.
         for line in file.read_text(encoding='ascii').splitlines()[1:] if file.exists() else ():
             fields = line.split()
             if fields[3] == '0A' and int(fields[7]) == uid:
@@ -35,7 +35,7 @@ class Clusters(ClusterCase):
 
     def test_stop_brings_home_and_leaves_nothing(self):
         sockets = listening(os.geteuid())
-        # For this test alone: other tests of the same user may run at the same time.
+        # Only for this test: other tests of the same user may run at the same time.
         before = set(om_process.descendants(os.getpid()))
         cluster = self.other_cluster('x', 3).start()
         self.assertGreaterEqual(len(set(om_process.descendants(os.getpid())) - before), 3)
@@ -88,7 +88,7 @@ class Clusters(ClusterCase):
             return subprocess.Popen([daemon, '--name', 'x', '--control', str(self.folder / 'c'), *more],
                                     env=self.cluster.environment(), stdin=subprocess.DEVNULL,
                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        # An address of nobody's: the refusal comes before the attempt to bind.
+        # An address that nobody has: the refusal comes before the attempt to bind.
         for more, text in (((), b'--insecure'), (('--insecure',), b'192.0.2.1')):
             done = start('--listen', '192.0.2.1', *more)
             _, said = done.communicate(timeout=WAIT_LIMIT)
@@ -101,7 +101,7 @@ class Clusters(ClusterCase):
             self.assertNotEqual(0, done.returncode)
 
     def test_restarted_daemons_find_their_processes(self):
-        """What is away when the daemons die stays there, and comes home at the word of new ones."""
+        """What is away when the daemons die stays there, and comes home when new ones say so."""
         job = self.start('/bin/sh', '-c', 'echo up; read x; echo "$x"', stdin=subprocess.PIPE)
         self.assertEqual(b'up\n', job.stdout.readline())
         self.move(job, 'n2')

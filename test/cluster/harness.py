@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The base of cluster tests: a private cluster for a class of tests, `om` and programs in hand.
+"""The base of cluster tests: a private cluster for a class of tests, with `om` and programs at hand.
 
 A test is a module with classes derived from ClusterCase and, at its end, `main()`:
 
@@ -11,9 +11,8 @@ A test is a module with classes derived from ClusterCase and, at its end, `main(
 
     main()
 
-It runs as an ordinary user (root becomes one). A class with `needs_root` is skipped then; it runs
-under OM_TEST_AS_ROOT=1. When a class is done, nothing of it may be left: no process, no file of the
-cluster.
+It runs as an ordinary user (root becomes one). A class with `needs_root` is then skipped; it runs under
+OM_TEST_AS_ROOT=1. A finished class must leave nothing behind: no process, no file of the cluster.
 """
 
 import argparse
@@ -42,7 +41,7 @@ class ClusterCase(unittest.TestCase):
     nodes = 3
     netns = False       # every node in a network namespace of its own; needs root
     needs_root = False
-    keeper = None       # path of a script in the place of om-guest, in the folder cls.libexec
+    keeper = None       # path of a script that replaces om-guest in the folder cls.libexec
     options = None      # set by main()
 
     @classmethod
@@ -108,7 +107,7 @@ class ClusterCase(unittest.TestCase):
         process.communicate()
 
     def finish(self, process, status=0, limit=WAIT_LIMIT):
-        """Waits for the end of a program; gives its stdout and stderr."""
+        """Waits for a program to end; returns its stdout and stderr."""
         out, err = process.communicate(timeout=limit)
         self.assertEqual(status, process.returncode, err)
         return out, err
@@ -116,7 +115,7 @@ class ClusterCase(unittest.TestCase):
     # Commands.
 
     def om(self, *arguments, node=HOME_NODE, expect=0, limit=60):
-        """Runs `om`, checks its exit status (None: any) and gives the completed process."""
+        """Runs `om`, checks its exit status (None: any) and returns the completed process."""
         done = self.cluster.run(*map(str, arguments), limit=limit,
                                 env=self.cluster.environment(node))
         if expect is not None:
@@ -127,7 +126,7 @@ class ClusterCase(unittest.TestCase):
         return json.loads(self.om(*arguments, '--json', **how).stdout)
 
     def move(self, process, to):
-        """A move that must succeed; gives the record."""
+        """A move that must succeed; returns the record."""
         move = self.cluster.migrate(process.pid, to)
         self.assertEqual('moved', move.result, move)
         return move.data
@@ -151,7 +150,7 @@ class ClusterCase(unittest.TestCase):
         return next(entry['pid'] for entry in state['nodes'] if entry['name'] == node)
 
     def kill_daemon(self, node):
-        """Ends the node's om-migrator without a warning; gives what restart_daemon() needs."""
+        """Kills the node's om-migrator; returns what restart_daemon() needs."""
         pid = self.daemon_pid(node)
         command = om_process.read_proc(pid, 'cmdline').split('\0')[:-1]
         settings = dict(item.split('=', 1) for item in om_process.read_proc(pid, 'environ').split('\0')
@@ -161,8 +160,8 @@ class ClusterCase(unittest.TestCase):
         return node, command, settings
 
     def restart_daemon(self, killed, log=None):
-        """What a service manager does then. The cluster's own files name the new one afterwards. `log`: where it
-        writes to (default: where the old one did)."""
+        """Restarts it as a service manager would. Afterwards the cluster's files name the new one. `log`: where it
+        writes (default: where the old one did)."""
         node, command, settings = killed
         ready = self.folder / f'ready-{node}'
         ready.unlink(missing_ok=True)
@@ -177,7 +176,7 @@ class ClusterCase(unittest.TestCase):
         with open(log, 'ab') as out:
             daemon = subprocess.Popen(command, env=settings, stdin=subprocess.DEVNULL, stdout=out,
                                       stderr=out, start_new_session=True)
-        self.daemons.append(daemon)  # reaped by it
+        self.daemons.append(daemon)  # the Popen object reaps it
         self.wait_until(ready.exists, 'the new daemon')
         entry['pid'] = daemon.pid
         entry['start'] = int(om_process.stat_fields(daemon.pid)[19])
@@ -186,7 +185,7 @@ class ClusterCase(unittest.TestCase):
     # Waiting.
 
     def wait_until(self, condition, what, limit=WAIT_LIMIT):
-        """Waits until condition() is true and gives its value."""
+        """Waits until condition() is true and returns its value."""
         until = time.monotonic() + limit
         while True:
             value = condition()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A library to preload that holds its program up while it starts: OM_TEST_HOLD=POINT:DIR. At the point the file
+// A preload library that holds its program at a point of its start: OM_TEST_HOLD=POINT:DIR. At the point the file
 // DIR/held appears; the program goes on when DIR/go does.
 //
 //   constructor   when this library is initialised

@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""om-migrator and om end to end, without moving anything: om-deputy and om-guest are stand-ins (written by
-this test into a directory of their own) that speak the protocols of docs/ARCHITECTURE.md and nothing more, the first
-through deputy_lines.cc.
+"""om-migrator and om end to end, without moving anything: om-deputy and om-guest are stand-ins, which this test writes
+into a separate directory and which only speak the protocols of docs/ARCHITECTURE.md, the first through deputy_lines.cc.
 
     migrator_protocol_test.py --build DIR [unittest arguments]
 
-It is one file, as all of it needs the stand-ins below and the same cluster around them.
+It is one file because all of it needs the stand-ins below and the same cluster.
 
-The stand-ins read MODE (a file next to them) at every command, so that a test can make them misbehave.
+The stand-ins read MODE (a file beside them) at every command, so that a test can make them misbehave.
 """
 
 import argparse
@@ -33,7 +32,7 @@ from om_cluster import daemons_of  # noqa: E402
 PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
 RECORD_KEYS = {"pid", "from", "to", "mode", "freeze_ms", "total_ms", "bytes_raw", "bytes_wire", "pages",
                "threads", "result", "code", "message", "moved"}
-LIMIT = 30  # seconds until a thing that must happen counts as not happening
+LIMIT = 30  # seconds before something that must happen counts as not happening
 
 FAKE_DEPUTY = r'''#!%(python)s
 import argparse, json, os, pathlib, secrets, select, socket, subprocess, sys, threading, time
@@ -235,7 +234,7 @@ def wait_for(condition, what):
 
 
 def alive(pid):
-    """Running, zombies not counted."""
+    """Whether it runs; zombies do not count."""
     try:
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
@@ -243,7 +242,7 @@ def alive(pid):
 
 
 class Cluster(unittest.TestCase):
-    """A cluster for all tests of a class; classes whose tests spoil it have `fresh`: one for each test."""
+    """One cluster for all tests of a class; classes whose tests spoil it set `fresh` to get one per test."""
     build = None
     nodes = 3
     start_arguments = []
@@ -324,7 +323,7 @@ class Cluster(unittest.TestCase):
             env["LD_PRELOAD"] = str(self.preload)
         job = subprocess.Popen(command or ["sleep", "1000"], env=env)
         self.jobs.append(job)
-        # Until exec is done it is this test.
+        # Before exec it is still this test.
         wait_for(lambda: os.path.realpath(f"/proc/{job.pid}/exe") == os.path.realpath(shutil.which(program)), "exec")
         if preload:
             wait_for(lambda: "libom.so" in pathlib.Path(f"/proc/{job.pid}/maps").read_text(), "libom.so in the job")
@@ -339,7 +338,7 @@ class Cluster(unittest.TestCase):
         return self.om("where", pid).stdout.strip()
 
     def raw(self, *lines):
-        """What the control socket answers to these bytes, line by line until it closes."""
+        """The control socket's answers to these bytes, line by line until it closes."""
         with socket.socket(socket.AF_UNIX) as control:
             control.connect(self.env["OM_CONTROL"])
             control.settimeout(LIMIT)
@@ -350,7 +349,7 @@ class Cluster(unittest.TestCase):
                 for line in control.makefile("rb"):
                     answers.append(json.loads(line))
             except ConnectionResetError:
-                pass  # it did not read all of a bad line before it closed
+                pass  # it closed before reading all of a bad line
             return answers
 
 
@@ -402,7 +401,7 @@ class Moves(Cluster):
         self.assertEqual(deputy["control"], self.env["OM_CONTROL"])
         guest = json.loads((self.libexec / f"guest-of-{pid}").read_text())
         self.assertEqual((guest["node"], guest["headroom"]), ("n2", str(64 << 20)))
-        # What the deputy claims of the process is replaced by what the daemon sees.
+        # The daemon replaces the deputy's claims about the process by what it sees itself.
         self.assertEqual((guest["offer"]["pid"], guest["offer"]["uid"]), (pid, os.getuid()))
         if os.getuid() == 0:
             self.assertEqual(deputy["groups"], [])
@@ -477,7 +476,7 @@ class Moves(Cluster):
         done = self.om("migrate", pid, "n2", "--timeout", "0.2")
         self.assertEqual(done.returncode, 7)
         self.assertIn("TIMEOUT", done.stderr)
-        # The next one waits for the first and gives up in its turn.
+        # The next one waits for the first, and then gives up too.
         record = self.om_json("migrate", pid, "n3", "--timeout", "0.2", code=7)
         self.assertEqual(record["code"], "TIMEOUT")
         os.kill(self.deputy_of(pid)["pid"], signal.SIGKILL)
@@ -498,7 +497,7 @@ class Failures(Cluster):
         self.assertEqual(self.om("migrate", pid, "n2").returncode, 0)
 
     def test_deputy_that_fails_before_it_has_asked_for_a_guest(self):
-        """Nothing has left: the process is at home, and another deputy may move it."""
+        """Nothing has left home: the process is there, and another deputy may move it."""
         pid = self.job()
         self.set_mode("begin")
         record = self.om_json("migrate", pid, "n2", code=1)
@@ -561,7 +560,7 @@ class Failures(Cluster):
         runner = subprocess.Popen([self.om_path, "run", "--", "sleep", "1000"], env=self.env, text=True,
                                   stderr=subprocess.PIPE)
         self.jobs.append(runner)
-        # The pid that the shell knows is the one of om run; om follows it to the job.
+        # The shell knows only the pid of om run; om follows it to the job.
         wait_for(lambda: self.om("where", runner.pid).stdout == "n1\n", "the job")
         record = self.om_json("migrate", runner.pid, "n2")
         pid = record["pid"]
@@ -593,7 +592,7 @@ class Failures(Cluster):
 
 
 class HostileDeputies(Cluster):
-    """A deputy belongs to its user, who may make it say anything."""
+    """A deputy belongs to its user, who can make it say anything."""
     fresh = True
 
     def away(self):
@@ -621,7 +620,7 @@ class HostileDeputies(Cluster):
                      "the bytes to be refused")
             seen = len(self.log_lines())
             self.assertEqual(self.daemon(), before)
-            # The deputy that talks nonsense comes back, or another one takes over.
+            # The misbehaving deputy comes back, or another one takes over.
             wait_for(lambda: self.om("migrate", pid, "home").returncode == 0, "the way home")
 
     def test_what_is_no_code_forges_no_line(self):
@@ -638,7 +637,7 @@ class HostileDeputies(Cluster):
         pid = self.away()
         before = len(self.log_lines())
         self.assertEqual(self.om("debug", "notes", pid).returncode, 0)
-        # A burst, and what flowed back into the store meanwhile.
+        # A burst, and what the bucket has regained meanwhile.
         self.assertLess(len(self.log_lines()) - before, 1000)
         self.assertIn("HOME_MEMORY", [event["code"] for event in self.om_json("events", pid)])
         self.assertLessEqual(len(self.om_json("events")), 2200)
@@ -818,7 +817,7 @@ class ClusterDev(Cluster):
 
     def test_a_failed_start_leaves_nothing(self):
         target = self.dir / "broken"
-        # A directory in the place of the peers file: the second step fails.
+        # A directory in place of the peers file: the second step fails.
         target.mkdir()
         (target / "peers").mkdir()
         done = self.om("cluster", "dev", "start", "--dir", target)

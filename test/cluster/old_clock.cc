@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A library to preload that makes the wall clock stand still at the last second of 1999, and leaves other clocks alone.
+// A preload library that stops the wall clock at the last second of 1999, and leaves other clocks alone.
 #include <dlfcn.h>
 #include <time.h>
 

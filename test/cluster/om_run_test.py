@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""om run and om check: exit status, signals, terminal, environment. No daemon, an empty library as libom.so.
+"""om run and om check: exit status, signals, terminal, environment. Without a daemon, and with an empty library as
+libom.so.
 
     om_run_test.py --build DIR [unittest arguments]
 """
@@ -44,14 +45,14 @@ class Run(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)  # a job in the background of a script would ignore them
+            signal.signal(number, signal.SIG_DFL)  # a background job of a script would ignore them
         cls.dir = pathlib.Path(tempfile.mkdtemp(prefix="om-run-"))
         cls.addClassCleanup(shutil.rmtree, cls.dir)
         cls.library = cls.dir / "libom.so"
         subprocess.run(["gcc", "-shared", "-x", "c", "/dev/null", "-o", cls.library], check=True)
         cls.om = str(BUILD / "cli" / "om")
         cls.env = {**os.environ, "OM_PRELOAD": str(cls.library), "OM_CONTROL": str(cls.dir / "none.sock"),
-                   "PATH": "/usr/local/bin:/usr/bin:/bin"}  # none that this user may not read: execvp would say so
+                   "PATH": "/usr/local/bin:/usr/bin:/bin"}  # no unreadable ones: execvp would report those
         for name in ("LD_PRELOAD", "GLIBC_TUNABLES", "OM_CPU"):
             cls.env.pop(name, None)
 
@@ -67,7 +68,7 @@ class Run(unittest.TestCase):
         return self.dir / name
 
     def start(self, script, **more):
-        """A shell job under om run that has written its pid; (om's process, the job's pid)."""
+        """Starts a shell job under om run, which writes its pid; returns (om's process, the job's pid)."""
         runner = subprocess.Popen([self.om, "run", "--", "sh", "-c", "echo $$; " + script], env=self.env,
                                   stdout=subprocess.PIPE, text=True, **more)
         self.addCleanup(runner.stdout.close)
@@ -117,7 +118,7 @@ class Run(unittest.TestCase):
         self.assertEqual(words[:2], ["x86-64-v3", "1"])
         self.assertIn("-AVX512F", words[2])
         self.assertRegex(words[3], "^~0x[0-9a-f]+:~0x[0-9a-f]+$")
-        # The tunable is one that this libc knows: the loader's own list of active features loses AVX2.
+        # This libc knows the tunable: the loader's own list of active features loses AVX2.
         loader = "/lib64/ld-linux-x86-64.so.2"
         def active(*options):
             return re.findall(r"features\[0x1\].active\[0x1\]=(\w+)",
@@ -190,7 +191,7 @@ class Run(unittest.TestCase):
         self.assertEqual(runner.wait(LIMIT), 5)
 
     def test_stop_and_continue(self):
-        # A group of its own with a parent in the same session: the kernel does not stop orphaned groups by SIGTSTP.
+        # A group of its own with a parent in the same session: the kernel does not stop orphaned groups with SIGTSTP.
         runner, job = self.start("exec sleep 1000", process_group=0)
         os.kill(job, signal.SIGSTOP)
         wait_for(lambda: state(runner.pid) == "T", "om run stopped with its job")
@@ -237,7 +238,7 @@ class Terminal:
         return self.expect(pattern)
 
     def wait_foreground(self):
-        """Until a job has the terminal and runs: what is typed earlier the shell may throw away."""
+        """Waits until a job has the terminal and runs: the shell may discard what is typed earlier."""
         wait_for(lambda: os.tcgetpgrp(self.fd) != self.pid and state(os.tcgetpgrp(self.fd)) == "S", "a foreground job")
 
     def close(self):
@@ -296,7 +297,7 @@ class JobControl(Run):
         wait_for(lambda: not pathlib.Path(f"/proc/{terminal.pid}/task/{terminal.pid}/children").read_text(), "the end")
 
 
-# Run's own tests run once.
+# The base class's tests run once.
 for name in [name for name in vars(Run) if name.startswith("test_")]:
     setattr(JobControl, name, None)
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""`om run` around jobs that really move: exit status, signals, streams and the terminal pass through
-wherever the job is. om_run_test.py tests the same without a daemon."""
+"""`om run` with jobs that really move: exit status, signals, streams and the terminal pass through wherever the job is.
+om_run_test.py tests the same without a daemon."""
 
 import os
 import pty
@@ -20,8 +20,8 @@ SYS_READ = 0
 
 class RunMoving(ClusterCase):
     def job(self, script, **how):
-        """`om run -- sh -c SCRIPT`, at n2; the process of om run. The script reads its first line
-        when it may go on."""
+        """`om run -- sh -c SCRIPT`, moved to n2; returns the process of om run. The script waits for its first line
+        before it goes on."""
         runner = self.start(self.product.om, 'run', '--', '/bin/sh', '-c', 'echo up; ' + script,
                             preload=False, stdin=subprocess.PIPE, **how)
         self.assertEqual(b'up\n', runner.stdout.readline())
@@ -41,7 +41,7 @@ class RunMoving(ClusterCase):
                 self.assertEqual((status, b'', b''), (runner.returncode, out, err))
 
     def test_the_way_to_the_deputy_needs_no_folder(self):
-        """Whatever somebody else has made of the places where a user's sockets usually are."""
+        """Whatever somebody else has created where a user's sockets usually are."""
         node, command, settings = self.kill_daemon('n1')
         self.restart_daemon((node, command, {**settings, 'XDG_RUNTIME_DIR': '/proc/nobody'}))
         runner = self.job('read x; exit 3')
@@ -110,7 +110,8 @@ class RunMoving(ClusterCase):
             self.om('migrate', runner.pid, place)
             os.write(master, b'at ' + place.encode() + b'\n')
             expect(b'<at ' + place.encode() + b'>')
-            # dash runs a trap once its read() is interrupted: it must be in there, at home or by its executor.
+            # dash runs a trap once its read() is interrupted: it must be in that call, itself at home or through its
+            # executor.
             self.wait_until(lambda: om_process.current_syscall(job, job) == SYS_READ, 'the shell to read')
             os.write(master, CTRL_C)
             expect(b'[int]')
@@ -127,7 +128,7 @@ class RunMoving(ClusterCase):
         self.assertEqual((b'right\n', b''), (out, err))
 
     def test_moves_while_it_starts(self):
-        """Asked at any moment of its start: it moves, or is refused for now; it does right."""
+        """A request at any moment of its start: it moves, or is refused for now, and runs correctly."""
         script = ('import threading\n'
                   'barrier = threading.Barrier(4)\n'
                   'def work():\n'

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""`om stack`: the same backtraces at home, away, and home again; what it looks at goes on undisturbed."""
+"""`om stack`: the same backtraces at home, away, and home again; the process runs on undisturbed."""
 
 import os
 import signal
@@ -76,7 +76,7 @@ class Stack(ClusterCase):
         self.assertIn('NOT_PRELOADED', self.om('stack', native.pid, expect=6).stderr)
 
     def test_stopped_by_job_control(self):
-        """It is looked at without running on."""
+        """Its stacks are read without letting it run."""
         job = self.job()
         for at in ('n1', 'n2'):
             if at != 'n1':
@@ -94,7 +94,7 @@ class Stack(ClusterCase):
         self.assertEqual((0, b'done 3\n'), (job.returncode, out))
 
     def body_states(self):
-        """Of all threads of the one body."""
+        """States of all threads of the only body."""
         bodies = [pid for pid in om_process.descendants(os.getpid())
                   if om_process.read_proc(pid, 'comm').strip() == 'om-body']
         self.assertEqual(1, len(bodies))

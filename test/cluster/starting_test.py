@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Programs that are named to om before they have begun, and programs that write over what they were started with."""
+"""Programs that users name to om before they have started, and programs that overwrite their arguments and
+environment."""
 
 import pathlib
 import subprocess
@@ -18,7 +19,7 @@ class StartCase(ClusterCase):
 
 
 class Starting(StartCase):
-    """`late` (late.cc) holds the program at a point of its start until let_go()."""
+    """`late` (late.cc) holds a program at a point of its start until let_go()."""
 
     def held(self, point):
         return {'OM_TEST_HOLD': f'{point}:{self.folder}',
@@ -31,7 +32,7 @@ class Starting(StartCase):
         (self.folder / 'go').touch()
 
     def command(self, *arguments):
-        """`om ARGUMENTS` while the test goes on."""
+        """Runs `om ARGUMENTS` while the test goes on."""
         return self.start(self.product.om, *arguments, preload=False)
 
     def test_run_that_has_no_job_yet(self):
@@ -44,7 +45,7 @@ class Starting(StartCase):
                 self.wait_held()
                 verbs = [self.command('migrate', runner.pid, 'n2'), self.command('where', runner.pid),
                          self.command('why', runner.pid), self.command('stack', runner.pid)]
-                # They are with the daemon, which has not answered.
+                # The daemon has the requests and has not answered.
                 for verb in verbs:
                     with self.assertRaises(subprocess.TimeoutExpired):
                         verb.wait(0.2)
@@ -104,7 +105,7 @@ class Starting(StartCase):
 
 class Titles(StartCase):
     def job(self, *options):
-        """`om run` of a program that has written over its environment, and the pid of the program."""
+        """`om run` of a program that has overwritten its environment, and the pid of the program."""
         runner = self.start(self.product.om, 'run', *options, '--', self.titled(), preload=False,
                             stdin=subprocess.PIPE)
         self.assertEqual(b'up\n', runner.stdout.readline())
@@ -128,7 +129,7 @@ class Titles(StartCase):
         self.restart_daemon((node, [*command, '--config', str(config)], settings))
         self.wait_until(lambda: {n['name']: n['state'] for n in self.om_json('nodes')}['n3'] == 'up', 'n3 up')
         (full, full_pid), (modest, modest_pid) = self.job(), self.job('--cpu', 'x86-64-v2')
-        # n1 may hold on to the connection of the old daemon for a moment.
+        # n1 may keep the old daemon's connection for a moment.
         self.wait_until(lambda: self.cluster.migrate_once(full_pid, 'n3', 60).code == 'CPU_FEATURE', 'a refusal')
         self.om('migrate', modest_pid, 'n3')
         self.end_right(full)
@@ -136,7 +137,7 @@ class Titles(StartCase):
 
 
 class OtherLibraries(ClusterCase):
-    """Libraries that stand in front of the C library's functions do so in either order with libom.so."""
+    """Libraries that override functions of the C library work in either order with libom.so."""
     SCRIPT = ('import time\n'
               'print(int(time.time()), flush=True)\n'
               'input()\n'

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A server by its looks: writes zeros over its arguments and its environment. Says "up", waits for a line, says
-// "right".
+// Behaves like a server that sets its title: writes zeros over its arguments and its environment. Says "up", waits for
+// a line, says "right".
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

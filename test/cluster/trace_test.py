@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""`om trace`: every forwarded call once, with its words; counts that are exact; through moves until the end."""
+"""`om trace`: every forwarded call once, in full; exact counts; through moves until the end."""
 
 import json
 import signal
@@ -42,7 +42,7 @@ class Trace(ClusterCase):
         self.assertEqual(answer, job.stdout.readline())
 
     def until_traced(self, job, seen, word):
-        """Asks until a call is shown: from then on every call is."""
+        """Repeats requests until a call is shown: from then on every call is."""
         number = 0
         while not any(word in line['arguments'] for line in seen()):
             number += 1
@@ -50,7 +50,7 @@ class Trace(ClusterCase):
 
     @staticmethod
     def lines_of(process):
-        """A list that grows with what the process prints."""
+        """A list that grows with the process's output."""
         lines = []
 
         def read():

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Where threads may run at home is where those of the body may: whoever has changed it, also while nobody could be
-told, and as far as the other node has given the body these CPUs."""
+"""The threads of a body may run on the same CPUs as at home, whoever changed that, even while nobody could be notified,
+and as far as the other node has given the body those CPUs."""
 
 import os
 import unittest
@@ -31,7 +31,7 @@ class Affinity(FaultCase):
 
     @staticmethod
     def give(job, cpus):
-        """As `taskset -ap` does."""
+        """Like `taskset -ap`."""
         for tid in threads_of(job.pid):
             os.sched_setaffinity(tid, cpus)
 
@@ -96,7 +96,7 @@ class Affinity(FaultCase):
         self.finish(job)
 
     def test_the_other_node_decides(self):
-        """What it has not given, nobody at home can give."""
+        """Nobody at home can give CPUs that the other node has not given."""
         daemon = self.daemon_pid('n2')
         for tid in threads_of(daemon):
             os.sched_setaffinity(tid, self.one)

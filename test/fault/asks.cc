@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A program that does what it is told, a line at a time, and answers each with a line: "ok", the name of an errno,
-// or a number. Used where a test wants to decide when memory or disk are asked for.
+// A program that carries out commands, one a line, and answers each with a line: "ok", the name of an errno, or a
+// number. For tests that decide when memory or disk is requested.
 //
 //   map MIB            private memory, not touched           stack MIB         that much stack, each page written
 //   touch              writes every page of all maps         write FILE KIB    appends; answers the bytes, then errno
 //   check              are they still as written?            unlink FILE
 //   end                exit 5
 //
-// With an argument N it computes instead, without any call that has an effect, in a loop that takes long enough to
-// be moved; it ends, with the result on stdout and exit 5, N rounds after a file "go" exists. With a second one it
-// then uses that many MiB first, and shows what it finds in them by the result.
+// With an argument N it computes instead, without any call that has an effect, in a loop long enough to be moved; it
+// ends, with the result on stdout and exit 5, N rounds after a file "go" exists. With a second argument it first uses
+// that many MiB, and their contents affect the result.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -69,7 +69,7 @@ void check() {
   volatile unsigned char here[kMiB];
   for (size_t i = kMiB; i > 0; i -= kPage) here[i - 1] = 1;
   if (mib > 1) use_stack(mib - 1);
-  if (here[kMiB - 1] != 1) say("wrong");  // behind the call: not a tail call
+  if (here[kMiB - 1] != 1) say("wrong");  // after the call: not a tail call
 }
 
 void append(const char* name, size_t kib) {
@@ -93,7 +93,7 @@ int compute(uint64_t rounds, size_t mib) {
     g_maps.push_back({static_cast<unsigned char*>(at), mib * kMiB, 0});
   }
   say("up");
-  // Nothing of this may show how long the test takes: what counts starts with the file.
+  // The result must not depend on how long the test takes: what counts starts with the file.
   while (access("go", F_OK) != 0) {
   }
   for (const Map& m : g_maps) {
@@ -113,7 +113,7 @@ int main(int argc, char** argv) {
     return compute(strtoull(argv[1], nullptr, 10), argc > 2 ? strtoull(argv[2], nullptr, 10) : 0);
   say("up");
   char line[256];
-  // The standard library would read ahead; a line of a pipe comes as a whole.
+  // The standard library would read ahead; a line arrives whole from a pipe.
   for (;;) {
     const ssize_t n = read(STDIN_FILENO, line, sizeof line - 1);
     if (n <= 0) return 1;

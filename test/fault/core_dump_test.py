@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""A program that is away dies with a core, by itself or by a signal from outside: its parent sees WCOREDUMP, and
-the core at home has the memory and the threads as they were away. The full tests look, with gdb, also at every
-stack by the names of its functions. Where the kernel gives cores to a program, or nowhere (core_pattern is the whole
-machine's), there is nothing to look into: the status of the death is then held against that of a native one."""
+"""A program that is away dies with a core, by itself or by a signal from outside: its parent sees WCOREDUMP, and the
+core at home has the memory and the threads as they were away. The full tests also check every stack with gdb, by the
+names of its functions. If the kernel pipes cores to a program, or writes none (core_pattern is the whole machine's),
+there is nothing to inspect: then the wait status is compared with that of a native death."""
 
 import os
 import pathlib
@@ -31,7 +31,7 @@ def allow_cores():
 
 
 class Core:
-    """As much of an ELF core as the tests look at."""
+    """The parts of an ELF core that the tests inspect."""
 
     def __init__(self, path):
         self.bytes = path.read_bytes()
@@ -78,7 +78,7 @@ class CoreDumps(ClusterCase):
 
     @classmethod
     def leaves_a_core(cls):
-        """Whether a process that dies natively does so here."""
+        """Whether a process that dies natively leaves a core here."""
         folder = cls.base / 'native'
         folder.mkdir()
         pid = os.fork()
@@ -95,13 +95,14 @@ class CoreDumps(ClusterCase):
 
     @classmethod
     def cores_of(cls, pid, folder, since):
-        """As core(5) names it, whatever else is in the name; a folder of cores may have older ones of this number."""
+        """Cores named as in core(5), whatever else is in the name; a folder of cores may have older ones with this
+        pid."""
         place = folder / os.path.dirname(cls.cores)
         return [path for path in (place.iterdir() if os.access(place, os.R_OK | os.W_OK | os.X_OK) else ())
                 if re.search(rf'^core$|core.*\b{pid}\b', path.name) and path.stat().st_mtime_ns >= since]
 
     def die(self, how, sig, moved=True):
-        """Runs `dies`; gives its wait status, its core, if it can be read, and where its heap was."""
+        """Runs `dies`; returns its wait status, its core, if readable, and where its heap was."""
         folder = self.folder / f'{how}-{len(list(self.folder.iterdir()))}'
         folder.mkdir()
         self.program = self.product.build / 'test' / 'fault' / 'dies'
@@ -129,7 +130,7 @@ class CoreDumps(ClusterCase):
         return status, Core(self.core_path), heap
 
     def wait_blocked(self, guest, number):
-        """Until its first thread is inside that system call, which it makes at home."""
+        """Waits until its first thread is inside that system call, which it makes at home."""
         def inside():
             text = pathlib.Path(f'/proc/{guest.pid}/task/{guest.pid}/syscall').read_text(encoding='ascii')
             return text.split()[0] == str(number)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// dies HOW: a program with three threads and known contents of memory, for core_dump_test.py. It says where things
-// are, waits for the file "go" (by then it has been moved), changes its memory, says "there", and dies by HOW:
-// fault, abort, raise, or waits for a signal from outside while it computes, reads or polls.
+// dies HOW: a program with three threads and known memory contents, for core_dump_test.py. It prints where things are,
+// waits for the file "go" (by then it has been moved), changes its memory, says "there", and dies by HOW: fault, abort,
+// raise; or waits for a signal from outside while it computes, reads or polls.
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -23,7 +23,7 @@ int g_pipe[2];
 
 }  // namespace
 
-// Not inlined and with names of their own: they are looked for in the stacks.
+// Not inlined and with distinct names: the test looks for them in the stacks.
 extern "C" {
 
 [[gnu::noinline]] void thread_that_computes() {

@@ -1,10 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""A process is killed at a step of a departure or of a homecoming, in the full suite at every one:
-the answer is that it has ended, or that it has moved, never that something of ours failed; nothing
-of it is left.
+"""A process is killed at a step of a departure or of a homecoming (in the full suite, at each): the answer is that it
+has ended or has moved, never that something of ours failed; nothing of it is left.
 
-OM_FAULT names a named pipe, which every step reads and so stops at until it is told to go on."""
+OM_FAULT names a named pipe. Every step reads it, and so stops until it is told to go on."""
 
 import os
 import signal
@@ -19,7 +18,7 @@ FULL = bool(os.environ.get('OM_TEST_FULL'))
 
 class Endings(DemandCase):
     def release(self):
-        """Lets go on who waits at the gate, or returns False."""
+        """Releases whatever waits at the gate, or returns False."""
         try:
             os.close(os.open(self.fault, os.O_WRONLY | os.O_NONBLOCK))
             return True
@@ -28,12 +27,12 @@ class Endings(DemandCase):
 
     @staticmethod
     def runs(pid):
-        # A deputy that traces it learns of its end before its parent does: it may stay a zombie.
+        # A deputy that traces it sees its end before its parent does: it may remain a zombie.
         stat = om_process.read_proc(pid, 'stat')
         return bool(stat) and stat.rpartition(')')[2].split()[0] not in 'ZX'
 
     def kill_at(self, number, to):
-        """Kills a process at the `number`-th step of its move; its Move, or None if there are not so many."""
+        """Kills a process at the `number`-th step of its move; returns its Move, or None if there are fewer steps."""
         job = NumberedJob(self)
         if to == 'home':
             job.move('n2')

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The base of the fault tests: a private cluster and a job whose every step is numbered (numbered.cc),
-so that what is lost or done twice shows."""
+"""The base of the fault tests: a private cluster and a job that numbers every step (numbered.cc), so that losses and
+repetitions show."""
 
 import os
 import pathlib
@@ -17,14 +17,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'cluster'))
 from harness import POLL, WAIT_LIMIT, ClusterCase, main  # noqa: E402, F401
 import om_process  # noqa: E402, F401
 
-RIGHT_END = 7     # how numbered ends if nothing is wrong
-ASKS_END = 5      # and how asks does
+RIGHT_END = 7     # exit status of numbered if nothing is wrong
+ASKS_END = 5      # and of asks
 ROUNDS = int(os.environ.get('OM_TEST_ROUNDS', '4'))
-SESSION_TIMEOUT = 2  # seconds that a deputy waits for a keeper that is out of reach
+SESSION_TIMEOUT = 2  # seconds that a deputy waits for an unreachable keeper
 
 
 class NumberedJob:
-    """`numbered`, or what prints the like, under `om run`: counts and checks the lines while they come."""
+    """`numbered`, or a program with the same output, under `om run`: counts and checks its lines as they arrive."""
 
     def __init__(self, case, lines=50, pause_us=2000, program='numbered', more=()):
         self.case = case
@@ -79,7 +79,7 @@ class NumberedJob:
                            f'{self.problem or self.said!r}; {self.case.om("ps").stdout}')
 
     def move(self, to):
-        """A move without a fault, right behind one: it may be refused for a moment."""
+        """A move without a fault, right after one with a fault: it may be refused for a moment."""
         until = time.monotonic() + WAIT_LIMIT
         while True:
             move = self.case.cluster.migrate(self.pid, to)
@@ -89,7 +89,7 @@ class NumberedJob:
         self.case.assertEqual('moved', move.result, move)
 
     def finish(self):
-        """Lets it come to its end, which must be right."""
+        """Lets it run to its end, which must be right."""
         self.wait_progress(5)
         (self.folder / 'stop').touch()
         self.runner.wait(WAIT_LIMIT)
@@ -99,7 +99,7 @@ class NumberedJob:
                               (self.runner.returncode, self.sound, self.problem, self.said))
 
     def check_lost(self):
-        """After its end by loss: killed, nothing done twice, and the reason was told."""
+        """Checks an end by loss: killed, nothing done twice, and the reason reported."""
         for reader in self.readers:
             reader.join(WAIT_LIMIT)
         self.case.assertEqual((128 + signal.SIGKILL, ''), (self.runner.returncode, self.problem))
@@ -127,7 +127,7 @@ class FaultCase(ClusterCase):
         self.random = random.Random(f'{seed} {self.id()}')
 
     def helpers(self, name):
-        """Processes of the cluster by the name of their program."""
+        """Processes of the cluster, by program name."""
         return [pid for pid in om_process.descendants(os.getpid())
                 if om_process.alive(pid) and om_process.read_proc(pid, 'comm').strip() == name]
 
@@ -140,7 +140,7 @@ class FaultCase(ClusterCase):
 
 
 class DemandCase(FaultCase):
-    """With OM_FAULT read from the file `fault`, which is not there at first."""
+    """With OM_FAULT read from the file `fault`, which does not exist at first."""
 
     @classmethod
     def setUpClass(cls):
@@ -155,7 +155,7 @@ class DemandCase(FaultCase):
         cls.fault.parent.rmdir()
 
     def set_fault(self, text):
-        """From one to the next without a moment in which there is none. Empty: none."""
+        """Replaces the fault without a gap. Empty: none."""
         if not text:
             return self.fault.unlink(missing_ok=True)
         draft = self.fault.with_name('draft')
@@ -163,7 +163,7 @@ class DemandCase(FaultCase):
         draft.rename(self.fault)
 
     def log_lines(self, text):
-        """How often daemons' children have said so."""
+        """How often the daemons' children have logged this."""
         return sum(log.read_text(errors='replace').count(text)
                    for log in pathlib.Path(self.cluster.directory).glob('n*/log*'))
 
@@ -173,7 +173,7 @@ class DemandCase(FaultCase):
 
 
 class AskerCase(FaultCase):
-    """With programs that do what they are told (asks.cc)."""
+    """With programs that carry out commands (asks.cc)."""
 
     def asker(self, *arguments, **how):
         program = self.product.build / 'test' / 'fault' / 'asks'

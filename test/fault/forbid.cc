@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// forbid NUMBER COMMAND...: runs the command where that system call is EPERM, as in many containers. Exit status 77
-// where there are no filters.
+// forbid NUMBER COMMAND...: runs the command with that system call failing with EPERM, as in many containers. Exit
+// status 77 if filters are not available.
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>

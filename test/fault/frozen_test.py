@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Threads that do not run for as long as somebody likes, while their process is on its way home and home has decided:
-what has to be done in them is waited for, by this deputy or the next, as long as the process lives.
+"""Threads frozen for any length of time while their process is on its way home and home has decided: this deputy or the
+next waits for what must be done in them, as long as the process lives.
 
-Needs root: the process is frozen by a control group, of the first and of the second version, as far as they are there.
-A thread that is frozen by the first does not even stop for a tracer."""
+Needs root: a control group freezes the process, of version 1 and of version 2 as far as available. A thread frozen by
+version 1 does not even stop for a tracer."""
 
 import os
 import pathlib
@@ -18,7 +18,7 @@ WAITS_TO_COMPLETE = 'its return is completed when its threads stop'
 
 
 class Freezer:
-    """A control group of its own, which exists already."""
+    """A control group of its own, which must already exist."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -74,7 +74,7 @@ class Frozen(DemandCase):
         self.wait_until(freezer.is_frozen, 'the frozen process')
 
     def hold_return(self, job, step):
-        """Has it come home, with its deputy held behind the decision."""
+        """Brings it home, with its deputy held after the decision."""
         job.move('n2')
         before = self.log_lines(f'step {step} fails on demand, by being held')
         self.set_fault(f'{step}:1:hold')

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""A node takes no more guests than it is configured to: in all, of one home, of one user of one home. Who comes beyond
-that is refused with FULL and the limit, stays right, and moves when a guest has left."""
+"""A node takes no more guests than configured: in all, of one home, of one user of one home. A process beyond that is
+refused with FULL and the limit, keeps running correctly, and moves once a guest has left."""
 
 import concurrent.futures
 import os
@@ -13,7 +13,7 @@ from refusals_test import RefusalCase
 
 class Full(RefusalCase):
     def test_full(self):
-        """Guests of an earlier daemon count; one that leaves makes room for one."""
+        """Guests of an earlier daemon count; each that leaves makes room for one."""
         self.restart('n3', *self.config('max_guests = 1\n'))
         first, second = self.program('NOTHING'), self.program('NOTHING')
         self.move_at_last(first, 'n3')
@@ -42,7 +42,7 @@ class Full(RefusalCase):
             self.end_right(job)
 
     def test_full_by_many_at_once(self):
-        """Those whose keepers are being started count as well."""
+        """Guests whose keepers are still being started count as well."""
         self.restart('n3', '--max-guests', 2)
         jobs = [self.program('NOTHING') for _ in range(8)]
         self.move_at_last(jobs[0], 'n3')

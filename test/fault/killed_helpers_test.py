@@ -1,9 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""kill -9 of om-deputy, om-guest, om-body and om-migrator at random moments: on the way there, away, on
-the way home. What may follow: the process has arrived, or goes on at home; or, once it had left for
-good, it ends by SIGKILL and the reason is told. It never hangs, never does anything twice, and is
-never lost silently."""
+"""kill -9 of om-deputy, om-guest, om-body and om-migrator at random moments: on the way there, away, on the way home.
+Allowed outcomes: the process has arrived, or goes on at home; or, once it had left for good, it ends by SIGKILL and the
+reason is reported. It never hangs, never does anything twice, and is never lost silently."""
 
 import datetime
 import os
@@ -15,12 +14,12 @@ import time
 from faulty import ROUNDS, SESSION_TIMEOUT, WAIT_LIMIT, FaultCase, NumberedJob, main, om_process
 
 
-MORE_THAN_UNREAD = 100  # lines that a job may have printed before the kill and nobody has read yet
+MORE_THAN_UNREAD = 100  # lines that a job may have printed before the kill and that are still unread
 
 
 class KilledHelpers(FaultCase):
     def move_and_kill(self, job, to, victims):
-        """Kills `victims()` at a random moment of a move; gives the exit status of om migrate."""
+        """Kills `victims()` at a random moment of a move; returns the exit status of om migrate."""
         mover = self.start(self.product.om, 'migrate', job.pid, to, preload=False)
         until = time.monotonic() + self.random.uniform(0, 0.15)
         while time.monotonic() < until and mover.poll() is None:
@@ -34,8 +33,8 @@ class KilledHelpers(FaultCase):
         return mover.returncode
 
     def settle(self, job):
-        """After a kill: True if the job goes on, False if it is lost, and that as it may be."""
-        # A keeper that is out of reach is waited for before it is given up.
+        """After a kill: True if the job goes on, False if it is lost in an allowed way."""
+        # The deputy waits for an unreachable keeper before it gives up.
         until = time.monotonic() + SESSION_TIMEOUT + WAIT_LIMIT
         while True:
             more = job.progress(MORE_THAN_UNREAD)
@@ -58,7 +57,7 @@ class KilledHelpers(FaultCase):
             job = NumberedJob(self)
         for number in range(ROUNDS):
             self.move_and_kill(job, 'n2', victims)
-            # Nobody outside can tell whether it had left when its helper died.
+            # From outside one cannot tell whether it had left when its helper died.
             if not self.settle(job):
                 lost()
             if number % 2:
@@ -83,7 +82,7 @@ class KilledHelpers(FaultCase):
         self.rounds('om-deputy')
 
     def test_deputies_that_die_again_and_again(self):
-        """Each is replaced however many die, but not without a pause that grows."""
+        """Each is replaced, however many die, but after growing pauses."""
         job = NumberedJob(self)
         job.move('n2')
         log = pathlib.Path(self.cluster.directory, 'n1', 'log')
@@ -97,13 +96,13 @@ class KilledHelpers(FaultCase):
         times = [datetime.datetime.fromisoformat(event['time'].replace('Z', '+00:00')).timestamp()
                  for event in self.om_json('events', job.pid) if event['kind'] == 'adopt']
         self.assertEqual(deaths, len(times))
-        # The last of these pauses were of 30 ms, doubled seven times.
+        # The last of these pauses were 30 ms, doubled seven times.
         self.assertGreater(times[-1] - times[0], sum(0.030 * (1 << min(n, 7)) for n in range(deaths - 1)))
         job.move('home')
         job.finish()
 
     def test_deputy_of_a_process_that_stands_still(self):
-        """Job control has stopped it: it stays so under the next deputy, and goes on when it is continued."""
+        """Job control has stopped it: it stays stopped under the next deputy, and goes on when continued."""
         job = NumberedJob(self)
         job.move('n2')
         os.kill(job.pid, signal.SIGSTOP)
@@ -122,7 +121,7 @@ class KilledHelpers(FaultCase):
         job.finish()
 
     def daemon_rounds(self, node):
-        """Daemons may die at any time: nothing is lost. A service manager starts them again."""
+        """Daemons may die at any time without any loss. A service manager restarts them."""
         job = NumberedJob(self)
         for to in ('n2', 'home') * ROUNDS:
             mover = self.start(self.product.om, 'migrate', job.pid, to, preload=False)
@@ -144,7 +143,7 @@ class KilledHelpers(FaultCase):
         self.daemon_rounds('n2')
 
     def test_daemon_and_deputy(self):
-        """Both at once, while the process is away or on its way: a daemon that is started later finds what to do."""
+        """Both at once, while the process is away or on its way: a daemon started later finds out what to do."""
         job = NumberedJob(self)
         for to in ('n2', 'home') * ROUNDS:
             mover = self.start(self.product.om, 'migrate', job.pid, to, preload=False)
@@ -161,7 +160,7 @@ class KilledHelpers(FaultCase):
         job.finish()
 
     def test_daemon_and_deputy_right_after_many_moves(self):
-        """However fast it has moved before, what another deputy needs is written down when it leaves."""
+        """However fast it has moved before, what another deputy needs is recorded when it leaves."""
         job = NumberedJob(self)
         for _ in range(ROUNDS):
             for to in ('n2', 'home') * 3 + ('n3',):
@@ -175,7 +174,7 @@ class KilledHelpers(FaultCase):
         job.finish()
 
     def test_deputies_that_may_not_fetch_descriptors(self):
-        """Where pidfd_getfd is forbidden: the deputy socket is made in another way, also by the next deputy."""
+        """If pidfd_getfd is forbidden, the deputy socket is made in another way, by the next deputy too."""
         pidfd_getfd = 438
         forbid = self.product.build / 'test' / 'fault' / 'forbid'
         if subprocess.run([forbid, str(pidfd_getfd), '/bin/true'], check=False).returncode != 0:

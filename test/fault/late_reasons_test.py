@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""A reason not to move that begins when the process has been looked at and everything is prepared, while it
-still runs: the departure is held there by OM_FAULT. It is refused with the same code as if the reason had been
-there from the beginning; what only makes the preparations void moves all the same. Nothing moves that the target
-was not told of, and what is refused stays right and moves when the reason has gone."""
+"""A reason not to move that arises after the process has been checked and everything is prepared, while it still runs:
+OM_FAULT holds the departure there. The move is refused with the same code as if the reason had existed from the
+beginning; a process whose changes only invalidate the preparations moves all the same. Nothing moves that the target
+was not told of; what is refused keeps running correctly and moves once the reason is gone."""
 
 import concurrent.futures
 import os
@@ -15,7 +15,7 @@ from faulty import DemandCase, main, om_process
 from refusals_test import CURABLE, SKIPPED, RefusalCase
 
 HELD = 'depart.prepared'
-# Not of the process: the deputy has read it by then.
+# Not in the process: the deputy has read it by then.
 ELSEWHERE = ('VERSION',)
 REFUSED = {cause: cause for cause in CURABLE if cause not in ELSEWHERE} | {'VFORK': 'SHARED_MM'}
 MOVED = ('EXEC', 'LIMIT', 'NOTHING', 'PLACE')
@@ -30,14 +30,14 @@ class LateReasons(RefusalCase, DemandCase):
                    for log in pathlib.Path(self.cluster.directory).glob('n*/log*'))
 
     def waiting(self, cause):
-        """A program that takes its cause on when it is told to."""
+        """A program that brings about its cause on command."""
         job = self.start(self.product.build / 'test/fault/provoke', cause, 'later', stdin=subprocess.PIPE)
         self.assertEqual(b'up\n', job.stdout.readline())
         return job
 
     def move_while(self, job, begin, step=HELD, then=''):
-        """A move that waits at `step` while `begin` is called; gives what it answers, and the move. `then`: fails
-        at that one."""
+        """A move that is held at `step` while `begin` is called; returns the result of `begin`, and the move. `then`:
+        the step to fail after that."""
         before = self.held(step)
         self.fault.write_text(f'{step}:1:hold\n')
         try:
@@ -86,7 +86,7 @@ class LateReasons(RefusalCase, DemandCase):
                 self.try_cause(cause, check)
 
     def test_a_signal_at_the_stop_ends_the_call(self):
-        """Also if the process stays: its call is not made to go on behind the handler."""
+        """Even if the process stays: its call does not continue after the handler."""
         for then in ('depart.arena', 'depart.taken', ''):
             with self.subTest(then=then):
                 job = self.program('INTERRUPTED')

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The way between home and the node where a process runs takes milliseconds (slow_keeper.py), longer than from one
-signal to the next: a process that would not get on any more comes home, and its calls are made once."""
+"""The link between home and the node where a process runs takes milliseconds (slow_keeper.py), longer than the interval
+between signals: a process that would make no more progress comes home, and its calls are made once."""
 
 import pathlib
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Connections between home and the remote node are cut at random moments (`om debug`): the process
-goes on after each cut, and every call has been executed exactly once."""
+"""Connections between home and the remote node are cut at random moments (`om debug`): the process goes on after each
+cut, and every call is executed exactly once."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ import time
 
 from faulty import ROUNDS, SESSION_TIMEOUT, WAIT_LIMIT, FaultCase, NumberedJob, main, om_process
 
-STANDSTILL = SESSION_TIMEOUT + 13  # longer than anybody is waited for
+STANDSTILL = SESSION_TIMEOUT + 13  # longer than anything waits
 
 
 class LostLinks(FaultCase):
@@ -48,7 +48,7 @@ class LostLinks(FaultCase):
         self.cut_often(['channels', 'session', 'all'])
 
     def test_cuts_while_it_moves(self):
-        """A cut during a move may cost the move, never the process or a call."""
+        """A cut may make a move fail, but never loses the process or a call."""
         job = NumberedJob(self)
         for _ in range(ROUNDS):
             for to in ('n2', 'n3', 'home'):
@@ -61,15 +61,15 @@ class LostLinks(FaultCase):
 
     @staticmethod
     def port_of(pid):
-        """Where the process listens for TCP connections."""
+        """The port where the process listens for TCP connections."""
         inodes = {os.readlink(entry)[8:-1] for entry in pathlib.Path(f'/proc/{pid}/fd').iterdir()
                   if os.readlink(entry).startswith('socket:[')}
         rows = [line.split() for line in pathlib.Path('/proc/net/tcp').read_text().splitlines()[1:]]
         return next(int(row[1].split(':')[1], 16) for row in rows if row[3] == '0A' and row[9] in inodes)
 
     def test_somebody_else_takes_the_connections_of_a_keeper(self):
-        """With its deputy and its daemon home is lost, also if whoever has the deputy's port accepts and says nothing:
-        the guest is given up in time, and that was not tried all the time."""
+        """Without its deputy and daemon home is lost, even if another process has the deputy's port and accepts
+        silently: the guest is given up in time, without constant attempts to connect."""
         job = NumberedJob(self)
         before = self.helpers('om-guest'), self.helpers('om-deputy')
         job.move('n2')
@@ -82,7 +82,7 @@ class LostLinks(FaultCase):
         taken = []
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            # The kernel may still be closing what the killed deputy had.
+            # The kernel may still be closing the killed deputy's sockets.
             until = time.monotonic() + WAIT_LIMIT
             while not self.binds(listener, port):
                 self.assertLess(time.monotonic(), until, 'the port of the deputy stays in use')
@@ -113,8 +113,8 @@ class LostLinks(FaultCase):
         return True
 
     def test_helpers_that_stand_still(self):
-        """A stopped keeper, or deputy, is not a lost one, however long: calls need neither. Whoever waits for them is
-        told."""
+        """A stopped keeper or deputy is not a lost one, however long it is stopped: calls need neither. Requests that
+        wait for them are told."""
         jobs = [NumberedJob(self) for _ in range(2)]
         stopped = []
         self.addCleanup(lambda: [self.signal(pid, signal.SIGCONT) for pid in stopped])

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The program of the fault tests: everything it does is numbered, so that a call that is lost or done
-// twice shows. Two processes: this one, which is moved, and a child of it, which stays (the feeder).
+// The program of the fault tests: everything it does is numbered, so that a lost or repeated call shows. Two processes:
+// this one, which is moved, and its child, which stays (the feeder).
 //
 //   what                              done twice              lost
 //   line k to stdout                  line k twice            line k missing
@@ -10,8 +10,8 @@
 //   append record k to the file log   log too long            log too short
 //   add 1 to the number in "count"    too large               too small
 //
-// It goes on for LINES lines, a few milliseconds each, and at least until the file "stop" exists. A
-// second thread computes and passes bytes through a socket pair.
+// It runs for LINES lines, a few milliseconds each, and at least until the file "stop" exists. A second thread computes
+// and passes bytes through a socket pair.
 //
 //   numbered LINES PAUSE_US
 #include <errno.h>
@@ -43,7 +43,7 @@ void expect(const char* what, long got, long want) {
   if (got != want) die(what, got, want);
 }
 
-// Numbers from 0 on, as fast as they are taken.
+// Sends numbers from 0 on, as fast as they are read.
 [[noreturn]] void feed(int out) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   for (uint64_t k = 0;; ++k) {
@@ -78,7 +78,7 @@ int main(int argc, char** argv) {
   const pid_t feeder = fork();
   if (feeder == 0) {
     close(pipe_ends[0]);
-    close(STDOUT_FILENO);  // the test waits for the end of this output
+    close(STDOUT_FILENO);  // the test waits for this output to end
     close(STDERR_FILENO);
     feed(pipe_ends[1]);
   }

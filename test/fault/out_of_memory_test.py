@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The target's memory runs out for real: n2 has a memory cgroup that is too small for its guest. The keeper sends it
-home before; where it is not to watch (no headroom), the kernel's OOM killer ends the body, before the commit and
-behind it. Only the guest is hit, nothing is done twice, and what happened is told. Needs root and the memory
+"""The target really runs out of memory: n2 has a memory cgroup that is too small for its guest. The keeper sends the
+guest home before that; if it does not watch (no headroom), the kernel's OOM killer ends the body, before or after the
+commit. Only the guest is hit, nothing is done twice, and what happened is reported. Needs root and the memory
 controller of cgroups, version 1 or 2."""
 
 import os
@@ -14,12 +14,12 @@ import unittest
 from faulty import ASKS_END, WAIT_LIMIT, AskerCase, main, om_process
 
 MIB = 1 << 20
-PROGRAM_MIB = 300  # what the guest needs
-SMALL_MIB = 100    # what n2 has: enough for the daemon, the keeper, and a body that has not got its pages yet
+PROGRAM_MIB = 300  # needed by the guest
+SMALL_MIB = 100    # limit of n2: enough for the daemon, the keeper, and a body without its pages
 
 
 class MemoryGroup:
-    """A cgroup with a limit of memory."""
+    """A cgroup with a memory limit."""
 
     def __init__(self, name):
         mounts = [line.split() for line in pathlib.Path('/proc/self/mountinfo').read_text().splitlines()]
@@ -41,7 +41,7 @@ class MemoryGroup:
             self.path = folder / name
             self.path.mkdir()
             self.home = folder / 'cgroup.procs'
-            if (self.path / self.swap_file).exists():  # with room in a swap device nothing runs out
+            if (self.path / self.swap_file).exists():  # with free swap space nothing runs out
                 (self.path / self.swap_file).write_text(self.swap_word)
             return
         raise OSError('no memory controller of cgroups')
@@ -57,7 +57,7 @@ class MemoryGroup:
         return int(re.search(r'^oom_kill (\d+)$', (self.path / self.count_file).read_text(), re.M)[1])
 
     def remove(self):
-        """Whoever is left in it goes back to where it came from."""
+        """Moves the remaining processes back to where they came from."""
         until = time.monotonic() + WAIT_LIMIT
         while self.path.exists():
             for pid in (self.path / 'cgroup.procs').read_text().split():
@@ -76,7 +76,7 @@ class MemoryGroup:
 class MemoryCase(AskerCase):
     needs_root = True
     nodes = 2
-    headroom_mib = 0  # that n2 keeps for itself
+    headroom_mib = 0  # reserved by n2
     limit_mib = SMALL_MIB
 
     def setUp(self):
@@ -90,7 +90,7 @@ class MemoryCase(AskerCase):
         path.write_text(f'memory_headroom_mib = {self.headroom_mib}\n', encoding='ascii')
         node, command, settings = self.kill_daemon('n2')
         self.restart_daemon((node, [*command, '--config', str(path)], settings))
-        # n1 may hold on to the connection of the old daemon for a moment.
+        # n1 may keep the old daemon's connection for a moment.
         first = self.asker()
         self.until_moved(first, 'n2')
         self.end_asker(first)
@@ -110,7 +110,7 @@ class Eviction(MemoryCase):
     limit_mib = 200
 
     def test_it_goes_home_before_the_memory_has_run_out(self):
-        """And can come back when there is some again."""
+        """And it can come back once there is memory again."""
         for effect in (False, True):
             with self.subTest(effect=effect):
                 job = self.asker()
@@ -135,7 +135,7 @@ class Eviction(MemoryCase):
 
 class OutOfMemory(MemoryCase):
     def check_struck(self):
-        """The body was the one, and perhaps its keeper, but nobody else. True if the keeper could tell."""
+        """The OOM killer hit the body, and perhaps its keeper, but nothing else. True if the keeper could report it."""
         self.assertIn(self.group.killed(), (1, 2))
         self.assertTrue(om_process.alive(self.daemon))
         self.assertEqual({'n1': 'up', 'n2': 'up'}, {n['name']: n['state'] for n in self.om_json('nodes')})
@@ -157,7 +157,7 @@ class OutOfMemory(MemoryCase):
         self.end_asker(job)
 
     def test_behind_it_before_an_effect(self):
-        """It goes on at home from where it left, and finds the memory there."""
+        """It goes on at home from where it left, and its memory is still there."""
         arguments = ('1000000', PROGRAM_MIB)
         native = self.asker(*arguments, preload=False)
         moved = self.asker(*arguments)
@@ -168,7 +168,7 @@ class OutOfMemory(MemoryCase):
         self.assertIn('NODE_LOST', self.reasons(moved))
 
     def test_behind_an_effect(self):
-        """It ends as by SIGKILL, and om run, om why and om events say why."""
+        """It ends as if by SIGKILL, and om run, om why and om events say why."""
         runner = self.start(self.product.om, 'run', '--', self.product.build / 'test/fault/asks',
                             preload=False, stdin=-1)
         self.assertEqual(b'up\n', runner.stdout.readline())

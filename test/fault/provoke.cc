@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A program that gives a reason not to be moved, takes it away again, and works all the time. Used by
-// refusals_test.py, which asks om about it in between. All reasons are in one file: each is a short function.
+// A program that causes a reason not to be moved, removes it again, and works correctly throughout. refusals_test.py
+// uses it and queries om in between. All reasons are in one file: each is a short function.
 //
 //   provoke CODE [later]
 //
 //   prints            then waits for a line and
 //   up                causes it (only with `later`)
 //   caused            takes the cause away
-//   cured             ends: prints "right", exit 5 (what it did was right all the time)
+//   cured             ends: prints "right", exit 5 (everything it did was right)
 //
-// VFORK, EXEC, INTERRUPTED, LIMIT and PLACE are no codes: what else can come in between while a departure is prepared.
-// Exit 77: this machine cannot provoke it.
+// VFORK, EXEC, INTERRUPTED, LIMIT and PLACE are not codes, but other things that can happen while a departure is
+// prepared. Exit 77: this machine cannot provoke it.
 #include <asm/prctl.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -146,7 +146,7 @@ Undo aio() {
   };
 }
 
-// A child is the tracer; it lets go when the pipe is closed.
+// A child is the tracer; it detaches when the pipe is closed.
 Undo traced() {
   static int s_hold[2], s_ready[2];
   if (pipe(s_hold) != 0 || pipe(s_ready) != 0) die("pipe");
@@ -167,7 +167,7 @@ Undo traced() {
   };
 }
 
-// A thread of its own takes the filter on and ends with it.
+// A separate thread installs the filter and ends with it.
 Undo seccomp() {
   static int s_hold[2], s_filtered[2];
   if (pipe(s_hold) != 0 || pipe(s_filtered) != 0) die("pipe");
@@ -218,7 +218,7 @@ Undo vfork_child() {
   s_thread = std::thread([] {
     auto child = [](void*) -> int {
       char c = 1;
-      close(s_hold[1]);  // of its own table of descriptors
+      close(s_hold[1]);  // in its own descriptor table
       _exit(write(s_runs[1], &c, 1) == 1 && read(s_hold[0], &c, 1) == 0 ? 0 : 1);
     };
     wait_for(clone(child, s_stack + sizeof s_stack, CLONE_VM | CLONE_VFORK | SIGCHLD, nullptr));
@@ -275,7 +275,7 @@ Undo uffd() {
   };
 }
 
-// Descriptors at such distances that libom's do not fit between any two.
+// Descriptors spaced so that libom's do not fit between any two.
 Undo fd_limit() {
   const rlimit few{512, 512};
   if (setrlimit(RLIMIT_NOFILE, &few) != 0) die("setrlimit");
@@ -313,7 +313,7 @@ Undo cpu_timer() {
   };
 }
 
-// A thread waits as for vfork, which no tracer can interrupt, while its child has memory of its own.
+// A thread waits as in vfork, which no tracer can interrupt, while its child has memory of its own.
 Undo uninterruptible() {
   static int s_hold[2], s_runs[2];
   if (pipe(s_hold) != 0 || pipe(s_runs) != 0) die("pipe");
@@ -336,7 +336,7 @@ Undo uninterruptible() {
   };
 }
 
-// Whether the thread is in the system call.
+// Whether the thread is in that system call.
 bool is_inside(pid_t tid, long nr) {
   const std::string path = "/proc/self/task/" + std::to_string(tid) + "/syscall";
   FILE* file = fopen(path.c_str(), "re");
@@ -368,7 +368,7 @@ Undo in_call() {
   };
 }
 
-// The number in libom's anchor by which nodes know whether they can serve it (found by an ELF note).
+// The number in libom's anchor that tells nodes whether they can serve it (found by an ELF note).
 uint32_t* keeper_gate_abi() {
   uint32_t* found = nullptr;
   dl_iterate_phdr(
@@ -408,7 +408,7 @@ void set_keeper_gate_abi(uint32_t value) {
   *at = value;
 }
 
-// Its libom is of another release.
+// Its libom belongs to another release.
 Undo version() {
   const uint32_t right = *keeper_gate_abi();
   set_keeper_gate_abi(right + 7);
@@ -419,20 +419,20 @@ Undo version() {
 Undo setuid() {
   auto change = [](uid_t saved) {
     if (setresuid(65534, 65534, saved) != 0) skip("setresuid");
-    if (prctl(PR_SET_DUMPABLE, 1) != 0) die("PR_SET_DUMPABLE");  // which a change of ids may clear
+    if (prctl(PR_SET_DUMPABLE, 1) != 0) die("PR_SET_DUMPABLE");  // which changing ids may clear
   };
   if (setresgid(65534, 65534, 65534) != 0) skip("setresgid");
   change(0);
   return [change] { change(65534); };
 }
 
-// Another program, which goes on with "caused".
+// Executes another program, which goes on with "caused".
 Undo exec_again() {
   execl("/proc/self/exe", "provoke", "NOTHING", nullptr);
   die("exec");
 }
 
-// What is mapped now has room, what is wanted afterwards has none.
+// There is room for what is mapped now, but not for what comes later.
 Undo limit() {
   constexpr rlim_t kRoom = rlim_t{512} << 20;
   const rlimit low{kRoom, RLIM_INFINITY};
@@ -443,7 +443,7 @@ Undo limit() {
   };
 }
 
-// Two threads wait in calls that only a signal ends, with an error: SIGUSR1, and SIGUSR2 by the mask of the call.
+// Two threads wait in calls that only a signal ends, with an error: SIGUSR1, and SIGUSR2 through the call's mask.
 Undo interrupted_call() {
   static sigset_t s_usr1, s_usr2;
   sigemptyset(&s_usr1);
@@ -477,14 +477,14 @@ Undo interrupted_call() {
   };
 }
 
-// All addresses near the libraries.
+// Occupies all addresses near the libraries.
 Undo place() {
   constexpr size_t kNear = size_t{200} << 30;
   void* at = map(kNear, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, PROT_NONE);
   return [at] { unmap(at, kNear); };
 }
 
-// Not a cause of its own: something to refuse at the target, or from outside.
+// No cause in the process: the refusal comes from the target or from outside.
 Undo nothing() {
   return [] {};
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Receipts that begin at home, go on while the process is away and end behind its homecoming: every byte is there."""
+"""Receive calls that begin at home, continue while the process is away and end after its homecoming: no byte is
+missing."""
 
 import array
 import fcntl
@@ -14,7 +15,7 @@ import om_process
 
 BYTES = 300000
 
-# Receives BYTES at once, by recv or recvmsg, and shows what has come.
+# Receives BYTES in one call, recv or recvmsg, and prints what has arrived.
 RECEIVER = f"""
 import hashlib, socket, sys
 connection = socket.socket(fileno=int(sys.argv[1]))

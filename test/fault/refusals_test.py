@@ -1,9 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Every reason not to move (docs/REASONS.md) that can be provoked is: `om why` and `om migrate` name it
-with a message and a remedy, the program goes on at home and does right, and once the cause has gone
-the process moves. Codes that nothing can provoke here are listed in NOT_HERE with the reason; a test
-elsewhere that provokes one is named in ELSEWHERE."""
+"""Provokes every reason not to move (docs/REASONS.md) that can be: `om why` and `om migrate` name it with a message and
+a remedy, the program runs on correctly at home, and once the cause is gone the process moves. NOT_HERE lists the codes
+that cannot be provoked here, and why; ELSEWHERE names other tests that provoke one."""
 
 import json
 import os
@@ -18,17 +17,17 @@ import types
 from faulty import FaultCase, main, om_process
 from om_product import DEFAULT_UID
 
-RIGHT_END = 5  # of provoke
+RIGHT_END = 5  # exit status of provoke
 LIMITS = ('--max-guests', '--max-guests-per-home', '--max-guests-per-user')
 SKIPPED = 77
 
-# In the process, taken away again by the program.
+# Causes in the process, which the program removes again.
 CURABLE = ('AIO', 'CPU_TIMER', 'DEVICE_MAPPED', 'FD_LIMIT', 'FD_TABLE', 'GS_BASE', 'HUGETLB', 'IN_CALL', 'IO_URING',
            'NOT_DUMPABLE', 'OWN_TRAPS', 'PKEYS', 'SECCOMP', 'SHARED_FILE', 'SHARED_MM', 'SHARED_WRITABLE', 'TRACED',
            'UFFD', 'UNINTERRUPTIBLE', 'VERSION')
-# Found when the threads stand, or by the target: om why cannot know.
+# Found when the threads are stopped, or by the target: om why cannot know.
 AT_THE_STOP = ('GS_BASE', 'CPU_TIMER', 'UNINTERRUPTIBLE', 'IN_CALL', 'OWN_TRAPS', 'VERSION')
-# Module and test method, which names the code; without a module, in this one.
+# Module and test method, which names the code; without a module: this one.
 ELSEWHERE = {
     'ALREADY_THERE': '../cluster/commands_test.py test_human_output_of_migrate',
     'NO_SUCH_PROCESS': '../cluster/commands_test.py test_status_4_no_such_process_or_node',
@@ -49,7 +48,7 @@ ELSEWHERE = {
     'STATIC_BINARY': 'test_static_binary',
     'STOPPED': 'test_stopped',
     'TARGET_UNREACHABLE': 'test_target_unreachable',
-    # What happened, or what a command is told.
+    # Codes for what happened, or for the answer to a command.
     'BAD_PEERS': '../cluster/commands_test.py test_bad_peers',
     'BAD_REQUEST': '../hostile/deep_json_test.py test_control_socket',
     'CAME_HOME': '../cluster/commands_test.py test_coming_home_is_an_event_and_no_reason',
@@ -72,7 +71,7 @@ NOT_HERE = {
 
 class RefusalCase(FaultCase):
     def program(self, cause, **how):
-        """A running `provoke CAUSE` that has taken its cause on; None if this machine cannot."""
+        """A running `provoke CAUSE` that has brought about its cause; None if this machine cannot."""
         program = self.product.build / 'test' / 'fault' / 'provoke'
         job = self.start(program, cause, stdin=subprocess.PIPE, **how)
         line = job.stdout.readline()
@@ -83,7 +82,7 @@ class RefusalCase(FaultCase):
         return job
 
     def say(self, job, answer):
-        """Lets it go on."""
+        """Lets it continue."""
         job.stdin.write(b'\n')
         job.stdin.flush()
         self.assertEqual(answer, job.stdout.readline())
@@ -104,7 +103,7 @@ class RefusalCase(FaultCase):
         self.assertTrue(reason['remedy'].endswith('.'), reason)
 
     def check_refused(self, job, code, to='n2'):
-        """`om migrate` says no, with code, message and remedy; the process stays as it is."""
+        """`om migrate` refuses, with code, message and remedy; the process stays as it is."""
         self.refuse(job, to, code)
         done = self.om('migrate', job.pid, to, expect=6)
         self.assertEqual('', done.stdout)
@@ -114,7 +113,7 @@ class RefusalCase(FaultCase):
         self.assertIn(code, [event['code'] for event in self.om_json('events', job.pid)])
 
     def restart(self, node, *options, root_may_leave=True):
-        """A node's daemon anew, with options instead of those of an earlier restart."""
+        """Restarts a node's daemon, with options that replace those of an earlier restart."""
         _, command, settings = self.kill_daemon(node)
         earlier = ('--accept', '--config', *LIMITS)
         command = [word for at, word in enumerate(command)
@@ -129,17 +128,17 @@ class RefusalCase(FaultCase):
         return '--config', path
 
     def move_at_last(self, job, to):
-        """A move that must succeed when a new daemon is known, or a guest's keeper has ended."""
+        """A move that must succeed once a new daemon is known, or a guest's keeper has ended."""
         self.wait_until(lambda: self.cluster.migrate_once(job.pid, to, 60).result == 'moved', 'a move')
 
-    # Programs that libom.so cannot be in. Each says "up", waits for a line, then executes its arguments if it
-    # has any; else it says "right".
+    # Programs into which libom.so cannot be loaded. Each says "up", waits for a line, then executes its arguments if it
+    # has any, else says "right".
     C_PROGRAM = ('#include <stdio.h>\n#include <unistd.h>\n'
                  'int main(int argc, char** argv) {\n'
                  '  puts("up"); fflush(stdout); getchar();\n'
                  '  if (argc > 1) { execv(argv[1], argv + 1); return 1; }\n'
                  '  puts("right"); return 5;\n}\n')
-    # i386, by its own system calls; the libraries of that machine are nowhere installed by default.
+    # i386, with its own system calls; the libraries for it are not installed by default anywhere.
     PROGRAM_32 = """
         .globl _start
         _start:
@@ -177,7 +176,7 @@ class RefusalCase(FaultCase):
         return program
 
     def needs_native(self, program, **user):
-        """Skips the test if this machine does not run the program, whose own failure it would seem to be."""
+        """Skips the test if this machine cannot run the program, as that would look like a failure of the program."""
         try:
             done = subprocess.run([program], check=False, input=b'\n', capture_output=True, timeout=30, **user)
         except OSError as error:
@@ -186,8 +185,8 @@ class RefusalCase(FaultCase):
             self.skipTest(f'{program.name} natively: status {done.returncode}, {done.stdout + done.stderr!r}')
 
     def check_stays_home(self, program, code, detail='', keeps_preload=True, **user):
-        """`om check` knows before the start; `om run` runs it and says so in a line. So it is with what a
-        program becomes that could move, at home or away, and once it has become one that can, it moves."""
+        """`om check` knows before the start; `om run` runs it and says so in a line. The same holds for what a movable
+        program turns into, at home or away; and once it turns into one that can move, it moves."""
         self.needs_native(program, **user)
         heir = [self.product.build / 'test/fault/provoke', 'NOTHING'] if keeps_preload else []
         checks = [self.start(self.product.om, 'check', *options, '--', program, preload=False, **user)
@@ -212,7 +211,7 @@ class RefusalCase(FaultCase):
             if away:
                 self.move(job, 'n2')
             self.say(job, b'up\n')
-            # The daemon needs a moment to hear that it is at home again.
+            # The daemon needs a moment to learn that it is at home again.
             self.wait_until(lambda job=job: code in self.codes(job), code)
             self.assertIn(detail, self.om('why', pid, expect=None).stdout)
             self.check_refused(job, code)
@@ -254,7 +253,7 @@ class Refusals(RefusalCase):
                     continue
                 self.assertEqual([] if code in AT_THE_STOP else [code], self.codes(job))
                 self.check_refused(job, code)
-                if code == 'NOT_DUMPABLE':  # all that can be told
+                if code == 'NOT_DUMPABLE':  # all that can be known
                     self.assertIn(code, self.om('where', job.pid, expect=1).stderr)
                 else:
                     self.assertEqual('n1', self.where(job))
@@ -300,7 +299,8 @@ class Refusals(RefusalCase):
         self.end_right(job)
 
     def test_home_limits(self):
-        """A limit that leaves libom no room: the process stays, with all that the limit leaves, until there is some."""
+        """A limit that leaves libom no room: the process stays, with everything that the limit permits, until there is
+        room."""
         for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
             with self.subTest(kind=kind):
                 job = self.program('NOTHING')
@@ -319,7 +319,7 @@ class Refusals(RefusalCase):
                 self.end_right(job)
 
     def test_home_memory(self):
-        """Away the process maps more than home may: it stays away until there is room."""
+        """While away the process maps more than it may at home: it stays away until there is room."""
         limit = 400 << 20
         script = ('import mmap, resource, sys\n'
                   'print("up", flush=True)\n'
@@ -333,7 +333,7 @@ class Refusals(RefusalCase):
         job = self.start('/usr/bin/python3', '-S', '-c', script, stdin=subprocess.PIPE)
         self.assertEqual(b'up\n', job.stdout.readline())
         self.move(job, 'n2')
-        # Of the process at home only: the body keeps the old limit.
+        # Only for the process at home: the body keeps the old limit.
         before = resource.prlimit(job.pid, resource.RLIMIT_AS)
         used = om_process.memory(job.pid)
         resource.prlimit(job.pid, resource.RLIMIT_AS, (used + (64 << 20), before[1]))
@@ -347,12 +347,12 @@ class Refusals(RefusalCase):
         job.stdin = None
         self.assertEqual(0, job.wait(30))
 
-    # What the target says no to.
+    # Refused by the target.
 
     def refused_until_restarted(self, code, *options):
         job = self.program('NOTHING')
         self.restart('n3', *options)
-        # n1 may hold on to the connection of the old daemon for a moment.
+        # n1 may keep the old daemon's connection for a moment.
         self.wait_until(lambda: self.cluster.migrate_once(job.pid, 'n3', 60).code == code, code)
         self.check_refused(job, code, 'n3')
         self.restart('n3')
@@ -391,7 +391,7 @@ class RefusalsOfRoot(RefusalCase):
         os.chmod(cls.base, 0o755)  # other users reach the control socket
 
     def test_privileged_files(self):
-        """Set-user-id, set-group-id, or with capabilities: the loader drops libom.so, for what they start, too."""
+        """Set-user-id, set-group-id, or with capabilities: the loader drops libom.so, also for what they start."""
         self.folder.chmod(0o755)
         if os.statvfs(self.folder).f_flag & os.ST_NOSUID:
             self.skipTest(f'the file system of {self.folder} is mounted nosuid')
@@ -417,13 +417,13 @@ class RefusalsOfRoot(RefusalCase):
         self.end_right(job)
 
     def test_root_owned(self):
-        """Root's processes stay at home unless the node is configured otherwise, as `om cluster dev` does."""
+        """Root's processes stay at home unless the node is configured otherwise, as it is by `om cluster dev`."""
         user = {'user': DEFAULT_UID, 'group': DEFAULT_UID, 'extra_groups': [], 'cwd': '/'}
         job, other = self.program('NOTHING'), self.program('NOTHING', **user)
         self.move(job, 'n2')
         self.restart('n1', root_may_leave=False)
         self.wait_until(lambda: self.where(job) == 'n2', 'its deputy back')
-        # What is away goes nowhere but home.
+        # A process that is away can only go home.
         self.assertEqual(['ROOT_OWNED'], self.codes(job))
         self.check_refused(job, 'ROOT_OWNED', 'n3')
         self.assertEqual('n2', self.where(job))

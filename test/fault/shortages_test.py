@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Something is short: descriptors in our own programs, address space, memory or disk at either end. A move is
-refused with a code, nothing is lost, and it is possible again once there is enough; what the program itself
-asks for is answered as natively. And what dies with a node, by name: its memory's last user, home."""
+"""Shortages: of descriptors in our own programs, of address space, memory or disk at either end. A move is refused with
+a code, nothing is lost, and it is possible again once there is enough; the program's own requests get the same answers
+as natively. Also what dies with a node, by name: its memory's last user, home."""
 
 import ctypes
 import errno
@@ -24,7 +24,7 @@ def lowest_free_now(pid):
 
 
 def lowest_free(pid):
-    """Of several looks: it may just have a file open that it will close at once."""
+    """The lowest of several looks: the process may just have a file open that it closes at once."""
     lowest = lowest_free_now(pid)
     for _ in range(20):
         time.sleep(0.002)
@@ -33,7 +33,7 @@ def lowest_free(pid):
 
 
 class Limit:
-    """The soft limit of another process, lowered for a while."""
+    """Lowers the soft limit of another process for a while."""
 
     def __init__(self, pid, kind, value):
         self.pid, self.kind, self.value = pid, kind, value
@@ -59,8 +59,8 @@ class ShortageCase(AskerCase):
             time.sleep(POLL)
 
     def restart_limited(self, node, kind, value):
-        """The node's daemon with a hard limit, which what it starts inherits; what restores it.
-        An ordinary user cannot raise a hard limit again: another daemon has to be started for that."""
+        """Gives the node's daemon a hard limit, which its children inherit; returns a function that undoes it. An
+        ordinary user cannot raise a hard limit again, so that takes another daemon."""
         resource.prlimit(self.daemon_pid(node), kind, (value, value))
         return lambda: self.restart_daemon(self.kill_daemon(node))
 
@@ -79,7 +79,8 @@ class Descriptors(ShortageCase):
         job.wait_progress(3)
 
     def connections_break(self, program, node, limit_of, words):
-        """All of a job's that is away, while `program` at `node` has no descriptor left and says `words`."""
+        """Breaks all connections of a job that is away, while `program` at `node` has no descriptor left and logs
+        `words`."""
         job = NumberedJob(self)
         job.move('n2')
         pid = self.only(program)
@@ -93,7 +94,7 @@ class Descriptors(ShortageCase):
         job.finish()
 
     def test_deputy_while_away(self):
-        """Connections that break while it has no descriptors are taken when it has some again."""
+        """Connections that break while it has no descriptors are accepted once it has some again."""
         self.connections_break('om-deputy', 'n1', lambda pid: 0, 'cannot take a connection')
 
     def test_keeper_while_away(self):
@@ -109,7 +110,7 @@ class Descriptors(ShortageCase):
         job.move('home')
 
     def test_program_while_away(self):
-        """It has none left when all connections break, and when its deputy is replaced."""
+        """It has none left when all connections break and when its deputy is replaced."""
         job = NumberedJob(self, program='sleepers', more=(40,))
         job.move('n2')
         with Limit(job.pid, resource.RLIMIT_NOFILE, lowest_free(job.pid)):
@@ -117,8 +118,8 @@ class Descriptors(ShortageCase):
         job.finish()
 
     def test_program_with_all_numbers(self):
-        """The same where all that its hard limit leaves free are libom's."""
-        hard, slots = 400, 128  # as many slots as 41 threads need
+        """The same if libom has all numbers that its hard limit leaves free."""
+        hard, slots = 400, 128  # slots for 41 threads
         job = NumberedJob(self, program='sleepers', more=(40, hard - slots - 1))
         resource.prlimit(job.pid, resource.RLIMIT_NOFILE, (hard, hard))
         job.move('n2')
@@ -129,7 +130,7 @@ class Descriptors(ShortageCase):
     def test_daemons(self):
         """The daemon itself: at the target it cannot start a keeper, at home no deputy."""
         job = NumberedJob(self)
-        job.move('n2')  # the connections between the nodes are there
+        job.move('n2')  # the connections between the nodes exist
         job.move('home')
         target = self.daemon_pid('n2')
         with Limit(target, resource.RLIMIT_NOFILE, lowest_free(target)):
@@ -153,7 +154,7 @@ class Descriptors(ShortageCase):
         job.finish()
 
     def test_a_daemon_that_cannot_accept(self):
-        """Requests wait until it can, and it does not spin meanwhile: one line each time that it tries."""
+        """Requests wait until it can, and it does not spin meanwhile: one line for each attempt."""
         daemon = self.daemon_pid('n2')
         said = self.log('n2').count('accept a client')
         with Limit(daemon, resource.RLIMIT_NOFILE, lowest_free(daemon)):
@@ -203,7 +204,7 @@ class Memory(ShortageCase):
         self.target_limited(resource.RLIMIT_DATA, 900 * MIB)
 
     def test_limits_reached_while_away(self):
-        """What natively is there is there: the process comes home for it."""
+        """What is available natively is available: the process comes home for it."""
         for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
             with self.subTest(kind=kind):
                 job = self.asker()
@@ -217,7 +218,7 @@ class Memory(ShortageCase):
                 self.end_asker(job)
 
     def test_home_cannot_take_it_back(self):
-        """Away its stack has grown beyond what home has room for now: it goes on there, and comes when there is."""
+        """While away its stack has outgrown the room at home: it goes on there, and comes home when there is room."""
         job = self.asker()
         self.assertEqual('ok', self.ask(job, 'map 1'))
         self.move(job, 'n2')
@@ -234,7 +235,7 @@ class Memory(ShortageCase):
         self.end_asker(job)
 
     def test_the_body_is_killed(self):
-        """By SIGKILL, as by a kernel that has no memory left: what has acted is lost, and that is said."""
+        """By SIGKILL, as by a kernel out of memory: a process that has acted is lost, and that is reported."""
         job = NumberedJob(self)
         job.move('n2')
         job.wait_progress(5)
@@ -260,7 +261,7 @@ class HomeIsLost(ShortageCase):
     nodes = 2
 
     def test_bodies_end(self):
-        """Everything of the home node dies at once: keepers end what they have of it."""
+        """Everything of the home node dies at once: keepers end its guests."""
         job = NumberedJob(self)
         job.move('n2')
         keeper, body = self.only('om-guest'), self.only('om-body')
@@ -273,7 +274,7 @@ class HomeIsLost(ShortageCase):
         self.assertEqual('', job.problem)
 
     def computing(self):
-        """A program at n2 that makes no call any more, by which its body could see that it is alone."""
+        """A program at n2 that makes no more calls by which its body could notice that home is gone."""
         job = self.asker(10 ** 12)
         self.move(job, 'n2')
         keeper, body = self.only('om-guest'), self.only('om-body')
@@ -294,11 +295,11 @@ class HomeIsLost(ShortageCase):
         job, keeper, body = self.computing()
         self.kill(keeper)
         self.wait_until(lambda: not om_process.alive(body), 'the end of the body')
-        self.wait_until(lambda: self.where(job) == 'n1', 'it at home')  # nothing was lost
+        self.wait_until(lambda: self.where(job) == 'n1', 'it at home')  # nothing is lost
 
 
 class DiskOfRoot(ShortageCase):
-    """Small disks of its own, in a mount namespace that ends with the test."""
+    """Small private disks, in a mount namespace that ends with the test."""
     needs_root = True
     nodes = 2
 
@@ -360,7 +361,7 @@ class DiskOfRoot(ShortageCase):
 
     @staticmethod
     def fill(disk):
-        """Takes all that is left of it; the file that has it."""
+        """Fills the disk; returns the file that does."""
         file = disk / 'full'
         with open(file, 'wb', buffering=0) as out:
             try:
@@ -378,7 +379,7 @@ class DiskOfRoot(ShortageCase):
             self.assertEqual(['ok', 'ok'], [self.ask(job, line) for line in ('touch', 'check')])
 
     def test_state_of_the_daemons(self):
-        """They do not need it as long as they run, and what is away is found again by one that cannot write it."""
+        """Running daemons do not need it, and one that cannot write it still finds what is away."""
         disk = self.small_disk('state')
         for node in ('n1', 'n2'):
             name, command, settings = self.kill_daemon(node)
@@ -388,7 +389,7 @@ class DiskOfRoot(ShortageCase):
         self.assertEqual('ok', self.ask(job, 'map 1'))
         self.until_moved(job, 'n2')
         self.check_moves(job, 'home')
-        other = self.asker()  # of it something has to be noted all the time
+        other = self.asker()  # about which there is always something to record
         self.move(other, 'n2')
         full = self.fill(disk)
         said = {node: self.log(node).count('No space left on device') for node in ('n1', 'n2')}
@@ -414,7 +415,7 @@ class DiskOfRoot(ShortageCase):
         self.end_asker(other)
 
     def test_logs_of_the_daemons(self):
-        """What cannot be written is counted, and told once it can; no line is cut."""
+        """Lines that cannot be written are counted, and the count is written once possible; no line is cut."""
         disk = self.small_disk('logs')
         for node in ('n1', 'n2'):
             name, command, settings = self.kill_daemon(node)

@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The network between home and the node where processes run swallows packets and says nothing, as behind
-a router: no end of a connection is told. A cut that is shorter than the patience (OM_SESSION_TIMEOUT_S)
-less two seconds costs its own length, and no call; a longer one costs the process, and that is told.
+"""The network between home and the node where processes run silently swallows packets, as behind a router: neither end
+of a connection is notified. A cut shorter than the patience (OM_SESSION_TIMEOUT_S) less two seconds costs its own
+length, and no call; a longer one costs the process, and that is reported.
 
-Needs root: every node has a network namespace, and the cut is a bridge port taken out."""
+Needs root: every node has a network namespace, and a cut removes a bridge port."""
 
 import json
 import pathlib
@@ -16,8 +16,8 @@ from faulty import POLL, WAIT_LIMIT, FaultCase, NumberedJob, main
 
 PATIENCE = 10
 CUTS = (0.5, 2.5, 6.5, PATIENCE - 2.2)  # seconds
-# It goes on within two seconds of the link's return; a machine that is busy is given more. Waiting for the kernel to
-# send what was lost once more would take as long as the cut, or twice.
+# It goes on within two seconds of the link's return; a busy machine gets more. Waiting for the kernel's retransmission
+# would take as long as the cut, or twice that.
 LATE_LIMIT = 4
 AFTER = 5  # lines that can only come from after the cut
 
@@ -34,7 +34,7 @@ class SilentCuts(FaultCase):
         cls.switch = state['switch_namespace']
         cls.spaces = [node['namespace'] for node in state['nodes']]
         addresses = [node['address'].rpartition(':')[0] for node in state['nodes']]
-        # The neighbour is not asked for: no answer to that would be told.
+        # Use no neighbour discovery: a missing answer to it would be reported.
         for here, there, address in ((0, 1, addresses[1]), (1, 0, addresses[0])):
             link = json.loads(cls.ip('-json', '-n', cls.spaces[there], 'link', 'show', 'eth0'))
             cls.ip('-n', cls.spaces[here], 'neigh', 'replace', address, 'lladdr', link[0]['address'],
@@ -52,7 +52,7 @@ class SilentCuts(FaultCase):
         self.ip('-n', self.switch, 'link', 'set', 'p2', 'master', 'br0')
 
     def sleeper(self):
-        """One that waits for a line: nothing of it is on the wire."""
+        """A program that waits for a line: it has nothing on the wire."""
         job = self.start('/bin/sh', '-c', 'echo up; read x; echo "$x"; exit 3', stdin=subprocess.PIPE)
         self.assertEqual(b'up\n', job.stdout.readline())
         return job
@@ -85,7 +85,7 @@ class SilentCuts(FaultCase):
         job.finish()
 
     def test_cut_that_is_too_long(self):
-        """It is said meanwhile, and nothing is left on either node."""
+        """It is reported meanwhile, and nothing is left on either node."""
         job = NumberedJob(self)
         job.move('n2')
         job.wait_progress(AFTER)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Eight threads (or THREADS) that sleep a moment, over and over: at any time one of them is just being woken.
-// Line k comes when every thread has been woken since line k - 1. Lines and end are those of `numbered`.
+// Eight threads (or THREADS) that sleep briefly, over and over: at any time one of them is just waking. Line k comes
+// when every thread has woken since line k - 1. Lines and end are those of `numbered`.
 //
-// With NUMBERS all descriptor numbers below it are open.
+// With NUMBERS, all descriptor numbers below it are open.
 //
 //   sleepers LINES PAUSE_US [THREADS [NUMBERS]]
 #include <fcntl.h>

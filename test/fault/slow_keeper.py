@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""In the place of om-guest: runs the real one with a long way between it and its home. Everything on its connections
-arrives as many milliseconds later as the file DELAY beside it says, each way."""
+"""Replaces om-guest: runs the real one with a long link between it and its home. Everything on its connections arrives
+later by the number of milliseconds in the file DELAY beside it, each way."""
 
 import os
 import pathlib
@@ -16,7 +16,7 @@ HERE = pathlib.Path(__file__).parent
 
 
 def deliver(pieces, target):
-    """What was sent, each piece when its time has come; then the end."""
+    """Delivers what was sent, each piece when it is due; then the end."""
     while True:
         due, data = pieces.get()
         time.sleep(max(0, due - time.monotonic()))

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Every step of a migration fails on demand (OM_FAULT, common/base/fault.h), both by an error and by the
-death of the program that is in it. What may follow: the process has arrived, or it goes on where it
-was; never is anything lost or done twice. Only a keeper that dies after it was told to let the body
-run takes the process with it, and that is told."""
+"""Every step of a migration fails on demand (OM_FAULT, common/base/fault.h), by an error and by the death of the
+program that is in it. Allowed outcomes: the process has arrived, or it goes on where it was; nothing is ever lost or
+done twice. Only a keeper that dies after being told to let the body run takes the process with it, and that is
+reported."""
 
 import ctypes
 import errno
@@ -20,13 +20,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 STEPS = re.findall(r'^    \{"([a-z]+\.[a-z]+)", "', (ROOT / 'common/base/fault.cc').read_text(), re.M)
 FIRST_HOME = STEPS.index('return.begin')
 DEPARTURE, HOMECOMING = STEPS[:FIRST_HOME], STEPS[FIRST_HOME:STEPS.index('adopt.begin')]
-# Behind the decision to be home nothing fails any more: another deputy completes it.
+# After the decision to be home nothing fails any more: another deputy completes it.
 DECIDED = ('return.decided', 'return.leave', 'return.left')
-MORE_THAN_UNREAD = 100  # lines that a job may have printed before something was killed and nobody has read yet
-# Steps of the keeper in which the process is at the other node for good.
+MORE_THAN_UNREAD = 100  # lines that a job may have printed before a kill and that are still unread
+# The keeper's steps in which the process is at the other node for good.
 BODY_RUNS = ('guest.committed', 'guest.stop', 'guest.stopped', 'guest.collect')
 
-# Its user may have a few more signals queued than there are. Says which it counts (from the first number on) and which
+# A program whose user may queue only a few more signals. Prints which it counts (from the first number on) and which
 # one it blocks (the second), then how many it has counted, and how many more it may queue than at first.
 QUEUED_SIGNALS = """
 import resource, signal
@@ -43,7 +43,7 @@ input()
 print(len(got), resource.getrlimit(resource.RLIMIT_SIGPENDING)[0] - used)
 """
 
-# Shows what a shared mapping of a file has, until that is 'z'.
+# Prints the contents of a shared file mapping until that is 'z'.
 MAPPED_FILE = """
 import mmap, os, sys, time
 fd = os.open(sys.argv[1], os.O_RDONLY)
@@ -59,11 +59,11 @@ while seen != b'z':
 
 class Steps(DemandCase):
     def fired(self, step):
-        """How often daemons' children have said that they fail at the step."""
+        """How often the daemons' children have logged that they fail at the step."""
         return self.log_lines(f'fault: step {step} fails on demand')
 
     def go_on(self, job, more=5):
-        """True if it goes on, False if it is lost as it may be."""
+        """True if it goes on, False if it is lost in an allowed way."""
         more = job.progress(more)
         if more is None:
             self.fail(f'hangs: {self.om("ps").stdout}{self.om("events", job.pid).stdout}')
@@ -73,8 +73,8 @@ class Steps(DemandCase):
 
     @staticmethod
     def natively(job):
-        """What the kernel knows of the process and must be as before at home: signal masks and
-        dispositions of every thread, open descriptors."""
+        """The kernel's state of the process that must be as before at home: signal masks and dispositions of every
+        thread, open descriptors."""
         folder = pathlib.Path('/proc', str(job.pid))
         signals = sorted(re.findall(r'Sig(?:Blk|Ign|Cgt):\t(\w+)', (task / 'status').read_text())
                          for task in (folder / 'task').iterdir())
@@ -92,7 +92,7 @@ class Steps(DemandCase):
         return job
 
     def bring(self, job, to):
-        """A move without a fault must be possible whatever has happened before."""
+        """A move without a fault, which must be possible whatever has happened before."""
         until = time.monotonic() + WAIT_LIMIT
         while True:
             move = self.cluster.migrate(job.pid, to)
@@ -102,7 +102,7 @@ class Steps(DemandCase):
         self.assertEqual('moved', move.result, move)
 
     def migrate_with(self, fault, job, to):
-        """One try, with OM_FAULT set to `fault` meanwhile."""
+        """One attempt, with OM_FAULT set to `fault` meanwhile."""
         self.fault.write_text(fault + '\n')
         try:
             return self.cluster.migrate_once(job.pid, to, WAIT_LIMIT)
@@ -110,7 +110,7 @@ class Steps(DemandCase):
             self.fault.unlink()
 
     def try_step(self, job, step, how):
-        """The process fails at `step` on its way; gives the job to go on with."""
+        """Makes `step` of a move fail; returns the job to continue with."""
         returning = STEPS.index(step) >= FIRST_HOME
         if returning:
             self.bring(job, 'n2')
@@ -156,7 +156,7 @@ class Steps(DemandCase):
         self.try_all(HOMECOMING, 'kill')
 
     def hold_commit(self, pid):
-        """Has the process leave for n2, whose keeper lets the body run and does not answer home yet."""
+        """Sends the process to n2, whose keeper lets the body run but does not answer home yet."""
         before = self.log_lines('step guest.committed fails on demand, by being held')
         self.set_fault('guest.committed:1:hold')
         self.addCleanup(self.set_fault, '')
@@ -170,7 +170,7 @@ class Steps(DemandCase):
         self.set_fault('')
 
     def test_answer_to_commit_is_lost(self):
-        """The body has acted by then: the process has moved, and the keeper comes back."""
+        """The body has acted by then: the process has moved, and the keeper reconnects."""
         job = NumberedJob(self)
         for _ in range(ROUNDS):
             mover = self.hold_commit(job.pid)
@@ -184,7 +184,7 @@ class Steps(DemandCase):
         job.finish()
 
     def test_keeper_dies_with_its_answer_to_commit(self):
-        """Its body has acted, and ends with it: that is told, and the node named that was lost."""
+        """Its body has acted, and ends with it: that is reported, with the name of the lost node."""
         job = NumberedJob(self)
         mover = self.hold_commit(job.pid)
         job.wait_progress(5)
@@ -195,7 +195,7 @@ class Steps(DemandCase):
         self.assertIn('node n2', notes[0]['message'])
 
     def test_program_execs_before_the_answer_to_commit(self):
-        """It is another program then, at home, and stays that whatever becomes of the answer."""
+        """It is then another program, at home, and remains so whatever becomes of the answer."""
         new = 'echo new; read x; echo "$x"; exit 3'
         for how in ('fail', 'kill'):
             with self.subTest(how=how):
@@ -213,7 +213,7 @@ class Steps(DemandCase):
                 self.assertEqual((3, b'right\n'), (job.returncode, out))
 
     def test_caught_signals_come_home_although_no_more_may_be_queued(self):
-        """They wait at home, caught for a body that stands; others take their room before they are queued again."""
+        """They wait at home, caught for a stopped body; others use up the queue before they are queued again."""
         job = self.start('/usr/bin/python3', '-c', QUEUED_SIGNALS, stdin=subprocess.PIPE)
         caught, blocked = map(int, job.stdout.readline().split())
         self.bring(job, 'n2')
@@ -240,7 +240,7 @@ class Steps(DemandCase):
         return re.search(rf'^{name}:\s*(\w+)', pathlib.Path(f'/proc/{pid}/status').read_text(), re.M)[1]
 
     def test_calls_are_whole_behind_a_stop(self):
-        """Stops at home that lead to nothing: moves that fail, and looks at the stack."""
+        """Stops at home without effect: failed moves, and looks at the stack."""
         job = NumberedJob(self, program='transfers')
         for _ in range(3 * ROUNDS):
             for step in ('depart.stop', 'depart.describe', 'depart.taken'):
@@ -260,7 +260,7 @@ class Steps(DemandCase):
             self.fail(f'{fault}: {job.said!r}')
 
     def test_calls_are_whole_behind_a_homecoming_that_fails(self):
-        """Stops of executors that lead to nothing, or that another deputy has to make something of."""
+        """Stops of executors without effect, or that another deputy has to deal with."""
         job = NumberedJob(self, program='transfers')
         for how in ('fail', 'kill'):
             for _ in range(ROUNDS):
@@ -271,7 +271,7 @@ class Steps(DemandCase):
         job.finish()
 
     def test_calls_are_whole_when_the_deputy_dies(self):
-        """Before anything is decided: the threads go on by themselves."""
+        """Before any decision: the threads go on by themselves."""
         job = NumberedJob(self, program='transfers')
         for _ in range(ROUNDS):
             for step in STEPS[STEPS.index('depart.stop'):STEPS.index('depart.decided')]:
@@ -295,7 +295,7 @@ class PatientSteps(DemandCase):
     session_timeout = 60
 
     def test_nobody_can_take_over_for_a_while(self):
-        """The process is said to be lost, and is not: it goes on once a deputy can be found."""
+        """The process is reported lost, but is not: it goes on once a deputy is available."""
         job = NumberedJob(self)
         job.move('n2')
         self.set_fault('adopt.begin')
@@ -311,7 +311,7 @@ class PatientSteps(DemandCase):
         job.finish()
 
     def test_file_changes_while_there_is_no_deputy(self):
-        """Which has leased a file that the process has mapped: it sees the change all the same."""
+        """The dead deputy had leased a file that the process has mapped: the process sees the change all the same."""
         path = self.folder / 'mapped'
         path.write_text('a')
         job = self.start(sys.executable, '-c', MAPPED_FILE, path)

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Counts lines as `numbered` does while a timer's signal comes every millisecond: line k is written, and each of its
-// calls is made once. Which calls there are before a line:
+// calls is made once. The calls before a line:
 //
 //   ticked LINES PAUSE_US [plain | handler | blocking | two]
 //
-// plain: none that wait; handler: the handler makes one, too; blocking: two that wait for what is there already, and
-// one whose time runs out; two: none that wait, and another timer with a signal that interrupts the first one's
-// handler. Lines and end are those of `numbered`.
+// plain: none that wait; handler: the handler makes one as well; blocking: two that wait for something already there,
+// and one that times out; two: none that wait, and a second timer whose signal interrupts the first one's handler.
+// Lines and end are those of `numbered`.
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -50,7 +50,7 @@ static void block() {
 
 static void other_tick(int) { g_ticks = g_ticks + 1; }
 
-// Its handler may run on top of the other's, and that one's on top of it.
+// Each timer's handler may interrupt the other's.
 static void start_other_timer() {
   struct sigaction action {};
   action.sa_handler = other_tick;

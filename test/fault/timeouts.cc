@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Calls on sockets under SO_RCVTIMEO and SO_SNDTIMEO that nothing ends but their time, each in a thread. Prints
-// "ready", then a line for each call: its name, what it answered (1 for an amount that the kernel chooses), errno, and
-// milliseconds.
+// Calls on sockets under SO_RCVTIMEO and SO_SNDTIMEO that only their timeout ends, each in a thread. Prints "ready",
+// then a line for each call: its name, its result (1 for an amount that the kernel chooses), errno, and milliseconds.
 //
 //   timeouts MILLISECONDS
 #include <errno.h>
@@ -44,7 +43,7 @@ int limited(int fd) {
   return fd;
 }
 
-// One end of a pair; the other has sent `first`.
+// One end of a pair, whose other end has sent `first`.
 int end_of_pair(int type, const char* first = "") {
   int ends[2];
   must(socketpair(AF_UNIX, type, 0, ends));
@@ -85,7 +84,7 @@ int tcp_end() {
   return limited(fd);
 }
 
-// Nobody takes its connections any more: further ones wait.
+// A listener that accepts no more connections: further ones wait.
 sockaddr_in closed_door() {
   sockaddr_in at;
   listener(at, 0);

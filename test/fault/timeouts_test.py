@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Timeouts of sockets (timeouts.cc) are over when they natively are, whatever stops the process meanwhile: what
-it answers is the same, and it takes no longer than natively, while it stood still for a move, and one stop more, the
-one in which the time is over."""
+"""Socket timeouts (timeouts.cc) expire when they do natively, whatever stops the process meanwhile: the results are the
+same, and a call takes no longer than natively plus the time stopped for a move and one more stop, the one in which the
+timeout expires."""
 
 import time
 
@@ -10,7 +10,7 @@ from faulty import RIGHT_END, DemandCase, main
 from harness import WAIT_LIMIT
 
 LIMIT_MS = 4000
-SLACK_MS = 1500    # what a loaded machine may take to run a thread
+SLACK_MS = 1500    # time that a loaded machine may take to run a thread
 EARLY_MS = 10      # the kernel's clock ticks
 PAUSE = 0.3        # between two stops
 
@@ -36,7 +36,7 @@ class Timeouts(DemandCase):
         return job
 
     def check(self, act):
-        """Calls `act` again and again while a job waits."""
+        """Calls `act` repeatedly while a job waits."""
         native = self.lines(self.begin(preload=False))
         self.assertEqual(16, len(native), native)
         job = self.begin(preload=True)
@@ -68,7 +68,7 @@ class Timeouts(DemandCase):
         self.check(move)
 
     def test_moves_that_fail(self):
-        """At home, and then away."""
+        """First at home, then away."""
         moves = [('depart.taken', 'n2'), ('depart.registers', 'n2'), ('', 'n2')]
         moves += 50 * [('return.settled', 'home'), ('return.memory', 'home')]
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Calls that a stop of the process would cut short, each in a thread: writes and receipts of more than goes at
-// once, and waits without a signal. Natively each is done in full; what is not ends the program. Line k comes when
-// every thread has done a call since line k - 1. Lines and end are those of `numbered`.
+// Calls that a stop of the process would cut short, each in a thread: writes and reads of more than fits at once, and
+// waits without a signal. Natively each completes in full; one that does not ends the program. Line k comes when every
+// thread has completed a call since line k - 1. Lines and end are those of `numbered`.
 //
 //   transfers LINES PAUSE_US
 #include <errno.h>
@@ -37,7 +37,7 @@ void expect(const char* what, long got, long want) {
   _exit(1);
 }
 
-// The byte at `offset` of what a thread sends.
+// The byte at `offset` in a thread's stream.
 char byte_at(size_t offset) { return static_cast<char>(offset * 31 + offset / 256); }
 
 std::vector<char> pattern() {
@@ -46,7 +46,7 @@ std::vector<char> pattern() {
   return bytes;
 }
 
-// A process that stays: takes the pattern from `fd` slowly, over and over, and checks it.
+// Runs in a process that stays: reads the pattern from `fd` slowly, over and over, and checks it.
 [[noreturn]] void take(int fd) {
   std::array<char, kPiece> piece;
   size_t offset = 0;
@@ -59,7 +59,7 @@ std::vector<char> pattern() {
   }
 }
 
-// And one that gives it.
+// The same, but writes it.
 [[noreturn]] void give(int fd) {
   const std::vector<char> bytes = pattern();
   for (size_t offset = 0;;) {
@@ -70,7 +70,7 @@ std::vector<char> pattern() {
   }
 }
 
-// And one that gives datagrams, a number in each.
+// The same, but sends datagrams with a number in each.
 [[noreturn]] void count(int fd) {
   for (uint32_t k = 0;; ++k) {
     if (send(fd, &k, sizeof k, 0) != sizeof k) _exit(0);
@@ -78,7 +78,7 @@ std::vector<char> pattern() {
   }
 }
 
-// Forks such a process; the descriptor for this one. `type` of its socket, 0: it has a pipe.
+// Forks such a process and returns the descriptor for this one. `type`: of its socket; 0: a pipe.
 int partner(int type, void (*work)(int), bool takes) {
   int ends[2];
   expect("ends", type != 0 ? socketpair(AF_UNIX, type, 0, ends) : pipe(ends), 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: addresses and subnets as peers and files write them (common/net/address.h). What is
-// accepted prints to a text that means the same.
+// Fuzz target: addresses and subnets as in peers' messages and files (common/net/address.h). What is accepted prints as
+// text that means the same.
 #include "common/net/address.h"
 
 #include <string.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: a body that comes home as a keeper describes it (common/image/description.h), and its threads
-// (deputy/moves/body_threads.h) in the layout of a node with AVX. What is let pass obeys the rules, says the same when
-// it is written again, and its threads have a slot of their own each and a vector state that converts.
+// Fuzz target: a returning body as a keeper describes it (common/image/description.h), and its threads
+// (deputy/moves/body_threads.h) in the layout of a node with AVX. What is accepted obeys the rules and is the same when
+// written again; each thread has its own slot and a vector state that converts.
 //
 //   input   number of slots (1 byte), Image message, packed
 #include <capnp/message.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: what a deputy says to its daemon (migrator/moves/deputy_wire.h and a deputy's offer). What is let pass
-// has sound names, keys of their size and numbers within their bounds, and can be printed.
+// Fuzz target: what a deputy says to its daemon (migrator/moves/deputy_wire.h and a deputy's offer). What is accepted
+// has valid names, keys of the right size and numbers within bounds, and can be printed.
 //
 //   input   which message (1 byte), the message, packed
 #include <capnp/serialize-packed.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: program files (common/elf/elf_file.h), which anybody can write. The bytes are read as a
-// file, as a program to be started and as a script.
+// Fuzz target: program files (common/elf/elf_file.h), which anybody can write. The bytes are read as a file, as a
+// program to start and as a script.
 #include "common/elf/elf_file.h"
 
 #include <fcntl.h>
@@ -19,7 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string path = "/proc/self/fd/" + std::to_string(file.get());
   auto part = om::read_elf_file(path, om::ElfSearch::kDynamicOnly);
   auto whole = om::read_elf_file(path, om::ElfSearch::kAllSymbols);
-  require(!whole || part);  // who reads more finds more mistakes, not fewer
+  require(!whole || part);  // reading more finds more errors, not fewer
   if (whole) {
     require(whole->needed == part->needed && whole->interpreter == part->interpreter);
     require(whole->interpreter.size() <= size);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: the frames of a hostile keeper against a homecoming (common/image/expected_pages.h). What is taken has
-// been asked for, comes once, and has an end.
+// Fuzz target: frames of a hostile keeper during a homecoming (common/image/expected_pages.h). What is accepted was
+// requested, comes once, and is bounded.
 //
 //   input   parts: a byte for the gap before one, one for its pages and whether home has a file there, until a part
 //           without pages; then frames: kind (1 byte), pages (2), address (2, in pages), seconds since the one

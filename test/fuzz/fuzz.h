@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the fuzz targets have in common. A target defines LLVMFuzzerTestOneInput(): it gives foreign bytes to a
-// decoder and ends the process by require() if an answer breaks one of the decoder's promises; the
-// sanitizers see the rest. An Error is a good answer. With OM_LIBFUZZER the target is a libFuzzer
-// program, without it runner.cc runs the files of a corpus.
+// Common to all fuzz targets. A target defines LLVMFuzzerTestOneInput(): it passes foreign bytes to a decoder and ends
+// the process with require() if the result breaks one of the decoder's guarantees; the sanitizers catch the rest. An
+// Error is a valid result. With OM_LIBFUZZER the target is a libFuzzer program, without it runner.cc runs the files of
+// a corpus.
 #pragma once
 
 #include <stddef.h>
@@ -11,7 +11,7 @@
 
 #include <string_view>
 
-// `data` has no byte behind it that may be read.
+// No byte after `data` may be read.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
 namespace om::fuzz {
@@ -24,7 +24,7 @@ inline std::string_view text_of(const uint8_t* data, size_t size) {
   return {reinterpret_cast<const char*>(data), size};
 }
 
-// Reads bytes from the front for numbers that a target needs; zeros when there are none left.
+// Takes bytes from the front for the numbers that a target needs; zeros when none are left.
 class Bytes {
  public:
   Bytes(const uint8_t* data, size_t size) : data_(data), size_(size) {}

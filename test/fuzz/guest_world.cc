@@ -23,7 +23,7 @@ namespace {
 
 World* g_world;
 
-// Pages of a plan as om-body would make them, at last.
+// Reads the plan: the world gets the mappings that om-body would finally make.
 void read_plan(World& w) {
   const uint64_t at = w.arena + kControlPlan;
   auto read = [&](uint64_t from, auto& to) {
@@ -53,7 +53,7 @@ void read_plan(World& w) {
   w.may_write_all = false;
 }
 
-// Every thread stands where it is.
+// Stops every thread where it is.
 void park(World& w) {
   auto memory = ProcessMemory::open(1);
   auto state = memory->get<BodyState>(w.body_state);
@@ -93,7 +93,7 @@ bool World::mapped(uint64_t lo, uint64_t hi) const {
 
 }  // namespace om::fuzz
 
-// The time of this world is that of its timers.
+// The clock of this world is that of its timers.
 std::chrono::steady_clock::time_point std::chrono::_V2::steady_clock::now() noexcept {
   const int64_t ns = om::fuzz::g_world == nullptr ? 0 : om::fuzz::world().time.now_ns();
   return time_point(std::chrono::nanoseconds(ns));

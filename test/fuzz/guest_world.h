@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What surrounds a keeper, for fuzz targets: a body that is a table of pages, connections that are pipes within the
-// process, and a clock that goes on whenever nothing else happens. guest_world.cc has instead of the node's own:
-// BodyProcess, HomeLink, ProcessMemory, proc::Pagemap, proc::read_maps() and std::chrono::steady_clock.
+// The surroundings of a keeper, for fuzz targets: a body that is a table of pages, connections that are pipes within
+// the process, and a clock that advances when nothing else happens. guest_world.cc replaces BodyProcess, HomeLink,
+// ProcessMemory, proc::Pagemap, proc::read_maps() and std::chrono::steady_clock.
 //
 // One world at a time, one thread.
 #pragma once
@@ -23,7 +23,7 @@
 
 namespace om::fuzz {
 
-// When nothing is left to do the next timer is due; where there is none either, everybody waits for ever: a finding.
+// When nothing is left to do, the next timer is due; without one everybody would wait for ever, which is a finding.
 class Time final : public kj::EventPort {
  public:
   kj::TimerImpl timer{kj::origin<kj::TimePoint>()};
@@ -64,7 +64,7 @@ struct World {
   int64_t result = 0;         // of the body's steps
   bool may_write_all = true;  // until it has been built
 
-  // The keeper's connections: what is at the other end. An exception if it may not connect.
+  // The keeper's connections: returns the other end. An exception if it may not connect.
   std::function<kj::Own<kj::AsyncIoStream>(PreambleKind)> connect;
 
   bool mapped(uint64_t lo, uint64_t hi) const;

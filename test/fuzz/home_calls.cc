@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: what a hostile body sends to its executor (libom/stub), from the bytes on the channel up to the
-// kernel. The system call instructions are replaced: this kernel holds every memory argument of a call against
-// the memory that it may use, fills outputs as far as it was told that there is room, and answers by the input.
+// Fuzz target: what a hostile body sends to its executor (libom/stub), from the bytes on the channel up to the kernel.
+// The system call instructions are replaced: this kernel checks every memory argument of a call against the memory that
+// it may use, fills outputs up to the given size, and answers as the input says.
 //
-// Input: a byte (odd: the rest is the stream as it is; even: records, of which Calls in order are made; with bit 1
-// a signal comes during the first system call that an executor makes for a Call) and the kernel's answers.
-// Promised: no address but libom's own buffers, the message, or the program's memory where the row says so; no
-// descriptor of libom's; no number whose row is not forwarded.
+// Input: a byte (odd: the rest is the stream as it is; even: records, of which Calls in order are made; with bit 1 a
+// signal comes during the first system call that an executor makes for a Call) and the kernel's answers. Guarantees: no
+// address but libom's own buffers, the message, or the program's memory where the row says so; no descriptor of
+// libom's; no number whose row is not forwarded.
 #include <errno.h>
 #include <setjmp.h>
 #include <sys/mman.h>
@@ -42,12 +42,12 @@ constexpr int32_t kFdBase = 1000;
 constexpr uint64_t kUserEnd = uint64_t{1} << 47;
 
 jmp_buf g_done;
-std::vector<uint8_t> g_stream;  // what the peer still sends
+std::vector<uint8_t> g_stream;  // what the peer has yet to send
 size_t g_sent;
 fuzz::Bytes g_answers(nullptr, 0);
 std::map<uint64_t, uint64_t> g_mapped;  // memory that libom has mapped for itself: bytes by address
 uint64_t g_arena;
-bool g_signals;  // one comes whenever an executor is busy and has none
+bool g_signals;  // a signal comes whenever an executor is busy and has none
 
 uint64_t address(const void* p) { return reinterpret_cast<uint64_t>(p); }
 
@@ -64,14 +64,15 @@ bool in_mapped(uint64_t at, uint64_t n) {
   return false;
 }
 
-// Memory that an executor hands to the kernel. Read-only for what came in.
+// Whether an executor may pass this memory to the kernel. Read-only for what came in.
 bool is_buffer(uint64_t at, uint64_t n) {
   const uint64_t slot = slot_address(g_arena, 0);
   return within(at, n, slot + kSlotRecv, kSlotRecvSize) ||
          within(at, n, slot + kSlotSend, kSlotSendSize) || in_mapped(at, n);
 }
 
-// Nothing of libom's: the kernel finds out whether the program has it. No bytes are nobody's, wherever.
+// Whether none of it is libom's: the kernel finds out whether the program has it. Zero bytes belong to nobody, wherever
+// they are.
 bool is_programs(uint64_t at, uint64_t n) {
   return n == 0 || (!stub::hits_libom(at, n) && !in_mapped(at, n));
 }
@@ -119,7 +120,7 @@ long message_call(uint32_t nr, const uint64_t* args) {
       if (h.name != 0) look(h.name, h.namelen);
       if (h.control != 0) look(h.control, h.controllen);
       for (uint64_t at_c = 0; h.control != 0 && at_c + 20 <= h.controllen; at_c += 4) {
-        // Whatever the parser makes of it: a well-formed first record names nothing of libom's.
+        // However it is parsed, a well-formed first record names nothing of libom's.
         const auto* c = reinterpret_cast<const uint32_t*>(h.control);
         const auto len = *reinterpret_cast<const uint64_t*>(h.control);
         if (c[2] == 1 && c[3] == 1 && len >= 20 && len <= h.controllen && at_c + 4 <= len - 16)
@@ -154,7 +155,7 @@ long answer_of(const SyscallDesc& row, const uint64_t* args) {
   if (how < 64)
     return -static_cast<long>(how % 40 + 1) == -EINTR ? -EIO : -static_cast<long>(how % 40 + 1);
   if (how < 128) return 0;
-  // As much as was asked for, or less.
+  // As much as requested, or less.
   uint64_t most = how;
   for (uint32_t i = 0; i < row.nargs; i++) {
     const ArgDesc& a = row.args[i];
@@ -193,7 +194,7 @@ long described_call(const SyscallDesc& row, const HomeExec& e, const uint64_t* a
       continue;
     }
     if (safe::is_iov(a)) {
-      // A count that the kernel refuses is refused before it looks.
+      // The kernel refuses a bad count before it looks further.
       if (args[a.len_arg] > safe::kMaxIov) continue;
       for (uint64_t v = 0; v < args[a.len_arg]; v++) {
         require(is_buffer(args[i] + v * sizeof(k::Iovec), sizeof(k::Iovec)));
@@ -210,7 +211,7 @@ long described_call(const SyscallDesc& row, const HomeExec& e, const uint64_t* a
       n = *reinterpret_cast<const uint32_t*>(args[a.len_arg]);
       n += a.plus;
     } else {
-      // Negative counts are refused before anything is touched.
+      // The kernel refuses negative counts before it touches anything.
       const bool counted = a.len == LenKind::kArg || a.len == LenKind::kRet;
       const bool narrow = counted && row.args[a.len_arg].type == ArgType::kI32;
       if (narrow && static_cast<int32_t>(args[a.len_arg]) < 0) continue;
@@ -352,7 +353,7 @@ long om_clone(uint64_t flags, void* stack, void*, void*, void (*)(void*), void*)
 
 long om_window(volatile uint32_t* cancel, long nr, const uint64_t* args) {
   const HomeExec& e = thread()->call;
-  // A call does not block beside a signal that nobody has been told of.
+  // A call does not block while a signal is unreported.
   if ((e.wire_flags & kCallSignals) != 0 && stub::noted(thread()) > thread()->noted_sent)
     require(*cancel == 1);
   if (*cancel != 0) return safe::kAborted;
@@ -375,7 +376,7 @@ long om_syscall(long nr, long a, long b, long c, long d, long e, long f) {
                             static_cast<uint64_t>(c), static_cast<uint64_t>(d),
                             static_cast<uint64_t>(e), static_cast<uint64_t>(f)};
   HomeThread* const t = thread();
-  // What the catcher does in that phase.
+  // As the catcher does in that phase.
   if (g_signals && t->phase == kExecBusy && stub::noted(t) == 0) t->noted_head++;
   switch (nr) {
     case kNr_recvfrom:
@@ -455,7 +456,7 @@ long om_syscall(long nr, long a, long b, long c, long d, long e, long f) {
     case kNr_fcntl:
       return g_answers.take<uint16_t>();
     case kNr_tgkill:
-      require(c == 0);  // asks only
+      require(c == 0);  // only a query
       return g_answers.take<uint8_t>() % 2 ? 0 : -ESRCH;
     case kNr_kcmp:
       return g_answers.take<uint8_t>() % 2;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Fuzz target: what home tells a keeper (common/image/description.h, guest/checks.h), as Cap'n Proto messages, and the
-// headers of the pages that follow. Whatever is let pass lies in the program's half of the address space, beside libom,
-// and no two mappings overlap.
+// headers of the pages that follow. Everything accepted is in the program's half of the address space, apart from
+// libom, and no two mappings overlap.
 //
 //   input   BodySpec message and Image message, both packed, BulkHeaders
 #include <capnp/serialize-packed.h>
@@ -83,7 +83,7 @@ void check(kj::ArrayInputStream& input) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  // A message that is none ends the session with an exception.
+  // A malformed message ends the session with an exception.
   static_cast<void>(kj::runCatchingExceptions([&] {
     kj::ArrayInputStream input(kj::arrayPtr(data, size));
     check(input);

@@ -54,7 +54,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     rest.remove_prefix(1);
     const std::string_view message = rest.substr(0, first & 0x7f);
     rest.remove_prefix(message.size());
-    if (message.empty()) continue;  // an end of the connection, for a socket of this kind
+    if (message.empty()) continue;  // means the end of the connection on this kind of socket
     send_message(home.get(), message, (first & 0x80) != 0 ? theirs.get() : -1);
     sent++;
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: the control protocol (common/net/json_line.h). The first byte says how the rest arrives in
-// pieces. Lines are the same however they arrive; what is parsed prints to a line that parses to the
-// same value; the typed look-ups keep their limits.
+// Fuzz target: the control protocol (common/net/json_line.h). The first byte says how the rest is split into pieces.
+// Lines are the same however they arrive; a parsed value prints as a line that parses to the same value; the typed
+// look-ups keep their limits.
 #include "common/net/json_line.h"
 #include "common/base/hex.h"
 
@@ -47,11 +47,11 @@ void check_line(const std::string& line) {
   require(again.find('\n') == again.size() - 1);
   again.pop_back();
   auto same = om::parse_json_line(again);
-  // Numbers may lose digits on paper, and a line may grow by escapes beyond what is accepted.
+  // Numbers may lose digits in text, and escapes may make a line longer than what is accepted.
   if (same) require(same->size() == value->size());
 }
 
-// All complete lines; false if the splitter refused.
+// Collects all complete lines; false if the splitter refuses.
 bool split(std::string_view bytes, size_t piece, std::vector<std::string>& lines) {
   om::LineSplitter splitter(kMaxLine);
   while (!bytes.empty()) {

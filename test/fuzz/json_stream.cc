@@ -44,7 +44,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   limits.line_bytes = 4096;
   limits.queue_bytes = 1 << 20;
   stream = std::make_unique<om::JsonStream>(loop, om::UniqueFd(ends[0]), handlers, limits);
-  // What does not fit into the socket is left out: the target is not about flow control.
+  // Leaves out what does not fit into the socket: the target is not about flow control.
   const ssize_t sent = write(peer.get(), input.rest(), input.rest_size());
   require(sent >= 0 || input.rest_size() == 0);
   shutdown(peer.get(), SHUT_WR);

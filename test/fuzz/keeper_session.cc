@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: a hostile home against the keeper (guest): calls of session.capnp in any order, with numbers
-// that make sense or none, frames on BULK, and the end of the session at any time. What must hold: no write outside
-// what home has described, no more pages than offered, and a keeper that is gone soon after its home.
+// Fuzz target: a hostile home against the keeper (guest): calls of session.capnp in any order, with sensible numbers or
+// others, frames on BULK, and the end of the session at any time. What must hold: no write outside what home has
+// described, no more pages than offered, and the keeper ends soon after its home.
 //
 //   input   offer (1 byte, 16 MiB each), how the body answers (1), calls: a byte that says which one, and one for each
 //           number in it. Bytes of zero are a guest that comes, runs and goes.
@@ -44,13 +44,13 @@ class Home {
     if (kind == om::kPreambleBulk) {
       reading_ = nullptr;
       if (bulk_.get() != nullptr)
-        old_.add(kj::mv(bulk_));  // something may still be under way on it
+        old_.add(kj::mv(bulk_));  // something may still be in progress on it
       bulk_ = kj::mv(pipe.ends[0]);
       reading_ = bytes_.take<uint8_t>() % 4 == 3 ? kj::Promise<void>(kj::NEVER_DONE)
                                                  : drain().eagerlyEvaluate([](kj::Exception&&) {});
       return kj::mv(pipe.ends[1]);
     }
-    // Once more, if it has something left to say.
+    // Another session, if there is input left.
     if (gone_ns != 0 && (bytes_.rest_size() == 0 || sessions_++ > 2))
       kj::throwFatalException(KJ_EXCEPTION(DISCONNECTED, "home is gone"));
     gone_ns = 0;
@@ -62,7 +62,7 @@ class Home {
     return kj::mv(pipe.ends[1]);
   }
 
-  int64_t gone_ns = 0;  // since when there is no session
+  int64_t gone_ns = 0;  // time since which there is no session
 
  private:
   kj::Promise<void> drain() {
@@ -76,7 +76,7 @@ class Home {
     if (calls == kMaxCalls || bytes_.rest_size() == 0) return leave();
     const uint8_t which = bytes_.take<uint8_t>();
     kj::Promise<void> call = kj::evalNow([&] { return say(which % 16, calls); });
-    // Some are not waited for.
+    // Do not wait for some.
     if (which & 0x80) {
       unanswered_.add(call.eagerlyEvaluate([](kj::Exception&&) {}));
       call = kj::READY_NOW;
@@ -88,7 +88,7 @@ class Home {
 
   kj::Promise<void> leave() {
     gone_ns = std::max<int64_t>(world_.time.now_ns(), 1);
-    // Not from within what it calls.
+    // Not from within its own callback.
     return kj::evalLater([this] {
       unanswered_ = {};
       reading_ = nullptr;
@@ -102,7 +102,7 @@ class Home {
   }
 
   bool wild() { return bytes_.take<uint8_t>() == 0xff; }
-  // A number that means nothing, now and then.
+  // Now and then a meaningless number.
   uint64_t odd(uint64_t sensible) {
     const uint8_t how = bytes_.take<uint8_t>();
     switch (how) {
@@ -128,13 +128,13 @@ class Home {
         return sensible;
     }
   }
-  // Where the program's memory is, by pages.
+  // A page address in the program's memory.
   uint64_t place() { return kProgram + bytes_.take<uint8_t>() * om::kPageSize; }
 
   kj::Promise<void> say(unsigned which, int calls) {
     auto& keeper = KJ_ASSERT_NONNULL(keeper_);
     auto& k = KJ_ASSERT_NONNULL(body_);
-    // Zeros: in the order that a deputy has.
+    // Zeros mean the order of a real deputy.
     constexpr unsigned kOrder[] = {1, 2, 15, 3, 4, 7, 8, 9, 12};
     if (which == 0)
       which = kOrder[std::min<size_t>(static_cast<size_t>(calls), std::size(kOrder) - 1)];
@@ -325,7 +325,7 @@ class Home {
     return q.send().ignoreResult();
   }
 
-  // Frames, and now and then the end mark that belongs there.
+  // Sends frames, and now and then the end mark that belongs there.
   kj::Promise<void> pages() {
     if (bulk_.get() == nullptr) return kj::READY_NOW;
     kj::Vector<kj::byte> out;
@@ -389,7 +389,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const uint64_t growth = std::max<uint64_t>(options.guest.offered / 4, 256 << 20);
   require(world.pages.size() * om::kPageSize <=
           options.guest.offered + growth + kImageBytes + om::arena_bytes(1024));
-  // It looks for a home that it has lost while the guest ran, for the time of its patience.
+  // If it loses home while the guest runs, it searches for home until its patience ends.
   if (home.gone_ns != 0) require(world.time.now_ns() - home.gone_ns <= 65 * kSecond);
   return 0;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: the notes of a libom.so in another process (common/movable/preload.h), over which the program may have
-// scribbled. The bytes are the first page of the library.
+// Fuzz target: the notes of a libom.so in another process (common/movable/preload.h), which the program may have
+// overwritten. The bytes are the first page of the library.
 #include "common/movable/preload.h"
 
 #include <string.h>

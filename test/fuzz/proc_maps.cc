@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: /proc/PID/maps and smaps (common/proc). Paths in them are other people's. Mappings are
-// ascending and apart, and each is found by its addresses.
+// Fuzz target: /proc/PID/maps and smaps (common/proc). Their paths are untrusted. Mappings ascend and do not overlap,
+// and each is found by its addresses.
 #include "common/proc/maps.h"
 #include "common/proc/smaps.h"
 #include "test/fuzz/fuzz.h"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: bytes from a peer through the channel codec (libom/safe/rpc_parse.h), whole and as a
-// prefix. Besides what the sanitizers see it checks that every located run of bytes lies inside its
-// message, that a prefix is never answered otherwise than the whole, that the echo of a message is
-// a message, and that a parsed Call or Return encodes to bytes that parse to the same.
+// Fuzz target: bytes from a peer through the channel codec (libom/safe/rpc_parse.h), whole and as a prefix. In addition
+// to what the sanitizers catch, it checks that every run of bytes found lies inside its message, that a prefix never
+// gives another result than the whole, that the echo of a message is a message, and that a parsed Call or Return
+// encodes to bytes that parse to the same.
 #include <string.h>
 
 #include <memory>
@@ -23,7 +23,7 @@ void check_run(const uint8_t* message, size_t available, long length, RpcBytes r
   require(run.size <= static_cast<size_t>(length) - run.offset);
   const uint8_t* at = rpc_bytes(message, available, run);
   require((at != nullptr) == (run.offset + run.size <= available));
-  volatile uint8_t sum = 0;  // a sanitizer sees the bytes being read
+  volatile uint8_t sum = 0;  // so that a sanitizer sees the bytes being read
   for (size_t i = 0; at != nullptr && i < run.size; i++) sum = static_cast<uint8_t>(sum + at[i]);
 }
 
@@ -68,7 +68,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     require(part.kind == RpcKind::kUnimplemented);
   }
 
-  // A prefix in memory of its own, so that a read behind it is seen.
+  // A prefix in memory of its own, so that a read beyond it is detected.
   const size_t cut = size > kParsePrefixBytes ? kParsePrefixBytes : size / 2;
   const std::unique_ptr<uint8_t[]> prefix(new uint8_t[cut]);
   if (cut > 0) memcpy(prefix.get(), data, cut);

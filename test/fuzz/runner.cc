@@ -26,7 +26,7 @@ bool run_file(const std::string& path) {
   }
   const bool good = ferror(file) == 0;
   fclose(file);
-  // Of its exact size, so that a sanitizer sees a read behind it.
+  // Of the exact size, so that a sanitizer detects a read beyond it.
   const std::unique_ptr<uint8_t[]> exact(new uint8_t[bytes.size()]);
   if (!bytes.empty()) memcpy(exact.get(), bytes.data(), bytes.size());
   fprintf(stderr, "%s\n", path.c_str());
@@ -34,7 +34,7 @@ bool run_file(const std::string& path) {
   return good;
 }
 
-// Number of files run, or -1.
+// Returns the number of files run, or -1.
 int run_path(const std::string& path) {
   struct stat status;
   if (stat(path.c_str(), &status) != 0) return -1;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: XSAVE areas and their layouts as a peer describes them (common/cpu/xstate.h). The input is
-// two layouts (each: components, then offset and size of each) and an area. An area that is valid
-// converts to one that is valid there, or is refused; converted to and fro no live component appears
-// but PKRU and SSE.
+// Fuzz target: XSAVE areas and their layouts as a peer describes them (common/cpu/xstate.h). The input is two layouts
+// (each: components, then offset and size of each) and an area. A valid area converts to one that is valid there, or is
+// refused; after conversion there and back no new component is live but PKRU and SSE.
 #include "common/cpu/xstate.h"
 
 #include <vector>
@@ -39,7 +38,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   uint64_t live = om::live_components(from, area);
   require((live & ~from.xcr0) == 0);
   static_cast<void>(om::component_names(live));
-  // What a conversion may add: the kernel's default, and what makes a changed MXCSR count.
+  // What a conversion may add: the kernel's default PKRU, and the SSE bit that makes a changed MXCSR count.
   live |= om::xstate_bit(om::kXstatePkru) | om::xstate_bit(om::kXstateSse);
   std::vector<std::byte> there(to.size), back(from.size);
   if (!om::convert(from, area, to, there)) return 0;

@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes down which behaviour programs make which system calls, as seen by strace in native runs.
+"""Records which behaviour programs make which system calls, as seen by strace in native runs.
 
   call_coverage.py --build build > test/behaviour/calls.txt
 
-A call counts from the program's first point on, when it may be away. One line a call, or a call with
-a command (ioctl:0x5401): its name and up to five programs, chosen from those that make the fewest
-calls. The table of system calls is held against it (gen_syscalls.py --require-tests): what it serves
-away and has no line here has no test. For the developer; needs strace, which no test does.
+A call counts from the program's first point on, when it may be away. One line per call, or call with a command
+(ioctl:0x5401): its name and up to five programs, chosen from those that make the fewest calls. The system call table is
+checked against it (gen_syscalls.py --require-tests): what the table serves away and has no line here has no test. For
+developers; needs strace, which no test does.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from om_product import BrokenSetup, Product
 
 SHOWN = 5
 LINE = re.compile(r'^\d+\s+(?:<\.\.\. (\w+) resumed|(\w+)\(([^)<]*))')
-# Calls with commands, and the argument that is the command; their arguments are printed as numbers.
+# Calls with commands, and which argument is the command; strace prints their arguments as numbers.
 COMMANDS = {'fcntl': 1, 'ioctl': 1, 'prctl': 0, 'msgctl': 1, 'semctl': 2}
 FIRST_POINT = '/ready.1"'
 HEAD = '''\
@@ -33,7 +33,7 @@ HEAD = '''\
 
 
 def trace_all(product, behaviours, folder):
-    """Runs every program natively under strace; gives {name: trace file}."""
+    """Runs every program natively under strace; returns {name: trace file}."""
     traces = {}
     programs = folder / 'test' / 'behaviour'
     programs.mkdir(parents=True)
@@ -44,14 +44,14 @@ def trace_all(product, behaviours, folder):
                           f'{behaviour.binary(product)}\n', encoding='utf-8')
         script.chmod(0o755)
     suite = pathlib.Path(__file__).with_name('run_suite.py')
-    # A few programs fail or skip because they are traced; what they did until then still counts.
+    # A few programs fail or skip because they are traced; what they did before still counts.
     subprocess.run([sys.executable, suite, '--build', folder, '--modes', 'native', '--suite',
                     'full'], stdout=sys.stderr, check=False)
     return traces
 
 
 def plain_name(name):
-    """"nr451" for a call that this strace does not know by name."""
+    """"nr451" for a call whose name this strace does not know."""
     return f'nr{int(name[8:], 16)}' if name.startswith('syscall_0x') else name
 
 

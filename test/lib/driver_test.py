@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of the test driver: that it makes the planned moves, and that it fails what it must fail.
+"""Tests of the test driver: it makes the planned moves, and fails what it must fail.
 
-The programs are small shell scripts that speak the protocol of om_test.h, `om` is a script that
-answers from a file and writes down what it was asked. Nothing of the product is needed.
+The programs are small shell scripts that speak the protocol of om_test.h; `om` is a script that answers from a file and
+records its requests. Nothing of the product is needed.
 """
 
 import errno
@@ -236,7 +236,7 @@ class DriverTest(unittest.TestCase):
 
 
 class MachineTest(unittest.TestCase):
-    """What a machine lacks is found out natively, here in a child from which it is taken away."""
+    """What a machine lacks is detected natively, here in a child that has been deprived of it."""
     RET_ERRNO_EXDEV = 0x00050000 | errno.EXDEV
 
     def without(self, number, question):

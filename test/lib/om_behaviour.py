@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The behaviour programs: what there is, what each declares, and which moves a mode makes.
+"""The behaviour programs: which exist, what each declares, and which moves a mode makes.
 
-A program declares what differs from the rule in comment lines of its source, `// om-KEY: value`:
+A program declares deviations from the defaults in comment lines of its source, `// om-KEY: value`:
 
   om-points: 2             it calls om_test_ready() twice (default 1); "moves": once for every move;
                            "each": as often as it likes, and every time all moves are made again
@@ -36,7 +36,7 @@ PLANS = {
     'moved': ('n2',),
     'moved-back': ('n2', 'home'),
     'moved-twice': ('n2', 'home', 'n3', 'n2'),
-    'restless': ('n2', 'n3', 'home', 'n2'),  # and on, at random, until it ends
+    'restless': ('n2', 'n3', 'home', 'n2'),  # and so on, at random, until it ends
 }
 MODES = tuple(PLANS)
 QUICK_MODES = ('native', 'preload', 'moved-back', 'moved-twice')
@@ -81,7 +81,7 @@ def parse_status(text, where):
 
 
 def parse_source(path):
-    """The declarations of one program. An unknown one is an error, not a comment."""
+    """The declarations of one program. An unknown key is an error, not a comment."""
     result = Behaviour(path.stem, path)
     for line in path.read_text(encoding='utf-8').splitlines():
         match = DIRECTIVE.match(line)
@@ -120,7 +120,7 @@ def parse_source(path):
 
 
 def all_behaviours(pattern='', suite='full'):
-    """Every program whose name contains `pattern`, sorted; the quick suite has no long ones."""
+    """Every program whose name contains `pattern`, sorted; the quick suite leaves out long ones."""
     found = [parse_source(path) for path in sorted((*SOURCES.glob('*.cc'), *SOURCES.glob('*.c')))]
     return [b for b in found if pattern in b.name and (suite == 'full' or b.suite == 'quick')]
 

@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs one behaviour program in one mode (or all) and judges it. docs/TESTING.md has the protocol.
+"""Runs one behaviour program in one mode (or all) and judges it. docs/TESTING.md describes the protocol.
 
-The native run is the oracle: exit status as declared, and every other mode must end the same way
-with the same stdout, stderr and files. Moves are made by `om migrate` and must be answered `moved`,
-or refused with the code that the program declares.
+The native run is the oracle: its exit status must be as declared, and every other mode must end the same way with the
+same stdout, stderr and files. `om migrate` makes the moves, and must answer `moved`, or refuse with the code that the
+program declares.
 
   om_case.py --mode moved-back pipe_keeps_order      one case, in a private cluster
   om_case.py --mode all pipe_keeps_order             all modes
@@ -33,16 +33,16 @@ from om_worker import Worker
 
 POLL = 0.002
 BLOCK_LIMIT = 20      # seconds until a thread must be seen in its call
-REBLOCK_LIMIT = 0.5   # after a move: the call may have ended in time, so this is no error
+REBLOCK_LIMIT = 0.5   # after a move: the call may have ended in time, so this is not an error
 GAP_MAX = 0.05        # seconds between two moves of one point
 RESTLESS_GAP = (0.05, 0.3)
-LEFT_GRACE = 3        # seconds for helpers of the program to end after it
-SHOWN = 2000          # bytes of an output in a report
+LEFT_GRACE = 3        # seconds for the program's helpers to end after it
+SHOWN = 2000          # bytes of output shown in a report
 
 
 @dataclasses.dataclass
 class Outcome:
-    """What a run of the program left: compared between modes."""
+    """The result of a run: compared between modes."""
     status: int = 0  # negative: signal
     stdout: bytes = b''
     stderr: bytes = b''
@@ -96,7 +96,7 @@ class Case:
         self.plan = PLANS[mode]
         self.moves = []
         self.where = 'home'
-        self.pid = None        # the process that said ready last: the one that moves
+        self.pid = None        # the process that announced a point last: the one that moves
         self.refused = False
         self.process = None
         self.deadline = time.monotonic() + behaviour.limit
@@ -157,7 +157,7 @@ class Case:
                 time.sleep(POLL)
 
     def note_threads(self):
-        """Writes what every thread at home waits in into `threads`, for who looks into a hang."""
+        """Writes to `threads` what every thread at home waits in, for investigating a hang."""
         pid = self.pid or self.process.pid
         lines = [f'process {pid}, last known at {self.where}']
         for task in sorted(pathlib.Path(f'/proc/{pid}/task').glob('*')):
@@ -238,7 +238,7 @@ def show_status(status):
 
 
 def judge(behaviour, mode, outcome, native):
-    """The verdict on a run that came to an end: (ok | skip | broken, reason), or raises Failure."""
+    """The verdict on a run that has ended: (ok | skip | broken, reason), or raises Failure."""
     if outcome.status == EXIT_SKIP:
         if mode != 'native' and native.status != EXIT_SKIP:
             raise Failure('skipped itself, but not in native mode: ' + show(outcome.stderr))
@@ -269,8 +269,8 @@ def repeat_command(product, behaviour, mode, seed):
 def run_case(behaviour, mode, product, cluster, base, seed, native=None):
     """Runs and judges one case in the calling process, a subreaper without other children.
 
-    `native` is the outcome of the native run; without it that is made first. The directory of a
-    case that is ok or skipped is removed.
+    `native` is the outcome of the native run; without it, that is made first. Removes the directory of a case that is
+    ok or skipped.
     """
     directory = pathlib.Path(base, f'{behaviour.name}.{mode}')
     result = Result(behaviour.name, mode, 'broken', seed=seed, directory=str(directory))
@@ -298,7 +298,7 @@ def run_case(behaviour, mode, product, cluster, base, seed, native=None):
         result.verdict, result.reason = 'fail', str(failure)
     except BrokenSetup as broken:
         result.verdict, result.reason = 'broken', str(broken)
-    except Exception:  # a fault of the driver is one broken case, not the end of the suite
+    except Exception:  # an error in the driver is one broken case, not the end of the suite
         result.verdict, result.reason = 'broken', traceback.format_exc()
     finally:
         result.seconds = time.monotonic() - start
@@ -314,12 +314,12 @@ def run_case(behaviour, mode, product, cluster, base, seed, native=None):
 
 
 def start_case(*arguments):
-    """run_case(*arguments) in a process of its own; result_of() waits for it."""
+    """Starts run_case(*arguments) in a process of its own; result_of() waits for it."""
     return Worker(lambda: run_case(*arguments))
 
 
 def result_of(worker, behaviour, mode, seed, base):
-    """What a worker of start_case handed back; a worker that died is a broken case."""
+    """What a worker of start_case returned; a worker that died is a broken case."""
     result = worker.wait()
     if result is None:
         result = Result(behaviour.name, mode, 'broken', 'the driver died', seed=seed,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A private cluster on this machine, and `om migrate` with its answer checked.
+"""A private cluster on this machine, and `om migrate` with a check of its answer.
 
-`om cluster dev` does the work; no port is named here. The cluster's home node is n1. A cluster
-that somebody else started is used through $OM_TEST_CLUSTER (its directory) and never stopped here.
+`om cluster dev` does the work and chooses the ports. The cluster's home node is n1. A cluster that somebody else
+started is used through $OM_TEST_CLUSTER (its directory) and never stopped here.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ HOME_NODE = 'n1'
 START_LIMIT = 60  # seconds, for start, stop and env
 SHELL_VARIABLES = ('_', 'PWD', 'SHLVL', 'OLDPWD')
 
-# Refusals that end by themselves: the mover tries again for a while.
+# Refusals that pass by themselves: retried for a while.
 TRANSIENT = frozenset({'SHARED_MM', 'STOPPED', 'UNINTERRUPTIBLE', 'BUSY'})
 RETRY_SECONDS = 15
 RETRY_PAUSE = 0.1
@@ -43,7 +43,7 @@ class Move:
     tries: int = 1
 
     def real(self):
-        """True if the process changed its place; `moved` also means that it was there already."""
+        """Whether the process changed its place; `moved` also means that it was there already."""
         return self.result == 'moved' and self.code != 'ALREADY_THERE'
 
     def __str__(self):
@@ -56,7 +56,7 @@ class Move:
 
 
 def daemons_of(directory):
-    """Process ids of the daemons that the cluster in `directory` names."""
+    """Process ids of the daemons of the cluster in `directory`."""
     try:
         state = json.loads(pathlib.Path(directory, 'cluster.json').read_text(encoding='utf-8'))
         return [node['pid'] for node in state['nodes'] if 'pid' in node]
@@ -99,14 +99,14 @@ class Cluster:
         return self
 
     def save_logs(self, folder):
-        """Copies the daemons' logs, which stop() removes with the cluster, into `folder`."""
+        """Copies the daemons' logs into `folder`, because stop() removes them with the cluster."""
         for log in sorted(pathlib.Path(self.directory).glob('n*/log*')):
             target = pathlib.Path(folder, 'logs', log.parent.name)
             target.mkdir(parents=True, exist_ok=True)
             shutil.copy(log, target)
 
     def answers(self):
-        """True if all daemons answer."""
+        """Whether all daemons answer."""
         try:
             return all(self.run('nodes', limit=10, env=self.environment(f'n{n}')).returncode == 0
                        for n in range(1, self.nodes + 1))
@@ -114,7 +114,7 @@ class Cluster:
             return False
 
     def stop(self):
-        """Ends the cluster if it was started here; gives the text of a failed stop, or ''."""
+        """Ends the cluster if it was started here; returns the text of a failed stop, or ''."""
         if not self.owned:
             return ''
         self.owned = False
@@ -129,7 +129,7 @@ class Cluster:
         self.stop()
 
     def environment(self, node=HOME_NODE):
-        """What a user's shell has after `eval "$(om cluster dev env --dir D --node NODE)"`."""
+        """The environment of a user's shell after `eval "$(om cluster dev env --dir D --node NODE)"`."""
         if node not in self.environments:
             script = 'eval "$("$1" cluster dev env --dir "$2" --node "$3")" && exec env -0'
             done = subprocess.run(
@@ -164,7 +164,7 @@ class Cluster:
         return Move(to, data['result'], data['code'] or '', data['message'] or '', data)
 
     def migrate(self, pid, to, transient=TRANSIENT, limit=60):
-        """Moves `pid`; a transient refusal is tried again for RETRY_SECONDS."""
+        """Moves `pid`; retries transient refusals for RETRY_SECONDS."""
         start = time.monotonic()
         tries = 0
         while True:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Commands of ioctl() by name, for behaviours that print what each of them says.
+// Commands of ioctl() by name, for behaviours that print the result of each.
 #pragma once
 
 #include <errno.h>
@@ -10,8 +10,8 @@
 
 #include "test/lib/om_test.h"
 
-// Prints what the command says; its argument is `bytes` bytes against a guard page, filled with `with`. Returns the
-// first bytes of what is there afterwards.
+// Makes the command and prints its result; the argument is `bytes` bytes against a guard page, filled with `with`.
+// Returns the first bytes of the buffer afterwards.
 inline long om_ask(const char* name, int fd, unsigned long command, size_t bytes, int with = 0) {
   OmGuarded argument(bytes);
   memset(argument.data(), with, bytes);

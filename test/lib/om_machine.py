@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a machine may lack, asked of the kernel itself and without the product. Each question is answered by '' or by
-what is missing, with which a test is skipped."""
+"""What a machine may lack, found out from the kernel itself and without the product. Each function returns '' or what
+is missing, the reason for skipping a test."""
 
 import ctypes
 import os
@@ -23,7 +23,7 @@ class SockProgram(ctypes.Structure):
 
 
 def call(name, *arguments):
-    """A function of libc; its errno, 0 if it did not fail."""
+    """Calls a function of libc; returns errno, 0 if it did not fail."""
     libc = ctypes.CDLL(None, use_errno=True)
     words = [argument if isinstance(argument, (bytes, ctypes._Pointer, ctypes.Array)) or argument is None
              else ctypes.c_ulong(argument) for argument in arguments]
@@ -32,7 +32,7 @@ def call(name, *arguments):
 
 
 def install_filter(*statements):
-    """A seccomp filter of (code, jt, jf, k) on this process; an errno."""
+    """Installs a seccomp filter of (code, jt, jf, k) on this process; returns an errno."""
     code = (SockFilter * len(statements))(*(SockFilter(*statement) for statement in statements))
     program = SockProgram(len(statements), ctypes.cast(code, ctypes.POINTER(SockFilter)))
     return (call('prctl', PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or
@@ -40,7 +40,7 @@ def install_filter(*statements):
 
 
 def in_child(work):
-    """An errno that `work` gives in a child."""
+    """The errno that `work` returns in a child."""
     pid = os.fork()
     if pid == 0:
         status = 255
@@ -56,7 +56,7 @@ def said(what, error):
 
 
 def lacks_tracing():
-    """Home stops a process by ptrace."""
+    """Home stops a process with ptrace."""
     victim = os.fork()
     if victim == 0:
         while True:
@@ -73,7 +73,7 @@ def lacks_filters():
 
 
 def lacks_moves():
-    """Without these nothing moves; `om doctor` says the same of them."""
+    """Without these nothing moves; `om doctor` reports the same."""
     return lacks_tracing() or lacks_filters()
 
 
@@ -82,7 +82,7 @@ def lacks_namespaces(flags, name):
 
 
 def lacks_network_namespaces():
-    """What `om cluster dev start --netns` takes."""
+    """What `om cluster dev start --netns` needs."""
     if shutil.which('ip') is None:
         return 'no ip(8)'
     return lacks_namespaces(CLONE_NEWNS | CLONE_NEWNET, 'network')

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Processes of one test case: what they wait in, which are left, and ending exactly those.
+"""Processes of one test case: what they wait in, which remain, and ending exactly those.
 
-The process that runs a case is a subreaper (become_subreaper), so everything that the program under
-test leaves behind stays its descendant and can be named by id.
+The process that runs a case is a subreaper (become_subreaper), so everything that the program under test leaves behind
+stays its descendant and can be found by pid.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ def read_proc(pid, name):
 
 
 def memory(pid, field='VmSize'):
-    """Bytes, by a line of /proc/PID/status: VmSize, VmData, VmRSS."""
+    """Bytes, from a line of /proc/PID/status: VmSize, VmData, VmRSS."""
     for line in read_proc(pid, 'status').splitlines():
         if line.startswith(field + ':'):
             return int(line.split()[1]) * 1024
@@ -48,7 +48,7 @@ def memory(pid, field='VmSize'):
 
 
 def stat_fields(pid):
-    """The fields of /proc/PID/stat behind the name: [state, ppid, ...]; [] if it is gone."""
+    """The fields of /proc/PID/stat after the name: [state, ppid, ...]; [] if it is gone."""
     return read_proc(pid, 'stat').rpartition(')')[2].split()
 
 
@@ -90,7 +90,7 @@ def alive(pid):
 
 
 def reap():
-    """Takes the exit status of every child that has ended; for what a subreaper inherits."""
+    """Reaps every child that has ended; for what a subreaper inherits."""
     while True:
         try:
             pid, _ = os.waitpid(-1, os.WNOHANG)
@@ -102,9 +102,9 @@ def reap():
 
 @contextlib.contextmanager
 def reaping(pids):
-    """Takes the exit status of those of `pids` that are children as soon as they end, for as long as it is open.
+    """While open, reaps those of `pids` that are children as soon as they end.
 
-    `om cluster dev stop` waits until the daemons are not even zombies any more; a subreaper is their parent.
+    `om cluster dev stop` waits until the daemons are no longer even zombies; a subreaper is their parent.
     """
     over = threading.Event()
 
@@ -125,16 +125,16 @@ def reaping(pids):
 
 
 def reap_others(known=()):
-    """Takes the exit status of inherited processes that have ended, but not of those in `known`."""
+    """Reaps inherited processes that have ended, except those in `known`."""
     for pid in children(os.getpid()):
         if pid not in known and stat_fields(pid)[:1] == ['Z']:
             os.waitpid(pid, os.WNOHANG)
 
 
 def end_descendants(grace=0.0):
-    """Ends what is still below this process after `grace` seconds; names it, [] if nothing is left.
+    """Ends the descendants that remain after `grace` seconds; returns their names, [] if none remain.
 
-    Call it only when no Popen object still waits for a child.
+    Call it only if no Popen object still waits for a child.
     """
     until = time.monotonic() + grace
     while True:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the built programs are, who runs them, and the environment they get.
+"""Where the built programs are, which user runs them, and their environment.
 
-Used by every Python part of the tests. Nothing here starts a process. The tests run as an ordinary
-user without capabilities: started as root they become another user first (drop_privileges), because
-a test that only works as root proves nothing for the users of the program.
+Used by all Python parts of the tests. Nothing here starts a process. The tests run as an ordinary user without
+capabilities: if started as root they first become another user (drop_privileges), because a test that works only as
+root proves nothing for the users of the program.
 """
 
 import os
@@ -25,12 +25,12 @@ EXIT_OK, EXIT_FAILED, EXIT_SKIP, EXIT_BROKEN = 0, 1, 77, 99
 
 
 class BrokenSetup(Exception):
-    """The test cannot be judged: something around it is missing or wrong."""
+    """The test cannot be judged: something in its surroundings is missing or wrong."""
     kind, status = 'broken set-up', EXIT_BROKEN
 
 
 class MachineLacks(BrokenSetup):
-    """It cannot be made here: the test is skipped with this reason."""
+    """This machine cannot run the test, which is skipped with this reason."""
     kind, status = 'skipped', EXIT_SKIP
 
 
@@ -88,7 +88,7 @@ class Product:
         return result
 
     def libexec_with(self, folder, program, stand_in):
-        """A folder for OM_LIBEXEC where a script has the place of `program`, which is real-PROGRAM there."""
+        """A folder for OM_LIBEXEC in which a script replaces `program`, which is there as real-PROGRAM."""
         folder = pathlib.Path(folder)
         for link in (self.build / 'libexec').iterdir():
             name = link.name if link.name != program else f'real-{program}'
@@ -98,7 +98,7 @@ class Product:
         (folder / program).chmod(0o755)
 
     def check_readable(self):
-        """The unprivileged user must be able to run what root built."""
+        """Checks that the unprivileged user can run what root built."""
         for path in self.found.values():
             if not os.access(path, os.R_OK | os.X_OK):
                 raise BrokenSetup(f'uid {os.geteuid()} cannot read {path}; '
@@ -106,10 +106,10 @@ class Product:
 
 
 def set_process_defaults():
-    """What an ordinary login gives to a program, whatever started the tests.
+    """Sets what an ordinary login gives a program, whatever started the tests.
 
-    Limits of open files, the stack and pending signals, no core files (some programs must die), the usual umask,
-    no ignored or blocked signals: all of it is inherited by the programs under test.
+    Limits of open files, the stack and pending signals, no core files (some programs must die), the usual umask, no
+    ignored or blocked signals: the programs under test inherit all of it.
     """
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGCHLD,
                    signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2):
@@ -125,7 +125,7 @@ def set_process_defaults():
 
 
 def set_limit(kind, soft, name, least=0):
-    """The soft limit; the hard one must be that, or `least`, at least."""
+    """Sets the soft limit; the hard one must be at least that, or `least`."""
     hard = resource.getrlimit(kind)[1]
     if hard != resource.RLIM_INFINITY and hard < max(soft, least):
         raise MachineLacks(f'the hard limit of {name} is {hard}, {max(soft, least)} is the least')
@@ -133,10 +133,10 @@ def set_limit(kind, soft, name, least=0):
 
 
 def drop_privileges(*writable):
-    """As root: gives the named paths to uid $OM_TEST_UID (65534), becomes it, starts itself again.
+    """As root: gives the named paths to uid $OM_TEST_UID (65534), becomes that user, restarts itself.
 
-    Does nothing for an ordinary user, or with OM_TEST_AS_ROOT=1 (for tests that need root). The new
-    start makes the process dumpable again, which /proc and ptrace of its children need.
+    Does nothing for an ordinary user, or with OM_TEST_AS_ROOT=1 (for tests that need root). The restart makes the
+    process dumpable again, which /proc and ptrace of its children need.
     """
     if os.geteuid() != 0 or os.environ.get('OM_TEST_AS_ROOT') == '1':
         set_process_defaults()
@@ -166,7 +166,7 @@ def drop_privileges(*writable):
 
 
 def work_directory(given, name):
-    """A new directory for one run, in `given` or the system's place. Short, as socket paths are."""
+    """A new directory for one run, in `given` or the system's default. Its name is short, as socket paths must be."""
     if given:
         os.makedirs(given, exist_ok=True)
         given = os.path.abspath(given)
@@ -182,9 +182,9 @@ def remove_work(path):
 
 
 def remove_tree(path):
-    """Removes a directory; what a test made unreadable is made readable first."""
+    """Removes a directory; first makes readable what a test made unreadable."""
     def again(function, failed, _):
-        if os.path.abspath(failed) != os.path.abspath(path):  # never what it lies in
+        if os.path.abspath(failed) != os.path.abspath(path):  # never its parent
             os.chmod(os.path.dirname(failed), 0o700)
         if os.path.isdir(failed) and not os.path.islink(failed):
             os.chmod(failed, 0o700)

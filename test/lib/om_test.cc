@@ -97,7 +97,7 @@ void say(const std::string& text) {
 
 void nap() {
   timespec pause{0, kPollNs};
-  nanosleep(&pause, nullptr);  // a signal only makes it shorter
+  nanosleep(&pause, nullptr);  // a signal merely shortens it
 }
 
 const char* environment(const char* name) {

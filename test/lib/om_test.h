@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a behaviour program (test/behaviour) knows of the test driver, and the checks it uses.
+// What a behaviour program (test/behaviour) knows about the test driver, and the checks it uses.
 //
-// The program says "ready" at a point; the driver makes the moves that the mode plans for that
-// point and says so; wait_moved() returns then. Programs talk to the driver through files in
-// $OM_TEST_DIR only and never know where they run: there is no call for it, on purpose. Waiting is
-// a plain nanosleep and access() loop, because the caller may be away at any time. Any thread may
-// call any function here.
+// The program announces a point; the driver makes the moves that the mode plans for that point and reports it; then
+// wait_moved() returns. Programs talk to the driver only through files in $OM_TEST_DIR and never know where they run:
+// there is no call for that, on purpose. Waiting is a plain loop of nanosleep and access(), because the caller may be
+// away at any time. Any thread may call any function here.
 //
 // Exit codes: 0 ok, 1 failed check (message on stderr), 77 skip, 99 broken set-up. See
 // docs/TESTING.md.
@@ -23,25 +22,23 @@
 #include <initializer_list>
 #include <type_traits>
 
-// Announces the next point. The driver moves this process (the caller's) while the caller goes on.
+// Announces the next point. The driver moves the calling process while the caller goes on.
 void om_test_ready();
 
-// The same, but the driver first waits until the calling thread is seen inside one of the system
-// calls, e.g. "read" or "select|pselect6". The caller makes the call right after this returns.
-// "stopped" waits for the whole process to be stopped by a signal. An unknown name is broken
-// set-up.
+// The same, but the driver first waits until it sees the calling thread inside one of the system calls, e.g. "read" or
+// "select|pselect6". The caller makes the call right after this returns. "stopped" waits until a signal has stopped the
+// whole process. An unknown name is broken set-up.
 void om_test_ready_blocking(const char* syscalls);
 
 // Returns when all moves of the last announced point are done (of point 1 if this process, e.g. a
 // forked helper, has announced none). Gives up after 120 s with broken set-up.
 void om_test_wait_moved();
 
-// How many moves this mode makes in all, >= 0. Only for the number of rounds of a loop.
+// How many moves this mode makes in all, >= 0. Only for choosing the number of rounds of a loop.
 int om_test_moves();
 
-// Forks a helper that does not move: it waits for the moves of `point`, runs `work`, exits 0. It
-// dies with its parent. Call it before the point is announced, so that the helper is there when the
-// moves begin.
+// Forks a helper that does not move: it waits for the moves of `point`, runs `work`, exits 0. It dies with its parent.
+// Call this before announcing the point, so that the helper exists when the moves begin.
 template <typename Work>
 pid_t om_test_helper(Work work, int point = 1);
 
@@ -50,7 +47,7 @@ void om_test_join(pid_t child);
 
 [[noreturn]] void om_test_skip(const char* reason);
 
-// Waits until `child` (or any process that may be looked at) is in state `state` of /proc/PID/stat.
+// Waits until `child` (or any readable process) is in state `state` of /proc/PID/stat.
 void om_test_wait_state(pid_t child, char state);
 
 // Nanoseconds of a clock since its zero.
@@ -63,8 +60,8 @@ inline int64_t om_test_ns(clockid_t clock = CLOCK_MONOTONIC) {
 constexpr int64_t kMilli = 1000000;         // ns
 constexpr int64_t kSecond = 1000 * kMilli;  // ns
 
-// `bytes` bytes that end right before a PROT_NONE page, with a canary before them. The destructor
-// checks the canary: a write before the buffer fails the test, one behind it is a SIGSEGV.
+// `bytes` bytes that end right before a PROT_NONE page, with a canary before them. The destructor checks the canary: a
+// write before the buffer fails the test, one past its end is a SIGSEGV.
 class OmGuarded {
  public:
   explicit OmGuarded(size_t bytes);  // bytes > 0
@@ -94,8 +91,8 @@ class OmGuardedOut : public OmGuarded {
   T& operator*() const { return *as<T>(); }
 };
 
-// A thread that runs a callable and is joined at the end of its scope at the latest. Light on
-// headers; std::thread is used where it is the subject.
+// A thread that runs a callable and is joined at the end of its scope at the latest. Needs few headers; std::thread is
+// used where it is the subject.
 class OmThread {
  public:
   template <typename Work>
@@ -162,7 +159,7 @@ struct Value {
 };
 
 [[noreturn]] void fail(const char* file, int line, const char* message);
-// A set-up call failed: 99 before the first point, 1 behind it.
+// A set-up call failed: exit code 99 before the first point, 1 after it.
 [[noreturn]] void broken(const char* file, int line, const char* what, int err);
 void check_eq(const char* file, int line, const char* text, Value actual, Value expected);
 void check_errno(const char* file, int line, const char* text, long result, int expected);
@@ -201,9 +198,8 @@ pid_t om_test_helper(Work work, int point) {
 // The call must fail with this errno.
 #define OM_CHECK_ERRNO(call, expected) \
   (errno = 0, om_test::check_errno(__FILE__, __LINE__, #call, static_cast<long>(call), (expected)))
-// The call must not return -1; gives its result. For set-up and for calls whose failure is not the
-// point.
+// The call must not return -1; yields its result. For set-up and for calls whose failure is not the point.
 #define OM_SYS(call) (om_test::sys(__FILE__, __LINE__, #call, (call)))
-// Since started_ns (om_test_ns()) at least that many ns have passed, and not more than 20 s longer.
+// Since started_ns (om_test_ns()) at least that many ns have passed, and at most 20 s more.
 #define OM_CHECK_TIME(started_ns, at_least_ns) \
   om_test::check_time(__FILE__, __LINE__, (started_ns), (at_least_ns))

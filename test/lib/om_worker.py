@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A forked process that runs one function and hands its result back through a pipe.
+"""A forked process that runs one function and returns its result through a pipe.
 
-Every case runs in one, so that a case's leftover processes are its worker's descendants and nobody
-else's. A worker leads its own session; ending it (stop, or the end of its parent) lets it end its
-own program first.
+Every case runs in one, so that a case's leftover processes are descendants of its worker alone. A worker leads its own
+session; when it is stopped, or its parent ends, it first ends its own program.
 """
 
 import os
@@ -41,13 +40,13 @@ class Worker:
             status = 0
         except SystemExit:
             pass
-        except BaseException:  # nothing may return into the code of the parent
+        except BaseException:  # nothing may return into the parent's code
             traceback.print_exc()
         finally:
             os._exit(status)
 
     def feed(self):
-        """Reads what is there; True when the worker has closed the pipe."""
+        """Reads what is available; True if the worker has closed the pipe."""
         part = os.read(self.fd, 1 << 16)
         self.data += part
         return not part

@@ -7,9 +7,8 @@
   run_suite.py --modes all --suite full          everything
   run_suite.py --list                            programs and what they declare
 
-One line a case; the directory of a failed case is kept and the command that repeats it is printed.
---junit and --json write a summary.
-Exit: 0 all ok or skipped, 1 a failure, 77 all skipped, 99 broken.
+Prints one line per case; keeps the directory of a failed case and prints the command that repeats it. --junit and
+--json write a summary. Exit: 0 all ok or skipped, 1 a failure, 77 all skipped, 99 broken.
 """
 
 import argparse
@@ -30,22 +29,22 @@ from om_product import (BrokenSetup, Product, drop_privileges, remove_work,
                         work_directory)
 
 
-NO_DAEMON = 'NO_DAEMON'  # `om` says so when nothing answers at the control socket
+NO_DAEMON = 'NO_DAEMON'  # `om` reports this if nothing answers at the control socket
 
 
 class Suite:
-    """Schedules the cases: the modes of one program wait for its native run, their oracle.
+    """Schedules the cases: the modes of a program wait for its native run, their oracle.
 
-    A cluster whose daemons no longer answer is one failure, with its logs kept; it is replaced by
-    a new one for the cases that follow, and those that met its end are run once more.
+    A cluster whose daemons no longer answer counts as one failure, and its logs are kept. A new one replaces it for the
+    remaining cases, and those that were affected run once more.
     """
 
     def __init__(self, product, cluster, base, seed, modes, jobs):
         self.product = product
         self.cluster = cluster
         self.clusters = 1
-        self.again = set()  # cases that met a daemon that did not answer, and are run once more
-        self.met = set()    # which did so since the cluster was made
+        self.again = set()  # cases that met a daemon that did not answer, and run once more
+        self.met = set()    # those that did so since the cluster was made
         self.suspect = False
         self.base = base
         self.seed = seed
@@ -101,7 +100,7 @@ class Suite:
         return any(move.code in (NO_DAEMON, NO_END) for move in result.moves)
 
     def check_cluster(self):
-        """Between cases, after one has met a daemon that did not answer: replaces a dead cluster."""
+        """Replaces a dead cluster; called between cases, after one has met a daemon that did not answer."""
         self.suspect = False
         if not self.cluster.owned or self.cluster.answers():
             self.met.clear()
@@ -131,7 +130,7 @@ class Suite:
         return self.results
 
     def stop(self, *_):
-        """Ctrl-C or a time limit of the caller: every worker ends its own program."""
+        """For Ctrl-C or a time limit of the caller: every worker ends its own program."""
         self.stopping = True
         for worker in self.running:
             worker.stop()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// balance/decide.h over snapshots that were made up.
+// balance/decide.h on made-up snapshots.
 #include "balance/decide.h"
 
 #include <doctest/doctest.h>

@@ -212,9 +212,9 @@ TEST_CASE("tables are aligned, cut and harmless") {
   CHECK(harmless("a\x1b[31m\nb\x7f") == "a?[31m?b?");
   CHECK(harmless("\u00e4\u20ac\U0001f600") == "\u00e4\u20ac\U0001f600");
   CHECK(harmless("a\u009b31m") == "a?31m");               // CSI in one character
-  CHECK(harmless("\u202egpj.exe\u202c") == "?gpj.exe?");  // turns the direction
+  CHECK(harmless("\u202egpj.exe\u202c") == "?gpj.exe?");  // changes the direction
   CHECK(harmless("\u2066a\u2069\u200f\u061c\u2028") == "?a????");
-  // Not UTF-8: bare bytes, cut characters, longer forms than needed, surrogates, beyond the last.
+  // Not UTF-8: stray bytes, truncated characters, overlong forms, surrogates, beyond the last character.
   CHECK(harmless("\x9b"
                  "31m") == "?31m");
   CHECK(harmless("\xe2\x82") == "??");
@@ -285,7 +285,7 @@ TEST_CASE("the doctor's judgements") {
   CHECK(judge_glibc("2.31").health == Health::kWarn);
 }
 
-// The status of a child that may not make `forbidden` and runs `probe`.
+// Exit status of a child that runs `probe` while `forbidden` is blocked.
 int probe_without(long forbidden, int (*probe)()) {
   std::array<sock_filter, 4> code{
       {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// common/image/description.h: what is written is read again, and what breaks a rule is refused.
+// common/image/description.h: what is written reads back the same, and what breaks a rule is refused.
 #include "common/image/description.h"
 
 #include <capnp/message.h>

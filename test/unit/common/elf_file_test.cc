@@ -54,7 +54,7 @@ class TempDir {
 struct MadeUp {
   std::string interpreter;  // PT_INTERP if not empty
   std::vector<std::string> needed;
-  std::vector<std::string> symbols;  // names that stand in the string table
+  std::vector<std::string> symbols;  // names in the string table
   std::string soname;
   bool dynamic = true;
 
@@ -145,7 +145,7 @@ TEST_CASE("this program and its loader") {
 #endif
   CHECK_FALSE(own.setuid);
   CHECK_FALSE(own.file_capabilities);
-  // ld.so has no interpreter, but loads what LD_PRELOAD says.
+  // ld.so has no interpreter, but obeys LD_PRELOAD.
   ElfFile loader = read_ok(own.interpreter);
   CHECK(loader.interpreter.empty());
   CHECK_FALSE(loader.is_static);
@@ -191,7 +191,7 @@ TEST_CASE("sanitizers by library and by symbol") {
 
 TEST_CASE("a runtime that gcc has linked in shows in the symbol table only") {
   TempDir dir;
-  // A section table with one symbol table, whose strings follow.
+  // A section table with one symbol table and its strings.
   std::string program = MadeUp{.interpreter = "/lib64/ld-linux-x86-64.so.2"}.bytes();
   std::string names = std::string("\0main\0__asan_init\0", 18);
   Elf64_Shdr sections[2]{};
@@ -286,7 +286,7 @@ TEST_CASE("scripts lead to their interpreter") {
   CHECK(resolve_program(dir.write("blanks", "#! \t /bin/sh \t -e  \nexit\n"), "")->path ==
         "/bin/sh");
   CHECK(resolve_program(dir.write("no-newline", "#!/bin/sh"), "")->path == "/bin/sh");
-  // What is neither goes to the shell, as execvp does.
+  // A file that is neither goes to the shell, as with execvp.
   CHECK(resolve_program(dir.write("plain", "echo hello\n"), "")->path == "/bin/sh");
   CHECK(resolve_program(dir.write("nothing", ""), "")->path == "/bin/sh");
 

@@ -39,7 +39,7 @@ TEST_CASE("a line may be as long as the limit and no longer") {
   CHECK(later.push("12").ok());
   CHECK_FALSE(later.push("345\n").ok());
   LineSplitter after(4);
-  // What was complete before the mistake can still be used.
+  // Lines completed before the error are still usable.
   CHECK_FALSE(after.push("ab\n12345").ok());
   CHECK(after.pop() == "ab");
 }
@@ -66,14 +66,14 @@ TEST_CASE("a line is nested to a limit, whatever is in its strings") {
   std::string objects;
   for (int i = 0; i < 40; ++i) objects += "{\"a\":";
   CHECK_FALSE(parse_json_line(objects + "1" + std::string(40, '}')).ok());
-  // Brackets in strings are text, also behind an escaped quote.
+  // Brackets in strings are text, even after an escaped quote.
   CHECK(parse_json_line("{\"a\":\"" + std::string(100, '[') + "\"}").ok());
   CHECK(parse_json_line(R"({"a":"\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["})").ok());
   CHECK_FALSE(parse_json_line(R"({"a":"\\",)"
                               "\"b\":" +
                               std::string(40, '[') + std::string(40, ']') + "}")
                   .ok());
-  // Many beside each other are not deep.
+  // Many side by side are not deep.
   std::string wide = "{\"a\":[";
   for (int i = 0; i < 1000; ++i) wide += "[],";
   CHECK(parse_json_line(wide + "[]]}").ok());

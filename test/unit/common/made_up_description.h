@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A process that stands still, made up: a mapping of eight pages, a stack, one thread. For tests that change one thing.
+// A made-up stopped process: a mapping of eight pages, a stack, one thread. For tests that change one thing.
 #pragma once
 
 #include <sys/mman.h>

@@ -40,7 +40,7 @@ MapKind kind_of(std::string_view tail) {
   return parse("7f0000000000-7f0000001000 " + std::string(tail)).kind;
 }
 
-// The entry of this process that begins at `address`.
+// This process's entry that begins at `address`.
 SmapsEntry own_entry(const void* address) {
   Result<std::vector<SmapsEntry>> entries = read_smaps(getpid());
   REQUIRE(entries.ok());
@@ -323,7 +323,7 @@ TEST_CASE("a file name with a newline comes back whole") {
 }
 
 TEST_CASE("protection and locking show") {
-  // Between two inaccessible pages, so that the kernel cannot merge it with what is around.
+  // Between two inaccessible pages, so that the kernel cannot merge it with its neighbours.
   constexpr size_t kSize = 3 * kPage;
   auto* area = static_cast<char*>(map_or_fail(PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, kSize));
   char* page = area + kPage;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// common/base/own_directory.h and common/base/replace_file.h: what is believed and what is not.
+// common/base/own_directory.h and common/base/replace_file.h: what is trusted and what is not.
 #include "common/base/own_directory.h"
 
 #include <doctest/doctest.h>
@@ -45,7 +45,7 @@ TEST_CASE("a directory is believed if nobody else can write it") {
   CHECK(OwnDirectory::open(place.at("link/")).error().err == EPERM);
   write_file(place.at("file"), "");
   CHECK_FALSE(OwnDirectory::open(place.at("file")).ok());
-  if (::geteuid() != 0) return;  // who else could make a directory of somebody else's
+  if (::geteuid() != 0) return;  // only root can make a directory for somebody else
   REQUIRE(::chown(dir.c_str(), 12345, 0) == 0);
   CHECK(OwnDirectory::open(dir).error().err == EPERM);
   CHECK(OwnDirectory::open(place.path)->inside("d").error().err == EPERM);
@@ -120,7 +120,7 @@ TEST_CASE("a draft is nothing that somebody could have put there") {
   Place place;
   const OwnDirectory own = OwnDirectory::open(place.path).value();
   write_file(place.at("victim"), "kept");
-  // What older drafts were called.
+  // The name that drafts used to have.
   REQUIRE(::symlink("victim", place.at("a.new").c_str()) == 0);
   REQUIRE(own.replace("a", "text", 0600).ok());
   REQUIRE(replace_file(place.at("b"), "text", 0600).ok());
@@ -128,7 +128,7 @@ TEST_CASE("a draft is nothing that somebody could have put there") {
   CHECK(*own.read("b") == "text");
   CHECK(*own.read("victim") == "kept");
   CHECK(std::filesystem::is_symlink(place.at("a.new")));
-  // Onto a link: the link is replaced, not what it names.
+  // Onto a link: replaces the link, not its target.
   REQUIRE(::symlink("victim", place.at("c").c_str()) == 0);
   REQUIRE(own.replace("c", "text", 0600).ok());
   CHECK(*own.read("victim") == "kept");

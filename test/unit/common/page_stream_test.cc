@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // common/image: pages written by a PageSink and read by a PageSource, over a file and over a connection; and which
-// frames are expected.
+// frames are accepted.
 #include <doctest/doctest.h>
 #include <kj/async-io.h>
 #include <string.h>
@@ -27,7 +27,7 @@ constexpr ExpectedPages::Time kNow{};
 // Pages by address: their first byte.
 using Memory = std::map<uint64_t, std::byte>;
 
-// Ten pages from `lo` on, of which 2 to 4 are zero.
+// Ten pages, of which 2 to 4 are zero.
 std::vector<std::byte> ten_pages() {
   std::vector<std::byte> contents(10 * kPageSize);
   for (size_t i = 0; i < 10; i++) {
@@ -47,7 +47,7 @@ std::vector<Place> all_places() {
   return {{0x10000, 0x1a000}, {0x50000, 0x5a000, true}, {0x100000, 0x800000, true}};
 }
 
-// Everything that comes; empty if a frame was refused.
+// Everything that arrives; empty if a frame is refused.
 Memory read_all(PageSource& source, kj::WaitScope& scope, uint64_t& zeros) {
   Memory got;
   for (;;) {

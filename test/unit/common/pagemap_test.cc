@@ -31,8 +31,7 @@ namespace {
 constexpr uint64_t kPage = 4096;
 constexpr size_t kPages = 3000;  // more than five batches
 
-// A child that has run `work` and waits. What `work` maps is mapped before the fork, so both know
-// where.
+// A child that has run `work` and waits. What `work` uses is mapped before the fork, so both know where it is.
 class Child {
  public:
   explicit Child(const std::function<bool()>& work) {
@@ -68,7 +67,7 @@ struct Area {
   explicit Area(int prot, int flags, int fd = -1, size_t pages = kPages) : bytes(pages * kPage) {
     address = static_cast<char*>(mmap(nullptr, bytes, prot, flags, fd, 0));
     REQUIRE(address != MAP_FAILED);
-    // Huge pages would bring neighbours of a touched page in.
+    // Huge pages would also bring in neighbours of a touched page.
     madvise(address, bytes, MADV_NOHUGEPAGE);
   }
   ~Area() { munmap(address, bytes); }
@@ -166,8 +165,7 @@ TEST_CASE("private file mapping: own copies told from page cache") {
           static_cast<ssize_t>(content.size()));
   Area area(PROT_READ | PROT_WRITE, MAP_PRIVATE, file.get(), kFilePages);
   Child child([&] {
-    // A read fault brings the neighbours in too: MADV_RANDOM does not stop that, so whole file
-    // first.
+    // A read fault also brings in neighbours, which MADV_RANDOM does not prevent, so read in the whole file first.
     if (madvise(area.address, area.bytes, MADV_POPULATE_READ) != 0) return false;
     for (size_t page : {3, 4, 20}) area.address[page * kPage] = 'y';
     return true;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// common/net/preamble.h: a token opens connections of its session, of its pair and of members that there are.
+// common/net/preamble.h: a token opens connections of its session and its pair, for existing members.
 #include "common/net/preamble.h"
 
 #include <doctest/doctest.h>

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Children for the tests of common/movable/preflight.h: processes that take on a cause when they are told
-// to, stand still while they are looked at, and get rid of it again. They inherit a mapping of a
-// file named libom.so and are thus "preloaded"; what the environment itself causes (a container's
-// seccomp filter, a sanitizer) is measured once, as baseline(), and allowed for. Steps run in the
-// child: no doctest macros there, they report an errno. Root runs children as nobody where that
-// matters; an ordinary user leaves out what needs root.
+// Children for the tests of common/movable/preflight.h: processes that acquire a cause on command, stand still while
+// they are inspected, and get rid of it again. They inherit a mapping of a file named libom.so and are thus
+// "preloaded". What the environment itself causes (a container's seccomp filter, a sanitizer) is measured once, as
+// baseline(), and allowed for. Steps run in the child: use no doctest macros there; steps report an errno. Root runs
+// children as nobody where that matters; an ordinary user skips what needs root.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -32,7 +31,7 @@
 #include "common/base/unique_fd.h"
 #include "common/movable/preflight.h"
 
-// So that a failed comparison says which codes.
+// So that a failed comparison shows the codes.
 template <>
 struct doctest::StringMaker<std::set<std::string>> {
   static String convert(const std::set<std::string>& codes) {
@@ -49,7 +48,7 @@ using Codes = std::set<std::string>;
 constexpr size_t kPage = 4096;
 constexpr uid_t kNobody = 65534;
 
-// The files of all cases; removed at the end by the process that made them.
+// The files of all cases; the process that made them removes them at the end.
 class Files {
  public:
   Files() {
@@ -94,7 +93,7 @@ inline void* fake_libom() {
   return address;
 }
 
-// Stops being root for good, and stays readable. Nothing to do for an ordinary user.
+// Gives up root for good, but stays readable. Does nothing for an ordinary user.
 inline int become_nobody() {
   if (geteuid() != 0) return 0;
   if (setgroups(0, nullptr) != 0 || setresgid(kNobody, kNobody, kNobody) != 0) return errno;
@@ -109,7 +108,7 @@ using Step = std::function<int()>;
 
 inline int check(bool good) { return good ? 0 : errno; }
 
-// A child that runs its steps one at a time, when told, and stands still in between.
+// A child that runs its steps one at a time, on command, and stands still in between.
 class Child {
  public:
   explicit Child(std::vector<Step> steps = {}) {
@@ -168,7 +167,7 @@ inline Codes names_of(const std::vector<Reason>& reasons) {
   return names;
 }
 
-// What an idle child has here without any cause of ours.
+// The codes of an idle child here, without any cause of ours.
 inline const Codes& baseline() {
   static const Codes codes = [] {
     Child child;
@@ -190,7 +189,7 @@ inline std::string detail_of(pid_t pid, ReasonCode code) {
   return "";
 }
 
-// The rhythm of most cases: nothing, cause, cleared.
+// The pattern of most cases: nothing, cause, cleared.
 inline void provoke(const std::string& code, const Step& cause, const Step& clear,
                     bool may_skip = false) {
   Child child({cause, clear});
@@ -285,7 +284,7 @@ inline std::string tiny_program(bool wide) {
               : build(Elf32_Ehdr{}, Elf32_Phdr{}, ELFCLASS32, EM_386, code32);
 }
 
-// Runs `path`; 0 when it has been exec'ed, else exec's errno.
+// Runs `path`; returns 0 once exec has succeeded, else exec's errno.
 inline int start_program(const std::string& path, pid_t& pid) {
   int fds[2];
   REQUIRE(pipe2(fds, O_CLOEXEC) == 0);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// common/movable/preflight.h and proc/sharers.h: memory that others hold too. Shared memory is a reason to
-// stay only while somebody else has it; a shared file always if it can be written, else if somebody
-// can change it.
+// common/movable/preflight.h and proc/sharers.h: memory that others hold too. Shared memory is a reason to stay only
+// while somebody else has it; a shared file always if the process can write to it, else if somebody can change it.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #define DOCTEST_CONFIG_NO_POSIX_SIGNALS
 #include <sched.h>
@@ -115,7 +114,7 @@ TEST_CASE("SHARED_WRITABLE: anonymous memory only with another process") {
   provoke_sharing(MapKind::kAnonShared, map, idle_fork, ", mapped by process ");
 }
 
-// A memfd that only its mapping holds, and its descriptor while `memory` is open.
+// A memfd held only by its mapping, and by its descriptor while `memory` is open.
 int map_memfd(UniqueFd& memory) {
   memory = UniqueFd(memfd_create("pool", MFD_CLOEXEC));
   return check(ftruncate(memory.get(), 2 * kPage) == 0 &&
@@ -132,7 +131,7 @@ TEST_CASE("SHARED_WRITABLE: memfd that another process maps") {
 }
 
 TEST_CASE("SHARED_WRITABLE: memfd that another process has open") {
-  // CLONE_FILES without the memory: exec drops the mapping, the descriptor goes along.
+  // CLONE_FILES without the memory: exec drops the mapping, but the descriptor stays.
   static pid_t other;
   files().write("static", tiny_program(true), 0755);
   auto share = [] {
@@ -269,13 +268,12 @@ TEST_CASE("SHARED_FILE: files of others are fine, unless they are open for writi
   }
   std::string path = files().page_file("others", 0644);
   CHECK(codes_of_reader(path) == baseline());
-  // Opened for writing while that was still possible.
+  // Opened for writing while that is still possible.
   CHECK(codes_of_reader(path, [&] { return check(open(path.c_str(), O_WRONLY) >= 0); }) ==
         plus("SHARED_FILE"));
   CHECK(codes_of_reader(path, [&] { return check(open(path.c_str(), O_RDONLY) >= 0); }) ==
         baseline());
-  // Mapped through a descriptor for writing that is closed again: the mapping could be made
-  // writable.
+  // Mapped through a writable descriptor that is then closed: the mapping could be made writable.
   for (int access : {O_RDONLY, O_RDWR}) {
     auto map_early = [&] {
       return check(map_file(path, PROT_READ, MAP_SHARED, access) != MAP_FAILED);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// common/movable/preflight.h on living children: each reason is provoked, is the only one that is found,
-// and goes away with its cause. Shared memory is in preflight_sharing_test.cc, what this CPU may be
-// unable to do and `om check` in preflight_view_test.cc.
+// common/movable/preflight.h on living children: each reason is provoked, is the only one found, and goes away with its
+// cause. Shared memory is in preflight_sharing_test.cc; what this CPU may lack, and `om check`, are in
+// preflight_view_test.cc.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #define DOCTEST_CONFIG_NO_POSIX_SIGNALS
 #include <linux/aio_abi.h>
@@ -151,7 +151,7 @@ TEST_CASE("a 32-bit program") {
   std::string detail = detail_of(pid, ReasonCode::kNotPreloaded);
   Codes codes = names_of(preflight_process(pid));
   int status = 0;
-  if (waitpid(pid, &status, WNOHANG) == pid) {  // it pauses for ever where it runs at all
+  if (waitpid(pid, &status, WNOHANG) == pid) {  // if it runs at all, it pauses for ever
     MESSAGE("skip: a 32-bit program ends here, wait status " << status);
     return;
   }
@@ -174,7 +174,7 @@ TEST_CASE("SANITIZER") {
 // ------------------------------------------------------------------------------- kernel interfaces
 
 TEST_CASE("DEVICE_MAPPED") {
-  // A TCP socket may be mapped for zero-copy receive by anybody; perf rings and packet rings alike.
+  // Anybody may map a TCP socket for zero-copy receive; the same goes for perf rings and packet rings.
   static UniqueFd fd;
   provoke_mapping(
       "DEVICE_MAPPED",
@@ -261,7 +261,7 @@ TEST_CASE("UFFD: by descriptor and by registered memory") {
         return check(fd.valid());
       },
       [] { return fd.reset(), 0; }, true);
-  // The child registers and hands the descriptor to a process of its own, which keeps it.
+  // The child registers and passes the descriptor to a process of its own, which keeps it.
   static pid_t server;
   provoke(
       "UFFD",
@@ -334,7 +334,7 @@ TEST_CASE("SECCOMP: of one thread, until it ends") {
       [] {
         end.set_value();
         thread.join();
-        // join returns a moment before the kernel has taken the thread off the list.
+        // join returns slightly before the kernel removes the thread from the list.
         while (proc::list_tasks(getpid())->size() != 1) usleep(1000);
         return 0;
       });
@@ -351,7 +351,7 @@ TEST_CASE("SETUID") {
   provoke(
       "SETUID", [] { return check(setresgid(0, 0, kNobody) == 0); },
       [] { return check(setresgid(0, 0, 0) == 0); });
-  // One thread only, past the C library, which would change all of them.
+  // Only one thread, bypassing the C library, which would change all of them.
   Child child({[] {
     static std::promise<int> done;
     std::thread([] {

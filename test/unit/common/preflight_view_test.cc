@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// common/movable/preflight.h: several reasons at once, views made up for what this machine cannot do
-// (protection keys, shadow stacks, device memory), and commands before they start.
+// common/movable/preflight.h: several reasons at once, made-up views for what this machine cannot do (protection keys,
+// shadow stacks, device memory), and commands before they start.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #define DOCTEST_CONFIG_NO_POSIX_SIGNALS
 #include <sys/statvfs.h>

@@ -68,7 +68,7 @@ bool write_file(const char* path, const std::string& text) {
   return done;
 }
 
-// What is found of a process that has done `step`; "not here" if that has failed.
+// What is found for a process after `step`; "not here" if the step fails.
 std::string found_after(const std::function<bool()>& step) {
   int ready[2];
   REQUIRE(pipe(ready) == 0);
@@ -77,7 +77,7 @@ std::string found_after(const std::function<bool()>& step) {
   if (pid == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     const char done = step() ? 1 : 0;
-    prctl(PR_SET_DUMPABLE, 1);  // a change of ids takes it away
+    prctl(PR_SET_DUMPABLE, 1);  // changing ids clears it
     if (write(ready[1], &done, 1) == 1) pause();
     _exit(1);
   }
@@ -93,7 +93,7 @@ std::string found_after(const std::function<bool()>& step) {
 
 bool become_nobody() { return geteuid() != 0 || setresuid(kNobody, kNobody, kNobody) == 0; }
 
-// Into a user namespace that another process of root's gives this map, as user 0 there.
+// Enters a user namespace to which another process of root's gives this map, as user 0 there.
 bool enter_namespace(const char* map) {
   int begin[2];
   if (pipe(begin) != 0) return false;
@@ -124,12 +124,12 @@ TEST_CASE("an ordinary user's process, in a user namespace of its own, too") {
 TEST_CASE("root's processes" * doctest::skip(geteuid() != 0)) {
   const std::string by_id = "one of its user ids is 0";
   CHECK(found_after([] { return true; }) == by_id);
-  // Has left its rights for a while.
+  // Has given up its rights temporarily.
   CHECK(found_after([] { return setresuid(kNobody, kNobody, 0) == 0; }) == by_id);
   const std::string kept = found_after(
       [] { return prctl(PR_SET_KEEPCAPS, 1) == 0 && setresuid(kNobody, kNobody, kNobody) == 0; });
   CHECK(kept.starts_with("capabilities "));
-  // One thread is enough; glibc's function would have changed all.
+  // One thread is enough; glibc's function would change all.
   CHECK(found_after([] {
           (new std::thread([] {
             for (;;) pause();
@@ -139,7 +139,7 @@ TEST_CASE("root's processes" * doctest::skip(geteuid() != 0)) {
 }
 
 TEST_CASE("user namespaces that root has made" * doctest::skip(geteuid() != 0)) {
-  // Root's id is in it, though another is used.
+  // The map includes root's id, though another is used.
   const std::string with_root = found_after([] { return enter_namespace("0 1000 9\n9 0 1\n"); });
   if (with_root == "not here") MESSAGE("root gets no user namespace here");
   CHECK((with_root.starts_with("capabilities ") || with_root == "not here"));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// common/proc/process_id.h: a pid that was used again is not the same process.
+// common/proc/process_id.h: a reused pid is not the same process.
 #include "common/proc/process_id.h"
 
 #include <doctest/doctest.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// common/movable/reasons.h: the table is complete and well written, and docs/REASONS.md is what it prints.
-// After a change of the table: run this program with OM_UPDATE_DOCS=1 (and OM_SOURCE_ROOT, if it is
-// not started from the build directory by the build system).
+// common/movable/reasons.h: the table is complete and well-formed, and docs/REASONS.md matches its output. After a
+// change of the table: run this program with OM_UPDATE_DOCS=1 (and OM_SOURCE_ROOT, if it is not started from the build
+// directory by the build system).
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #define DOCTEST_CONFIG_NO_POSIX_SIGNALS
 #include <doctest/doctest.h>
@@ -19,7 +19,7 @@
 namespace om {
 namespace {
 
-// From the environment, else the part of this file's name before the folder it is in.
+// From the environment, else from this file's name, up to the folder it is in.
 std::string source_root() {
   const char* given = getenv("OM_SOURCE_ROOT");
   if (given != nullptr) return given;

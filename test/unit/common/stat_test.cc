@@ -19,7 +19,7 @@
 namespace om::proc {
 namespace {
 
-// Field n of the text is n, but the state.
+// Field n of the text is n, except the state.
 std::string numbered(const std::string& comm) {
   std::string text = "1 (" + comm + ") S";
   for (int field = 4; field <= 52; ++field) text.append(" ").append(std::to_string(field));
@@ -204,7 +204,7 @@ TEST_CASE("how long a thread has slept, on every CPU, seen from wherever this on
     }
     REQUIRE(slept.ok());
     CHECK(*slept > 0);
-    // The scheduler's clock is never faster than time, but for its drift.
+    // Apart from drift, the scheduler's clock is never faster than real time.
     CHECK(*slept < most * 1.001 + 1);
   }
   cpu_set_t after;

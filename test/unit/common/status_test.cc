@@ -58,7 +58,7 @@ constexpr std::string_view kText =
     "x86_Thread_features:\tshstk wrss \n"
     "x86_Thread_features_locked:\tshstk wrss \n";
 
-// Where the line of that name starts in kText, and how long it is.
+// Where the line of that name starts in kText, and its length.
 std::pair<size_t, size_t> line_of(std::string_view name) {
   std::string start("\n");
   start.append(name).append(":");

@@ -94,7 +94,7 @@ TEST_CASE("a child gets its descriptors and its environment, and is reaped") {
   Child child(
       loop, spec, [&](Result<pid_t> started) { pid = started ? *started : -1; },
       [&](int64_t code, int signal) { status = code + signal * 1000; });
-  CHECK(pid == 0);  // nothing is waited for
+  CHECK(pid == 0);  // no pid: it does not wait for exec
   loop.run();
   REQUIRE(pid > 0);
   CHECK(status == 7);
@@ -135,7 +135,7 @@ TEST_CASE("a child that nobody waits for any more runs, and the loop does not wa
   spec.held.clear();
   loop.run();
   CHECK_FALSE(called);
-  // The number is read to its end: our own copy of the descriptor has been closed.
+  // The peer has closed: our own copy of the descriptor is closed too.
   pollfd end{pair[0].get(), POLLRDHUP, 0};
   REQUIRE(::poll(&end, 1, 20000) == 1);
   const pid_t pid = std::stoi(read_all(pair[0].get()));
@@ -257,7 +257,7 @@ TEST_CASE("promises run on the uv loop, timers in order") {
   auto slow = kj.after(Milliseconds(20)).then([&] { order += 'b'; }).eagerlyEvaluate(nullptr);
   auto fast = kj.after(Milliseconds(1)).then([&] { order += 'a'; }).eagerlyEvaluate(nullptr);
   auto never = kj.after(Milliseconds(1)).then([&] { order += 'x'; }).eagerlyEvaluate(nullptr);
-  never = nullptr;  // dropped: its timer is gone
+  never = nullptr;  // dropping it stops its timer
   slow.wait(kj.wait_scope());
   fast.wait(kj.wait_scope());
   CHECK(order == "ab");
@@ -287,12 +287,12 @@ TEST_CASE("streams carry more than a socket buffer both ways") {
 TEST_CASE("a stream that answers first reads nothing while something is to be written") {
   Loop loop;
   UvKj kj(loop);
-  auto pipe = kj::newTwoWayPipe();  // takes what is being read, and no more
+  auto pipe = kj::newTwoWayPipe();  // accepts what is being read, and no more
   auto& peer = pipe.ends[1];
   auto stream = answer_first(kj::mv(pipe.ends[0]));
   auto asked = peer->write("?", 1);
   auto first = stream->write("1", 1);
-  // As KJ does it: what is written next begins when the first is done.
+  // As KJ does it: the next write begins when the first is done.
   bool second = false, read = false;
   auto writes = first.then([&] {
     second = true;

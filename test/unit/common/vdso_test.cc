@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// common/elf/vdso.h: this kernel's image against dlsym-style facts (the symbols are callable), the same
-// image cut at every byte and with random bytes changed, and a made-up image with a GNU hash table
-// only.
+// common/elf/vdso.h: this kernel's image, whose symbols must be callable; the same image cut at every byte and with
+// random bytes changed; and a made-up image with only a GNU hash table.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #define DOCTEST_CONFIG_NO_POSIX_SIGNALS
 #include <doctest/doctest.h>
@@ -25,7 +24,7 @@ namespace {
 
 using Bytes = std::vector<std::byte>;
 
-// [vdso] of this process, read as it is read from another one; empty if there is none.
+// [vdso] of this process, read as from another process; empty if there is none.
 Bytes own_image() {
   Result<std::vector<proc::Mapping>> maps = proc::read_maps(getpid());
   REQUIRE(maps.ok());
@@ -39,7 +38,7 @@ Bytes own_image() {
   return {};
 }
 
-// Memory that ends at an inaccessible page: a read beyond the image dies.
+// Memory that ends at an inaccessible page: a read beyond the image crashes.
 class GuardedCopy {
  public:
   explicit GuardedCopy(size_t room) : room_((room + 4095) / 4096 * 4096) {
@@ -87,7 +86,7 @@ TEST_CASE("the running kernel's image") {
   for (const char* name :
        {"__vdso_clock_gettime", "__vdso_gettimeofday", "__vdso_time", "__vdso_getcpu"}) {
     REQUIRE_MESSAGE(vdso->find(name) != nullptr, name);
-    // A jump to an absolute address (14 bytes) has to fit over each of them.
+    // A jump to an absolute address (14 bytes) must fit over each of them.
     CHECK(vdso->find(name)->size >= 14);
   }
   CHECK(vdso->find("clock_gettime")->offset == vdso->find("__vdso_clock_gettime")->offset);
@@ -96,7 +95,7 @@ TEST_CASE("the running kernel's image") {
     CHECK(vdso->symbols[i - 1].offset <= vdso->symbols[i].offset);
   }
 
-  // The offset is right if a call there tells the time.
+  // The offset is right if a call there returns the time.
   uint64_t base = getauxval(AT_SYSINFO_EHDR);
   auto* clock = reinterpret_cast<int (*)(clockid_t, timespec*)>(
       base + vdso->find("__vdso_clock_gettime")->offset);
@@ -151,7 +150,7 @@ TEST_CASE("changed bytes never lead outside the image") {
   CHECK(refused > 0);
 }
 
-// An image as a linker with --hash-style=gnu makes it, linked at `base`, with two functions.
+// An image as made by a linker with --hash-style=gnu, linked at `base`, with two functions.
 Bytes made_up(uint64_t base) {
   struct Image {
     Elf64_Ehdr header{};

@@ -57,7 +57,7 @@ XstateLayout layout(uint32_t mxcsr_mask, const std::vector<Part>& parts) {
 
 const std::vector<Part> kAvxPart = {{kXstateAvx, 576, 256}};
 
-// Offsets as CPUID leaf 0xD of such machines gives them.
+// Offsets as in CPUID leaf 0xD of such machines.
 XstateLayout avx2_only() { return layout(kIntelMxcsr, kAvxPart); }
 XstateLayout intel_avx512() {
   return layout(kIntelMxcsr,
@@ -398,8 +398,7 @@ TEST_CASE("random tables and areas never read or write outside") {
 
 // ------------------------------------------------------------------------------------- this CPU
 
-// A child that has loaded known vector state, stops itself, and on SIGCONT compares and exits: 0
-// equal.
+// A child that loads known vector state, stops itself, and on SIGCONT compares and exits: 0 if equal.
 struct VectorImage {
   uint8_t zmm[32][64];
   uint64_t k[8];
@@ -421,7 +420,7 @@ struct VectorImage {
 #define OM_SAVE_ZMM(N) "vmovdqu64 %%zmm" #N ", " #N "*64(%[out])\n\t"
 #define OM_LOAD_YMM(N) "vmovdqu " #N "*64(%[in]), %%ymm" #N "\n\t"
 #define OM_SAVE_YMM(N) "vmovdqu %%ymm" #N ", " #N "*64(%[out])\n\t"
-// kill(pid, SIGSTOP) with everything loaded: no compiler-made code may come between.
+// kill(pid, SIGSTOP) with everything loaded: no compiler-generated code may come in between.
 #define OM_STOP "syscall\n\t"
 
 void stop_with_zmm(const VectorImage& in, VectorImage& out) {
@@ -471,7 +470,7 @@ bool cpu_has_avx() { return (local_layout()->xcr0 & xstate_bit(kXstateAvx)) != 0
   _exit(memcmp(&in, &out, sizeof in) == 0 ? 0 : 1);
 }
 
-// Whether children can be stopped by ptrace here, as the cases below do.
+// Whether children cannot be stopped with ptrace here, as the cases below do.
 bool cannot_trace() {
   const pid_t pid = fork();
   if (pid == 0) _exit(ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) == 0 ? 0 : 1);
@@ -522,7 +521,7 @@ class StoppedChild {
   pid_t pid_ = 0;
 };
 
-// A machine with the same components as this one, each somewhere else.
+// A machine with the same components as this one, at other offsets.
 XstateLayout rearranged(const XstateLayout& local) {
   XstateLayout out;
   out.mxcsr_mask = local.mxcsr_mask;
@@ -552,7 +551,7 @@ TEST_CASE("the layout of this CPU is sane and fits what ptrace gives") {
   Bytes area = child.read_area();
   CHECK(area.size() == local->size);
   CHECK(validate(*local, area).ok());
-  // The kernel says in the bytes for software which components it has enabled.
+  // The kernel stores in the bytes for software which components it has enabled.
   CHECK(get<uint64_t>(area, 464) == local->xcr0);
 }
 
@@ -574,8 +573,7 @@ TEST_CASE("a stopped child keeps its registers through a foreign layout and back
   Bytes there = converted(local, area, foreign);
   CHECK(live_components(foreign, there) == live);
   Bytes back = converted(foreign, there, local);
-  // In between the child's state is destroyed, so that only what was converted can be what it
-  // finds.
+  // Destroy the child's state in between, so that it can only find what was converted.
   Bytes wiped(area.size());
   put<uint32_t>(wiped, 24, 0x1f80);
   child.write_area(wiped);
@@ -612,8 +610,7 @@ TEST_CASE("live AVX-512 does not go to an AVX2 machine, AVX2 state does and come
   }
   StoppedChild child(false);
   Bytes area = child.read_area();
-  // Whatever the C library has left in the upper registers of this child is not part of the
-  // comparison.
+  // Leave out of the comparison whatever the C library left in the upper registers of this child.
   put<uint64_t>(area, 512, get<uint64_t>(area, 512) & ~kAvx512);
   Bytes there = converted(local, area, small);
   CHECK(there.size() == 832);

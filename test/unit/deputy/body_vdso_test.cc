@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// deputy/memory/body_vdso.h, by executing it: a symbol of this kernel's vDSO leads where it is to lead, and every byte
-// of code behind it faults with its own address. Also an image that is none.
+// deputy/memory/body_vdso.h, by executing it: each symbol of this kernel's vDSO leads where it should, and every byte
+// of code after it faults with its own address. Also an image that is not one.
 #include <doctest/doctest.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -44,7 +44,7 @@ void on_fault(int, siginfo_t*, void* context) {
   siglongjmp(g_back, 1);
 }
 
-// Where executing the instruction at `address` faults.
+// The address of the fault when the instruction at `address` is executed.
 uint64_t fault_of(uint64_t address) {
   g_faulted = 0;
   if (sigsetjmp(g_back, 1) == 0) reinterpret_cast<void (*)()>(address)();
@@ -94,7 +94,7 @@ TEST_CASE("symbols lead to libom, and nothing else of the vDSO runs") {
   CHECK(checked > 0);
   sigaction(SIGSEGV, &segv, nullptr);
   sigaction(SIGILL, &ill, nullptr);
-  // What unwinders and the C library read is there.
+  // What unwinders and the C library read is intact.
   CHECK(memcmp(body->data() + room, image.data(), 64) == 0);
   munmap(at, body->size());
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What threads are doing, by made-up registers. "Behind" is where a thread stands that a stop has taken out of a call,
-// "at" is its system call instruction, where the kernel has it make the call again.
+// What threads are doing, judged by made-up registers. "Behind" is where a thread is after a stop has taken it out of a
+// call, "at" is its system call instruction, where the kernel makes it repeat the call.
 #include "deputy/home/classify.h"
 
 #include <errno.h>
@@ -61,7 +61,7 @@ TEST_CASE("a thread in program code runs on in the body") {
   MadeUpHome home;
   StoppedThread t = MadeUpHome::thread(home.side, 11, -1);
   t.regs.rip = 0x1234;
-  t.regs.rax = static_cast<uint64_t>(-EINTR);  // a number of the program's
+  t.regs.rax = static_cast<uint64_t>(-EINTR);  // a number of the program's own
   auto plan = classify(*home.side.target, t);
   REQUIRE(plan.ok());
   CHECK(plan->state.kind == kThreadUser);
@@ -79,7 +79,7 @@ TEST_CASE("a blocked read stays at home, and the kernel restarts it there") {
   CHECK(read.plan.state.args[1] == address_of(&byte));
   CHECK(read.plan.state.regs[kRip] == kBehind);
   CHECK(read.plan.at_home == AtHome::kRestart);
-  // Should it stay after all, it makes the call again.
+  // If it stays after all, it repeats the call.
   CHECK(read.plan.resume.rip == kAt);
   CHECK(read.plan.resume.rax == SYS_read);
 }

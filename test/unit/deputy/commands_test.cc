@@ -24,7 +24,7 @@ namespace om::deputy {
 namespace {
 
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"  // KJ owns through the type made
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"  // kj::Own knows the type
 struct FakeDaemon {
   class Service final : public wire::Daemon::Server {
    public:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Processes that end while the deputy is at work on them: that is told as what it is, and at once.
+// Processes that end while the deputy is working on them: it must report exactly that, and at once.
 #include <doctest/doctest.h>
 #include <errno.h>
 #include <signal.h>
@@ -28,7 +28,7 @@ namespace {
 constexpr auto kLimit = std::chrono::seconds(20);
 constexpr auto kLook = std::chrono::milliseconds(1);
 
-// A process that waits until it is killed.
+// A process that waits to be killed.
 class Victim {
  public:
   explicit Victim(bool with_thread) {
@@ -83,7 +83,7 @@ TEST_CASE("a process that has ended is none, whoever its remains belong to") {
   CHECK(target.error().code == ReasonCode::kNoSuchProcess);
 }
 
-// The kernel reports its end only when the other threads have been waited for, which nobody does meanwhile.
+// The kernel reports its end only after the other threads have been waited for, which nobody does meanwhile.
 TEST_CASE("a main thread that ends in a call made for it is not waited for") {
   std::array<int, 2> pipe{};
   REQUIRE(::pipe(pipe.data()) == 0);
@@ -109,7 +109,7 @@ TEST_CASE("a main thread that ends in a call made for it is not waited for") {
   REQUIRE(!result.ok());
   CHECK(result.error().err == ESRCH);
   CHECK(tracees.front().gone());
-  // As the end of the deputy would; the main thread is Victim's.
+  // As the deputy's exit would; the main thread is Victim's.
   ::waitpid(tracees.back().tid(), nullptr, __WALL);
   ::close(pipe[0]);
   ::close(pipe[1]);

@@ -50,7 +50,7 @@ void send(const UniqueFd& to, const void* data, size_t bytes, int attached = -1)
   REQUIRE(sendmsg(to.get(), &h, MSG_NOSIGNAL) == static_cast<ssize_t>(bytes));
 }
 
-// How the other end of a connection is: "open", "ended".
+// State of the other end of a connection: "open", "ended".
 std::string state_of(const UniqueFd& fd) {
   char byte;
   const ssize_t n = recv(fd.get(), &byte, 1, MSG_DONTWAIT | MSG_PEEK);
@@ -103,7 +103,7 @@ TEST_CASE("a channel that cannot be handed on is ended, so that the body makes a
   auto answer = socket_pair();
   const FetchRequest q = request(5);
   send(f.session[0], &q, sizeof q, answer[1].get());
-  answer[0].reset();                                // the asker has gone
+  answer[0].reset();                                // the asker is gone
   const UniqueFd control(dup(f.channel[0].get()));  // as the link keeps one
   f.socket.pump();
   CHECK(state_of(f.channel[1]) == "ended");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A home process that is this program itself: registers and libom's memory are made up, the rest is real.
+// This program itself as a home process: registers and libom's memory are made up, the rest is real.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -38,7 +38,7 @@ class MadeUpHome {
   MadeUpHome(const MadeUpHome&) = delete;
   MadeUpHome& operator=(const MadeUpHome&) = delete;
 
-  // In slot `slot` if that is not negative, else in the program.
+  // A thread in slot `slot`, or in the program if that is negative.
   static StoppedThread thread(const HomeSide& home, pid_t tid, int slot) {
     StoppedThread t(tid);
     t.inner_tid = tid;
@@ -46,7 +46,7 @@ class MadeUpHome {
     t.regs.rsp = slot < 0 ? 0x1000 : home.stack_of(static_cast<uint32_t>(slot)) - 256;
     return t;
   }
-  // `t` has been stopped in the call `nr`, of which the kernel has made `rax`.
+  // Makes `t` look stopped in the call `nr`, which returned `rax`.
   static void in_call(StoppedThread& t, uint64_t nr, int64_t rax, const uint64_t (&args)[6]) {
     t.regs.orig_rax = nr;
     t.regs.rax = static_cast<uint64_t>(rax);
@@ -55,7 +55,7 @@ class MadeUpHome {
                                             &t.regs.r10, &t.regs.r8,  &t.regs.r9};
     for (size_t i = 0; i < 6; i++) *in_order[i] = args[i];
   }
-  // The program's system call instruction, and where a thread stands that has made the call.
+  // The program's system call instruction, and where a thread is after the call.
   static uint64_t at() { return behind() - 2; }
   static uint64_t behind() { return address_of(kCode) + sizeof kCode; }
 

@@ -87,7 +87,7 @@ TEST_CASE("a call that was called off for a signal is made again, or says EINTR"
   REQUIRE(interrupted.ok());
   CHECK(interrupted->regs.rip == kBehind);
   CHECK(interrupted->regs.rax == static_cast<uint64_t>(-EINTR));
-  // With a mask of its own it calls the handler natively, and says EINTR by itself.
+  // With a mask of its own the call runs the handler natively, and returns EINTR by itself.
   e.nr = e.exec_nr = halves.body.nr = SYS_ppoll;
   auto masked = halves.plan();
   REQUIRE(masked.ok());
@@ -122,7 +122,7 @@ TEST_CASE(
     "first") {
   Halves halves;
   HomeThread& h = halves.at_home;
-  h.noted_tail = 31;  // around the ring's end
+  h.noted_tail = 31;  // wraps around the ring's end
   h.noted_head = 33;
   h.noted[31].number = 10;
   h.noted[31].frame_mask = 0x77;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// guest/checks.h: what of home's words a keeper does not take, one thing at a time.
+// guest/checks.h: what a keeper refuses in home's messages, one thing at a time.
 #include "guest/checks.h"
 
 #include <doctest/doctest.h>
@@ -16,7 +16,7 @@ TEST_CASE("a description without a mistake passes") {
   MadeUpImage m;
   CHECK(m.spec_passes());
   CHECK(m.image_passes());
-  CHECK(m.bounds().launched_slots == 8);  // of the arena, although more could come
+  CHECK(m.bounds().launched_slots == 8);  // the arena's, although more could be launched
 }
 
 TEST_CASE("libom lies where it can lie") {
@@ -107,7 +107,7 @@ TEST_CASE("wanted ranges ascend and are cut to what is mapped") {
   set(0, 0x12000, 0x18000, true);
   set(1, 0x18000, 0x20000 + kScanBytes + kPageSize, false);
   REQUIRE(check_ranges(list.asReader(), maps, wanted).ok());
-  REQUIRE(wanted.size() == 3);  // and in pieces that are looked through in a moment
+  REQUIRE(wanted.size() == 3);  // and in pieces that are quick to search
   CHECK((wanted[0].lo == 0x12000 && wanted[0].hi == 0x14000 && wanted[0].file));
   CHECK((wanted[1].lo == 0x20000 && wanted[1].hi == 0x20000 + kScanBytes && !wanted[1].file));
   CHECK((wanted[2].lo == 0x20000 + kScanBytes && wanted[2].hi - wanted[2].lo == kPageSize));

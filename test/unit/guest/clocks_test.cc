@@ -22,7 +22,7 @@ TEST_CASE("a better estimate is approached slowly, without a step") {
   Clocks c;
   c.start(1000 * kSecond, 0, 0, 0);
   c.sample(1001 * kSecond + 10 * kMs, kSecond, kSecond,
-           kSecond);  // 10 ms ahead of what was thought
+           kSecond);  // 10 ms ahead of the estimate
   CHECK(c.body_mono(kSecond) == 1001 * kSecond);
   CHECK(c.body_mono(2 * kSecond) == 1002 * kSecond + kMs / 2);  // 0.5 ms a second
   CHECK(c.body_mono(9 * kSecond) == 1009 * kSecond + kMs / 2);  // no further without another sample

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A process as home could describe it, for tests that change one thing in it: libom's image and arena high up, one
-// mapping of the program and its stack below, one thread.
+// A process as home could describe it, for tests that change one thing: libom's image and arena high up, one mapping of
+// the program and its stack below, one thread.
 #pragma once
 
 #include <capnp/message.h>

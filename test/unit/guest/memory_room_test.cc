@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// guest/memory_room.h: whose memory limit is how near.
+// guest/memory_room.h: which memory limit is how near.
 #include "guest/memory_room.h"
 
 #include <doctest/doctest.h>
@@ -44,7 +44,7 @@ TEST_CASE("the machine's own memory is there without groups") {
   const RoomReader::Time now{};
   REQUIRE(reader.read(getpid(), now).ok());
   const auto room =
-      reader.read(getpid(), now + std::chrono::seconds(2));  // by the same descriptors
+      reader.read(getpid(), now + std::chrono::seconds(2));  // through the same descriptors
   REQUIRE(room.ok());
   CHECK(room->of == "the machine");
   CHECK(room->limit > 0);

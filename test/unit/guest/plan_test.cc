@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// guest/plan.h and guest/blocks.h: what is to become of a fresh process, and what lies in libom's memory there.
+// guest/plan.h and guest/blocks.h: what to do to a fresh process, and the contents of libom's memory there.
 #include "guest/plan.h"
 
 #include <doctest/doctest.h>
@@ -95,13 +95,13 @@ TEST_CASE("the block of the body says what home has said") {
   MadeUpImage m;
   m.image.process.brk_now = 0x5000;
   m.image.marks.assign(kMaxFileRanges + 5, {kProgram, kProgram + kPageSize, MarkKind::SHARED});
-  m.image.marks[0].kind = MarkKind::GUARD;  // of which nothing is said there
+  m.image.marks[0].kind = MarkKind::GUARD;  // not listed there
   const auto s = body_state(m.image, m.layout());
   CHECK((s->epoch == 3 && s->home_pid == 77 && s->brk_now == 0x5000));
   CHECK((s->nthreads == 1 && s->slots_ready == 1 && s->nslots == 8));
   CHECK((s->stack_low == kStackLo && s->stack_high == kStackHi));
   CHECK(s->file_ranges[0].lo == (kProgram | kRangeShared));
-  CHECK(s->file_range_count == kMaxFileRanges + 1);  // more than there is room for: all
+  CHECK(s->file_range_count == kMaxFileRanges + 1);  // more than fit: all
 }
 
 TEST_CASE("the block of a thread") {
@@ -116,7 +116,7 @@ TEST_CASE("the block of a thread") {
   CHECK((block->thread.home_tid == 99 && block->thread.call_seq == 5 && block->thread.call_sent));
   CHECK(block->thread.self == slot_address(kArena, 1) + kSlotBlock);
   CHECK(block->xsave.size() == kXsaveMinBytes);
-  t.xsave[kXsaveLegacyBytes] = std::byte{4};  // AVX, which home says that it has not
+  t.xsave[kXsaveLegacyBytes] = std::byte{4};  // AVX, which home says it lacks
   CHECK(!thread_block(t, m.layout()).ok());
 }
 

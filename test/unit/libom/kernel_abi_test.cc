@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// libom/abi/kernel.h writes down what freestanding code needs of the kernel's interface: the same numbers and layouts
-// as in the system's headers. Compiling is the test.
+// libom/abi/kernel.h repeats what freestanding code needs of the kernel's interface: it must have the same numbers and
+// layouts as the system's headers. Compiling is the test.
 #include <asm/prctl.h>
 #include <errno.h>
 #include <fcntl.h>

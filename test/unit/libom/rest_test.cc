@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// abi/rest.h and abi/waiting.h: what is left of a call that a stop has ended, and the calls by which it is done,
-// against a kernel that answers as it is told.
+// abi/rest.h and abi/waiting.h: what is left of a call that a stop has ended, and the calls that complete it, against a
+// scripted kernel.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "libom/abi/rest.h"
 
@@ -64,7 +64,7 @@ struct Kernel {
 
 uint64_t at(const void* p) { return reinterpret_cast<uint64_t>(p); }
 
-// What the call answers whose first part was `done`.
+// The result of a call whose first part was `done`.
 long complete(Kernel& k, uint64_t nr, std::array<uint64_t, 6> args, uint64_t done,
               SocketTime socket = {}, int64_t limit_ns = -1) {
   Rest f{};
@@ -127,7 +127,7 @@ TEST_CASE("under a timeout the rest of it is spent in ppoll, and the call does n
   CHECK(k.made[1].nr == kNr_recvfrom);
   CHECK(k.made[1].args[3] == MSG_DONTWAIT);
   CHECK(k.made[1].args[4] == 0);
-  // Another has taken it: a pause that counts.
+  // Another thread has taken it: a pause that counts.
   CHECK(k.made[2].args[1] == 0);
   CHECK(k.made[3].time_ns == kSecond - k.made[2].time_ns);
 }

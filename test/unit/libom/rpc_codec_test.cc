@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The level 0 codec (libom/safe/rpc_encode.h, rpc_parse.h) against libcapnp: golden bytes, round
-// trips, any segmentation, other schema versions, truncation at every byte, random mutation.
-// Messages under test end or start at an inaccessible page, so that a read outside dies with and
-// without a sanitizer. One file above the usual size, because all cases share the builders of the
-// same messages.
+// The level 0 codec (libom/safe/rpc_encode.h, rpc_parse.h) against libcapnp: golden bytes, round trips, any
+// segmentation, other schema versions, truncation at every byte, random mutation. Messages under test end or start at
+// an inaccessible page, so that a read outside crashes with and without a sanitizer. One file above the usual size,
+// because all cases share the builders of the same messages.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #define DOCTEST_CONFIG_NO_POSIX_SIGNALS
 #include <capnp/message.h>
@@ -68,7 +67,7 @@ Words flat(capnp::MessageBuilder& builder) {
   return words;
 }
 
-// What an encoder wrote and the payload that follows it.
+// An encoder's output and the payload that follows it.
 Words joined(const void* head, long head_bytes, const std::string& payload = {}) {
   REQUIRE(head_bytes >= 0);
   const size_t size = static_cast<size_t>(head_bytes);
@@ -146,7 +145,7 @@ std::string string_of(capnp::Data::Reader data) {
   return std::string(reinterpret_cast<const char*>(data.begin()), data.size());
 }
 
-// The same Call by libcapnp, objects allocated in the order of our template.
+// The same Call made by libcapnp, with objects allocated in the order of our template.
 void their_call(rpc::Message::Builder message, const RpcCallHead& head, const std::string& ins) {
   auto call = message.initCall();
   call.setQuestionId(head.question);
@@ -221,7 +220,7 @@ std::string signal_records(Random& random, uint32_t count) {
   return random_bytes(random, count * sizeof(SignalRecord));
 }
 
-// One of everything, ours and theirs, in one segment and in many.
+// One message of each kind, ours and theirs, in one segment and in many.
 std::vector<Words> samples() {
   Random random(4711);
   std::vector<Words> all;
@@ -320,7 +319,7 @@ TEST_CASE("messages are byte for byte those of libcapnp") {
     Random random(2);
     for (size_t size : {0, 1, 7, 8, 9, 500}) {
       const ForwardResults results = random_results(random, 0);
-      const std::string signals = random_bytes(random, size * 3);  // no whole records: odd lengths
+      const std::string signals = random_bytes(random, size * 3);  // not whole records: odd lengths
       const std::string outs = random_bytes(random, size);
       capnp::MallocMessageBuilder builder(1024);
       their_return(builder.initRoot<rpc::Message>(), 77, results, signals, outs);
@@ -393,7 +392,7 @@ TEST_CASE("any segmentation of a stock builder is read") {
     their_return(ret.initRoot<rpc::Message>(), 4, results, signals, ins);
     check_return(flat(ret), 4, results, signals, ins);
 
-    // An orphan whose segment has no room for a landing word is reached by a double far pointer.
+    // A double far pointer leads to an orphan whose segment has no room for a landing word.
     capnp::MallocMessageBuilder adopted(segment, capnp::AllocationStrategy::FIXED_SIZE);
     auto orphan = adopted.getOrphanage().newOrphanCopy(data_of(std::string(64, '\0')));
     auto answer = adopted.initRoot<rpc::Message>().initReturn();
@@ -656,10 +655,10 @@ TEST_CASE("malformed messages are refused") {
   broken_boot(7, 7);                                     // neither a capability nor anything known
   broken_boot(8, 1 | 7ull << 32 | 3ull << 35);           // the table is a word too long
   broken_boot(8, 1 | 5ull << 32 | 2ull << 35);           // a list of 64-bit numbers
-  broken_boot(9, 2 << 2 | 1ull << 32 | 1ull << 48);      // two elements in the room of one
+  broken_boot(9, 2 << 2 | 1ull << 32 | 1ull << 48);      // two elements in the space of one
   broken_boot(9, 1 << 2 | 1 | 1ull << 32 | 1ull << 48);  // its tag is a list pointer
 
-  Words bounded = good;  // a segment of its own behind the payload does not extend the payload's
+  Words bounded = good;  // another segment after the payload does not extend the payload's
   bounded.insert(bounded.begin(), 1 | (good.size() - 2) << 32);
   bounded[1] = 1;
   REQUIRE(parse(bounded, &m) == kRpcBroken);

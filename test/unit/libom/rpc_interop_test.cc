@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The level 0 codec talks to stock Cap'n Proto, both ways, over a socket pair: a KJ client calls a
-// small blocking server made of the codec, and a blocking client made of the codec calls a KJ
-// server. Each blocking end and its KJ peer are two threads; what a server thread saw is looked at
-// after it has ended. One file above the usual size, because both directions share the channel.
+// The level 0 codec talks to stock Cap'n Proto, both ways, over a socket pair: a KJ client calls a small blocking
+// server built on the codec, and a blocking client built on the codec calls a KJ server. Each blocking end and its KJ
+// peer are two threads; what a server thread saw is checked after it has ended. One file above the usual size, because
+// both directions share the channel.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #define DOCTEST_CONFIG_NO_POSIX_SIGNALS
 #include <capnp/persistent.capnp.h>
@@ -36,7 +36,7 @@ namespace {
 constexpr size_t kSizes[] = {0, 1, 7, 8, 511, 4096, 8191, 65536, 200 * 1024};
 constexpr uint32_t kNrFails = 999;
 
-// What both executors of this test do: all of it depends on every parameter.
+// The result of both executors of this test: depends on every parameter.
 int64_t expected_result(uint32_t nr, uint64_t sequence, const std::string& ins, uint64_t a5) {
   return -static_cast<int64_t>(nr + sequence + ins.size() + a5);
 }
@@ -58,7 +58,7 @@ struct SocketPair {
   kj::AutoCloseFd kj_end;
 };
 
-// One message as a reader with a small buffer sees it: the payload may have gone past the parser.
+// One message as seen by a reader with a small buffer: the payload may have bypassed the parser.
 struct Received {
   long status;  // > 0: length; 0: end of stream; < 0: error
   RpcMessage message;
@@ -97,7 +97,7 @@ class Channel {
     return r;
   }
 
-  // An encoder's result in `head`, and the payload from where it lies.
+  // Sends an encoder's output in `head`, and the payload from where it is.
   void send(const void* head, long head_bytes, const std::string& payload = {}) {
     if (head_bytes < 0) throw std::runtime_error("message does not fit its buffer");
     const uint64_t zeros = 0;
@@ -137,7 +137,7 @@ class Channel {
     return read_all(r.bytes.data() + had, size - had, &r.status);
   }
 
-  // The payload is the end of the message and goes to a place of its own.
+  // The payload ends the message and goes to a buffer of its own.
   void stream(Received& r, size_t size, RpcBytes run) {
     std::string all(run.size, '\0');
     const size_t present = r.bytes.size() > run.offset ? r.bytes.size() - run.offset : 0;
@@ -343,7 +343,7 @@ void serve_stock(kj::AutoCloseFd fd, bool promised) {
   network.onDisconnect().wait(io.waitScope);
 }
 
-// Receives the Return of `question`; a Resolve on the way is answered as level 0 answers it.
+// Receives the Return of `question`; answers a Resolve in between as level 0 does.
 Received wait_return(Channel& channel, uint32_t question, int* resolves) {
   for (;;) {
     Received r = channel.receive();
@@ -388,7 +388,7 @@ TEST_CASE("a stock client calls a server made of the codec") {
     capnp::TwoPartyClient client(*stream);
     auto executor = client.bootstrap().castAs<Executor>();
 
-    // All of these leave before the Bootstrap's Return is read: they are pipelined.
+    // All of these are sent before the Bootstrap's Return is read: they are pipelined.
     std::vector<kj::Promise<capnp::Response<Executor::ForwardResults>>> early;
     std::vector<std::string> sent;
     for (size_t size : kSizes) {
@@ -416,7 +416,7 @@ TEST_CASE("a stock client calls a server made of the codec") {
     save.wait(io.waitScope);
     CHECK(refused);
 
-    // Dropped references are given back; a second bootstrap on the same connection works.
+    // Dropped references are released; a second bootstrap on the same connection works.
     other = nullptr;
     executor = client.bootstrap().castAs<Executor>();
     auto response = request(executor, sequence, "again").send().wait(io.waitScope);
@@ -442,7 +442,7 @@ TEST_CASE("a client made of the codec calls a stock server") {
     uint8_t buffer[1024];
     int resolves = 0, streamed = 0;
 
-    // Bootstrap and a first pipelined Call leave in one write.
+    // Bootstrap and a first pipelined Call are sent in one write.
     const std::string early = pattern(300, 9);
     long used = encode_bootstrap(buffer, sizeof buffer, 0);
     REQUIRE(used > 0);
@@ -456,7 +456,7 @@ TEST_CASE("a client made of the codec calls a stock server") {
     check_results(wait_return(channel, 1, &resolves), 1, early);
     channel.send(buffer, encode_finish(buffer, sizeof buffer, 0));
 
-    // As the gate does it: the Finish of the last question and the next Call in one write.
+    // As in the gate: the Finish of the last question and the next Call in one write.
     uint32_t question = 2;
     for (int round = 0; round < 20; round++) {
       for (size_t size : kSizes) {
@@ -473,7 +473,7 @@ TEST_CASE("a client made of the codec calls a stock server") {
       }
     }
 
-    // An exception of the server's is EREMOTEIO and its text.
+    // A server's exception becomes EREMOTEIO with its text.
     RpcCallHead failing = call_head(question, RpcTarget::kImportedCap, cap, question);
     failing.params.nr = kNrFails;
     channel.send(buffer, encode_call(buffer, sizeof buffer, failing, 0));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// safe/stream.h over a socket pair, with a kernel that can be told to interrupt, to transfer a part only, or to find
+// safe/stream.h over a socket pair, with a kernel that can be told to interrupt, to transfer only a part, or to report
 // the caller's memory missing.
 #include "libom/safe/stream.h"
 
@@ -25,7 +25,7 @@ namespace {
 using namespace om;
 using safe::Stream;
 
-// What becomes of the next calls: 0 it is made, > 0 it transfers no more than that, < 0 its result.
+// Fates of the next calls: 0 the call is made, > 0 it transfers at most that, < 0 its result.
 std::deque<long> g_fates;
 std::vector<long> g_made;
 const char* g_missing;  // memory that the kernel does not find, kMissing bytes
@@ -90,7 +90,7 @@ struct Pair {
   Pair(const Pair&) = delete;
   Pair& operator=(const Pair&) = delete;
 
-  // A new one each time, as gate and executor do.
+  // A new one each time, as in gate and executor.
   Stream stream() { return {state, {in, kIn}, {out, kOut}, copy, manner}; }
   void send(const std::string& s) {
     REQUIRE(write(peer, s.data(), s.size()) == static_cast<ssize_t>(s.size()));
@@ -215,7 +215,7 @@ TEST_CASE("bytes for memory that is not there are gone, those before it are in p
   CHECK(to.substr(kMissing) == std::string(2 * kMissing, '.'));
   CHECK(p.stream().fill(3) == 0);
   CHECK(p.here() == "end");
-  // The same with what has been received before.
+  // The same with data that was received earlier.
   CHECK(p.stream().take(const_cast<char*>(g_missing), 2) == -EFAULT);
   CHECK(p.here() == "d");
 }

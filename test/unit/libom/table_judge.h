@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Holds a row of the system call table against the running kernel. Every buffer of a call ends at
-// an unreadable page and has exactly the bytes that the row says. Then
-//  - the call must work: the kernel touches no byte that the row does not know;
-//  - with one buffer moved a byte nearer to the page it must be EFAULT: no byte is too many;
+// Checks a row of the system call table against the running kernel. Every buffer of a call ends at an unreadable page
+// and has exactly the bytes that the row says. Then
+//  - the call must work: the kernel touches no byte that is not in the row;
+//  - with one buffer moved a byte nearer to the page it must fail with EFAULT: no byte is too many;
 //  - run twice on different patterns, an out buffer must have been written exactly where the row
 //    says that it is copied back, an inout buffer nowhere else.
 // For unit tests (doctest); one thread.
@@ -68,7 +68,7 @@ Value of(const T& object) {
 
 constexpr int kOnce = 1;     // not repeatable: one run, no EFAULT run
 constexpr int kLoose = 2;    // the kernel does not touch every byte of a buffer: no EFAULT run
-constexpr int kMayFail = 4;  // an errno other than EFAULT is an answer, too; no EFAULT run
+constexpr int kMayFail = 4;  // an errno other than EFAULT is a result too; no EFAULT run
 
 struct Call {
   uint32_t nr;
@@ -78,7 +78,7 @@ struct Call {
 
 class Judge {
  public:
-  // Makes the call with its buffers at the fences and judges it. Result of the last plain run.
+  // Makes the call with its buffers at the fences and judges it. Returns the result of the last plain run.
   long judge(const Call& call) {
     desc_ = &syscall_desc(call.nr);
     REQUIRE(call.values.size() == desc_->nargs);
@@ -185,7 +185,7 @@ class Judge {
     return std::min<uint64_t>(cap(a, r), static_cast<uint64_t>(r.ret) * a.elem + a.plus);
   }
 
-  // One call; argument `shifted` lies one byte too near to its fence.
+  // Makes one call, with argument `shifted` one byte too near to its fence.
   Run run(const Call& call, uint8_t pattern, int shifted) {
     Run r;
     for (unsigned i = 0; i < desc_->nargs; i++) {

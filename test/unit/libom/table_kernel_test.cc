@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Calls that hold rows of the system call table against the running kernel (table_judge.h says
-// how). Only harmless calls are made, on objects of the test's own; what this kernel or this account
-// cannot do is reported as skipped. Not covered: rows without buffers, calls that need privileges or
-// end the process.
+// Checks rows of the system call table against the running kernel (see table_judge.h). Makes only harmless calls, on
+// objects of its own; what this kernel or this account cannot do is reported as skipped. Not covered: rows without
+// buffers, calls that need privileges or end the process.
 #include <doctest/doctest.h>
 
 #include <asm/termbits.h>
@@ -125,7 +124,7 @@ TEST_CASE("reading and writing") {
   Scratch s;
   Judge j;
   const Value text(std::string("fedcba9876543210"));
-  j.judge({kNr_pwrite64, {s.fd, text, 16, 0}, kLoose});  // a fault only cuts it short
+  j.judge({kNr_pwrite64, {s.fd, text, 16, 0}, kLoose});  // a fault only shortens it
   j.judge({kNr_pread64, {s.fd, kFill, 16, 0}, kLoose});
   CHECK(j.bytes(1) == "fedcba9876543210");
   j.judge({kNr_pread64, {s.fd, kFill, 64, 8}});
@@ -250,7 +249,7 @@ TEST_CASE("what is copied out depends on the result") {
   CHECK(is_rest(j.as<timespec>(1).tv_sec));
   CHECK(j.judge({kNr_clock_nanosleep, {CLOCK_MONOTONIC, 0, of(longer), kFill}, once}) == -EINTR);
   CHECK(is_rest(j.as<timespec>(3).tv_sec));
-  // Interrupted, it has written revents and the time left.
+  // When interrupted, it has written revents and the time left.
   CHECK(j.judge({kNr_ppoll, {of(pollfd{-1, 1, 1}), 1, of(longer), kNull, 8}, once}) == -EINTR);
   CHECK(j.as<pollfd>(0).revents == 0);
   CHECK(is_rest(j.as<timespec>(2).tv_sec));

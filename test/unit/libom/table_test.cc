@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The compiled system call table against itself (dense, consistent, sorted, looked up right) and
-// against the C headers (numbers, commands, struct sizes). table_kernel_test.cc, in the same
-// program, holds it against the running kernel.
+// Checks the compiled system call table by itself (dense, consistent, sorted, right look-ups) and against the C headers
+// (numbers, commands, struct sizes). table_kernel_test.cc, in the same program, checks it against the running kernel.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #define DOCTEST_CONFIG_NO_POSIX_SIGNALS
 #include <doctest/doctest.h>
@@ -189,8 +188,8 @@ TEST_CASE("sub-tables are sorted, fit their calls and agree with the headers") {
     CHECK(c.header == (c.table == "kSockopts" ? c.cmd & 0xffff : c.cmd));
   }
   CHECK(std::size(kCommands) > 150);
-  // Commands whose number encodes a size that is not what the kernel copies: the argument is the
-  // value itself, or the number says "long" and an int is copied, or it writes only a part.
+  // Commands whose number encodes a size other than what the kernel copies: the argument is the value itself, the
+  // number says "long" but the kernel copies an int, or the kernel writes only a part.
   const std::set<uint32_t> other = {TIOCSIG,         FICLONE,           FS_IOC_GETFLAGS,
                                     FS_IOC_SETFLAGS, FS_IOC_GETVERSION, FS_IOC_SETVERSION,
                                     BLKBSZGET,       FS_IOC_GETFSLABEL};

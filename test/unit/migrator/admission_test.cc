@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// migrator/peers/admission.h and migrator/peers/offer.h: who may come, and what of a foreign offer is believed.
+// migrator/peers/admission.h and migrator/peers/offer.h: who may come, and what is accepted from a foreign offer.
 #include "migrator/peers/admission.h"
 
 #include <capnp/message.h>
@@ -60,7 +60,7 @@ TEST_CASE("memory: what is free, less headroom, less what has been promised") {
   CHECK(code_of(refuse_offer(offer_of(100), host)) == "NO_MEMORY");
   host.reserved_bytes = 136 * kMiB;
   CHECK_FALSE(refuse_offer(offer_of(100), host));
-  // Nothing free, or nothing known of it: nobody comes, and nothing wraps around.
+  // No free memory, or none known of: nobody may come, and nothing wraps around.
   CHECK(code_of(refuse_offer(offer_of(1), host_with(0))) == "NO_MEMORY");
 }
 
@@ -79,7 +79,7 @@ TEST_CASE("guests: as many as there may be, in all, of the home and of its user"
   CHECK(said({6, 6, 0}) == ": node n2 has 6 guests of node n1, max_guests_per_home is 6");
   CHECK(said({4, 4, 4}) ==
         ": node n2 has 4 guests of user 1000 of node n1, max_guests_per_user is 4");
-  // Those that were there before the limit was lowered.
+  // Guests admitted before the limit was lowered.
   host.limits = {1, 1, 1};
   CHECK(said({2, 2, 2}) == ": node n2 has 2 guests, max_guests is 1");
   host.limits = {0, 0, 0};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// migrator/processes/census.h: scans and looks leave the loop free, and nobody's processes make others wait for long.
+// migrator/processes/census.h: scans and looks do not block the loop, and no user's processes make others wait for
+// long.
 #include "migrator/processes/census.h"
 
 #include <doctest/doctest.h>
@@ -26,7 +27,7 @@ namespace {
 
 using Membership = ProcessTable::Membership;
 
-// Children that do nothing, which are all that anybody is to find.
+// Children that do nothing, and are all there is to find.
 struct Sleepers {
   std::vector<pid_t> pids;
   explicit Sleepers(size_t count) {
@@ -48,7 +49,7 @@ struct Sleepers {
 
 uint64_t proc_start(pid_t pid) { return proc::read_stat(pid)->startstack; }
 
-// A look that waits until it is let go.
+// A look that blocks until it is released.
 struct Gate {
   std::mutex mutex;
   std::condition_variable changed;
@@ -83,7 +84,7 @@ TEST_CASE("many who ask at once share a scan, and what is known is not looked at
     census.scan([&](const std::vector<ProcessInfo>& found) { answers.push_back(found.size()); });
   loop.run();
   CHECK(answers == std::vector<size_t>(200, 3));
-  CHECK(census.scans() <= 2);  // the first begins before the others have asked
+  CHECK(census.scans() <= 2);  // the first begins before the others ask
   const auto begun = clock.now();
   for (int i = 0; i < 5; ++i) {
     census.scan([&](const std::vector<ProcessInfo>& found) { answers.push_back(found.size()); });
@@ -91,7 +92,7 @@ TEST_CASE("many who ask at once share a scan, and what is known is not looked at
   }
   CHECK(clock.now() - begun >= 4 * Census::kPeriod);
   for (pid_t pid : sleepers.pids) {
-    // Once as what fork() has made, perhaps, and once after exec.
+    // Perhaps once as the product of fork(), and once after exec.
     CHECK(looks[pid] >= 1);
     CHECK(looks[pid] <= 2);
   }
@@ -146,7 +147,7 @@ TEST_CASE("an exec is noticed") {
   };
   ask();
   now = Membership::kOtherNode;
-  ask();  // the same program: nothing has been looked at
+  ask();  // the same program: nothing is looked at again
   const auto before = proc_start(pid);
   REQUIRE(::write(ends[1], "x", 1) == 1);
   while (proc_start(pid) == before) ::usleep(1000);
@@ -178,7 +179,7 @@ TEST_CASE("a slow look holds up neither the loop nor another user for longer tha
       },
       [] { return std::vector<ProcessId>(); });
   std::vector<int> order;
-  // User 1 asks four times, user 2 once, and gets his answer behind the one that is under way.
+  // User 1 asks four times, user 2 once; user 2 is answered right after the look in progress.
   for (int i = 0; i < 4; ++i)
     census.look(1, sleepers.pids[static_cast<size_t>(i)],
                 [&, i](Membership) { order.push_back(i); });

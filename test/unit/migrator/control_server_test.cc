@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// migrator/control/control_server.h over real sockets: what a client may say.
+// migrator/control/control_server.h over real sockets: what clients may do.
 #include "migrator/control/control_server.h"
 
 #include <doctest/doctest.h>
@@ -190,7 +190,7 @@ TEST_CASE("a connection can be taken away, and goes on with another protocol") {
   write_line(client.get(), "no JSON");
   std::array<char, 16> buffer{};
   CHECK(::recv(server.taken.get(), buffer.data(), buffer.size(), 0) == 8);
-  // Not from one who has gone on talking: nobody may read what is for somebody else.
+  // Not from a client that has sent more: nobody may read what is meant for another.
   UniqueFd hasty = server.connect();
   write_line(hasty.get(), "{\"verb\":\"take\"}\n{\"verb\":\"now\"}");
   CHECK(read_line(server.loop, hasty.get())["ok"] == true);

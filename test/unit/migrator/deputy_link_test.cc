@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// migrator/moves/deputy_link.h with the other end of its socket in the same loop: what a deputy may say.
+// migrator/moves/deputy_link.h with the other end of its socket in the same loop: what a deputy may do.
 #include "migrator/moves/deputy_link.h"
 
 #include <capnp/rpc-twoparty.h>
@@ -19,7 +19,7 @@ namespace om::migrator {
 namespace {
 
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"  // KJ owns through the type made
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"  // kj::Own knows the type
 // The deputy's end.
 struct Far {
   // Does what the test says.
@@ -127,7 +127,7 @@ struct Deputy {
     handlers.on_closed = [this](std::optional<Error> why) {
       closed = true;
       error = std::move(why);
-      link.reset();  // which it may
+      link.reset();  // which is allowed
     };
     link = std::make_unique<DeputyLink>(kj, UniqueFd(pair[0]), "n1", std::move(handlers));
     socket = UniqueFd(pair[1]);
@@ -162,7 +162,7 @@ TEST_CASE("an answer comes once, and behind what was said before it") {
   deputy.far->departs = [&deputy](wire::MoveRecord::Builder record) {
     record.initOutcome().setOk();
     record.setPages(7);
-    // As the deputy does it: nobody waits for this answer.
+    // Like the deputy: nobody waits for this answer.
     deputy.far->said = deputy.far->say_state("n2", wire::State::AWAY);
     return kj::Promise<void>(kj::READY_NOW);
   };

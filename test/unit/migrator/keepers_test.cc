@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// migrator/moves/keepers.h: who counts as a guest, so that admission lets in no more than there may be.
+// migrator/moves/keepers.h: who counts as a guest, so that admission keeps to the limits.
 #include "migrator/moves/keepers.h"
 
 #include <doctest/doctest.h>
@@ -31,7 +31,7 @@ Offer offer_of(const std::string& home, uid_t uid) {
   return offer;
 }
 
-// A node with a program in the place of om-guest.
+// A node with another program in place of om-guest.
 struct Place {
   explicit Place(const char* script) {
     REQUIRE(::mkdtemp(path.data()) != nullptr);
@@ -69,7 +69,7 @@ TEST_CASE("keepers count from their start to their end, with an earlier daemon's
        {offer, offer_of("n1", 1000), offer_of("n1", 1001), offer_of("n3", 1000)}) {
     keepers.start(each, [&](Result<void> done) { started += done ? 1 : 1000; });
   }
-  // None has been heard of yet.
+  // None has been reported yet.
   CHECK(started == 0);
   CHECK(counted(keepers, offer) == "4 3 2");
   CHECK(counted(keepers, offer_of("n4", 1000)) == "4 0 0");
@@ -78,7 +78,7 @@ TEST_CASE("keepers count from their start to their end, with an earlier daemon's
   CHECK(counted(keepers, offer) == "4 3 2");
   CHECK(place.children->entries().size() == 4);
 
-  // A daemon that is started now has no other word of them than the list, which it looks through now and then only.
+  // A daemon started now knows of them only from the list, which it checks only now and then.
   ChildList inherited(place.loop, *place.state);
   Keepers later(place.loop, place.clock, "n2", 0, std::nullopt, inherited, place.events);
   CHECK(counted(later, offer) == "4 3 2");

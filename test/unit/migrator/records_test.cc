@@ -119,7 +119,7 @@ TEST_CASE("nobody pushes out what concerns somebody else") {
   }
   CHECK(events.list(7).size() == 2);
   CHECK(events.list(8).size() == 2 * Events::kCapacity);
-  // Nor do many users together: who has most gives way.
+  // Nor do many users together: the one with the most gives way.
   for (uid_t uid = 10; uid < 30; ++uid) {
     for (int i = 0; i < 1000; ++i)
       events.add({"refused", 9, "n2", ReasonCode::kTraced, "x", user_owner(uid)});
@@ -166,7 +166,7 @@ TEST_CASE("lines of the log: a burst, then a few a second, counted apart for eac
   taken = 1;
   for (int i = 0; i < 100; ++i) taken += budget.take("a", missing) ? 1 : 0;
   CHECK(taken == LogBudget::kPerSecond);
-  // As many owners as anybody may invent take no more than some memory.
+  // However many owners are invented, they use only limited memory.
   for (int i = 0; i < 5000; ++i) budget.take(std::to_string(i), missing);
 }
 
@@ -256,7 +256,7 @@ TEST_CASE("the list of children survives a restart, the dead do not") {
     ChildList list(loop, state);
     list.add(own, {"deputy", 7, ""});
   }
-  // What others could have written is not believed.
+  // What others could have written is not trusted.
   REQUIRE(::chmod(path.c_str(), 0666) == 0);
   CHECK(ChildList(loop, state).entries().empty());
   std::filesystem::remove_all(directory);
@@ -278,7 +278,7 @@ TEST_CASE(
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begun)
           .count();
   CHECK(list.written() - before <= 10 * (1 + static_cast<uint64_t>(whole_seconds)));
-  // Whoever has to know that it has been written waits for it.
+  // Callers that need to know that it has been written wait for it.
   std::string found;
   list.when_written([&] { found = ChildList(loop, state).deputy_of(7)->second.at; });
   loop.run();  // until nothing is left to be written
