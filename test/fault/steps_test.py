@@ -143,6 +143,13 @@ class Steps(DemandCase):
                 job = self.new_job()
         job.finish()
 
+    def test_every_step_has_its_place(self):
+        """A name that no code has is never reached, and one that the table lacks is never tried."""
+        sources = [path.read_text() for folder in ('deputy', 'guest') for path in (ROOT / folder).rglob('*.cc')]
+        places = [name for text in sources for name in re.findall(r'fault(?:_at)?\("([^"]+)"\)', text)]
+        self.assertEqual(sorted(STEPS), sorted(places))
+        self.assertEqual('adopt.begin', STEPS[-1])
+
     def test_departure_fails(self):
         self.try_all(DEPARTURE, 'fail')
 
