@@ -33,7 +33,7 @@ void keeper_is_lost(Process& process) {
       process.around.note(
           ReasonCode::kNodeLost,
           fmt::format("process {} goes on at home: node {} was lost", process.home.pid, lost));
-      process.say("home");
+      process.say(wire::State::HOME);
       return;
     }
     if (!in_the_way) log_error("watch", "process {}: {}", process.home.pid, back.error().message());
@@ -88,7 +88,7 @@ void attend(Process& process) {
   if (process.watch()->noticed().process_gone || process.watch()->noticed().exec) {
     // It has ended, or is another program now, started natively at home.
     process.come_back();
-    process.say("home");
+    process.say(wire::State::HOME);
   } else if (process.watch()->noticed().keeper_lost) {
     keeper_is_lost(process);
   } else if (process.home.socket->fd() < 0) {

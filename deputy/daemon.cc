@@ -2,9 +2,7 @@
 #include "deputy/daemon.h"
 
 #include <memory>
-#include <nlohmann/json.hpp>
 
-#include "common/net/json_line.h"
 #include "deputy/session/outcome.h"
 
 namespace om::deputy {
@@ -20,21 +18,20 @@ kj::ArrayPtr<const kj::byte> bytes_of(const uint8_t (&key)[N]) {
   return kj::arrayPtr(key, N);
 }
 
-void write_offer(const nlohmann::json& offer, wire::Offer::Builder to) {
-  to.setKeeperGateAbi(offer["abi"]);
-  to.setPid(offer["pid"]);
-  to.setUid(offer["uid"]);
-  to.setCommand(offer["command"].get<std::string>().c_str());
-  to.setMemoryBytes(offer["memory_bytes"]);
-  to.setThreads(offer["threads"]);
-  to.setCpus(offer["cpus"]);
-  const std::vector<std::string> features = offer["cpu_features"];
-  auto list = to.initCpuFeatures(static_cast<unsigned>(features.size()));
-  for (unsigned i = 0; i < list.size(); i++) list.set(i, features[i].c_str());
+void write_offer(const Offer& offer, wire::Offer::Builder to) {
+  to.setKeeperGateAbi(offer.keeper_gate_abi);
+  to.setPid(offer.pid);
+  to.setUid(offer.uid);
+  to.setCommand(offer.command.c_str());
+  to.setMemoryBytes(offer.memory_bytes);
+  to.setThreads(offer.threads);
+  to.setCpus(offer.cpus);
+  auto list = to.initCpuFeatures(static_cast<unsigned>(offer.cpu_features.size()));
+  for (unsigned i = 0; i < list.size(); i++) list.set(i, offer.cpu_features[i].c_str());
 }
 
 kj::Promise<Refused> need_guest(Control& control, const std::string& to, const SessionKeys& keys,
-                                uint16_t port, const nlohmann::json& process) {
+                                uint16_t port, const Offer& process) {
   auto* daemon = control.daemon();
   if (daemon == nullptr) return Refused(no_daemon());
   auto request = daemon->needGuestRequest();
@@ -52,25 +49,20 @@ kj::Promise<Refused> need_guest(Control& control, const std::string& to, const S
       [](kj::Exception&&) -> Refused { return no_daemon(); });
 }
 
-wire::State state_of(std::string_view word) {
-  if (word == "home") return wire::State::HOME;
-  return word == "away" ? wire::State::AWAY : wire::State::MOVING;
-}
-
 }  // namespace
 
 Surroundings daemon_of(Control& control) {
   Surroundings s;
   s.need_guest = [&control](const std::string& to, const SessionKeys& keys, uint16_t port,
-                            nlohmann::json offer) {
+                            const Offer& offer) {
     return need_guest(control, to, keys, port, offer);
   };
-  s.state = [&control](const std::string& at, const std::string& state) {
+  s.state = [&control](const std::string& at, wire::State state) {
     auto* daemon = control.daemon();
     if (daemon == nullptr) return;
     auto request = daemon->stateRequest();
     request.setAt(at.c_str());
-    request.setState(state_of(state));
+    request.setState(state);
     control.tell(request.send().ignoreResult());
   };
   s.note = [&control](ReasonCode code, const std::string& message) {
@@ -92,15 +84,15 @@ Surroundings daemon_of(Control& control) {
     session.setPort(port);
     control.tell(request.send().ignoreResult());
   };
-  s.stats = [&control, waits = std::make_shared<bool>(false)](const nlohmann::json& stats) {
+  s.stats = [&control, waits = std::make_shared<bool>(false)](const Stats& stats) {
     auto* daemon = control.daemon();
     // Do not send more every second to a daemon that does not answer.
     if (daemon == nullptr || *waits) return;
     auto request = daemon->statsRequest();
-    request.setCpuMs(stats["cpu_ms"]);
-    request.setRssBytes(stats["rss_bytes"]);
-    request.setThreads(stats["threads"]);
-    request.setCalls(stats["calls"]);
+    request.setCpuMs(stats.cpu_ms);
+    request.setRssBytes(stats.rss_bytes);
+    request.setThreads(stats.threads);
+    request.setCalls(stats.calls);
     *waits = true;
     control.tell(request.send().ignoreResult().attach(kj::defer([waits] { *waits = false; })));
   };

@@ -39,7 +39,7 @@ void Process::come_back() {
 }
 
 void Process::report() const {
-  say(away() ? "away" : "home");
+  say_where();
   if (away()) around.session(at_, session.keys(), session.link().port());
 }
 

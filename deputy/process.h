@@ -48,8 +48,9 @@ class Process {
   // A homecoming was only the first half of a move.
   void start_over() { where_ = Where::kHome; }
 
-  // Tells om-migrator where it is; "moving" during a move.
-  void say(const std::string& state) const { around.state(at_, state); }
+  // Tells om-migrator where it is: MOVING during a move, say_where() outside.
+  void say(wire::State state) const { around.state(at_, state); }
+  void say_where() const { say(away() ? wire::State::AWAY : wire::State::HOME); }
   // The same for a new om-migrator, with what it takes to take the process over.
   void report() const;
   // If the keeper is out of reach for a moment, waits for it and its page connection. OUT_OF_REACH.

@@ -53,7 +53,7 @@ MoveRecord depart(Process& process, const std::string& to) {
   record.from = process.at();
   record.to = to;
   const auto start = Clock::now();
-  process.say("moving");
+  process.say(wire::State::MOVING);
   Step done = Done{};
   KJ_IF_MAYBE (exception, kj::runCatchingExceptions([&] { done = attempt(process, to, record); })) {
     if (process.away()) kj::throwFatalException(kj::mv(*exception));
@@ -63,7 +63,7 @@ MoveRecord depart(Process& process, const std::string& to) {
     done = refuse(ReasonCode::kNoSuchProcess, "it has ended");
   record.conclude(done, Clock::now() - start);
   if (!done.ok() && !process.away()) process.come_back();
-  process.say(process.away() ? "away" : "home");
+  process.say_where();
   return record;
 }
 
@@ -107,7 +107,7 @@ bool Departure::is_outdated() const { return outdated_ || is_replaced(home_); }
 Step Departure::prepare_keeper() {
   const auto status = OM_MUST(proc::read_status(proc::memory_tid(home_.pid)));
   const uint32_t threads = std::max<uint32_t>(status.threads, 1);
-  OM_TRY(call_keeper(OM_MUST(make_offer(home_, status, threads))));
+  OM_TRY(call_keeper(make_offer(home_, status, threads)));
   OM_TRY(choose_arena(threads));
   limits_ = OM_MUST(InheritedLimits::read(home_.pid));
   KJ_IF_MAYBE (keeper, session_.keeper()) {
@@ -124,7 +124,7 @@ Step Departure::prepare_keeper() {
 }
 
 // Has the target start a keeper and waits for its connection.
-Step Departure::call_keeper(nlohmann::json offer) {
+Step Departure::call_keeper(const Offer& offer) {
   session_.expect(SessionKeys::random());
   auto verdict = process_.around.need_guest(to_, session_.keys(), session_.link().port(), offer)
                      .wait(process_.io.waitScope);

@@ -51,25 +51,24 @@ Description::Process process_of(const Described& what) {
 
 }  // namespace
 
-Result<nlohmann::json> make_offer(const HomeSide& home, const proc::Status& status,
-                                  uint32_t threads) {
+Offer make_offer(const HomeSide& home, const proc::Status& status, uint32_t threads) {
   const auto cmdline = proc::read_cmdline(proc::memory_tid(home.pid));
   const auto features = local_cpu_features();
-  nlohmann::json offer;
-  offer["abi"] = home.target->anchor.keeper_gate_abi;
-  offer["pid"] = home.pid;
-  offer["uid"] = status.uid[0];
-  offer["command"] = cmdline && !cmdline->empty() ? cmdline->front() : status.name;
+  Offer offer;
+  offer.keeper_gate_abi = home.target->anchor.keeper_gate_abi;
+  offer.pid = home.pid;
+  offer.uid = status.uid[0];
+  offer.command = cmdline && !cmdline->empty() ? cmdline->front() : status.name;
   // Everything in a mapped file that is not zero is sent, whether it is in memory here or not.
   uint64_t memory = status.vm_rss_bytes + status.vm_swap_bytes;
   for (const auto& m : home.target->maps) {
     if (m.kind == proc::MapKind::kFile && (m.prot & PROT_READ) != 0)
       memory += readable_end(home.target->memory, {m.start, m.end}) - m.start;
   }
-  offer["memory_bytes"] = memory;
-  offer["threads"] = threads;
-  offer["cpus"] = possible_cpus();
-  offer["cpu_features"] = features ? *features : std::vector<std::string>();
+  offer.memory_bytes = memory;
+  offer.threads = threads;
+  offer.cpus = possible_cpus();
+  if (features) offer.cpu_features = *features;
   return offer;
 }
 

@@ -6,20 +6,18 @@
 
 #include <stdint.h>
 
-#include <nlohmann/json.hpp>
-
 #include "common/proc/status.h"
 #include "common/schema/session.capnp.h"
 #include "deputy/home/ask.h"
 #include "deputy/home/home_side.h"
 #include "deputy/home/thread_plans.h"
 #include "deputy/memory/address_space.h"
+#include "deputy/session/surroundings.h"
 
 namespace om::deputy {
 
 // What the target judges before it starts a keeper. Preconditions: home.target is set.
-Result<nlohmann::json> make_offer(const HomeSide& home, const proc::Status& status,
-                                  uint32_t threads);
+Offer make_offer(const HomeSide& home, const proc::Status& status, uint32_t threads);
 
 // What the keeper starts om-body with, except command, threads and limits. INTERNAL if it cannot be read.
 Step describe_libom(const HomeSide& home, wire::BodySpec::Builder spec);

@@ -41,7 +41,7 @@ MoveRecord come_home(Process& process) {
   record.from = process.at();
   record.to = process.home_node;
   const auto start = Clock::now();
-  process.say("moving");
+  process.say(wire::State::MOVING);
   Step done = Done{};
   KJ_IF_MAYBE (exception,
                kj::runCatchingExceptions([&] { done = Homecoming(process, record).run(); })) {
@@ -52,7 +52,7 @@ MoveRecord come_home(Process& process) {
   if (!done.ok() && has_ended(record.pid))
     done = refuse(ReasonCode::kNoSuchProcess, "it has ended");
   record.conclude(done, Clock::now() - start);
-  process.say(process.away() ? "away" : "home");
+  process.say_where();
   return record;
 }
 

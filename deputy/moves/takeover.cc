@@ -48,7 +48,7 @@ void take_over(Process& process, const std::string& at, const SessionKeys& keys,
 void Takeover::is_at_home(std::string_view why) {
   log_info("takeover", "process {} is at home: {}", home_.pid, why);
   process_.come_back();
-  process_.say("home");
+  process_.say(wire::State::HOME);
 }
 
 Step Takeover::run() {
@@ -121,7 +121,7 @@ void Takeover::watch() {
     process_.watch()->noticed().want_home = true;
     process_.notice.happened();
   }
-  process_.say("away");
+  process_.say(wire::State::AWAY);
 }
 
 Step meet_executors(Process& process) {
@@ -179,7 +179,7 @@ Step Takeover::complete_return_once() {
   }
   end_parked_body();
   process_.come_back();
-  process_.say("home");
+  process_.say(wire::State::HOME);
   return Done{};
 }
 

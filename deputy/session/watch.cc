@@ -199,10 +199,8 @@ void Watch::exchange_clocks() {
       if (with_.home.target) {
         if (auto home = with_.home.target->home()) calls = home->calls;
       }
-      with_.around.stats({{"cpu_ms", answer.getCpuNs() / 1000000},
-                          {"rss_bytes", answer.getRssBytes()},
-                          {"threads", answer.getThreads()},
-                          {"calls", calls}});
+      with_.around.stats(
+          {answer.getCpuNs() / 1000000, answer.getRssBytes(), answer.getThreads(), calls});
     }));
   }
 }

@@ -5,6 +5,7 @@
 
 #include <capnp/rpc-twoparty.h>
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <kj/async-io.h>
 #include <kj/debug.h>
 #include <kj/io.h>
@@ -12,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -31,8 +33,12 @@ struct FakeDaemon {
     explicit Service(std::vector<std::string>& heard) : heard_(heard) {}
     kj::Promise<void> needGuest(NeedGuestContext context) override {
       auto params = context.getParams();
+      const auto offer = params.getOffer();
+      CHECK((offer.getKeeperGateAbi() == 1 && offer.getPid() == 2 && offer.getUid() == 3));
+      CHECK((offer.getMemoryBytes() == 4 && offer.getThreads() == 5 && offer.getCpus() == 6));
+      CHECK((offer.getCpuFeatures().size() == 1 && offer.getCpuFeatures()[0] == "fpu"));
       heard_.push_back("guest at " + std::string(params.getTo().cStr()) + " for " +
-                       params.getOffer().getCommand().cStr());
+                       offer.getCommand().cStr());
       auto refused = context.getResults().initOutcome().initRefused();
       refused.setCode("FULL");
       refused.setDetail("no room");
@@ -40,6 +46,12 @@ struct FakeDaemon {
     }
     kj::Promise<void> state(StateContext context) override {
       heard_.push_back("state " + std::string(context.getParams().getAt().cStr()));
+      return kj::READY_NOW;
+    }
+    kj::Promise<void> stats(StatsContext context) override {
+      auto said = context.getParams();
+      heard_.push_back(fmt::format("stats {} {} {} {}", said.getCpuMs(), said.getRssBytes(),
+                                   said.getThreads(), said.getCalls()));
       return kj::READY_NOW;
     }
     kj::Promise<void> leave(LeaveContext) override {
@@ -115,17 +127,8 @@ struct World {
   void wait_for_news() { news.wait().wait(io.waitScope); }
   std::optional<Reason> ask() {
     SessionKeys keys{};
-    return say
-        .need_guest("n2", keys, 4000,
-                    {{"abi", 1},
-                     {"pid", 2},
-                     {"uid", 3},
-                     {"command", "job"},
-                     {"memory_bytes", 4},
-                     {"threads", 5},
-                     {"cpus", 6},
-                     {"cpu_features", {"fpu"}}})
-        .wait(io.waitScope);
+    const Offer offer{1, 2, 3, "job", 4, 5, 6, {"fpu"}};
+    return say.need_guest("n2", keys, 4000, offer).wait(io.waitScope);
   }
 };
 
@@ -168,10 +171,12 @@ TEST_CASE("a deputy leaves when its last answer has been heard") {
                    .eagerlyEvaluate(nullptr);
   world.wait_for_news();
   CHECK(world.queue.obey());
-  world.say.state("n2", "away");
+  world.say.state("n2", wire::State::AWAY);
+  world.say.stats({1, 2, 3, 4});
   world.control->leave().wait(world.io.waitScope);
+  CHECK(std::count(world.heard.begin(), world.heard.end(), "stats 1 2 3 4") == 1);
   CHECK(report == "{\"next\":42}");
-  CHECK(world.heard.size() == 3);
+  CHECK(world.heard.size() == 4);
   CHECK(world.heard.back() == "leave");
 }
 
@@ -185,7 +190,7 @@ TEST_CASE("without a daemon questions are answered and nothing is said") {
   world.wait_for_news();
   CHECK(world.control->daemon() == nullptr);
   CHECK(world.ask()->code == ReasonCode::kTargetUnreachable);
-  world.say.state("n2", "away");
+  world.say.state("n2", wire::State::AWAY);
   world.control->leave().wait(world.io.waitScope);
 }
 
@@ -198,7 +203,7 @@ TEST_CASE("a daemon that comes later is found, and speaks behind its line") {
   attaching.path = path;
   attaching.request = {{"verb", "deputy.attach"}};
   attaching.wanted = [] { return true; };
-  attaching.attached = [&there] { there->say.state("n2", "away"); };
+  attaching.attached = [&there] { there->say.state("n2", wire::State::AWAY); };
   World world(std::move(attaching));
   there = &world;
   world.daemon = nullptr;
