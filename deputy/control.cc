@@ -16,12 +16,9 @@ constexpr auto kAttachPause = 300 * kj::MILLISECONDS;
 constexpr auto kAttachLimit = 10 * kj::SECONDS;
 constexpr size_t kMaxAnswer = 4096;  // of the control socket
 
-// The limit on received messages also holds for sent ones: a report (look/), with what is around it.
-constexpr uint64_t kMaxMessageWords = 1 << 18;  // 2 MiB, as in the daemon
-
 capnp::ReaderOptions reader_options() {
   capnp::ReaderOptions options;
-  options.traversalLimitInWords = kMaxMessageWords;
+  options.traversalLimitInWords = wire::MAX_MESSAGE_WORDS;
   return options;
 }
 

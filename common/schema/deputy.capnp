@@ -16,6 +16,9 @@ using import "node.capnp".Offer;
 using import "outcome.capnp".Outcome;
 $Cxx.namespace("om::wire");
 
+const maxMessageWords :UInt64 = 262144;
+# 2 MiB, of a message either way: a report (stack, trace) and what is around it. Neither end reads more, or sends it.
+
 interface Deputy @0xa4d2c7e98f1b3361 {
   # Commands. The deputy carries them out one at a time, in order of arrival; a move is one of them, so the others wait
   # until it ends. It completes a command even if the daemon goes away meanwhile.

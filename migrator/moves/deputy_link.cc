@@ -22,7 +22,7 @@ constexpr size_t kMaxCallWords = 1 << 14;  // of unanswered calls: 128 KiB
 
 capnp::ReaderOptions reader_options() {
   capnp::ReaderOptions options;
-  options.traversalLimitInWords = DeputyLink::kMaxMessageWords;
+  options.traversalLimitInWords = wire::MAX_MESSAGE_WORDS;
   options.nestingLimit = 16;
   return options;
 }

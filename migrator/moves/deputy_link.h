@@ -6,7 +6,7 @@
 // checked (deputy_wire.h): it runs as the owner of the process, not as us.
 //
 // The cost of a connection is bounded: reading stops while the deputy does not accept answers, it may ask for one guest
-// at a time, messages have at most kMaxMessageWords, and at most kMaxOpenCalls of its calls and kMaxUnanswered commands
+// at a time, messages have at most wire::MAX_MESSAGE_WORDS, and at most kMaxOpenCalls of its calls and kMaxUnanswered commands
 // to it may be unfinished.
 #pragma once
 
@@ -24,7 +24,6 @@ namespace om::migrator {
 class DeputyLink {
  public:
   enum class State { kHome, kMoving, kAway, kLost };
-  static constexpr uint64_t kMaxMessageWords = 1 << 18;  // 2 MiB: a report and its message
   static constexpr size_t kMaxOpenCalls = 4096;
   static constexpr size_t kMaxUnanswered = 64;
 
