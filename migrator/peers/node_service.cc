@@ -12,6 +12,7 @@
 #include "common/net/answer_first.h"
 #include "common/schema/node.capnp.h"
 #include "common/schema/outcome.h"
+#include "migrator/peers/open_calls.h"
 #include "migrator/peers/wire_text.h"
 
 namespace om::migrator {
@@ -75,6 +76,7 @@ struct NodeService::Connection {
   std::shared_ptr<Partner> partner;
   kj::Own<kj::PromiseFulfiller<void>> drop;
   kj::Own<kj::AsyncIoStream> stream;
+  OpenCalls messages;
   capnp::TwoPartyVatNetwork network;
   capnp::RpcSystem<capnp::rpc::twoparty::VatId> rpc;
 };
@@ -148,7 +150,8 @@ NodeService::Connection::Connection(NodeService& service, UniqueFd socket, const
       from(address),
       partner(std::make_shared<Partner>()),
       stream(answer_first(wrap_socket(service.kj_, std::move(socket)))),
-      network(*stream, capnp::rpc::twoparty::Side::SERVER, peer_reader_options()),
+      messages(*stream, kMaxOpenCalls),
+      network(messages, capnp::rpc::twoparty::Side::SERVER, peer_reader_options()),
       rpc(capnp::makeRpcServer(network, kj::heap<Server>(service, address, partner))) {
   rpc.setFlowLimit(kMaxCallWords);
   owner.connections_.push_back(this);
@@ -229,6 +232,11 @@ kj::Promise<void> NodeService::end_of(Connection& connection) {
     return watch_idle(connection);
   });
   return connection.network.onDisconnect()
+      .then([&connection] {
+        if (connection.messages.too_many())
+          log_warn("peer", "{} has not done with {} calls, its connection was closed",
+                   connection.from.host(), kMaxOpenCalls);
+      })
       .exclusiveJoin(kj::mv(pair.promise))
       .exclusiveJoin(kj::mv(silent));
 }

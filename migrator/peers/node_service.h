@@ -6,7 +6,9 @@
 //
 // The cost of a connection is bounded: one from an address of no peer is closed at once, one that does not identify
 // itself is closed after some seconds; reading stops while answers are not read, and calls are answered at a limited
-// rate.
+// rate. An answer is kept until the peer has finished with it (open_calls.h): a peer that has kMaxOpenCalls open and
+// calls again loses its connection, and may make another. Its own daemon answers what it asked for there by
+// TARGET_UNREACHABLE.
 #pragma once
 
 #include <capnp/message.h>
@@ -39,6 +41,8 @@ class NodeService {
  public:
   // From one address. Beyond it a new connection replaces the oldest that has not identified itself.
   static constexpr size_t kMaxConnections = 16;
+  // A sound peer has one hello, and one offer for each process that is on its way here.
+  static constexpr size_t kMaxOpenCalls = 1024;
   static constexpr Milliseconds kFirstHello{5000};
   static constexpr Milliseconds kIdleLimit{60000};  // a peer says hello every two seconds
 

@@ -23,7 +23,8 @@ void OpenCalls::count(capnp::MessageReader& message) {
   auto root = message.getRoot<capnp::rpc::Message>();
   if (root.isCall() || root.isBootstrap()) {
     open_++;
-    KJ_REQUIRE(open_ <= most_, "too many calls that are not finished");
+    if (too_many())
+      kj::throwFatalException(KJ_EXCEPTION(FAILED, "too many calls are not finished"));
   } else if (root.isFinish() && open_ > 0) {
     open_--;
   }

@@ -13,8 +13,11 @@ namespace om::migrator {
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 class OpenCalls final : public capnp::MessageStream {
  public:
-  // `stream` must outlive it. With more than `most` unfinished calls, reading fails.
+  // `stream` must outlive it. With more than `most` unfinished calls, reading fails, and with it the connection and
+  // every call on it.
   OpenCalls(kj::AsyncIoStream& stream, size_t most) : messages_(stream), most_(most) {}
+
+  bool too_many() const { return open_ > most_; }
 
   kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> tryReadMessage(
       kj::ArrayPtr<kj::AutoCloseFd> descriptors, capnp::ReaderOptions options,

@@ -13,6 +13,7 @@
 #include "common/movable/verdict.h"
 #include "common/net/control.h"
 #include "migrator/peers/node_service.h"
+#include "migrator/peers/open_calls.h"
 #include "migrator/peers/wire_text.h"
 
 namespace om::migrator {
@@ -22,6 +23,9 @@ double random_unit() {
   static std::minstd_rand generator{std::random_device{}()};
   return std::uniform_real_distribution<double>(0, 1)(generator);
 }
+
+// The peer calls on a connection of its own; here there is nothing that it could ask for.
+constexpr size_t kMaxOpenCalls = 0;
 
 // One line of a KJ exception, without its source position.
 std::string text_of(const kj::Exception& exception) { return exception.getDescription().cStr(); }
@@ -40,7 +44,8 @@ Milliseconds reconnect_pause(uint32_t failures, double jitter) {
 struct PeerLink::Connection {
   explicit Connection(kj::Own<kj::AsyncIoStream> given)
       : stream(kj::mv(given)),
-        network(*stream, capnp::rpc::twoparty::Side::CLIENT, peer_reader_options()),
+        messages(*stream, kMaxOpenCalls),
+        network(messages, capnp::rpc::twoparty::Side::CLIENT, peer_reader_options()),
         rpc(capnp::makeRpcClient(network)),
         node(nullptr) {
     capnp::MallocMessageBuilder message;
@@ -49,6 +54,7 @@ struct PeerLink::Connection {
     node = rpc.bootstrap(host).castAs<wire::Node>();
   }
   kj::Own<kj::AsyncIoStream> stream;
+  OpenCalls messages;
   capnp::TwoPartyVatNetwork network;
   capnp::RpcSystem<capnp::rpc::twoparty::VatId> rpc;
   wire::Node::Client node;
