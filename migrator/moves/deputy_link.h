@@ -6,8 +6,8 @@
 // checked (deputy_wire.h): it runs as the owner of the process, not as us.
 //
 // The cost of a connection is bounded: reading stops while the deputy does not accept answers, it may ask for one guest
-// at a time, messages have at most wire::MAX_MESSAGE_WORDS, and at most kMaxOpenCalls of its calls and kMaxUnanswered commands
-// to it may be unfinished.
+// at a time, messages have at most wire::MAX_MESSAGE_WORDS, and at most kMaxOpenCalls of its calls and kMaxUnanswered
+// commands to it may be unfinished.
 #pragma once
 
 #include <functional>
