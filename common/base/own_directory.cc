@@ -88,6 +88,14 @@ Result<OwnDirectory> OwnDirectory::make_inside(const std::string& name, mode_t m
 }
 
 Result<std::string> OwnDirectory::read(const std::string& name) const {
+  return read_file(name, false);
+}
+
+Result<std::string> OwnDirectory::read_private(const std::string& name) const {
+  return read_file(name, true);
+}
+
+Result<std::string> OwnDirectory::read_file(const std::string& name, bool is_private) const {
   const std::string path = path_of(name);
   // O_NONBLOCK: a FIFO may have no writer.
   UniqueFd fd(
@@ -95,6 +103,8 @@ Result<std::string> OwnDirectory::read(const std::string& name) const {
   if (!fd) return cannot_open(path);
   const struct stat info = OM_TRY(look(fd.get(), path));
   if (!S_ISREG(info.st_mode)) return Error{EPERM, path + " is no file"};
+  if (is_private && (info.st_mode & 077) != 0)
+    return Error{EPERM, path + " may be read by other users (chmod 600)"};
   // Opens the very file that has been checked.
   auto text = read_text(fmt::format("/proc/self/fd/{}", fd.get()));
   if (!text) return Error{text.error().err, "read " + path};
@@ -105,6 +115,13 @@ Result<void> OwnDirectory::replace(const std::string& name, std::string_view tex
                                    mode_t mode) const {
   auto done = replace_file_at(fd_.get(), name, text, mode);
   if (!done) return Error{done.error().err, "write " + path_of(name)};
+  return {};
+}
+
+Result<void> OwnDirectory::create(const std::string& name, std::string_view text,
+                                  mode_t mode) const {
+  auto done = create_file_at(fd_.get(), name, text, mode);
+  if (!done) return Error{done.error().err, "create " + path_of(name)};
   return {};
 }
 

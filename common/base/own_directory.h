@@ -32,7 +32,11 @@ class OwnDirectory {
   Result<OwnDirectory> make_inside(const std::string& name, mode_t mode) const;
   // EPERM unless it is a file that this user or root owns and nobody else may write to.
   Result<std::string> read(const std::string& name) const;
+  // The same, and EPERM if other users may read it: for keys.
+  Result<std::string> read_private(const std::string& name) const;
   Result<void> replace(const std::string& name, std::string_view text, mode_t mode) const;
+  // EEXIST if there is one already. On return it is on the disk, to survive a loss of power.
+  Result<void> create(const std::string& name, std::string_view text, mode_t mode) const;
   // Opens for appending; creates with this mode.
   Result<UniqueFd> append_to(const std::string& name, mode_t mode) const;
   bool has(const std::string& name) const;
@@ -43,6 +47,7 @@ class OwnDirectory {
 
  private:
   OwnDirectory(std::string path, UniqueFd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
+  Result<std::string> read_file(const std::string& name, bool is_private) const;
   static Result<OwnDirectory> open_at(int at, const std::string& name, std::string path);
   std::string path_of(const std::string& name) const { return path_ + "/" + name; }
 

@@ -28,6 +28,17 @@ Result<void> write_all(int fd, std::string_view text) {
   return {};
 }
 
+Result<std::string> draft_name(const std::string& name) {
+  std::array<char, kRandomBytes> random{};
+  if (::getrandom(random.data(), random.size(), 0) != static_cast<ssize_t>(random.size()))
+    return errno_error("getrandom");
+  return name + std::string(kDraft) + to_hex(std::string_view(random.data(), random.size()));
+}
+
+int open_draft(int at, const std::string& draft, mode_t mode) {
+  return ::openat(at, draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+}
+
 }  // namespace
 
 Result<void> replace_file(const std::string& path, std::string_view text, mode_t mode) {
@@ -35,19 +46,28 @@ Result<void> replace_file(const std::string& path, std::string_view text, mode_t
 }
 
 Result<void> replace_file_at(int at, const std::string& name, std::string_view text, mode_t mode) {
-  std::array<char, kRandomBytes> random{};
-  if (::getrandom(random.data(), random.size(), 0) != static_cast<ssize_t>(random.size()))
-    return errno_error("getrandom");
-  const std::string draft =
-      name + std::string(kDraft) + to_hex(std::string_view(random.data(), random.size()));
-  const UniqueFd file(
-      ::openat(at, draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
+  const std::string draft = OM_TRY(draft_name(name));
+  const UniqueFd file(open_draft(at, draft, mode));
   if (!file.valid()) return errno_error("write " + name);
   Result<void> done = write_all(file.get(), text);
   if (done && ::renameat(at, draft.c_str(), at, name.c_str()) != 0) done = errno_error("rename");
   if (done) return {};
   ::unlinkat(at, draft.c_str(), 0);
   return Error{done.error().err, "write " + name};
+}
+
+Result<void> create_file_at(int at, const std::string& name, std::string_view text, mode_t mode) {
+  const std::string draft = OM_TRY(draft_name(name));
+  const UniqueFd file(open_draft(at, draft, mode));
+  if (!file.valid()) return errno_error("create " + name);
+  Result<void> done = write_all(file.get(), text);
+  if (done && ::fsync(file.get()) != 0) done = errno_error("fsync");
+  // Unlike a rename, a link replaces nothing.
+  if (done && ::linkat(at, draft.c_str(), at, name.c_str(), 0) != 0) done = errno_error("link");
+  ::unlinkat(at, draft.c_str(), 0);
+  if (!done) return Error{done.error().err, "create " + name};
+  if (at != AT_FDCWD && ::fsync(at) != 0) return errno_error("create " + name);
+  return {};
 }
 
 bool is_draft_of(std::string_view file, std::string_view name) {

@@ -19,6 +19,9 @@ Result<void> replace_file(const std::string& path, std::string_view text, mode_t
 // The same for `name` in the open directory `at`.
 Result<void> replace_file_at(int at, const std::string& name, std::string_view text, mode_t mode);
 
+// Writes a file that is not there yet; EEXIST if it is. On return it is on the disk, to survive a loss of power.
+Result<void> create_file_at(int at, const std::string& name, std::string_view text, mode_t mode);
+
 // Whether `file` is a draft of `name`, as a process killed while writing leaves it behind.
 bool is_draft_of(std::string_view file, std::string_view name);
 

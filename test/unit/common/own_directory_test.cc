@@ -51,6 +51,33 @@ TEST_CASE("a directory is believed if nobody else can write it") {
   CHECK(OwnDirectory::open(place.path)->inside("d").error().err == EPERM);
 }
 
+TEST_CASE("a private file is one that nobody else may read") {
+  Place place;
+  const OwnDirectory own = OwnDirectory::open(place.path).value();
+  REQUIRE(own.create("key", "secret", 0600).ok());
+  CHECK(*own.read_private("key") == "secret");
+  for (mode_t mode : {0640, 0604, 0610, 0601}) {
+    CAPTURE(mode);
+    REQUIRE(::chmod(place.at("key").c_str(), mode) == 0);
+    CHECK(own.read("key").ok());
+    CHECK(own.read_private("key").error().err == EPERM);
+  }
+}
+
+TEST_CASE("a file is created once") {
+  Place place;
+  const OwnDirectory own = OwnDirectory::open(place.path).value();
+  REQUIRE(own.create("a", "first", 0600).ok());
+  CHECK(own.create("a", "second", 0600).error().err == EEXIST);
+  CHECK(*own.read("a") == "first");
+  REQUIRE(::symlink("/nowhere", place.at("link").c_str()) == 0);
+  CHECK(own.create("link", "text", 0600).error().err == EEXIST);
+  size_t files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(place.path))
+    files += !entry.path().empty();
+  CHECK(files == 2);  // no draft
+}
+
 TEST_CASE("a file in it is believed if it is a file that nobody else can write") {
   Place place;
   const OwnDirectory own = OwnDirectory::open(place.path).value();
