@@ -39,8 +39,9 @@ LAYERS = {
     'common/schema': ('common/movable',),
     # Decides from its inputs: values, names of nodes, reasons.
     'balance': ('common/base', 'common/movable', 'common/proc', 'libom/abi'),
-    'migrator': ('balance', 'common', 'libom/abi', 'migrator/config', 'migrator/control', 'migrator/moves',
-                 'migrator/peers', 'migrator/processes'),
+    'migrator': ('balance', 'common', 'libom/abi', 'migrator/config', 'migrator/control', 'migrator/identity',
+                 'migrator/moves', 'migrator/peers', 'migrator/processes'),
+    'migrator/identity': ('common', 'libom/abi'),
     'migrator/processes': ('common', 'libom/abi'),
     'migrator/peers': ('common', 'libom/abi'),
     'migrator/config': ('common', 'libom/abi', 'migrator/peers'),

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "migrator/identity/token_store.h"
+
+#include <errno.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/base/hex.h"
+#include "common/net/json_line.h"
+#include "common/tls/openssl.h"
+
+namespace om::migrator {
+namespace {
+
+constexpr mode_t kPrivate = 0600;
+constexpr int64_t kFormat = 1;
+constexpr int64_t kMaxSeconds = int64_t{1} << 33;
+
+WallTime whole_seconds(WallTime time) {
+  return std::chrono::time_point_cast<std::chrono::seconds>(time);
+}
+
+Error bad_file(const char* what) { return Error{EBADMSG, std::string("tokens: ") + what}; }
+
+Result<std::pair<std::string, TokenStore::Entry>> parse_entry(const Json& item) {
+  if (!item.is_object()) return bad_file("an entry is no object");
+  const auto id = json_string(item, "id", 64);
+  const auto key = json_string(item, "proof_key", 64);
+  const auto expires = json_int(item, "expires", 0, kMaxSeconds);
+  const auto uses = json_int(item, "uses_left", 0, kMaxTokenUses);
+  if (!id || !key || !expires || !uses)
+    return bad_file("an entry lacks a field or exceeds a limit");
+  const auto bytes = from_base32(*id);
+  if (!bytes || bytes->size() != kTokenIdBytes) return bad_file("an id");
+  auto proof_key = from_hex(*key, kSha256Bytes);
+  if (!proof_key) return bad_file("a key");
+  return std::pair{
+      *id, TokenStore::Entry{std::move(*proof_key), WallTime(std::chrono::seconds(*expires)),
+                             static_cast<int>(*uses)}};
+}
+
+}  // namespace
+
+const char* answer_text(TokenStore::Answer answer) {
+  switch (answer) {
+    case TokenStore::Answer::kRight:
+      return "right";
+    case TokenStore::Answer::kWrong:
+      return "unknown or not proved";
+    case TokenStore::Answer::kExpired:
+      return "expired";
+    case TokenStore::Answer::kUsedUp:
+      return "used up";
+    case TokenStore::Answer::kLocked:
+      return "refused for a minute after wrong proofs";
+  }
+  return "";
+}
+
+Result<std::map<std::string, TokenStore::Entry>> parse_tokens(const std::string& text) {
+  const auto file = parse_json_line(text);
+  if (!file) return bad_file("no JSON object");
+  const auto format = json_int(*file, "format", kFormat, kFormat);
+  if (!format) return bad_file("another format");
+  const auto tokens = file->find("tokens");
+  if (tokens == file->end() || !tokens->is_array() || tokens->size() > kMaxTokens)
+    return bad_file("no list of tokens");
+  std::map<std::string, TokenStore::Entry> entries;
+  for (const Json& item : *tokens) {
+    auto entry = OM_TRY(parse_entry(item));
+    if (!entries.insert(std::move(entry)).second) return bad_file("an id stands there twice");
+  }
+  return entries;
+}
+
+Result<TokenStore> TokenStore::open(const OwnDirectory& state, const Clock& clock) {
+  TokenStore store(state, clock);
+  state.remove_drafts(kFileName);
+  auto text = state.read_private(kFileName);
+  if (!text && text.error().err == ENOENT) return store;
+  if (!text) return text.error();
+  while (!text->empty() && text->back() == '\n') text->pop_back();
+  store.entries_ = OM_TRY(parse_tokens(*text));
+  return store;
+}
+
+Result<void> TokenStore::write(const std::map<std::string, Entry>& entries) const {
+  Json tokens = Json::array();
+  for (const auto& [id, entry] : entries) {
+    const auto expires =
+        std::chrono::duration_cast<std::chrono::seconds>(entry.expires.time_since_epoch());
+    tokens.push_back({{"id", id},
+                      {"proof_key", to_hex(entry.proof_key)},
+                      {"expires", static_cast<int64_t>(expires.count())},
+                      {"uses_left", entry.uses_left}});
+  }
+  const Json file = {{"format", kFormat}, {"tokens", std::move(tokens)}};
+  return state_->replace(kFileName, to_json_line(file), kPrivate);
+}
+
+Result<Token> TokenStore::create(const std::string& cluster, const std::string& ca_hash,
+                                 std::chrono::seconds life, int uses) {
+  if (life <= std::chrono::seconds(0) || life > kMaxTokenLife)
+    return plain_error("a token may be good for up to a year");
+  if (uses < 1 || uses > kMaxTokenUses)
+    return plain_error("a token may be used 1 to 1000000 times");
+  Token token = OM_TRY(Token::make(cluster, ca_hash));
+  const WallTime now = clock_->wall();
+  auto entries = entries_;
+  std::erase_if(entries, [&](const auto& item) { return item.second.expires <= now; });
+  if (entries.size() >= kMaxTokens) return plain_error("there are 256 tokens already; revoke some");
+  entries[token.id_text()] = Entry{token.proof_key(), whole_seconds(now + life), uses};
+  OM_TRY(write(entries));
+  entries_ = std::move(entries);
+  std::erase_if(locks_, [&](const auto& item) { return !entries_.contains(item.first); });
+  return token;
+}
+
+Result<bool> TokenStore::revoke(const std::string& id) {
+  if (!entries_.contains(id)) return false;
+  auto entries = entries_;
+  entries.erase(id);
+  OM_TRY(write(entries));
+  entries_ = std::move(entries);
+  locks_.erase(id);
+  return true;
+}
+
+std::vector<TokenStore::Listed> TokenStore::list() const {
+  std::vector<Listed> all;
+  for (const auto& [id, entry] : entries_) all.push_back({id, entry.expires, entry.uses_left});
+  return all;
+}
+
+Result<TokenStore::Answer> TokenStore::redeem(std::string_view id, std::string_view proof,
+                                              std::string_view exporter) {
+  const auto found = id.size() == kTokenIdBytes ? entries_.find(to_base32(id)) : entries_.end();
+  // Computed for an unknown id, too: the time is to tell nothing.
+  const std::string key =
+      found == entries_.end() ? std::string(kSha256Bytes, '\0') : found->second.proof_key;
+  const std::string right = token_proof(key, exporter);
+  const bool proved = exporter.size() == kProofInputBytes && right.size() == kSha256Bytes &&
+                      equal_secrets(proof, right);
+  if (found == entries_.end()) return Answer::kWrong;
+  Lock& lock = locks_[found->first];
+  if (clock_->now() < lock.until) return Answer::kLocked;
+  if (!proved) {
+    if (++lock.wrong >= kMaxWrongProofs) lock = {0, clock_->now() + kLockTime};
+    return Answer::kWrong;
+  }
+  lock = {};
+  if (clock_->wall() >= found->second.expires) return Answer::kExpired;
+  if (found->second.uses_left <= 0) return Answer::kUsedUp;
+  auto entries = entries_;
+  --entries[found->first].uses_left;
+  OM_TRY(write(entries));
+  entries_ = std::move(entries);
+  return Answer::kRight;
+}
+
+}  // namespace om::migrator

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The tokens of a signer: which there are, until when and how often each may be used. They are one small file,
+// `tokens.json`, replaced at each change, so they survive a restart. It has no secrets, only their hashes; still, who
+// reads it can use its tokens until they end, so it has mode 0600 like the CA's key beside it.
+//
+// A wrong proof counts against its token: after kMaxWrongProofs in a row the token is refused for kLockTime, right
+// proofs as well. This is not kept over a restart.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/own_directory.h"
+#include "common/base/result.h"
+#include "migrator/identity/token.h"
+
+namespace om::migrator {
+
+constexpr int kMaxWrongProofs = 5;
+constexpr std::chrono::minutes kLockTime{1};
+constexpr size_t kMaxTokens = 256;
+constexpr std::chrono::hours kMaxTokenLife{365 * 24};
+constexpr int kMaxTokenUses = 1'000'000;
+
+class TokenStore {
+ public:
+  static constexpr const char* kFileName = "tokens.json";
+
+  struct Entry {
+    std::string proof_key;  // 32 bytes
+    WallTime expires;       // whole seconds
+    int uses_left;          // 0: used up, kept until it expires
+  };
+  struct Listed {
+    std::string id;  // as in Token::id_text()
+    WallTime expires;
+    int uses_left;
+  };
+  enum class Answer { kRight, kWrong, kExpired, kUsedUp, kLocked };
+
+  // Reads what an earlier daemon has left; none is no error. Both arguments must outlive the store. Errors: a file that
+  // others may read or change, or that is not ours.
+  static Result<TokenStore> open(const OwnDirectory& state, const Clock& clock);
+
+  // `life`: up to kMaxTokenLife; `uses`: up to kMaxTokenUses. Forgets expired tokens. Errors: arguments out of range,
+  // kMaxTokens, no room on the disk; then there is no new token.
+  Result<Token> create(const std::string& cluster, const std::string& ca_hash,
+                       std::chrono::seconds life, int uses);
+  // False if there is none of this id (as in Token::id_text()). Errors: those of writing; the token is then still good.
+  Result<bool> revoke(const std::string& id);
+  std::vector<Listed> list() const;
+
+  // Whether `proof` proves token `id` (bytes) over `exporter` (kProofInputBytes of this connection). kRight counts as a
+  // use, which is on the disk before this returns: a failure to write is an Error, and the use does not count. An
+  // unknown id is kWrong.
+  Result<Answer> redeem(std::string_view id, std::string_view proof, std::string_view exporter);
+
+ private:
+  struct Lock {
+    int wrong = 0;
+    MonotonicTime until{};
+  };
+
+  TokenStore(const OwnDirectory& state, const Clock& clock) : state_(&state), clock_(&clock) {}
+  Result<void> write(const std::map<std::string, Entry>& entries) const;
+
+  const OwnDirectory* state_;
+  const Clock* clock_;
+  std::map<std::string, Entry> entries_;  // by Token::id_text()
+  std::map<std::string, Lock> locks_;     // of entries_ only
+};
+
+// What tokens.json says, for reading it: no more than kMaxTokens, everything in range. Errors: anything else.
+Result<std::map<std::string, TokenStore::Entry>> parse_tokens(const std::string& text);
+
+// "used up": for the joiner and the log.
+const char* answer_text(TokenStore::Answer answer);
+
+}  // namespace om::migrator
