@@ -40,8 +40,10 @@ LAYERS = {
     # Decides from its inputs: values, names of nodes, reasons.
     'balance': ('common/base', 'common/movable', 'common/proc', 'libom/abi'),
     'migrator': ('balance', 'common', 'libom/abi', 'migrator/config', 'migrator/control', 'migrator/identity',
-                 'migrator/moves', 'migrator/peers', 'migrator/processes'),
+                 'migrator/members', 'migrator/moves', 'migrator/peers', 'migrator/processes'),
     'migrator/identity': ('common', 'libom/abi'),
+    # A state machine: time, random numbers and datagrams go in.
+    'migrator/members': ('common/base', 'libom/abi'),
     'migrator/processes': ('common', 'libom/abi'),
     'migrator/peers': ('common', 'libom/abi'),
     'migrator/config': ('common', 'libom/abi', 'migrator/peers'),
@@ -60,7 +62,7 @@ LAYERS = {
                'deputy/session'),
     'cli': ('common', 'libom/abi'),
     'examples': (),
-    'bench': ('common', 'libom/abi'),
+    'bench': ('common', 'libom/abi', 'migrator/members'),
     # Moved programs may be any user's: they know nothing of ours but the three calls.
     'test/behaviour': ('test/lib',),
     'test/programs': ('test/lib',),
@@ -87,7 +89,10 @@ DOORS = (
 FREESTANDING = frozenset(('elf.h', 'stddef.h', 'stdint.h'))
 # System and standard headers that a pure folder may include: nothing for input, waiting or randomness.
 PURE = {'balance': frozenset(('algorithm', 'functional', 'map', 'memory', 'optional', 'set', 'span', 'stdint.h',
-                              'string', 'string_view', 'utility', 'vector'))}
+                              'string', 'string_view', 'utility', 'vector')),
+        'migrator/members': frozenset(('algorithm', 'array', 'functional', 'map', 'numeric', 'optional', 'span',
+                                       'stdint.h', 'string', 'string.h', 'string_view', 'unordered_map', 'utility',
+                                       'vector'))}
 SOURCES = ('.h', '.cc', '.S')
 
 CALL = re.compile(r'(case|[=!]=) (kNr_|SYS_)\w+')
