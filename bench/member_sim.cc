@@ -54,9 +54,9 @@ int scale(size_t nodes, size_t kills, uint64_t seed) {
   for (size_t i = 0; i < nodes; ++i) net.add();
   net.introduce_all();
   // Everybody's own record has been said often enough.
-  net.run_for(Milliseconds(60000));
+  net.run_for(Milliseconds(20000));
 
-  constexpr double kWindow = 20;
+  constexpr double kWindow = 10;
   const uint64_t bytes = net.bytes, datagrams = net.datagrams;
   net.run_for(Milliseconds(static_cast<int64_t>(kWindow * 1000)));
   const double per_node = 1 / kWindow / static_cast<double>(nodes);

@@ -6,8 +6,8 @@
 //   version 1 | kind 1 | sequence 4 | incarnation of the sender 6 | target 8 | rumour ...
 //   rumour: kind 1 | bytes of the body 2 | node 8 | incarnation 6 | body
 //
-// Every rumour begins like this, so a node passes on kinds that it does not know. Bodies of known kinds may have more at
-// the end than this version reads. Who sent a datagram is not in it: the caller knows that from the seal.
+// Every rumour begins like this, so a node passes on kinds that it does not know. Bodies of known kinds may have more
+// at the end than this version reads. Who sent a datagram is not in it: the caller knows that from the seal.
 #pragma once
 
 #include <stdint.h>
@@ -72,8 +72,8 @@ std::string encode_header(const Datagram& datagram);
 // Appends one rumour. Preconditions: a body of at most kMaxRumourBody bytes.
 void append_rumour(std::string& bytes, const Rumour& rumour);
 
-// An Error for anything but a well-formed datagram of this version: too long or too short, an unknown kind of datagram, a
-// length beyond the end, a record with a field out of its range. Nothing is kept of `bytes`.
+// An Error for anything but a well-formed datagram of this version: too long or too short, an unknown kind of datagram,
+// a length beyond the end, a record with a field out of its range. Nothing is kept of `bytes`.
 Result<Datagram> decode_datagram(std::string_view bytes);
 
 }  // namespace om::members

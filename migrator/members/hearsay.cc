@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The part of Membership that decides what to believe: rumours about others, rumours about this node, outcomes of
-// dials. Everything heard comes from a member, who may lie: it may cost a dial or an objection, never memory without end.
+// dials. Everything heard comes from a member, who may lie: it may cost a dial or an objection, never memory without
+// end.
 #include "migrator/members/membership.h"
 
 namespace om::members {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What one node believes of each other one: 16 bytes a member, sorted by id, plus the time since when for those that are
-// down or have left. Also chooses whom to ping: in turn, in an order of its own, or at random.
+// What one node believes of each other one: 16 bytes a member, sorted by id, plus the time since when for those that
+// are down or have left. Also chooses whom to ping: in turn, in an order of its own, or at random.
 #pragma once
 
 #include <stdint.h>

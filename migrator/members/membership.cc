@@ -126,9 +126,8 @@ void Membership::tick(MonotonicTime now) {
   }
   while (const auto probe = probes_.to_ask(now)) ask_others(*probe);
   while (const auto target = probes_.failed(now)) suspect(now, *target);
-  if (standing_ == Standing::kMember) {
-    for (const NodeId node : suspicions_.due(now, timing.dial_again))
-      out_.dials.push_back({node, find(node)->incarnation});
+  for (const NodeId node : suspicions_.due(now, timing.dial_again)) {
+    if (standing_ == Standing::kMember) out_.dials.push_back({node, find(node)->incarnation});
   }
   if (now >= due_.gossip) {
     due_.gossip = now + timing.gossip;

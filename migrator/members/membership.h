@@ -5,12 +5,12 @@
 // clocks; the caller ticks at next_wake() or before, and after each call carries out the output.
 //
 // Each period a node pings one member, through three others if it does not answer. If nobody gets an answer it suspects
-// the member and says so; the member objects by raising its incarnation. A second later the node that suspected it first
-// dials it, and only if that fails says that it is down; whoever has heard the suspicion from others waits at least four
-// times as long before it dials by itself. What a node says of others ("rumours") rides on all datagrams and on gossip,
-// which is sent while there are any. What is wrong about a node is told to it in every datagram to it, so one that was
-// cut off objects as soon as it can. One member that is down is pinged every few periods: so halves of a cluster that
-// was divided find each other. The cost per period does not depend on the number of members.
+// the member and says so; the member objects by raising its incarnation. A second later the node that suspected it
+// first dials it, and only if that fails says that it is down; whoever has heard the suspicion from others waits at
+// least four times as long before it dials by itself. What a node says of others ("rumours") rides on all datagrams and
+// on gossip, which is sent while there are any. What is wrong about a node is told to it in every datagram to it, so
+// one that was cut off objects as soon as it can. One member that is down is pinged every few periods: so halves of a
+// cluster that was divided find each other. The cost per period does not depend on the number of members.
 //
 // Of two rumours about a node the higher incarnation counts; of the same incarnation alive < suspected < down < left.
 // Denied counts for ever. Only the node itself raises its incarnation.

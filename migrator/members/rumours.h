@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The rumours that a node still passes on. Each rides on as many datagrams as its budget says, those that have been sent
-// least go first. At most kMaxRumours are kept, with a place of their own for records and for the kinds that this
+// The rumours that a node still passes on. Each rides on as many datagrams as its budget says, those that have been
+// sent least go first. At most kMaxRumours are kept, with a place of their own for records and for the kinds that this
 // version does not know; those may fill a quarter of a datagram.
 #pragma once
 
