@@ -5,6 +5,8 @@
 // bounds.
 #include "migrator/members/membership.h"
 
+#include <algorithm>
+
 #include "test/fuzz/fuzz.h"
 
 namespace {
@@ -56,7 +58,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   om::fuzz::Bytes input(data, size);
   while (input.rest_size() > 0) {
     const auto from = input.take<uint8_t>();
-    const size_t length = std::min<size_t>(input.take<uint16_t>() % 2048, input.rest_size());
+    const size_t wanted = input.take<uint16_t>() % 2048;
+    const size_t length = std::min(wanted, input.rest_size());
     const std::string_view bytes = input.rest_text().substr(0, length);
     static_cast<void>(machine.receive(now, NodeId{from}, bytes));
     input = {input.rest() + length, input.rest_size() - length};
