@@ -41,12 +41,12 @@ constexpr size_t kMaxDenied = 4096;
 
 struct Timing {
   Milliseconds period{1000};        // between pings
-  Milliseconds ask_after{300};      // without an ack: others are asked
-  Milliseconds suspect_after{700};  // since the ping; less than period + ask_after
+  Milliseconds ask_after{250};      // without an ack: others are asked
+  Milliseconds suspect_after{550};  // since the ping; less than period + ask_after
   Milliseconds suspicion{1000};     // before the first suspecting node dials
   Milliseconds others_wait{4000};   // before others dial: up to twice as long
   Milliseconds dial_again{4000};    // if dialled() does not come
-  Milliseconds gossip{500};         // between gossip datagrams while there are rumours
+  Milliseconds gossip{250};         // between gossip datagrams while there are rumours
   Milliseconds pause{2000};         // between ticks: more means that this node has stood still
   Milliseconds forget_down{24 * 3600 * 1000};
   Milliseconds forget_left{3600 * 1000};
