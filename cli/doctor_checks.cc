@@ -26,6 +26,7 @@
 #include "common/base/unique_fd.h"
 #include "common/cpu/cpu_features.h"
 #include "common/movable/reasons.h"
+#include "common/proc/namespaces.h"
 
 #ifndef UFFD_USER_MODE_ONLY
 #define UFFD_USER_MODE_ONLY 1
@@ -79,6 +80,16 @@ Finding probe_namespace(const char* name, int flags, const char* consequence) {
   int error = probe_unshare(flags);
   if (error == 0) return {name, Health::kOk, "available to this user", ""};
   return {name, Health::kWarn, ::strerror(error), consequence};
+}
+
+// What guest_namespaces = "try" gives a guest here.
+Finding check_guest_namespaces() {
+  const char* name = "user_namespace";
+  const auto made = proc::try_namespaces();
+  if (made) return {name, Health::kOk, "a guest has namespaces of its own and an empty root", ""};
+  return {name, Health::kWarn, made.error().text(),
+          "Guests are confined by seccomp and by a user's rights; guest_namespaces = \"require\" "
+          "would refuse them."};
 }
 
 Finding check_cpu() {
@@ -166,9 +177,7 @@ std::vector<Finding> check_machine() {
           judge_tracing(read_line("/proc/sys/kernel/yama/ptrace_scope"), probe_tracing()),
           probe_userfaultfd(),
           probe_pagemap_scan(),
-          probe_namespace(
-              "user_namespace", CLONE_NEWUSER | CLONE_NEWPID,
-              "Guests are confined by seccomp alone, and thread ids inside differ from home's."),
+          check_guest_namespaces(),
           probe_namespace("time_namespace", CLONE_NEWUSER | CLONE_NEWTIME,
                           "Guests' clocks are corrected in software, some nanoseconds a call."),
           check_descriptors(),

@@ -53,20 +53,20 @@ void Body::write_clock() {
 void Body::pause(bool on) {
   if (!is_running() || !process_.running() || on == paused_) return;
   paused_ = on;
-  process_.signal_thread(process_.pid(), on ? SIGSTOP : SIGCONT);
+  process_.signal_leader(on ? SIGSTOP : SIGCONT);
 }
 
 void Body::hold() {
   if (held_ || paused_) return;
   held_ = true;
-  process_.signal_thread(process_.pid(), SIGSTOP);
+  process_.signal_leader(SIGSTOP);
   tasks_.add(io_.provider->getTimer().afterDelay(kHomeComes).then([this] { let_go(); }));
 }
 
 void Body::let_go() {
   if (!held_) return;
   held_ = false;
-  if (!paused_) process_.signal_thread(process_.pid(), SIGCONT);
+  if (!paused_) process_.signal_leader(SIGCONT);
 }
 
 Pulse Body::ping(int64_t home_mono, int64_t home_real) {

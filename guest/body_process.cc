@@ -103,11 +103,20 @@ std::string how_ended(int status) {
                          : fmt::format("killed by signal {}", sig);
 }
 
+// Of the socket between keeper and body.
+struct Ends {
+  int keepers, bodys;
+};
+
 // After fork, before exec: only async-signal-safe calls.
-[[noreturn]] void become_body(const char* launcher, int socket, const BodyPlan& plan,
-                              const cpu_set_t& cpus, uint64_t threads, pid_t parent) {
+// `apart`: it is in namespaces of its own.
+[[noreturn]] void become_body(const char* launcher, Ends socket, const BodyPlan& plan,
+                              const cpu_set_t& cpus, uint64_t threads, bool apart) {
+  ::close(socket.keepers);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != parent) ::_exit(kSetupFailed);  // it died before the line above
+  pollfd keeper{socket.bodys, 0, 0};
+  // It died before the line above. (Where it has no number here, getppid() cannot tell.)
+  if (::poll(&keeper, 1, 0) != 0) ::_exit(kSetupFailed);
   ::setsid();
   for (const auto& l : plan.limits) {
     const rlimit wanted{l.soft, l.hard};
@@ -129,12 +138,19 @@ std::string how_ended(int status) {
   sigset_t all;
   sigfillset(&all);
   ::sigprocmask(SIG_BLOCK, &all, nullptr);
-  if (::dup2(socket, kKeeperFd) != kKeeperFd) ::_exit(kSetupFailed);
+  // It has no path any more once the root is empty.
+  const int program = ::open(launcher, O_PATH | O_CLOEXEC);
+  const int high = ::fcntl(program, F_DUPFD_CLOEXEC, kKeeperFd + 2);
+  if (::dup2(socket.bodys, kKeeperFd) != kKeeperFd ||
+      ::dup3(high, kKeeperFd + 1, O_CLOEXEC) != kKeeperFd + 1)
+    ::_exit(kSetupFailed);
   ::syscall(SYS_close_range, 0, kKeeperFd - 1, 0);
-  ::syscall(SYS_close_range, kKeeperFd + 1, ~0u, 0);
+  ::syscall(SYS_close_range, kKeeperFd + 2, ~0u, 0);
+  if (apart && proc::leave_file_system() != 0 && plan.isolation == proc::Isolation::kRequire)
+    ::_exit(kSetupFailed);
   char* const argv[] = {const_cast<char*>(plan.title.c_str()), nullptr};
   char* const envp[] = {nullptr};
-  ::execve(launcher, argv, envp);
+  ::syscall(SYS_execveat, kKeeperFd + 1, "", argv, envp, AT_EMPTY_PATH);
   ::_exit(kSetupFailed);
 }
 
@@ -153,12 +169,23 @@ Result<void> BodyProcess::start(const std::string& launcher, const BodyPlan& pla
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
     return errno_error("socket for the body");
   UniqueFd ours(pair[0]), theirs(pair[1]);
-  const pid_t parent = ::getpid();
+  if (plan.isolation == proc::Isolation::kRequire) {
+    if (auto allowed = proc::try_namespaces(); !allowed)
+      return Error{ENOTSUP, "guests must have namespaces of their own: " + allowed.error().text()};
+  }
   const uint64_t threads = most_threads();
-  const pid_t child = ::fork();
+  bool apart = plan.isolation != proc::Isolation::kOff;
+  pid_t child = apart ? proc::fork_apart() : ::fork();
+  if (child < 0 && plan.isolation == proc::Isolation::kTry) {
+    log_info("body", "no namespaces of its own: {}", ::strerrordesc_np(errno));
+    apart = false;
+    child = ::fork();
+  }
   if (child < 0) return errno_error("fork the body");
-  if (child == 0) become_body(launcher.c_str(), theirs.get(), plan, cpus_, threads, parent);
+  if (child == 0)
+    become_body(launcher.c_str(), {ours.get(), theirs.get()}, plan, cpus_, threads, apart);
   pid_ = child;
+  numbers_ = ThreadNumbers(apart);
   end_.ended = end_.out_of_memory = false;
   end_.how.clear();
   end_.oom_kills_before = oom_kills();
@@ -330,9 +357,10 @@ void BodyProcess::Errors::taskFailed(kj::Exception&& exception) {
 }
 
 void BodyProcess::pin_thread(pid_t tid, const std::vector<uint64_t>& mask) const {
-  // The tid comes from the body, and the call accepts that of any thread of this user.
-  if (!running() || tid <= 0 || ::access(fmt::format("/proc/{}/task/{}", pid_, tid).c_str(), F_OK))
-    return;
+  if (!running()) return;
+  // The call accepts the number of any thread of this user.
+  const pid_t outer = outer_tid(tid);
+  if (outer <= 0 || ::access(fmt::format("/proc/{}/task/{}", pid_, outer).c_str(), F_OK)) return;
   cpu_set_t wanted;
   CPU_ZERO(&wanted);
   for (size_t cpu = 0; cpu < CPU_SETSIZE && cpu / 64 < mask.size(); cpu++) {
@@ -340,18 +368,26 @@ void BodyProcess::pin_thread(pid_t tid, const std::vector<uint64_t>& mask) const
   }
   const cpu_set_t& cpus = CPU_COUNT(&wanted) > 0 ? wanted : cpus_;
   // Best effort: the thread may have ended, or this node may have switched off the CPUs or taken them away.
-  (void)::sched_setaffinity(tid, sizeof cpus, &cpus);
+  (void)::sched_setaffinity(outer, sizeof cpus, &cpus);
 }
 
 void BodyProcess::signal_thread(pid_t tid, int sig) const {
-  if (running() && tid > 0) ::syscall(SYS_tgkill, pid_, tid, sig);
+  if (!running()) return;
+  const pid_t outer = outer_tid(tid);
+  if (outer <= 0 || ::syscall(SYS_tgkill, pid_, outer, sig) == 0 || !numbers_.forget(tid)) return;
+  // That thread has ended; the body may have given its number to another.
+  if (const pid_t other = outer_tid(tid); other > 0) ::syscall(SYS_tgkill, pid_, other, sig);
+}
+
+void BodyProcess::signal_leader(int sig) const {
+  if (running()) ::syscall(SYS_tgkill, pid_, pid_, sig);
 }
 
 void BodyProcess::signal_all(int sig) const {
   if (!running()) return;
   auto tids = proc::list_tasks(pid_);
   if (!tids) return;
-  for (pid_t tid : *tids) signal_thread(tid, sig);
+  for (pid_t tid : *tids) ::syscall(SYS_tgkill, pid_, tid, sig);
 }
 
 }  // namespace om::guest

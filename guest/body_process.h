@@ -19,7 +19,9 @@
 
 #include "common/base/result.h"
 #include "common/base/unique_fd.h"
+#include "common/proc/namespaces.h"
 #include "common/proc/process_memory.h"
+#include "guest/thread_numbers.h"
 #include "libom/abi/sockets.h"
 
 namespace om::guest {
@@ -33,6 +35,7 @@ struct BodyPlan {
   std::string title;  // its command line
   std::vector<ResourceLimit> limits;
   uint32_t cpus = 0;  // it may run on CPU ids below this
+  proc::Isolation isolation = proc::Isolation::kTry;
 };
 
 class BodyProcess {
@@ -41,7 +44,8 @@ class BodyProcess {
   BodyProcess(kj::AsyncIoContext& io, std::function<void(uint32_t)> on_need_channel);
   ~BodyProcess() noexcept(false);
 
-  // Starts a fresh process. CPU_COUNT as an Error with errno ERANGE if it has no CPU to run on.
+  // Starts a fresh process. Errors by errno: ERANGE if it has no CPU to run on (CPU_COUNT); ENOTSUP if it cannot have
+  // namespaces of its own and has to (BLOCKED).
   Result<void> start(const std::string& launcher, const BodyPlan& plan);
   void kill();
   // Kills it for misbehaving; ended() then gives `reason`.
@@ -70,8 +74,12 @@ class BodyProcess {
   // Lets the thread run on those CPUs of `mask`, a bit for each, that start() gave the body; on all of the body's if
   // there are none.
   void pin_thread(pid_t tid, const std::vector<uint64_t>& mask) const;
+  // A thread by the number that the body has for it, which is not checked.
   void signal_thread(pid_t tid, int sig) const;
+  void signal_leader(int sig) const;
   void signal_all(int sig) const;
+  // What this node's number is for that thread of the body; 0 if there is none.
+  pid_t outer_tid(pid_t tid) const { return numbers_.outer(pid_, tid); }
 
  private:
   kj::Promise<void> read_loop();
@@ -101,6 +109,7 @@ class BodyProcess {
   kj::AsyncIoContext& io_;
   std::function<void(uint32_t)> on_need_channel_;
   pid_t pid_ = 0;
+  mutable ThreadNumbers numbers_;
   cpu_set_t cpus_{};  // that it may run on
   End end_;
   Mail mail_;

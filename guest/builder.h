@@ -29,6 +29,7 @@ namespace om::guest {
 struct GuestTerms {
   std::string launcher;  // path of om-body
   std::string guest;     // PID@NODE at home, for ps
+  proc::Isolation isolation = proc::Isolation::kTry;
   uint64_t offered = 0;  // bytes that home offered and this node admitted
 };
 

@@ -52,11 +52,14 @@ Verdict<bool> Builder::launch(schema::BodySpec::Reader spec) {
   BodyPlan plan;
   plan.title = body_title(terms_.guest, spec.getCommand().cStr());
   plan.cpus = spec.getCpus();
+  plan.isolation = terms_.isolation;
   for (auto l : spec.getLimits())
     plan.limits.push_back({l.getResource(), l.getSoft(), l.getHard()});
   if (auto started = body_.process().start(terms_.launcher, plan); !started) {
-    return started.error().err == ERANGE ? refuse(ReasonCode::kCpuCount, "{}", started.error().what)
-                                         : internal(started.error());
+    const Error& error = started.error();
+    if (error.err == ERANGE) return refuse(ReasonCode::kCpuCount, "{}", error.what);
+    if (error.err == ENOTSUP) return refuse(ReasonCode::kBlocked, "{}", error.what);
+    return internal(error);
   }
   if (!OM_TRY(map_libom(plan.title))) return false;
   auto image = spec.getImage();

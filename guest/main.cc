@@ -26,12 +26,14 @@ constexpr int kUsage = 2;
 constexpr int64_t kMaxOfferBytes = int64_t{1} << 52;
 constexpr const char* kHelp =
     "usage: om-guest --home ADDRESS:PORT --node NAME --guest PID@NODE [--headroom BYTES]\n"
+    "                [--namespaces try|require|off]\n"
     "Keeps one guest process on this node. Started by om-migrator, with the keys of the session "
     "and the offer\n"
     "as one JSON line on standard input; not meant to be run by hand. --guest: whom ps is to "
     "show.\n"
     "--headroom: memory that the node keeps for itself: when less is left the guest is sent home\n"
-    "(0, the default: never).\n";
+    "(0, the default: never). --namespaces: whether the guest gets namespaces of its own (default: "
+    "try).\n";
 
 // The session's keys and the offer.
 Result<void> read_input(KeeperOptions& options) {
@@ -75,6 +77,10 @@ Result<KeeperOptions> parse(int argc, char** argv) {
       o.guest.guest = value;
     } else if (name == "--headroom") {
       if (!parse_number(value, o.headroom)) return plain_error("--headroom needs bytes");
+    } else if (name == "--namespaces") {
+      const auto isolation = proc::read_isolation(value);
+      if (!isolation) return plain_error("--namespaces needs try, require or off");
+      o.guest.isolation = *isolation;
     } else {
       return plain_error(fmt::format("unknown option {}", escaped(name)));
     }

@@ -27,13 +27,13 @@ char state_of(pid_t tid) {
   return stat ? stat->state : '-';
 }
 
-Reason not_parked(const std::vector<BodyThread>& late) {
+Reason not_parked(const BodyProcess& process, const std::vector<BodyThread>& late) {
   const BodyThread& t = late.front();
   return refuse(ReasonCode::kUninterruptible,
                 "{} threads of the body do not stand still; slot {}: phase {}, call {} ({}), "
                 "thread {} state {}",
                 late.size(), t.slot, t.phase, t.call_nr, t.call_sent ? "sent" : "not sent",
-                t.body_tid, state_of(t.body_tid));
+                t.body_tid, state_of(process.outer_tid(t.body_tid)));
 }
 
 }  // namespace
@@ -48,7 +48,7 @@ Step Body::park(Session& session, uint32_t generation, bool look) {
   if (paused_ || held_) {
     // Kicks first: when the body continues, its threads take them before they run any of the program.
     process_.signal_all(kKickSignal);
-    process_.signal_thread(process_.pid(), SIGCONT);
+    process_.signal_leader(SIGCONT);
     held_ = false;
   }
   Step parked = wait_parked(session, generation);
@@ -84,7 +84,7 @@ Step Body::wait_parked(Session& session, uint32_t generation) {
     all_before = late.empty();
     if (late.empty()) continue;
     const auto now = Clock::now();
-    if (now - start > kParkLimit) return not_parked(late);
+    if (now - start > kParkLimit) return not_parked(process_, late);
     if (now - kicked >= kKickAgain) {
       for (const BodyThread& t : late) process_.signal_thread(t.body_tid, kKickSignal);
       kicked = now;
@@ -105,7 +105,7 @@ Step Body::let_go_on(Session& session) {
 
 // Job control had stopped the body, and park() continued it for a look: stops it again.
 void Body::stop_parked(Session& session) {
-  process_.signal_thread(process_.pid(), SIGSTOP);
+  process_.signal_leader(SIGSTOP);
   const auto limit = Clock::now() + kParkLimit;
   auto running = [this] {
     auto tids = proc::list_tasks(process_.pid());

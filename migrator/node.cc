@@ -64,8 +64,10 @@ Result<std::unique_ptr<Node>> Node::create(const Options& options) {
 Node::Children::Children(Node& node, std::optional<std::pair<uid_t, gid_t>> guest_owner)
     : list(node.loop_, node.state_),
       key(node.state_),
-      keepers(node.loop_, node.clock_, node.options_.name, node.options_.headroom_bytes,
-              guest_owner, list, node.events_),
+      keepers(node.loop_, node.clock_,
+              {node.options_.name, node.options_.headroom_bytes, guest_owner,
+               node.options_.guest_namespaces},
+              list, node.events_),
       deputies(node.kj_,
                Deputies::Settings{node.options_.name, node.options_.listen.host(),
                                   node.options_.control, ::geteuid() == 0},

@@ -112,6 +112,12 @@ void read_message(BodyMessage& m, LaunchSegment* segments, uint64_t room) {
   if (m.type == kBodyEnter && (m.c > got || m.c > room)) die(kBadKeeper);
 }
 
+// The kernel names a program that is executed by its descriptor after that.
+void take_name() {
+  constexpr uint64_t kPrSetName = 15;
+  sys(kNr_prctl, kPrSetName, address("om-body"));
+}
+
 // Makes ps show the keeper's text in the arena, because the restorer unmaps the stack with the arguments. Best effort:
 // a kernel without CONFIG_CHECKPOINT_RESTORE refuses, and ps then shows none.
 void take_title(const BodyMessage& launch) {
@@ -143,6 +149,7 @@ using namespace om::restore;
 void om_launch() {
   BodyMessage launch, enter, reply;
   LaunchSegment segments[kMaxSegments];
+  take_name();
   read_message(launch, segments, 0);
   if (launch.type != kBodyLaunch) die(kBadKeeper);
   safe::set_bytes(&reply, 0, sizeof reply);

@@ -56,6 +56,19 @@ Result<void> set_accept(Options& options, const Value& value, const Key&, Source
   return {};
 }
 
+Result<void> set_namespaces(Options& options, const Value& value, const Key& key, Source source) {
+  const std::string& word = std::get<std::string>(value);
+  if (source == Source::kOption && word.empty()) return {};
+  const auto isolation = proc::read_isolation(word);
+  if (!isolation) {
+    return plain_error(source == Source::kFile
+                           ? fmt::format("{} must be \"try\", \"require\" or \"off\"", key.name)
+                           : fmt::format("{}: try, require or off", option_of(key)));
+  }
+  options.guest_namespaces = *isolation;
+  return {};
+}
+
 Result<void> set_headroom(Options& options, const Value& value, const Key& key, Source) {
   const int64_t mib = std::get<int64_t>(value);
   if (mib < 0 || mib > 1 << 30) return plain_error(fmt::format("{} is out of range", key.name));
@@ -125,6 +138,8 @@ constexpr Key kTable[] = {
      "at most N of one user of one other node", guests<&O::max_guests_per_user>},
     {"guest_user", kYes, kYes, Form::kText, "NAME",
      "user that guests run as if the daemon runs as root (default: nobody)", text<&O::guest_user>},
+    {"guest_namespaces", kYes, kYes, Form::kText, "WORD",
+     "guests in namespaces of their own: try (default), require or off", set_namespaces},
     {"memory_headroom_mib", kNo, kYes, Form::kNumber, "", "", set_headroom},
     {"hide_cpu_features", kNo, kYes, Form::kTexts, "", "", set_hidden_features},
     {"lazy_shared", kNo, kYes, Form::kTexts, "", "", set_lazy_shared},

@@ -10,6 +10,7 @@
 
 #include "common/base/result.h"
 #include "common/net/address.h"
+#include "common/proc/namespaces.h"
 #include "migrator/peers/admission.h"
 
 namespace om::migrator {
@@ -29,7 +30,8 @@ struct Options {
   bool root_may_leave = false;           // processes with root's privileges move as well
   std::optional<Subnet> private_subnet;  // --netns-private
   std::string guest_user = "nobody";     // user that guests run as, if the daemon is root
-  uint64_t headroom_bytes = 64 << 20;    // memory that guests never get
+  proc::Isolation guest_namespaces = proc::Isolation::kTry;
+  uint64_t headroom_bytes = 64 << 20;  // memory that guests never get
   std::vector<std::string>
       hidden_cpu_features;  // what guests must not rely on, by their names in /proc/cpuinfo
   // Files that do not keep a process at home although it writes to them through a shared mapping

@@ -14,13 +14,11 @@
 
 namespace om::migrator {
 
-Keepers::Keepers(Loop& loop, const Clock& clock, std::string node, uint64_t headroom,
-                 std::optional<std::pair<uid_t, gid_t>> owner, ChildList& children, Events& events)
+Keepers::Keepers(Loop& loop, const Clock& clock, Settings settings, ChildList& children,
+                 Events& events)
     : loop_(loop),
       clock_(clock),
-      node_(std::move(node)),
-      headroom_(headroom),
-      owner_(owner),
+      settings_(std::move(settings)),
       children_(children),
       events_(events) {}
 
@@ -41,14 +39,15 @@ Result<ChildSpec> Keepers::describe(const Offer& offer) const {
   if (::write(write_end.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
     return errno_error("write the offer");
   }
-  spec.arguments = {"--home",     offer.home.text(),
-                    "--node",     node_,
-                    "--guest",    fmt::format("{}@{}", offer.pid, offer.home_node),
-                    "--headroom", std::to_string(headroom_)};
+  spec.arguments = {"--home",       offer.home.text(),
+                    "--node",       settings_.node,
+                    "--guest",      fmt::format("{}@{}", offer.pid, offer.home_node),
+                    "--headroom",   std::to_string(settings_.headroom),
+                    "--namespaces", proc::isolation_name(settings_.namespaces)};
   spec.environment = child_environment({});
   spec.descriptors = {read_end->get(), 2, 2};
   spec.held = {read_end};
-  spec.owner = owner_;
+  spec.owner = settings_.owner;
   return spec;
 }
 

@@ -13,6 +13,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/result.h"
+#include "common/proc/namespaces.h"
 #include "common/uv/child.h"
 #include "common/uv/loop.h"
 #include "migrator/moves/child_list.h"
@@ -27,9 +28,14 @@ class Keepers {
   // How long the memory of a new guest counts as used although it is still free.
   static constexpr Milliseconds kReservation{10000};
 
-  // owner: the user that keepers run as, if this daemon is root.
-  Keepers(Loop& loop, const Clock& clock, std::string node, uint64_t headroom,
-          std::optional<std::pair<uid_t, gid_t>> owner, ChildList& children, Events& events);
+  struct Settings {
+    std::string node;
+    uint64_t headroom = 0;  // bytes of memory reserved for the host
+    std::optional<std::pair<uid_t, gid_t>>
+        owner;  // the user that keepers run as, if this daemon is root
+    proc::Isolation namespaces = proc::Isolation::kTry;
+  };
+  Keepers(Loop& loop, const Clock& clock, Settings settings, ChildList& children, Events& events);
 
   // Forks off the loop; calls `done` from the loop when the keeper runs and is recorded, or with the failure.
   void start(const Offer& offer, std::function<void(Result<void>)> done);
@@ -61,9 +67,7 @@ class Keepers {
 
   Loop& loop_;
   const Clock& clock_;
-  std::string node_;
-  uint64_t headroom_;  // bytes of memory reserved for the host
-  std::optional<std::pair<uid_t, gid_t>> owner_;
+  const Settings settings_;
   ChildList& children_;
   Events& events_;
   uint64_t last_number_ = 0;

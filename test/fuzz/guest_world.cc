@@ -244,6 +244,7 @@ bool BodyProcess::has_ended() { return pid_ > 0 && end_.ended; }
 void BodyProcess::signal_thread(pid_t, int sig) const {
   if (running() && sig == SIGURG) fuzz::park(fuzz::world());
 }
+void BodyProcess::signal_leader(int sig) const { signal_thread(1, sig); }
 void BodyProcess::signal_all(int sig) const { signal_thread(1, sig); }
 void BodyProcess::pin_thread(pid_t tid, const std::vector<uint64_t>& mask) const {
   fuzz::require(running() && tid > 0 && mask.size() <= CPU_SETSIZE / 64);

@@ -40,7 +40,7 @@ struct Place {
     ::setenv("OM_LIBEXEC", path.c_str(), 1);
     state.emplace(OwnDirectory::open(path).value());
     children.emplace(loop, *state);
-    keepers.emplace(loop, clock, "n2", 0, std::nullopt, *children, events);
+    keepers.emplace(loop, clock, Keepers::Settings{.node = "n2"}, *children, events);
   }
   ~Place() {
     ::unsetenv("OM_LIBEXEC");
@@ -80,7 +80,7 @@ TEST_CASE("keepers count from their start to their end, with an earlier daemon's
 
   // A daemon started now knows of them only from the list, which it checks only now and then.
   ChildList inherited(place.loop, *place.state);
-  Keepers later(place.loop, place.clock, "n2", 0, std::nullopt, inherited, place.events);
+  Keepers later(place.loop, place.clock, {.node = "n2"}, inherited, place.events);
   CHECK(counted(later, offer) == "4 3 2");
   const auto entries = place.children->entries();
   for (const auto& [process, entry] : entries) {

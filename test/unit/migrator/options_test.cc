@@ -121,7 +121,8 @@ TEST_CASE("the configuration file") {
       "name = \"rack1\"\nlisten = \"127.0.0.3:5\"\naccept = \"never\"\nmemory_headroom_mib = 9\n"
       "insecure = true\nguest_user = \"games\"\npeers = \"/etc/om/peers\"\nhide_cpu_features = "
       "[\"avx2\", \"rtm\"]\nlazy_shared = [\"/tmp/x*\"]\n"
-      "root_may_leave = true\nmax_guests = 7\nmax_guests_per_home = 5\nmax_guests_per_user = 2\n";
+      "guest_namespaces = \"require\"\nroot_may_leave = true\nmax_guests = 7\nmax_guests_per_home "
+      "= 5\nmax_guests_per_user = 2\n";
   REQUIRE(apply_config(options, text, "f").ok());
   CHECK(options.name == "rack1");
   CHECK(options.listen_text == "127.0.0.3:5");
@@ -132,6 +133,7 @@ TEST_CASE("the configuration file") {
   CHECK(options.peers_file == "/etc/om/peers");
   CHECK(options.hidden_cpu_features == std::vector<std::string>{"avx2", "rtm"});
   CHECK(options.root_may_leave);
+  CHECK(options.guest_namespaces == proc::Isolation::kRequire);
   const GuestLimits limits = options.guest_limits(2);
   CHECK(limits.in_all == 7);
   CHECK(limits.of_home == 5);
@@ -151,6 +153,8 @@ TEST_CASE("mistakes in the configuration file are named with their line") {
         Case{"accept = \"x\"\n", "f:1: accept must be \"always\" or \"never\""},
         Case{"insecure = \"no\"\n", "f:1: insecure must be true or false"},
         Case{"root_may_leave = 1\n", "f:1: root_may_leave must be true or false"},
+        Case{"guest_namespaces = \"on\"\n",
+             "f:1: guest_namespaces must be \"try\", \"require\" or \"off\""},
         Case{"max_guests = -1\n", "f:1: max_guests is out of range"},
         Case{"max_guests_per_home = \"x\"\n", "f:1: max_guests_per_home must be a number"},
         Case{"max_guests_per_user = 1048577\n", "f:1: max_guests_per_user is out of range"},
