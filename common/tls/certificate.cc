@@ -17,20 +17,6 @@
 namespace om {
 namespace {
 
-std::string text_of(const ASN1_STRING* text) {
-  if (text == nullptr) return "";
-  return {reinterpret_cast<const char*>(::ASN1_STRING_get0_data(text)),
-          static_cast<size_t>(::ASN1_STRING_length(text))};
-}
-
-// The only common name of the subject, or an empty string.
-std::string common_name(X509* certificate) {
-  const X509_NAME* subject = ::X509_get_subject_name(certificate);
-  const int at = ::X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-  if (at < 0 || ::X509_NAME_get_index_by_NID(subject, NID_commonName, at) >= 0) return "";
-  return text_of(::X509_NAME_ENTRY_get_data(::X509_NAME_get_entry(subject, at)));
-}
-
 // Whether `name` is the one alternative name.
 bool only_alternative(X509* certificate, const std::string& name) {
   const std::unique_ptr<GENERAL_NAMES, OpensslFree<GENERAL_NAMES_free>> names(
@@ -81,7 +67,7 @@ Result<Certificate> describe_certificate(X509* certificate) {
   out.der = der_of(certificate);
   if (out.public_key.empty() || out.der.empty()) return openssl_error("read a certificate");
   out.id = node_id_of(out.public_key);
-  out.name = common_name(certificate);
+  out.name = common_name(::X509_get_subject_name(certificate));
   if (!valid_node_name(out.name) || !only_alternative(certificate, out.name))
     return plain_error("a certificate without a node's name");
   out.number = number_of(certificate);

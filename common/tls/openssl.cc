@@ -149,6 +149,23 @@ std::string public_key_der(EVP_PKEY* key) {
                 [](EVP_PKEY* object, unsigned char** out) { return ::i2d_PUBKEY(object, out); });
 }
 
+std::string common_name(const X509_NAME* subject) {
+  const int at = ::X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+  if (at < 0 || ::X509_NAME_get_index_by_NID(subject, NID_commonName, at) >= 0) return "";
+  return text_of(::X509_NAME_ENTRY_get_data(::X509_NAME_get_entry(subject, at)));
+}
+
+bool add_common_name(X509_NAME* subject, const std::string& name) {
+  return ::X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_ASC, raw(name),
+                                      static_cast<int>(name.size()), -1, 0) == 1;
+}
+
+std::string text_of(const ASN1_STRING* text) {
+  if (text == nullptr) return "";
+  return {reinterpret_cast<const char*>(::ASN1_STRING_get0_data(text)),
+          static_cast<size_t>(::ASN1_STRING_length(text))};
+}
+
 BioPtr bio_of(std::string_view text) {
   return BioPtr(::BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }

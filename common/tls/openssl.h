@@ -64,6 +64,13 @@ Result<X509Ptr> certificate_from_pem(std::string_view pem);
 std::string der_of(X509* certificate);
 std::string public_key_der(EVP_PKEY* key);
 
+// The only common name of a subject, or an empty string.
+std::string common_name(const X509_NAME* subject);
+// Gives the subject one. False if OpenSSL refuses.
+bool add_common_name(X509_NAME* subject, const std::string& name);
+// The bytes of a string; none of nullptr.
+std::string text_of(const ASN1_STRING* text);
+
 // For reading; the text must outlive it.
 BioPtr bio_of(std::string_view text);
 // What has been written to a memory BIO.

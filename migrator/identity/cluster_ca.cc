@@ -27,12 +27,9 @@ using P8Ptr = std::unique_ptr<PKCS8_PRIV_KEY_INFO, OpensslFree<PKCS8_PRIV_KEY_IN
 using AlgorithmPtr = std::unique_ptr<X509_ALGOR, OpensslFree<X509_ALGOR_free>>;
 using ExtensionPtr = std::unique_ptr<X509_EXTENSION, OpensslFree<X509_EXTENSION_free>>;
 
-std::string common_name(const X509_NAME* subject) {
-  const int at = ::X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-  if (at < 0 || ::X509_NAME_entry_count(subject) != 1) return "";
-  const ASN1_STRING* text = ::X509_NAME_ENTRY_get_data(::X509_NAME_get_entry(subject, at));
-  return {reinterpret_cast<const char*>(::ASN1_STRING_get0_data(text)),
-          static_cast<size_t>(::ASN1_STRING_length(text))};
+// The common name of a subject that has nothing else.
+std::string sole_name(const X509_NAME* subject) {
+  return ::X509_NAME_entry_count(subject) == 1 ? common_name(subject) : "";
 }
 
 bool set_times(X509* certificate, WallTime from, WallTime to) {
@@ -40,13 +37,6 @@ bool set_times(X509* certificate, WallTime from, WallTime to) {
                          std::chrono::system_clock::to_time_t(from)) != nullptr &&
          ::ASN1_TIME_set(::X509_getm_notAfter(certificate),
                          std::chrono::system_clock::to_time_t(to)) != nullptr;
-}
-
-bool set_subject(X509* certificate, const std::string& name) {
-  return ::X509_NAME_add_entry_by_NID(::X509_get_subject_name(certificate), NID_commonName,
-                                      MBSTRING_ASC,
-                                      reinterpret_cast<const unsigned char*>(name.data()),
-                                      static_cast<int>(name.size()), -1, 0) == 1;
 }
 
 // The number in front, random bytes behind it.
@@ -87,7 +77,7 @@ Result<KeyPtr> check_request(std::string_view text, const std::string& name) {
     ::ERR_clear_error();
     return plain_error("the request is not signed by its key");
   }
-  if (common_name(::X509_REQ_get_subject_name(request.get())) != name)
+  if (sole_name(::X509_REQ_get_subject_name(request.get())) != name)
     return plain_error("the request asks for another name than " + name);
   return key;
 }
@@ -99,7 +89,7 @@ Result<ClusterCa> ClusterCa::check(KeyPtr key, X509Ptr certificate) {
     ::ERR_clear_error();
     return plain_error("the CA's key does not belong to its certificate");
   }
-  std::string cluster = common_name(::X509_get_subject_name(certificate.get()));
+  std::string cluster = sole_name(::X509_get_subject_name(certificate.get()));
   if (::X509_check_ca(certificate.get()) != 1 || !valid_node_name(cluster))
     return plain_error("the certificate is none of a cluster's CA");
   return ClusterCa(std::move(key), std::move(certificate), std::move(cluster));
@@ -111,16 +101,17 @@ Result<ClusterCa> ClusterCa::make(const std::string& cluster, WallTime now) {
   X509Ptr certificate(::X509_new());
   const std::string random = OM_TRY(random_bytes(kSerialBytes));
   X509* raw = certificate.get();
-  const bool done =
-      raw != nullptr && ::X509_set_version(raw, X509_VERSION_3) == 1 &&
-      set_serial(raw, 1, random) && set_times(raw, now - kClockTolerance, now + kCaLife) &&
-      set_subject(raw, cluster) && ::X509_set_issuer_name(raw, ::X509_get_subject_name(raw)) == 1 &&
-      ::X509_set_pubkey(raw, key.get()) == 1 &&
-      extend(raw, raw, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
-      extend(raw, raw, NID_key_usage, "critical,keyCertSign") &&
-      extend(raw, raw, NID_subject_key_identifier, "hash") &&
-      extend(raw, raw, NID_authority_key_identifier, "keyid:always") &&
-      ::X509_sign(raw, key.get(), ::EVP_sha256()) > 0;
+  const bool done = raw != nullptr && ::X509_set_version(raw, X509_VERSION_3) == 1 &&
+                    set_serial(raw, 1, random) &&
+                    set_times(raw, now - kClockTolerance, now + kCaLife) &&
+                    add_common_name(::X509_get_subject_name(raw), cluster) &&
+                    ::X509_set_issuer_name(raw, ::X509_get_subject_name(raw)) == 1 &&
+                    ::X509_set_pubkey(raw, key.get()) == 1 &&
+                    extend(raw, raw, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
+                    extend(raw, raw, NID_key_usage, "critical,keyCertSign") &&
+                    extend(raw, raw, NID_subject_key_identifier, "hash") &&
+                    extend(raw, raw, NID_authority_key_identifier, "keyid:always") &&
+                    ::X509_sign(raw, key.get(), ::EVP_sha256()) > 0;
   if (!done) return openssl_error("make the cluster's CA");
   return check(std::move(key), std::move(certificate));
 }
@@ -156,7 +147,7 @@ Result<std::string> ClusterCa::sign(std::string_view request, const std::string&
   X509* ca = certificate_.get();
   const bool done = raw != nullptr && ::X509_set_version(raw, X509_VERSION_3) == 1 &&
                     set_serial(raw, number, random) && set_times(raw, now - kClockTolerance, end) &&
-                    set_subject(raw, name) &&
+                    add_common_name(::X509_get_subject_name(raw), name) &&
                     ::X509_set_issuer_name(raw, ::X509_get_subject_name(ca)) == 1 &&
                     ::X509_set_pubkey(raw, key.get()) == 1 &&
                     extend(raw, ca, NID_basic_constraints, "critical,CA:FALSE") &&

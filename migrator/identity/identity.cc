@@ -56,10 +56,7 @@ Result<std::string> Identity::request(const std::string& name) const {
   const X509RequestPtr request(::X509_REQ_new());
   const BioPtr bio(::BIO_new(::BIO_s_mem()));
   if (request == nullptr || bio == nullptr) return openssl_error("make a request");
-  X509_NAME* subject = ::X509_REQ_get_subject_name(request.get());
-  const auto* text = reinterpret_cast<const unsigned char*>(name.data());
-  if (::X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_ASC, text,
-                                   static_cast<int>(name.size()), -1, 0) != 1 ||
+  if (!add_common_name(::X509_REQ_get_subject_name(request.get()), name) ||
       ::X509_REQ_set_pubkey(request.get(), key_.get()) != 1 ||
       ::X509_REQ_sign(request.get(), key_.get(), ::EVP_sha256()) <= 0 ||
       ::PEM_write_bio_X509_REQ(bio.get(), request.get()) != 1)
