@@ -18,26 +18,14 @@ kj::ArrayPtr<const kj::byte> bytes_of(const uint8_t (&key)[N]) {
   return kj::arrayPtr(key, N);
 }
 
-void write_offer(const Offer& offer, wire::Offer::Builder to) {
-  to.setKeeperGateAbi(offer.keeper_gate_abi);
-  to.setPid(offer.pid);
-  to.setUid(offer.uid);
-  to.setCommand(offer.command.c_str());
-  to.setMemoryBytes(offer.memory_bytes);
-  to.setThreads(offer.threads);
-  to.setCpus(offer.cpus);
-  auto list = to.initCpuFeatures(static_cast<unsigned>(offer.cpu_features.size()));
-  for (unsigned i = 0; i < list.size(); i++) list.set(i, offer.cpu_features[i].c_str());
-}
-
 kj::Promise<Refused> need_guest(Control& control, const std::string& to, const SessionKeys& keys,
-                                uint16_t port, const Offer& process) {
+                                uint16_t port, const OfferedProcess& process) {
   auto* daemon = control.daemon();
   if (daemon == nullptr) return Refused(no_daemon());
   auto request = daemon->needGuestRequest();
   request.setTo(to.c_str());
   auto offer = request.initOffer();
-  write_offer(process, offer);
+  write_offered(process, offer);
   offer.setSession(bytes_of(keys.session));
   offer.setToken(bytes_of(keys.token));
   offer.setHomePort(port);
@@ -54,8 +42,8 @@ kj::Promise<Refused> need_guest(Control& control, const std::string& to, const S
 Surroundings daemon_of(Control& control) {
   Surroundings s;
   s.need_guest = [&control](const std::string& to, const SessionKeys& keys, uint16_t port,
-                            const Offer& offer) {
-    return need_guest(control, to, keys, port, offer);
+                            const OfferedProcess& process) {
+    return need_guest(control, to, keys, port, process);
   };
   s.state = [&control](const std::string& at, wire::State state) {
     auto* daemon = control.daemon();

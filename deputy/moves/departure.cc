@@ -124,7 +124,7 @@ Step Departure::prepare_keeper() {
 }
 
 // Has the target start a keeper and waits for its connection.
-Step Departure::call_keeper(const Offer& offer) {
+Step Departure::call_keeper(const OfferedProcess& offer) {
   session_.expect(SessionKeys::random());
   auto verdict = process_.around.need_guest(to_, session_.keys(), session_.link().port(), offer)
                      .wait(process_.io.waitScope);

@@ -47,7 +47,7 @@ class Departure {
 
  private:
   Step prepare_keeper();
-  Step call_keeper(const Offer& offer);
+  Step call_keeper(const OfferedProcess& offer);
   Step choose_arena(uint32_t threads);
   Verdict<StoppedProcess> stop(const ProcessReport& before);
   Step look_again(const ProcessReport& before);

@@ -51,10 +51,10 @@ Description::Process process_of(const Described& what) {
 
 }  // namespace
 
-Offer make_offer(const HomeSide& home, const proc::Status& status, uint32_t threads) {
+OfferedProcess make_offer(const HomeSide& home, const proc::Status& status, uint32_t threads) {
   const auto cmdline = proc::read_cmdline(proc::memory_tid(home.pid));
   const auto features = local_cpu_features();
-  Offer offer;
+  OfferedProcess offer;
   offer.keeper_gate_abi = home.target->anchor.keeper_gate_abi;
   offer.pid = home.pid;
   offer.uid = status.uid[0];

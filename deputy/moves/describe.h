@@ -17,7 +17,7 @@
 namespace om::deputy {
 
 // What the target judges before it starts a keeper. Preconditions: home.target is set.
-Offer make_offer(const HomeSide& home, const proc::Status& status, uint32_t threads);
+OfferedProcess make_offer(const HomeSide& home, const proc::Status& status, uint32_t threads);
 
 // What the keeper starts om-body with, except command, threads and limits. INTERNAL if it cannot be read.
 Step describe_libom(const HomeSide& home, wire::BodySpec::Builder spec);

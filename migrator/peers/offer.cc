@@ -67,15 +67,7 @@ void write_offer(const Offer& offer, wire::Offer::Builder to) {
   to.setHomePort(offer.home.port());
   to.setSession(wire_data(offer.session));
   to.setToken(wire_data(offer.token));
-  to.setKeeperGateAbi(offer.keeper_gate_abi);
-  to.setPid(offer.pid);
-  to.setUid(offer.uid);
-  to.setCommand(offer.command.c_str());
-  to.setMemoryBytes(offer.memory_bytes);
-  to.setThreads(offer.threads);
-  to.setCpus(offer.cpus);
-  write_texts(offer.cpu_features,
-              to.initCpuFeatures(static_cast<unsigned>(offer.cpu_features.size())));
+  write_offered(offer, to);
 }
 
 Result<Offer> read_offer(wire::Offer::Reader from) {

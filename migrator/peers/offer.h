@@ -15,25 +15,18 @@
 #include "common/net/address.h"
 #include "common/net/json_line.h"
 #include "common/schema/node.capnp.h"
+#include "common/schema/offer.h"
 
 namespace om::migrator {
 
 constexpr size_t kMaxCommandBytes = 4096;
 constexpr size_t kSecretBytes = 16;
 
-struct Offer {
+struct Offer : OfferedProcess {
   std::string home_node;
   Address home;         // the deputy's listener, for the target to dial
   std::string session;  // kSecretBytes random bytes: names the migration
   std::string token;    // kSecretBytes random bytes: proves the keeper to the deputy
-  uint32_t keeper_gate_abi = 0;
-  pid_t pid = 0;  // at home, for display
-  uid_t uid = 0;
-  std::string command;
-  uint64_t memory_bytes = 0;
-  uint32_t threads = 0;
-  uint32_t cpus = 0;  // highest CPU id of home + 1
-  std::vector<std::string> cpu_features;
 };
 
 // Reads a deputy's offer. Leaves home_node and home, except its port, to the caller.

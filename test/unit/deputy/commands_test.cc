@@ -127,7 +127,7 @@ struct World {
   void wait_for_news() { news.wait().wait(io.waitScope); }
   std::optional<Reason> ask() {
     SessionKeys keys{};
-    const Offer offer{1, 2, 3, "job", 4, 5, 6, {"fpu"}};
+    const OfferedProcess offer{1, 2, 3, "job", 4, 5, 6, {"fpu"}};
     return say.need_guest("n2", keys, 4000, offer).wait(io.waitScope);
   }
 };
