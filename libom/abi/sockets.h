@@ -9,6 +9,21 @@
 
 namespace om {
 
+// How the bytes of one end of a channel are sealed. Travels with the descriptor of the channel; the other end has the
+// two keys the other way round. From common/tls/session_keys.h: one key a direction of a connection.
+enum ChannelCipher : uint32_t {
+  kChannelPlain = 0,  // not sealed, no keys
+  kChannelAes256Gcm = 1,
+  kChannelChaCha20Poly1305 = 2,
+};
+struct ChannelKeys {
+  uint32_t cipher;  // ChannelCipher
+  uint32_t pad;
+  uint8_t send[32];
+  uint8_t receive[32];
+};
+static_assert(sizeof(ChannelKeys) == 72);
+
 // Messages on the deputy socket between libom at home and the deputy (unix seqpacket).
 enum HomeMessageType : uint32_t {
   kHomeRemoteDone = 1,  // H: a remote function has finished: slot, a = result
