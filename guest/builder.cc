@@ -149,7 +149,8 @@ Step Builder::open_channels(uint32_t count) {
     BodyMessage m{};
     m.type = kBodyChannel;
     m.slot = slot;
-    OM_MUST_VOID(body_.process().send(m, nullptr, 0, fd.get()));
+    const ChannelKeys keys{};
+    OM_MUST_VOID(body_.process().send(m, &keys, sizeof keys, fd.get()));
   }
   return {};
 }

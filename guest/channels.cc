@@ -53,8 +53,9 @@ void Channels::hand_over(uint32_t slot, const UniqueFd& fd) {
   BodyMessage m{};
   m.type = kBodyChannel;
   m.slot = slot;
+  const ChannelKeys keys{};
   asked_.erase(slot);
-  if (auto r = body_.process().send(m, nullptr, 0, fd.get()); !r)
+  if (auto r = body_.process().send(m, &keys, sizeof keys, fd.get()); !r)
     log_warn("keeper", "{}", r.error().text());
 }
 

@@ -70,7 +70,7 @@ void HomeSocket::serve(const FetchRequest& q, int answer_to) {
   if (q.magic != kFetchMagic || q.member != member_ ||
       memcmp(q.session_id, session_id_, sizeof session_id_) != 0)
     return;
-  FetchReply reply{1, q.slot};
+  FetchReply reply{1, q.slot, {}};
   UniqueFd channel = channels_(q.slot);
   if (channel.valid()) reply.verdict = 0;
   const int fd = channel.get();

@@ -60,7 +60,9 @@ static_assert(sizeof(FetchRequest) != sizeof(HomeMessage));
 struct FetchReply {
   uint32_t verdict;  // 0 channel attached, 1 wait and ask again, 2 the session is over
   uint32_t slot;
+  ChannelKeys keys;  // of the channel; without one all zero
 };
+static_assert(sizeof(FetchReply) == 80);
 
 // Channels at capture, on the deputy socket, with `count` descriptors attached.
 constexpr uint32_t kChannelBatch = 64;
@@ -68,7 +70,9 @@ struct ChannelBatch {
   uint32_t count;
   uint32_t last;  // 1: no more follow
   uint32_t slot[kChannelBatch];
+  ChannelKeys keys[kChannelBatch];
 };
+static_assert(sizeof(ChannelBatch) == 8 + kChannelBatch * (4 + sizeof(ChannelKeys)));
 
 // Messages on the keeper socket (descriptor 3 of the body, unix seqpacket).
 enum BodyMessageType : uint32_t {
@@ -81,7 +85,7 @@ enum BodyMessageType : uint32_t {
   kBodyReady = 6,        // B: threads exist; a = 0 or -errno
   kBodyCommit = 7,       // K: go
   kBodyNeedChannel = 8,  // B: slot
-  kBodyChannel = 9,      // K: slot, descriptor attached; a = 0 or -errno
+  kBodyChannel = 9,      // K: slot, descriptor attached; a BodyChannel
   kBodyIsParked = 10,    // B: slot, a = generation
   kBodyPanic = 11,       // B: a = value, b.. = text; the body exits
   kBodyObject = 12,      // K: before kBodyEnter: memory object attached, to be mapped [a, b)
@@ -92,6 +96,13 @@ struct BodyMessage {
   uint64_t a, b, c, d, e, f;
 };
 static_assert(sizeof(BodyMessage) == 56);
+
+// kBodyChannel in full.
+struct BodyChannel {
+  BodyMessage head;
+  ChannelKeys keys;
+};
+static_assert(sizeof(BodyChannel) == sizeof(BodyMessage) + sizeof(ChannelKeys));
 
 struct LaunchSegment {
   uint64_t lo, hi;

@@ -8,6 +8,6 @@
 
 namespace om {
 
-constexpr uint32_t kKeeperGateAbi = 7;  // 6 was never released, so 5 is refused
+constexpr uint32_t kKeeperGateAbi = 9;  // 8 was never released, so 7 is refused
 
 }  // namespace om

@@ -39,7 +39,7 @@ bool is_transient(long r) { return r == -k::kEINTR || r == -k::kEAGAIN; }
 
 // Reads one message from the keeper and files the descriptor that came with it.
 long read_keeper(BodyThread* t, bool window) {
-  BodyMessage m;
+  BodyChannel m;
   safe::FdMessage message(&m, sizeof m);
   const uint64_t args[6] = {kKeeperFd, message.header(), k::kMsgCmsgCloexec, 0, 0, 0};
   long r =
@@ -47,9 +47,10 @@ long read_keeper(BodyThread* t, bool window) {
   if (r == kAborted) return kKicked;
   if (is_transient(r)) return 0;
   if (r <= 0) sys(kNr_exit_group, 0);  // the keeper is gone: so is this body
-  if (r != sizeof m || m.type != kBodyChannel || m.slot >= g_body.nslots) return 0;
+  if (r != sizeof m || m.head.type != kBodyChannel || m.head.slot >= g_body.nslots) return 0;
+  if (m.keys.cipher != kChannelPlain) panic("a channel is sealed", m.keys.cipher);
   const int32_t fd = message.fd();
-  BodyThread* other = thread_at(m.slot);
+  BodyThread* other = thread_at(m.head.slot);
   if (fd >= 0 && other->channel.fd >= 0) sys(kNr_close, other->channel.fd);
   if (fd >= 0) safe::store_release(&other->channel.fd, fd);
   other->asked_channel = 0;

@@ -47,10 +47,14 @@ void report(uint32_t type, long result, uint64_t at = 0) {
 // Receives the next message that is not a channel; files channels under their slots.
 void next_message(BodyMessage& m) {
   for (;;) {
+    BodyChannel in;
     int32_t fd;
-    const long n = safe::receive_with_fd(kKeeperFd, &m, sizeof m, 0, fd);
-    if (n != sizeof m) sys(kNr_exit_group, 0);
-    if (m.type != kBodyChannel) return;
+    const long n = safe::receive_with_fd(kKeeperFd, &in, sizeof in, 0, fd);
+    const bool channel = n == sizeof in && in.head.type == kBodyChannel;
+    if (!channel && n != sizeof m) sys(kNr_exit_group, 0);
+    m = in.head;
+    if (!channel) return;
+    if (in.keys.cipher != kChannelPlain) gate::panic("a channel is sealed", in.keys.cipher);
     if (fd >= 0 && m.slot < g_body.slots_ready) gate::thread_at(m.slot)->channel.fd = fd;
   }
 }

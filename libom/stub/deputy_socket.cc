@@ -106,7 +106,9 @@ long receive_channel(long s, uint32_t flags) {
   FetchReply reply{};
   int32_t fd;
   const long r = safe::receive_with_fd(s, &reply, sizeof reply, flags, fd);
-  return r == sizeof reply && fd >= 0 ? fd : -k::kEAGAIN;
+  if (r == sizeof reply && fd >= 0 && reply.keys.cipher == kChannelPlain) return fd;
+  if (fd >= 0) sys(kNr_close, fd);
+  return -k::kEAGAIN;
 }
 
 // Context: exec, catch

@@ -138,7 +138,8 @@ long take_channels() {
     // has not been moved yet.
     for (uint32_t i = batch.count; i-- > 0;) {
       const auto fd = safe::load<int32_t>(control + sizeof cmsg + i * 4);
-      if (batch.slot[i] >= g_home.nslots) return -k::kEPROTO;
+      if (batch.slot[i] >= g_home.nslots || batch.keys[i].cipher != kChannelPlain)
+        return -k::kEPROTO;
       const long r = move_to(fd, g_home.fd_base + 1 + static_cast<int32_t>(batch.slot[i]));
       if (r < 0) return r;
       thread_at(batch.slot[i])->channel.fd = static_cast<int32_t>(r);

@@ -75,7 +75,7 @@ TEST_CASE("an executor gets the channel of its slot, or is told to wait") {
     send(f.session[0], &q, sizeof q, answer[1].get());
     answer[1].reset();
     f.socket.pump();
-    FetchReply reply{9, 9};
+    FetchReply reply{9, 9, {}};
     REQUIRE(recv(answer[0].get(), &reply, sizeof reply, 0) == sizeof reply);
     CHECK(reply.verdict == (slot == 5 ? 0 : 1));
     CHECK(reply.slot == slot);
@@ -90,7 +90,7 @@ TEST_CASE("an executor without room for another descriptor is answered on the de
     q.here = 1;
     send(f.session[0], &q, sizeof q);
     f.socket.pump();
-    FetchReply reply{9, 9};
+    FetchReply reply{9, 9, {}};
     REQUIRE(recv(f.session[0].get(), &reply, sizeof reply, 0) == sizeof reply);
     CHECK(reply.verdict == (slot == 5 ? 0 : 1));
     CHECK(reply.slot == slot);
