@@ -104,6 +104,7 @@ Result<void> build(const OwnDirectory& dir, ClusterState& state, const ClusterAr
                    const SignalsHeld& signals) {
   std::string program = OM_TRY(find_program("om-migrator"));
   std::string tag = cluster_tag(state.dir);
+  state.plain = arguments.plain;
   if (arguments.netns) state.switch_namespace = namespace_name(tag, "sw");
   for (int number = 1; number <= arguments.nodes; ++number) {
     ClusterNode node;

@@ -28,6 +28,7 @@ struct ClusterState {
   bool made_dir = false;         // stop removes it
   std::string switch_namespace;  // holds the bridge; empty without --netns
   std::vector<ClusterNode> nodes;
+  bool plain = false;  // of start only, not saved: its daemons get --wire plain
 };
 
 // The absolute path, without links before its last component. The directory need not exist.

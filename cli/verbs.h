@@ -49,7 +49,8 @@ struct ClusterArguments {
   std::string dir;
   int nodes = 3;
   bool netns = false;
-  std::string node;  // env: which node; start: unused
+  bool plain = false;  // nothing is encrypted
+  std::string node;    // env: which node; start: unused
 };
 int cluster_dev_start(const ClusterArguments& arguments);
 int cluster_dev_stop(const ClusterArguments& arguments);

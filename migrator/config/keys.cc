@@ -69,6 +69,17 @@ Result<void> set_namespaces(Options& options, const Value& value, const Key& key
   return {};
 }
 
+Result<void> set_wire(Options& options, const Value& value, const Key&, Source source) {
+  const std::string& word = std::get<std::string>(value);
+  if (source == Source::kOption && word.empty()) return {};
+  if (word != "sealed" && word != "plain") {
+    return plain_error(source == Source::kFile ? "wire must be \"sealed\" or \"plain\""
+                                               : "--wire: sealed or plain");
+  }
+  options.wire = word == "plain" ? Wire::kPlain : Wire::kSealed;
+  return {};
+}
+
 Result<void> set_headroom(Options& options, const Value& value, const Key& key, Source) {
   const int64_t mib = std::get<int64_t>(value);
   if (mib < 0 || mib > 1 << 30) return plain_error(fmt::format("{} is out of range", key.name));
@@ -153,6 +164,9 @@ constexpr Key kTable[] = {
     {"insecure", kYes, kYes, Form::kFlag, "",
      "listen on other than loopback addresses although nodes do not authenticate each other",
      flag<&O::insecure>},
+    {"wire", kYes, kYes, Form::kText, "WORD",
+     "what other nodes have to do, too: sealed (default) or plain; nothing is encrypted yet",
+     set_wire},
     {"netns_private", kYes, kNo, Form::kText, "NET",
      "the daemon is in the private network namespace of a local cluster, NET its subnet",
      set_subnet},

@@ -15,6 +15,12 @@
 
 namespace om::migrator {
 
+// What nodes may send each other.
+enum class Wire : uint8_t {
+  kSealed,  // encrypted and authenticated; nothing else
+  kPlain,   // readable for everybody; nothing else, too
+};
+
 struct Options {
   std::string name;                       // default: the host name
   std::string control;                    // default: common/base/names.h
@@ -27,6 +33,7 @@ struct Options {
   std::string ready_file;
   bool accept = true;  // accept = "always" or "never"
   bool insecure = false;
+  Wire wire = Wire::kSealed;
   bool root_may_leave = false;           // processes with root's privileges move as well
   std::optional<Subnet> private_subnet;  // --netns-private
   std::string guest_user = "nobody";     // user that guests run as, if the daemon is root

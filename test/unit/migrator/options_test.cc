@@ -31,6 +31,8 @@ TEST_CASE("defaults") {
   CHECK(options->accept);
   CHECK_FALSE(options->insecure);
   CHECK_FALSE(options->root_may_leave);
+  CHECK(options->wire == Wire::kSealed);
+  CHECK(parse_with({"--wire", "plain"})->wire == Wire::kPlain);
   CHECK(parse_with({"--root-may-leave"})->root_may_leave);
   CHECK(options->headroom_bytes == 64u << 20);
   CHECK(options->guest_limits(2).in_all == default_guest_limits(2).in_all);
@@ -65,6 +67,7 @@ TEST_CASE("mistakes are named") {
                                              {"--name", "N1"},
                                              {"--name", "home"},
                                              {"--accept", "maybe"},
+                                             {"--wire", "open"},
                                              {"--ready-fd", "x"},
                                              {"--ready-fd", "-1"},
                                              {"--insecure=1"},
@@ -91,6 +94,7 @@ TEST_CASE("mistakes of the command line are one line") {
         Case{{"--listen"}, "--listen needs a value"},
         Case{{"--insecure=1"}, "--insecure takes no value"},
         Case{{"--accept", "maybe"}, "--accept: always or never"},
+        Case{{"--wire", "open"}, "--wire: sealed or plain"},
         Case{{"--ready-fd", "x"}, "--ready-fd: a descriptor number"},
         Case{{"--max-guests", "-1"}, "--max-guests: a number from 0 to 1048576"},
         Case{{"--max-guests-per-home", "many"},
@@ -122,7 +126,7 @@ TEST_CASE("the configuration file") {
       "insecure = true\nguest_user = \"games\"\npeers = \"/etc/om/peers\"\nhide_cpu_features = "
       "[\"avx2\", \"rtm\"]\nlazy_shared = [\"/tmp/x*\"]\n"
       "guest_namespaces = \"require\"\nroot_may_leave = true\nmax_guests = 7\nmax_guests_per_home "
-      "= 5\nmax_guests_per_user = 2\n";
+      "= 5\nmax_guests_per_user = 2\nwire = \"plain\"\n";
   REQUIRE(apply_config(options, text, "f").ok());
   CHECK(options.name == "rack1");
   CHECK(options.listen_text == "127.0.0.3:5");
@@ -133,6 +137,7 @@ TEST_CASE("the configuration file") {
   CHECK(options.peers_file == "/etc/om/peers");
   CHECK(options.hidden_cpu_features == std::vector<std::string>{"avx2", "rtm"});
   CHECK(options.root_may_leave);
+  CHECK(options.wire == Wire::kPlain);
   CHECK(options.guest_namespaces == proc::Isolation::kRequire);
   const GuestLimits limits = options.guest_limits(2);
   CHECK(limits.in_all == 7);
@@ -155,6 +160,7 @@ TEST_CASE("mistakes in the configuration file are named with their line") {
         Case{"root_may_leave = 1\n", "f:1: root_may_leave must be true or false"},
         Case{"guest_namespaces = \"on\"\n",
              "f:1: guest_namespaces must be \"try\", \"require\" or \"off\""},
+        Case{"wire = \"open\"\n", "f:1: wire must be \"sealed\" or \"plain\""},
         Case{"max_guests = -1\n", "f:1: max_guests is out of range"},
         Case{"max_guests_per_home = \"x\"\n", "f:1: max_guests_per_home must be a number"},
         Case{"max_guests_per_user = 1048577\n", "f:1: max_guests_per_user is out of range"},
