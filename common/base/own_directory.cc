@@ -118,6 +118,13 @@ Result<void> OwnDirectory::replace(const std::string& name, std::string_view tex
   return {};
 }
 
+Result<void> OwnDirectory::replace_lastingly(const std::string& name, std::string_view text,
+                                             mode_t mode) const {
+  auto done = replace_file_lastingly_at(fd_.get(), name, text, mode);
+  if (!done) return Error{done.error().err, "write " + path_of(name)};
+  return {};
+}
+
 Result<void> OwnDirectory::create(const std::string& name, std::string_view text,
                                   mode_t mode) const {
   auto done = create_file_at(fd_.get(), name, text, mode);

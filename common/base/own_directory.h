@@ -35,6 +35,8 @@ class OwnDirectory {
   // The same, and EPERM if other users may read it: for keys.
   Result<std::string> read_private(const std::string& name) const;
   Result<void> replace(const std::string& name, std::string_view text, mode_t mode) const;
+  // The same; on return it is on the disk, to survive a loss of power.
+  Result<void> replace_lastingly(const std::string& name, std::string_view text, mode_t mode) const;
   // EEXIST if there is one already. On return it is on the disk, to survive a loss of power.
   Result<void> create(const std::string& name, std::string_view text, mode_t mode) const;
   // Opens for appending; creates with this mode.

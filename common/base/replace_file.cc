@@ -39,6 +39,20 @@ int open_draft(int at, const std::string& draft, mode_t mode) {
   return ::openat(at, draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 }
 
+// `lasting`: the contents are on the disk before they have the name.
+Result<void> replace(int at, const std::string& name, std::string_view text, mode_t mode,
+                     bool lasting) {
+  const std::string draft = OM_TRY(draft_name(name));
+  const UniqueFd file(open_draft(at, draft, mode));
+  if (!file.valid()) return errno_error("write " + name);
+  Result<void> done = write_all(file.get(), text);
+  if (done && lasting && ::fsync(file.get()) != 0) done = errno_error("fsync");
+  if (done && ::renameat(at, draft.c_str(), at, name.c_str()) != 0) done = errno_error("rename");
+  if (done) return {};
+  ::unlinkat(at, draft.c_str(), 0);
+  return Error{done.error().err, "write " + name};
+}
+
 }  // namespace
 
 Result<void> replace_file(const std::string& path, std::string_view text, mode_t mode) {
@@ -46,14 +60,14 @@ Result<void> replace_file(const std::string& path, std::string_view text, mode_t
 }
 
 Result<void> replace_file_at(int at, const std::string& name, std::string_view text, mode_t mode) {
-  const std::string draft = OM_TRY(draft_name(name));
-  const UniqueFd file(open_draft(at, draft, mode));
-  if (!file.valid()) return errno_error("write " + name);
-  Result<void> done = write_all(file.get(), text);
-  if (done && ::renameat(at, draft.c_str(), at, name.c_str()) != 0) done = errno_error("rename");
-  if (done) return {};
-  ::unlinkat(at, draft.c_str(), 0);
-  return Error{done.error().err, "write " + name};
+  return replace(at, name, text, mode, false);
+}
+
+Result<void> replace_file_lastingly_at(int at, const std::string& name, std::string_view text,
+                                       mode_t mode) {
+  OM_TRY(replace(at, name, text, mode, true));
+  if (at != AT_FDCWD && ::fsync(at) != 0) return errno_error("write " + name);
+  return {};
 }
 
 Result<void> create_file_at(int at, const std::string& name, std::string_view text, mode_t mode) {

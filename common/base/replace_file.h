@@ -18,6 +18,9 @@ namespace om {
 Result<void> replace_file(const std::string& path, std::string_view text, mode_t mode);
 // The same for `name` in the open directory `at`.
 Result<void> replace_file_at(int at, const std::string& name, std::string_view text, mode_t mode);
+// The same; on return the new contents are on the disk, to survive a loss of power.
+Result<void> replace_file_lastingly_at(int at, const std::string& name, std::string_view text,
+                                       mode_t mode);
 
 // Writes a file that is not there yet; EEXIST if it is. On return it is on the disk, to survive a loss of power.
 Result<void> create_file_at(int at, const std::string& name, std::string_view text, mode_t mode);
