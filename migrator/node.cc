@@ -93,6 +93,7 @@ Node::Peers::Peers(Node& node, UniqueFd listener)
 Node::Node(const Options& options, OwnDirectory state, UniqueFd listener, NodeFacts fixed_facts,
            std::optional<std::pair<uid_t, gid_t>> guest_owner)
     : options_(options),
+      rights_(Rights::of_this_daemon(options.show_commands_to_all)),
       state_(std::move(state)),
       kj_(loop_),
       events_(clock_, ProcessTable::runner_of),
@@ -139,7 +140,9 @@ void Node::serve() {
                              std::unique_ptr<JsonStream>& stream) {
         return verbs->attach(caller, request, stream);
       },
-      [this](pid_t pid) { return children_.list.is_deputy(pid); });
+      [this](const Caller& caller) {
+        return rights_.administers(caller) || children_.list.is_deputy(caller.pid);
+      });
 }
 
 void Node::keep_house() {
@@ -201,6 +204,7 @@ Services Node::services() {
                   .peers = peers_.table,
                   .events = events_,
                   .facts = facts_,
+                  .rights = rights_,
                   .name = options_.name,
                   .address = options_.listen,
                   .ready_line = [this] { return ready_line(); },

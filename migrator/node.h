@@ -81,6 +81,7 @@ class Node {
   void keep_house();
 
   Options options_;
+  Rights rights_;
   OwnDirectory state_;
   SystemClock clock_;
   Loop loop_;

@@ -80,6 +80,19 @@ Result<void> set_wire(Options& options, const Value& value, const Key&, Source s
   return {};
 }
 
+Result<void> set_show_commands(Options& options, const Value& value, const Key& key,
+                               Source source) {
+  const std::string& word = std::get<std::string>(value);
+  if (source == Source::kOption && word.empty()) return {};
+  if (word != "all" && word != "own") {
+    return plain_error(source == Source::kFile
+                           ? fmt::format("{} must be \"all\" or \"own\"", key.name)
+                           : fmt::format("{}: all or own", option_of(key)));
+  }
+  options.show_commands_to_all = word == "all";
+  return {};
+}
+
 Result<void> set_headroom(Options& options, const Value& value, const Key& key, Source) {
   const int64_t mib = std::get<int64_t>(value);
   if (mib < 0 || mib > 1 << 30) return plain_error(fmt::format("{} is out of range", key.name));
@@ -157,6 +170,9 @@ constexpr Key kTable[] = {
     {"ready_fd", kYes, kNo, Form::kNumber, "N", "write one JSON line to this descriptor when ready",
      set_ready_fd},
     {"ready_file", kYes, kNo, Form::kText, "FILE", "the same into a file", text<&O::ready_file>},
+    {"show_commands", kYes, kYes, Form::kText, "WORD",
+     "whose commands users see in om ps and om why: those of all (default) or their own",
+     set_show_commands},
     {"root_may_leave", kYes, kYes, Form::kFlag, "",
      "processes with root's privileges move as well: whoever administers another node is then root "
      "here",

@@ -34,6 +34,7 @@ struct Options {
   bool accept = true;  // accept = "always" or "never"
   bool insecure = false;
   Wire wire = Wire::kSealed;
+  bool show_commands_to_all = true;      // show_commands = "all" or "own"
   bool root_may_leave = false;           // processes with root's privileges move as well
   std::optional<Subnet> private_subnet;  // --netns-private
   std::string guest_user = "nobody";     // user that guests run as, if the daemon is root

@@ -104,11 +104,11 @@ ControlServer::~ControlServer() {
   ::unlink((path_ + ".lock").c_str());
 }
 
-void ControlServer::serve(Handler handler, Taker taker, std::function<bool(pid_t)> is_deputy,
-                          Limits limits) {
+void ControlServer::serve(Handler handler, Taker taker,
+                          std::function<bool(const Caller&)> must_get_in, Limits limits) {
   handler_ = std::move(handler);
   taker_ = std::move(taker);
-  is_deputy_ = std::move(is_deputy);
+  must_get_in_ = std::move(must_get_in);
   limits_ = limits;
   idle_check_.start_repeating(std::max(limits_.idle / 4, Milliseconds(1)),
                               [this] { drop_idle_clients(); });
@@ -131,14 +131,13 @@ void ControlServer::accept_some() {
     }
     return;
   }
-  ucred credentials{};
-  socklen_t size = sizeof credentials;
-  if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
-    log_error("control", "{}, ignoring", errno_error("learn who a client is").text());
+  const auto known = read_caller(socket.get());
+  if (!known) {
+    log_error("control", "{}, ignoring", known.error().text());
     return;
   }
-  const Caller caller{credentials.uid, credentials.pid};
-  const bool preferred = must_get_in(caller);
+  const Caller& caller = *known;
+  const bool preferred = must_get_in_ && must_get_in_(caller);
   std::string why;
   if (!make_room(caller.uid, preferred, why)) {
     // Not a log line, or the user could fill the log: the client gets the answer.
@@ -146,10 +145,6 @@ void ControlServer::accept_some() {
     return send_refusal(socket.get(), why);
   }
   add_client(std::move(socket), caller, preferred);
-}
-
-bool ControlServer::must_get_in(const Caller& caller) const {
-  return caller.uid == 0 || caller.uid == ::geteuid() || (is_deputy_ && is_deputy_(caller.pid));
 }
 
 bool ControlServer::make_room(uid_t uid, bool preferred, std::string& why) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The control socket: accepts clients of this machine, identifies them (SO_PEERCRED), reads JSON lines and passes each
+// The control socket: accepts clients of this machine, identifies them (rights.h), reads JSON lines and passes each
 // request to one function, which answers it exactly once, now or later. A misbehaving client loses only its own
 // connection. No user can keep others out: each user's connections are limited, the user with the most gives way, idle
-// connections are closed, and some are reserved for root, the daemon's user and deputies. docs/ARCHITECTURE.md lists
+// connections are closed, and some are reserved for those who administer the node and for deputies. docs/ARCHITECTURE.md lists
 // the verbs; migrator/control/verbs.cc answers them.
 #pragma once
 
@@ -18,13 +18,9 @@
 #include "common/net/control.h"
 #include "common/uv/json_stream.h"
 #include "common/uv/loop.h"
+#include "migrator/control/rights.h"
 
 namespace om::migrator {
-
-struct Caller {
-  uid_t uid = 0;
-  pid_t pid = 0;
-};
 
 struct ControlLimits {
   size_t clients = 256;         // of ordinary users
@@ -50,8 +46,8 @@ class ControlServer {
                                                        mode_t mode);
   ~ControlServer();
 
-  // is_deputy: whether a pid is a deputy of this node; deputies must get in, as must root and the daemon's own user.
-  void serve(Handler handler, Taker taker, std::function<bool(pid_t)> is_deputy = {},
+  // must_get_in: who gets a reserved connection; by default nobody.
+  void serve(Handler handler, Taker taker, std::function<bool(const Caller&)> must_get_in = {},
              Limits limits = {});
 
  private:
@@ -60,7 +56,6 @@ class ControlServer {
   void listen_on();
   void accept_some();
   void add_client(UniqueFd socket, const Caller& caller, bool preferred);
-  bool must_get_in(const Caller& caller) const;
   // Whether there is room for another client of this user; if not, `why` is the sentence for the client.
   bool make_room(uid_t uid, bool preferred, std::string& why);
   bool drop_client_of(uid_t uid, bool also_waiting);
@@ -76,7 +71,7 @@ class ControlServer {
   Timer accept_again_;
   Handler handler_;
   Taker taker_;
-  std::function<bool(pid_t)> is_deputy_;
+  std::function<bool(const Caller&)> must_get_in_;
   Limits limits_;
   Timer idle_check_;
   uint64_t last_id_ = 0;

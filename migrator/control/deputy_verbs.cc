@@ -45,7 +45,7 @@ bool DeputyVerbs::attach(const Caller& caller, const Json& request,
   if (json_string_or(request, "verb", 32, "").value_or("") != "deputy.attach") return false;
   auto pid = json_int(request, "pid", 1, kMaxPid);
   auto process = pid ? read_process(static_cast<pid_t>(*pid)) : Result<ProcessInfo>(pid.error());
-  if (!process || (caller.uid != 0 && caller.uid != process->uid)) return false;
+  if (!process || !services_.rights.may_use_process_of(caller, process->uid)) return false;
   const std::string secret = json_string_or(request, "secret", 64, "").value_or("");
   return services_.deputies.attach(*process, caller.pid, secret, *stream);
 }

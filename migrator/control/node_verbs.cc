@@ -2,7 +2,6 @@
 #include "migrator/control/node_verbs.h"
 
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -11,16 +10,6 @@
 #include "migrator/peers/peers_file.h"
 
 namespace om::migrator {
-namespace {
-
-bool may_change_node(const Caller& caller, const Answerer& answer) {
-  if (caller.uid == 0 || caller.uid == ::geteuid()) return true;
-  answer(failure_answer(
-      {ExitCode::kPermission, ReasonCode::kPermission, "only for root and the daemon's own user"}));
-  return false;
-}
-
-}  // namespace
 
 void NodeVerbs::version(const Caller&, const Json&, Answerer answer) {
   Json data = services_.ready_line();
@@ -60,7 +49,8 @@ void NodeVerbs::nodes(const Caller&, const Json&, Answerer answer) {
 }
 
 void NodeVerbs::reload_peers(const Caller& caller, const Json&, Answerer answer) {
-  if (!may_change_node(caller, answer)) return;
+  if (const auto no = services_.rights.refuse_administration(caller))
+    return answer(failure_answer(*no));
   auto reloaded = services_.reload_peers();
   if (!reloaded)
     return answer(
@@ -69,7 +59,8 @@ void NodeVerbs::reload_peers(const Caller& caller, const Json&, Answerer answer)
 }
 
 void NodeVerbs::set_peers(const Caller& caller, const Json& request, Answerer answer) {
-  if (!may_change_node(caller, answer)) return;
+  if (const auto no = services_.rights.refuse_administration(caller))
+    return answer(failure_answer(*no));
   auto list = request.find("peers");
   auto peers = peers_from_json(list == request.end() ? Json() : *list, services_.name);
   if (!peers) return answer(bad_request(peers.error()));
@@ -78,7 +69,8 @@ void NodeVerbs::set_peers(const Caller& caller, const Json& request, Answerer an
 }
 
 void NodeVerbs::recall(const Caller& caller, const Json& request, Answerer answer) {
-  if (!may_change_node(caller, answer)) return;
+  if (const auto no = services_.rights.refuse_administration(caller))
+    return answer(failure_answer(*no));
   auto limit = json_int_or(request, "timeout_ms", 1, kMaxLimitMs, 60000);
   if (!limit) return answer(bad_request(limit.error()));
   struct Tally {

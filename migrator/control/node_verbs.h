@@ -14,7 +14,7 @@ class NodeVerbs {
   void version(const Caller&, const Json&, Answerer);
   void nodes(const Caller&, const Json&, Answerer);
 
-  // The others change the node: only for root and the daemon's own user.
+  // The others change the node: only for those who administer it (rights.h).
   void reload_peers(const Caller&, const Json&, Answerer);
   void set_peers(const Caller&, const Json&, Answerer);
   // Brings home every process that is away.

@@ -75,17 +75,18 @@ void ProcessVerbs::trace(const Caller& caller, const Json& request, Answerer ans
       Milliseconds(30000), std::move(answer));
 }
 
-Json ProcessVerbs::describe(const ProcessInfo& process) const {
+Json ProcessVerbs::describe(const Caller& caller, const ProcessInfo& process) const {
   const ProcessId& id = process.id;
   DeputyLink::State state = services_.deputies.state(id);
-  Json item{{"pid", id.pid},
-            {"home", services_.name},
-            {"at", services_.deputies.at(id)},
-            {"threads", process.threads},
-            {"rss_bytes", process.rss_bytes},
-            {"cpu_percent", services_.processes.cpu_percent(process)},
-            {"state", state_name(state)},
-            {"command", process.command}};
+  Json item{
+      {"pid", id.pid},
+      {"home", services_.name},
+      {"at", services_.deputies.at(id)},
+      {"threads", process.threads},
+      {"rss_bytes", process.rss_bytes},
+      {"cpu_percent", services_.processes.cpu_percent(process)},
+      {"state", state_name(state)},
+      {"command", services_.rights.sees_commands_of(caller, process.uid) ? process.command : ""}};
   auto stats = services_.deputies.stats(id);
   if (state == DeputyLink::State::kAway && stats) {
     if (stats->rss_bytes != 0) item["rss_bytes"] = stats->rss_bytes;
@@ -99,12 +100,12 @@ Json ProcessVerbs::describe(const ProcessInfo& process) const {
   return item;
 }
 
-void ProcessVerbs::ps(const Caller&, const Json&, Answerer answer) {
+void ProcessVerbs::ps(const Caller& caller, const Json&, Answerer answer) {
   services_.deputies.prune();
-  services_.census.scan([this, answer](const std::vector<ProcessInfo>& found) {
+  services_.census.scan([this, caller, answer](const std::vector<ProcessInfo>& found) {
     services_.processes.note(found);
     Json list = Json::array();
-    for (const ProcessInfo& process : found) list.push_back(describe(process));
+    for (const ProcessInfo& process : found) list.push_back(describe(caller, process));
     answer(ok_answer(std::move(list)));
   });
 }
@@ -131,7 +132,7 @@ void ProcessVerbs::where(const Caller& caller, const Json& request, Answerer ans
 void ProcessVerbs::why(const Caller& caller, const Json& request, Answerer answer) {
   auto about = subjects_.find(caller, request, false, answer);
   if (!about) return;
-  Json data = describe(about->process);
+  Json data = describe(caller, about->process);
   data["member"] = about->member;
   data["events"] = services_.events.list(about->process.id.pid);
   // The caller cannot know how this node is configured.

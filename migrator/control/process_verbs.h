@@ -36,7 +36,7 @@ class ProcessVerbs {
     std::unique_ptr<Timer> timer;
   };
 
-  Json describe(const ProcessInfo& process) const;
+  Json describe(const Caller& caller, const ProcessInfo& process) const;
 
   const Services& services_;
   const Subjects& subjects_;

@@ -16,6 +16,7 @@
 #include "common/net/address.h"
 #include "common/net/json_line.h"
 #include "common/uv/loop.h"
+#include "migrator/control/rights.h"
 #include "migrator/moves/deputies.h"
 #include "migrator/moves/keepers.h"
 #include "migrator/moves/leaving.h"
@@ -39,6 +40,7 @@ struct Services {
   PeerTable& peers;
   Events& events;
   const OwnFacts& facts;
+  const Rights& rights;
 
   std::string name;  // of this node
   Address address;   // where it listens for other nodes

@@ -74,7 +74,7 @@ std::optional<Subject> Subjects::find(const Caller& caller, const Json& request,
   const pid_t pid = services_.processes.resolve(static_cast<pid_t>(*number));
   auto process = read_process(pid);
   if (!process) return no(nobody(pid, process.error()));
-  if (owner_only && caller.uid != 0 && caller.uid != process->uid) {
+  if (owner_only && !services_.rights.may_use_process_of(caller, process->uid)) {
     return no(failure_answer({ExitCode::kPermission, ReasonCode::kPermission,
                               fmt::format("process {} belongs to another user", pid)}));
   }

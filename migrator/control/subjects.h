@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The process that a request on the control socket is about ("pid"): whether it exists, is one of this node's, and the
-// caller may ask for this. Whoever may kill a process may migrate it: the caller's uid must be 0 or the process's own.
+// caller may ask for this (rights.h).
 #pragma once
 
 #include <functional>
@@ -38,7 +38,7 @@ class Subjects {
   void look_first(const Caller& caller, const Json& request, std::function<void()> then);
 
   // The process that a request is about; nullopt if there is none and the request has been answered. `owner_only`: the
-  // caller must be allowed to kill it.
+  // caller must be allowed to use it (Rights::may_use_process_of).
   std::optional<Subject> find(const Caller& caller, const Json& request, bool owner_only,
                               const Answerer& answer) const;
 
