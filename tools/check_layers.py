@@ -34,7 +34,7 @@ LAYERS = {
     'common/net': ('common/base', 'common/movable', 'libom/abi'),
     'common/image': ('common/base', 'common/cpu', 'common/movable', 'common/schema', 'libom/abi'),
     'common/movable': ('common/base', 'common/proc', 'common/elf', 'common/cpu', 'libom/abi'),
-    'common/tls': ('common/base',),
+    'common/tls': ('common/base', 'common/net', 'libom/abi'),
     'common/uv': ('common/base', 'common/net'),
     'common/schema': ('common/movable',),
     # Decides from its inputs: values, names of nodes, reasons.

@@ -11,15 +11,10 @@
 #include <span>
 
 #include "common/base/result.h"
+#include "common/tls/cipher.h"
 #include "common/tls/openssl.h"
 
 namespace om {
-
-// Values as sent.
-enum class Cipher : uint8_t {
-  kAes256Gcm = 1,
-  kChaCha20Poly1305 = 2,
-};
 
 constexpr size_t kAeadKeyBytes = 32;
 constexpr size_t kAeadNonceBytes = 12;
