@@ -64,10 +64,10 @@ class CommandQueue::Service final : public wire::Deputy::Server {
   kj::Promise<void> takeOver(TakeOverContext context) override {
     return queue_.add([&c = commands_, context]() mutable {
       auto session = context.getParams().getSession();
-      SessionKeys keys;
-      read_key(session.getSession(), keys.session);
-      read_key(session.getToken(), keys.token);
-      c.take_over(session.getAt().cStr(), keys, context.getParams().getMoving());
+      SessionTerms terms;
+      read_key(session.getSession(), terms.session);
+      read_key(session.getSecret(), terms.secret);
+      c.take_over(session.getAt().cStr(), terms, context.getParams().getMoving());
     });
   }
   kj::Promise<void> cut(CutContext context) override {

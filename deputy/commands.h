@@ -28,7 +28,7 @@ class Commands {
   // Reports: one JSON object each.
   virtual Verdict<nlohmann::json> stack() = 0;
   virtual Verdict<nlohmann::json> trace(uint64_t cursor) = 0;
-  virtual void take_over(const std::string& at, const SessionKeys& keys, bool moving) = 0;
+  virtual void take_over(const std::string& at, const SessionTerms& terms, bool moving) = 0;
   virtual void cut(const std::string& what) = 0;
 
  protected:

@@ -18,16 +18,18 @@ kj::ArrayPtr<const kj::byte> bytes_of(const uint8_t (&key)[N]) {
   return kj::arrayPtr(key, N);
 }
 
-kj::Promise<Refused> need_guest(Control& control, const std::string& to, const SessionKeys& keys,
-                                uint16_t port, const OfferedProcess& process) {
+kj::Promise<Refused> need_guest(Control& control, const std::string& to, const SessionTerms& terms,
+                                LinkWire wire, uint16_t port, const OfferedProcess& process) {
   auto* daemon = control.daemon();
   if (daemon == nullptr) return Refused(no_daemon());
   auto request = daemon->needGuestRequest();
   request.setTo(to.c_str());
   auto offer = request.initOffer();
   write_offered(process, offer);
-  offer.setSession(bytes_of(keys.session));
-  offer.setToken(bytes_of(keys.token));
+  offer.setSession(bytes_of(terms.session));
+  offer.setSecret(bytes_of(terms.secret));
+  // The daemon knows which one both nodes are good at.
+  offer.setCipher(wire == LinkWire::kPlain ? 0 : cipher_number(Cipher::kChaCha20Poly1305));
   offer.setHomePort(port);
   return request.send().then(
       [](capnp::Response<wire::Daemon::NeedGuestResults>&& answer) -> Refused {
@@ -41,9 +43,9 @@ kj::Promise<Refused> need_guest(Control& control, const std::string& to, const S
 
 Surroundings daemon_of(Control& control) {
   Surroundings s;
-  s.need_guest = [&control](const std::string& to, const SessionKeys& keys, uint16_t port,
-                            const OfferedProcess& process) {
-    return need_guest(control, to, keys, port, process);
+  s.need_guest = [&control](const std::string& to, const SessionTerms& terms, LinkWire wire,
+                            uint16_t port, const OfferedProcess& process) {
+    return need_guest(control, to, terms, wire, port, process);
   };
   s.state = [&control](const std::string& at, wire::State state) {
     auto* daemon = control.daemon();
@@ -61,14 +63,14 @@ Surroundings daemon_of(Control& control) {
     request.setMessage(message.c_str());
     control.tell(request.send().ignoreResult());
   };
-  s.session = [&control](const std::string& at, const SessionKeys& keys, uint16_t port) {
+  s.session = [&control](const std::string& at, const SessionTerms& terms, uint16_t port) {
     auto* daemon = control.daemon();
     if (daemon == nullptr) return;
     auto request = daemon->sessionRequest();
     auto session = request.initSession();
     session.setAt(at.c_str());
-    session.setSession(bytes_of(keys.session));
-    session.setToken(bytes_of(keys.token));
+    session.setSession(bytes_of(terms.session));
+    session.setSecret(bytes_of(terms.secret));
     session.setPort(port);
     control.tell(request.send().ignoreResult());
   };

@@ -42,15 +42,17 @@ struct Options {
   ProcessId process;
   std::string node;
   Address listen;
+  LinkWire wire = LinkWire::kSealed;
 };
 
 constexpr const char* kHelp =
-    "usage: om-deputy --pid PID --start TICKS --node NAME --listen ADDRESS\n"
+    "usage: om-deputy --pid PID --start TICKS --node NAME --listen ADDRESS [--wire sealed|plain]\n"
     "Moves process PID of this node, which was started at TICKS (field 22 of /proc/PID/stat), and "
     "looks after\n"
     "it while it is away. Started by om-migrator, which talks to it on descriptor 3; not meant to "
     "be run by\n"
-    "hand. $OM_CONTROL is where a restarted om-migrator is found, $OM_ATTACH the proof for it.\n";
+    "hand. --wire: what its connections with the other node have to be (default: sealed).\n"
+    "$OM_CONTROL is where a restarted om-migrator is found, $OM_ATTACH the proof for it.\n";
 
 Result<Options> parse(int argc, char** argv) {
   Options o;
@@ -71,6 +73,9 @@ Result<Options> parse(int argc, char** argv) {
       o.node = value;
     } else if (name == "--listen") {
       o.listen = OM_TRY(Address::parse(value, 0));
+    } else if (name == "--wire") {
+      if (value != "sealed" && value != "plain") return plain_error("--wire needs sealed or plain");
+      o.wire = value == "plain" ? LinkWire::kPlain : LinkWire::kSealed;
     } else {
       return plain_error(fmt::format("unknown option {}", om::escaped(name)));
     }
@@ -95,7 +100,8 @@ class Deputy final : private Commands {
         options_(options),
         commands_(*this, news_),
         control_(io, kControlFd, commands_, news_, attaching()),
-        process_(io, options.process.pid, options.node, options.listen, daemon_of(control_)) {}
+        process_(io, options.process.pid, options.node, options.listen, options.wire,
+                 daemon_of(control_)) {}
 
   void run() {
     do {
@@ -141,9 +147,9 @@ class Deputy final : private Commands {
     if (has_ended()) return no_process();
     return process_.tracing.read(cursor, process_.at(), process_.away());
   }
-  void take_over(const std::string& at, const SessionKeys& keys, bool moving) override {
+  void take_over(const std::string& at, const SessionTerms& terms, bool moving) override {
     KJ_REQUIRE(!has_ended(), "the process has ended");
-    om::deputy::take_over(process_, at, keys, moving);
+    om::deputy::take_over(process_, at, terms, moving);
   }
   void cut(const std::string& what) override {
     if (!has_ended()) process_.cut(what.empty() ? "all" : what);

@@ -11,11 +11,11 @@
 namespace om::deputy {
 
 Process::Process(kj::AsyncIoContext& context, pid_t pid, std::string node, const Address& listen,
-                 Surroundings surroundings)
+                 LinkWire wire, Surroundings surroundings)
     : io(context),
       home_node(std::move(node)),
       around(std::move(surroundings)),
-      session(context, listen, member),
+      session(context, listen, wire, member),
       home(pid),
       files(home),
       tracing(home),
@@ -40,7 +40,7 @@ void Process::come_back() {
 
 void Process::report() const {
   say_where();
-  if (away()) around.session(at_, session.keys(), session.link().port());
+  if (away()) around.session(at_, session.terms(), session.link().port());
 }
 
 Step Process::wait_for_keeper() {

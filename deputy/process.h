@@ -34,7 +34,7 @@ class Process {
  public:
   // KJ exception if `listen` is not an address to listen on.
   Process(kj::AsyncIoContext& context, pid_t pid, std::string node, const Address& listen,
-          Surroundings surroundings);
+          LinkWire wire, Surroundings surroundings);
 
   bool away() const { return where_ == Where::kAway; }
   bool over() const { return where_ == Where::kOver; }

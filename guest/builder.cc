@@ -144,13 +144,12 @@ void Builder::start_fill(const Description& image) {
 
 Step Builder::open_channels(uint32_t count) {
   for (uint32_t slot = 0; slot < count; slot++) {
-    const UniqueFd fd =
+    const ChannelEnd end =
         session_.wait(link_.channel(slot, body_.layout().epoch, Dialer::kAttempts), kChannelLimit);
     BodyMessage m{};
     m.type = kBodyChannel;
     m.slot = slot;
-    const ChannelKeys keys{};
-    OM_MUST_VOID(body_.process().send(m, &keys, sizeof keys, fd.get()));
+    OM_MUST_VOID(body_.process().send(m, &end.keys, sizeof end.keys, end.fd.get()));
   }
   return {};
 }

@@ -35,7 +35,7 @@ bool Channels::may_connect() {
 void Channels::connect(uint32_t slot) {
   if (!may_connect()) return connect_later(slot);
   tasks_.add(link_.channel(slot, body_.layout().epoch, 1)
-                 .then([this, slot](UniqueFd&& fd) { hand_over(slot, fd); },
+                 .then([this, slot](ChannelEnd&& end) { hand_over(slot, end); },
                        // Home is out of reach at the moment: the body waits, so do we.
                        [this, slot](kj::Exception&& e) {
                          home_.cannot_connect(e);
@@ -49,13 +49,12 @@ void Channels::connect_later(uint32_t slot) {
   }));
 }
 
-void Channels::hand_over(uint32_t slot, const UniqueFd& fd) {
+void Channels::hand_over(uint32_t slot, const ChannelEnd& end) {
   BodyMessage m{};
   m.type = kBodyChannel;
   m.slot = slot;
-  const ChannelKeys keys{};
   asked_.erase(slot);
-  if (auto r = body_.process().send(m, &keys, sizeof keys, fd.get()); !r)
+  if (auto r = body_.process().send(m, &end.keys, sizeof end.keys, end.fd.get()); !r)
     log_warn("keeper", "{}", r.error().text());
 }
 

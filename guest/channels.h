@@ -12,7 +12,7 @@
 #include <chrono>
 #include <set>
 
-#include "common/base/unique_fd.h"
+#include "common/net/channel_end.h"
 #include "guest/body.h"
 #include "guest/home_link.h"
 #include "guest/home_watch.h"
@@ -31,7 +31,7 @@ class Channels {
   void connect(uint32_t slot);
   void connect_later(uint32_t slot);
   bool may_connect();
-  void hand_over(uint32_t slot, const UniqueFd& fd);
+  void hand_over(uint32_t slot, const ChannelEnd& end);
 
   class Errors final : public kj::TaskSet::ErrorHandler {
    public:

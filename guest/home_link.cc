@@ -30,16 +30,16 @@ kj::Promise<void> HomeLink::connect_pages() {
       .then([this](kj::Own<kj::AsyncIoStream>&& stream) { pages_ = kj::mv(stream); });
 }
 
-kj::Promise<UniqueFd> HomeLink::channel(uint32_t slot, uint32_t epoch, int attempts) {
-  return dialer_.connect({kPreambleChannel, member_, slot, epoch}, attempts)
-      .then([this, slot](kj::Own<kj::AsyncIoStream>&& stream) {
-        UniqueFd fd = duplicate(*stream);
-        channels_[slot] = duplicate(*stream);
-        stream = nullptr;
+kj::Promise<ChannelEnd> HomeLink::channel(uint32_t slot, uint32_t epoch, int attempts) {
+  return dialer_.connect_bare({kPreambleChannel, member_, slot, epoch}, attempts)
+      .then([this, slot](Dialer::Bare&& bare) {
+        ChannelEnd end{duplicate(*bare.stream), bare.keys};
+        channels_[slot] = duplicate(*bare.stream);
+        bare.stream = nullptr;
         int flags = 0;
-        KJ_SYSCALL(flags = ::fcntl(fd.get(), F_GETFL));
-        KJ_SYSCALL(::fcntl(fd.get(), F_SETFL, flags & ~O_NONBLOCK));
-        return fd;
+        KJ_SYSCALL(flags = ::fcntl(end.fd.get(), F_GETFL));
+        KJ_SYSCALL(::fcntl(end.fd.get(), F_SETFL, flags & ~O_NONBLOCK));
+        return end;
       });
 }
 

@@ -9,7 +9,7 @@
 #include <map>
 #include <vector>
 
-#include "common/base/unique_fd.h"
+#include "common/net/channel_end.h"
 #include "guest/dialer.h"
 
 namespace om::guest {
@@ -21,8 +21,9 @@ class HomeLink {
   // The BULK connection, or another one in its place; the one before lasts until then.
   kj::Promise<void> connect_pages();
   kj::AsyncIoStream& pages() { return *pages_; }
-  // A channel for a slot: a blocking descriptor for the body. A duplicate is kept.
-  kj::Promise<UniqueFd> channel(uint32_t slot, uint32_t epoch, int attempts);
+  // A channel for a slot: a blocking descriptor for the body, and the keys, which are not kept. A duplicate of the
+  // descriptor is.
+  kj::Promise<ChannelEnd> channel(uint32_t slot, uint32_t epoch, int attempts);
 
   // Shuts all channels down: gates notice and ask for new ones.
   void cut_channels();

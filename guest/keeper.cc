@@ -39,7 +39,7 @@ struct Server {
 Keeper::Keeper(kj::AsyncIoContext& io, const KeeperOptions& options)
     : io_(io),
       terms_(options.guest),
-      dialer_(io, options.home, options.session, options.token),
+      dialer_(io, options.home, options.terms, options.cipher),
       session_(io) {
   if (options.headroom != 0) memory_watch_.emplace(io, options.headroom);
 }

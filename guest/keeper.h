@@ -24,7 +24,8 @@ namespace om::guest {
 // What om-migrator says of the guest and its home.
 struct KeeperOptions {
   Address home;
-  uint8_t session[16], token[16];
+  SessionTerms terms;
+  SessionCipher cipher;  // of all connections with home
   GuestTerms guest;
   uint64_t headroom = 0;  // bytes of memory that this node keeps for itself; 0: it is not watched
 };

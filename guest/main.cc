@@ -35,6 +35,13 @@ constexpr const char* kHelp =
     "(0, the default: never). --namespaces: whether the guest gets namespaces of its own (default: "
     "try).\n";
 
+template <size_t N>
+Result<void> read_bytes(const Json& line, const char* name, uint8_t (&to)[N]) {
+  const std::string bytes = OM_TRY(from_hex(OM_TRY(json_string(line, name, 2 * N)), N));
+  memcpy(to, bytes.data(), N);
+  return {};
+}
+
 // The session's keys and the offer.
 Result<void> read_input(KeeperOptions& options) {
   LineSplitter lines(kMaxRequestBytes);
@@ -46,13 +53,10 @@ Result<void> read_input(KeeperOptions& options) {
     if (auto r = lines.push(std::string_view(buffer, static_cast<size_t>(n))); !r) return r.error();
   }
   const Json line = OM_TRY(parse_json_line(lines.pop()));
-  const std::pair<const char*, uint8_t*> fields[] = {{"session", options.session},
-                                                     {"token", options.token}};
-  for (const auto& [name, to] : fields) {
-    const std::string text = OM_TRY(json_string(line, name, 64));
-    const std::string bytes = OM_TRY(from_hex(text, 16));
-    memcpy(to, bytes.data(), 16);
-  }
+  OM_TRY(read_bytes(line, "session", options.terms.session));
+  OM_TRY(read_bytes(line, "secret", options.terms.secret));
+  options.cipher = OM_TRY(
+      read_cipher(static_cast<uint64_t>(OM_TRY(json_int(line, "cipher", 0, kMaxCipherNumber)))));
   const auto offer = line.find("offer");
   if (offer == line.end() || !offer->is_object()) return plain_error("no offer on standard input");
   options.guest.offered =

@@ -68,10 +68,11 @@ Node::Children::Children(Node& node, std::optional<std::pair<uid_t, gid_t>> gues
               {node.options_.name, node.options_.headroom_bytes, guest_owner,
                node.options_.guest_namespaces},
               list, node.events_),
-      deputies(node.kj_,
-               Deputies::Settings{node.options_.name, node.options_.listen.host(),
-                                  node.options_.control, ::geteuid() == 0},
-               list, key, node.events_) {}
+      deputies(
+          node.kj_,
+          Deputies::Settings{node.options_.name, node.options_.listen.host(), node.options_.control,
+                             ::geteuid() == 0, node.options_.wire == Wire::kPlain},
+          list, key, node.events_) {}
 
 Node::Processes::Processes(Node& node)
     : table(node.clock_, node.options_.control,
@@ -83,11 +84,14 @@ Node::Processes::Processes(Node& node)
 
 Node::Peers::Peers(Node& node, UniqueFd listener)
     : table(node.kj_, node.peer_local()),
-      leaving(node.loop_, {node.options_.name, node.options_.listen, node.options_.root_may_leave},
+      leaving(node.loop_,
+              {node.options_.name, node.options_.listen, node.options_.root_may_leave,
+               node.options_.wire == Wire::kPlain, node.facts_.fixed().cpu_features},
               table),
-      admission({node.options_.name, node.options_.accept, node.options_.headroom_bytes,
-                 node.options_.guest_limits(node.facts_.fixed().cpus)},
-                node.facts_, node.children_.keepers, node.events_),
+      admission(
+          {node.options_.name, node.options_.accept, node.options_.wire == Wire::kPlain,
+           node.options_.headroom_bytes, node.options_.guest_limits(node.facts_.fixed().cpus)},
+          node.facts_, node.children_.keepers, node.events_),
       service(node.kj_, std::move(listener), node.service_local()) {}
 
 Node::Node(const Options& options, OwnDirectory state, UniqueFd listener, NodeFacts fixed_facts,

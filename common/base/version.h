@@ -11,7 +11,7 @@
 namespace om {
 
 // Between daemons: major * 65536 + minor. A different major is refused; a minor only adds.
-constexpr uint32_t kProtocolMajor = 4;
+constexpr uint32_t kProtocolMajor = 5;
 constexpr uint32_t kProtocolMinor = 0;
 constexpr uint32_t kProtocol = kProtocolMajor << 16 | kProtocolMinor;
 constexpr uint32_t protocol_major(uint32_t protocol) { return protocol >> 16; }

@@ -47,7 +47,7 @@ interface Deputy @0xa4d2c7e98f1b3361 {
 interface Daemon @0xa4d2c7e98f1b3362 {
   needGuest @0 (to :Text, offer :Offer) -> (outcome :Outcome);
   # Asks the target to admit the process and start a keeper. One question at a time. In `offer`, homeNode and
-  # homeAddress are empty: the daemon supplies them, and pid and uid.
+  # homeAddress are empty: the daemon supplies them, and pid and uid; `cipher` says only whether there is one.
 
   state @1 (at :Text, state :State) -> ();
   # Where the process is: a node, or "home". For `om ps` and `om where`.
@@ -74,7 +74,7 @@ enum State {
 struct Session {            # how a keeper proves itself and finds the deputy
   at @0 :Text;              # node of the keeper
   session @1 :Data;         # 16 bytes
-  token @2 :Data;           # 16 bytes
+  secret @2 :Data;          # 32 bytes
   port @3 :UInt16;          # of the deputy's listener
 }
 

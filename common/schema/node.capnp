@@ -38,7 +38,7 @@ struct Offer {
                             # address by which the target knows homeNode
   homePort @2 :UInt16;
   session @3 :Data;         # 16 random bytes: names the migration
-  token @4 :Data;           # 16 random bytes: proves the keeper to the deputy
+  secret @4 :Data;          # 32 random bytes, made by the deputy: all keys of the session follow from it
   keeperGateAbi @5 :UInt32;
   pid @6 :Int32;            # at home, for display
   uid @7 :UInt32;
@@ -47,4 +47,5 @@ struct Offer {
   threads @10 :UInt32;
   cpus @11 :UInt32;         # highest CPU id of home + 1
   cpuFeatures @12 :List(Text);  # what the process may use: must be a subset of the target's
+  cipher @13 :UInt32;       # of the session's connections: a number of common/tls/cipher.h, 0: they are plain
 }

@@ -2,6 +2,7 @@
 #include "deputy/home/home_side.h"
 
 #include <errno.h>
+#include <stddef.h>
 
 #include "libom/abi/sockets.h"
 #include "libom/abi/waiting.h"
@@ -29,6 +30,11 @@ uint64_t HomeSide::stack_of(uint32_t slot) const {
 bool HomeSide::hits_libom(uint64_t at, uint64_t bytes) const {
   return touches(at, bytes, target->image_lo(), target->image_hi()) ||
          touches_lent(at, bytes, arena, state.nslots);
+}
+
+bool HomeSide::remember_attempt(uint64_t attempt) {
+  state.attempt = attempt;
+  return target && target->put_home_field(offsetof(HomeState, attempt), attempt).ok();
 }
 
 Verdict<int64_t> HomeSide::run_remote(StoppedProcess& stop, StoppedThread& t, uint64_t stack,

@@ -42,6 +42,8 @@ struct HomeSide {
   uint64_t stack_of(uint32_t slot) const;
   // Whether [at, at + bytes) touches libom's own memory.
   bool hits_libom(uint64_t at, uint64_t bytes) const;
+  // Writes HomeState.attempt (common/tls/pass.h). False: the process is gone, or runs another program.
+  bool remember_attempt(uint64_t attempt);
   // Runs libom's remote function in a stopped thread, on `stack`. Returns its answer; INTERNAL if there is none.
   Verdict<int64_t> run_remote(StoppedProcess& stop, StoppedThread& t, uint64_t stack,
                               uint64_t function, uint64_t argument);

@@ -71,14 +71,15 @@ void HomeSocket::serve(const FetchRequest& q, int answer_to) {
       memcmp(q.session_id, session_id_, sizeof session_id_) != 0)
     return;
   FetchReply reply{1, q.slot, {}};
-  UniqueFd channel = channels_(q.slot);
-  if (channel.valid()) reply.verdict = 0;
-  const int fd = channel.get();
-  if (send_with_fds(answer_to, &reply, sizeof reply, &fd, channel.valid() ? 1 : 0)) return;
+  const ChannelEnd channel = channels_(q.slot);
+  const bool found = channel.fd.valid();
+  if (found) reply = {0, q.slot, channel.keys};
+  const int fd = channel.fd.get();
+  if (send_with_fds(answer_to, &reply, sizeof reply, &fd, found ? 1 : 0)) return;
   log_warn("home", "a channel could not be handed to thread slot {}", q.slot);
   // It was the only descriptor with which anybody at home could use it; the body counts on the connection until it
   // ends, and makes another then.
-  if (channel.valid()) ::shutdown(channel.get(), SHUT_RDWR);
+  if (found) ::shutdown(fd, SHUT_RDWR);
 }
 
 void HomeSocket::pump() {
@@ -114,14 +115,16 @@ std::optional<HomeMessage> HomeSocket::next() {
   return m;
 }
 
-Result<void> HomeSocket::send_channels(const std::vector<std::pair<uint32_t, UniqueFd>>& channels) {
+Result<void> HomeSocket::send_channels(
+    const std::vector<std::pair<uint32_t, ChannelEnd>>& channels) {
   size_t i = 0;
   do {
     ChannelBatch batch{};
     int fds[kChannelBatch];
     for (; i < channels.size() && batch.count < kChannelBatch; i++) {
       batch.slot[batch.count] = channels[i].first;
-      fds[batch.count++] = channels[i].second.get();
+      batch.keys[batch.count] = channels[i].second.keys;
+      fds[batch.count++] = channels[i].second.fd.get();
     }
     batch.last = i == channels.size() ? 1 : 0;
     if (!send_with_fds(fd_.get(), &batch, sizeof batch, fds, batch.count))

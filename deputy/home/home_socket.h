@@ -13,15 +13,15 @@
 #include <vector>
 
 #include "common/base/result.h"
-#include "common/base/unique_fd.h"
+#include "common/net/channel_end.h"
 #include "libom/abi/sockets.h"
 
 namespace om::deputy {
 
 class HomeSocket {
  public:
-  // Hands out the channel of a slot; invalid: none yet.
-  using Channels = std::function<UniqueFd(uint32_t slot)>;
+  // Hands out our end of the channel of a slot, with a descriptor that is invalid if there is none yet.
+  using Channels = std::function<ChannelEnd(uint32_t slot)>;
 
   // What another member says is dropped.
   HomeSocket(const uint8_t (&session)[16], uint32_t member, Channels channels);
@@ -37,7 +37,7 @@ class HomeSocket {
   // The oldest message that has arrived.
   std::optional<HomeMessage> next();
   // Sends channels with their slots over the deputy socket (libom's setup takes them).
-  Result<void> send_channels(const std::vector<std::pair<uint32_t, UniqueFd>>& channels);
+  Result<void> send_channels(const std::vector<std::pair<uint32_t, ChannelEnd>>& channels);
 
  private:
   void serve(const FetchRequest& request, int answer_to);

@@ -110,7 +110,7 @@ Step connect_home(HomeSide& home, StoppedProcess& stop, const ThreadPlans& plans
   OM_TRY(fault("depart.connect"));
   OM_TRY(connect_socket(home, stop));
   OM_TRY(fault("depart.take"));
-  std::vector<std::pair<uint32_t, UniqueFd>> channels;
+  std::vector<std::pair<uint32_t, ChannelEnd>> channels;
   for (uint32_t i = 0; i < plans.threads.size(); i++) channels.emplace_back(i, with.channels(i));
   OM_MUST_VOID(home.socket->send_channels(channels));
   const int64_t taken = OM_TRY(home.run_remote(stop, t, stack, kRemoteTake, 0));

@@ -125,9 +125,12 @@ Step Departure::prepare_keeper() {
 
 // Has the target start a keeper and waits for its connection.
 Step Departure::call_keeper(const OfferedProcess& offer) {
-  session_.expect(SessionKeys::random());
-  auto verdict = process_.around.need_guest(to_, session_.keys(), session_.link().port(), offer)
-                     .wait(process_.io.waitScope);
+  session_.expect(random_terms(), 0,
+                  [&home = home_](uint64_t attempt) { return home.remember_attempt(attempt); });
+  auto verdict =
+      process_.around
+          .need_guest(to_, session_.terms(), session_.link().wire(), session_.link().port(), offer)
+          .wait(process_.io.waitScope);
   if (verdict) return *verdict;
   OM_TRY(fault("depart.ask"));
   if (!process_.pidfd.valid())
@@ -246,7 +249,7 @@ Step Departure::connect(StoppedProcess& stop) {
   const auto drops = OM_TRY(plan_drops(own, pinned_ranges(*home_.target, process_.plans.threads)));
   return connect_home(
       home_, stop, process_.plans,
-      {session_.keys().session, process_.member, drops,
+      {session_.terms().session, process_.member, drops,
        [&session = session_](uint32_t slot) { return session.link().channels().take(slot); }});
 }
 

@@ -37,8 +37,8 @@ bool plausible(const HomeState& h) {
 
 }  // namespace
 
-void take_over(Process& process, const std::string& at, const SessionKeys& keys, bool moving) {
-  Takeover takeover(process, {at, keys, moving});
+void take_over(Process& process, const std::string& at, const SessionTerms& terms, bool moving) {
+  Takeover takeover(process, {at, terms, moving});
   Step done = takeover.run();
   if (done.ok()) return;
   if (has_ended(process.home.pid)) return takeover.is_at_home("it has ended");
@@ -93,7 +93,7 @@ Step Takeover::find_undone() {
 
 // Checks what the previous deputy has left; from then on the process counts as away.
 Step Takeover::open_home() {
-  if (memcmp(home_.state.session_id, from_.keys.session, sizeof from_.keys.session) != 0 ||
+  if (memcmp(home_.state.session_id, from_.terms.session, sizeof from_.terms.session) != 0 ||
       home_.state.member != process_.member || !plausible(home_.state)) {
     return refuse(ReasonCode::kInternal, "the state left by the previous deputy is inconsistent");
   }
@@ -101,9 +101,10 @@ Step Takeover::open_home() {
   home_.fd_base = home_.state.fd_base;
   const auto status = OM_MUST(proc::read_status(home_.pid));
   home_.inner_pid = status.ns_pids.empty() ? home_.pid : status.ns_pids.back();
-  session_.expect(from_.keys);
+  session_.expect(from_.terms, home_.state.attempt,
+                  [&home = home_](uint64_t attempt) { return home.remember_attempt(attempt); });
   session_.link().be_patient();
-  home_.socket.emplace(from_.keys.session, process_.member, [&session = session_](uint32_t slot) {
+  home_.socket.emplace(from_.terms.session, process_.member, [&session = session_](uint32_t slot) {
     return session.link().channels().take(slot);
   });
   process_.plans.clear();

@@ -22,7 +22,7 @@ namespace om::deputy {
 
 // The earlier deputy left the process at `at`, or (`moving`) on its way. KJ exception if it cannot be taken over now;
 // om-migrator then tries again with another deputy.
-void take_over(Process& process, const std::string& at, const SessionKeys& keys, bool moving);
+void take_over(Process& process, const std::string& at, const SessionTerms& terms, bool moving);
 
 // Makes the connection with libom. If a homecoming was given up halfway, lets finished calls be answered. If something
 // keeps the threads from stopping (is_in_the_way), they are met later.
@@ -32,7 +32,7 @@ class Takeover {
  public:
   struct From {
     const std::string& at;
-    const SessionKeys& keys;
+    const SessionTerms& terms;
     bool moving;
   };
   // `process` outlives the object.

@@ -25,7 +25,7 @@ UniqueFd duplicate(kj::AsyncIoStream& stream) {
 
 }  // namespace
 
-void Channels::add(uint32_t slot, kj::AsyncIoStream& stream) {
+void Channels::add(uint32_t slot, kj::AsyncIoStream& stream, const ChannelKeys& keys) {
   UniqueFd fresh = duplicate(stream);
   UniqueFd control = duplicate(stream);
   // The executor reads and writes it blocking; KJ is done with it.
@@ -35,7 +35,7 @@ void Channels::add(uint32_t slot, kj::AsyncIoStream& stream) {
   Channel& channel = by_slot_[slot];
   // The executor of this slot may still sit in a read of the connection that this one replaces.
   if (channel.control.valid()) ::shutdown(channel.control.get(), SHUT_RDWR);
-  channel.fresh = std::move(fresh);
+  channel.fresh = {std::move(fresh), keys};
   channel.control = std::move(control);
   check();
 }
@@ -51,7 +51,7 @@ kj::Promise<void> Channels::wait_for(uint32_t count) {
 void Channels::check() {
   for (uint32_t slot = 0; slot < wanted_; slot++) {
     auto it = by_slot_.find(slot);
-    if (it == by_slot_.end() || !it->second.fresh.valid()) return;
+    if (it == by_slot_.end() || !it->second.fresh.fd.valid()) return;
   }
   KJ_IF_MAYBE (there, all_there_) {
     (*there)->fulfill();
@@ -66,9 +66,9 @@ void Channels::fail(const kj::Exception& exception) {
   }
 }
 
-UniqueFd Channels::take(uint32_t slot) {
+ChannelEnd Channels::take(uint32_t slot) {
   auto it = by_slot_.find(slot);
-  return it == by_slot_.end() ? UniqueFd() : std::move(it->second.fresh);
+  return it == by_slot_.end() ? ChannelEnd() : std::exchange(it->second.fresh, {});
 }
 
 bool Channels::is_any_connected() const {
@@ -81,7 +81,7 @@ bool Channels::is_any_connected() const {
 void Channels::cut() {
   for (auto& [slot, channel] : by_slot_) {
     if (channel.control.valid()) ::shutdown(channel.control.get(), SHUT_RDWR);
-    channel.fresh.reset();
+    channel.fresh = {};
   }
 }
 

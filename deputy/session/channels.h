@@ -9,22 +9,22 @@
 
 #include <map>
 
-#include "common/base/unique_fd.h"
+#include "common/net/channel_end.h"
 
 namespace om::deputy {
 
 class Channels {
  public:
-  // The keeper has made one, perhaps in place of one that is broken. KJ exception if no descriptor is free; the channel
-  // is then closed.
-  void add(uint32_t slot, kj::AsyncIoStream& stream);
+  // The keeper has made one, perhaps in place of one that is broken; `keys` are those of our end. KJ exception if no
+  // descriptor is free; the channel is then closed.
+  void add(uint32_t slot, kj::AsyncIoStream& stream, const ChannelKeys& keys);
   // Resolves when channels for slots [0, count) are there.
   kj::Promise<void> wait_for(uint32_t count);
   // No more can come: rejects the promise of wait_for().
   void fail(const kj::Exception& exception);
 
-  // One that has not been handed out yet. Invalid if there is none.
-  UniqueFd take(uint32_t slot);
+  // One that has not been handed out yet; nothing of its keys stays here. Its descriptor is invalid if there is none.
+  ChannelEnd take(uint32_t slot);
   // Whether any still connects the two halves of a thread.
   bool is_any_connected() const;
   // Shuts them all down in both directions: executors and gates notice.
@@ -34,7 +34,7 @@ class Channels {
 
  private:
   struct Channel {
-    UniqueFd fresh;    // to be handed to the home process
+    ChannelEnd fresh;  // to be handed to the home process
     UniqueFd control;  // duplicate, for shutdown
   };
 

@@ -7,14 +7,12 @@
 
 #include <kj/debug.h>
 
-#include <algorithm>
-#include <iterator>
+#include <utility>
 
-#include "common/base/hex.h"
 #include "common/base/log.h"
 #include "common/net/connection.h"
+#include "common/tls/sealed_stream.h"
 #include "deputy/base/text.h"
-#include "libom/abi/layout.h"
 
 namespace om::deputy {
 namespace {
@@ -22,26 +20,18 @@ namespace {
 constexpr auto kGreetLimit = 5 * kj::SECONDS;
 constexpr auto kAcceptAgain = 100 * kj::MILLISECONDS;
 constexpr auto kSayAgain = std::chrono::seconds(10);
-constexpr size_t kMaxGreeting = 64;
 constexpr size_t kMaxGreetings = 256;  // connections at a time; a keeper's send theirs at once
-
-std::string hex(const uint8_t (&bytes)[16]) {
-  return to_hex(std::string_view(reinterpret_cast<const char*>(bytes), sizeof bytes));
-}
 
 }  // namespace
 
-SessionKeys SessionKeys::random() {
-  SessionKeys keys;
-  KJ_SYSCALL(::getrandom(&keys, sizeof keys, 0));
-  return keys;
+SessionTerms random_terms() {
+  SessionTerms terms;
+  KJ_SYSCALL(::getrandom(&terms, sizeof terms, 0));
+  return terms;
 }
 
-std::string SessionKeys::session_hex() const { return hex(session); }
-std::string SessionKeys::token_hex() const { return hex(token); }
-
-Link::Link(kj::AsyncIoContext& io, const Address& address)
-    : io_(io), errors_(*this), tasks_(errors_) {
+Link::Link(kj::AsyncIoContext& io, const Address& address, LinkWire wire)
+    : io_(io), wire_(wire), errors_(*this), tasks_(errors_) {
   int fd = -1;
   KJ_SYSCALL(fd = ::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
   kj::AutoCloseFd socket(fd);
@@ -60,12 +50,14 @@ Link::Link(kj::AsyncIoContext& io, const Address& address)
   tasks_.add(accept_loop());
 }
 
-void Link::expect(const SessionKeys& keys, uint32_t member) {
+void Link::expect(const SessionTerms& terms, uint32_t member, uint64_t floor, Remember remember) {
   close_all();
+  auto pass = Pass::make(terms, kPartyKeeper, kPartyDeputy);
+  KJ_REQUIRE(pass.ok(), "the session has no keys", pass.error().text().c_str());
+  pass_ = std::move(*pass);
+  attempts_ = Attempts(floor);
+  remember_ = std::move(remember);
   member_ = member;
-  pass_ = {{}, {}, kPartyKeeper, kPartyDeputy};
-  std::copy(std::begin(keys.session), std::end(keys.session), pass_.session);
-  std::copy(std::begin(keys.token), std::end(keys.token), pass_.token);
   expecting_ = true;
   patient_ = false;
   failed_ = nullptr;
@@ -160,43 +152,41 @@ kj::Promise<void> Link::greet(kj::Own<kj::AsyncIoStream> stream) {
   auto preamble = kj::heap<Preamble>();
   auto& p = *preamble;
   auto& s = *stream;
-  static_assert(sizeof(Preamble) <= kMaxGreeting);
   return s.tryRead(&p, sizeof p, sizeof p)
       .then([this, preamble = kj::mv(preamble), stream = kj::mv(stream)](size_t n) mutable {
         const Preamble& q = *preamble;
-        if (n != sizeof q || !expecting_ || !pass_.opens(q)) {
-          say_dropped("it has no valid preamble");
-          return;
-        }
-        KJ_IF_MAYBE (exception, kj::runCatchingExceptions([&] {
-                       KJ_IF_MAYBE (fd, stream->getFd()) {
-                         watch_connection(*fd,
-                                          q.kind == kPreambleBulk ? kBulkSilence : kPeerSilence);
-                       }
-                       file(q, kj::mv(stream));
-                     })) {
+        const char* why = n == sizeof q ? refuse(q) : "it has no preamble";
+        if (why != nullptr) return say_dropped(why);
+        KJ_IF_MAYBE (exception, kj::runCatchingExceptions([&] { file(q, kj::mv(stream)); })) {
           cannot_take(*exception);
         }
       });
 }
 
+// Why the connection is none of ours, or nullptr.
+const char* Link::refuse(const Preamble& preamble) const {
+  if (!expecting_ || !pass_->opens(preamble)) return "it has no valid preamble";
+  if (!attempts_.is_new(preamble)) return "its preamble has been used or is too old";
+  if (preamble.member != member_) return "it is of another member";
+  if ((preamble.cipher == kChannelPlain) != (wire_ == LinkWire::kPlain))
+    return wire_ == LinkWire::kPlain ? "it is sealed" : "it is not sealed";
+  return nullptr;
+}
+
+// The number first: if anything after it fails, the keeper makes another connection, with a higher one.
 void Link::file(const Preamble& preamble, kj::Own<kj::AsyncIoStream> stream) {
-  if (preamble.kind != kPreambleSession && preamble.member != member_)
-    return say_dropped("it is of another member");
-  switch (preamble.kind) {
-    case kPreambleSession:
-      arrived(session_, kj::mv(stream));
-      break;
-    case kPreambleBulk:
-      arrived(bulk_, kj::mv(stream));
-      break;
-    case kPreambleChannel:
-      if (preamble.slot < kMaxSlots) channels_.add(preamble.slot, *stream);
-      break;
-    default:
-      say_dropped("its kind is unknown");
-      break;
+  const ChannelKeys keys = [&] {
+    auto made = pass_->keys(preamble, Pass::End::kListener);
+    KJ_REQUIRE(made.ok(), "a connection has no keys", made.error().text().c_str());
+    return *made;
+  }();
+  attempts_.take(preamble);
+  if (!remember_(attempts_.highest())) return say_dropped("the process cannot remember it");
+  KJ_IF_MAYBE (fd, stream->getFd()) {
+    watch_connection(*fd, preamble.kind == kPreambleBulk ? kBulkSilence : kPeerSilence);
   }
+  if (preamble.kind == kPreambleChannel) return channels_.add(preamble.slot, *stream, keys);
+  arrived(preamble.kind == kPreambleSession ? session_ : bulk_, seal_stream(kj::mv(stream), keys));
 }
 
 // Anybody can connect, as often as he likes.

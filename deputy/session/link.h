@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Connections that the keeper makes to us: one TCP listener per deputy, a preamble on each connection that
-// says what it is (common/net/preamble.h). A connection that does not prove itself within a time is dropped.
+// says what it is and proves that the keeper makes it, now (common/tls/pass.h). A connection that does not is dropped
+// without an answer, and changes nothing: not what is there, not what is waited for.
 //
 // KJ event loop.
 #pragma once
@@ -10,33 +11,36 @@
 #include <kj/async-unix.h>
 
 #include <chrono>
+#include <functional>
 #include <list>
+#include <optional>
 #include <string>
 
 #include "common/net/address.h"
-#include "common/net/preamble.h"
+#include "common/tls/pass.h"
 #include "deputy/session/channels.h"
 
 namespace om::deputy {
 
-struct SessionKeys {
-  uint8_t session[16];
-  uint8_t token[16];
+SessionTerms random_terms();
 
-  static SessionKeys random();
-  std::string session_hex() const;
-  std::string token_hex() const;
-};
+// What a session's connections have to do, on top of proving themselves.
+enum class LinkWire : uint8_t { kSealed, kPlain };
 
 class Link {
  public:
   // Listens on `address` (port 0: any). KJ exception if it cannot.
-  Link(kj::AsyncIoContext& io, const Address& address);
+  Link(kj::AsyncIoContext& io, const Address& address, LinkWire wire);
 
   uint16_t port() const { return port_; }
 
-  // From now on connections with these keys, and of this member, are for us; what was there before is dropped.
-  void expect(const SessionKeys& keys, uint32_t member);
+  // Keeps the highest number of a connection where the next deputy finds it, before the connection is used. False: it
+  // cannot, and the connection is dropped.
+  using Remember = std::function<bool(uint64_t attempt)>;
+  // From now on connections of this session and member are for us; what was there before is dropped. `floor`: highest
+  // number that another deputy of the session has taken. KJ exception if OpenSSL has no memory.
+  void expect(const SessionTerms& terms, uint32_t member, uint64_t floor, Remember remember);
+  LinkWire wire() const { return wire_; }
   // From now on a connection that cannot be taken (no descriptors are left here) is waited for. Before, between
   // expect() and this, what is waited for fails then: a departure holds its process up.
   void be_patient();
@@ -62,6 +66,7 @@ class Link {
   kj::Promise<void> accept_loop();
   void take(kj::Own<kj::AsyncIoStream> stream);
   kj::Promise<void> greet(kj::Own<kj::AsyncIoStream> stream);
+  const char* refuse(const Preamble& preamble) const;
   void file(const Preamble& preamble, kj::Own<kj::AsyncIoStream> stream);
   kj::Promise<kj::Own<kj::AsyncIoStream>> next(Waiting& waiting);
   static void arrived(Waiting& waiting, kj::Own<kj::AsyncIoStream> stream);
@@ -89,7 +94,10 @@ class Link {
   bool expecting_ = false;
   bool patient_ = false;
   kj::Maybe<kj::Exception> failed_;
-  Pass pass_{};
+  const LinkWire wire_;
+  std::optional<Pass> pass_;
+  Attempts attempts_;
+  Remember remember_;
   uint32_t member_ = kFirstMember;
   Waiting session_, bulk_;
   Channels channels_;

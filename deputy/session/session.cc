@@ -23,16 +23,16 @@ constexpr auto kBusyLimit = std::chrono::minutes(10);
 
 }  // namespace
 
-Session::Session(kj::AsyncIoContext& io, const Address& listen, uint32_t member)
+Session::Session(kj::AsyncIoContext& io, const Address& listen, LinkWire wire, uint32_t member)
     : io_(io),
-      link_(io, listen),
+      link_(io, listen, wire),
       member_(member),
       // Never a number that the keeper has seen from another deputy: it goes by the clock.
       generation_(static_cast<uint32_t>(now_ns(CLOCK_REALTIME) / 1000000)) {}
 
-void Session::expect(const SessionKeys& keys) {
-  keys_ = keys;
-  link_.expect(keys_, member_);
+void Session::expect(const SessionTerms& terms, uint64_t floor, Link::Remember remember) {
+  terms_ = terms;
+  link_.expect(terms_, member_, floor, std::move(remember));
 }
 
 void Session::open(kj::Own<kj::AsyncIoStream> stream) {

@@ -20,13 +20,13 @@ using MakeBody = capnp::Request<schema::Keeper::MakeBodyParams, schema::Keeper::
 
 class Session {
  public:
-  Session(kj::AsyncIoContext& io, const Address& listen, uint32_t member);
+  Session(kj::AsyncIoContext& io, const Address& listen, LinkWire wire, uint32_t member);
 
   Link& link() { return link_; }
   const Link& link() const { return link_; }
-  const SessionKeys& keys() const { return keys_; }
-  // From now on a keeper with these keys may come.
-  void expect(const SessionKeys& keys);
+  const SessionTerms& terms() const { return terms_; }
+  // From now on a keeper with these terms may come; see Link::expect().
+  void expect(const SessionTerms& terms, uint64_t floor, Link::Remember remember);
   // The keeper's SESSION connection is here. It has no body of ours yet.
   void open(kj::Own<kj::AsyncIoStream> stream);
   // The same of a keeper that has our body.
@@ -90,7 +90,7 @@ class Session {
   kj::AsyncIoContext& io_;
   Link link_;
   const uint32_t member_;
-  SessionKeys keys_{};
+  SessionTerms terms_{};
   kj::Own<kj::AsyncIoStream> stream_, bulk_;
   kj::Own<capnp::TwoPartyClient> client_;
   kj::Maybe<schema::Keeper::Client> keeper_;

@@ -29,13 +29,14 @@ struct Stats {
 // What the deputy asks of its surroundings (om-migrator, by main.cc).
 struct Surroundings {
   // Asks the target to admit the process and start a keeper. Resolves to nullopt if it did, else to the reason.
-  std::function<kj::Promise<std::optional<Reason>>(const std::string& to, const SessionKeys& keys,
-                                                   uint16_t port, const OfferedProcess& process)>
+  std::function<kj::Promise<std::optional<Reason>>(const std::string& to, const SessionTerms& terms,
+                                                   LinkWire wire, uint16_t port,
+                                                   const OfferedProcess& process)>
       need_guest;
   // Where the process is now: for `om ps`.
   std::function<void(const std::string& at, wire::State state)> state;
   // What another deputy would need to take over.
-  std::function<void(const std::string& at, const SessionKeys& keys, uint16_t port)> session;
+  std::function<void(const std::string& at, const SessionTerms& terms, uint16_t port)> session;
   // Something for `om events`.
   std::function<void(ReasonCode code, const std::string& message)> note;
   // Every second while the process is away.

@@ -175,7 +175,7 @@ void Watch::look_for_exec() {
   const auto home = with_.home.target->home();
   if (home && home->phase != kHomeNative &&
       std::equal(std::begin(home->session_id), std::end(home->session_id),
-                 with_.session.keys().session)) {
+                 with_.session.terms().session)) {
     return;
   }
   noticed_.exec = true;

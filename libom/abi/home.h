@@ -79,6 +79,9 @@ struct HomeState {
   uint64_t executor_area_bytes;             // H: bytes that executors have mapped for large calls
   uint32_t member;                          // D: of the session; this process is its only one today
   uint32_t pad;
+  // D: the highest number of a connection that was taken in this session (common/tls/pass.h); another deputy takes
+  // higher ones only
+  uint64_t attempt;
 };
 
 enum HomeThreadState : uint32_t {

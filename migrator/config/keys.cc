@@ -181,7 +181,7 @@ constexpr Key kTable[] = {
      "listen on other than loopback addresses although nodes do not authenticate each other",
      flag<&O::insecure>},
     {"wire", kYes, kYes, Form::kText, "WORD",
-     "what other nodes have to do, too: sealed (default) or plain; nothing is encrypted yet",
+     "what moves is encrypted: sealed (default), or not: plain; the other node must have the same",
      set_wire},
     {"netns_private", kYes, kNo, Form::kText, "NET",
      "the daemon is in the private network namespace of a local cluster, NET its subnet",

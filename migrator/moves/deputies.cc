@@ -71,7 +71,7 @@ DeputyLink::Handlers Deputies::link_handlers(pid_t pid) {
   handlers.on_need_guest = [this, pid](const std::string& to, Offer offer,
                                        DeputyLink::GuestAnswer answer) {
     Entry& entry = entries_.at(pid);
-    entry.session = DeputySession{to, offer.session, offer.token, offer.home.port()};
+    entry.session = DeputySession{to, offer.session, offer.secret, offer.home.port()};
     children_.set_session(entry.deputy, entry.session, true);
     // Record it first: from the answer on the process may leave, and this daemon and the deputy may die together.
     children_.when_written([this, pid, to, offer = std::move(offer), answer = std::move(answer)] {
@@ -153,9 +153,11 @@ Result<void> Deputies::spawn(Entry& entry, const ProcessInfo& process, const std
   auto theirs = std::make_shared<UniqueFd>(pair[1]);
   ChildSpec spec;
   spec.program = OM_TRY(find_program("om-deputy"));
-  spec.arguments = {
-      "--pid",  std::to_string(pid), "--start",  std::to_string(process.id.start_ticks),
-      "--node", settings_.node,      "--listen", listen};
+  spec.arguments = {"--pid",    std::to_string(pid),
+                    "--start",  std::to_string(process.id.start_ticks),
+                    "--node",   settings_.node,
+                    "--listen", listen,
+                    "--wire",   settings_.plain ? "plain" : "sealed"};
   spec.environment =
       child_environment({"OM_CONTROL=" + settings_.control_path,
                          std::string(kAttachVariable) + "=" + key_.secret_of(process.id)});

@@ -33,6 +33,7 @@ class Deputies {
     std::string listen_host;   // where deputies listen for their keepers
     std::string control_path;  // where deputies find a restarted daemon
     bool change_user = false;  // this daemon is root
+    bool plain = false;        // connections with keepers are not sealed
   };
   struct Handlers {
     std::function<void(pid_t pid, const std::string& to, Offer offer,

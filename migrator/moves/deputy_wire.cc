@@ -20,8 +20,8 @@ constexpr size_t kMaxModeBytes = 64;
 Result<DeputySession> read_session(wire::Session::Reader from) {
   DeputySession session;
   session.at = OM_TRY(read_wire_text(from.getAt(), kMaxNodeName, "at"));
-  session.session = OM_TRY(read_secret(from.getSession(), "session"));
-  session.token = OM_TRY(read_secret(from.getToken(), "token"));
+  session.session = OM_TRY(read_wire_bytes(from.getSession(), kSessionBytes, "session"));
+  session.secret = OM_TRY(read_wire_bytes(from.getSecret(), kSecretBytes, "secret"));
   session.port = from.getPort();
   if (!valid_node_name(session.at)) return plain_error("\"at\" must be a node name");
   if (session.port == 0) return plain_error("the port is 0");
@@ -31,7 +31,7 @@ Result<DeputySession> read_session(wire::Session::Reader from) {
 void write_session(const DeputySession& session, wire::Session::Builder to) {
   to.setAt(session.at.c_str());
   to.setSession(wire_data(session.session));
-  to.setToken(wire_data(session.token));
+  to.setSecret(wire_data(session.secret));
   to.setPort(session.port);
 }
 
@@ -89,15 +89,15 @@ Verdict<Json> read_report(wire::Outcome::Reader outcome, ::capnp::Text::Reader r
 Json session_to_json(const DeputySession& session) {
   return {{"at", session.at},
           {"session", to_hex(session.session)},
-          {"token", to_hex(session.token)},
+          {"secret", to_hex(session.secret)},
           {"port", session.port}};
 }
 
 Result<DeputySession> session_from_json(const Json& value) {
   DeputySession session;
   session.at = OM_TRY(json_string(value, "at", kMaxNodeName));
-  session.session = OM_TRY(from_hex(OM_TRY(json_string(value, "session", 64)), kSecretBytes));
-  session.token = OM_TRY(from_hex(OM_TRY(json_string(value, "token", 64)), kSecretBytes));
+  session.session = OM_TRY(from_hex(OM_TRY(json_string(value, "session", 64)), kSessionBytes));
+  session.secret = OM_TRY(from_hex(OM_TRY(json_string(value, "secret", 64)), kSecretBytes));
   session.port = static_cast<uint16_t>(OM_TRY(json_int(value, "port", 1, 65535)));
   if (!valid_node_name(session.at)) return plain_error("\"at\" must be a node name");
   return session;

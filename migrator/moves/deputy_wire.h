@@ -23,9 +23,9 @@ constexpr size_t kMaxNoteBytes = 4096;
 // Where a process is and how its keeper proves itself: lets another deputy take the process over.
 struct DeputySession {
   std::string at;       // node
-  std::string session;  // kSecretBytes each
-  std::string token;
-  uint16_t port = 0;  // where the keeper reaches the deputy
+  std::string session;  // kSessionBytes
+  std::string secret;   // kSecretBytes
+  uint16_t port = 0;    // where the keeper reaches the deputy
 
   bool operator==(const DeputySession&) const = default;
 };
@@ -61,7 +61,7 @@ MoveReport read_move(wire::MoveRecord::Reader from);
 // A JSON object for om, or why there is none.
 Verdict<Json> read_report(wire::Outcome::Reader outcome, ::capnp::Text::Reader report);
 
-// {"at":..,"session":hex,"token":hex,"port":..}, as ChildList stores it.
+// {"at":..,"session":hex,"secret":hex,"port":..}, as ChildList stores it.
 Json session_to_json(const DeputySession& session);
 Result<DeputySession> session_from_json(const Json& value);
 

@@ -13,6 +13,7 @@ kj::Promise<std::optional<Reason>> GuestAdmission::admit(const Offer& offer) {
   Host host;
   host.name = policy_.node;
   host.accepts = policy_.accepts;
+  host.plain = policy_.plain;
   host.keeper_gate_abi = facts_.fixed().keeper_gate_abi;
   host.cpu_features = facts_.fixed().cpu_features;
   host.cpus = allowed_cpus().value_or({});

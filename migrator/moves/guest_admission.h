@@ -21,6 +21,7 @@ class GuestAdmission {
   struct Policy {
     std::string node;  // own name
     bool accepts = true;
+    bool plain = false;           // nothing between nodes is encrypted
     uint64_t headroom_bytes = 0;  // memory that guests never get
     GuestLimits limits;
   };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The keepers of the guests on this node: starts one om-guest for every admitted offer, counts them, reaps them.
-// Session and token are passed on the keeper's stdin, where no other user sees them. A keeper has a session of its own
+// Session and secret are passed on the keeper's stdin, where no other user sees them. A keeper has a session of its own
 // and outlives this daemon.
 #pragma once
 

@@ -8,6 +8,7 @@
 #include "common/movable/verdict.h"
 #include "common/proc/privileges.h"
 #include "common/proc/process.h"
+#include "migrator/peers/admission.h"
 #include "migrator/processes/process_table.h"
 
 namespace om::migrator {
@@ -96,6 +97,17 @@ void Leaving::ask(pid_t pid, const std::string& to, Offer offer, DeputyLink::Gue
   uint16_t port = offer.home.port();
   offer.home = policy_.listen;
   offer.home.set_port(port);
+  // A deputy keeps to what it was started with.
+  if (!offer.cipher != policy_.plain) {
+    return answer(refuse(ReasonCode::kBlocked,
+                         "its deputy was started with another value of wire than node {} has now",
+                         policy_.node));
+  }
+  if (!policy_.plain) {
+    const auto& peer = link->facts();
+    offer.cipher =
+        choose_cipher(policy_.cpu_features, peer ? peer->cpu_features : std::vector<std::string>());
+  }
   // kj::mv: KJ keeps only a reference to a callable passed as an lvalue.
   tasks_->add(link->admit(offer).then(kj::mv(answer)));
 }

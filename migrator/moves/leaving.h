@@ -24,6 +24,8 @@ class Leaving {
     std::string node;  // own name
     Address listen;    // where peers reach this node
     bool root_may_leave = false;
+    bool plain = false;                     // nothing between nodes is encrypted
+    std::vector<std::string> cpu_features;  // of this node
   };
   Leaving(Loop& loop, Policy policy, PeerTable& peers);
   ~Leaving();

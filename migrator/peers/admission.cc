@@ -3,6 +3,10 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <array>
+#include <string_view>
+
 #include "common/base/log.h"
 #include "common/base/version.h"
 #include "common/cpu/cpu_features.h"
@@ -12,6 +16,7 @@ namespace om::migrator {
 namespace {
 
 constexpr size_t kShownFlags = 5;
+constexpr std::array<std::string_view, 2> kAesFeatures = {"aes", "pclmulqdq"};
 
 std::string list_start(const std::vector<std::string>& names) {
   std::string text;
@@ -41,7 +46,26 @@ std::optional<Reason> refuse_number(const Offer& offer, const Host& host) {
               fmt::format(" of user {}{}", offer.uid, home), "max_guests_per_user");
 }
 
+// What AES in GCM needs to be fast.
+bool has_fast_aes(const std::vector<std::string>& features) {
+  return std::all_of(kAesFeatures.begin(), kAesFeatures.end(), [&](std::string_view wanted) {
+    return std::find(features.begin(), features.end(), wanted) != features.end();
+  });
+}
+
 }  // namespace
+
+Cipher choose_cipher(const std::vector<std::string>& home, const std::vector<std::string>& target) {
+  return has_fast_aes(home) && has_fast_aes(target) ? Cipher::kAes256Gcm
+                                                    : Cipher::kChaCha20Poly1305;
+}
+
+std::optional<Reason> refuse_wire(const std::string& who, bool plain, bool other_plain) {
+  if (plain == other_plain) return std::nullopt;
+  const auto word = [](bool is_plain) { return is_plain ? "plain" : "sealed"; };
+  return refuse(ReasonCode::kBlocked, "node {} has wire = \"{}\" and the other node wire = \"{}\"",
+                who, word(plain), word(other_plain));
+}
 
 std::optional<Reason> refuse_protocol(uint32_t own, uint32_t peer) {
   if (protocol_major(own) == protocol_major(peer)) return std::nullopt;
@@ -52,6 +76,11 @@ std::optional<Reason> refuse_protocol(uint32_t own, uint32_t peer) {
 std::optional<Reason> refuse_offer(const Offer& offer, const Host& host) {
   if (!host.accepts) {
     return refuse(ReasonCode::kBlocked, "node {} is configured to take nobody", host.name);
+  }
+  if (auto wire = refuse_wire(host.name, host.plain, !offer.cipher)) return wire;
+  if (offer.cipher == Cipher::kAes256Gcm && !has_fast_aes(host.cpu_features)) {
+    return refuse(ReasonCode::kCpuFeature, "node {} has no {} and {} to encrypt with", host.name,
+                  kAesFeatures[0], kAesFeatures[1]);
   }
   if (auto full = refuse_number(offer, host)) return full;
   if (offer.keeper_gate_abi == 0 || offer.keeper_gate_abi > host.keeper_gate_abi ||

@@ -40,6 +40,7 @@ struct GuestCounts {
 struct Host {
   std::string name;
   bool accepts = true;  // false: configured to take no guests
+  bool plain = false;   // configured not to encrypt; otherwise to do nothing else
   uint32_t keeper_gate_abi = 0;
   std::vector<std::string> cpu_features;
   std::vector<uint32_t> cpus;   // ids that a guest may be pinned to, ascending
@@ -49,6 +50,12 @@ struct Host {
   GuestLimits limits;
   GuestCounts guests;
 };
+
+// The cipher that is fastest where both nodes have these CPU features.
+Cipher choose_cipher(const std::vector<std::string>& home, const std::vector<std::string>& target);
+
+// Why nodes with these settings do not send each other processes, or nullopt. `who` is the node that speaks.
+std::optional<Reason> refuse_wire(const std::string& who, bool plain, bool other_plain);
 
 // nullopt: accepted.
 std::optional<Reason> refuse_offer(const Offer& offer, const Host& host);

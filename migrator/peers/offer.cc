@@ -20,8 +20,9 @@ constexpr uint32_t kMaxCpus = 1u << 16;
 // Reads what both forms have in common: everything but where home is.
 Result<Offer> read_common(wire::Offer::Reader from) {
   Offer offer;
-  offer.session = OM_TRY(read_secret(from.getSession(), "session"));
-  offer.token = OM_TRY(read_secret(from.getToken(), "token"));
+  offer.session = OM_TRY(read_wire_bytes(from.getSession(), kSessionBytes, "session"));
+  offer.secret = OM_TRY(read_wire_bytes(from.getSecret(), kSecretBytes, "secret"));
+  offer.cipher = OM_TRY(read_cipher(from.getCipher()));
   offer.keeper_gate_abi = from.getKeeperGateAbi();
   offer.pid = from.getPid();
   offer.uid = from.getUid();
@@ -49,7 +50,8 @@ Result<Offer> read_deputy_offer(wire::Offer::Reader from) {
 
 Json keeper_input(const Offer& offer) {
   return Json{{"session", to_hex(offer.session)},
-              {"token", to_hex(offer.token)},
+              {"secret", to_hex(offer.secret)},
+              {"cipher", cipher_number(offer.cipher)},
               {"offer",
                {{"abi", offer.keeper_gate_abi},
                 {"pid", offer.pid},
@@ -66,7 +68,8 @@ void write_offer(const Offer& offer, wire::Offer::Builder to) {
   to.setHomeAddress(offer.home.host().c_str());
   to.setHomePort(offer.home.port());
   to.setSession(wire_data(offer.session));
-  to.setToken(wire_data(offer.token));
+  to.setSecret(wire_data(offer.secret));
+  to.setCipher(cipher_number(offer.cipher));
   write_offered(offer, to);
 }
 

@@ -16,17 +16,21 @@
 #include "common/net/json_line.h"
 #include "common/schema/node.capnp.h"
 #include "common/schema/offer.h"
+#include "common/tls/cipher.h"
 
 namespace om::migrator {
 
 constexpr size_t kMaxCommandBytes = 4096;
-constexpr size_t kSecretBytes = 16;
+constexpr size_t kSessionBytes = 16;
+constexpr size_t kSecretBytes = 32;
 
 struct Offer : OfferedProcess {
   std::string home_node;
   Address home;         // the deputy's listener, for the target to dial
-  std::string session;  // kSecretBytes random bytes: names the migration
-  std::string token;    // kSecretBytes random bytes: proves the keeper to the deputy
+  std::string session;  // kSessionBytes random bytes: names the migration
+  std::string
+      secret;  // kSecretBytes random bytes: deputy and keeper prove themselves and seal with it
+  SessionCipher cipher;
 };
 
 // Reads a deputy's offer. Leaves home_node and home, except its port, to the caller.

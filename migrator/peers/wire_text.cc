@@ -3,8 +3,6 @@
 
 #include <fmt/core.h>
 
-#include "migrator/peers/offer.h"
-
 namespace om::migrator {
 
 Result<std::string> read_wire_text(::capnp::Text::Reader text, size_t max_bytes,
@@ -27,9 +25,9 @@ Result<std::vector<std::string>> read_wire_texts(::capnp::List<::capnp::Text>::R
   return result;
 }
 
-Result<std::string> read_secret(::capnp::Data::Reader data, const char* field) {
-  if (data.size() != kSecretBytes) {
-    return plain_error(fmt::format("{} is not {} bytes long", field, kSecretBytes));
+Result<std::string> read_wire_bytes(::capnp::Data::Reader data, size_t bytes, const char* field) {
+  if (data.size() != bytes) {
+    return plain_error(fmt::format("{} is not {} bytes long", field, bytes));
   }
   return std::string(reinterpret_cast<const char*>(data.begin()), data.size());
 }

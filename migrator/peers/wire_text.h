@@ -30,8 +30,8 @@ Result<std::string> read_wire_text(::capnp::Text::Reader text, size_t max_bytes,
 Result<std::vector<std::string>> read_wire_texts(::capnp::List<::capnp::Text>::Reader list,
                                                  size_t max_items, size_t max_bytes,
                                                  const char* field);
-// Exactly 16 bytes (kSecretBytes of migrator/peers/offer.h).
-Result<std::string> read_secret(::capnp::Data::Reader data, const char* field);
+// Error if there are not exactly `bytes`.
+Result<std::string> read_wire_bytes(::capnp::Data::Reader data, size_t bytes, const char* field);
 
 // nullopt: ok. An unknown outcome, or a refusal without a code, is INTERNAL; too long a detail is left out.
 std::optional<Reason> read_outcome(wire::Outcome::Reader from);

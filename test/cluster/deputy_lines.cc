@@ -101,7 +101,7 @@ class Service final : public schema::Deputy::Server {
   kj::Promise<void> takeOver(TakeOverContext context) override {
     auto params = context.getParams();
     KJ_REQUIRE(params.getSession().getSession().size() == 16);
-    KJ_REQUIRE(params.getSession().getToken().size() == 16);
+    KJ_REQUIRE(params.getSession().getSecret().size() == 32);
     print({{"verb", "take over"},
            {"at", params.getSession().getAt().cStr()},
            {"moving", params.getMoving()}});
@@ -118,12 +118,13 @@ class Service final : public schema::Deputy::Server {
 
 void set_offer(const Json& line, schema::Offer::Builder to) {
   const Json& offer = line["offer"];
-  const std::string session = line["session"], token = line["token"];
+  const std::string session = line["session"], secret = line["secret"];
   auto bytes = [](const std::string& text) {
     return kj::arrayPtr(reinterpret_cast<const kj::byte*>(text.data()), text.size());
   };
   to.setSession(bytes(session));
-  to.setToken(bytes(token));
+  to.setSecret(bytes(secret));
+  to.setCipher(line["cipher"]);
   to.setHomePort(line["port"]);
   to.setKeeperGateAbi(offer["abi"]);
   to.setPid(offer["pid"]);

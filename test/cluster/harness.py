@@ -40,6 +40,7 @@ POLL = 0.02
 class ClusterCase(unittest.TestCase):
     nodes = 3
     netns = False       # every node in a network namespace of its own; needs root
+    plain = False       # nothing between the nodes is encrypted
     needs_root = False
     keeper = None       # path of a script that replaces om-guest in the folder cls.libexec
     options = None      # set by main()
@@ -60,7 +61,7 @@ class ClusterCase(unittest.TestCase):
             cls.product.libexec_with(cls.libexec, 'om-guest', cls.keeper)
             os.environ['OM_LIBEXEC'] = str(cls.libexec)
         cls.cluster = Cluster(cls.product, cls.base / 'c', cls.nodes,
-                              ('--netns',) if cls.netns else ())
+                              (('--netns',) if cls.netns else ()) + (('--plain',) if cls.plain else ()))
         cls.cluster.start()
         cls.daemons = []
 

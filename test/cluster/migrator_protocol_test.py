@@ -37,7 +37,7 @@ LIMIT = 30  # seconds before something that must happen counts as not happening
 FAKE_DEPUTY = r'''#!%(python)s
 import argparse, json, os, pathlib, secrets, select, socket, subprocess, sys, threading, time
 parser = argparse.ArgumentParser()
-for name in ("--pid", "--start", "--node", "--listen"):
+for name in ("--pid", "--start", "--node", "--listen", "--wire"):
     parser.add_argument(name, required=True)
 options = parser.parse_args()
 here = pathlib.Path(__file__).parent
@@ -82,7 +82,8 @@ def leave_keeper():
         keeper = None
 
 def need_guest(to, port, key, features, uid=12345, memory=1 << 20):
-    say("need_guest", to=to, port=port, session=key, token=key[::-1],
+    say("need_guest", to=to, port=port, session=key, secret=2 * key[::-1],
+        cipher=0 if options.wire == "plain" else 2,
         offer={"abi": %(abi)d, "pid": 1, "uid": uid, "command": "job", "memory_bytes": memory, "threads": 2,
                "cpus": os.cpu_count(), "cpu_features": features})
 
@@ -104,7 +105,8 @@ def depart(command):
     leave_keeper()
     keeper, _ = listener.accept()
     hello = json.loads(keeper.makefile("r").readline())
-    assert bytes.fromhex(hello["session"]).decode() == key and bytes.fromhex(hello["token"]).decode() == key[::-1]
+    assert bytes.fromhex(hello["session"]).decode() == key and bytes.fromhex(hello["secret"]).decode() == 2 * key[::-1]
+    assert (hello["cipher"] == 0) == (options.wire == "plain"), hello["cipher"]
     (here / ("guest-of-" + options.pid)).write_text(json.dumps(hello))
     state(command["to"], "away")
     say("stats", cpu_ms=1000, rss_bytes=123456, threads=7, calls=1)

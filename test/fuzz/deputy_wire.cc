@@ -24,7 +24,7 @@ using Daemon = om::wire::Daemon;
 
 void check(const DeputySession& session) {
   require(om::valid_node_name(session.at) && session.port != 0);
-  require(session.session.size() == kSecretBytes && session.token.size() == kSecretBytes);
+  require(session.session.size() == kSessionBytes && session.secret.size() == kSecretBytes);
   const auto back = session_from_json(session_to_json(session));
   require(back.ok() && *back == session);
 }

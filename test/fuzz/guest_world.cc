@@ -251,9 +251,12 @@ void BodyProcess::pin_thread(pid_t tid, const std::vector<uint64_t>& mask) const
 }
 void BodyProcess::Errors::taskFailed(kj::Exception&&) {}
 
-Dialer::Dialer(kj::AsyncIoContext& io, const Address& home, const uint8_t (&)[16],
-               const uint8_t (&)[16])
-    : io_(io), home_(home), pass_{} {}
+Dialer::Dialer(kj::AsyncIoContext& io, const Address& home, const SessionTerms& terms,
+               SessionCipher cipher)
+    : io_(io),
+      home_(home),
+      pass_(Pass::make(terms, kPartyKeeper, kPartyDeputy).value()),
+      cipher_(cipher) {}
 
 kj::Promise<kj::Own<kj::AsyncIoStream>> Dialer::connect(const To& to, int) {
   return kj::evalLater([to] { return fuzz::world().connect(to.kind); });
@@ -264,8 +267,8 @@ kj::Promise<void> HomeLink::connect_pages() {
       .then([this](kj::Own<kj::AsyncIoStream>&& stream) { pages_ = kj::mv(stream); });
 }
 
-kj::Promise<UniqueFd> HomeLink::channel(uint32_t, uint32_t, int) {
-  return UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC));
+kj::Promise<ChannelEnd> HomeLink::channel(uint32_t, uint32_t, int) {
+  return ChannelEnd{UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC)), {}};
 }
 
 void HomeLink::cut_channels() {}

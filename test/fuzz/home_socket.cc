@@ -44,7 +44,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   UniqueFd home(session[0]), ours(answer[0]), theirs(answer[1]), body(channel[1]);
   constexpr uint8_t kSession[16] = {'s', 'e', 's', 's', 'i', 'o', 'n'};
   UniqueFd only(channel[0]);
-  deputy::HomeSocket socket(kSession, kFirstMember, [&only](uint32_t) { return std::move(only); });
+  deputy::HomeSocket socket(kSession, kFirstMember, [&only](uint32_t) {
+    return ChannelEnd{std::move(only), {}};
+  });
   socket.connect(UniqueFd(session[1]));
   size_t sent = 0;
   fuzz::Bytes in(data, size);

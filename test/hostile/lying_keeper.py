@@ -5,7 +5,7 @@
 What it does is in the file LIE beside it: "offer", and the keeper is told that home has offered nothing, or
 "SEED KIND AFTER". Behind AFTER bytes of the connections of one KIND (session,
 bulk) it changes some bytes, repeats some, leaves some out, sends random ones, or falls silent. With no such file it
-passes on everything.
+passes on everything. It lies from the outside, so connections must not be sealed.
 """
 
 import json
@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 
-PREAMBLE, PREAMBLE_KIND = 64, 8  # common/net/preamble.h
+PREAMBLE, PREAMBLE_KIND = 96, 8  # common/net/preamble.h
 KINDS = {1: 'session', 2: 'bulk', 3: 'channel'}
 HERE = pathlib.Path(__file__).parent
 

@@ -98,7 +98,7 @@ struct Doing final : Commands {
   Verdict<nlohmann::json> trace(uint64_t cursor) override {
     return nlohmann::json{{"next", cursor + 1}};
   }
-  void take_over(const std::string& at, const SessionKeys&, bool moving) override {
+  void take_over(const std::string& at, const SessionTerms&, bool moving) override {
     done.push_back("take over at " + at + (moving ? ", moving" : ""));
   }
   void cut(const std::string& what) override { done.push_back("cut " + what); }
@@ -126,9 +126,9 @@ struct World {
   }
   void wait_for_news() { news.wait().wait(io.waitScope); }
   std::optional<Reason> ask() {
-    SessionKeys keys{};
+    const SessionTerms terms{};
     const OfferedProcess offer{1, 2, 3, "job", 4, 5, 6, {"fpu"}};
-    return say.need_guest("n2", keys, 4000, offer).wait(io.waitScope);
+    return say.need_guest("n2", terms, LinkWire::kSealed, 4000, offer).wait(io.waitScope);
   }
 };
 

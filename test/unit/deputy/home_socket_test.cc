@@ -57,11 +57,22 @@ std::string state_of(const UniqueFd& fd) {
   return n == 0 ? "ended" : "open";
 }
 
+ChannelKeys keys(uint32_t slot) {
+  ChannelKeys k{};
+  k.cipher = kChannelAes256Gcm;
+  memset(k.send, static_cast<int>(slot), sizeof k.send);
+  memset(k.receive, static_cast<int>(slot + 100), sizeof k.receive);
+  return k;
+}
+
+bool same(const ChannelKeys& a, const ChannelKeys& b) { return memcmp(&a, &b, sizeof a) == 0; }
+
 struct Fixture {
   std::array<UniqueFd, 2> session = socket_pair(), channel = socket_pair();
-  HomeSocket socket{kSession, kFirstMember, [this](uint32_t slot) {
-                      return slot == 5 ? std::move(channel[0]) : UniqueFd();
-                    }};
+  HomeSocket socket{
+      kSession, kFirstMember, [this](uint32_t slot) {
+        return slot == 5 ? ChannelEnd{std::move(channel[0]), keys(slot)} : ChannelEnd();
+      }};
   Fixture() { socket.connect(std::move(session[1])); }
 };
 
@@ -79,6 +90,7 @@ TEST_CASE("an executor gets the channel of its slot, or is told to wait") {
     REQUIRE(recv(answer[0].get(), &reply, sizeof reply, 0) == sizeof reply);
     CHECK(reply.verdict == (slot == 5 ? 0 : 1));
     CHECK(reply.slot == slot);
+    CHECK(same(reply.keys, slot == 5 ? keys(5) : ChannelKeys{}));
     CHECK(state_of(answer[0]) == "ended");
   }
 }
@@ -94,6 +106,7 @@ TEST_CASE("an executor without room for another descriptor is answered on the de
     REQUIRE(recv(f.session[0].get(), &reply, sizeof reply, 0) == sizeof reply);
     CHECK(reply.verdict == (slot == 5 ? 0 : 1));
     CHECK(reply.slot == slot);
+    CHECK(same(reply.keys, slot == 5 ? keys(5) : ChannelKeys{}));
   }
   CHECK(state_of(f.session[0]) == "open");
 }

@@ -20,8 +20,9 @@ Offer offer_of(uint64_t memory_mib) {
   Offer offer;
   offer.home_node = "n1";
   offer.home = *Address::parse("127.0.0.1:4000");
-  offer.session = std::string(kSecretBytes, 's');
-  offer.token = std::string(kSecretBytes, 't');
+  offer.session = std::string(kSessionBytes, 's');
+  offer.secret = std::string(kSecretBytes, 't');
+  offer.cipher = Cipher::kChaCha20Poly1305;
   offer.keeper_gate_abi = kKeeperGateAbi;
   offer.pid = 77;
   offer.uid = 1000;
@@ -138,6 +139,33 @@ TEST_CASE("policy and versions come before everything else") {
   }
 }
 
+TEST_CASE("both nodes encrypt, or neither does") {
+  Host host = host_with(1000);
+  Offer offer = offer_of(100);
+  offer.cipher = std::nullopt;
+  const auto refused = refuse_offer(offer, host);
+  CHECK(code_of(refused) == "BLOCKED");
+  REQUIRE(refused);
+  CHECK(refused->message().find("wire = \"sealed\"") != std::string::npos);
+  host.plain = true;
+  CHECK_FALSE(refuse_offer(offer, host));
+  CHECK(code_of(refuse_offer(offer_of(100), host)) == "BLOCKED");
+}
+
+TEST_CASE("the cipher that both CPUs are fast at") {
+  const std::vector<std::string> fast = {"aes", "fpu", "pclmulqdq"}, half = {"aes"};
+  CHECK(choose_cipher(fast, fast) == Cipher::kAes256Gcm);
+  CHECK(choose_cipher(fast, half) == Cipher::kChaCha20Poly1305);
+  CHECK(choose_cipher(half, fast) == Cipher::kChaCha20Poly1305);
+  CHECK(choose_cipher(fast, {}) == Cipher::kChaCha20Poly1305);
+  Offer offer = offer_of(100);
+  offer.cipher = Cipher::kAes256Gcm;
+  Host host = host_with(1000);
+  CHECK(code_of(refuse_offer(offer, host)) == "CPU_FEATURE");
+  host.cpu_features.insert(host.cpu_features.end(), fast.begin(), fast.end());
+  CHECK_FALSE(refuse_offer(offer, host));
+}
+
 TEST_CASE("protocols: the same major speaks, any minor") {
   CHECK_FALSE(refuse_protocol(1 << 16 | 4, 1 << 16));
   CHECK(code_of(refuse_protocol(1 << 16, 2 << 16)) == "VERSION");
@@ -156,7 +184,10 @@ TEST_CASE("an offer goes over the wire and back") {
 
 TEST_CASE("an offer becomes the keeper's input") {
   CHECK(keeper_input(offer_of(5)) == Json{{"session", "73737373737373737373737373737373"},
-                                          {"token", "74747474747474747474747474747474"},
+                                          {"secret",
+                                           "7474747474747474747474747474747474747474747474747474747"
+                                           "474747474"},
+                                          {"cipher", 2},
                                           {"offer",
                                            {{"abi", kKeeperGateAbi},
                                             {"pid", 77},
@@ -177,7 +208,7 @@ TEST_CASE("of a deputy's offer only the home is left open") {
   auto offer = read_deputy_offer(wire.asReader());
   REQUIRE(offer.ok());
   CHECK(offer->home.port() == 4000);
-  CHECK(offer->token == std::string(kSecretBytes, 't'));
+  CHECK(offer->secret == std::string(kSecretBytes, 't'));
   wire.setHomePort(0);
   CHECK_FALSE(read_deputy_offer(wire.asReader()).ok());
 }
@@ -195,13 +226,14 @@ TEST_CASE("what a peer sends is checked") {
   CHECK_FALSE(spoilt([](Wire wire) { wire.setHomeNode("../n1"); }));
   CHECK_FALSE(spoilt([](Wire wire) { wire.setHomeAddress("localhost"); }));
   CHECK_FALSE(spoilt([](Wire wire) { wire.setHomePort(0); }));
-  CHECK_FALSE(spoilt([](Wire wire) { wire.initToken(15); }));
+  CHECK_FALSE(spoilt([](Wire wire) { wire.initSecret(31); }));
   CHECK_FALSE(spoilt([](Wire wire) { wire.initSession(17); }));
   CHECK_FALSE(spoilt([](Wire wire) { wire.setCommand(std::string(5000, 'x').c_str()); }));
   CHECK_FALSE(spoilt([](Wire wire) { wire.setPid(-5); }));
   CHECK_FALSE(spoilt([](Wire wire) { wire.setMemoryBytes(UINT64_MAX); }));
   CHECK_FALSE(spoilt([](Wire wire) { wire.setThreads(0); }));
   CHECK_FALSE(spoilt([](Wire wire) { wire.setCpus(0); }));
+  CHECK_FALSE(spoilt([](Wire wire) { wire.setCipher(kMaxCipherNumber + 1); }));
   CHECK_FALSE(spoilt([](Wire wire) { wire.initCpuFeatures(kMaxCpuFeatures + 1); }));
 }
 

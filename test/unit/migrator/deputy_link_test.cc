@@ -79,7 +79,8 @@ struct Far {
     request.setTo(to.c_str());
     Offer offer;
     offer.home = *Address::parse("127.0.0.1", 4000);
-    offer.session = offer.token = std::string(sound ? kSecretBytes : 3, 'k');
+    offer.session = std::string(kSessionBytes, 's');
+    offer.secret = std::string(sound ? kSecretBytes : 3, 'k');
     offer.pid = 1;
     offer.threads = offer.cpus = 1;
     write_offer(offer, request.initOffer());
@@ -287,7 +288,7 @@ TEST_CASE("a deputy that answers nothing is asked no more") {
 TEST_CASE("what is known of a process comes first to a deputy that takes it over") {
   Deputy deputy;
   deputy.link->take_over(
-      {"n3", std::string(kSecretBytes, 's'), std::string(kSecretBytes, 't'), 4000}, true);
+      {"n3", std::string(kSessionBytes, 's'), std::string(kSecretBytes, 't'), 4000}, true);
   CHECK(deputy.link->at() == "n3");
   CHECK(deputy.link->state() == DeputyLink::State::kAway);
   deputy.run_until([&] { return !deputy.far->heard.empty(); });

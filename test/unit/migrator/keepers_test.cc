@@ -21,8 +21,8 @@ Offer offer_of(const std::string& home, uid_t uid) {
   Offer offer;
   offer.home_node = home;
   offer.home = *Address::parse("127.0.0.1:4000");
-  offer.session = std::string(kSecretBytes, 's');
-  offer.token = std::string(kSecretBytes, 't');
+  offer.session = std::string(kSessionBytes, 's');
+  offer.secret = std::string(kSecretBytes, 't');
   offer.keeper_gate_abi = 1;
   offer.pid = 77;
   offer.uid = uid;
