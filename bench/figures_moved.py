@@ -50,12 +50,12 @@ class Asked:
 
 
 class Away:
-    """A cluster of two nodes with a probe on it, native and preloaded."""
+    """A cluster of two nodes with a probe on it, native and preloaded. `plain`: without encryption."""
 
-    def __init__(self, product):
+    def __init__(self, product, plain=False):
         self.product = product
         self.base = work_directory(None, 'bench')
-        self.cluster = Cluster(product, self.base / 'c', 2)
+        self.cluster = Cluster(product, self.base / 'c', 2, ['--plain'] if plain else [])
         self.open = []
 
     def __enter__(self):
