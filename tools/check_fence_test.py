@@ -105,6 +105,23 @@ class Library(unittest.TestCase):
         self.assertEqual([], self.problems(
             KEPT + 'static void f(void* p) { asm volatile("xsave64 (%0)\\n xrstor64 (%0)" :: "r"(p)); }'))
 
+    def test_saved_registers_in_the_ciphers_are_allowed(self):
+        self.assertEqual([], self.problems(
+            KEPT + '__attribute__((section("om_seal"))) static void f() {'
+            ' asm volatile("pxor %xmm1, %xmm15"); }'))
+
+    def test_registers_that_are_not_saved_in_the_ciphers(self):
+        for code in ('vpxor %xmm1, %xmm2, %xmm3', 'pxor %mm1, %mm2', 'fninit', 'ldmxcsr (%rsp)',
+                     'vpxor %ymm1, %ymm2, %ymm3', 'vmovdqu64 (%rsp), %xmm16', 'vzeroupper'):
+            with self.subTest(code):
+                self.reported('uses vector registers: ' + code.split()[0],
+                              KEPT + '__attribute__((section("om_seal"))) static void f() {'
+                              f' asm volatile("{code}"); }}')
+
+    def test_thread_local_storage_of_the_program(self):
+        self.reported('uses thread-local storage: mov %fs:0x28,%rax',
+                      KEPT + 'static void f() { asm volatile("mov %%fs:0x28, %%rax" ::: "rax"); }')
+
     def test_system_call_elsewhere(self):
         self.reported('makes a system call outside the gate',
                       KEPT + 'static void f() { asm volatile("syscall" ::: "rcx", "r11"); }')

@@ -88,6 +88,11 @@ class Layers(unittest.TestCase):
         self.forbidden('<string.h>', 'libom/safe/a.cc', '<string.h>')
         self.forbidden('<vector>', 'libom/safe/a.cc', '<vector>')
 
+    def test_ciphers_have_one_door(self):
+        self.allowed('libom/safe/seal.cc', '<bearssl/bearssl_aead.h>')
+        self.forbidden('<bearssl/bearssl_aead.h>', 'libom/safe/a.cc', '<bearssl/bearssl_aead.h>')
+        self.forbidden('<bearssl/bearssl_ssl.h>', 'libom/safe/seal.cc', '<bearssl/bearssl_ssl.h>')
+
     def test_hosted_code_does_not_enter_the_fence(self):
         self.forbidden('may not include libom/safe', 'common/base/a.cc', '"libom/safe/mem.h"')
 

@@ -81,7 +81,7 @@ static_assert(offsetof(BodyThread, gate_sp) == 8);
 static_assert(offsetof(BodyThread, regs) == 16);
 static_assert(offsetof(BodyThread, kick) == 160);
 static_assert(offsetof(BodyThread, full_exit) == 188);
-static_assert(sizeof(BodyThread) <= kSlotBlockSize);
+static_assert(kSlotBlock + sizeof(BodyThread) <= kSlotSeal);
 
 struct XstateTable {
   uint32_t size;   // of the whole area

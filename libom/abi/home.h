@@ -168,7 +168,7 @@ struct HomeThread {
   // where D raises the signal again.
   SignalRecord core;
 };
-static_assert(sizeof(HomeThread) <= kSlotBlockSize);
+static_assert(kSlotBlock + sizeof(HomeThread) <= kSlotSeal);
 static_assert(offsetof(HomeThread, phase) == 16);
 static_assert(offsetof(HomeThread, cancel) == 20);
 

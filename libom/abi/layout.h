@@ -38,6 +38,9 @@ constexpr uint64_t kSlotGuard = 0x1000;  // [0, 0x1000) PROT_NONE: below the blo
                                          // buffers of the slot before
 constexpr uint64_t kSlotBlock = 0x1000;  // BodyThread or HomeThread
 constexpr uint64_t kSlotBlockSize = 0x3000;
+constexpr uint64_t kSlotSeal = 0x3a00;  // at the end of the block's place: keys of the channel
+constexpr uint64_t kSlotSealSize = 0x600;
+static_assert(kSlotSeal + kSlotSealSize == kSlotBlock + kSlotBlockSize);
 constexpr uint64_t kSlotFrame = 0x4000;  // ResumeFrame, 64-aligned xsave area inside
 constexpr uint64_t kSlotFrameSize = 0x4000;
 // At the end of the frame's place, behind its vector state:
