@@ -11,7 +11,7 @@
 namespace om {
 
 constexpr uint64_t kAnchorMagic = 0x31584f534d4f7055ull;  // "UpOMSOX1"
-constexpr uint32_t kAnchorAbi = 8;                        // layout of the structs in libom/abi
+constexpr uint32_t kAnchorAbi = 9;                        // layout of the structs in libom/abi
 
 // Found through the ELF note "openMosix" of the mapped libom.so; link-time constant, relocated by ld.so.
 struct Anchor {

@@ -25,12 +25,19 @@ static_assert(sizeof(KernelThread) == 80);
 
 // State of a thread's end of a channel, kept in its slot for libom/safe/stream.h.
 struct StreamState {
-  int32_t fd;  // -1 none
-  uint32_t pad;
-  uint64_t filled;  // bytes in the receive buffer
+  int32_t fd;       // -1 none
+  uint32_t sealed;  // StreamSeal
+  uint64_t filled;  // bytes in the receive buffer, opened if the channel is sealed
   uint64_t used;    // of these, bytes already taken
 };
 static_assert(sizeof(StreamState) == 24);
+
+// Whether the bytes of a channel are sealed, and how far its keys (kSlotSeal) are.
+enum StreamSeal : uint32_t {
+  kStreamPlain = 0,
+  kStreamOffered = 1,  // keys have come with the descriptor and are not expanded yet
+  kStreamSealed = 2,
+};
 
 // What a thread has to do next; travels between deputy and keeper (session.capnp carries it as Data).
 enum ThreadKind : uint32_t {

@@ -20,9 +20,14 @@ namespace {
 using safe::kAborted;
 using safe::sys;
 
+safe::Seal& seal_of(BodyThread* t) {
+  return *reinterpret_cast<safe::Seal*>(slot_base(t) + kSlotSeal);
+}
+
 safe::Stream stream_of(BodyThread* t) {
   auto* const slot = reinterpret_cast<uint8_t*>(slot_base(t));
   return {t->channel,
+          seal_of(t),
           {slot + kSlotRecv, kSlotRecvSize},
           {slot + kSlotSend, kSlotSendSize},
           copy_program,
@@ -48,12 +53,8 @@ long read_keeper(BodyThread* t, bool window) {
   if (is_transient(r)) return 0;
   if (r <= 0) sys(kNr_exit_group, 0);  // the keeper is gone: so is this body
   if (r != sizeof m || m.head.type != kBodyChannel || m.head.slot >= g_body.nslots) return 0;
-  if (m.keys.cipher != kChannelPlain) panic("a channel is sealed", m.keys.cipher);
-  const int32_t fd = message.fd();
-  BodyThread* other = thread_at(m.head.slot);
-  if (fd >= 0 && other->channel.fd >= 0) sys(kNr_close, other->channel.fd);
-  if (fd >= 0) safe::store_release(&other->channel.fd, fd);
-  other->asked_channel = 0;
+  file_channel(thread_at(m.head.slot), message.fd(), m.keys);
+  safe::wipe(&m.keys, sizeof m.keys);
   return 0;
 }
 
@@ -81,14 +82,26 @@ long handshake(BodyThread* t) {
 // Context: gate
 void drop_channel(BodyThread* t) {
   if (t->channel.fd >= 0) sys(kNr_close, t->channel.fd);
-  t->channel.fd = -1;
   t->connected = 0;
   t->capability = 0;
   t->have_capability = 0;
   t->finish_lo = t->finish_hi = 0;
-  t->channel.filled = t->channel.used = 0;
   t->sent_here = 0;
   t->need_resume = t->pending_head != t->pending_tail || t->call_sent;
+  safe::detach(t->channel, seal_of(t));
+}
+
+// Context: gate, restore
+void file_channel(BodyThread* t, int32_t fd, const ChannelKeys& keys) {
+  t->asked_channel = 0;
+  if (fd < 0) return;
+  if (keys.cipher != kChannelPlain && !safe::can_seal(keys.cipher))
+    panic("a channel's cipher is", keys.cipher);
+  // Its thread may be using the one that it has.
+  if (safe::load_acquire(&t->channel.fd) >= 0)
+    sys(kNr_close, fd);
+  else
+    safe::attach(t->channel, seal_of(t), fd, keys);
 }
 
 // Context: gate
@@ -116,7 +129,6 @@ long ensure_channel(BodyThread* t, bool window) {
       if (r == kKicked) return kKicked;
     }
     if (t->connected) return 0;
-    t->channel.filled = t->channel.used = 0;
     t->finish_lo = t->finish_hi = 0;
     t->have_capability = 0;
     if (handshake(t) == 0) {
@@ -188,7 +200,7 @@ long send_call(BodyThread* t, const safe::ForwardParams& params, const Ins* ins)
   if (r != 0) return r;
   const bool streamed = bytes > stream.room_left();
   if (streamed) {
-    if (!home_has_room(t, kSlotSendSize - stream.room_left() + bytes)) return safe::kRpcTooLarge;
+    if (!home_has_room(t, stream.queued() + bytes)) return safe::kRpcTooLarge;
     // Find bad pointers before the first byte is on the wire; a page that disappears after this check costs
     // the connection (the record is incomplete, home drops it), never a wrong byte.
     if (!all_readable(*ins)) return -k::kEFAULT;

@@ -19,6 +19,8 @@ namespace om::gate {
 
 using safe::kLost;                        // the connection is gone
 constexpr long kKicked = safe::kAborted;  // a kick cancelled the wait
+// What fill() can be asked for on any channel.
+constexpr size_t kMostReceived = kSlotRecvSize - safe::kMostSealed - safe::kRecordOverhead;
 
 // Memory of the program that a Call reads, in the order of the wire.
 struct InsPiece {
@@ -36,6 +38,10 @@ struct Ins {
 // Context: gate
 long ensure_channel(BodyThread* t, bool window);
 void drop_channel(BodyThread* t);
+// A channel from the keeper, which `t` takes over if it has none. Ends the body if nothing here can open what is sealed
+// with such keys. fd -1: there is none.
+// Context: gate, restore
+void file_channel(BodyThread* t, int32_t fd, const ChannelKeys& keys);
 
 // Sends one Call: due Finishes, head, payload. 0, kLost; -EFAULT or kRpcTooLarge: nothing has been executed at home.
 // Context: gate
@@ -48,7 +54,7 @@ struct Received {
 };
 // Context: gate
 Received received(BodyThread* t);
-// Receives until `want` bytes, at most kSlotRecvSize, are there. 0, kLost or kKicked (only with `window`).
+// Receives until `want` bytes, at most kMostReceived, are there. 0, kLost or kKicked (only with `window`).
 // Context: gate
 long fill(BodyThread* t, size_t want, bool window);
 // Takes n bytes (some of which may not have been read yet) into `to`, or drops them if `to` is nullptr.

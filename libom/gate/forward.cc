@@ -145,6 +145,7 @@ long read_answer(BodyThread* t, uint64_t seq, bool window, Answer& answer) {
     const auto bytes = static_cast<size_t>(length);
     // Of a long message only the beginning is parsed; kPrefix covers head and signals.
     constexpr size_t kPrefix = 16384;
+    static_assert(kPrefix <= kMostReceived && kSlotRecvSize / 2 <= kMostReceived);
     long r = fill(t, bytes <= kSlotRecvSize / 2 ? bytes : kPrefix, window);
     if (r != 0) return r;
     safe::RpcMessage& m = answer.message;

@@ -12,6 +12,7 @@
 #include "libom/abi/plan.h"
 #include "libom/abi/sandbox.h"
 #include "libom/abi/sockets.h"
+#include "libom/gate/channel.h"
 #include "libom/gate/gate.h"
 #include "libom/gate/ranges.h"
 #include "libom/gate/thread.h"
@@ -54,8 +55,8 @@ void next_message(BodyMessage& m) {
     if (!channel && n != sizeof m) sys(kNr_exit_group, 0);
     m = in.head;
     if (!channel) return;
-    if (in.keys.cipher != kChannelPlain) gate::panic("a channel is sealed", in.keys.cipher);
-    if (fd >= 0 && m.slot < g_body.slots_ready) gate::thread_at(m.slot)->channel.fd = fd;
+    if (m.slot < g_body.slots_ready) gate::file_channel(gate::thread_at(m.slot), fd, in.keys);
+    safe::wipe(&in.keys, sizeof in.keys);
   }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// See stream.h.
+// See stream.h; what concerns sealed channels alone is in sealed_stream.cc.
 #include "libom/safe/stream.h"
 
 #include "libom/abi/kernel.h"
@@ -44,6 +44,7 @@ long Stream::send_all(const void* from, size_t n) {
 
 // Context: gate, exec
 long Stream::fill(size_t want, volatile uint32_t* cancel) {
+  if (is_sealed_) return fill_sealed(want, cancel);
   if (available() == 0) {
     state_.used = state_.filled = 0;
   } else if (want > in_.bytes - state_.used) {
@@ -62,6 +63,7 @@ long Stream::fill(size_t want, volatile uint32_t* cancel) {
 // Context: gate, exec
 long Stream::take(void* to, size_t n) {
   auto* at = static_cast<uint8_t*>(to);
+  if (is_sealed_) return take_sealed(at, n);
   const size_t here = available() < n ? available() : n;
   long fault = at != nullptr && here > 0 ? copy_(at, data(), here) : 0;
   state_.used += here;
@@ -88,7 +90,7 @@ long Stream::take(void* to, size_t n) {
 long Stream::put(const void* from, size_t n) {
   const auto* at = static_cast<const uint8_t*>(from);
   while (n > 0) {
-    const bool direct = n > room_left() && n >= out_.bytes / 2;
+    const bool direct = !is_sealed_ && n > room_left() && n >= out_.bytes / 2;
     if (direct || room_left() == 0) {
       const long r = flush();
       if (r != 0) return r;
@@ -108,12 +110,15 @@ long Stream::put(const void* from, size_t n) {
 long Stream::flush() {
   const size_t n = queued_;
   queued_ = 0;
-  return send_all(out_.at, n);
+  return is_sealed_ ? seal_and_send(n) : send_all(out_.at, n);
 }
 
 // Context: gate, exec
 long Stream::flush_with(const void* from, size_t n) {
-  if (n == 0) return flush();
+  if (n == 0 || is_sealed_) {
+    const long r = put(from, n);
+    return r == 0 ? flush() : r;
+  }
   const size_t head = queued_;
   queued_ = 0;
   size_t sent = 0;

@@ -29,6 +29,7 @@ struct Errand {
   long number;
   bool is_row_full;
   long result;
+  ChannelKeys keys;  // of the channel
 };
 
 // Waits only by sleeping: a homecoming takes an executor that waits for its channel out of a sleep.
@@ -45,7 +46,7 @@ void run_errand(Errand& e) {
   sys(kNr_prlimit64, 0, kNofile, limit, 0);
   // The number belongs to a copy of the deputy socket or a broken channel.
   sys(kNr_close, e.number);
-  const long fd = receive_channel(g_home.deputy_fd, k::kMsgDontwait);
+  const long fd = receive_channel(g_home.deputy_fd, k::kMsgDontwait, e.keys);
   e.result = fd;
   if (fd >= 0 && fd != e.number) {
     e.result = sys(kNr_dup3, fd, e.number, static_cast<long>(k::kOCloexec));
@@ -60,7 +61,7 @@ void helper_main(void* arg) {
   for (;;) sys(kNr_exit, 0);
 }
 
-long receive_in_helper(long number) {
+long receive_in_helper(long number, ChannelKeys& keys) {
   constexpr uint64_t kFlags = k::kCloneVm | k::kCloneFiles | k::kCloneVfork;
   const uint64_t all = ~uint64_t{0};
   uint64_t mask = 0;
@@ -68,7 +69,7 @@ long receive_in_helper(long number) {
   safe::lock(&g_home.place_lock);
   uint64_t limit[2];
   sys(kNr_prlimit64, 0, kNofile, 0, limit);
-  Errand e{number, limit[0] > static_cast<uint64_t>(g_home.fd_base), -k::kEAGAIN};
+  Errand e{number, limit[0] > static_cast<uint64_t>(g_home.fd_base), -k::kEAGAIN, {}};
   const uint64_t lowered[2] = {static_cast<uint64_t>(number), limit[1]};
   if (limit[0] > lowered[0]) sys(kNr_prlimit64, 0, kNofile, lowered, 0);
   alignas(16) uint8_t stack[8192];
@@ -83,14 +84,16 @@ long receive_in_helper(long number) {
   if (pid <= 0 || limit[0] > lowered[0]) sys(kNr_prlimit64, 0, kNofile, limit, 0);
   safe::unlock(&g_home.place_lock);
   sys(kNr_rt_sigprocmask, k::kSigSetmask, &mask, 0, 8);
+  keys = e.keys;
+  safe::wipe(&e.keys, sizeof e.keys);
   return e.result;
 }
 
 // Waits for the answer on the deputy socket. false: there will be none.
 bool answer_arrives() {
   for (;;) {
-    FetchReply reply;
-    const long r = sys(kNr_recvfrom, g_home.deputy_fd, &reply, sizeof reply,
+    uint8_t first;
+    const long r = sys(kNr_recvfrom, g_home.deputy_fd, &first, sizeof first,
                        k::kMsgPeek | k::kMsgDontwait, 0, 0);
     if (r > 0) return true;
     if (r != -k::kEAGAIN && r != -k::kEINTR) return false;
@@ -101,10 +104,10 @@ bool answer_arrives() {
 }  // namespace
 
 // Context: exec
-long ask_here(HomeThread* t, long number) {
+long ask_here(HomeThread* t, long number, ChannelKeys& keys) {
   while (!safe::compare_exchange(&g_home.asker, 0u, t->slot + 1)) nap();
   long r = send_request(t, -1);
-  if (r == 0) r = answer_arrives() ? receive_in_helper(number) : -k::kEAGAIN;
+  if (r == 0) r = answer_arrives() ? receive_in_helper(number, keys) : -k::kEAGAIN;
   safe::store_release(&g_home.asker, 0u);
   return r;
 }

@@ -7,8 +7,9 @@
 
 namespace om::stub {
 
-// Makes one request when the program has no descriptor number left. The channel, under this number, or -errno.
+// Makes one request when the program has no descriptor number left. The channel, under this number, with its keys in
+// `keys`, or -errno.
 // Context: exec
-long ask_here(HomeThread* t, long number);
+long ask_here(HomeThread* t, long number, ChannelKeys& keys);
 
 }  // namespace om::stub

@@ -10,6 +10,7 @@
 #include "libom/safe/lock.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
+#include "libom/safe/stream.h"
 #include "libom/safe/syscall.h"
 #include "libom/safe/unix_fd.h"
 #include "libom/stub/crowded.h"
@@ -65,11 +66,11 @@ bool deputy_is_dead() {
   return r == 0 || (r < 0 && r != -k::kEAGAIN && r != -k::kEINTR);
 }
 
-// Makes one request to the deputy. Descriptor of the new channel, or -errno.
-long ask(HomeThread* t) {
+// Makes one request to the deputy. Descriptor of the new channel, whose keys are then in `keys`, or -errno.
+long ask(HomeThread* t, ChannelKeys& keys) {
   int32_t ends[2];
   long r = sys(kNr_socketpair, kAfUnix, kSockSeqpacket | kSockCloexec, 0, ends);
-  if (r == -k::kEMFILE) return ask_here(t, number_of(t));
+  if (r == -k::kEMFILE) return ask_here(t, number_of(t), keys);
   if (r != 0) return r;
   // While it waits our end uses the channel's number: low numbers are the program's.
   const long s = place(t, ends[0]);
@@ -81,7 +82,7 @@ long ask(HomeThread* t) {
   r = send_request(t, ends[1]);
   sys(kNr_close, ends[1]);
   // Keep `s` open: if its number were free the program might get it.
-  return r == 0 ? receive_channel(s, 0) : r;
+  return r == 0 ? receive_channel(s, 0, keys) : r;
 }
 
 }  // namespace
@@ -102,12 +103,19 @@ long send_request(const HomeThread* t, int32_t end) {
 }
 
 // Context: exec
-long receive_channel(long s, uint32_t flags) {
+long receive_channel(long s, uint32_t flags, ChannelKeys& keys) {
   FetchReply reply{};
   int32_t fd;
   const long r = safe::receive_with_fd(s, &reply, sizeof reply, flags, fd);
-  if (r == sizeof reply && fd >= 0 && reply.keys.cipher == kChannelPlain) return fd;
-  if (fd >= 0) sys(kNr_close, fd);
+  const bool usable = reply.keys.cipher == kChannelPlain || safe::can_seal(reply.keys.cipher);
+  keys = reply.keys;
+  safe::wipe(&reply, sizeof reply);
+  if (r == sizeof reply && fd >= 0 && usable) return fd;
+  if (fd >= 0) {
+    // The body relies on a channel that nobody serves.
+    sys(kNr_shutdown, fd, kShutRdwr);
+    sys(kNr_close, fd);
+  }
   return -k::kEAGAIN;
 }
 
@@ -128,18 +136,19 @@ void tell_deputy(uint32_t type, uint32_t slot, uint64_t a) {
 void fetch_channel(HomeThread* t) {
   const uint32_t before = t->phase;
   t->phase = kExecFetch;
-  t->channel.filled = t->channel.used = 0;
   t->call.sent = 0;
   // The deputy holds the socket, too: without a shutdown the body would not see that its bytes were refused.
   // It stays open until the next channel takes its number.
   if (t->channel.fd >= 0) sys(kNr_shutdown, t->channel.fd, kShutRdwr);
-  t->channel.fd = -1;
+  safe::detach(t->channel, seal_of(t));
+  ChannelKeys keys{};
   for (;;) {
-    const long fd = ask(t);
+    const long fd = ask(t, keys);
     if (fd >= 0) {
       const long r = place(t, fd);
       if (r >= 0) {
-        t->channel.fd = static_cast<int32_t>(r);
+        safe::attach(t->channel, seal_of(t), static_cast<int32_t>(r), keys);
+        safe::wipe(&keys, sizeof keys);
         // No call of the program runs without a deputy socket: its closing is how the deputy notices execve.
         while (deputy_is_dead()) pause_a_moment();
         break;

@@ -15,9 +15,9 @@ void fetch_channel(HomeThread* t);
 // Asks the deputy for a channel, to be sent through `end`, one end of a pair; -1: on the deputy socket. 0 or -errno.
 // Context: exec
 long send_request(const HomeThread* t, int32_t end);
-// The descriptor attached to the answer, or -errno.
+// The descriptor attached to the answer, whose keys are then in `keys`, or -errno.
 // Context: exec
-long receive_channel(long s, uint32_t flags);
+long receive_channel(long s, uint32_t flags, ChannelKeys& keys);
 // Whether this descriptor number belongs to libom.
 inline bool is_ours(uint64_t fd) {
   const auto n = static_cast<int32_t>(fd);

@@ -58,6 +58,7 @@ long copy(void* to, const void* from, size_t n) {
 // Uses only the part of the send area before a Return's outputs.
 safe::Stream stream_of(HomeThread* t) {
   return {t->channel,
+          seal_of(t),
           {slot_base(t) + kSlotRecv, kSlotRecvSize},
           {slot_base(t) + kSlotSend, kBounceOffset},
           copy,
@@ -83,7 +84,7 @@ long receive(HomeThread* t, Message& m) {
       m.length = need;
       return 0;
     }
-    if (need > kSlotRecvSize) {
+    if (need > stream.most()) {
       m.mapped = map_in_executor_area(t, kForMessage, need);
       if (m.mapped == nullptr) return kBroken;
       m.bytes = m.mapped;

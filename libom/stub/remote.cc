@@ -25,6 +25,7 @@
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
 #include "libom/safe/row.h"
+#include "libom/safe/stream.h"
 #include "libom/safe/syscall.h"
 #include "libom/stub/deputy_socket.h"
 #include "libom/stub/drop.h"
@@ -119,6 +120,7 @@ long move_to(long fd, int number) {
 }
 
 long take_channels() {
+  uint32_t usable = kChannelPlain;  // the cipher that all of them have
   for (;;) {
     ChannelBatch batch{};
     k::Iovec iov{reinterpret_cast<uint64_t>(&batch), sizeof batch};
@@ -138,12 +140,18 @@ long take_channels() {
     // has not been moved yet.
     for (uint32_t i = batch.count; i-- > 0;) {
       const auto fd = safe::load<int32_t>(control + sizeof cmsg + i * 4);
-      if (batch.slot[i] >= g_home.nslots || batch.keys[i].cipher != kChannelPlain)
-        return -k::kEPROTO;
+      if (batch.slot[i] >= g_home.nslots) return -k::kEPROTO;
+      const ChannelKeys& keys = batch.keys[i];
+      if (keys.cipher != usable && keys.cipher != kChannelPlain) {
+        if (!safe::can_seal(keys.cipher)) return -k::kENOTSUP;
+        usable = keys.cipher;
+      }
       const long r = move_to(fd, g_home.fd_base + 1 + static_cast<int32_t>(batch.slot[i]));
       if (r < 0) return r;
-      thread_at(batch.slot[i])->channel.fd = static_cast<int32_t>(r);
+      HomeThread* t = thread_at(batch.slot[i]);
+      safe::attach(t->channel, seal_of(t), static_cast<int32_t>(r), keys);
     }
+    safe::wipe(batch.keys, sizeof batch.keys);
     if (batch.last) return 0;
   }
 }
@@ -202,7 +210,7 @@ long give_back() {
     if (t->channel.fd >= 0 || (t->state == kSlotUsed && t->phase == kExecFetch)) {
       sys(kNr_close, g_home.fd_base + 1 + static_cast<int32_t>(i));
     }
-    t->channel.fd = -1;
+    safe::detach(t->channel, seal_of(t));
   }
   if (g_home.row_is_full != 0) {
     const auto first = static_cast<long>(g_home.fd_base) + 1;

@@ -16,6 +16,7 @@
 #include "libom/abi/sockets.h"
 #include "libom/abi/syscall_desc.h"
 #include "libom/safe/rpc_encode.h"
+#include "libom/safe/seal.h"
 
 namespace om::stub {
 
@@ -48,6 +49,10 @@ inline HomeThread* thread_at(uint32_t slot) {
 }
 inline uint8_t* slot_base(const HomeThread* t) {
   return reinterpret_cast<uint8_t*>(reinterpret_cast<uintptr_t>(t) - kSlotBlock);
+}
+
+inline safe::Seal& seal_of(HomeThread* t) {
+  return *reinterpret_cast<safe::Seal*>(slot_base(t) + kSlotSeal);
 }
 
 // An address as bad as the program's: the kernel refuses one outside user memory earlier than an unmapped one, which

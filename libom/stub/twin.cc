@@ -7,6 +7,7 @@
 #include "libom/safe/lock.h"
 #include "libom/safe/mem.h"
 #include "libom/safe/numbers.h"
+#include "libom/safe/stream.h"
 #include "libom/safe/syscall.h"
 #include "libom/stub/deputy_socket.h"
 #include "libom/stub/executor.h"
@@ -40,7 +41,7 @@ long prepare_slot(uint32_t slot) {
     if (r != 0) return r;
     HomeThread* t = thread_at(g_home.slots_ready);
     t->slot = g_home.slots_ready;
-    t->channel.fd = -1;
+    safe::detach(t->channel, seal_of(t));
     g_home.slots_ready++;
   }
   return 0;

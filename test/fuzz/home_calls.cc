@@ -5,13 +5,15 @@
 // it may use, fills outputs up to the given size, and answers as the input says.
 //
 // Input: a byte (odd: the rest is the stream as it is; even: records, of which Calls in order are made; with bit 1 a
-// signal comes during the first system call that an executor makes for a Call) and the kernel's answers. Guarantees: no
+// signal comes during the first system call that an executor makes for a Call; with bit 2 the channel is sealed, by a
+// peer that has the keys) and the kernel's answers. Guarantees: what is sent on a sealed channel opens in order; no
 // address but libom's own buffers, the message, or the program's memory where the row says so; no descriptor of
-// libom's; no number whose row is not forwarded.
+// libom's; no number whose row is not forwarded. One file, because its parts share this kernel's state.
 #include <errno.h>
 #include <setjmp.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <map>
 #include <vector>
 
@@ -23,6 +25,7 @@
 #include "libom/safe/row.h"
 #include "libom/safe/rpc_encode.h"
 #include "libom/safe/rpc_parse.h"
+#include "libom/safe/stream.h"
 #include "libom/safe/syscall.h"
 #include "libom/stub/deputy_socket.h"
 #include "libom/stub/executor.h"
@@ -47,6 +50,8 @@ size_t g_sent;
 fuzz::Bytes g_answers(nullptr, 0);
 std::map<uint64_t, uint64_t> g_mapped;  // memory that libom has mapped for itself: bytes by address
 uint64_t g_arena;
+safe::Seal g_peer;  // the other end of a sealed channel
+bool g_sealed;
 bool g_signals;  // a signal comes whenever an executor is busy and has none
 
 uint64_t address(const void* p) { return reinterpret_cast<uint64_t>(p); }
@@ -275,6 +280,37 @@ long receive(uint64_t to, uint64_t room) {
   return static_cast<long>(n);
 }
 
+// Puts the stream into records, of any size.
+void seal_stream() {
+  ChannelKeys keys{};
+  keys.cipher = kChannelChaCha20Poly1305;
+  keys.send[0] = keys.receive[1] = 1;
+  HomeThread* t = thread();
+  safe::attach(t->channel, stub::seal_of(t), t->channel.fd, keys);
+  g_peer = {};
+  g_peer.offered.cipher = keys.cipher;
+  g_peer.offered.send[1] = g_peer.offered.receive[0] = 1;
+  require(safe::expand_keys(g_peer) == 0);
+  std::vector<uint8_t> records;
+  for (size_t at = 0; at < g_stream.size();) {
+    const size_t n = std::min<size_t>(g_stream.size() - at, 1 + at * 7 % 3000);
+    std::vector<uint8_t> record(n + safe::kRecordOverhead);
+    std::copy_n(g_stream.data() + at, n, record.data() + safe::kRecordHeader);
+    require(safe::seal_record(g_peer, record.data(), n) == 0);
+    records.insert(records.end(), record.begin(), record.end());
+    at += n;
+  }
+  g_stream = records;
+}
+
+// An executor sends one record at a time, and the peer can open it.
+void open_sent(uint64_t at, uint64_t bytes) {
+  require(bytes > safe::kRecordOverhead);
+  const auto* from = reinterpret_cast<const uint8_t*>(at);
+  std::vector<uint8_t> record(from, from + bytes);
+  require(safe::open_record(g_peer, record.data(), bytes - safe::kRecordOverhead) == 0);
+}
+
 void prepare() {
   static const bool once = [] {
     const uint64_t bytes = arena_bytes(kSlots) + kSlotSize;
@@ -385,8 +421,10 @@ long om_syscall(long nr, long a, long b, long c, long d, long e, long f) {
     case kNr_sendto:
       if (args[0] != static_cast<uint64_t>(kFdBase)) require(is_buffer(args[1], args[2]));
       look(args[1], args[2]);
+      if (g_sealed && a == t->channel.fd) open_sent(args[1], args[2]);
       return c;
     case kNr_sendmsg: {
+      require(!g_sealed || a != t->channel.fd);
       const auto& h = *reinterpret_cast<const k::Msghdr*>(args[1]);
       long sum = 0;
       for (uint64_t i = 0; i < h.iovlen; i++) {
@@ -491,6 +529,8 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   } else {
     make_calls(in);
   }
+  g_sealed = (mode & 4) != 0;
+  if (g_sealed) seal_stream();
   if (setjmp(g_done) == 0) stub::serve(thread());
   return 0;
 }

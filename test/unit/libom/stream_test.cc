@@ -69,7 +69,8 @@ std::string pattern(size_t n, char first = 'a') {
 constexpr size_t kIn = 32, kOut = 16;
 
 struct Pair {
-  StreamState state{-1, 0, 0, 0};
+  StreamState state{-1, kStreamPlain, 0, 0};
+  safe::Seal seal{};
   uint8_t in[kIn], out[kOut];
   int peer = -1;
   Stream::Manner manner;
@@ -91,7 +92,7 @@ struct Pair {
   Pair& operator=(const Pair&) = delete;
 
   // A new one each time, as in gate and executor.
-  Stream stream() { return {state, {in, kIn}, {out, kOut}, copy, manner}; }
+  Stream stream() { return {state, seal, {in, kIn}, {out, kOut}, copy, manner}; }
   void send(const std::string& s) {
     REQUIRE(write(peer, s.data(), s.size()) == static_cast<ssize_t>(s.size()));
   }
