@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "libom/safe/rpc_parse.h"
+#include "libom/safe/stream.h"
 
 namespace om::hostile {
 namespace {
@@ -57,19 +58,34 @@ const Anchor& find() {
   return *a;
 }
 
-// Next bytes of the answer; false at the connection's end.
-bool read_raw(int fd, uint8_t* to, size_t bytes) {
-  while (bytes > 0) {
-    const long n = gate_syscall(SYS_read, static_cast<uint64_t>(fd), address(to), bytes);
-    if (n == -EINTR) continue;
-    if (n <= 0) return false;
-    to += n;
-    bytes -= static_cast<size_t>(n);
-  }
-  return true;
+long copy(void* to, const void* from, size_t n) {
+  memcpy(to, from, n);
+  return 0;
+}
+
+// This thread's channel as its gate uses it. Its keys are in the slot, if it is sealed.
+safe::Stream channel() {
+  BodyThread* t = block();
+  auto* slot = reinterpret_cast<uint8_t*>(t) - kSlotBlock;
+  return {t->channel,
+          *reinterpret_cast<safe::Seal*>(slot + kSlotSeal),
+          {slot + kSlotRecv, kSlotRecvSize},
+          {slot + kSlotSend, kSlotSendSize},
+          copy,
+          safe::Stream::Manner::kWrite};
 }
 
 }  // namespace
+
+extern "C" {
+long om_syscall(long nr, long a, long b, long c, long d, long e, long f) {
+  const auto u = [](long v) { return static_cast<uint64_t>(v); };
+  return gate_syscall(nr, u(a), u(b), u(c), u(d), u(e), u(f));
+}
+long om_window(volatile uint32_t*, long nr, const uint64_t* args) {
+  return gate_syscall(nr, args[0], args[1], args[2], args[3], args[4], args[5]);
+}
+}
 
 const Anchor& anchor() {
   static const Anchor& found = find();
@@ -100,6 +116,11 @@ bool write_raw(int fd, const void* data, size_t bytes) {
   return true;
 }
 
+bool say(const void* data, size_t bytes) {
+  safe::Stream stream = channel();
+  return stream.flush_with(data, bytes) == 0;
+}
+
 uint64_t next_sequence() { return block()->seq + 1; }
 
 Answer forge(const safe::ForwardParams& params, const void* ins, size_t ins_bytes, void* outs,
@@ -117,13 +138,13 @@ Answer forge(const safe::ForwardParams& params, const void* ins, size_t ins_byte
   Answer answer{};
   answer.exception = true;
   message.resize(whole);
-  if (!write_raw(t->channel.fd, message.data(), whole)) return answer;
+  if (!say(message.data(), whole)) return answer;
   std::vector<uint8_t> got(8);
-  if (!read_raw(t->channel.fd, got.data(), 8)) return answer;
+  if (channel().take(got.data(), 8) != 0) return answer;
   const long length = safe::frame_length(got.data(), got.size());
   if (length <= 0) return answer;
   got.resize(static_cast<size_t>(length));
-  if (!read_raw(t->channel.fd, got.data() + 8, got.size() - 8)) return answer;
+  if (channel().take(got.data() + 8, got.size() - 8) != 0) return answer;
   safe::RpcMessage m;
   if (safe::parse_message(got.data(), got.size(), &m) != length || m.kind != safe::RpcKind::kReturn)
     return answer;

@@ -39,6 +39,8 @@ Answer forge_next(uint32_t nr, const uint64_t (&args)[6], const void* ins = null
 // The number that the next Call of this thread has to have.
 uint64_t next_sequence();
 
+// Everything to this thread's channel, in records if that is sealed. False: the connection is lost.
+bool say(const void* data, size_t bytes);
 // Everything to descriptor `fd` of the body.
 bool write_raw(int fd, const void* data, size_t bytes);
 
