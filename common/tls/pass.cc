@@ -80,7 +80,7 @@ bool Pass::opens(const Preamble& p) const {
 
 Result<ChannelKeys> Pass::keys(const Preamble& p, End end) const {
   ChannelKeys keys{};
-  if (p.cipher == 0 || (p.kind == kPreambleChannel && !kChannelsAreSealed)) return keys;
+  if (p.cipher == kChannelPlain) return keys;
   ConnectionName name{p.kind, p.member, p.slot, p.epoch, p.attempt, {}};
   std::copy(std::begin(p.nonce), std::end(p.nonce), name.nonce.begin());
   const DerivedKey dialler = OM_TRY(keys_.record_key(name, Direction::kFromDialler));

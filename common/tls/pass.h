@@ -38,8 +38,6 @@
 namespace om {
 
 constexpr size_t kSessionIdBytes = 16;
-// The halves of a thread do not seal yet what they send each other.
-constexpr bool kChannelsAreSealed = false;
 
 // What the parties of a session share; made by the deputy, passed on by the daemons.
 struct SessionTerms {
