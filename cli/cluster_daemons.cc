@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "cli/cluster_identity.h"
 #include "cli/cluster_netns.h"
 #include "common/base/text.h"
 #include "common/net/address.h"
@@ -108,6 +109,8 @@ Result<ReadyLine> start_daemon(const OwnDirectory& dir, const ClusterState& stat
                       own.path(), "--ready-fd", "3"};
   // All nodes are this machine, so nobody else becomes root here.
   launch.arguments.emplace_back("--root-may-leave");
+  launch.arguments.insert(launch.arguments.end(),
+                          {"--identity", own.path() + "/" + LocalCa::kFolder});
   if (state.plain) launch.arguments.insert(launch.arguments.end(), {"--wire", "plain"});
   launch.log = OM_TRY(high(OM_TRY(own.append_to("log", 0644))));
   launch.null = OM_TRY(high(UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC))));

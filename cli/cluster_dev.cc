@@ -14,6 +14,7 @@
 
 #include "cli/client.h"
 #include "cli/cluster_daemons.h"
+#include "cli/cluster_identity.h"
 #include "cli/cluster_netns.h"
 #include "cli/cluster_state.h"
 #include "cli/output.h"
@@ -126,12 +127,15 @@ Result<void> build(const OwnDirectory& dir, ClusterState& state, const ClusterAr
   if (arguments.netns) OM_TRY(make_switch(state.switch_namespace));
   // No node knows the others until all ports are known.
   OM_TRY(write_peers(dir, {}));
+  const LocalCa ca = OM_TRY(LocalCa::make(dir));
   int number = 0;
   for (ClusterNode& node : state.nodes) {
     OM_TRY(signals.check());
-    OM_TRY(dir.make_inside(node.name, 0755));
+    const OwnDirectory node_dir = OM_TRY(dir.make_inside(node.name, 0755));
+    ++number;
+    OM_TRY(ca.admit(node_dir, node.name, static_cast<uint32_t>(number)));
     if (arguments.netns)
-      OM_TRY(make_node_namespace(node.namespace_name, state.switch_namespace, ++number));
+      OM_TRY(make_node_namespace(node.namespace_name, state.switch_namespace, number));
     auto ready = start_daemon(dir, state, node, program, signals.before());
     if (!ready) return plain_error(fmt::format("node {}: {}", node.name, ready.error().text()));
     node.address = ready->address;
@@ -206,8 +210,10 @@ Result<void> tear_down(const OwnDirectory& dir, const ClusterState& state) {
   };
   for (const ClusterNode& node : state.nodes) note(dir.remove(node.name));
   if (needs_socket_dir(state)) note(remove_socket_dir(state));
-  note(dir.remove(kPeersFile));
-  dir.remove_drafts(kPeersFile);
+  for (const char* name : {kPeersFile, migrator::ClusterCa::kFileName}) {
+    note(dir.remove(name));
+    dir.remove_drafts(name);
+  }
   const std::string state_name = split_path(state_file(state.dir)).second;
   dir.remove_drafts(state_name);
   // Last: as long as it exists, stop can be retried.

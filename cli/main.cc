@@ -166,7 +166,7 @@ void add_cluster_verbs(CLI::App& app, Arguments& given, Action& action) {
       ->required();
   sub->add_option("--nodes", given.cluster.nodes, "how many (default 3)");
   sub->add_flag("--netns", given.cluster.netns, "one network namespace per node");
-  sub->add_flag("--plain", given.cluster.plain, "without encryption, for comparison");
+  sub->add_flag("--plain", given.cluster.plain, "nothing is encrypted, for comparison");
   sub->callback([&] { action = [&] { return cluster_dev_start(given.cluster); }; });
 
   sub = verb(*dev, "stop", "bring processes home, end the nodes, leave nothing behind",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "migrator/node.h"
 
+#include <fmt/core.h>
 #include <pwd.h>
 #include <signal.h>
 
@@ -11,6 +12,7 @@
 #include "common/base/names.h"
 #include "common/movable/lazy_shared.h"
 #include "migrator/control/verbs.h"
+#include "migrator/identity/identity.h"
 
 namespace om::migrator {
 namespace {
@@ -29,11 +31,31 @@ Result<std::optional<std::pair<uid_t, gid_t>>> guest_owner(const Options& option
   return owner;
 }
 
+// Where this node's key and certificate are. Without an own directory for them it is in no cluster.
+std::string identity_path(const Options& options) {
+  if (!options.identity_dir.empty()) return options.identity_dir;
+  return default_state_path(::geteuid()).value_or("");
+}
+
+// A member is called what its certificate says.
+Result<Options> with_name_of(const Trust& trust, Options options) {
+  if (!trust.member() || trust.member()->name() == options.name) return options;
+  if (options.name_given) {
+    return plain_error(fmt::format("--name {}: the certificate in {} is that of {}", options.name,
+                                   trust.directory(), trust.member()->name()));
+  }
+  options.name = trust.member()->name();
+  return options;
+}
+
 }  // namespace
 
-Result<std::unique_ptr<Node>> Node::create(const Options& options) {
-  OM_TRY(check_listen(options, in_private_network_namespace()));
-  if (!options.listen.is_loopback() && options.insecure) {
+Result<std::unique_ptr<Node>> Node::create(const Options& given) {
+  Trust trust = OM_TRY(Trust::read(identity_path(given), given.wire == Wire::kPlain));
+  const Options options = OM_TRY(with_name_of(trust, given));
+  const bool encrypted = trust.tls().has_value();
+  OM_TRY(check_listen(options, in_private_network_namespace(), encrypted));
+  if (!options.listen.is_loopback() && options.insecure && !encrypted) {
     log_warn("node", "listening on {} without authentication: whoever reaches it can run code here",
              options.listen.host());
   }
@@ -50,8 +72,8 @@ Result<std::unique_ptr<Node>> Node::create(const Options& options) {
       OM_TRY(OwnDirectory::make(options.state_dir, ::geteuid() == 0 ? 0755 : 0700));
   Options bound = options;
   UniqueFd listener = OM_TRY(listen_tcp(bound.listen));
-  std::unique_ptr<Node> node(
-      new Node(bound, std::move(state), std::move(listener), std::move(facts), owner));
+  std::unique_ptr<Node> node(new Node(bound, std::move(state), std::move(trust),
+                                      std::move(listener), std::move(facts), owner));
   OM_TRY(node->reload_peers());
   // Last, so that clients that connect find everything in place.
   mode_t mode = ::geteuid() == 0 ? 0666 : 0600;
@@ -82,8 +104,10 @@ Node::Processes::Processes(Node& node)
           [&node] { return node.children_.deputies.processes(); }),
       sampler(node.loop_, table, [&node] { return node.children_.deputies.processes(); }) {}
 
-Node::Peers::Peers(Node& node, UniqueFd listener)
-    : table(node.kj_, node.peer_local()),
+Node::Peers::Peers(Node& node, Trust trusted, UniqueFd listener)
+    : trust(std::move(trusted)),
+      refusals(node.clock_),
+      table(node.kj_, node.peer_local()),
       leaving(node.loop_,
               {node.options_.name, node.options_.listen, node.options_.root_may_leave,
                node.options_.wire == Wire::kPlain, node.facts_.fixed().cpu_features},
@@ -94,8 +118,8 @@ Node::Peers::Peers(Node& node, UniqueFd listener)
           node.facts_, node.children_.keepers, node.events_),
       service(node.kj_, std::move(listener), node.service_local()) {}
 
-Node::Node(const Options& options, OwnDirectory state, UniqueFd listener, NodeFacts fixed_facts,
-           std::optional<std::pair<uid_t, gid_t>> guest_owner)
+Node::Node(const Options& options, OwnDirectory state, Trust trust, UniqueFd listener,
+           NodeFacts fixed_facts, std::optional<std::pair<uid_t, gid_t>> guest_owner)
     : options_(options),
       rights_(Rights::of_this_daemon(options.show_commands_to_all)),
       state_(std::move(state)),
@@ -110,7 +134,7 @@ Node::Node(const Options& options, OwnDirectory state, UniqueFd listener, NodeFa
             return Leaving::preflight(pid, native, root_may_leave);
           },
           [this](const std::string& name) { return balance::refuse_target(snapshot(), name); }),
-      peers_(*this, std::move(listener)),
+      peers_(*this, std::move(trust), std::move(listener)),
       housekeeping_(loop_) {
   children_.deputies.set_handlers(
       {[this](pid_t pid, const std::string& to, Offer offer, DeputyLink::GuestAnswer answer) {
@@ -124,10 +148,7 @@ Node::Node(const Options& options, OwnDirectory state, UniqueFd listener, NodeFa
   auto on = [this](int signal, std::function<void()> run) {
     signals_.push_back(std::make_unique<SignalWatcher>(loop_, signal, std::move(run)));
   };
-  on(SIGHUP, [this] {
-    auto reloaded = reload_peers();
-    if (!reloaded) log_error("node", "{}, keeping the peers as they were", reloaded.error().text());
-  });
+  on(SIGHUP, [this] { reload_all(); });
   on(SIGTERM, [this] { loop_.stop(); });
   on(SIGINT, [this] { loop_.stop(); });
 }
@@ -172,6 +193,34 @@ Result<void> Node::reload_peers() {
   return {};
 }
 
+// Renewed credentials are for connections from now on. As a member of another cluster this node knows nobody of before.
+Result<void> Node::reload_credentials() {
+  const bool plain = options_.wire == Wire::kPlain;
+  Trust next = OM_TRY(Trust::read(peers_.trust.directory(), plain));
+  if (next.member() && next.member()->name() != options_.name) {
+    return plain_error(fmt::format("this node is called {}, the certificate in {} is that of {}",
+                                   options_.name, next.directory(), next.member()->name()));
+  }
+  OM_TRY(check_listen(options_, in_private_network_namespace(), next.tls().has_value()));
+  const Trust::Change change = peers_.trust.replace_by(std::move(next));
+  if (change == Trust::Change::kNone) return {};
+  const auto& member = peers_.trust.member();
+  log_info("node", "{}",
+           member ? "a new certificate of cluster " + member->cluster() + " is in use"
+                  : "this node is in no cluster any more");
+  if (change == Trust::Change::kRenewed || plain) return {};
+  peers_.service.drop_all();
+  peers_.table.redial();
+  return {};
+}
+
+void Node::reload_all() {
+  if (auto peers = reload_peers(); !peers)
+    log_error("node", "{}, keeping the peers as they were", peers.error().text());
+  if (auto read = reload_credentials(); !read)
+    log_error("node", "{}, keeping the credentials as they were", read.error().text());
+}
+
 balance::Snapshot Node::snapshot() {
   auto view = [](const NodeFacts& facts, const std::string& name, bool up,
                  const std::string& why_down) {
@@ -209,11 +258,14 @@ Services Node::services() {
                   .events = events_,
                   .facts = facts_,
                   .rights = rights_,
+                  .trust = peers_.trust,
+                  .refusals = peers_.refusals,
                   .name = options_.name,
                   .address = options_.listen,
                   .ready_line = [this] { return ready_line(); },
                   .snapshot = [this] { return snapshot(); },
-                  .reload_peers = [this] { return reload_peers(); }};
+                  .reload_peers = [this] { return reload_peers(); },
+                  .reload_credentials = [this] { return reload_credentials(); }};
 }
 
 PeerLink::Local Node::peer_local() {
@@ -223,6 +275,10 @@ PeerLink::Local Node::peer_local() {
   local.on_change = [this](const std::string& peer, bool up, const std::string& reason) {
     events_.add({up ? "peer_up" : "peer_down", 0, peer, std::nullopt, up ? "is up" : reason,
                  "node " + peer});
+  };
+  local.tls = [this] { return peers_.trust.tls(); };
+  local.on_refusal = [this](const Refusal& refusal, const std::string& peer) {
+    peers_.refusals.note(refusal, peer);
   };
   return local;
 }
@@ -241,6 +297,10 @@ NodeService::Local Node::service_local() {
     if (PeerLink* link = peers_.table.find(name)) link->nudge();
   };
   local.admit = [this](const Offer& offer) { return peers_.admission.admit(offer); };
+  local.tls = [this] { return peers_.trust.tls(); };
+  local.on_refusal = [this](const Refusal& refusal, const std::string& source) {
+    peers_.refusals.note(refusal, source);
+  };
   return local;
 }
 

@@ -25,6 +25,8 @@
 #include "migrator/moves/move_queue.h"
 #include "migrator/peers/node_service.h"
 #include "migrator/peers/peer_table.h"
+#include "migrator/peers/refusals.h"
+#include "migrator/peers/trust.h"
 #include "migrator/processes/census.h"
 #include "migrator/processes/events.h"
 #include "migrator/processes/process_table.h"
@@ -62,16 +64,20 @@ class Node {
   };
   // The other nodes, and what goes to and comes from them.
   struct Peers {
-    Peers(Node& node, UniqueFd listener);
+    Peers(Node& node, Trust trusted, UniqueFd listener);
+    Trust trust;
+    Refusals refusals;
     PeerTable table;
     Leaving leaving;
     GuestAdmission admission;
     NodeService service;
   };
-  Node(const Options& options, OwnDirectory state, UniqueFd listener, NodeFacts fixed_facts,
-       std::optional<std::pair<uid_t, gid_t>> guest_owner);
+  Node(const Options& options, OwnDirectory state, Trust trust, UniqueFd listener,
+       NodeFacts fixed_facts, std::optional<std::pair<uid_t, gid_t>> guest_owner);
 
   Result<void> reload_peers();
+  Result<void> reload_credentials();
+  void reload_all();
   // For balance/: this node, its peers, and the processes that have deputies.
   balance::Snapshot snapshot();
   Services services();

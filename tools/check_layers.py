@@ -45,10 +45,11 @@ LAYERS = {
     # A state machine: time, random numbers and datagrams go in.
     'migrator/members': ('common/base', 'libom/abi'),
     'migrator/processes': ('common', 'libom/abi'),
-    'migrator/peers': ('common', 'libom/abi'),
+    'migrator/peers': ('common', 'libom/abi', 'migrator/identity'),
     'migrator/config': ('common', 'libom/abi', 'migrator/peers'),
     'migrator/moves': ('common', 'libom/abi', 'migrator/peers', 'migrator/processes'),
-    'migrator/control': ('balance', 'common', 'libom/abi', 'migrator/moves', 'migrator/peers', 'migrator/processes'),
+    'migrator/control': ('balance', 'common', 'libom/abi', 'migrator/identity', 'migrator/moves', 'migrator/peers',
+                         'migrator/processes'),
     'guest': ('common', 'libom/abi'),
     # From the inside out: work at home knows no keeper, memory no move.
     'deputy/base': ('common', 'libom/abi'),
@@ -60,9 +61,10 @@ LAYERS = {
                      'deputy/session'),
     'deputy': ('common', 'libom/abi', 'deputy/base', 'deputy/home', 'deputy/look', 'deputy/memory', 'deputy/moves',
                'deputy/session'),
-    'cli': ('common', 'libom/abi'),
+    # A local cluster makes its own CA and members.
+    'cli': ('common', 'libom/abi', 'migrator/identity'),
     'examples': (),
-    'bench': ('common', 'libom/abi', 'libom/safe', 'migrator/members'),
+    'bench': ('common', 'libom/abi', 'libom/safe', 'migrator/identity', 'migrator/members', 'migrator/peers'),
     # Moved programs may be any user's: they know nothing of ours but the three calls.
     'test/behaviour': ('test/lib',),
     'test/programs': ('test/lib',),

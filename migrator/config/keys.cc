@@ -149,6 +149,9 @@ constexpr Key kTable[] = {
     {"state", kYes, kYes, Form::kText, "DIR",
      "where it records its deputies and keepers (default: directory of the control socket)",
      text<&O::state_dir>},
+    {"identity", kYes, kYes, Form::kText, "DIR",
+     "where its key and certificate are (default: ~/.local/state/om, root /var/lib/om)",
+     text<&O::identity_dir>},
     {"config", kYes, kNo, Form::kText, "FILE",
      "TOML file with the same names: ", text<&O::config_file>},
     {"accept", kYes, kYes, Form::kText, "WORD", "always (default) or never take guests",
@@ -178,10 +181,11 @@ constexpr Key kTable[] = {
      "here",
      flag<&O::root_may_leave>},
     {"insecure", kYes, kYes, Form::kFlag, "",
-     "listen on other than loopback addresses although nodes do not authenticate each other",
+     "without a cluster's certificate, or with wire plain: listen on other than loopback addresses",
      flag<&O::insecure>},
     {"wire", kYes, kYes, Form::kText, "WORD",
-     "what moves is encrypted: sealed (default), or not: plain; the other node must have the same",
+     "what nodes send each other is encrypted: sealed (default), or not: plain; the other node must "
+     "have the same",
      set_wire},
     {"netns_private", kYes, kNo, Form::kText, "NET",
      "the daemon is in the private network namespace of a local cluster, NET its subnet",
@@ -244,7 +248,8 @@ std::string usage() {
     out += line + '\n';
   }
   return out +
-         "\nSignals: SIGHUP reads the peers again, SIGTERM and SIGINT end the daemon; processes "
+         "\nSignals: SIGHUP reads peers and certificate again, SIGTERM and SIGINT end the daemon; "
+         "processes "
          "that "
          "are away stay away.\nEnvironment: OM_LOG, OM_LIBEXEC.\n";
 }

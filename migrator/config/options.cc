@@ -51,21 +51,22 @@ bool in_private_network_namespace() {
   return false;
 }
 
-Result<void> check_listen(const Options& options, bool in_private_namespace) {
+Result<void> check_listen(const Options& options, bool in_private_namespace, bool encrypted) {
   const Address& address = options.listen;
   if (address.is_any()) {
     return plain_error(
         fmt::format("--listen {}: give the address that the other nodes dial", address.host()));
   }
-  if (address.is_loopback() || options.insecure) return {};
+  if (address.is_loopback() || options.insecure || encrypted) return {};
   if (options.private_subnet && options.private_subnet->contains(address)) {
     if (in_private_namespace) return {};
     return plain_error("--netns-private: this is not a private network namespace");
   }
   return plain_error(fmt::format(
-      "--listen {}: nodes do not authenticate each other yet, so only loopback addresses are "
-      "allowed without --insecure",
-      address.host()));
+      "--listen {}: {}, so nothing is encrypted and only loopback addresses are allowed without "
+      "--insecure",
+      address.host(),
+      options.wire == Wire::kPlain ? "wire is \"plain\"" : "this node is in no cluster"));
 }
 
 namespace {
@@ -110,7 +111,8 @@ Result<void> apply_option(Options& options, const Key& key, const std::string& t
 
 // Fills in defaults, and looks up what needs it.
 Result<void> complete(Options& options) {
-  if (options.name.empty()) {
+  options.name_given = !options.name.empty();
+  if (!options.name_given) {
     std::array<char, 256> host{};
     ::gethostname(host.data(), host.size() - 1);
     options.name = node_name_from_host(host.data());

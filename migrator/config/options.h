@@ -22,13 +22,15 @@ enum class Wire : uint8_t {
 };
 
 struct Options {
-  std::string name;                       // default: the host name
+  std::string name;                       // default: the host name, or that in the certificate
+  bool name_given = false;                // not a default
   std::string control;                    // default: common/base/names.h
   Address listen;                         // default: 127.0.0.1, port 0
   std::string listen_text = "127.0.0.1";  // the same as given: an address or a name
   std::string peers_file;                 // empty: none
   std::string config_file;                // empty: none
   std::string state_dir;                  // default: the directory of the control socket
+  std::string identity_dir;               // empty: default_state_path() of identity/identity.h
   int ready_fd = -1;
   std::string ready_file;
   bool accept = true;  // accept = "always" or "never"
@@ -60,9 +62,10 @@ Result<Options> parse_options(const std::vector<std::string>& arguments);
 // Applies the text of a configuration file; unknown keys and wrong types are an Error that names the line.
 Result<void> apply_config(Options& options, const std::string& text, const std::string& file_name);
 
-// Checks whether this daemon may listen on options.listen. Nodes do not authenticate each other yet, so only loopback
-// addresses and addresses in the cluster's own network namespace (in_private_namespace) are allowed without --insecure.
-Result<void> check_listen(const Options& options, bool in_private_namespace);
+// Checks whether this daemon may listen on options.listen. Without encryption nodes do not authenticate each other, so
+// only loopback addresses and addresses in the cluster's own network namespace (in_private_namespace) are allowed then,
+// but with --insecure.
+Result<void> check_listen(const Options& options, bool in_private_namespace, bool encrypted);
 
 // Whether this process is in a network namespace that om cluster dev has made (/run/netns/om-*).
 bool in_private_network_namespace();

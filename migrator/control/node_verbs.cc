@@ -6,10 +6,34 @@
 #include <nlohmann/json.hpp>
 
 #include "balance/decide.h"
+#include "common/base/hex.h"
 #include "common/base/version.h"
 #include "migrator/peers/peers_file.h"
 
 namespace om::migrator {
+namespace {
+
+// What this node is in its cluster, or null.
+Json membership(const Trust& trust) {
+  const auto& member = trust.member();
+  if (!member) return nullptr;
+  const auto until = std::chrono::duration_cast<std::chrono::seconds>(
+      member->certificate().not_after.time_since_epoch());
+  return {{"name", member->cluster()},
+          {"id", to_hex(member->cluster_id())},
+          {"node_id", member->id().text()},
+          {"number", member->number()},
+          {"certificate_until", static_cast<int64_t>(until.count())}};
+}
+
+// How many connections were not made, by cause.
+Json refused(const Refusals& refusals) {
+  Json counts = Json::object();
+  for (const auto& [cause, count] : refusals.counts()) counts[cause] = count;
+  return counts;
+}
+
+}  // namespace
 
 void NodeVerbs::version(const Caller&, const Json&, Answerer answer) {
   Json data = services_.ready_line();
@@ -33,7 +57,13 @@ void NodeVerbs::nodes(const Caller&, const Json&, Answerer answer) {
   };
   Json list = Json::array();
   Json own = item(services_.facts.now(), services_.address.text());
-  own.update({{"state", "up"}, {"self", true}, {"reason", ""}, {"rtt_us", 0}});
+  own.update({{"state", "up"},
+              {"self", true},
+              {"reason", ""},
+              {"rtt_us", 0},
+              {"encrypted", services_.trust.tls().has_value()},
+              {"cluster", membership(services_.trust)},
+              {"refused", refused(services_.refusals)}});
   list.push_back(std::move(own));
   for (const PeerLink* link : services_.peers.all()) {
     NodeFacts facts = link->facts().value_or(NodeFacts{});
@@ -42,7 +72,8 @@ void NodeVerbs::nodes(const Caller&, const Json&, Answerer answer) {
     entry.update({{"state", link->up() ? "up" : "down"},
                   {"self", false},
                   {"reason", link->reason()},
-                  {"rtt_us", link->rtt_us()}});
+                  {"rtt_us", link->rtt_us()},
+                  {"encrypted", link->encrypted()}});
     list.push_back(std::move(entry));
   }
   answer(ok_answer(std::move(list)));
@@ -55,6 +86,16 @@ void NodeVerbs::reload_peers(const Caller& caller, const Json&, Answerer answer)
   if (!reloaded)
     return answer(
         failure_answer({ExitCode::kFailure, ReasonCode::kBadPeers, reloaded.error().text()}));
+  answer(ok_answer(nullptr));
+}
+
+void NodeVerbs::reload_credentials(const Caller& caller, const Json&, Answerer answer) {
+  if (const auto no = services_.rights.refuse_administration(caller))
+    return answer(failure_answer(*no));
+  auto reloaded = services_.reload_credentials();
+  if (!reloaded)
+    return answer(
+        failure_answer({ExitCode::kFailure, ReasonCode::kInternal, reloaded.error().text()}));
   answer(ok_answer(nullptr));
 }
 

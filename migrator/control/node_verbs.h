@@ -16,6 +16,7 @@ class NodeVerbs {
 
   // The others change the node: only for those who administer it (rights.h).
   void reload_peers(const Caller&, const Json&, Answerer);
+  void reload_credentials(const Caller&, const Json&, Answerer);
   void set_peers(const Caller&, const Json&, Answerer);
   // Brings home every process that is away.
   void recall(const Caller&, const Json&, Answerer);

@@ -23,6 +23,8 @@
 #include "migrator/moves/move_queue.h"
 #include "migrator/peers/facts.h"
 #include "migrator/peers/peer_table.h"
+#include "migrator/peers/refusals.h"
+#include "migrator/peers/trust.h"
 #include "migrator/processes/census.h"
 #include "migrator/processes/events.h"
 #include "migrator/processes/process_table.h"
@@ -41,6 +43,8 @@ struct Services {
   Events& events;
   const OwnFacts& facts;
   const Rights& rights;
+  const Trust& trust;
+  const Refusals& refusals;
 
   std::string name;  // of this node
   Address address;   // where it listens for other nodes
@@ -50,6 +54,8 @@ struct Services {
   std::function<balance::Snapshot()> snapshot;
   // On Error the peers stay as they were.
   std::function<Result<void>()> reload_peers;
+  // Has the files of identity/credentials.h read: after joining, leaving or a renewal. On Error all stays as it was.
+  std::function<Result<void>()> reload_credentials;
 };
 
 }  // namespace om::migrator

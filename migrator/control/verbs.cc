@@ -26,6 +26,7 @@ std::map<std::string, Verbs::Verb, std::less<>> Verbs::make_table() {
       {"version", {First::kLook, by(node_verbs_, &NodeVerbs::version)}},
       {"nodes", {First::kLook, by(node_verbs_, &NodeVerbs::nodes)}},
       {"peers.reload", {First::kLook, by(node_verbs_, &NodeVerbs::reload_peers)}},
+      {"cluster.reload", {First::kLook, by(node_verbs_, &NodeVerbs::reload_credentials)}},
       {"peers.set", {First::kLook, by(node_verbs_, &NodeVerbs::set_peers)}},
       {"recall", {First::kLook, by(node_verbs_, &NodeVerbs::recall)}},
       {"migrate", {First::kLookWhenWhole, by(process_verbs_, &ProcessVerbs::migrate)}},

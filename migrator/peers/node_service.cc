@@ -2,18 +2,15 @@
 #include "migrator/peers/node_service.h"
 
 #include <capnp/rpc-twoparty.h>
+#include <fcntl.h>
 #include <kj/debug.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 
 #include "common/base/log.h"
-#include "common/movable/verdict.h"
 #include "common/net/answer_first.h"
-#include "common/schema/node.capnp.h"
-#include "common/schema/outcome.h"
 #include "migrator/peers/open_calls.h"
-#include "migrator/peers/wire_text.h"
 
 namespace om::migrator {
 namespace {
@@ -22,24 +19,9 @@ constexpr Milliseconds kAcceptPause{100};
 constexpr int kBacklog =
     4096;  // strangers' are closed on arrival: peers must not queue behind them
 constexpr size_t kMaxCallWords = 2048;  // of unanswered calls: 16 KiB
-// How often a connection may call at most, and how many calls it may save up.
-constexpr Milliseconds kHelloEvery{500}, kAdmitEvery{20};
-constexpr int kHellosSaved = 16, kAdmitsSaved = 256;
-
-// Computes how long the next call must wait.
-class Pace {
- public:
-  Pace(Milliseconds every, int saved) : every_(every), saved_(every * saved) {}
-  Milliseconds next() {
-    const MonotonicTime now = std::chrono::steady_clock::now();
-    free_ = std::max(free_, now - saved_) + every_;
-    return std::max(Milliseconds(0), std::chrono::ceil<Milliseconds>(free_ - now));
-  }
-
- private:
-  Milliseconds every_, saved_;
-  MonotonicTime free_{};
-};
+constexpr size_t kMaxPaces = 1024;      // addresses
+// How long a peer that was refused has to read why. Closing at once could reset the connection before that.
+constexpr Milliseconds kLinger{500};
 
 }  // namespace
 
@@ -61,102 +43,40 @@ Result<UniqueFd> listen_tcp(Address& address) {
   return socket;
 }
 
-// What calls have told about the other end. A call may outlive its connection.
-struct NodeService::Partner {
-  bool known = false;  // has identified itself
-  MonotonicTime heard = std::chrono::steady_clock::now();
-};
-
-// The order matters for destruction, as in PeerLink::Connection.
-struct NodeService::Connection {
-  Connection(NodeService& service, UniqueFd socket, const Address& address);
-  ~Connection() { owner.connections_.remove(this); }
-  NodeService& owner;
-  Address from;
-  std::shared_ptr<Partner> partner;
-  kj::Own<kj::PromiseFulfiller<void>> drop;
+// RPC on a connection. The order matters for destruction, as in PeerLink::Connection.
+struct NodeService::Talk {
+  Talk(kj::Own<kj::AsyncIoStream> given, wire::Node::Client node)
+      : stream(answer_first(kj::mv(given))),
+        messages(*stream, kMaxOpenCalls),
+        network(messages, capnp::rpc::twoparty::Side::SERVER, peer_reader_options()),
+        rpc(capnp::makeRpcServer(network, kj::mv(node))) {
+    rpc.setFlowLimit(kMaxCallWords);
+  }
   kj::Own<kj::AsyncIoStream> stream;
   OpenCalls messages;
   capnp::TwoPartyVatNetwork network;
   capnp::RpcSystem<capnp::rpc::twoparty::VatId> rpc;
 };
 
-// Cap'n Proto's and KJ's interfaces have no virtual destructors: kj::Own destroys through the type it was made with.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
-class NodeService::Server final : public wire::Node::Server {
- public:
-  Server(NodeService& service, const Address& from, std::shared_ptr<Partner> partner)
-      : service_(service), from_(from), partner_(std::move(partner)) {}
-
-  kj::Promise<void> hello(HelloContext context) override {
-    return paced(hellos_, context, [this, context]() mutable { return answer_hello(context); });
+struct NodeService::Connection {
+  Connection(NodeService& service, const Address& from)
+      : owner(service), partner(std::make_shared<Partner>()) {
+    partner->from = from;
+    owner.connections_.push_back(this);
   }
-  kj::Promise<void> admit(AdmitContext context) override {
-    return paced(admits_, context, [this, context]() mutable { return answer_offer(context); });
-  }
+  ~Connection() { owner.connections_.remove(this); }
+  bool ending() { return !drop->isWaiting(); }
 
- private:
-  template <class Context, class Answer>
-  kj::Promise<void> paced(Pace& pace, Context& context, Answer answer) {
-    const Milliseconds delay = pace.next();
-    if (delay.count() == 0) return answer();
-    context.allowCancellation();  // when its connection ends
-    return service_.kj_.after(delay).then(kj::mv(answer)).attach(thisCap());
-  }
-
-  kj::Promise<void> answer_hello(HelloContext context) {
-    auto facts = read_info(context.getParams().getSelf());
-    if (!facts) return KJ_EXCEPTION(FAILED, facts.error().text().c_str());
-    write_info(service_.local_.facts(), context.getResults().initPeer());
-    partner_->heard = std::chrono::steady_clock::now();
-    partner_->known = true;
-    if (is_peer(facts->name)) service_.local_.on_hello(facts->name);
-    return kj::READY_NOW;
-  }
-
-  kj::Promise<void> answer_offer(AdmitContext context) {
-    partner_->heard = std::chrono::steady_clock::now();
-    return judge(context.getParams().getOffer())
-        .then([context](std::optional<Reason> reason) mutable {
-          write_outcome(reason, context.getResults().initOutcome());
-        });
-  }
-
-  bool is_peer(const std::string& name) const {
-    auto address = service_.local_.address_of(name);
-    return address && address->same_host(from_);
-  }
-
-  kj::Promise<std::optional<Reason>> judge(wire::Offer::Reader wire_offer) {
-    using Answer = std::optional<Reason>;
-    auto offer = read_offer(wire_offer);
-    if (!offer) return Answer(Reason{ReasonCode::kInternal, offer.error().text()});
-    if (!is_peer(offer->home_node) || !offer->home.same_host(from_)) {
-      return Answer(refuse(ReasonCode::kBlocked, "{} at {} is no peer of this node",
-                           offer->home_node, from_.host()));
-    }
-    return service_.local_.admit(*offer);
-  }
-
-  NodeService& service_;
-  Address from_;
-  std::shared_ptr<Partner> partner_;
-  Pace hellos_{kHelloEvery, kHellosSaved}, admits_{kAdmitEvery, kAdmitsSaved};
+  NodeService& owner;
+  std::shared_ptr<Partner> partner;
+  bool joins = false;
+  UniqueFd refused;  // the socket once more, until the handshake is done
+  kj::Own<kj::PromiseFulfiller<void>> drop;
+  std::unique_ptr<Talk> talk;
 };
 
-NodeService::Connection::Connection(NodeService& service, UniqueFd socket, const Address& address)
-    : owner(service),
-      from(address),
-      partner(std::make_shared<Partner>()),
-      stream(answer_first(wrap_socket(service.kj_, std::move(socket)))),
-      messages(*stream, kMaxOpenCalls),
-      network(messages, capnp::rpc::twoparty::Side::SERVER, peer_reader_options()),
-      rpc(capnp::makeRpcServer(network, kj::heap<Server>(service, address, partner))) {
-  rpc.setFlowLimit(kMaxCallWords);
-  owner.connections_.push_back(this);
-}
-
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"  // kj::Own knows the type
 class NodeService::TaskErrors final : public kj::TaskSet::ErrorHandler {
  public:
   void taskFailed(kj::Exception&& exception) override {
@@ -177,6 +97,10 @@ NodeService::NodeService(UvKj& kj, UniqueFd listener, Local local)
 }
 
 NodeService::~NodeService() noexcept(false) { tasks_ = nullptr; }
+
+void NodeService::refuse(Refusal::Cause cause, const std::string& source) {
+  if (local_.on_refusal) local_.on_refusal(refusal(cause), source);
+}
 
 void NodeService::listen_on() {
   poller_.start(UV_READABLE, [this](int, int) { accept_some(); });
@@ -199,46 +123,144 @@ void NodeService::accept_some() {
   }
   auto from = Address::from_sockaddr(storage);
   if (!from) return log_warn("peer", "{}, ignoring", from.error().text());
-  if (!local_.knows(*from))
-    return log_warn("peer", "a connection from no peer's address was closed");
-  if (!make_room(*from))
-    return log_warn("peer", "more than {} connections from {}, one was closed", kMaxConnections,
-                    from->host());
-  auto connection = kj::heap<Connection>(*this, std::move(socket), *from);
-  auto end = end_of(*connection);
+  const bool plain = !local_.tls || !local_.tls();
+  if (plain && !local_.knows(*from)) return refuse(Refusal::Cause::kStranger, from->host());
+  if (!may_connect(*from)) return refuse(Refusal::Cause::kTooMany, from->host());
+  make_room(*from);
+  auto connection = kj::heap<Connection>(*this, *from);
+  auto end = end_of(*connection, std::move(socket));
   tasks_->add(end.attach(kj::mv(connection)));
 }
 
-// Makes room among connections from this address by dropping one that has not identified itself.
-bool NodeService::make_room(const Address& from) {
-  size_t count = 0;
-  Connection* silent = nullptr;
+// A handshake costs this node more than the one who begins it.
+bool NodeService::may_connect(const Address& from) {
+  const MonotonicTime now = std::chrono::steady_clock::now();
+  if (paces_.size() >= kMaxPaces)
+    std::erase_if(paces_, [now](const auto& item) { return item.second.rested(now); });
+  if (paces_.size() >= kMaxPaces) paces_.clear();
+  return paces_.try_emplace(from.host(), kConnectEvery, kConnectsSaved).first->second.take(now);
+}
+
+// Among those that have not said hello, by dropping the oldest.
+void NodeService::make_room(const Address& from) {
+  size_t here = 0, in_all = 0;
+  Connection *oldest_here = nullptr, *oldest = nullptr;
   for (Connection* connection : connections_) {
-    if (!connection->from.same_host(from) || !connection->drop->isWaiting()) continue;
-    count++;
-    if (!connection->partner->known && silent == nullptr) silent = connection;
+    if (connection->partner->known || connection->ending()) continue;
+    ++in_all;
+    if (oldest == nullptr) oldest = connection;
+    if (!connection->partner->from.same_host(from)) continue;
+    ++here;
+    if (oldest_here == nullptr) oldest_here = connection;
+  }
+  Connection* drop =
+      here >= kMaxConnections ? oldest_here : (in_all >= kMaxUnknown ? oldest : nullptr);
+  if (drop == nullptr) return;
+  refuse(Refusal::Cause::kTooMany, drop->partner->from.host());
+  drop->drop->fulfill();
+}
+
+// Among those that have said hello; in plain text any node may say any peer's name, so none is dropped for it.
+bool NodeService::make_room_for(const Connection& member) {
+  const Partner& partner = *member.partner;
+  size_t count = 0;
+  Connection* oldest = nullptr;
+  for (Connection* connection : connections_) {
+    const Partner& other = *connection->partner;
+    const bool same = partner.certificate
+                          ? other.certificate && other.certificate->id == partner.certificate->id
+                          : other.known && other.from.same_host(partner.from);
+    if (!same || connection == &member || connection->ending()) continue;
+    ++count;
+    if (oldest == nullptr) oldest = connection;
   }
   if (count < kMaxConnections) return true;
-  if (silent == nullptr) return false;
-  silent->drop->fulfill();
+  refuse(Refusal::Cause::kTooMany, partner.text());
+  if (!partner.certificate) return false;
+  oldest->drop->fulfill();
   return true;
 }
 
-kj::Promise<void> NodeService::end_of(Connection& connection) {
+void NodeService::drop_all() {
+  for (Connection* connection : connections_) connection->drop->fulfill();
+}
+
+kj::Promise<void> NodeService::end_of(Connection& connection, UniqueFd socket) {
   auto pair = kj::newPromiseAndFulfiller<void>();
   connection.drop = kj::mv(pair.fulfiller);
-  auto silent = kj_.after(kFirstHello).then([this, &connection]() -> kj::Promise<void> {
-    if (!connection.partner->known) return kj::READY_NOW;
-    return watch_idle(connection);
+  connection.refused = UniqueFd(::fcntl(socket.get(), F_DUPFD_CLOEXEC, 0));
+  auto served = kj::evalNow([&] {
+                  return serve(connection, std::move(socket));
+                }).catch_([this, &connection](kj::Exception&& exception) {
+    return turn_away(connection, exception);
   });
-  return connection.network.onDisconnect()
-      .then([&connection] {
-        if (connection.messages.too_many())
-          log_warn("peer", "{} has not done with {} calls, its connection was closed",
-                   connection.from.host(), kMaxOpenCalls);
-      })
-      .exclusiveJoin(kj::mv(pair.promise))
-      .exclusiveJoin(kj::mv(silent));
+  return served.exclusiveJoin(kj::mv(pair.promise)).exclusiveJoin(watch(connection));
+}
+
+kj::Promise<void> NodeService::serve(Connection& connection, UniqueFd socket) {
+  auto tls = local_.tls ? local_.tls() : std::nullopt;
+  auto stream = wrap_socket(kj_, std::move(socket));
+  if (!tls) {
+    if (!make_room_for(connection)) return kj::READY_NOW;
+    return talk(connection, kj::mv(stream));
+  }
+  return tls_accept(std::move(*tls), kj::mv(stream), kj_.after(kFirstHello))
+      .then([this, &connection](kj::Own<TlsStream> secured) {
+        return meet(connection, kj::mv(secured));
+      });
+}
+
+kj::Promise<void> NodeService::meet(Connection& connection, kj::Own<TlsStream> stream) {
+  connection.refused.reset();
+  if (stream->session().protocol() == TlsProtocol::kNode) {
+    connection.partner->certificate = stream->session().peer();
+    if (!make_room_for(connection)) return kj::READY_NOW;
+    return talk(connection, kj::mv(stream));
+  }
+  const std::string source = connection.partner->from.host();
+  if (!local_.on_joiner) {
+    refuse(Refusal::Cause::kNoCertificate, source);
+    return kj::READY_NOW;
+  }
+  connection.joins = true;
+  return local_.on_joiner(kj::mv(stream), connection.partner->from)
+      .exclusiveJoin(
+          kj_.after(kJoinLimit).then([this, source] { refuse(Refusal::Cause::kSilence, source); }));
+}
+
+kj::Promise<void> NodeService::talk(Connection& connection, kj::Own<kj::AsyncIoStream> stream) {
+  connection.refused.reset();
+  connection.talk =
+      std::make_unique<Talk>(kj::mv(stream), serve_node(kj_, local_, connection.partner));
+  return connection.talk->network.onDisconnect().then([this, &connection] {
+    const Partner& partner = *connection.partner;
+    if (connection.talk->messages.too_many()) {
+      log_warn("peer", "{} has not done with {} calls, its connection was closed", partner.text(),
+               kMaxOpenCalls);
+    } else if (!partner.known) {
+      refuse(partner.certificate ? Refusal::Cause::kHungUp : Refusal::Cause::kProtocol,
+             partner.text());
+    }
+  });
+}
+
+// The handshake has failed. The peer is told why, and has some time to read it.
+kj::Promise<void> NodeService::turn_away(Connection& connection, const kj::Exception& exception) {
+  const Refusal why = explain_failure(exception.getDescription().cStr());
+  if (local_.on_refusal) local_.on_refusal(why, connection.partner->from.host());
+  if (!connection.refused) return kj::READY_NOW;
+  ::shutdown(connection.refused.get(), SHUT_WR);
+  return kj_.after(kLinger);
+}
+
+kj::Promise<void> NodeService::watch(Connection& connection) {
+  return kj_.after(kFirstHello).then([this, &connection]() -> kj::Promise<void> {
+    if (connection.joins) return kj::NEVER_DONE;  // it has a limit of its own
+    if (connection.partner->known) return watch_idle(connection);
+    // A handshake that is not done by now says so itself.
+    if (connection.talk) refuse(Refusal::Cause::kSilence, connection.partner->text());
+    return connection.talk ? kj::Promise<void>(kj::READY_NOW) : kj_.after(kLinger);
+  });
 }
 
 kj::Promise<void> NodeService::watch_idle(Connection& connection) {

@@ -12,6 +12,7 @@
 #include "common/base/text.h"
 #include "common/movable/verdict.h"
 #include "common/net/control.h"
+#include "common/tls/tls_stream.h"
 #include "migrator/peers/node_service.h"
 #include "migrator/peers/open_calls.h"
 #include "migrator/peers/wire_text.h"
@@ -62,28 +63,57 @@ struct PeerLink::Connection {
 
 PeerLink::PeerLink(UvKj& kj, Peer peer, const Local& local)
     : kj_(kj), peer_(std::move(peer)), local_(local), running_(nullptr) {
+  start();
+}
+
+PeerLink::~PeerLink() = default;
+
+void PeerLink::start() {
   running_ =
       kj::evalLater([this] { return run(); }).eagerlyEvaluate([this](kj::Exception&& exception) {
         log_error("peer", "{}: {}, giving up", peer_.name, text_of(exception));
       });
 }
 
-PeerLink::~PeerLink() = default;
+void PeerLink::redial() {
+  running_ = nullptr;
+  connection_ = nullptr;
+  nudge_ = nullptr;
+  failures_ = 0;
+  if (up_) set_down("this node is now a member of another cluster, or of none");
+  start();
+}
 
 kj::Promise<void> PeerLink::run() {
   return talk()
-      .catch_([this](kj::Exception&& exception) { set_down(text_of(exception)); })
+      .catch_([this](kj::Exception&& exception) { on_failure(exception); })
       .then([this] { return pause(); })
       .then([this] { return run(); });
 }
 
+// In plain text a node is recognised by its address. Under TLS the kernel chooses one, but on a machine with several
+// nodes, where each has a loopback address of its own and others bound what comes from one.
+kj::Promise<kj::Own<kj::AsyncIoStream>> PeerLink::dial() {
+  auto tls = local_.tls ? local_.tls() : std::nullopt;
+  encrypted_ = tls.has_value();
+  const bool bound = !tls || (local_.from.is_loopback() && peer_.address.is_loopback());
+  auto connected = with_limit(kj_, kHelloLimit, "connecting",
+                              connect_tcp(kj_, bound ? local_.from : Address(), peer_.address));
+  if (!tls) return connected;
+  return connected.then([this, tls = std::move(*tls)](kj::Own<kj::AsyncIoStream> stream) {
+    return tls_connect(tls, kj::mv(stream), peer_.name, kj_.after(kHelloLimit))
+        .then([](kj::Own<TlsStream> secured) -> kj::Own<kj::AsyncIoStream> {
+          return kj::mv(secured);
+        });
+  });
+}
+
 // Completes only with an exception.
 kj::Promise<void> PeerLink::talk() {
-  return with_limit(kj_, kHelloLimit, "connecting", connect_tcp(kj_, local_.from, peer_.address))
-      .then([this](kj::Own<kj::AsyncIoStream> stream) {
-        connection_ = kj::heap<Connection>(kj::mv(stream));
-        return say_hello();
-      });
+  return dial().then([this](kj::Own<kj::AsyncIoStream> stream) {
+    connection_ = kj::heap<Connection>(kj::mv(stream));
+    return say_hello();
+  });
 }
 
 kj::Promise<void> PeerLink::say_hello() {
@@ -123,6 +153,15 @@ kj::Promise<void> PeerLink::pause() {
   return kj_.after(reconnect_pause(++failures_, random_unit()))
       .exclusiveJoin(kj::mv(pair.promise))
       .then([this] { nudge_ = nullptr; });
+}
+
+// What TLS says is put into words, and counts as a refusal.
+void PeerLink::on_failure(const kj::Exception& exception) {
+  const std::string text = text_of(exception);
+  if (!text.starts_with("TLS: ")) return set_down(text);
+  const Refusal why = explain_failure(text);
+  if (local_.on_refusal) local_.on_refusal(why, peer_.name);
+  set_down(why.text);
 }
 
 void PeerLink::nudge() {

@@ -13,6 +13,10 @@ void PeerTable::set(const std::vector<Peer>& peers) {
   links_ = std::move(next);
 }
 
+void PeerTable::redial() {
+  for (auto& [name, link] : links_) link->redial();
+}
+
 PeerLink* PeerTable::find(const std::string& name) {
   auto it = links_.find(name);
   return it == links_.end() ? nullptr : it->second.get();

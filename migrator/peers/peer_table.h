@@ -19,6 +19,8 @@ class PeerTable {
   PeerTable(UvKj& kj, PeerLink::Local local) : kj_(kj), local_(std::move(local)) {}
 
   void set(const std::vector<Peer>& peers);
+  // All links dial anew.
+  void redial();
   PeerLink* find(const std::string& name);
   std::optional<Address> address_of(const std::string& name) const;
   std::vector<const PeerLink*> all() const;  // by name

@@ -85,7 +85,8 @@ class Clusters(ClusterCase):
         daemon = str(self.product.found['om-migrator'])
 
         def start(*more):
-            return subprocess.Popen([daemon, '--name', 'x', '--control', str(self.folder / 'c'), *more],
+            return subprocess.Popen([daemon, '--name', 'x', '--control', str(self.folder / 'c'),
+                                     '--identity', str(self.folder / 'none'), *more],
                                     env=self.cluster.environment(), stdin=subprocess.DEVNULL,
                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         # An address that nobody has: the refusal comes before the attempt to bind.

@@ -1,26 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A peer that calls and never reads: peer_flood FROM TO PORT COUNT sends a Bootstrap and COUNT valid hello() calls
-// from the address FROM, as fast as they are taken. Prints how many bytes were taken when the other end has not taken
-// any for a second, or all; then it waits until standard input ends.
+// A peer that calls and never reads: peer_flood FROM TO PORT COUNT IDENTITY sends a Bootstrap and COUNT valid hello()
+// calls from the address FROM, as the member whose files are in IDENTITY, as fast as they are taken. Prints how many
+// bytes were taken when the other end has not taken any for a second, or all; then it waits until standard input ends.
 #include <arpa/inet.h>
 #include <capnp/message.h>
 #include <capnp/rpc.capnp.h>
 #include <capnp/serialize.h>
-#include <poll.h>
+#include <openssl/ssl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <string>
 
 #include "common/base/version.h"
 #include "common/schema/node.capnp.h"
+#include "common/tls/tls_context.h"
+#include "migrator/identity/credentials.h"
 
 namespace {
 
-constexpr int kPatienceMs = 1000;
+constexpr timeval kPatience{1, 0};
 
 std::string flat(capnp::MessageBuilder& message) {
   auto words = capnp::messageToFlatArray(message);
@@ -55,26 +59,21 @@ sockaddr_in address(const char* host, int port) {
   return a;
 }
 
-// Bytes that were taken.
-size_t send_some(int fd, const std::string& text) {
-  size_t done = 0;
-  while (done < text.size()) {
-    const ssize_t n = send(fd, text.data() + done, text.size() - done, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n > 0) {
-      done += static_cast<size_t>(n);
-      continue;
-    }
-    pollfd writable{fd, POLLOUT, 0};
-    if (poll(&writable, 1, kPatienceMs) <= 0 || (writable.revents & (POLLERR | POLLHUP)) != 0)
-      break;
-  }
-  return done;
+// A blocking TLS connection; nullptr if it cannot be made.
+SSL* begin_tls(int fd, const char* identity) {
+  const auto own = om::OwnDirectory::open(identity);
+  auto member = om::migrator::Credentials::open(own.value()).value();
+  const auto context = om::TlsContext::member(member->tls()).value();
+  SSL* ssl = SSL_new(context.raw());
+  SSL_set_fd(ssl, fd);
+  return SSL_connect(ssl) == 1 ? ssl : nullptr;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 5) return 2;
+  if (argc != 6) return 2;
+  signal(SIGPIPE, SIG_IGN);
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const sockaddr_in from = address(argv[1], 0), to = address(argv[2], atoi(argv[3]));
   if (bind(fd, reinterpret_cast<const sockaddr*>(&from), sizeof from) != 0 ||
@@ -82,15 +81,18 @@ int main(int argc, char** argv) {
     perror("connect");
     return 99;
   }
+  SSL* ssl = begin_tls(fd, argv[5]);
+  if (ssl == nullptr) return 99;
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof kPatience);
   std::string text = bootstrap();
   size_t taken = 0;
   const long count = atol(argv[4]);
   for (long i = 1; i <= count; i++) {
     text += hello(static_cast<uint32_t>(i));
     if (text.size() < 60000 && i < count) continue;
-    const size_t n = send_some(fd, text);
-    taken += n;
-    if (n < text.size()) break;
+    // In records of 16 KiB, each whole or not at all.
+    if (SSL_write(ssl, text.data(), static_cast<int>(text.size())) <= 0) break;
+    taken += text.size();
     text.clear();
   }
   printf("%zu\n", taken);

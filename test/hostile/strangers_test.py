@@ -8,6 +8,7 @@ import os
 import pathlib
 import resource
 import socket
+import ssl
 import subprocess
 import sys
 
@@ -15,6 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'cluster'))
 
 from harness import WAIT_LIMIT, ClusterCase, main  # noqa: E402
 import om_process  # noqa: E402
+import om_wire  # noqa: E402
 
 STRANGER = '127.0.0.77'      # nobody's peer
 SILENT = 1100                # connections; more than a thousand have locked peers out
@@ -36,10 +38,13 @@ class Strangers(ClusterCase):
         connection.settimeout(WAIT_LIMIT)
         return connection
 
+    def identity(self, node):
+        return pathlib.Path(self.cluster.directory, node, 'identity')
+
     def is_closed(self, connection):
         try:
             return connection.recv(1) == b''
-        except ConnectionResetError:
+        except (ConnectionResetError, ssl.SSLError):
             return True
         except TimeoutError:
             return False
@@ -52,10 +57,24 @@ class Strangers(ClusterCase):
                         == 'up', f'{peer} as seen by {node}')
 
     def test_a_stranger_is_not_listened_to(self):
+        """Nobody in particular, and a member of another cluster."""
+        other = self.folder / 'n3'
+        om_wire.issue(self.product.build, self.folder / 'ca', other, 'n3')
+        another = om_wire.context(other)
+        another.verify_mode = ssl.CERT_NONE
         before = self.log_lines()
-        for _ in range(200):
-            self.assertTrue(self.is_closed(self.connect(STRANGER)))
+        for tls in (om_wire.context(), another):
+            for _ in range(100):
+                try:
+                    with om_wire.connect(self.address('n2'), tls, STRANGER) as connection:
+                        connection.sendall(b'\0\0\0\0\xff\xff\1\0')
+                        self.assertTrue(self.is_closed(connection))
+                except OSError:
+                    pass  # refused before the end of the handshake
         self.assertLess(self.log_lines() - before, 20)
+        refused = self.om_json('nodes', node='n2')[0]['refused']
+        self.assertGreaterEqual(refused['no_certificate'] + refused['other_cluster'], 200)
+        self.wait_up('n2', 'n3')
 
     def test_silent_connections_leave_room_for_peers(self):
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -71,7 +90,9 @@ class Strangers(ClusterCase):
             self.assertTrue(self.is_closed(connection), connection)
 
     def test_half_a_message_is_not_waited_for(self):
-        connection = self.connect(self.address('n3')[0])
+        tls = om_wire.context(self.identity('n3'))
+        connection = om_wire.connect(self.address('n2'), tls, self.address('n3')[0])
+        self.addCleanup(connection.close)
         connection.sendall(b'\0\0\0\0\xff\xff\1\0')  # one segment of nearly 1 MiB, which does not come
         self.assertTrue(self.is_closed(connection))
 
@@ -80,7 +101,8 @@ class Strangers(ClusterCase):
         before = om_process.memory(daemon, 'VmRSS')
         host, port = self.address('n2')
         flood = subprocess.Popen([self.product.build / 'test' / 'hostile' / 'peer_flood', self.address('n3')[0],
-                                  host, str(port), str(CALLS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                                  host, str(port), str(CALLS), self.identity('n3')],
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.addCleanup(self.end, flood)
         self.assertTrue(flood.stdout.readline())
         self.om('ps', node='n2', limit=WAIT_LIMIT)

@@ -32,6 +32,10 @@ TEST_CASE("defaults") {
   CHECK_FALSE(options->insecure);
   CHECK_FALSE(options->root_may_leave);
   CHECK(options->wire == Wire::kSealed);
+  CHECK(options->identity_dir.empty());
+  CHECK(options->name_given);
+  CHECK_FALSE(parse_options({"--control", "/tmp/x/c"})->name_given);
+  CHECK(parse_with({"--identity", "/tmp/i"})->identity_dir == "/tmp/i");
   CHECK(parse_with({"--wire", "plain"})->wire == Wire::kPlain);
   CHECK(parse_with({"--root-may-leave"})->root_may_leave);
   CHECK(options->headroom_bytes == 64u << 20);
@@ -126,7 +130,7 @@ TEST_CASE("the configuration file") {
       "insecure = true\nguest_user = \"games\"\npeers = \"/etc/om/peers\"\nhide_cpu_features = "
       "[\"avx2\", \"rtm\"]\nlazy_shared = [\"/tmp/x*\"]\n"
       "guest_namespaces = \"require\"\nroot_may_leave = true\nmax_guests = 7\nmax_guests_per_home "
-      "= 5\nmax_guests_per_user = 2\nwire = \"plain\"\n";
+      "= 5\nmax_guests_per_user = 2\nwire = \"plain\"\nidentity = \"/tmp/i\"\n";
   REQUIRE(apply_config(options, text, "f").ok());
   CHECK(options.name == "rack1");
   CHECK(options.listen_text == "127.0.0.3:5");
@@ -138,6 +142,7 @@ TEST_CASE("the configuration file") {
   CHECK(options.hidden_cpu_features == std::vector<std::string>{"avx2", "rtm"});
   CHECK(options.root_may_leave);
   CHECK(options.wire == Wire::kPlain);
+  CHECK(options.identity_dir == "/tmp/i");
   CHECK(options.guest_namespaces == proc::Isolation::kRequire);
   const GuestLimits limits = options.guest_limits(2);
   CHECK(limits.in_all == 7);
@@ -179,14 +184,25 @@ TEST_CASE("mistakes in the configuration file are named with their line") {
 
 TEST_CASE("where a daemon may listen") {
   Options options;
-  auto allowed = [&options](const char* address, bool in_namespace) {
+  bool encrypted = false;
+  auto allowed = [&](const char* address, bool in_namespace) {
     options.listen = *Address::parse(address);
-    return check_listen(options, in_namespace).ok();
+    return check_listen(options, in_namespace, encrypted).ok();
   };
   CHECK(allowed("127.0.0.1", false));
   CHECK(allowed("::1", false));
   CHECK_FALSE(allowed("192.168.1.1", false));
+  CHECK(check_listen(options, false, false).error().text().find("this node is in no cluster") !=
+        std::string::npos);
+  options.wire = Wire::kPlain;
+  CHECK(check_listen(options, false, false).error().text().find("wire is \"plain\"") !=
+        std::string::npos);
   CHECK_FALSE(allowed("0.0.0.0", false));
+  encrypted = true;
+  CHECK(allowed("192.168.1.1", false));
+  CHECK(allowed("2001:db8::1", false));
+  CHECK_FALSE(allowed("0.0.0.0", false));
+  encrypted = false;
   options.private_subnet = *Subnet::parse("10.77.0.0/24");
   CHECK(allowed("10.77.0.1", true));
   CHECK_FALSE(allowed("10.77.0.1", false));
