@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """./dev bench NAME [--json FILE]: figures beside the native ones, measured in the same run.
 
-    run.py --build DIR [--json FILE] [--rounds N] home|call|cpu|io|freeze|idle|member|seal|wire|all
+    run.py --build DIR [--json FILE] [--rounds N] home|call|cpu|io|freeze|idle|member|wire|all
 
 Both sides of every comparison take turns within seconds of each other, so that other work on the machine affects both.
 `home` compares minima of 20 turns, everything else medians of at least 5. The pinning is part of the result
@@ -25,6 +25,7 @@ import figures_home  # noqa: E402
 import figures_idle  # noqa: E402
 import figures_member  # noqa: E402
 import figures_moved  # noqa: E402
+import figures_nodes  # noqa: E402
 import figures_seal  # noqa: E402
 import figures_wire  # noqa: E402
 from om_product import BrokenSetup, Product, drop_privileges, set_process_defaults  # noqa: E402
@@ -37,12 +38,20 @@ TARGETS = {
     'cpu.ratio': 1.02,
     'idle.guests_cpu': 0.1,
     'io.read_ratio': 0.3, 'io.write_ratio': 0.3,
-    **figures_member.TARGETS, **figures_seal.TARGETS, **figures_wire.TARGETS,
+    **figures_member.TARGETS, **figures_nodes.TARGETS, **figures_seal.TARGETS, **figures_wire.TARGETS,
 }
 AT_LEAST = ('io.read_ratio', 'io.write_ratio', *figures_wire.AT_LEAST)
+
+
+def wire(product, rounds):
+    """What encryption costs: in libom alone, between daemons, between a deputy and a keeper."""
+    return {**figures_seal.measure(product, rounds), **figures_nodes.measure(product, rounds),
+            **figures_wire.measure(product, rounds)}
+
+
 BENCHES = {'home': figures_home.measure, 'call': figures_moved.call, 'cpu': figures_moved.cpu,
            'io': figures_moved.io, 'freeze': figures_moved.freeze, 'idle': figures_idle.measure,
-           'member': figures_member.measure, 'seal': figures_seal.measure, 'wire': figures_wire.measure}
+           'member': figures_member.measure, 'wire': wire}
 
 
 def machine():
