@@ -150,6 +150,56 @@ class Deputies(UsersCase):
         self.assertEqual(0o600, key.stat().st_mode & 0o777)
 
 
+class Administration(UsersCase):
+    """A daemon for which there is a group om, whatever this machine has."""
+
+    GROUP = 61077
+
+    def setUp(self):
+        super().setUp()
+        self.folder.chmod(0o755)
+        groups = self.folder / 'group'
+        lines = [line for line in pathlib.Path('/etc/group').read_text(encoding='utf-8').splitlines()
+                 if not line.startswith('om:')]
+        groups.write_text('\n'.join([*lines, f'om:x:{self.GROUP}:']) + '\n', encoding='utf-8')
+        groups.chmod(0o644)
+        ready = self.folder / 'ready'
+        self.settings = {**self.cluster.environment(), 'OM_CONTROL': str(self.folder / 'd' / 'control.sock')}
+        daemon = subprocess.Popen(
+            ['unshare', '--mount', 'sh', '-c', 'mount --bind "$1" /etc/group && shift && exec "$@"', '-', str(groups),
+             str(self.product.found['om-migrator']), '--name', 'x', '--control', self.settings['OM_CONTROL'],
+             '--ready-file', str(ready), '--show-commands', 'own'], env=self.settings, stderr=subprocess.DEVNULL,
+            start_new_session=True)
+        self.addCleanup(daemon.wait)
+        self.addCleanup(daemon.terminate)
+        self.wait_until(ready.exists, 'the daemon')
+
+    def om_as(self, uid, groups, *words):
+        return subprocess.run([self.product.om, *words], env=self.settings, user=uid, group=uid, extra_groups=groups,
+                              cwd='/', capture_output=True, text=True, timeout=WAIT_LIMIT, check=False)
+
+    def test_the_group_decides_and_not_only_root(self):
+        for uid, groups, status in ((ATTACKER, [], 5), (ATTACKER, [self.GROUP - 1], 5), (ATTACKER, [self.GROUP], 0),
+                                    (0, [], 0)):
+            for verb in ('recall', 'peers.reload'):
+                done = self.om_as(uid, groups, 'debug', verb)
+                self.assertEqual(status, done.returncode, (uid, groups, verb, done.stderr))
+            self.assertEqual(0, self.om_as(uid, groups, 'nodes').returncode)
+
+    def test_processes_stay_their_owners(self):
+        job = self.start_as(USER, 'sleep', '1000', environment={'OM_CONTROL': self.settings['OM_CONTROL']})
+        pid = str(job.pid)
+        self.wait_until(lambda: self.om_as(USER, [], 'where', pid).returncode == 0, 'the job')
+        for uid, groups, status in ((ATTACKER, [], 5), (ATTACKER, [self.GROUP], 5), (USER, [], 0), (0, [], 0)):
+            done = self.om_as(uid, groups, 'migrate', pid, 'home')
+            self.assertEqual(status, done.returncode, (uid, groups, done.stderr))
+        for uid, groups, shown in ((ATTACKER, [], ''), (ATTACKER, [self.GROUP], 'sleep 1000'), (USER, [], 'sleep 1000'),
+                                   (0, [], 'sleep 1000')):
+            done = self.om_as(uid, groups, 'ps', '--json')
+            command = next(item['command'] for item in json.loads(done.stdout) if item['pid'] == job.pid)
+            self.assertEqual(shown, command, (uid, groups))
+
+
 class ControlSocket(UsersCase):
     """Nobody keeps others from being answered."""
 
