@@ -14,6 +14,10 @@ KINDS = ('user', 'pid', 'net', 'mnt', 'ipc', 'uts', 'cgroup')
 WITHOUT = ('unshare', '--user', '--map-current-user', '--keep-caps', 'sh', '-c',
            'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"', '-')
 
+# What helpers get of the daemon's environment (child_environment() in migrator/moves/deputies.cc).
+PASSED_ON = {'PATH', 'HOME', 'LANG', 'TMPDIR', 'XDG_RUNTIME_DIR', 'OM_LOG', 'OM_FAULT', 'OM_LIBEXEC', 'OM_PRELOAD',
+             'OM_SESSION_TIMEOUT_S', 'OM_LAZY_SHARED', 'ASAN_OPTIONS', 'UBSAN_OPTIONS', 'TSAN_OPTIONS'}
+
 
 def namespaces(pid):
     return {kind: os.readlink(f'/proc/{pid}/ns/{kind}') for kind in KINDS}
@@ -60,6 +64,21 @@ class Confinement(FaultCase):
         self.assertEqual('lo', om_process.read_proc(body, 'net/dev').splitlines()[-1].split(':')[0].strip())
         self.assertEqual(1, len(om_process.read_proc(body, 'mountinfo').splitlines()))
         self.assertEqual('om-body', om_process.read_proc(body, 'comm').strip())
+        self.finish(job)
+
+    def test_helpers_get_little_of_the_daemons_environment(self):
+        for node in ('n1', 'n2'):
+            _, command, settings = self.kill_daemon(node)
+            self.restart_daemon((node, command, {**settings, 'OM_TEST_MARK': 'mark', 'SECRET_OF_DAEMON': 'mark'}))
+        self.wait_until(lambda: {n['state'] for n in self.om_json('nodes')} == {'up'}, 'all nodes up')
+        job = NumberedJob(self)
+        self.move_at_last(job, 'n2')
+        own = {'om-guest': set(), 'om-deputy': {'OM_CONTROL', 'OM_ATTACH'}}
+        for name, more in own.items():
+            text = om_process.read_proc(self.only(name), 'environ')
+            names = {item.split('=', 1)[0] for item in text.split('\0') if item}
+            self.assertEqual(set(), names - PASSED_ON - more, name)
+        self.assertEqual('', om_process.read_proc(self.only('om-body'), 'environ').strip('\0'))
         self.finish(job)
 
     def test_off(self):
