@@ -3,8 +3,8 @@
 // The control socket: accepts clients of this machine, identifies them (rights.h), reads JSON lines and passes each
 // request to one function, which answers it exactly once, now or later. A misbehaving client loses only its own
 // connection. No user can keep others out: each user's connections are limited, the user with the most gives way, idle
-// connections are closed, and some are reserved for those who administer the node and for deputies. docs/ARCHITECTURE.md lists
-// the verbs; migrator/control/verbs.cc answers them.
+// connections are closed, and some are reserved for those who administer the node and for deputies.
+// docs/ARCHITECTURE.md lists the verbs; migrator/control/verbs.cc answers them.
 #pragma once
 
 #include <sys/types.h>
