@@ -29,6 +29,8 @@ struct NodeId {
 
 // `public_key`: DER of a SubjectPublicKeyInfo.
 NodeId node_id_of(std::string_view public_key);
+// What NodeId::text() gives. An Error for anything else.
+Result<NodeId> parse_node_id(std::string_view text);
 
 constexpr uint32_t kMaxNodeNumber = 0x7fffffff;
 constexpr size_t kSerialBytes = 16;

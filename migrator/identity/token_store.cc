@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "common/base/hex.h"
@@ -22,6 +23,20 @@ WallTime whole_seconds(WallTime time) {
 
 Error bad_file(const char* what) { return Error{EBADMSG, std::string("tokens: ") + what}; }
 
+// Who has used the token; the files of earlier releases do not say so.
+Result<std::vector<NodeId>> parse_users(const Json& item) {
+  std::vector<NodeId> users;
+  if (!item.contains("users")) return users;
+  const auto texts = json_strings(item, "users", kMaxRememberedUses, 64);
+  if (!texts) return bad_file("its users");
+  for (const std::string& text : *texts) {
+    const auto id = parse_node_id(text);
+    if (!id) return bad_file("a user");
+    users.push_back(*id);
+  }
+  return users;
+}
+
 Result<std::pair<std::string, TokenStore::Entry>> parse_entry(const Json& item) {
   if (!item.is_object()) return bad_file("an entry is no object");
   const auto id = json_string(item, "id", 64);
@@ -36,7 +51,11 @@ Result<std::pair<std::string, TokenStore::Entry>> parse_entry(const Json& item) 
   if (!proof_key) return bad_file("a key");
   return std::pair{
       *id, TokenStore::Entry{std::move(*proof_key), WallTime(std::chrono::seconds(*expires)),
-                             static_cast<int>(*uses)}};
+                             static_cast<int>(*uses), OM_TRY(parse_users(item))}};
+}
+
+bool has_used(const TokenStore::Entry& entry, const NodeId& node) {
+  return std::find(entry.users.begin(), entry.users.end(), node) != entry.users.end();
 }
 
 }  // namespace
@@ -89,10 +108,13 @@ Result<void> TokenStore::write(const std::map<std::string, Entry>& entries) cons
   for (const auto& [id, entry] : entries) {
     const auto expires =
         std::chrono::duration_cast<std::chrono::seconds>(entry.expires.time_since_epoch());
+    Json users = Json::array();
+    for (const NodeId& user : entry.users) users.push_back(user.text());
     tokens.push_back({{"id", id},
                       {"proof_key", to_hex(entry.proof_key)},
                       {"expires", static_cast<int64_t>(expires.count())},
-                      {"uses_left", entry.uses_left}});
+                      {"uses_left", entry.uses_left},
+                      {"users", std::move(users)}});
   }
   const Json file = {{"format", kFormat}, {"tokens", std::move(tokens)}};
   return state_->replace(kFileName, to_json_line(file), kPrivate);
@@ -109,7 +131,7 @@ Result<Token> TokenStore::create(const std::string& cluster, const std::string& 
   auto entries = entries_;
   std::erase_if(entries, [&](const auto& item) { return item.second.expires <= now; });
   if (entries.size() >= kMaxTokens) return plain_error("there are 256 tokens already; revoke some");
-  entries[token.id_text()] = Entry{token.proof_key(), whole_seconds(now + life), uses};
+  entries[token.id_text()] = Entry{token.proof_key(), whole_seconds(now + life), uses, {}};
   OM_TRY(write(entries));
   entries_ = std::move(entries);
   std::erase_if(locks_, [&](const auto& item) { return !entries_.contains(item.first); });
@@ -132,8 +154,8 @@ std::vector<TokenStore::Listed> TokenStore::list() const {
   return all;
 }
 
-Result<TokenStore::Answer> TokenStore::redeem(std::string_view id, std::string_view proof,
-                                              std::string_view exporter) {
+TokenStore::Answer TokenStore::check(std::string_view id, std::string_view proof,
+                                     std::string_view exporter, const NodeId& node) {
   const auto found = id.size() == kTokenIdBytes ? entries_.find(to_base32(id)) : entries_.end();
   // Computed for an unknown id, too: the time is to tell nothing.
   const std::string key =
@@ -149,13 +171,24 @@ Result<TokenStore::Answer> TokenStore::redeem(std::string_view id, std::string_v
     return Answer::kWrong;
   }
   lock = {};
-  if (clock_->wall() >= found->second.expires) return Answer::kExpired;
-  if (found->second.uses_left <= 0) return Answer::kUsedUp;
+  const Entry& entry = found->second;
+  if (clock_->wall() >= entry.expires) return Answer::kExpired;
+  return entry.uses_left > 0 || has_used(entry, node) ? Answer::kRight : Answer::kUsedUp;
+}
+
+Result<TokenStore::Answer> TokenStore::redeem(std::string_view id, std::string_view proof,
+                                              std::string_view exporter, const NodeId& node) {
+  const Answer answer = check(id, proof, exporter, node);
+  if (answer != Answer::kRight) return answer;
   auto entries = entries_;
-  --entries[found->first].uses_left;
+  Entry& entry = entries[to_base32(id)];
+  if (has_used(entry, node)) return answer;
+  --entry.uses_left;
+  if (entry.users.size() == kMaxRememberedUses) entry.users.erase(entry.users.begin());
+  entry.users.push_back(node);
   OM_TRY(write(entries));
   entries_ = std::move(entries);
-  return Answer::kRight;
+  return answer;
 }
 
 }  // namespace om::migrator

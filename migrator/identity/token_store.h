@@ -4,6 +4,10 @@
 // `tokens.json`, replaced at each change, so they survive a restart. It has no secrets, only their hashes; still, who
 // reads it can use its tokens until they end, so it has mode 0600 like the CA's key beside it.
 //
+// A use belongs to a node: the node that has used a token may use it again, without being counted again. So a join that
+// broke off, on either side, can be repeated with a token that is meant for one machine. Of each token the last
+// kMaxRememberedUses nodes are remembered.
+//
 // A wrong proof counts against its token: after kMaxWrongProofs in a row the token is refused for kLockTime, right
 // proofs as well. This is not kept over a restart.
 #pragma once
@@ -17,6 +21,7 @@
 #include "common/base/clock.h"
 #include "common/base/own_directory.h"
 #include "common/base/result.h"
+#include "common/tls/certificate.h"
 #include "migrator/identity/token.h"
 
 namespace om::migrator {
@@ -26,15 +31,17 @@ constexpr std::chrono::minutes kLockTime{1};
 constexpr size_t kMaxTokens = 256;
 constexpr std::chrono::hours kMaxTokenLife{365 * 24};
 constexpr int kMaxTokenUses = 1'000'000;
+constexpr size_t kMaxRememberedUses = 64;
 
 class TokenStore {
  public:
   static constexpr const char* kFileName = "tokens.json";
 
   struct Entry {
-    std::string proof_key;  // 32 bytes
-    WallTime expires;       // whole seconds
-    int uses_left;          // 0: used up, kept until it expires
+    std::string proof_key;        // 32 bytes
+    WallTime expires;             // whole seconds
+    int uses_left;                // 0: used up, kept until it expires
+    std::vector<NodeId> users{};  // the last ones, the newest last
   };
   struct Listed {
     std::string id;  // as in Token::id_text()
@@ -55,10 +62,14 @@ class TokenStore {
   Result<bool> revoke(const std::string& id);
   std::vector<Listed> list() const;
 
-  // Whether `proof` proves token `id` (bytes) over `exporter` (kProofInputBytes of this connection). kRight counts as a
-  // use, which is on the disk before this returns: a failure to write is an Error, and the use does not count. An
-  // unknown id is kWrong.
-  Result<Answer> redeem(std::string_view id, std::string_view proof, std::string_view exporter);
+  // Whether `proof` proves token `id` (bytes) over `exporter` (kProofInputBytes of this connection), and the token may
+  // be used by `node`. Counts wrong proofs, but no use. An unknown id is kWrong.
+  Answer check(std::string_view id, std::string_view proof, std::string_view exporter,
+               const NodeId& node);
+  // The same, and kRight counts as a use by `node`, which is on the disk before this returns: a failure to write is an
+  // Error, and the use does not count.
+  Result<Answer> redeem(std::string_view id, std::string_view proof, std::string_view exporter,
+                        const NodeId& node);
 
  private:
   struct Lock {

@@ -25,6 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     require(tokens->size() <= om::migrator::kMaxTokens);
     for (const auto& [id, entry] : *tokens) {
       require(id.size() == 8 && entry.proof_key.size() == 32);
+      require(entry.users.size() <= om::migrator::kMaxRememberedUses);
       require(entry.uses_left >= 0 && entry.uses_left <= om::migrator::kMaxTokenUses);
     }
   }

@@ -27,6 +27,15 @@ std::string proof(const Token& token, const std::string& exporter = kExporter) {
   return token_proof(token.proof_key(), exporter);
 }
 
+// Each time by another node.
+Result<Answer> redeem(TokenStore& store, std::string_view id, std::string_view proof,
+                      std::string_view exporter) {
+  static uint8_t last = 0;
+  NodeId node;
+  node.bytes[0] = ++last;
+  return store.redeem(id, proof, exporter, node);
+}
+
 TEST_CASE("base32 as in RFC 4648") {
   const std::pair<const char*, const char*> vectors[] = {{"", ""},
                                                          {"f", "my"},
@@ -98,14 +107,14 @@ TEST_CASE("a token is good for its uses and its time") {
   FakeClock clock;
   TokenStore store = TokenStore::open(own, clock).value();
   const Token token = store.create("lab", kCaHash, 1h, 2).value();
-  CHECK(store.redeem(token.id, proof(token), kExporter).value() == Answer::kRight);
-  CHECK(store.redeem(token.id, proof(token), kExporter).value() == Answer::kRight);
-  CHECK(store.redeem(token.id, proof(token), kExporter).value() == Answer::kUsedUp);
+  CHECK(redeem(store, token.id, proof(token), kExporter).value() == Answer::kRight);
+  CHECK(redeem(store, token.id, proof(token), kExporter).value() == Answer::kRight);
+  CHECK(redeem(store, token.id, proof(token), kExporter).value() == Answer::kUsedUp);
   const Token second = store.create("lab", kCaHash, 1h, 1).value();
   clock.advance(59min);
   CHECK(store.list().size() == 2);
   clock.advance(1min);
-  CHECK(store.redeem(second.id, proof(second), kExporter).value() == Answer::kExpired);
+  CHECK(redeem(store, second.id, proof(second), kExporter).value() == Answer::kExpired);
   // A new one makes room.
   REQUIRE(store.create("lab", kCaHash, 1h, 1).ok());
   CHECK(store.list().size() == 1);
@@ -118,13 +127,58 @@ TEST_CASE("a proof belongs to one connection and one token") {
   TokenStore store = TokenStore::open(own, clock).value();
   const Token token = store.create("lab", kCaHash, 1h, 9).value();
   const Token other = store.create("lab", kCaHash, 1h, 9).value();
-  CHECK(store.redeem(token.id, proof(token), std::string(32, 'f')).value() == Answer::kWrong);
-  CHECK(store.redeem(token.id, proof(other), kExporter).value() == Answer::kWrong);
-  CHECK(store.redeem("12345", proof(token), kExporter).value() == Answer::kWrong);
-  CHECK(store.redeem("", "", "").value() == Answer::kWrong);
-  CHECK(store.redeem(token.id, "", kExporter).value() == Answer::kWrong);
-  CHECK(store.redeem(token.id, proof(token, ""), "").value() == Answer::kWrong);
-  CHECK(store.redeem(other.id, proof(other), kExporter).value() == Answer::kRight);
+  CHECK(redeem(store, token.id, proof(token), std::string(32, 'f')).value() == Answer::kWrong);
+  CHECK(redeem(store, token.id, proof(other), kExporter).value() == Answer::kWrong);
+  CHECK(redeem(store, "12345", proof(token), kExporter).value() == Answer::kWrong);
+  CHECK(redeem(store, "", "", "").value() == Answer::kWrong);
+  CHECK(redeem(store, token.id, "", kExporter).value() == Answer::kWrong);
+  CHECK(redeem(store, token.id, proof(token, ""), "").value() == Answer::kWrong);
+  CHECK(redeem(store, other.id, proof(other), kExporter).value() == Answer::kRight);
+}
+
+TEST_CASE("a node that comes again is not counted again") {
+  Place place;
+  const OwnDirectory own = place.own();
+  FakeClock clock;
+  std::optional<TokenStore> store = TokenStore::open(own, clock).value();
+  const Token token = store->create("lab", kCaHash, 1h, 1).value();
+  const NodeId node{{1}}, other{{2}};
+  auto check = [&](const NodeId& who) {
+    return store->check(token.id, proof(token), kExporter, who);
+  };
+  CHECK(check(node) == Answer::kRight);
+  CHECK(check(other) == Answer::kRight);
+  CHECK(store->list().front().uses_left == 1);
+  CHECK(store->redeem(token.id, proof(token), kExporter, node).value() == Answer::kRight);
+  CHECK(check(other) == Answer::kUsedUp);
+  CHECK(store->redeem(token.id, proof(token), kExporter, other).value() == Answer::kUsedUp);
+  CHECK(store->redeem(token.id, proof(token), kExporter, node).value() == Answer::kRight);
+  store.emplace(TokenStore::open(own, clock).value());
+  CHECK(store->redeem(token.id, proof(token), kExporter, node).value() == Answer::kRight);
+  CHECK(check(other) == Answer::kUsedUp);
+  CHECK(store->list().front().uses_left == 0);
+  clock.advance(1h);
+  CHECK(check(node) == Answer::kExpired);
+  REQUIRE(store->revoke(token.id_text()).value());
+  CHECK(check(node) == Answer::kWrong);
+}
+
+TEST_CASE("the last users of a token are remembered") {
+  Place place;
+  const OwnDirectory own = place.own();
+  FakeClock clock;
+  TokenStore store = TokenStore::open(own, clock).value();
+  const Token token = store.create("lab", kCaHash, 1h, 1000).value();
+  for (size_t i = 0; i < kMaxRememberedUses + 1; ++i) {
+    const NodeId node{{1, static_cast<uint8_t>(i)}};
+    REQUIRE(store.redeem(token.id, proof(token), kExporter, node).value() == Answer::kRight);
+  }
+  const int before = store.list().front().uses_left;
+  CHECK(store.redeem(token.id, proof(token), kExporter, NodeId{{1, 1}}).ok());
+  CHECK(store.list().front().uses_left == before);
+  CHECK(store.redeem(token.id, proof(token), kExporter, NodeId{{1, 0}}).ok());
+  CHECK(store.list().front().uses_left == before - 1);
+  CHECK(TokenStore::open(own, clock)->list().front().uses_left == before - 1);
 }
 
 TEST_CASE("five wrong proofs lock a token for a minute") {
@@ -136,16 +190,16 @@ TEST_CASE("five wrong proofs lock a token for a minute") {
   const Token other = store.create("lab", kCaHash, 1h, 9).value();
   const std::string wrong(32, 'w');
   for (int i = 0; i < 4; ++i)
-    CHECK(store.redeem(token.id, wrong, kExporter).value() == Answer::kWrong);
-  CHECK(store.redeem(token.id, proof(token), kExporter).value() == Answer::kRight);
+    CHECK(redeem(store, token.id, wrong, kExporter).value() == Answer::kWrong);
+  CHECK(redeem(store, token.id, proof(token), kExporter).value() == Answer::kRight);
   for (int i = 0; i < 5; ++i)
-    CHECK(store.redeem(token.id, wrong, kExporter).value() == Answer::kWrong);
-  CHECK(store.redeem(token.id, proof(token), kExporter).value() == Answer::kLocked);
-  CHECK(store.redeem(other.id, proof(other), kExporter).value() == Answer::kRight);
+    CHECK(redeem(store, token.id, wrong, kExporter).value() == Answer::kWrong);
+  CHECK(redeem(store, token.id, proof(token), kExporter).value() == Answer::kLocked);
+  CHECK(redeem(store, other.id, proof(other), kExporter).value() == Answer::kRight);
   clock.advance(59s);
-  CHECK(store.redeem(token.id, wrong, kExporter).value() == Answer::kLocked);
+  CHECK(redeem(store, token.id, wrong, kExporter).value() == Answer::kLocked);
   clock.advance(1s);
-  CHECK(store.redeem(token.id, proof(token), kExporter).value() == Answer::kRight);
+  CHECK(redeem(store, token.id, proof(token), kExporter).value() == Answer::kRight);
   CHECK(store.list().front().uses_left + store.list().back().uses_left == 15);
 }
 
@@ -158,7 +212,7 @@ TEST_CASE("tokens survive a restart, without their secrets") {
   const Token gone = store->create("lab", kCaHash, 1h, 2).value();
   CHECK(store->revoke(gone.id_text()).value());
   CHECK_FALSE(store->revoke(gone.id_text()).value());
-  CHECK(store->redeem(token.id, proof(token), kExporter).value() == Answer::kRight);
+  CHECK(redeem(*store, token.id, proof(token), kExporter).value() == Answer::kRight);
   const std::string file = place.read("tokens.json");
   CHECK(file.find(token.id_text()) != std::string::npos);
   CHECK(file.find(to_hex(token.secret)) == std::string::npos);
@@ -167,9 +221,9 @@ TEST_CASE("tokens survive a restart, without their secrets") {
   CHECK((info.st_mode & 07777) == 0600);
   store.emplace(TokenStore::open(own, clock).value());
   CHECK(store->list().size() == 1);
-  CHECK(store->redeem(gone.id, proof(gone), kExporter).value() == Answer::kWrong);
-  CHECK(store->redeem(token.id, proof(token), kExporter).value() == Answer::kRight);
-  CHECK(store->redeem(token.id, proof(token), kExporter).value() == Answer::kUsedUp);
+  CHECK(redeem(*store, gone.id, proof(gone), kExporter).value() == Answer::kWrong);
+  CHECK(redeem(*store, token.id, proof(token), kExporter).value() == Answer::kRight);
+  CHECK(redeem(*store, token.id, proof(token), kExporter).value() == Answer::kUsedUp);
   REQUIRE(::chmod(place.at("tokens.json").c_str(), 0644) == 0);
   CHECK(TokenStore::open(own, clock).error().err == EPERM);
 }
@@ -182,11 +236,11 @@ TEST_CASE("a use that cannot be written does not count") {
   TokenStore store = TokenStore::open(own, clock).value();
   const Token token = store.create("lab", kCaHash, 1h, 1).value();
   REQUIRE(::chmod(place.path.c_str(), 0500) == 0);
-  CHECK(store.redeem(token.id, proof(token), kExporter).error().err == EACCES);
+  CHECK(redeem(store, token.id, proof(token), kExporter).error().err == EACCES);
   CHECK_FALSE(store.create("lab", kCaHash, 1h, 1).ok());
   CHECK_FALSE(store.revoke(token.id_text()).ok());
   REQUIRE(::chmod(place.path.c_str(), 0700) == 0);
-  CHECK(store.redeem(token.id, proof(token), kExporter).value() == Answer::kRight);
+  CHECK(redeem(store, token.id, proof(token), kExporter).value() == Answer::kRight);
 }
 
 TEST_CASE("limits and damaged files") {
