@@ -39,9 +39,10 @@ LAYERS = {
     'common/schema': ('common/movable',),
     # Decides from its inputs: values, names of nodes, reasons.
     'balance': ('common/base', 'common/movable', 'common/proc', 'libom/abi'),
-    'migrator': ('balance', 'common', 'libom/abi', 'migrator/config', 'migrator/control', 'migrator/identity',
-                 'migrator/members', 'migrator/moves', 'migrator/peers', 'migrator/processes'),
+    'migrator': ('balance', 'common', 'libom/abi', 'migrator/cluster', 'migrator/config', 'migrator/control',
+                 'migrator/identity', 'migrator/members', 'migrator/moves', 'migrator/peers', 'migrator/processes'),
     'migrator/identity': ('common', 'libom/abi'),
+    'migrator/cluster': ('common', 'libom/abi', 'migrator/identity'),
     # A state machine: time, random numbers and datagrams go in.
     'migrator/members': ('common/base', 'libom/abi'),
     'migrator/processes': ('common', 'libom/abi'),

@@ -165,6 +165,24 @@ constexpr ReasonInfo kTable[] = {
      "Use the `om` of the same release as the daemon (`om version`).", kCommand},
     {kTooManyRequests, "TOO_MANY_REQUESTS", "There are too many requests at once.",
      "Read the answers first, or close some connections.", kCommand},
+    {kNotAMember, "NOT_A_MEMBER", "This node is in no cluster.",
+     "Make a cluster on this node, or join one.", kCommand},
+    {kAlreadyMember, "ALREADY_MEMBER", "This node is in a cluster already.",
+     "Leave that cluster first.", kCommand},
+    {kBadToken, "BAD_TOKEN", "The token does not let this machine in.",
+     "Have a new one made on a machine that may sign for the cluster.", kCommand},
+    {kNameTaken, "NAME_TAKEN", "Another node of the cluster has this node's name.",
+     "Give this node another name (`om-migrator --name`), or have the other one removed from the "
+     "cluster if it is gone for good.",
+     kCommand},
+    {kDenied, "DENIED", "The node was removed from the cluster.",
+     "Nobody in the cluster believes its key any more; to join again the machine needs another one "
+     "(node.key).",
+     kCommand},
+    {kNoSigner, "NO_SIGNER", "This needs a machine that may sign for the cluster.",
+     "Ask a machine that may sign for the cluster.", kCommand},
+    {kNoMember, "NO_MEMBER", "No member of the cluster answers at the address.",
+     "Check the address and port, that om-migrator listens there, and firewalls.", kCommand},
 };
 
 constexpr bool in_order() {

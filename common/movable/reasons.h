@@ -70,6 +70,13 @@ enum class ReasonCode : uint8_t {
   kBadPeers,
   kBadRequest,
   kTooManyRequests,
+  kNotAMember,
+  kAlreadyMember,
+  kBadToken,
+  kNameTaken,
+  kDenied,
+  kNoSigner,
+  kNoMember,
   kCount
 };
 

@@ -25,6 +25,7 @@ using BnPtr = std::unique_ptr<BIGNUM, OpensslFree<BN_free>>;
 using SigPtr = std::unique_ptr<X509_SIG, OpensslFree<X509_SIG_free>>;
 using P8Ptr = std::unique_ptr<PKCS8_PRIV_KEY_INFO, OpensslFree<PKCS8_PRIV_KEY_INFO_free>>;
 using AlgorithmPtr = std::unique_ptr<X509_ALGOR, OpensslFree<X509_ALGOR_free>>;
+using DigestPtr = std::unique_ptr<EVP_MD_CTX, OpensslFree<EVP_MD_CTX_free>>;
 using ExtensionPtr = std::unique_ptr<X509_EXTENSION, OpensslFree<X509_EXTENSION_free>>;
 
 // The common name of a subject that has nothing else.
@@ -59,8 +60,13 @@ bool extend(X509* certificate, X509* issuer, int kind, const char* value) {
   return extension != nullptr && ::X509_add_ext(certificate, extension.get(), -1) == 1;
 }
 
-// The public key of a request that is signed by its own key and asks for `name`.
-Result<KeyPtr> check_request(std::string_view text, const std::string& name) {
+struct CheckedRequest {
+  std::string name;
+  KeyPtr key;
+};
+
+// Name and public key of a request that is signed by that key.
+Result<CheckedRequest> check_request(std::string_view text) {
   if (text.size() > kMaxRequestBytes) return plain_error("the request is too long");
   const BioPtr bio = bio_of(text);
   const X509RequestPtr request(::PEM_read_bio_X509_REQ(bio.get(), nullptr, nullptr, nullptr));
@@ -77,12 +83,15 @@ Result<KeyPtr> check_request(std::string_view text, const std::string& name) {
     ::ERR_clear_error();
     return plain_error("the request is not signed by its key");
   }
-  if (sole_name(::X509_REQ_get_subject_name(request.get())) != name)
-    return plain_error("the request asks for another name than " + name);
-  return key;
+  return CheckedRequest{sole_name(::X509_REQ_get_subject_name(request.get())), std::move(key)};
 }
 
 }  // namespace
+
+Result<RequestSubject> read_request(std::string_view request) {
+  const CheckedRequest checked = OM_TRY(check_request(request));
+  return RequestSubject{checked.name, node_id_of(public_key_der(checked.key.get()))};
+}
 
 Result<ClusterCa> ClusterCa::check(KeyPtr key, X509Ptr certificate) {
   if (!is_p256(key.get()) || ::X509_check_private_key(certificate.get(), key.get()) != 1) {
@@ -133,7 +142,8 @@ Result<std::string> ClusterCa::sign(std::string_view request, const std::string&
                                     uint32_t number, WallTime now) const {
   if (!valid_node_name(name)) return plain_error("\"" + name + "\" is no node name");
   if (number == 0 || number > kMaxNodeNumber) return plain_error("a node's number out of range");
-  const KeyPtr key = OM_TRY(check_request(request, name));
+  const auto [asked, key] = OM_TRY(check_request(request));
+  if (asked != name) return plain_error("the request asks for another name than " + name);
   if (::EVP_PKEY_eq(key.get(), key_.get()) == 1)
     return plain_error("the request is for the CA's key");
   const WallTime end = now + kCertificateLife;
@@ -159,6 +169,22 @@ Result<std::string> ClusterCa::sign(std::string_view request, const std::string&
                     ::X509_sign(raw, key_.get(), ::EVP_sha256()) > 0;
   if (!done) return openssl_error("sign the certificate of " + name);
   return certificate_to_pem(raw);
+}
+
+Result<std::string> ClusterCa::sign_text(std::string_view text) const {
+  const DigestPtr digest(::EVP_MD_CTX_new());
+  const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
+  size_t size = 0;
+  if (digest == nullptr ||
+      ::EVP_DigestSignInit(digest.get(), nullptr, ::EVP_sha256(), nullptr, key_.get()) != 1 ||
+      ::EVP_DigestSign(digest.get(), nullptr, &size, bytes, text.size()) != 1)
+    return openssl_error("sign with the CA's key");
+  std::string signature(size, '\0');
+  if (::EVP_DigestSign(digest.get(), reinterpret_cast<unsigned char*>(signature.data()), &size,
+                       bytes, text.size()) != 1)
+    return openssl_error("sign with the CA's key");
+  signature.resize(size);
+  return signature;
 }
 
 Result<std::string> ClusterCa::export_text(const std::string& passphrase) const {

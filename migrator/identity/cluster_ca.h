@@ -15,6 +15,7 @@
 #include "common/base/clock.h"
 #include "common/base/own_directory.h"
 #include "common/base/result.h"
+#include "common/tls/certificate.h"
 #include "common/tls/openssl.h"
 
 namespace om::migrator {
@@ -29,6 +30,14 @@ constexpr std::chrono::minutes kClockTolerance{5};
 // Of an exported CA.
 constexpr size_t kMinPassphrase = 8;
 constexpr size_t kMaxPassphrase = 512;
+
+// What a PKCS#10 request is for.
+struct RequestSubject {
+  std::string name;  // the only part of its subject; not checked
+  NodeId id;         // of its key
+};
+// Errors: the request is longer than 4 KiB, or is not signed by its own P-256 key.
+Result<RequestSubject> read_request(std::string_view request);
 
 class ClusterCa {
  public:
@@ -47,6 +56,10 @@ class ClusterCa {
   // is longer than 4 KiB, is not signed by its own P-256 key, or asks for another name; the CA ends before.
   Result<std::string> sign(std::string_view request, const std::string& name, uint32_t number,
                            WallTime now) const;
+
+  // The signature of something else than a certificate: ECDSA with SHA-256, DER. `text` begins with words that say what
+  // it is for, so that it can be nothing else.
+  Result<std::string> sign_text(std::string_view text) const;
 
   const std::string& cluster() const { return cluster_; }
   Result<std::string> certificate_pem() const { return certificate_to_pem(certificate_.get()); }

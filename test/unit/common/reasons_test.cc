@@ -84,7 +84,14 @@ TEST_CASE("the codes that the design and the daemons use exist, and no others") 
                                        "NOT_ATTACHED",
                                        "BAD_PEERS",
                                        "BAD_REQUEST",
-                                       "TOO_MANY_REQUESTS"});
+                                       "TOO_MANY_REQUESTS",
+                                       "NOT_A_MEMBER",
+                                       "ALREADY_MEMBER",
+                                       "BAD_TOKEN",
+                                       "NAME_TAKEN",
+                                       "DENIED",
+                                       "NO_SIGNER",
+                                       "NO_MEMBER"});
 }
 
 TEST_CASE("every row is one sentence with a remedy, and its code leads back to it") {
