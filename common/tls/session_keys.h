@@ -16,6 +16,7 @@
 #include <span>
 
 #include "common/base/result.h"
+#include "common/tls/hkdf.h"
 
 namespace om {
 
@@ -24,7 +25,6 @@ constexpr size_t kPreambleNonceBytes = 16;
 constexpr size_t kPreambleTagBytes = 16;
 
 using SessionSecret = std::span<const uint8_t, kSessionSecretBytes>;
-using DerivedKey = std::array<uint8_t, 32>;
 using PreambleTag = std::array<uint8_t, kPreambleTagBytes>;
 
 enum class Direction : uint32_t {
