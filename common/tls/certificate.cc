@@ -8,9 +8,9 @@
 #include <time.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 
-#include "common/base/hex.h"
 #include "common/base/names.h"
 #include "common/tls/openssl.h"
 
@@ -47,18 +47,6 @@ Result<WallTime> wall_time(const ASN1_TIME* time) {
 }
 
 }  // namespace
-
-std::string NodeId::text() const {
-  return to_hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-}
-
-Result<NodeId> parse_node_id(std::string_view text) {
-  NodeId id;
-  const std::string bytes = OM_TRY(from_hex(text, id.bytes.size()));
-  ::memcpy(id.bytes.data(), bytes.data(), id.bytes.size());
-  if (id.text() != text) return plain_error("a node id has lower case letters only");
-  return id;
-}
 
 NodeId node_id_of(std::string_view public_key) {
   NodeId id;

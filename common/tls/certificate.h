@@ -9,28 +9,17 @@
 #include <openssl/x509.h>
 #include <stdint.h>
 
-#include <array>
-#include <compare>
 #include <string>
 #include <string_view>
 
 #include "common/base/clock.h"
+#include "common/base/node_id.h"
 #include "common/base/result.h"
 
 namespace om {
 
-// The first 8 bytes of SHA-256 of the public key, taken as DER of its SubjectPublicKeyInfo.
-struct NodeId {
-  std::array<uint8_t, 8> bytes{};
-
-  std::string text() const;  // 16 hexadecimal digits
-  auto operator<=>(const NodeId&) const = default;
-};
-
-// `public_key`: DER of a SubjectPublicKeyInfo.
+// `public_key`: DER of a SubjectPublicKeyInfo, which is hashed as it is.
 NodeId node_id_of(std::string_view public_key);
-// What NodeId::text() gives. An Error for anything else.
-Result<NodeId> parse_node_id(std::string_view text);
 
 constexpr uint32_t kMaxNodeNumber = 0x7fffffff;
 constexpr size_t kSerialBytes = 16;

@@ -41,7 +41,7 @@ Result<KnownMember> parse_member(const Json& item) {
   KnownMember member;
   member.name = OM_TRY(json_string(item, "name", kMaxNodeName));
   if (!valid_node_name(member.name)) return plain_error("a member's name");
-  member.id = OM_TRY(parse_node_id(OM_TRY(json_string(item, "id", 64))));
+  member.id = OM_TRY(NodeId::parse(OM_TRY(json_string(item, "id", 64))));
   member.number = static_cast<uint32_t>(OM_TRY(json_int(item, "number", 1, kMaxNodeNumber)));
   const Address address =
       OM_TRY(Address::parse(OM_TRY(json_string(item, "address", kMaxAddressText))));

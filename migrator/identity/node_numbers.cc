@@ -24,7 +24,7 @@ Result<NumberedNode> parse_node(const Json& item) {
   const auto name = json_string(item, "name", kMaxNodeName);
   const auto number = json_int(item, "number", 1, kMaxNodeNumber);
   if (!id || !name || !number || !valid_node_name(*name)) return bad_file("an entry");
-  const auto node = parse_node_id(*id);
+  const auto node = NodeId::parse(*id);
   if (!node) return bad_file("an id");
   return NumberedNode{*node, *name, static_cast<uint32_t>(*number)};
 }

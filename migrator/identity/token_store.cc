@@ -30,7 +30,7 @@ Result<std::vector<NodeId>> parse_users(const Json& item) {
   const auto texts = json_strings(item, "users", kMaxRememberedUses, 64);
   if (!texts) return bad_file("its users");
   for (const std::string& text : *texts) {
-    const auto id = parse_node_id(text);
+    const auto id = NodeId::parse(text);
     if (!id) return bad_file("a user");
     users.push_back(*id);
   }

@@ -50,7 +50,7 @@ class Reader {
 };
 
 // name length 1 | name | addresses 1 | (length 4 or 16 | address) ... | port 2 | major 2 | minor 2 | features 8 |
-// stated 6
+// stated 6 | number 4
 std::string encode_record(const NodeRecord& record) {
   std::string bytes;
   put(bytes, record.name.size(), 1);
@@ -66,6 +66,7 @@ std::string encode_record(const NodeRecord& record) {
   put(bytes, record.minor, 2);
   put(bytes, record.features, 8);
   put(bytes, record.stated, kIncarnationBytes);
+  put(bytes, record.number, 4);
   return bytes;
 }
 
@@ -89,6 +90,7 @@ Result<NodeRecord> decode_record(NodeId id, std::string_view bytes) {
   record.minor = in.number<uint16_t>();
   record.features = in.number<uint64_t>();
   record.stated = in.number(kIncarnationBytes);
+  record.number = in.number<uint32_t>();
   if (!in.good()) return plain_error("a node record that is cut off");
   OM_TRY(check_record(record));
   return record;
@@ -153,6 +155,14 @@ Result<Datagram> decode_datagram(std::string_view bytes) {
   if (!in.good()) return plain_error("a datagram that is cut off");
   while (!in.at_end()) datagram.rumours.push_back(OM_TRY(decode_rumour(in)));
   return datagram;
+}
+
+Result<std::vector<Rumour>> decode_rumours(std::string_view bytes, size_t most) {
+  if (bytes.size() > most) return plain_error("rumours that are too long");
+  Reader in(bytes);
+  std::vector<Rumour> rumours;
+  while (!in.at_end()) rumours.push_back(OM_TRY(decode_rumour(in)));
+  return rumours;
 }
 
 }  // namespace om::members

@@ -76,4 +76,8 @@ void append_rumour(std::string& bytes, const Rumour& rumour);
 // a length beyond the end, a record with a field out of its range. Nothing is kept of `bytes`.
 Result<Datagram> decode_datagram(std::string_view bytes);
 
+// Rumours one after the other, as append_rumour() makes them. An Error for anything else, or for more than `most`
+// bytes.
+Result<std::vector<Rumour>> decode_rumours(std::string_view bytes, size_t most);
+
 }  // namespace om::members

@@ -11,12 +11,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "common/base/node_id.h"
 #include "common/base/result.h"
 
 namespace om::members {
-
-// The first 8 bytes of the SHA-256 of a node's public key.
-enum class NodeId : uint64_t {};
 
 // In the form of IPv6; an IPv4 address is ::ffff:a.b.c.d.
 struct HostAddress {
@@ -33,6 +31,7 @@ constexpr size_t kMaxAddresses = 4;
 struct NodeRecord {
   NodeId id{};
   std::string name;                    // as valid_node_name() wants it
+  uint32_t number = 0;                 // the small one that the signer gave it; 0: none
   std::vector<HostAddress> addresses;  // 1 to kMaxAddresses, the preferred one first
   uint16_t port = 0;                   // TCP and UDP, not 0
   uint16_t major = 0;                  // protocol version
@@ -61,7 +60,7 @@ class RecordPool {
 
  private:
   struct ById {
-    size_t operator()(const NodeRecord& record) const { return static_cast<size_t>(record.id); }
+    size_t operator()(const NodeRecord& record) const { return std::hash<NodeId>()(record.id); }
   };
 
   std::unordered_map<NodeRecord, uint32_t, ById> users_;

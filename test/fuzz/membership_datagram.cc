@@ -12,6 +12,7 @@
 namespace {
 
 using namespace om::members;
+using om::NodeId;
 using om::fuzz::require;
 
 void check_codec(std::string_view bytes) {
