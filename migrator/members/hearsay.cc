@@ -5,6 +5,8 @@
 // end.
 #include "migrator/members/membership.h"
 
+#include <algorithm>
+
 namespace om::members {
 namespace {
 
@@ -95,7 +97,10 @@ void Membership::believe(MonotonicTime now, NodeId node, State state, uint64_t i
   if (!pass_on) return;
   if (state == State::kAlive) say(kAlive, node, incarnation);
   if (state == State::kSuspected) say(kSuspected, node, incarnation);
-  if (state == State::kDown) say(kDown, node, incarnation);
+  if (state == State::kDown) {
+    say(kDown, node, incarnation);
+    due_.gossip = std::min(due_.gossip, now);
+  }
   if (state == State::kLeft) say(kLeft, node, incarnation);
 }
 
@@ -114,6 +119,10 @@ void Membership::dialled(MonotonicTime now, NodeId node, std::optional<uint64_t>
   if (member == nullptr || member->state() != State::kSuspected) return;
   if (!incarnation) {
     believe(now, node, State::kDown, member->incarnation, true);
+    // A head start: until several know, news travels slowly.
+    for (unsigned i = 0; i < settings_.timing.helpers; ++i) {
+      if (const auto to = table_.any(random_)) send(*to, DatagramKind::kGossip, 0, self_.id);
+    }
   } else if (is_news(*member, State::kAlive, *incarnation)) {
     believe(now, node, State::kAlive, *incarnation, true);
   } else {

@@ -4,13 +4,14 @@
 // and the outcome of dials go in; datagrams, dial requests and changes come out (take_output()). No sockets, threads or
 // clocks; the caller ticks at next_wake() or before, and after each call carries out the output.
 //
-// Each period a node pings one member, through three others if it does not answer. If nobody gets an answer it suspects
-// the member and says so; the member objects by raising its incarnation. A second later the node that suspected it
-// first dials it, and only if that fails says that it is down; whoever has heard the suspicion from others waits at
-// least four times as long before it dials by itself. What a node says of others ("rumours") rides on all datagrams and
-// on gossip, which is sent while there are any. What is wrong about a node is told to it in every datagram to it, so
-// one that was cut off objects as soon as it can. One member that is down is pinged every few periods: so halves of a
-// cluster that was divided find each other. The cost per period does not depend on the number of members.
+// Each period a node pings one member, through three others if it does not answer. If nobody gets an answer it
+// suspects the member and says so; the member objects by raising its incarnation. If it has not done so at once, the
+// node that suspected it first dials it, while it can still object, and only if that fails says that it is down;
+// whoever has heard the suspicion from others waits at least four times as long before it dials by itself. What a
+// node says of others ("rumours") rides on all datagrams and on gossip, which is sent while there are any. What is
+// wrong about a node is told to it in every datagram to it, so one that was cut off objects as soon as it can. One
+// member that is down is pinged every few periods: so halves of a cluster that was divided find each other. The cost
+// per period does not depend on the number of members.
 //
 // Of two rumours about a node the higher incarnation counts; of the same incarnation alive < suspected < down < left.
 // Denied counts for ever. Only the node itself raises its incarnation.
@@ -41,9 +42,9 @@ constexpr size_t kMaxDenied = 4096;
 
 struct Timing {
   Milliseconds period{1000};        // between pings
-  Milliseconds ask_after{250};      // without an ack: others are asked
-  Milliseconds suspect_after{550};  // since the ping; less than period + ask_after
-  Milliseconds suspicion{1000};     // before the first suspecting node dials
+  Milliseconds ask_after{200};      // without an ack: others are asked
+  Milliseconds suspect_after{450};  // since the ping; less than period + ask_after
+  Milliseconds suspicion{200};      // before the first suspecting node dials, which takes up to 1 s
   Milliseconds others_wait{4000};   // before others dial: up to twice as long
   Milliseconds dial_again{4000};    // if dialled() does not come
   Milliseconds gossip{250};         // between gossip datagrams while there are rumours
