@@ -15,6 +15,13 @@ interface Node @0xc2a9d1f04b7e6a36 {
 
   admit @1 (offer :Offer) -> (outcome :Outcome);
   # May this process come? If so, starts a keeper for it now.
+
+  accused @2 (incarnation :UInt64) -> (incarnation :UInt64);
+  # The caller suspects you at this incarnation. The answer has your present one, raised if need be.
+
+  snapshot @3 (after :Data) -> (rumours :Data, next :Data);
+  # What you know of all members, in pieces (migrator/gossip/snapshot.h): the one that follows `after`, which is empty
+  # at first and then the last answer's `next`, until that is empty.
 }
 
 struct NodeInfo {
