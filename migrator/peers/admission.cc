@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "migrator/peers/admission.h"
 
-#include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -16,7 +16,8 @@ namespace om::migrator {
 namespace {
 
 constexpr size_t kShownFlags = 5;
-constexpr std::array<std::string_view, 2> kAesFeatures = {"aes", "pclmulqdq"};
+// What libom needs for it (libom/safe/seal.cc), too.
+constexpr std::array<std::string_view, 3> kAesFeatures = {"aes", "pclmulqdq", "sse4_1"};
 
 std::string list_start(const std::vector<std::string>& names) {
   std::string text;
@@ -79,8 +80,8 @@ std::optional<Reason> refuse_offer(const Offer& offer, const Host& host) {
   }
   if (auto wire = refuse_wire(host.name, host.plain, !offer.cipher)) return wire;
   if (offer.cipher == Cipher::kAes256Gcm && !has_fast_aes(host.cpu_features)) {
-    return refuse(ReasonCode::kCpuFeature, "node {} has no {} and {} to encrypt with", host.name,
-                  kAesFeatures[0], kAesFeatures[1]);
+    return refuse(ReasonCode::kCpuFeature, "node {} lacks one of {} to encrypt with", host.name,
+                  fmt::join(kAesFeatures, ", "));
   }
   if (auto full = refuse_number(offer, host)) return full;
   if (offer.keeper_gate_abi == 0 || offer.keeper_gate_abi > host.keeper_gate_abi ||

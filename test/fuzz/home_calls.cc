@@ -8,7 +8,7 @@
 // signal comes during the first system call that an executor makes for a Call; with bit 2 the channel is sealed, by a
 // peer that has the keys) and the kernel's answers. Guarantees: what is sent on a sealed channel opens in order; no
 // address but libom's own buffers, the message, or the program's memory where the row says so; no descriptor of
-// libom's; no number whose row is not forwarded. One file, because its parts share this kernel's state.
+// libom's; no number whose row is not forwarded. It is one file because its parts share this kernel.
 #include <errno.h>
 #include <setjmp.h>
 #include <sys/mman.h>
