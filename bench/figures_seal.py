@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`bench seal`: what one record of a sealed channel costs in libom and in OpenSSL.
+"""`bench wire`: what one record of a sealed channel costs in libom and in OpenSSL.
 
 Runs bench/seal_bench.cc, in which both take turns within milliseconds. The ratio is that of AES-256-GCM, or of
 ChaCha20-Poly1305 on a CPU that has no instructions for AES.

@@ -153,7 +153,8 @@ TEST_CASE("both nodes encrypt, or neither does") {
 }
 
 TEST_CASE("the cipher that both CPUs are fast at") {
-  const std::vector<std::string> fast = {"aes", "fpu", "pclmulqdq", "sse4_1"}, half = {"aes", "pclmulqdq"};
+  const std::vector<std::string> fast = {"aes", "fpu", "pclmulqdq", "sse4_1"},
+                                 half = {"aes", "pclmulqdq"};
   CHECK(choose_cipher(fast, fast) == Cipher::kAes256Gcm);
   CHECK(choose_cipher(fast, half) == Cipher::kChaCha20Poly1305);
   CHECK(choose_cipher(half, fast) == Cipher::kChaCha20Poly1305);
