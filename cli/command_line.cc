@@ -54,6 +54,38 @@ std::string complaint_about_pid(const std::string& text) {
   return text + " is no process number";
 }
 
+namespace {
+
+struct Unit {
+  char letter;
+  int64_t seconds;
+};
+constexpr Unit kUnits[] = {{'d', 24 * 3600}, {'h', 3600}, {'m', 60}, {'s', 1}};
+constexpr int64_t kMaxDuration = int64_t{10} * 365 * 24 * 3600;
+
+}  // namespace
+
+std::optional<std::chrono::seconds> parse_duration(std::string_view text) {
+  if (text.empty()) return std::nullopt;
+  int64_t number = 0;
+  if (!parse_number(text.substr(0, text.size() - 1), number) || number < 1 || number > kMaxDuration)
+    return std::nullopt;
+  for (const Unit& unit : kUnits) {
+    if (unit.letter != text.back()) continue;
+    if (number > kMaxDuration / unit.seconds) return std::nullopt;
+    return std::chrono::seconds(number * unit.seconds);
+  }
+  return std::nullopt;
+}
+
+std::string duration_text(std::chrono::seconds duration) {
+  for (const Unit& unit : kUnits) {
+    if (duration.count() >= unit.seconds && duration.count() % unit.seconds == 0)
+      return std::to_string(duration.count() / unit.seconds) + unit.letter;
+  }
+  return "0s";
+}
+
 SplitArguments split_arguments(const std::vector<std::string>& arguments) {
   SplitArguments split;
   if (arguments.empty() || (arguments.front() != "run" && arguments.front() != "check")) {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// om, also called openmosix: parses the command line and calls one verb. The only file that includes CLI11, which is
-// slow to compile. Exit status 2 for a wrong command line (125 for `om run`, as in env(1)).
+// om, also called openmosix: parses the command line and calls one verb. Only this file and membership_line.cc include
+// CLI11, which is slow to compile. Exit status 2 for a wrong command line (125 for `om run`, as in env(1)).
 #include <CLI/CLI.hpp>
 
 #include <signal.h>
 #include <stdio.h>
 
 #include "cli/command_line.h"
+#include "cli/membership_line.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
 #include "common/base/version.h"
@@ -26,6 +27,7 @@ struct Arguments {
   RunArguments run;
   CheckArguments check;
   ClusterArguments cluster;
+  MembershipArguments membership;
   DebugArguments debug;
   TraceArguments trace;
   int pid = 0;
@@ -149,9 +151,11 @@ void add_node_verbs(CLI::App& app, Arguments& given, Action& action) {
 }
 
 void add_cluster_verbs(CLI::App& app, Arguments& given, Action& action) {
-  CLI::App* cluster = verb(app, "cluster", "start and stop a cluster on this machine",
-                           "  om cluster dev start --nodes 3 --dir /tmp/c");
+  CLI::App* cluster = verb(app, "cluster", "make, join and leave a cluster",
+                           "  om cluster init lab\n  om cluster join lab.7f3k2m... pc1\n"
+                           "  om cluster status\n  om cluster dev start --nodes 3 --dir /tmp/c");
   cluster->require_subcommand(1);
+  add_membership_verbs(app, *cluster, given.membership, action);
   CLI::App* dev = verb(*cluster, "dev", "a cluster on this machine, for tests and demonstrations",
                        "  om cluster dev start --nodes 3 --dir /tmp/c\n"
                        "  eval \"$(om cluster dev env --dir /tmp/c --node n1)\"\n"

@@ -56,6 +56,32 @@ int cluster_dev_start(const ClusterArguments& arguments);
 int cluster_dev_stop(const ClusterArguments& arguments);
 int cluster_dev_env(const ClusterArguments& arguments);
 
+// Of om cluster and om token, except om cluster dev; each verb uses some of them.
+struct MembershipArguments {
+  std::string name;        // init: of the cluster
+  std::string token;       // join; "-": on stdin
+  std::string address;     // join: of a member
+  std::string ttl = "1h";  // init, token create: as parse_duration() reads it
+  int uses = 0;            // init, token create; 0: the default of the verb
+  std::string node;        // remove: name or id
+  std::string reason;      // remove
+  std::string id;          // token revoke
+  std::string file;        // ca export, ca import
+  bool force = false;      // leave
+  bool json = false;
+};
+int cluster_init(const MembershipArguments& arguments);
+int cluster_join(const MembershipArguments& arguments);
+int cluster_status(const MembershipArguments& arguments);
+int cluster_leave(const MembershipArguments& arguments);
+int cluster_renew(const MembershipArguments& arguments);
+int cluster_remove(const MembershipArguments& arguments);
+int cluster_ca_export(const MembershipArguments& arguments);
+int cluster_ca_import(const MembershipArguments& arguments);
+int token_create(const MembershipArguments& arguments);
+int token_list(const MembershipArguments& arguments);
+int token_revoke(const MembershipArguments& arguments);
+
 struct DebugArguments {
   std::string what;
   int pid = 0;  // 0: about the daemon

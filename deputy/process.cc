@@ -75,6 +75,10 @@ void Process::disconnect() {
 void Process::cut(const std::string& what) {
   if (what == "channels" || what == "all") session.link().channels().cut();
   if (what == "session" || what == "all") session.cut();
+  if (what == "node" && watch_.get() != nullptr) {
+    watch_->noticed().keeper_lost = true;
+    notice.happened();
+  }
 }
 
 }  // namespace om::deputy

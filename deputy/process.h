@@ -61,7 +61,7 @@ class Process {
   Watch* watch() { return watch_.get(); }
   // Ends the session with the keeper, which ends the body.
   void disconnect();
-  // Test aid: cuts "channels", "session" or "all".
+  // Test aid: cuts "channels", "session" or "all". "node": what would follow if the other node did not come back.
   void cut(const std::string& what);
 
   kj::AsyncIoContext& io;

@@ -5,6 +5,7 @@
 #include <pwd.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "balance/decide.h"
@@ -18,6 +19,8 @@ namespace om::migrator {
 namespace {
 
 constexpr Milliseconds kHousekeepingPeriod{2000};
+// After the members have changed.
+constexpr Milliseconds kSettle{100};
 
 Result<std::optional<std::pair<uid_t, gid_t>>> guest_owner(const Options& options) {
   std::optional<std::pair<uid_t, gid_t>> owner;
@@ -54,7 +57,9 @@ Result<std::unique_ptr<Node>> Node::create(const Options& given) {
   Trust trust = OM_TRY(Trust::read(identity_path(given), given.wire == Wire::kPlain));
   const Options options = OM_TRY(with_name_of(trust, given));
   const bool encrypted = trust.tls().has_value();
-  OM_TRY(check_listen(options, in_private_network_namespace(), encrypted));
+  // A node that is in no cluster yet may listen on a network, if nothing but TLS will ever be spoken there (quiet()).
+  OM_TRY(check_listen(options, in_private_network_namespace(),
+                      encrypted || options.wire == Wire::kSealed));
   if (!options.listen.is_loopback() && options.insecure && !encrypted) {
     log_warn("node", "listening on {} without authentication: whoever reaches it can run code here",
              options.listen.host());
@@ -74,7 +79,12 @@ Result<std::unique_ptr<Node>> Node::create(const Options& given) {
   UniqueFd listener = OM_TRY(listen_tcp(bound.listen));
   std::unique_ptr<Node> node(new Node(bound, std::move(state), std::move(trust),
                                       std::move(listener), std::move(facts), owner));
+  OM_TRY(node->peers_.cluster.open());
   OM_TRY(node->reload_peers());
+  if (node->quiet()) {
+    log_warn("node",
+             "this node is in no cluster: it talks to nobody until om cluster init or join");
+  }
   // Last, so that clients that connect find everything in place.
   mode_t mode = ::geteuid() == 0 ? 0666 : 0600;
   node->control_ = OM_TRY(ControlServer::listen(node->loop_, options.control, mode));
@@ -116,14 +126,20 @@ Node::Peers::Peers(Node& node, Trust trusted, UniqueFd listener)
           {node.options_.name, node.options_.accept, node.options_.wire == Wire::kPlain,
            node.options_.headroom_bytes, node.options_.guest_limits(node.facts_.fixed().cpus)},
           node.facts_, node.children_.keepers, node.events_),
-      service(node.kj_, std::move(listener), node.service_local()) {}
+      cluster(trust, node.clock_, node.cluster_local()),
+      cluster_service(node.kj_, node.clock_, cluster, table),
+      service(node.kj_, std::move(listener), node.service_local()) {
+  desk = cluster_service.desk();
+}
 
 Node::Node(const Options& options, OwnDirectory state, Trust trust, UniqueFd listener,
            NodeFacts fixed_facts, std::optional<std::pair<uid_t, gid_t>> guest_owner)
     : options_(options),
+      may_be_plain_(check_listen(options, in_private_network_namespace(), false).ok()),
       rights_(Rights::of_this_daemon(options.show_commands_to_all)),
       state_(std::move(state)),
       kj_(loop_),
+      members_changed_(loop_),
       events_(clock_, ProcessTable::runner_of),
       facts_(std::move(fixed_facts), [this] { return children_.keepers.count(); }),
       processes_(*this),
@@ -188,9 +204,40 @@ Json Node::ready_line() const {
 }
 
 Result<void> Node::reload_peers() {
-  if (options_.peers_file.empty()) return {};
-  peers_.table.set(OM_TRY(read_peers_file(options_.peers_file, options_.name)));
+  if (!options_.peers_file.empty())
+    named_peers_ = OM_TRY(read_peers_file(options_.peers_file, options_.name));
+  use_peers();
   return {};
+}
+
+bool Node::quiet() const { return !peers_.trust.tls() && !may_be_plain_; }
+
+void Node::use_peers() {
+  if (quiet()) return peers_.table.set({});
+  std::vector<Peer> all = named_peers_;
+  for (Peer& member : peers_.cluster.peers()) {
+    const bool named = std::any_of(all.begin(), all.end(),
+                                   [&](const Peer& peer) { return peer.name == member.name; });
+    if (!named) all.push_back(std::move(member));
+  }
+  peers_.table.set(all);
+}
+
+void Node::use_members() {
+  use_peers();
+  peers_.service.drop_denied();
+}
+
+// A node that was removed is as good as lost: its guests here end, what is away there comes home or ends.
+void Node::end_sessions_with(const std::string& node) {
+  children_.keepers.end_guests_of(node);
+  for (const ProcessId& process : children_.deputies.processes()) {
+    DeputyLink* link = children_.deputies.find(process.pid);
+    if (link == nullptr || link->at() != node) continue;
+    if (!link->cut("node", [] {}))
+      log_error("node", "process {} is at {}, which was removed, and its deputy does not answer",
+                process.pid, node);
+  }
 }
 
 // Renewed credentials are for connections from now on. As a member of another cluster this node knows nobody of before.
@@ -201,15 +248,19 @@ Result<void> Node::reload_credentials() {
     return plain_error(fmt::format("this node is called {}, the certificate in {} is that of {}",
                                    options_.name, next.directory(), next.member()->name()));
   }
-  OM_TRY(check_listen(options_, in_private_network_namespace(), next.tls().has_value()));
+  OM_TRY(check_listen(options_, in_private_network_namespace(),
+                      next.tls().has_value() || options_.wire == Wire::kSealed));
   const Trust::Change change = peers_.trust.replace_by(std::move(next));
   if (change == Trust::Change::kNone) return {};
   const auto& member = peers_.trust.member();
   log_info("node", "{}",
            member ? "a new certificate of cluster " + member->cluster() + " is in use"
                   : "this node is in no cluster any more");
-  if (change == Trust::Change::kRenewed || plain) return {};
+  if (change == Trust::Change::kRenewed) return {};
+  OM_TRY(peers_.cluster.open());
+  if (plain) return {};
   peers_.service.drop_all();
+  use_peers();
   peers_.table.redial();
   return {};
 }
@@ -258,12 +309,20 @@ Services Node::services() {
                   .events = events_,
                   .facts = facts_,
                   .rights = rights_,
+                  .cluster = peers_.cluster,
+                  .cluster_service = peers_.cluster_service,
+                  .clock = clock_,
                   .trust = peers_.trust,
                   .refusals = peers_.refusals,
                   .name = options_.name,
                   .address = options_.listen,
                   .ready_line = [this] { return ready_line(); },
                   .snapshot = [this] { return snapshot(); },
+                  .set_peers =
+                      [this](std::vector<Peer> peers) {
+                        named_peers_ = std::move(peers);
+                        use_peers();
+                      },
                   .reload_peers = [this] { return reload_peers(); },
                   .reload_credentials = [this] { return reload_credentials(); }};
 }
@@ -280,6 +339,7 @@ PeerLink::Local Node::peer_local() {
   local.on_refusal = [this](const Refusal& refusal, const std::string& peer) {
     peers_.refusals.note(refusal, peer);
   };
+  local.desk = &peers_.desk;
   return local;
 }
 
@@ -287,6 +347,7 @@ NodeService::Local Node::service_local() {
   NodeService::Local local;
   local.facts = [this] { return facts_.now(); };
   local.knows = [this](const Address& from) {
+    if (quiet()) return false;
     for (const PeerLink* link : peers_.table.all()) {
       if (link->peer().address.same_host(from)) return true;
     }
@@ -300,6 +361,25 @@ NodeService::Local Node::service_local() {
   local.tls = [this] { return peers_.trust.tls(); };
   local.on_refusal = [this](const Refusal& refusal, const std::string& source) {
     peers_.refusals.note(refusal, source);
+  };
+  local.desk = &peers_.desk;
+  local.on_joiner = [this](kj::Own<TlsStream> stream, const Address& from) {
+    return peers_.cluster_service.serve(kj::mv(stream), from);
+  };
+  return local;
+}
+
+Cluster::Local Node::cluster_local() {
+  Cluster::Local local;
+  local.name = options_.name;
+  local.address = options_.listen;
+  local.reload = [this] { return reload_credentials(); };
+  // Later: the links and connections that this is about may be the ones that have just told us, and a node that was
+  // removed is told so before it is cut off.
+  local.members_changed = [this] { members_changed_.start(kSettle, [this] { use_members(); }); };
+  local.denied = [this](const std::string& name) { end_sessions_with(name); };
+  local.event = [this](const std::string& kind, const std::string& node, const std::string& text) {
+    events_.add({kind, 0, node, std::nullopt, text, "node " + node});
   };
   return local;
 }

@@ -14,6 +14,7 @@
 #include "common/base/unique_fd.h"
 #include "common/uv/loop.h"
 #include "common/uv/uvkj.h"
+#include "migrator/cluster/cluster_service.h"
 #include "migrator/config/options.h"
 #include "migrator/control/control_server.h"
 #include "migrator/control/services.h"
@@ -67,14 +68,23 @@ class Node {
     Peers(Node& node, Trust trusted, UniqueFd listener);
     Trust trust;
     Refusals refusals;
+    ClusterDesk desk;  // of cluster_service
     PeerTable table;
     Leaving leaving;
     GuestAdmission admission;
+    Cluster cluster;
+    ClusterService cluster_service;
     NodeService service;
   };
   Node(const Options& options, OwnDirectory state, Trust trust, UniqueFd listener,
        NodeFacts fixed_facts, std::optional<std::pair<uid_t, gid_t>> guest_owner);
 
+  // Dials who is named by the peers file or the verb peers.set, and the members of the cluster.
+  void use_peers();
+  void use_members();
+  void end_sessions_with(const std::string& node);
+  // Whether this node may talk to nobody: it listens on a network, and is in no cluster.
+  bool quiet() const;
   Result<void> reload_peers();
   Result<void> reload_credentials();
   void reload_all();
@@ -83,15 +93,19 @@ class Node {
   Services services();
   PeerLink::Local peer_local();
   NodeService::Local service_local();
+  Cluster::Local cluster_local();
   void serve();
   void keep_house();
 
   Options options_;
+  const bool may_be_plain_;  // where it listens it may also speak without TLS
   Rights rights_;
   OwnDirectory state_;
   SystemClock clock_;
   Loop loop_;
   UvKj kj_;
+  Timer members_changed_;
+  std::vector<Peer> named_peers_;
   Events events_;
   OwnFacts facts_;
   Processes processes_;

@@ -43,7 +43,7 @@ LAYERS = {
                  'migrator/gossip',
                  'migrator/identity', 'migrator/members', 'migrator/moves', 'migrator/peers', 'migrator/processes'),
     'migrator/identity': ('common', 'libom/abi'),
-    'migrator/cluster': ('common', 'libom/abi', 'migrator/identity'),
+    'migrator/cluster': ('common', 'libom/abi', 'migrator/identity', 'migrator/peers', 'migrator/processes'),
     # A state machine: time, random numbers and datagrams go in.
     'migrator/members': ('common/base', 'libom/abi'),
     # That machine on sockets and timers.
@@ -52,8 +52,8 @@ LAYERS = {
     'migrator/peers': ('common', 'libom/abi', 'migrator/identity'),
     'migrator/config': ('common', 'libom/abi', 'migrator/peers'),
     'migrator/moves': ('common', 'libom/abi', 'migrator/peers', 'migrator/processes'),
-    'migrator/control': ('balance', 'common', 'libom/abi', 'migrator/identity', 'migrator/moves', 'migrator/peers',
-                         'migrator/processes'),
+    'migrator/control': ('balance', 'common', 'libom/abi', 'migrator/cluster', 'migrator/identity', 'migrator/moves',
+                         'migrator/peers', 'migrator/processes'),
     'guest': ('common', 'libom/abi'),
     # From the inside out: work at home knows no keeper, memory no move.
     'deputy/base': ('common', 'libom/abi'),

@@ -166,23 +166,29 @@ constexpr ReasonInfo kTable[] = {
     {kTooManyRequests, "TOO_MANY_REQUESTS", "There are too many requests at once.",
      "Read the answers first, or close some connections.", kCommand},
     {kNotAMember, "NOT_A_MEMBER", "This node is in no cluster.",
-     "Make a cluster on this node, or join one.", kCommand},
+     "Start one with `om cluster init NAME`, or join one with `om cluster join TOKEN ADDRESS`.",
+     kCommand},
     {kAlreadyMember, "ALREADY_MEMBER", "This node is in a cluster already.",
-     "Leave that cluster first.", kCommand},
+     "Look at `om cluster status`; to change the cluster, `om cluster leave` first.", kCommand},
     {kBadToken, "BAD_TOKEN", "The token does not let this machine in.",
-     "Have a new one made on a machine that may sign for the cluster.", kCommand},
+     "Have a new one made with `om token create` on a machine that may sign (`om cluster status`).",
+     kCommand},
     {kNameTaken, "NAME_TAKEN", "Another node of the cluster has this node's name.",
-     "Give this node another name (`om-migrator --name`), or have the other one removed from the "
-     "cluster if it is gone for good.",
+     "Give this node another name (`om-migrator --name`); if the other one is gone for good, for "
+     "example reinstalled, `om cluster remove NAME` on a signer first.",
      kCommand},
     {kDenied, "DENIED", "The node was removed from the cluster.",
-     "Nobody in the cluster believes its key any more; to join again the machine needs another one "
-     "(node.key).",
+     "Nobody in the cluster believes its key any more. To let the machine in again, leave there "
+     "(`om cluster leave`), remove node.key in the daemon's identity directory if it is still "
+     "there, and join.",
      kCommand},
     {kNoSigner, "NO_SIGNER", "This needs a machine that may sign for the cluster.",
-     "Ask a machine that may sign for the cluster.", kCommand},
+     "`om cluster status` names them; with `om cluster ca export` and `import` there can be "
+     "several.",
+     kCommand},
     {kNoMember, "NO_MEMBER", "No member of the cluster answers at the address.",
-     "Check the address and port, that om-migrator listens there, and firewalls.", kCommand},
+     "Check the address and port (default 4700), that om-migrator listens there, and firewalls.",
+     kCommand},
 };
 
 constexpr bool in_order() {

@@ -5,9 +5,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "balance/decide.h"
 #include "common/base/hex.h"
 #include "common/base/version.h"
+#include "migrator/control/recall.h"
 #include "migrator/peers/peers_file.h"
 
 namespace om::migrator {
@@ -105,7 +105,7 @@ void NodeVerbs::set_peers(const Caller& caller, const Json& request, Answerer an
   auto list = request.find("peers");
   auto peers = peers_from_json(list == request.end() ? Json() : *list, services_.name);
   if (!peers) return answer(bad_request(peers.error()));
-  services_.peers.set(*peers);
+  services_.set_peers(std::move(*peers));
   answer(ok_answer(nullptr));
 }
 
@@ -114,32 +114,8 @@ void NodeVerbs::recall(const Caller& caller, const Json& request, Answerer answe
     return answer(failure_answer(*no));
   auto limit = json_int_or(request, "timeout_ms", 1, kMaxLimitMs, 60000);
   if (!limit) return answer(bad_request(limit.error()));
-  struct Tally {
-    size_t open = 1;  // one for this function
-    size_t home = 0;
-    Json failed = Json::array();
-    Answerer answer;
-    void done() {
-      if (--open == 0) answer(ok_answer({{"home", home}, {"failed", failed}}));
-    }
-  };
-  auto tally = std::make_shared<Tally>();
-  tally->answer = std::move(answer);
-  for (const balance::Action& action : balance::recall_all(services_.snapshot())) {
-    ++tally->open;
-    services_.moves.request(
-        action.process, action.to, Milliseconds(*limit),
-        [tally, pid = action.process.pid](Json result) {
-          if (result["ok"] == true) {
-            ++tally->home;
-          } else {
-            tally->failed.push_back(
-                {{"pid", pid}, {"code", result["code"]}, {"message", result["message"]}});
-          }
-          tally->done();
-        });
-  }
-  tally->done();
+  recall_all(services_, Milliseconds(*limit),
+             [answer = std::move(answer)](Json outcome) { answer(ok_answer(std::move(outcome))); });
 }
 
 }  // namespace om::migrator

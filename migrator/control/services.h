@@ -16,6 +16,7 @@
 #include "common/net/address.h"
 #include "common/net/json_line.h"
 #include "common/uv/loop.h"
+#include "migrator/cluster/cluster_service.h"
 #include "migrator/control/rights.h"
 #include "migrator/moves/deputies.h"
 #include "migrator/moves/keepers.h"
@@ -43,6 +44,9 @@ struct Services {
   Events& events;
   const OwnFacts& facts;
   const Rights& rights;
+  Cluster& cluster;
+  ClusterService& cluster_service;
+  const Clock& clock;
   const Trust& trust;
   const Refusals& refusals;
 
@@ -52,6 +56,8 @@ struct Services {
   std::function<Json()> ready_line;
   // The current state, as input for decisions.
   std::function<balance::Snapshot()> snapshot;
+  // What an administrator names as peers, besides the members of the cluster.
+  std::function<void(std::vector<Peer>)> set_peers;
   // On Error the peers stay as they were.
   std::function<Result<void>()> reload_peers;
   // Has the files of identity/credentials.h read: after joining, leaving or a renewal. On Error all stays as it was.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The verbs of the control socket, in one table: the function that serves each, and what must happen before. The
-// functions are in classes by subject: process_verbs.cc, node_verbs.cc, deputy_verbs.cc.
+// functions are in classes by subject: process_verbs.cc, node_verbs.cc, cluster_verbs.cc, deputy_verbs.cc.
 #pragma once
 
 #include <functional>
@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "migrator/control/cluster_verbs.h"
 #include "migrator/control/deputy_verbs.h"
 #include "migrator/control/node_verbs.h"
 #include "migrator/control/process_verbs.h"
@@ -45,6 +46,7 @@ class Verbs {
   Subjects subjects_;
   ProcessVerbs process_verbs_;
   NodeVerbs node_verbs_;
+  ClusterVerbs cluster_verbs_;
   DeputyVerbs deputy_verbs_;
   const std::map<std::string, Verb, std::less<>> table_;
 };

@@ -2,6 +2,9 @@
 #include "migrator/moves/keepers.h"
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <array>
 #include <nlohmann/json.hpp>
@@ -138,6 +141,20 @@ std::string Keepers::guest_from(pid_t at_home) const {
     if (keeper.guest == at_home) return name_of(keeper);
   }
   return "";
+}
+
+void Keepers::end_guests_of(const std::string& home) {
+  std::set<ProcessId> ending;
+  for (const auto& [number, keeper] : keepers_) {
+    if (keeper.home == home && keeper.id.pid != 0) ending.insert(keeper.id);
+  }
+  for (const auto& [process, entry] : children_.entries()) {
+    if (entry.role == "keeper" && entry.at == home) ending.insert(process);
+  }
+  for (const ProcessId& process : ending) {
+    const auto pidfd = process.open();
+    if (pidfd) ::syscall(SYS_pidfd_send_signal, pidfd->get(), SIGKILL, nullptr, 0);
+  }
 }
 
 uint64_t Keepers::reserved_bytes() const {

@@ -44,6 +44,8 @@ class Keepers {
   // start() returns, so a caller that checks and starts in the same turn of the loop cannot exceed the limits.
   GuestCounts counts_for(const Offer& offer) const;
   uint64_t reserved_bytes() const;
+  // Kills the keepers of all guests from this home, also those of an earlier daemon; the guests end with them.
+  void end_guests_of(const std::string& home);
   // "4711 of n1" for the guest whose body is process `body` here, or whose pid at home is `at_home`; empty if there is
   // none.
   std::string guest_with_body(pid_t body) const;

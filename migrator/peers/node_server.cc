@@ -4,8 +4,10 @@
 #include <kj/debug.h>
 
 #include "common/movable/verdict.h"
-#include "common/schema/node.capnp.h"
+#include "common/schema/cluster.capnp.h"
 #include "common/schema/outcome.h"
+#include "common/tls/openssl.h"
+#include "migrator/peers/cluster_wire.h"
 #include "migrator/peers/pace.h"
 #include "migrator/peers/wire_text.h"
 
@@ -13,13 +15,13 @@ namespace om::migrator {
 namespace {
 
 // How often a connection may call at most, and how many calls it may save up.
-constexpr Milliseconds kHelloEvery{500}, kAdmitEvery{20};
-constexpr int kHellosSaved = 16, kAdmitsSaved = 256;
+constexpr Milliseconds kHelloEvery{500}, kAdmitEvery{20}, kQuestionEvery{500};
+constexpr int kHellosSaved = 16, kAdmitsSaved = 256, kQuestionsSaved = 16;
 
 // Cap'n Proto's and KJ's interfaces have no virtual destructors: kj::Own destroys through the type it was made with.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
-class Server final : public wire::Node::Server {
+class Server final : public wire::Member::Server {
  public:
   Server(UvKj& kj, const NodeAnswers& answers, std::shared_ptr<Partner> partner)
       : kj_(kj), answers_(answers), partner_(std::move(partner)) {}
@@ -31,7 +33,67 @@ class Server final : public wire::Node::Server {
     return paced(admits_, context, [this, context]() mutable { return answer_offer(context); });
   }
 
+  kj::Promise<void> news(NewsContext context) override {
+    return asked(hellos_, context,
+                 [this, context](const ClusterDesk& desk, const Certificate& peer) mutable {
+                   const auto news = read_news(context.getParams().getCluster());
+                   if (!news)
+                     kj::throwFatalException(KJ_EXCEPTION(FAILED, news.error().text().c_str()));
+                   desk.heard(peer, *news, partner_->from);
+                   write_news(desk.news(), context.getResults().initCluster());
+                 });
+  }
+  kj::Promise<void> renew(RenewContext context) override {
+    return asked(
+        questions_, context, [context](const ClusterDesk& desk, const Certificate& peer) mutable {
+          const auto request =
+              read_wire_text(context.getParams().getRequest(), kMaxPemBytes, "request");
+          auto results = context.getResults();
+          auto renewed = request ? desk.renew(peer, *request)
+                                 : Expected<std::string, Failure>(
+                                       Failure{ExitCode::kFailure, request.error().text()});
+          write_renewed(renewed, results);
+        });
+  }
+  kj::Promise<void> deny(DenyContext context) override {
+    return asked(
+        questions_, context, [context](const ClusterDesk& desk, const Certificate& peer) mutable {
+          auto entries = read_entries(context.getParams().getEntries());
+          if (!entries)
+            kj::throwFatalException(KJ_EXCEPTION(FAILED, entries.error().text().c_str()));
+          const auto own = desk.exchange_denied(peer, *entries);
+          write_entries(own, context.getResults().initEntries(static_cast<kj::uint>(own.size())));
+        });
+  }
+  kj::Promise<void> groupKey(GroupKeyContext context) override {
+    return asked(questions_, context,
+                 [context](const ClusterDesk& desk, const Certificate&) mutable {
+                   const GroupKey key = desk.group_key();
+                   context.getResults().setNumber(key.number);
+                   context.getResults().setKey(wire_data(key.bytes));
+                 });
+  }
+  kj::Promise<void> leave(LeaveContext context) override {
+    return asked(questions_, context,
+                 [](const ClusterDesk& desk, const Certificate& peer) { desk.farewell(peer); });
+  }
+
  private:
+  // A question of one member to another.
+  template <class Context, class Answer>
+  kj::Promise<void> asked(Pace& pace, Context& context, Answer answer) {
+    return paced(pace, context, [this, answer = kj::mv(answer)]() mutable {
+      if (answers_.desk == nullptr || !partner_->certificate)
+        return kj::Promise<void>(KJ_EXCEPTION(FAILED, "only members may ask this"));
+      // Since it connected it may have been removed.
+      if (answers_.desk->denies(partner_->certificate->id))
+        return kj::Promise<void>(KJ_EXCEPTION(FAILED, "you were removed from the cluster"));
+      partner_->heard = std::chrono::steady_clock::now();
+      answer(*answers_.desk, *partner_->certificate);
+      return kj::Promise<void>(kj::READY_NOW);
+    });
+  }
+
   template <class Context, class Answer>
   kj::Promise<void> paced(Pace& pace, Context& context, Answer answer) {
     const Milliseconds delay = pace.next(std::chrono::steady_clock::now());
@@ -87,7 +149,8 @@ class Server final : public wire::Node::Server {
   UvKj& kj_;
   const NodeAnswers& answers_;
   std::shared_ptr<Partner> partner_;
-  Pace hellos_{kHelloEvery, kHellosSaved}, admits_{kAdmitEvery, kAdmitsSaved};
+  Pace hellos_{kHelloEvery, kHellosSaved}, admits_{kAdmitEvery, kAdmitsSaved},
+      questions_{kQuestionEvery, kQuestionsSaved};
 };
 #pragma GCC diagnostic pop
 

@@ -13,6 +13,7 @@
 #include "common/tls/certificate.h"
 #include "common/uv/uvkj.h"
 #include "migrator/peers/admission.h"
+#include "migrator/peers/cluster_news.h"
 #include "migrator/peers/facts.h"
 
 namespace om::migrator {
@@ -25,6 +26,8 @@ struct NodeAnswers {
   std::function<void(const std::string& peer)> on_hello;
   // Admits the process and starts the keeper; nullopt: started.
   std::function<kj::Promise<std::optional<Reason>>(const Offer&)> admit;
+  // What members talk about the cluster; null: nothing.
+  const ClusterDesk* desk = nullptr;
 };
 
 // The other end of a connection. A call may outlive its connection.

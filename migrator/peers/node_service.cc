@@ -185,6 +185,17 @@ void NodeService::drop_all() {
   for (Connection* connection : connections_) connection->drop->fulfill();
 }
 
+bool NodeService::denied(const Partner& partner) const {
+  return local_.desk != nullptr && partner.certificate &&
+         local_.desk->denies(partner.certificate->id);
+}
+
+void NodeService::drop_denied() {
+  for (Connection* connection : connections_) {
+    if (denied(*connection->partner)) connection->drop->fulfill();
+  }
+}
+
 kj::Promise<void> NodeService::end_of(Connection& connection, UniqueFd socket) {
   auto pair = kj::newPromiseAndFulfiller<void>();
   connection.drop = kj::mv(pair.fulfiller);
@@ -214,6 +225,10 @@ kj::Promise<void> NodeService::meet(Connection& connection, kj::Own<TlsStream> s
   connection.refused.reset();
   if (stream->session().protocol() == TlsProtocol::kNode) {
     connection.partner->certificate = stream->session().peer();
+    if (denied(*connection.partner)) {
+      refuse(Refusal::Cause::kRemoved, connection.partner->text());
+      return kj::READY_NOW;
+    }
     if (!make_room_for(connection)) return kj::READY_NOW;
     return talk(connection, kj::mv(stream));
   }

@@ -72,6 +72,8 @@ class NodeService {
 
   // Ends all connections: what they have begun with no longer holds.
   void drop_all();
+  // Ends the connections of nodes that the cluster has removed.
+  void drop_denied();
 
  private:
   struct Talk;
@@ -82,6 +84,7 @@ class NodeService {
   bool may_connect(const Address& from);
   void make_room(const Address& from);
   bool make_room_for(const Connection& member);
+  bool denied(const Partner& partner) const;
   kj::Promise<void> end_of(Connection& connection, UniqueFd socket);
   kj::Promise<void> serve(Connection& connection, UniqueFd socket);
   kj::Promise<void> meet(Connection& connection, kj::Own<TlsStream> stream);

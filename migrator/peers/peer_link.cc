@@ -12,7 +12,7 @@
 #include "common/base/text.h"
 #include "common/movable/verdict.h"
 #include "common/net/control.h"
-#include "common/tls/tls_stream.h"
+#include "migrator/peers/cluster_wire.h"
 #include "migrator/peers/node_service.h"
 #include "migrator/peers/open_calls.h"
 #include "migrator/peers/wire_text.h"
@@ -96,16 +96,41 @@ kj::Promise<void> PeerLink::run() {
 kj::Promise<kj::Own<kj::AsyncIoStream>> PeerLink::dial() {
   auto tls = local_.tls ? local_.tls() : std::nullopt;
   encrypted_ = tls.has_value();
+  certificate_.reset();
   const bool bound = !tls || (local_.from.is_loopback() && peer_.address.is_loopback());
   auto connected = with_limit(kj_, kHelloLimit, "connecting",
                               connect_tcp(kj_, bound ? local_.from : Address(), peer_.address));
   if (!tls) return connected;
   return connected.then([this, tls = std::move(*tls)](kj::Own<kj::AsyncIoStream> stream) {
     return tls_connect(tls, kj::mv(stream), peer_.name, kj_.after(kHelloLimit))
-        .then([](kj::Own<TlsStream> secured) -> kj::Own<kj::AsyncIoStream> {
+        .then([this](kj::Own<TlsStream> secured) -> kj::Own<kj::AsyncIoStream> {
+          meet(*secured);
           return kj::mv(secured);
         });
   });
+}
+
+// Throws if the cluster has removed the peer.
+void PeerLink::meet(const TlsStream& stream) {
+  certificate_ = stream.session().peer();
+  if (local_.desk == nullptr || !certificate_ || !local_.desk->denies(certificate_->id)) return;
+  certificate_.reset();
+  kj::throwFatalException(KJ_EXCEPTION(FAILED, "it was removed from the cluster"));
+}
+
+// Members talk about the cluster as well.
+kj::Promise<void> PeerLink::tell_news() {
+  if (local_.desk == nullptr || !certificate_) return kj::READY_NOW;
+  return exchange_news(kj_, connection_->node.castAs<wire::Member>(), local_.desk->news())
+      .then([this](ClusterNews news) {
+        local_.desk->heard(*certificate_, news, peer_.address);
+        local_.desk->compare(peer_.name, news);
+      });
+}
+
+std::optional<wire::Member::Client> PeerLink::member() {
+  if (!up_ || !certificate_ || connection_.get() == nullptr) return std::nullopt;
+  return connection_->node.castAs<wire::Member>();
 }
 
 // Completes only with an exception.
@@ -141,8 +166,9 @@ kj::Promise<void> PeerLink::say_hello() {
           reason_.clear();
           local_.on_change(peer_.name, true, "");
         }
-        return kj_.after(kHelloPeriod);
+        return tell_news();
       })
+      .then([this] { return kj_.after(kHelloPeriod); })
       .then([this] { return say_hello(); });
 }
 

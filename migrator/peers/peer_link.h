@@ -11,9 +11,11 @@
 #include <string>
 
 #include "common/base/clock.h"
-#include "common/tls/tls_context.h"
+#include "common/schema/cluster.capnp.h"
+#include "common/tls/tls_stream.h"
 #include "common/uv/uvkj.h"
 #include "migrator/peers/admission.h"
+#include "migrator/peers/cluster_news.h"
 #include "migrator/peers/facts.h"
 #include "migrator/peers/peers_file.h"
 #include "migrator/peers/refusals.h"
@@ -37,6 +39,8 @@ class PeerLink {
     std::function<std::optional<TlsContext>()> tls;
     // Of handshakes that failed; may be unset.
     std::function<void(const Refusal& refusal, const std::string& peer)> on_refusal;
+    // What members talk about the cluster; null: nothing. It outlives the link.
+    const ClusterDesk* desk = nullptr;
   };
 
   PeerLink(UvKj& kj, Peer peer, const Local& local);
@@ -50,6 +54,8 @@ class PeerLink {
   }                                            // the last hello, also when down
   uint32_t rtt_us() const { return rtt_us_; }  // of the last hello
   bool encrypted() const { return up_ && encrypted_; }
+  // For questions to a member; nullopt while it is down, and without TLS.
+  std::optional<wire::Member::Client> member();
 
   // Dials now instead of after the pause, because the peer has just called us.
   void nudge();
@@ -66,6 +72,8 @@ class PeerLink {
   kj::Promise<kj::Own<kj::AsyncIoStream>> dial();
   kj::Promise<void> talk();
   kj::Promise<void> say_hello();
+  void meet(const TlsStream& stream);
+  kj::Promise<void> tell_news();
   kj::Promise<void> pause();
   void set_down(const std::string& reason);
   void on_failure(const kj::Exception& exception);
@@ -75,6 +83,7 @@ class PeerLink {
   const Local& local_;
   bool up_ = false;
   bool encrypted_ = false;
+  std::optional<Certificate> certificate_;  // of the peer, under TLS
   std::string reason_ = "not reached yet";
   std::optional<NodeFacts> facts_;
   uint32_t rtt_us_ = 0;

@@ -29,6 +29,7 @@ constexpr std::array<Row, Refusal::kCauses> kRows = {{
     {"hung_up", "it has hung up"},
     {"too_many", "too many connections"},
     {"damaged", "damaged bytes"},
+    {"removed", "removed from the cluster"},
     {"stranger", "not the address of a peer"},
     {"other", ""},
 }};

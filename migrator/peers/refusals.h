@@ -32,6 +32,7 @@ struct Refusal {
     kHungUp,     // in the middle
     kTooMany,    // connections
     kDamaged,    // bytes changed on the way
+    kRemoved,    // from the cluster
     kStranger,   // not at the address of a peer; without TLS only
     kOther,
   };

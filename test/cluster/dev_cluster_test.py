@@ -90,7 +90,7 @@ class Clusters(ClusterCase):
                                     env=self.cluster.environment(), stdin=subprocess.DEVNULL,
                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         # An address that nobody has: the refusal comes before the attempt to bind.
-        for more, text in (((), b'--insecure'), (('--insecure',), b'192.0.2.1')):
+        for more, text in ((('--wire', 'plain'), b'--insecure'), (('--insecure',), b'192.0.2.1')):
             done = start('--listen', '192.0.2.1', *more)
             _, said = done.communicate(timeout=WAIT_LIMIT)
             self.assertNotEqual(0, done.returncode)

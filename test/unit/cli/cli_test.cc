@@ -37,6 +37,23 @@ namespace {
 
 using Words = std::vector<std::string>;
 
+TEST_CASE("times are numbers with a unit") {
+  using std::chrono::seconds;
+  CHECK(parse_duration("90s") == seconds(90));
+  CHECK(parse_duration("30m") == seconds(1800));
+  CHECK(parse_duration("12h") == seconds(43200));
+  CHECK(parse_duration("7d") == seconds(604800));
+  for (const char* wrong :
+       {"", "s", "0s", "-1h", "1", "1w", "1.5h", "h1", "99999999999999999999s", "4000d"}) {
+    CAPTURE(wrong);
+    CHECK_FALSE(parse_duration(wrong).has_value());
+  }
+  CHECK(duration_text(seconds(90)) == "90s");
+  CHECK(duration_text(seconds(5400)) == "90m");
+  CHECK(duration_text(seconds(3600)) == "1h");
+  CHECK(duration_text(seconds(172800)) == "2d");
+}
+
 TEST_CASE("the job's arguments are the job's") {
   struct Case {
     Words given, own, command;

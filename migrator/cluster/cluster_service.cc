@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "migrator/cluster/cluster_service.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <deque>
+
+#include "common/base/log.h"
+#include "migrator/identity/failures.h"
+#include "migrator/peers/cluster_wire.h"
+
+namespace om::migrator {
+namespace {
+
+constexpr Milliseconds kUpkeepPeriod{60'000};
+// Addresses that a joiner tries altogether.
+constexpr size_t kMaxTries = 8;
+constexpr std::chrono::hours kDay{24};
+
+std::string text_of(const kj::Exception& exception) { return exception.getDescription().cStr(); }
+
+// Fulfilled when `found` has been set.
+kj::Promise<void> look_up(Loop& loop, const std::string& text,
+                          const std::shared_ptr<Result<Address>>& found) {
+  auto pair = kj::newPromiseAndFulfiller<void>();
+  auto fulfiller = std::make_shared<kj::Own<kj::PromiseFulfiller<void>>>(kj::mv(pair.fulfiller));
+  run_in_pool(
+      loop, [text, found] { *found = Address::look_up(text, kDefaultPort); },
+      [fulfiller] { (*fulfiller)->fulfill(); });
+  return kj::mv(pair.promise);
+}
+
+}  // namespace
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"  // kj::Own knows the type
+class ClusterService::TaskErrors final : public kj::TaskSet::ErrorHandler {
+ public:
+  void taskFailed(kj::Exception&& exception) override {
+    log_warn("cluster", "{}", text_of(exception));
+  }
+};
+#pragma GCC diagnostic pop
+
+// A join under way. `result` counts when the promise is fulfilled.
+struct ClusterService::Joining {
+  ClusterService& service;
+  Cluster::Application application;
+  std::deque<Address> next{};     // to be asked
+  std::set<std::string> asked{};  // addresses
+  std::optional<Failure> failure = no_member("no address is left to ask");
+
+  kj::Promise<void> try_next() {
+    while (!next.empty() && !asked.insert(next.front().text()).second) next.pop_front();
+    if (next.empty() || asked.size() > kMaxTries) return kj::READY_NOW;
+    const Address to = next.front();
+    next.pop_front();
+    const Address& own = service.cluster_.local().address;
+    if (own.is_loopback() && !to.is_loopback()) {
+      failure = Failure{
+          ExitCode::kFailure,
+          fmt::format("this node listens on {} only, where {} cannot reach it: start om-migrator "
+                      "with --listen and an address of this machine",
+                      own.host(), to.host())};
+      return kj::READY_NOW;
+    }
+    // A node that listens on a loopback address of its own is recognised by it.
+    const Address from = own.is_loopback() ? own : Address();
+    return ask_to_join(service.kj_, from, to, application.token, application.request, own.text())
+        .then([this, to](JoinReply reply) { take(to, reply); },
+              [this, to](kj::Exception&& exception) {
+                failure = no_member(fmt::format("{}: {}", to.text(), text_of(exception)));
+              })
+        .then([this] { return try_next(); });
+  }
+
+  // What it says is final, but if it names others.
+  void take(const Address& to, const JoinReply& reply) {
+    if (reply.answer.ok) {
+      next.clear();
+      const auto joined = service.cluster_.join(application, reply);
+      failure = joined ? std::nullopt : std::optional(joined.error());
+      return;
+    }
+    failure = reply.answer.failure;
+    failure->message = fmt::format("{}: {}", to.text(), failure->message);
+    if (!failure->is(ReasonCode::kNoSigner)) return next.clear();
+    for (const std::string& text : reply.answer.signers) {
+      if (const auto signer = Address::parse(text)) next.push_back(*signer);
+    }
+  }
+};
+
+// A renewal under way, by one signer after the other.
+struct ClusterService::Renewal {
+  ClusterService& service;
+  std::vector<std::string> signers;  // to be asked, the last first
+  std::string by{};                  // who has done it
+  Failure failure;
+
+  kj::Promise<void> try_next() {
+    if (signers.empty() || !by.empty()) return kj::READY_NOW;
+    const std::string name = signers.back();
+    signers.pop_back();
+    PeerLink* link = service.peers_.find(name);
+    auto node = link != nullptr ? link->member() : std::nullopt;
+    const auto request = service.cluster_.renewal_request();
+    if (!node || !request) return try_next();
+    return ask_renew(service.kj_, *node, *request)
+        .then([this, name](Expected<std::string, Failure> renewed) { take(name, renewed); },
+              [this, name](kj::Exception&& exception) {
+                failure = {ExitCode::kFailure, fmt::format("{}: {}", name, text_of(exception))};
+              })
+        .then([this] { return try_next(); });
+  }
+
+  void take(const std::string& name, const Expected<std::string, Failure>& renewed) {
+    if (!renewed) {
+      failure = renewed.error();
+      failure.message = fmt::format("{}: {}", name, failure.message);
+      return;
+    }
+    const auto taken = service.cluster_.take_certificate(*renewed);
+    if (!taken) {
+      failure = trouble(taken.error());
+    } else {
+      by = name;
+    }
+  }
+};
+
+ClusterService::ClusterService(UvKj& kj, const Clock& clock, Cluster& cluster, PeerTable& peers)
+    : kj_(kj),
+      clock_(clock),
+      cluster_(cluster),
+      peers_(peers),
+      upkeep_(kj.loop()),
+      errors_(std::make_unique<TaskErrors>()),
+      tasks_(kj::heap<kj::TaskSet>(*errors_)) {
+  desk_.news = [this] { return cluster_.news(); };
+  desk_.heard = [this](const Certificate& peer, const ClusterNews& news, const Address& seen) {
+    cluster_.heard(peer, news, seen);
+  };
+  desk_.compare = [this](const std::string& peer, const ClusterNews& news) { compare(peer, news); };
+  desk_.renew = [this](const Certificate& peer, std::string_view request) {
+    return cluster_.renew(peer, request);
+  };
+  desk_.exchange_denied = [this](const Certificate& peer, const std::vector<std::string>& entries) {
+    cluster_.take_denied(entries, peer.name);
+    return cluster_.denied_entries();
+  };
+  desk_.group_key = [this] {
+    return cluster_.member() ? cluster_.member()->group_key() : GroupKey{};
+  };
+  desk_.farewell = [this](const Certificate& peer) { cluster_.left(peer); };
+  desk_.denies = [this](const NodeId& node) { return cluster_.denies(node); };
+  upkeep_.start_repeating(kUpkeepPeriod, [this] { do_upkeep(); });
+}
+
+ClusterService::~ClusterService() noexcept(false) { tasks_ = nullptr; }
+
+void ClusterService::join(const std::string& token, const std::string& address,
+                          std::function<void(Answer<Done>)> done) {
+  auto application = cluster_.apply(token);
+  if (!application) return done(application.error());
+  auto joining = std::make_shared<Joining>(Joining{*this, std::move(*application)});
+  auto found = std::make_shared<Result<Address>>(plain_error(""));
+  tasks_->add(look_up(kj_.loop(), address, found)
+                  .then([joining, found]() -> kj::Promise<void> {
+                    if (*found) {
+                      joining->next.push_back(**found);
+                      return joining->try_next();
+                    }
+                    joining->failure = no_member(found->error().text());
+                    return kj::READY_NOW;
+                  })
+                  .catch_([joining](kj::Exception&& exception) {
+                    joining->failure = Failure{ExitCode::kFailure, text_of(exception)};
+                  })
+                  .then([joining, done] {
+                    done(joining->failure ? Answer<Done>(*joining->failure) : Answer<Done>(Done()));
+                  }));
+}
+
+kj::Promise<void> ClusterService::serve(kj::Own<TlsStream> stream, const Address& from) {
+  return serve_joiner(kj_, kj::mv(stream),
+                      [this, from](const JoinRequest& request, const std::string& exporter) {
+                        return cluster_.judge(request, exporter, from);
+                      });
+}
+
+void ClusterService::renew(std::function<void(Answer<std::string>)> done) {
+  if (!cluster_.member()) return done(not_a_member());
+  if (cluster_.may_sign()) {
+    auto renewed = cluster_.renew_own();
+    return done(renewed ? Answer<std::string>(cluster_.local().name)
+                        : Answer<std::string>(renewed.error()));
+  }
+  auto renewal = std::make_shared<Renewal>(Renewal{*this, {}, {}, {}});
+  for (const KnownMember& signer : cluster_.signers()) renewal->signers.push_back(signer.name);
+  renewal->failure =
+      refused(ReasonCode::kNoSigner,
+              renewal->signers.empty() ? "this node knows none" : "none of them can be reached");
+  tasks_->add(renewal->try_next()
+                  .catch_([renewal](kj::Exception&& exception) {
+                    renewal->failure = {ExitCode::kFailure, text_of(exception)};
+                  })
+                  .then([renewal, done] {
+                    done(renewal->by.empty() ? Answer<std::string>(renewal->failure)
+                                             : Answer<std::string>(renewal->by));
+                  }));
+}
+
+void ClusterService::run(const std::string& what, const std::string& peer,
+                         const std::function<kj::Promise<void>()>& start) {
+  const std::string name = what + " " + peer;
+  if (!running_.insert(name).second) return;
+  tasks_->add(kj::evalNow([&] { return start(); })
+                  .catch_([what, peer](kj::Exception&& exception) {
+                    log_warn("cluster", "{}, {}: {}", peer, what, text_of(exception));
+                  })
+                  .then([this, name] { running_.erase(name); }));
+}
+
+void ClusterService::compare(const std::string& peer, const ClusterNews& news) {
+  if (!cluster_.member() || news.listen.empty()) return;
+  if (news.group_key > cluster_.member()->group_key().number)
+    run("group key", peer, [&] { return fetch_group_key(peer); });
+  const std::string own = cluster_.news().denied;
+  if (news.denied == own) return;
+  // Two lists that stay different, because one is full, are not exchanged all the time.
+  const std::string both = own + "/" + news.denied;
+  if (compared_[peer] == both) return;
+  compared_[peer] = both;
+  run("removed nodes", peer, [&] { return exchange_denied(peer); });
+}
+
+kj::Promise<void> ClusterService::exchange_denied(const std::string& peer) {
+  PeerLink* link = peers_.find(peer);
+  auto node = link != nullptr ? link->member() : std::nullopt;
+  if (!node) return kj::READY_NOW;
+  return ask_denied(kj_, *node, cluster_.denied_entries())
+      .then(
+          [this, peer](std::vector<std::string> entries) { cluster_.take_denied(entries, peer); });
+}
+
+kj::Promise<void> ClusterService::fetch_group_key(const std::string& peer) {
+  PeerLink* link = peers_.find(peer);
+  auto node = link != nullptr ? link->member() : std::nullopt;
+  if (!node) return kj::READY_NOW;
+  return ask_group_key(kj_, *node).then([this, peer](GroupKey key) {
+    const auto taken = cluster_.take_group_key(key);
+    if (!taken) log_error("cluster", "group key of {}: {}", peer, taken.error().text());
+  });
+}
+
+size_t ClusterService::spread_denied(const std::string& removed) {
+  size_t told = 0;
+  for (const PeerLink* link : peers_.all()) {
+    const std::string name = link->peer().name;
+    if (!peers_.find(name)->member()) continue;
+    if (name != removed) ++told;
+    run("removed nodes", name, [&] { return exchange_denied(name); });
+  }
+  return told;
+}
+
+void ClusterService::say_farewell(std::function<void()> done) {
+  auto all = kj::heapArrayBuilder<kj::Promise<void>>(peers_.all().size());
+  for (const PeerLink* link : peers_.all()) {
+    const std::string name = link->peer().name;
+    auto node = peers_.find(name)->member();
+    all.add(!node
+                ? kj::Promise<void>(kj::READY_NOW)
+                : om::migrator::say_farewell(kj_, *node).catch_([name](kj::Exception&& exception) {
+                    log_warn("cluster", "{}, farewell: {}", name, text_of(exception));
+                  }));
+  }
+  tasks_->add(kj::joinPromises(all.finish()).then([done] { done(); }));
+}
+
+void ClusterService::do_upkeep() {
+  const auto& member = cluster_.member();
+  if (!member) return;
+  const WallTime now = clock_.wall();
+  if (renewal_due(member->certificate(), now) && !renewing_) {
+    renewing_ = true;
+    renew([this](Answer<std::string> answer) {
+      renewing_ = false;
+      if (answer) {
+        log_info("cluster", "the certificate was renewed by {}", *answer);
+      } else {
+        log_warn("cluster", "the certificate was not renewed: {}", answer.error().message);
+      }
+    });
+  }
+  if (cluster_.keeps_group_key() && cluster_.group_key_age() >= kGroupKeyLife) {
+    const auto rotated = cluster_.rotate_group_key();
+    if (!rotated) log_error("cluster", "new group key: {}", rotated.error().text());
+  }
+  if (!cluster_.may_sign() && now - cluster_.signer_seen() >= kSignerPatience &&
+      now - complained_ >= kDay) {
+    complained_ = now;
+    cluster_.local().event("no_signer", "",
+                           "no machine that may sign has been seen for a week: certificates will "
+                           "expire");
+  }
+}
+
+}  // namespace om::migrator

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The part of a cluster's membership that talks: joins, on both sides; what members tell each other with each hello and
+// what they ask then (deny entries, the group key); renewals and the other upkeep.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/uv/loop.h"
+#include "common/uv/uvkj.h"
+#include "migrator/cluster/cluster.h"
+#include "migrator/peers/cluster_news.h"
+#include "migrator/peers/peer_table.h"
+
+namespace om::migrator {
+
+// Where members listen if nothing else is said.
+constexpr uint16_t kDefaultPort = 4700;
+constexpr std::chrono::hours kGroupKeyLife{24};
+// Without a signer for so long: an event a day.
+constexpr std::chrono::hours kSignerPatience{7 * 24};
+
+class ClusterService {
+ public:
+  template <class T>
+  using Answer = Cluster::Answer<T>;
+
+  // All outlive it.
+  ClusterService(UvKj& kj, const Clock& clock, Cluster& cluster, PeerTable& peers);
+  ~ClusterService() noexcept(false);
+
+  // `address` of a member: numeric or a name, the port may be left out. Follows it to a signer if it is none.
+  void join(const std::string& token, const std::string& address,
+            std::function<void(Answer<Done>)> done);
+  // Of this node's certificate, by itself or by a signer that is up; gives the signer's name.
+  void renew(std::function<void(Answer<std::string>)> done);
+  // Has all that are up know the deny entries of this node now, also the node that was removed. How many that are,
+  // besides that one; at once.
+  size_t spread_denied(const std::string& removed);
+  // Tells the members that are up that this node leaves; waits for each for some seconds at most.
+  void say_farewell(std::function<void()> done);
+
+  // Serves a machine that wants to join.
+  kj::Promise<void> serve(kj::Own<TlsStream> stream, const Address& from);
+  const ClusterDesk& desk() const { return desk_; }
+
+ private:
+  struct Joining;
+  struct Renewal;
+  class TaskErrors;
+  void do_upkeep();
+  void compare(const std::string& peer, const ClusterNews& news);
+  kj::Promise<void> exchange_denied(const std::string& peer);
+  kj::Promise<void> fetch_group_key(const std::string& peer);
+  // Runs it, but not twice at once under the same name. `what` is for the log if it fails.
+  void run(const std::string& what, const std::string& peer,
+           const std::function<kj::Promise<void>()>& start);
+
+  UvKj& kj_;
+  const Clock& clock_;
+  Cluster& cluster_;
+  PeerTable& peers_;
+  ClusterDesk desk_;
+  Timer upkeep_;
+  bool renewing_ = false;
+  WallTime complained_{};                        // about the lack of signers
+  std::set<std::string> running_;                // what run() runs
+  std::map<std::string, std::string> compared_;  // by peer: both digests of the last exchange
+  std::unique_ptr<TaskErrors> errors_;
+  kj::Own<kj::TaskSet> tasks_;
+};
+
+}  // namespace om::migrator
