@@ -83,7 +83,7 @@ JoinAnswer Cluster::judge(const JoinRequest& request, const std::string& exporte
 Cluster::Answer<DenyEntry> Cluster::remove(const std::string& node, const std::string& reason) {
   auto signing = signer();
   if (!signing) return signing.error();
-  const auto id = node.size() == kNodeIdDigits ? parse_node_id(node) : plain_error("a name");
+  const auto id = node.size() == kNodeIdDigits ? NodeId::parse(node) : plain_error("a name");
   const KnownMember* met = members_->find(node);
   if (met == nullptr && id) met = members_->find(*id);
   const NumberedNode* numbered = (*signing)->numbers().find(node);
