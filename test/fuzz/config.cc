@@ -11,7 +11,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   om::migrator::Options options;
   auto applied = om::migrator::apply_config(options, text, "config");
   if (!applied) om::fuzz::require(applied.error().text().starts_with("config:"));
-  static_cast<void>(om::migrator::check_listen(options, false));
+  static_cast<void>(om::migrator::check_listen(options, false, false));
   om::fuzz::require(om::migrator::node_name_from_host(text).size() <= 63);
   return 0;
 }

@@ -173,7 +173,7 @@ Offer offer_of(const char* home, const char* address) {
   offer.home_node = home;
   offer.home = *Address::parse(address);
   offer.session = std::string(16, 's');
-  offer.token = std::string(16, 't');
+  offer.secret = std::string(32, 't');
   offer.pid = 7;
   offer.threads = offer.cpus = 1;
   offer.keeper_gate_abi = kKeeperGateAbi;

@@ -108,7 +108,7 @@ TEST_CASE("a full list drops what is no longer needed") {
   const OwnDirectory own = place.own();
   DenyList list = DenyList::open(own, lab.ca.certificate_pem().value()).value();
   for (size_t i = 0; i < kMaxDenyEntries; ++i) {
-    const NodeId node{{1, static_cast<uint8_t>(i >> 8), static_cast<uint8_t>(i)}};
+    const NodeId node{1000 + static_cast<uint64_t>(i)};
     const WallTime time = kNow + std::chrono::seconds(i);
     REQUIRE(list.add(make_deny(lab.ca, node, "n1", time, "")->bytes, kNow).ok());
   }

@@ -170,13 +170,13 @@ TEST_CASE("the last users of a token are remembered") {
   TokenStore store = TokenStore::open(own, clock).value();
   const Token token = store.create("lab", kCaHash, 1h, 1000).value();
   for (size_t i = 0; i < kMaxRememberedUses + 1; ++i) {
-    const NodeId node{{1, static_cast<uint8_t>(i)}};
+    const NodeId node{1000 + static_cast<uint64_t>(i)};
     REQUIRE(store.redeem(token.id, proof(token), kExporter, node).value() == Answer::kRight);
   }
   const int before = store.list().front().uses_left;
-  CHECK(store.redeem(token.id, proof(token), kExporter, NodeId{{1, 1}}).ok());
+  CHECK(store.redeem(token.id, proof(token), kExporter, NodeId{1001}).ok());
   CHECK(store.list().front().uses_left == before);
-  CHECK(store.redeem(token.id, proof(token), kExporter, NodeId{{1, 0}}).ok());
+  CHECK(store.redeem(token.id, proof(token), kExporter, NodeId{1000}).ok());
   CHECK(store.list().front().uses_left == before - 1);
   CHECK(TokenStore::open(own, clock)->list().front().uses_left == before - 1);
 }
