@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // gcc 12 takes the value in a promise that is there already for one that may not have been made. It says so in the
 // library's headers, so this comes before them.
+#ifndef __clang__
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include "migrator/peers/peer_link.h"
 
 #include <capnp/rpc-twoparty.h>

@@ -440,7 +440,7 @@ for line in sys.stdin:
         for words, said in ((('mig', '1', 'n2'), 'there is no verb mig; did you mean om migrate?'),
                             (('evnets',), 'there is no verb evnets; did you mean om events?'),
                             (('top',), 'there is no verb top; see om --help'),
-                            (('cluster', 'init'), 'there is no verb init; see om cluster --help'),
+                            (('cluster', 'begin'), 'there is no verb begin; see om cluster --help'),
                             (('cluster', 'dev', 'strat'), 'did you mean om cluster dev start?'),
                             (('migrate', 'abc', 'n2'), 'abc is no process number'),
                             (('events', '0'), '0 is no process number'),

@@ -345,7 +345,10 @@ class Cluster(unittest.TestCase):
         with socket.socket(socket.AF_UNIX) as control:
             control.connect(self.env["OM_CONTROL"])
             control.settimeout(LIMIT)
-            control.sendall(b"".join(lines))
+            try:
+                control.sendall(b"".join(lines))
+            except BrokenPipeError:
+                pass  # it has been answered already: what is too long is not read to its end
             control.shutdown(socket.SHUT_WR)
             answers = []
             try:
@@ -743,10 +746,11 @@ class Control(Cluster):
         self.assertEqual(done.returncode, 1)
         self.assertIn("another om-migrator", done.stderr)
 
-    def test_addresses_beyond_loopback_are_refused(self):
+    def test_plain_text_beyond_loopback_is_refused(self):
         for address in ("192.0.2.1", "0.0.0.0", "10.77.0.1"):
             done = subprocess.run([self.build / "migrator/om-migrator", "--name", "x", "--listen", address,
-                                   "--netns-private", "10.77.0.0/24", "--control", self.dir / "x.sock"],
+                                   "--wire", "plain", "--netns-private", "10.77.0.0/24",
+                                   "--control", self.dir / "x.sock"],
                                   capture_output=True, text=True, timeout=LIMIT)
             self.assertEqual(done.returncode, 1, address)
             self.assertIn(address if address != "10.77.0.1" else "--netns-private", done.stderr)

@@ -62,6 +62,14 @@ ELSEWHERE = {
     'NO_SUCH_NODE': '../cluster/commands_test.py test_status_4_no_such_process_or_node',
     'OTHER_NODE': '../cluster/commands_test.py test_a_command_of_another_node_does_not_see_it',
     'TOO_MANY_REQUESTS': '../cluster/commands_test.py test_too_many_requests',
+    # Why a machine does not join, leave or sign.
+    'ALREADY_MEMBER': '../cluster/join_test.py test_what_is_refused',
+    'BAD_TOKEN': '../cluster/join_test.py test_what_is_refused',
+    'DENIED': '../cluster/join_test.py test_a_removed_key_stays_out',
+    'NAME_TAKEN': '../cluster/join_test.py test_what_is_refused',
+    'NOT_A_MEMBER': '../cluster/join_test.py test_what_is_refused',
+    'NO_MEMBER': '../cluster/join_test.py test_what_is_refused',
+    'NO_SIGNER': '../cluster/join_test.py test_what_is_refused',
 }
 NOT_HERE = {
     'CET': 'needs a CPU, kernel and C library with shadow stacks (unit test of the preflight)',

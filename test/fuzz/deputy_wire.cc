@@ -39,7 +39,8 @@ void check(const DeputyNote& note) { require(note.message.size() <= kMaxNoteByte
 void check(const DeputyStats& stats) { require(stats.cpu_ms <= uint64_t{1} << 53); }
 
 void check(const Offer& offer) {
-  require(offer.session.size() == kSecretBytes && offer.home.port() != 0);
+  require(offer.session.size() == kSessionBytes && offer.secret.size() == kSecretBytes);
+  require(offer.home.port() != 0);
   require(offer.pid > 0 && offer.threads > 0 && offer.command.size() <= kMaxCommandBytes);
   om::to_json_line(keeper_input(offer));
 }

@@ -160,20 +160,21 @@ class Sealed(WireCase):
 
     def test_a_node_that_does_not_encrypt_is_no_target(self):
         job = NumberedJob(self)
-        command = self.restart_n2('--wire', 'plain')
-        refused = self.refuse(job, 'n2', 'BLOCKED')
-        self.assertIn('wire = "plain"', refused['message'])
+        command = self.restart_n2('--wire', 'plain', state='down')
+        refused = self.refuse(job, 'n2', 'TARGET_UNREACHABLE')
+        self.assertIn('plain text instead of TLS', refused['message'])
         self.restart_n2(command=command)
         job.move('n2')
         job.move('home')
         job.finish()
 
-    def restart_n2(self, *more, command=None):
-        """With the command line that it had, or this one, and `more`; returns the command line that it had."""
+    def restart_n2(self, *more, command=None, state='up'):
+        """With the command line that it had, or this one, and `more`; returns the command line that it had. n1 finds n2
+        in `state`."""
         node, had, settings = self.kill_daemon('n2')
         self.wait_state('down')
         self.restart_daemon((node, [*(command or had), *more], settings))
-        self.wait_state('up')
+        self.wait_state(state)
         return had
 
     def wait_state(self, state):

@@ -251,7 +251,7 @@ TEST_CASE("guests are asked for soundly, and one at a time") {
   Deputy deputy;
   Far& far = *deputy.far;
   CHECK(far.ask_for_guest("n2", false).wait(deputy.kj.wait_scope()) ==
-        "INTERNAL session is not 16 bytes long");
+        "INTERNAL secret is not 32 bytes long");
   auto first = far.ask_for_guest("n2", true);
   CHECK(far.ask_for_guest("n3", true).wait(deputy.kj.wait_scope()) ==
         "INTERNAL a guest of this process has been asked for already");
