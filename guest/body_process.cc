@@ -27,6 +27,7 @@
 #include "common/proc/process.h"
 #include "common/proc/stat.h"
 #include "common/proc/status.h"
+#include "common/proc/users.h"
 #include "libom/abi/sandbox.h"
 
 namespace om::guest {
@@ -52,21 +53,11 @@ bool choose_cpus(uint32_t cpus, cpu_set_t& chosen) {
   return CPU_COUNT(&chosen) > 0;
 }
 
-uint64_t read_number(const char* path) {
-  UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
-  char text[32] = {};
-  if (!fd || ::read(fd.get(), text, sizeof text - 1) <= 0) return 0;
-  return ::strtoull(text, nullptr, 10);
-}
-
-// The filter cannot count threads. Leaves a quarter of the machine's to others, however many all guests of this user
-// make together.
-uint64_t most_threads() {
-  uint64_t most = RLIM_INFINITY;
-  for (const char* path : {"/proc/sys/kernel/threads-max", "/proc/sys/kernel/pid_max"}) {
-    if (const uint64_t n = read_number(path); n != 0) most = std::min(most, n - n / 4);
-  }
-  return most;
+// The filter cannot count threads. A user namespace of its own has a count of its own; without one all guests of this
+// user together are counted.
+uint64_t most_threads(const BodyPlan& plan, bool apart) {
+  const uint64_t usual = proc::usual_most_threads();
+  return apart && plan.threads != 0 ? std::min<uint64_t>(usual, plan.threads) : usual;
 }
 
 void write_file(const char* path, const char* text) {
@@ -134,6 +125,7 @@ struct Ends {
   const rlimit none{0, 0};
   ::setrlimit(RLIMIT_CORE, &none);
   ::sched_setaffinity(0, sizeof cpus, &cpus);
+  (void)proc::take_cpu_share(plan.cpu);  // best effort: it may have less already
   write_file("/proc/self/oom_score_adj", kOomScore);
   sigset_t all;
   sigfillset(&all);
@@ -173,12 +165,13 @@ Result<void> BodyProcess::start(const std::string& launcher, const BodyPlan& pla
     if (auto allowed = proc::try_namespaces(); !allowed)
       return Error{ENOTSUP, "guests must have namespaces of their own: " + allowed.error().text()};
   }
-  const uint64_t threads = most_threads();
   bool apart = plan.isolation != proc::Isolation::kOff;
+  uint64_t threads = most_threads(plan, apart);
   pid_t child = apart ? proc::fork_apart() : ::fork();
   if (child < 0 && plan.isolation == proc::Isolation::kTry) {
     log_info("body", "no namespaces of its own: {}", ::strerrordesc_np(errno));
     apart = false;
+    threads = most_threads(plan, apart);
     child = ::fork();
   }
   if (child < 0) return errno_error("fork the body");

@@ -19,6 +19,7 @@
 
 #include "common/base/result.h"
 #include "common/base/unique_fd.h"
+#include "common/proc/cpu_share.h"
 #include "common/proc/namespaces.h"
 #include "common/proc/process_memory.h"
 #include "guest/thread_numbers.h"
@@ -36,6 +37,9 @@ struct BodyPlan {
   std::vector<ResourceLimit> limits;
   uint32_t cpus = 0;  // it may run on CPU ids below this
   proc::Isolation isolation = proc::Isolation::kTry;
+  // That it may have, if it has namespaces of its own; 0: as many as all guests.
+  uint32_t threads = 0;
+  proc::CpuShare cpu = proc::CpuShare::kNormal;
 };
 
 class BodyProcess {

@@ -30,6 +30,8 @@ struct GuestTerms {
   std::string launcher;  // path of om-body
   std::string guest;     // PID@NODE at home, for ps
   proc::Isolation isolation = proc::Isolation::kTry;
+  uint32_t threads = 0;  // that it may have; 0: no limit of its own
+  proc::CpuShare cpu = proc::CpuShare::kNormal;
   uint64_t offered = 0;  // bytes that home offered and this node admitted
 };
 

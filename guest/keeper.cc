@@ -41,7 +41,8 @@ Keeper::Keeper(kj::AsyncIoContext& io, const KeeperOptions& options)
       terms_(options.guest),
       dialer_(io, options.home, options.terms, options.cipher),
       session_(io) {
-  if (options.headroom != 0) memory_watch_.emplace(io, options.headroom);
+  if (options.headroom != 0 || options.memory != 0)
+    memory_watch_.emplace(io, options.headroom, options.memory);
 }
 
 Member& Keeper::make_member(uint32_t number) {

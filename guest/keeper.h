@@ -28,6 +28,7 @@ struct KeeperOptions {
   SessionCipher cipher;  // of all connections with home
   GuestTerms guest;
   uint64_t headroom = 0;  // bytes of memory that this node keeps for itself; 0: it is not watched
+  uint64_t memory = 0;    // bytes that the guest may use before it is sent home; 0: no limit
 };
 
 class Keeper {
@@ -71,7 +72,7 @@ class Keeper {
   Session session_;
   Jobs jobs_{session_};
   std::map<uint32_t, Member> members_;
-  std::optional<MemoryWatch> memory_watch_;  // none: this node's memory is not watched
+  std::optional<MemoryWatch> memory_watch_;  // none: no memory is watched
   bool ending_ = false;
   int session_fd_ = -1;
 };

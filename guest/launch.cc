@@ -53,6 +53,8 @@ Verdict<bool> Builder::launch(schema::BodySpec::Reader spec) {
   plan.title = body_title(terms_.guest, spec.getCommand().cStr());
   plan.cpus = spec.getCpus();
   plan.isolation = terms_.isolation;
+  plan.threads = terms_.threads;
+  plan.cpu = terms_.cpu;
   for (auto l : spec.getLimits())
     plan.limits.push_back({l.getResource(), l.getSoft(), l.getHard()});
   if (auto started = body_.process().start(terms_.launcher, plan); !started) {

@@ -26,14 +26,17 @@ constexpr int kUsage = 2;
 constexpr int64_t kMaxOfferBytes = int64_t{1} << 52;
 constexpr const char* kHelp =
     "usage: om-guest --home ADDRESS:PORT --node NAME --guest PID@NODE [--headroom BYTES]\n"
-    "                [--namespaces try|require|off]\n"
+    "                [--namespaces try|require|off] [--memory BYTES] [--threads N]\n"
+    "                [--cpu normal|low|idle]\n"
     "Keeps one guest process on this node. Started by om-migrator, with the keys of the session "
     "and the offer\n"
     "as one JSON line on standard input; not meant to be run by hand. --guest: whom ps is to "
     "show.\n"
     "--headroom: memory that the node keeps for itself: when less is left the guest is sent home\n"
     "(0, the default: never). --namespaces: whether the guest gets namespaces of its own (default: "
-    "try).\n";
+    "try).\n"
+    "--memory: it is sent home when it has more. --threads: how many it may have. 0: no limit.\n"
+    "--cpu: how much of the CPUs it gets beside other programs (default: normal).\n";
 
 template <size_t N>
 Result<void> read_bytes(const Json& line, const char* name, uint8_t (&to)[N]) {
@@ -85,6 +88,14 @@ Result<KeeperOptions> parse(int argc, char** argv) {
       const auto isolation = proc::read_isolation(value);
       if (!isolation) return plain_error("--namespaces needs try, require or off");
       o.guest.isolation = *isolation;
+    } else if (name == "--memory") {
+      if (!parse_number(value, o.memory)) return plain_error("--memory needs bytes");
+    } else if (name == "--threads") {
+      if (!parse_number(value, o.guest.threads)) return plain_error("--threads needs a number");
+    } else if (name == "--cpu") {
+      const auto share = proc::read_cpu_share(value);
+      if (!share) return plain_error("--cpu needs normal, low or idle");
+      o.guest.cpu = *share;
     } else {
       return plain_error(fmt::format("unknown option {}", escaped(name)));
     }

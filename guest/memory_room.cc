@@ -11,16 +11,8 @@
 namespace om::guest {
 namespace {
 
+constexpr std::string_view kController = "memory";
 constexpr uint64_t kNoLimit = uint64_t{1} << 60;  // version 1 says "none" by a number near 2^63
-
-bool has_word(std::string_view list, std::string_view word) {
-  while (!list.empty()) {
-    const size_t end = std::min(list.find(','), list.size());
-    if (list.substr(0, end) == word) return true;
-    list.remove_prefix(std::min(end + 1, list.size()));
-  }
-  return false;
-}
 
 constexpr uint64_t kFastest = uint64_t{4} << 30;  // bytes a second that can be used up at most
 constexpr std::chrono::milliseconds kSoonest(50), kLatest(1000);
@@ -65,54 +57,14 @@ uint64_t sum_of(std::string_view text, std::initializer_list<std::string_view> n
 
 }  // namespace
 
-std::vector<CgroupMount> memory_mounts(std::string_view mountinfo) {
-  std::vector<CgroupMount> mounts;
-  while (!mountinfo.empty()) {
-    std::string_view line = take_line(mountinfo);
-    std::vector<std::string_view> fields;
-    for (std::string_view field = take_field(line); !field.empty(); field = take_field(line))
-      fields.push_back(field);
-    const auto dash = std::find(fields.begin(), fields.end(), "-");
-    if (dash - fields.begin() < 6 || fields.end() - dash < 4) continue;
-    const bool second = dash[1] == "cgroup2";
-    if (!second && (dash[1] != "cgroup" || !has_word(dash[3], "memory"))) continue;
-    mounts.push_back({std::string(fields[4]), std::string(fields[3]), second});
-  }
-  return mounts;
-}
-
-std::vector<std::string> memory_folders(std::string_view cgroups, const CgroupMount& mount) {
-  while (!cgroups.empty()) {
-    const std::string_view line = take_line(cgroups);
-    const size_t first = line.find(':');
-    const size_t next = first == line.npos ? line.npos : line.find(':', first + 1);
-    if (next == line.npos) continue;
-    const std::string_view controllers = line.substr(first + 1, next - first - 1);
-    if (mount.second ? !controllers.empty() : !has_word(controllers, "memory")) continue;
-    std::string_view path = line.substr(next + 1);
-    if (mount.root != "/") {
-      if (path.substr(0, mount.root.size()) != mount.root) return {};
-      path.remove_prefix(mount.root.size());
-    }
-    std::vector<std::string> folders;
-    while (path.size() > 1) {
-      folders.push_back(mount.point + std::string(path));
-      path = path.substr(0, path.rfind('/'));
-    }
-    folders.push_back(mount.point);
-    return folders;
-  }
-  return {};
-}
-
 void RoomReader::find_groups(pid_t pid) {
   std::string cgroups = proc::read_proc(pid, "cgroup").value_or("");
   if (found_ && cgroups == cgroups_) return;
   cgroups_ = std::move(cgroups);
   groups_.clear();
-  for (const CgroupMount& mount : mounts_) {
+  for (const proc::CgroupMount& mount : mounts_) {
     const bool second = mount.second;
-    for (const std::string& folder : memory_folders(cgroups_, mount)) {
+    for (const std::string& folder : proc::cgroup_folders(cgroups_, mount, kController)) {
       Group group{folder, second,
                   open_file(folder + (second ? "/memory.max" : "/memory.limit_in_bytes")),
                   open_file(folder + (second ? "/memory.current" : "/memory.usage_in_bytes")),

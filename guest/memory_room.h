@@ -10,11 +10,11 @@
 #include <chrono>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "common/base/result.h"
 #include "common/base/unique_fd.h"
+#include "common/proc/cgroups.h"
 
 namespace om::guest {
 
@@ -23,24 +23,13 @@ struct MemoryRoom {
   std::string of;                // "the machine", "the cgroup /a/b"
 };
 
-// Where a memory controller is mounted.
-struct CgroupMount {
-  std::string point, root;  // the folder, and which cgroup it shows
-  bool second = false;      // version 2
-};
-std::vector<CgroupMount> memory_mounts(std::string_view mountinfo);
-
-// Folders of the memory cgroups around a process, innermost first, from the text of its /proc/PID/cgroup; only those
-// that the mounts show.
-std::vector<std::string> memory_folders(std::string_view cgroups, const CgroupMount& mount);
-
 // Reads the same files again and again, and keeps them open. An unreadable file counts as no limit.
 class RoomReader {
  public:
   using Time = std::chrono::steady_clock::time_point;
   static constexpr std::chrono::seconds kGroupsLast{1};  // then they are looked up again
 
-  explicit RoomReader(std::vector<CgroupMount> mounts) : mounts_(std::move(mounts)) {}
+  explicit RoomReader(std::vector<proc::CgroupMount> mounts) : mounts_(std::move(mounts)) {}
 
   // The tightest limit around process `pid`, which is the same in every call. Fails only if the machine's own figures
   // cannot be read. May leave out page cache where there is plenty without it.
@@ -55,7 +44,7 @@ class RoomReader {
   void find_groups(pid_t pid);
   static std::optional<MemoryRoom> room_of(const Group& group);
 
-  std::vector<CgroupMount> mounts_;
+  std::vector<proc::CgroupMount> mounts_;
   UniqueFd machine_;
   std::string cgroups_;  // text of /proc/PID/cgroup
   std::vector<Group> groups_;

@@ -8,7 +8,10 @@
 #include <fmt/format.h>
 #include <kj/debug.h>
 
+#include <algorithm>
+
 #include "common/base/text.h"
+#include "common/proc/proc_file.h"
 
 namespace om::guest {
 namespace {
@@ -22,12 +25,24 @@ UniqueFd open_pressure() {
   return fd;
 }
 
+// What this process has in memory, with pages of files. 0 if it has ended.
+uint64_t resident_bytes(pid_t pid) {
+  const auto text = proc::read_proc(pid, "statm");
+  if (!text) return 0;
+  std::string_view rest = *text;
+  take_field(rest);
+  uint64_t pages = 0;
+  if (!parse_number(take_field(rest), pages)) return 0;
+  return pages * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
 }  // namespace
 
-MemoryWatch::MemoryWatch(kj::AsyncIoContext& io, uint64_t headroom)
+MemoryWatch::MemoryWatch(kj::AsyncIoContext& io, uint64_t headroom, uint64_t most)
     : io_(io),
       headroom_(headroom),
-      room_(memory_mounts(read_text("/proc/self/mountinfo").value_or(""))),
+      most_(most),
+      room_(proc::cgroup_mounts(read_text("/proc/self/mountinfo").value_or(""), "memory")),
       pressure_(open_pressure()) {
   if (!pressure_.valid()) return;
   observer_ = kj::heap<kj::UnixEventPort::FdObserver>(
@@ -43,8 +58,15 @@ kj::Promise<std::string> MemoryWatch::look(pid_t body, uint64_t question) {
     return fmt::format("{} MiB are left of {} MiB that {} has", room->left >> 20, room->limit >> 20,
                        room->of);
   }
-  const auto most = look_again(room ? *room : MemoryRoom{}, headroom_);
-  return pause(most.count() * kj::MILLISECONDS).then([this, body, question] {
+  auto next = look_again(room ? *room : MemoryRoom{}, headroom_);
+  if (most_ != 0) {
+    const uint64_t used = resident_bytes(body);
+    if (used >= most_) {
+      return fmt::format("it uses {} MiB, guest_memory_mib is {}", used >> 20, most_ >> 20);
+    }
+    next = std::min(next, look_again({most_ - used, most_, ""}, 0));
+  }
+  return pause(next.count() * kj::MILLISECONDS).then([this, body, question] {
     return look(body, question);
   });
 }

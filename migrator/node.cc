@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "balance/decide.h"
@@ -22,16 +23,33 @@ constexpr Milliseconds kHousekeepingPeriod{2000};
 // After the members have changed.
 constexpr Milliseconds kSettle{100};
 
-Result<std::optional<std::pair<uid_t, gid_t>>> guest_owner(const Options& options) {
-  std::optional<std::pair<uid_t, gid_t>> owner;
-  if (::geteuid() != 0) return owner;
+// Only root can give guests other users.
+Result<GuestUsers::Settings> guest_users(const Options& options) {
+  if (::geteuid() != 0) return GuestUsers::Settings{};
+  if (options.guest_user.empty())
+    return GuestUsers::Settings{options.guest_uids.value_or(kUsualGuestUids), std::nullopt};
   errno = 0;
   const passwd* entry = ::getpwnam(options.guest_user.c_str());
   if (entry == nullptr)
     return plain_error("there is no user " + escaped(options.guest_user, 40) + " for guests");
   if (entry->pw_uid == 0) return plain_error("guests may not run as root");
-  owner = {entry->pw_uid, entry->pw_gid};
-  return owner;
+  return GuestUsers::Settings{std::nullopt, GuestUsers::Owner{entry->pw_uid, entry->pw_gid}};
+}
+
+// No user's limits hold for guests that are users of their own.
+GuestResources guest_resources(const Options& options, const GuestUsers::Settings& users) {
+  GuestResources most = options.guest_resources;
+  if (users.own && most.all_threads == 0)
+    most.all_threads =
+        static_cast<uint32_t>(std::min<uint64_t>(proc::usual_most_threads(), 1 << 22));
+  return most;
+}
+
+// The same for a later daemon of this node, and another for each node of a machine.
+std::string group_name(const Options& options) {
+  uint32_t hash = 2166136261;  // FNV-1a
+  for (const char c : options.control) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619;
+  return fmt::format("om-{}-{:08x}", options.name, hash);
 }
 
 // Where this node's key and certificate are. Without an own directory for them it is in no cluster.
@@ -64,7 +82,7 @@ Result<std::unique_ptr<Node>> Node::create(const Options& given) {
     log_warn("node", "listening on {} without authentication: whoever reaches it can run code here",
              options.listen.host());
   }
-  auto owner = OM_TRY(guest_owner(options));
+  auto users = OM_TRY(guest_users(options));
   NodeFacts facts = OM_TRY(read_fixed_facts(options.name));
   for (const std::string& name : options.hidden_cpu_features) {
     if (std::erase(facts.cpu_features, name) == 0) {
@@ -78,7 +96,7 @@ Result<std::unique_ptr<Node>> Node::create(const Options& given) {
   Options bound = options;
   UniqueFd listener = OM_TRY(listen_tcp(bound.listen));
   std::unique_ptr<Node> node(new Node(bound, std::move(state), std::move(trust),
-                                      std::move(listener), std::move(facts), owner));
+                                      std::move(listener), std::move(facts), users));
   OM_TRY(node->peers_.cluster.open());
   OM_TRY(node->reload_peers());
   if (node->quiet()) {
@@ -93,12 +111,13 @@ Result<std::unique_ptr<Node>> Node::create(const Options& given) {
   return node;
 }
 
-Node::Children::Children(Node& node, std::optional<std::pair<uid_t, gid_t>> guest_owner)
+Node::Children::Children(Node& node, const GuestUsers::Settings& guest_users)
     : list(node.loop_, node.state_),
       key(node.state_),
       keepers(node.loop_, node.clock_,
-              {node.options_.name, node.options_.headroom_bytes, guest_owner,
-               node.options_.guest_namespaces},
+              {node.options_.name, node.options_.headroom_bytes, guest_users,
+               node.options_.guest_namespaces, guest_resources(node.options_, guest_users),
+               group_name(node.options_)},
               list, node.events_),
       deputies(
           node.kj_,
@@ -122,10 +141,10 @@ Node::Peers::Peers(Node& node, Trust trusted, UniqueFd listener)
               {node.options_.name, node.options_.listen, node.options_.root_may_leave,
                node.options_.wire == Wire::kPlain, node.facts_.fixed().cpu_features},
               table),
-      admission(
-          {node.options_.name, node.options_.accept, node.options_.wire == Wire::kPlain,
-           node.options_.headroom_bytes, node.options_.guest_limits(node.facts_.fixed().cpus)},
-          node.facts_, node.children_.keepers, node.events_),
+      admission({node.options_.name, node.options_.accept, node.options_.wire == Wire::kPlain,
+                 node.options_.headroom_bytes, node.options_.guest_limits(node.facts_.fixed().cpus),
+                 node.children_.keepers.resources()},
+                node.facts_, node.children_.keepers, node.events_),
       cluster(trust, node.clock_, node.cluster_local()),
       cluster_service(node.kj_, node.clock_, cluster, table),
       service(node.kj_, std::move(listener), node.service_local()) {
@@ -133,7 +152,7 @@ Node::Peers::Peers(Node& node, Trust trusted, UniqueFd listener)
 }
 
 Node::Node(const Options& options, OwnDirectory state, Trust trust, UniqueFd listener,
-           NodeFacts fixed_facts, std::optional<std::pair<uid_t, gid_t>> guest_owner)
+           NodeFacts fixed_facts, const GuestUsers::Settings& guest_users)
     : options_(options),
       may_be_plain_(check_listen(options, in_private_network_namespace(), false).ok()),
       rights_(Rights::of_this_daemon(options.show_commands_to_all)),
@@ -143,7 +162,7 @@ Node::Node(const Options& options, OwnDirectory state, Trust trust, UniqueFd lis
       events_(clock_, ProcessTable::runner_of),
       facts_(std::move(fixed_facts), [this] { return children_.keepers.count(); }),
       processes_(*this),
-      children_(*this, guest_owner),
+      children_(*this, guest_users),
       moves_(
           loop_, clock_, options_.name, processes_.table, children_.deputies, events_,
           [root_may_leave = options_.root_may_leave](pid_t pid, bool native) {
@@ -189,6 +208,7 @@ void Node::serve() {
 void Node::keep_house() {
   children_.deputies.prune();
   children_.list.prune();
+  children_.keepers.tidy();
   children_.deputies.recover();
   processes_.sampler.sample();
 }
@@ -306,6 +326,7 @@ Services Node::services() {
                   .moves = moves_,
                   .leaving = peers_.leaving,
                   .peers = peers_.table,
+                  .admission = peers_.admission,
                   .events = events_,
                   .facts = facts_,
                   .rights = rights_,
@@ -315,6 +336,7 @@ Services Node::services() {
                   .trust = peers_.trust,
                   .refusals = peers_.refusals,
                   .name = options_.name,
+                  .guest_namespaces = options_.guest_namespaces,
                   .address = options_.listen,
                   .ready_line = [this] { return ready_line(); },
                   .snapshot = [this] { return snapshot(); },

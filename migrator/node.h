@@ -50,7 +50,7 @@ class Node {
  private:
   // Helper programs, including those of an earlier daemon.
   struct Children {
-    Children(Node& node, std::optional<std::pair<uid_t, gid_t>> guest_owner);
+    Children(Node& node, const GuestUsers::Settings& guest_users);
     ChildList list;
     AttachKey key;
     Keepers keepers;
@@ -77,7 +77,7 @@ class Node {
     NodeService service;
   };
   Node(const Options& options, OwnDirectory state, Trust trust, UniqueFd listener,
-       NodeFacts fixed_facts, std::optional<std::pair<uid_t, gid_t>> guest_owner);
+       NodeFacts fixed_facts, const GuestUsers::Settings& guest_users);
 
   // Dials who is named by the peers file or the verb peers.set, and the members of the cluster.
   void use_peers();

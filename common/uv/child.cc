@@ -55,6 +55,15 @@ bool change_owner(const std::pair<uid_t, gid_t>& owner) {
          ::syscall(SYS_setresuid, owner.first, owner.first, owner.first) == 0;
 }
 
+bool enter(const std::vector<std::string>& files) {
+  for (const std::string& file : files) {
+    const int fd = ::open(file.c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || ::write(fd, "0", 1) != 1) return false;
+    ::close(fd);
+  }
+  return true;
+}
+
 [[noreturn]] void run_child(const ChildSpec& spec, Plan& plan, int report) {
   for (int number = 1; number < NSIG; ++number) {
     struct sigaction action {};
@@ -65,8 +74,8 @@ bool change_owner(const std::pair<uid_t, gid_t>& owner) {
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::setsid();
-  if (place_descriptors(spec, plan, report) && ::chdir(spec.directory.c_str()) == 0 &&
-      (!spec.owner || change_owner(*spec.owner))) {
+  if (enter(spec.entered) && place_descriptors(spec, plan, report) &&
+      ::chdir(spec.directory.c_str()) == 0 && (!spec.owner || change_owner(*spec.owner))) {
     ::execve(spec.program.c_str(), plan.arguments.data(), plan.environment.data());
   }
   const int error = errno;

@@ -28,6 +28,8 @@ struct ChildSpec {
       held;  // those of them to close here once the child has them
   std::optional<std::pair<uid_t, gid_t>> owner;  // runs as these, without supplementary groups
   std::string directory = "/";
+  // Files that "0" is written to first, with the rights of this process: it enters control groups by them.
+  std::vector<std::string> entered;
 };
 
 // A child in a session of its own. It outlives this object and the program: restarting a daemon must not touch it.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <type_traits>
 
 #include "common/base/log.h"
 
@@ -93,6 +94,41 @@ Result<void> set_show_commands(Options& options, const Value& value, const Key& 
   return {};
 }
 
+Result<void> set_guest_uids(Options& options, const Value& value, const Key&, Source source) {
+  const std::string& range = std::get<std::string>(value);
+  if (source == Source::kOption && range.empty()) return {};
+  options.guest_uids = OM_TRY(proc::UserRange::parse(range));
+  return {};
+}
+
+Result<void> set_guest_cpu(Options& options, const Value& value, const Key& key, Source source) {
+  const std::string& word = std::get<std::string>(value);
+  if (source == Source::kOption && word.empty()) return {};
+  const auto share = proc::read_cpu_share(word);
+  if (!share) {
+    return plain_error(source == Source::kFile
+                           ? fmt::format("{} must be \"normal\", \"low\" or \"idle\"", key.name)
+                           : fmt::format("{}: normal, low or idle", option_of(key)));
+  }
+  options.guest_resources.cpu = *share;
+  return {};
+}
+
+// A limit on what guests use, in units of 2^kShift; 0: none.
+template <auto kMember, int kShift>
+Result<void> most(Options& options, const Value& value, const Key& key, Source source) {
+  constexpr int64_t kMost = 1 << 22;
+  const int64_t number = std::get<int64_t>(value);
+  if (number < 0 || number > kMost) {
+    return plain_error(source == Source::kFile
+                           ? fmt::format("{} is out of range", key.name)
+                           : fmt::format("{}: a number from 0 to {}", option_of(key), kMost));
+  }
+  using Member = std::remove_reference_t<decltype(options.guest_resources.*kMember)>;
+  options.guest_resources.*kMember = static_cast<Member>(static_cast<uint64_t>(number) << kShift);
+  return {};
+}
+
 Result<void> set_headroom(Options& options, const Value& value, const Key& key, Source) {
   const int64_t mib = std::get<int64_t>(value);
   if (mib < 0 || mib > 1 << 30) return plain_error(fmt::format("{} is out of range", key.name));
@@ -164,7 +200,24 @@ constexpr Key kTable[] = {
     {"max_guests_per_user", kYes, kYes, Form::kNumber, "N",
      "at most N of one user of one other node", guests<&O::max_guests_per_user>},
     {"guest_user", kYes, kYes, Form::kText, "NAME",
-     "user that guests run as if the daemon runs as root (default: nobody)", text<&O::guest_user>},
+     "user that all guests run as if the daemon runs as root", text<&O::guest_user>},
+    {"guest_uids", kYes, kYes, Form::kText, "A-B",
+     "user ids, one for each guest, if it runs as root and without --guest-user (default: "
+     "60100-60999)",
+     set_guest_uids},
+    {"guest_cpu", kYes, kYes, Form::kText, "WORD",
+     "CPU time that guests get beside other programs: normal (default), low or idle",
+     set_guest_cpu},
+    {"guest_memory_mib", kYes, kYes, Form::kNumber, "MIB",
+     "memory that a guest may use before it is sent home; 0, also in the next three, is no limit",
+     most<&GuestResources::memory_bytes, 20>},
+    {"guests_memory_mib", kYes, kYes, Form::kNumber, "MIB", "that all guests may use together",
+     most<&GuestResources::all_memory_bytes, 20>},
+    {"guest_threads", kYes, kYes, Form::kNumber, "N", "threads that a guest may have",
+     most<&GuestResources::threads, 0>},
+    {"guests_threads", kYes, kYes, Form::kNumber, "N",
+     "that all guests may have together (default for root: three quarters of this machine's)",
+     most<&GuestResources::all_threads, 0>},
     {"guest_namespaces", kYes, kYes, Form::kText, "WORD",
      "guests in namespaces of their own: try (default), require or off", set_namespaces},
     {"memory_headroom_mib", kNo, kYes, Form::kNumber, "", "", set_headroom},

@@ -126,6 +126,8 @@ Result<void> complete(Options& options) {
     size_t slash = options.control.rfind('/');
     options.state_dir = slash == std::string::npos ? "." : options.control.substr(0, slash);
   }
+  if (!options.guest_user.empty() && options.guest_uids)
+    return plain_error("guest_user and guest_uids exclude each other");
   options.listen = OM_TRY(Address::look_up(options.listen_text));
   return {};
 }

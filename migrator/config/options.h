@@ -11,7 +11,9 @@
 #include "common/base/result.h"
 #include "common/net/address.h"
 #include "common/proc/namespaces.h"
+#include "common/proc/users.h"
 #include "migrator/peers/admission.h"
+#include "migrator/peers/guest_resources.h"
 
 namespace om::migrator {
 
@@ -39,7 +41,10 @@ struct Options {
   bool show_commands_to_all = true;      // show_commands = "all" or "own"
   bool root_may_leave = false;           // processes with root's privileges move as well
   std::optional<Subnet> private_subnet;  // --netns-private
-  std::string guest_user = "nobody";     // user that guests run as, if the daemon is root
+  // If the daemon is root: guests run as this one user, or, if it is empty, each as one of guest_uids.
+  std::string guest_user;
+  std::optional<proc::UserRange> guest_uids;  // default: kUsualGuestUids
+  GuestResources guest_resources;
   proc::Isolation guest_namespaces = proc::Isolation::kTry;
   uint64_t headroom_bytes = 64 << 20;  // memory that guests never get
   std::vector<std::string>
@@ -54,6 +59,7 @@ struct Options {
   bool version = false;
 };
 
+constexpr proc::UserRange kUsualGuestUids{60100, 60999};
 constexpr uint32_t kMostGuests = 1 << 20;  // largest value of a limit
 
 // arguments: without argv[0].

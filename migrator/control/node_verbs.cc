@@ -5,33 +5,19 @@
 
 #include <nlohmann/json.hpp>
 
-#include "common/base/hex.h"
+#include "balance/decide.h"
+#include "common/base/log.h"
+#include "common/base/names.h"
 #include "common/base/version.h"
+#include "common/proc/namespaces.h"
+#include "migrator/control/node_facts.h"
 #include "migrator/control/recall.h"
 #include "migrator/peers/peers_file.h"
 
 namespace om::migrator {
 namespace {
 
-// What this node is in its cluster, or null.
-Json membership(const Trust& trust) {
-  const auto& member = trust.member();
-  if (!member) return nullptr;
-  const auto until = std::chrono::duration_cast<std::chrono::seconds>(
-      member->certificate().not_after.time_since_epoch());
-  return {{"name", member->cluster()},
-          {"id", to_hex(member->cluster_id())},
-          {"node_id", member->id().text()},
-          {"number", member->number()},
-          {"certificate_until", static_cast<int64_t>(until.count())}};
-}
-
-// How many connections were not made, by cause.
-Json refused(const Refusals& refusals) {
-  Json counts = Json::object();
-  for (const auto& [cause, count] : refusals.counts()) counts[cause] = count;
-  return counts;
-}
+constexpr std::chrono::seconds kNamespacesLast{5};
 
 }  // namespace
 
@@ -44,39 +30,49 @@ void NodeVerbs::version(const Caller&, const Json&, Answerer answer) {
 }
 
 void NodeVerbs::nodes(const Caller&, const Json&, Answerer answer) {
-  auto item = [](const NodeFacts& facts, const std::string& address) {
-    return Json{{"name", facts.name},
-                {"address", address},
-                {"cpus", facts.cpus},
-                {"load", facts.load_centis / 100.0},
-                {"memory_bytes", facts.memory_bytes},
-                {"free_bytes", facts.free_bytes},
-                {"guests", facts.guests},
-                {"kernel", facts.kernel},
-                {"version", facts.build}};
-  };
   Json list = Json::array();
-  Json own = item(services_.facts.now(), services_.address.text());
-  own.update({{"state", "up"},
-              {"self", true},
-              {"reason", ""},
-              {"rtt_us", 0},
-              {"encrypted", services_.trust.tls().has_value()},
-              {"cluster", membership(services_.trust)},
-              {"refused", refused(services_.refusals)}});
-  list.push_back(std::move(own));
-  for (const PeerLink* link : services_.peers.all()) {
-    NodeFacts facts = link->facts().value_or(NodeFacts{});
-    facts.name = link->peer().name;
-    Json entry = item(facts, link->peer().address.text());
-    entry.update({{"state", link->up() ? "up" : "down"},
-                  {"self", false},
-                  {"reason", link->reason()},
-                  {"rtt_us", link->rtt_us()},
-                  {"encrypted", link->encrypted()}});
-    list.push_back(std::move(entry));
-  }
+  list.push_back(describe_self(services_));
+  for (const PeerLink* link : services_.peers.all()) list.push_back(describe_peer(*link));
   answer(ok_answer(std::move(list)));
+}
+
+void NodeVerbs::info(const Caller&, const Json& request, Answerer answer) {
+  auto name = json_string_or(request, "node", kMaxNodeName, services_.name);
+  if (!name) return answer(bad_request(name.error()));
+  if (*name == services_.name) return info_of_self(std::move(answer));
+  const PeerLink* link = services_.peers.find(*name);
+  if (link == nullptr) {
+    return answer(failure_answer(
+        {ExitCode::kNotFound, ReasonCode::kNoSuchNode, "there is no node " + escaped(*name, 80)}));
+  }
+  Json data = describe_peer(*link);
+  data["refuses"] = reasons_to_json(why_no_target(*link, services_));
+  answer(ok_answer(std::move(data)));
+}
+
+void NodeVerbs::info_of_self(Answerer answer) {
+  const auto conclude = [this, answer = std::move(answer)] {
+    Json data = describe_self(services_);
+    std::vector<Reason> refuses = services_.admission.refuse_everybody();
+    const bool required = services_.guest_namespaces == proc::Isolation::kRequire;
+    if (required && !namespaces_->ok()) {
+      refuses.push_back({ReasonCode::kBlocked, "guests must have namespaces of their own: " +
+                                                   namespaces_->error().text()});
+    }
+    data["refuses"] = reasons_to_json(refuses);
+    data["confinement"] = describe_confinement(services_, *namespaces_);
+    answer(ok_answer(std::move(data)));
+  };
+  const MonotonicTime now = std::chrono::steady_clock::now();
+  if (namespaces_ && now - looked_ < kNamespacesLast) return conclude();
+  looked_ = now;
+  auto found = std::make_shared<Result<void>>();
+  run_in_pool(
+      services_.loop, [found] { *found = proc::try_namespaces(); },
+      [this, found, conclude] {
+        namespaces_.emplace(*found);
+        conclude();
+      });
 }
 
 void NodeVerbs::reload_peers(const Caller& caller, const Json&, Answerer answer) {

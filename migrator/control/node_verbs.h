@@ -3,6 +3,9 @@
 // The verbs about nodes: this one and its peers.
 #pragma once
 
+#include <optional>
+
+#include "common/base/clock.h"
 #include "migrator/control/subjects.h"
 
 namespace om::migrator {
@@ -13,6 +16,9 @@ class NodeVerbs {
 
   void version(const Caller&, const Json&, Answerer);
   void nodes(const Caller&, const Json&, Answerer);
+  // About one node ("node"; by default this one): what it reports, and why it takes nobody now. About this one also how
+  // guests are confined here.
+  void info(const Caller&, const Json&, Answerer);
 
   // The others change the node: only for those who administer it (rights.h).
   void reload_peers(const Caller&, const Json&, Answerer);
@@ -22,7 +28,12 @@ class NodeVerbs {
   void recall(const Caller&, const Json&, Answerer);
 
  private:
+  void info_of_self(Answerer answer);
+
   const Services& services_;
+  // What try_namespaces() said; asked again after a while, because every look forks.
+  std::optional<Result<void>> namespaces_;
+  MonotonicTime looked_{};
 };
 
 }  // namespace om::migrator

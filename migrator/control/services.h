@@ -19,6 +19,7 @@
 #include "migrator/cluster/cluster_service.h"
 #include "migrator/control/rights.h"
 #include "migrator/moves/deputies.h"
+#include "migrator/moves/guest_admission.h"
 #include "migrator/moves/keepers.h"
 #include "migrator/moves/leaving.h"
 #include "migrator/moves/move_queue.h"
@@ -41,6 +42,7 @@ struct Services {
   MoveQueue& moves;
   Leaving& leaving;
   PeerTable& peers;
+  const GuestAdmission& admission;
   Events& events;
   const OwnFacts& facts;
   const Rights& rights;
@@ -50,8 +52,9 @@ struct Services {
   const Trust& trust;
   const Refusals& refusals;
 
-  std::string name;  // of this node
-  Address address;   // where it listens for other nodes
+  std::string name;                  // of this node
+  proc::Isolation guest_namespaces;  // what is configured
+  Address address;                   // where it listens for other nodes
   // {name, address, port, control, pid}
   std::function<Json()> ready_line;
   // The current state, as input for decisions.

@@ -26,6 +26,7 @@ std::map<std::string, Verbs::Verb, std::less<>> Verbs::make_table() {
   return {
       {"version", {First::kLook, by(node_verbs_, &NodeVerbs::version)}},
       {"nodes", {First::kLook, by(node_verbs_, &NodeVerbs::nodes)}},
+      {"node.info", {First::kLook, by(node_verbs_, &NodeVerbs::info)}},
       {"peers.reload", {First::kLook, by(node_verbs_, &NodeVerbs::reload_peers)}},
       {"cluster.reload", {First::kLook, by(node_verbs_, &NodeVerbs::reload_credentials)}},
       {"cluster.init", {First::kLook, by(cluster_verbs_, &ClusterVerbs::init)}},

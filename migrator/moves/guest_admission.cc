@@ -9,7 +9,7 @@ GuestAdmission::GuestAdmission(Policy policy, const OwnFacts& facts, Keepers& ke
                                Events& events)
     : policy_(std::move(policy)), facts_(facts), keepers_(keepers), events_(events) {}
 
-kj::Promise<std::optional<Reason>> GuestAdmission::admit(const Offer& offer) {
+Result<Host> GuestAdmission::host_for(const Offer& offer) const {
   Host host;
   host.name = policy_.node;
   host.accepts = policy_.accepts;
@@ -21,12 +21,26 @@ kj::Promise<std::optional<Reason>> GuestAdmission::admit(const Offer& offer) {
   host.headroom_bytes = policy_.headroom_bytes;
   host.limits = policy_.limits;
   host.guests = keepers_.counts_for(offer);
+  host.resources = policy_.resources;
+  if (policy_.resources.all_memory_bytes != 0 || policy_.resources.all_threads != 0)
+    host.usage = keepers_.usage();
+  if (keepers_.users().used_up()) host.used_up_uids = keepers_.users().range()->text();
   NodeFacts now = facts_.fixed();
-  const Result<void> possible = refresh_facts(now);
+  OM_TRY(refresh_facts(now));
   host.free_bytes = now.free_bytes;
-  std::optional<Reason> refusal;
-  if (possible) refusal = refuse_offer(offer, host);
-  if (!possible || refusal) return conclude(offer, possible, std::move(refusal));
+  return host;
+}
+
+std::vector<Reason> GuestAdmission::refuse_everybody() const {
+  const auto host = host_for(Offer{});
+  if (!host) return {Reason{ReasonCode::kNoMemory, host.error().text()}};
+  return om::migrator::refuse_everybody(*host);
+}
+
+kj::Promise<std::optional<Reason>> GuestAdmission::admit(const Offer& offer) {
+  const Result<Host> host = host_for(offer);
+  if (!host) return conclude(offer, host.error(), std::nullopt);
+  if (auto refusal = refuse_offer(offer, *host)) return conclude(offer, {}, std::move(refusal));
   struct Verdict {
     kj::Own<kj::PromiseFulfiller<void>> reached;
     std::optional<Reason> refusal;

@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "migrator/moves/keepers.h"
 #include "migrator/peers/admission.h"
@@ -24,13 +25,20 @@ class GuestAdmission {
     bool plain = false;           // nothing between nodes is encrypted
     uint64_t headroom_bytes = 0;  // memory that guests never get
     GuestLimits limits;
+    GuestResources resources;
   };
   GuestAdmission(Policy policy, const OwnFacts& facts, Keepers& keepers, Events& events);
+
+  const Policy& policy() const { return policy_; }
+  // Why this node takes nobody now; empty if it may take somebody.
+  std::vector<Reason> refuse_everybody() const;
 
   // nullopt: a keeper has been started and recorded. Adds an event either way.
   kj::Promise<std::optional<Reason>> admit(const Offer& offer);
 
  private:
+  // This node as it is now, for an offer.
+  Result<Host> host_for(const Offer& offer) const;
   std::optional<Reason> conclude(const Offer& offer, const Result<void>& possible,
                                  std::optional<Reason> refusal);
 

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -12,10 +13,22 @@
 
 #include "common/base/log.h"
 #include "common/base/names.h"
+#include "common/base/text.h"
+#include "common/proc/proc_file.h"
 #include "common/proc/stat.h"
 #include "migrator/moves/deputies.h"
 
 namespace om::migrator {
+namespace {
+
+// Two daemons of one machine that begin at the same user id would often try the same.
+uint32_t some_number() {
+  uint32_t number = 0;
+  (void)!::getrandom(&number, sizeof number, 0);  // any will do
+  return number;
+}
+
+}  // namespace
 
 Keepers::Keepers(Loop& loop, const Clock& clock, Settings settings, ChildList& children,
                  Events& events)
@@ -23,7 +36,13 @@ Keepers::Keepers(Loop& loop, const Clock& clock, Settings settings, ChildList& c
       clock_(clock),
       settings_(std::move(settings)),
       children_(children),
-      events_(events) {}
+      events_(events),
+      users_(settings_.users, proc::user_has_processes, some_number()),
+      groups_(GuestGroups::find(settings_.group, settings_.resources)) {
+  groups_.sweep({});
+}
+
+Keepers::~Keepers() { groups_.leave(); }
 
 Result<ChildSpec> Keepers::describe(const Offer& offer) const {
   ChildSpec spec;
@@ -46,11 +65,13 @@ Result<ChildSpec> Keepers::describe(const Offer& offer) const {
                     "--node",       settings_.node,
                     "--guest",      fmt::format("{}@{}", offer.pid, offer.home_node),
                     "--headroom",   std::to_string(settings_.headroom),
-                    "--namespaces", proc::isolation_name(settings_.namespaces)};
+                    "--namespaces", proc::isolation_name(settings_.namespaces),
+                    "--memory",     std::to_string(settings_.resources.memory_bytes),
+                    "--threads",    std::to_string(settings_.resources.threads),
+                    "--cpu",        proc::cpu_share_name(settings_.resources.cpu)};
   spec.environment = child_environment({});
   spec.descriptors = {read_end->get(), 2, 2};
   spec.held = {read_end};
-  spec.owner = settings_.owner;
   return spec;
 }
 
@@ -58,6 +79,13 @@ void Keepers::start(const Offer& offer, std::function<void(Result<void>)> done) 
   auto spec = describe(offer);
   if (!spec) return done(spec.error());
   uint64_t number = ++last_number_;
+  const std::string group = fmt::format("{}-{}", ::getpid(), number);
+  auto entered = groups_.make(group);
+  if (!entered) return done(entered.error());
+  auto owner = users_.take();
+  if (!owner) return done(owner.error());
+  spec->entered = std::move(*entered);
+  spec->owner = *owner;
   // Counts from now on.
   Keeper& keeper = keepers_[number];
   keeper.guest = offer.pid;
@@ -65,6 +93,8 @@ void Keepers::start(const Offer& offer, std::function<void(Result<void>)> done) 
   keeper.uid = offer.uid;
   keeper.memory_bytes = offer.memory_bytes;
   keeper.started = clock_.now();
+  keeper.owner = *owner;
+  keeper.group = group;
   keeper.child = std::make_unique<Child>(
       loop_, std::move(*spec),
       [this, number, done = std::move(done)](Result<pid_t> pid) {
@@ -78,7 +108,7 @@ void Keepers::on_started(uint64_t number, Result<pid_t> pid,
   Keeper& keeper = keepers_.at(number);
   if (!pid) {
     const Error error = pid.error();
-    keepers_.erase(number);
+    forget(number);
     return done(error);
   }
   // Not reaped yet, so the pid is still its own.
@@ -100,7 +130,54 @@ void Keepers::on_exit(uint64_t number, int64_t code, int signal) {
   events_.add({"guest_end", keeper.guest, keeper.home, reason, "keeper of a guest ended: " + how,
                guest_owner(keeper.home, keeper.uid)});
   children_.remove(keeper.id);
+  forget(number);
+}
+
+void Keepers::forget(uint64_t number) {
+  const auto it = keepers_.find(number);
+  users_.give_back(it->second.owner);
   keepers_.erase(it);
+  tidy();
+}
+
+void Keepers::tidy() {
+  std::set<std::string> used;
+  for (const auto& [number, keeper] : keepers_) used.insert(keeper.group);
+  groups_.sweep(used);
+}
+
+std::vector<ProcessId> Keepers::alive() const {
+  std::set<ProcessId> all;
+  for (const auto& [number, keeper] : keepers_) {
+    if (keeper.id.pid != 0) all.insert(keeper.id);
+  }
+  for (const auto& [process, entry] : children_.entries()) {
+    if (entry.role == "keeper" && process.alive()) all.insert(process);
+  }
+  return {all.begin(), all.end()};
+}
+
+GuestUsage Keepers::usage() const {
+  GuestUsage usage;
+  std::set<ProcessId> fresh;
+  for (const auto& [number, keeper] : keepers_) {
+    if (clock_.now() - keeper.started < kReservation) fresh.insert(keeper.id);
+  }
+  for (const ProcessId& keeper : alive()) {
+    const auto text = proc::read_proc(keeper.pid, fmt::format("task/{}/children", keeper.pid));
+    std::string_view rest = text ? std::string_view(*text) : std::string_view();
+    for (auto field = take_field(rest); !field.empty(); field = take_field(rest)) {
+      pid_t body = 0;
+      const auto stat = parse_number(field, body) ? proc::read_stat(body) : Error{ESRCH, ""};
+      if (!stat || stat->ppid != keeper.pid) continue;
+      const uint64_t bytes =
+          static_cast<uint64_t>(stat->rss) * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+      usage.memory_bytes += bytes;
+      if (fresh.count(keeper) != 0) usage.new_bytes += bytes;
+      usage.threads += static_cast<uint32_t>(stat->num_threads);
+    }
+  }
+  return usage;
 }
 
 GuestCounts Keepers::counts_for(const Offer& offer) const {

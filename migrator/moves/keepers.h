@@ -17,6 +17,8 @@
 #include "common/uv/child.h"
 #include "common/uv/loop.h"
 #include "migrator/moves/child_list.h"
+#include "migrator/moves/guest_groups.h"
+#include "migrator/moves/guest_users.h"
 #include "migrator/peers/admission.h"
 #include "migrator/peers/offer.h"
 #include "migrator/processes/events.h"
@@ -30,12 +32,14 @@ class Keepers {
 
   struct Settings {
     std::string node;
-    uint64_t headroom = 0;  // bytes of memory reserved for the host
-    std::optional<std::pair<uid_t, gid_t>>
-        owner;  // the user that keepers run as, if this daemon is root
+    uint64_t headroom = 0;         // bytes of memory reserved for the host
+    GuestUsers::Settings users{};  // if this daemon is root
     proc::Isolation namespaces = proc::Isolation::kTry;
+    GuestResources resources{};
+    std::string group{};  // name of the control group of all guests
   };
   Keepers(Loop& loop, const Clock& clock, Settings settings, ChildList& children, Events& events);
+  ~Keepers();  // keepers go on
 
   // Forks off the loop; calls `done` from the loop when the keeper runs and is recorded, or with the failure.
   void start(const Offer& offer, std::function<void(Result<void>)> done);
@@ -46,6 +50,13 @@ class Keepers {
   uint64_t reserved_bytes() const;
   // Kills the keepers of all guests from this home, also those of an earlier daemon; the guests end with them.
   void end_guests_of(const std::string& home);
+  // What the bodies of all of them have now. Looks at each in /proc.
+  GuestUsage usage() const;
+  // Removes the control groups of guests that have ended. Cheap if there are none.
+  void tidy();
+  const GuestUsers& users() const { return users_; }
+  const GuestResources& resources() const { return settings_.resources; }
+  const GuestGroups& groups() const { return groups_; }
   // "4711 of n1" for the guest whose body is process `body` here, or whose pid at home is `at_home`; empty if there is
   // none.
   std::string guest_with_body(pid_t body) const;
@@ -60,9 +71,14 @@ class Keepers {
     uid_t uid = 0;  // of the guest, at its home
     uint64_t memory_bytes = 0;
     MonotonicTime started;
+    std::optional<GuestUsers::Owner> owner;  // that it runs as
+    std::string group;                       // name of its control group
   };
   static std::string name_of(const Keeper& keeper);
   Result<ChildSpec> describe(const Offer& offer) const;
+  void forget(uint64_t number);
+  // Keepers that are alive, also an earlier daemon's.
+  std::vector<ProcessId> alive() const;
   void on_started(uint64_t number, Result<pid_t> pid,
                   const std::function<void(Result<void>)>& done);
   void on_exit(uint64_t number, int64_t code, int signal);
@@ -72,6 +88,8 @@ class Keepers {
   const Settings settings_;
   ChildList& children_;
   Events& events_;
+  GuestUsers users_;
+  GuestGroups groups_;
   uint64_t last_number_ = 0;
   std::map<uint64_t, Keeper> keepers_;
 };

@@ -31,20 +31,48 @@ std::string list_start(const std::vector<std::string>& names) {
 }
 
 uint64_t mib(uint64_t bytes) { return bytes >> 20; }
+uint64_t mib_up(uint64_t bytes) { return mib(bytes + (1 << 20) - 1); }
+
+std::optional<Reason> refuse_count(const Host& host, uint32_t guests, uint32_t limit,
+                                   const std::string& of_whom, const char* key) {
+  if (guests < limit) return std::nullopt;
+  return refuse(ReasonCode::kFull, "node {} has {} guest{}{}, {} is {}", host.name, guests,
+                guests == 1 ? "" : "s", of_whom, key, limit);
+}
 
 std::optional<Reason> refuse_number(const Offer& offer, const Host& host) {
-  const auto full = [&host](uint32_t guests, uint32_t limit, const std::string& of_whom,
-                            const char* key) -> std::optional<Reason> {
-    if (guests < limit) return std::nullopt;
-    return refuse(ReasonCode::kFull, "node {} has {} guest{}{}, {} is {}", host.name, guests,
-                  guests == 1 ? "" : "s", of_whom, key, limit);
-  };
   const std::string home = " of node " + offer.home_node;
-  if (auto all = full(host.guests.in_all, host.limits.in_all, "", "max_guests")) return all;
-  if (auto of_home = full(host.guests.of_home, host.limits.of_home, home, "max_guests_per_home"))
+  if (auto of_home =
+          refuse_count(host, host.guests.of_home, host.limits.of_home, home, "max_guests_per_home"))
     return of_home;
-  return full(host.guests.of_user, host.limits.of_user,
-              fmt::format(" of user {}{}", offer.uid, home), "max_guests_per_user");
+  return refuse_count(host, host.guests.of_user, host.limits.of_user,
+                      fmt::format(" of user {}{}", offer.uid, home), "max_guests_per_user");
+}
+
+// What the guest needs at once. What it takes later is bounded where it runs.
+std::optional<Reason> refuse_resources(const Offer& offer, const Host& host) {
+  const GuestResources& most = host.resources;
+  if (most.memory_bytes != 0 && offer.memory_bytes > most.memory_bytes) {
+    return refuse(ReasonCode::kNoMemory, "it needs {} MiB, guest_memory_mib of node {} is {}",
+                  mib_up(offer.memory_bytes), host.name, mib(most.memory_bytes));
+  }
+  const uint64_t taken = host.usage.memory_bytes - host.usage.new_bytes + host.reserved_bytes;
+  if (most.all_memory_bytes != 0 &&
+      (taken > most.all_memory_bytes || offer.memory_bytes > most.all_memory_bytes - taken)) {
+    return refuse(ReasonCode::kNoMemory,
+                  "it needs {} MiB, guests of node {} have {} MiB, guests_memory_mib is {}",
+                  mib_up(offer.memory_bytes), host.name, mib(taken), mib(most.all_memory_bytes));
+  }
+  if (most.threads != 0 && offer.threads > most.threads) {
+    return refuse(ReasonCode::kBlocked, "it has {} threads, guest_threads of node {} is {}",
+                  offer.threads, host.name, most.threads);
+  }
+  if (most.all_threads != 0 && uint64_t{offer.threads} + host.usage.threads > most.all_threads) {
+    return refuse(ReasonCode::kBlocked,
+                  "it has {} threads, guests of node {} have {}, guests_threads is {}",
+                  offer.threads, host.name, host.usage.threads, most.all_threads);
+  }
+  return std::nullopt;
 }
 
 // What AES in GCM needs to be fast.
@@ -74,10 +102,24 @@ std::optional<Reason> refuse_protocol(uint32_t own, uint32_t peer) {
                 protocol_major(peer), peer & 0xffff, protocol_major(own), own & 0xffff);
 }
 
-std::optional<Reason> refuse_offer(const Offer& offer, const Host& host) {
+std::vector<Reason> refuse_everybody(const Host& host) {
+  std::vector<Reason> reasons;
   if (!host.accepts) {
-    return refuse(ReasonCode::kBlocked, "node {} is configured to take nobody", host.name);
+    reasons.push_back(
+        refuse(ReasonCode::kBlocked, "node {} is configured to take nobody", host.name));
   }
+  if (auto full = refuse_count(host, host.guests.in_all, host.limits.in_all, "", "max_guests"))
+    reasons.push_back(std::move(*full));
+  if (!host.used_up_uids.empty()) {
+    reasons.push_back(refuse(
+        ReasonCode::kFull, "node {} has no user for a guest, all of guest_uids ({}) have processes",
+        host.name, host.used_up_uids));
+  }
+  return reasons;
+}
+
+std::optional<Reason> refuse_offer(const Offer& offer, const Host& host) {
+  if (auto reasons = refuse_everybody(host); !reasons.empty()) return std::move(reasons.front());
   if (auto wire = refuse_wire(host.name, host.plain, !offer.cipher)) return wire;
   if (offer.cipher == Cipher::kAes256Gcm && !has_fast_aes(host.cpu_features)) {
     return refuse(ReasonCode::kCpuFeature, "node {} lacks one of {} to encrypt with", host.name,
@@ -102,9 +144,9 @@ std::optional<Reason> refuse_offer(const Offer& offer, const Host& host) {
   uint64_t usable = host.free_bytes > taken ? host.free_bytes - taken : 0;
   if (offer.memory_bytes > usable) {
     return refuse(ReasonCode::kNoMemory, "it needs {} MiB, node {} can give {} MiB",
-                  mib(offer.memory_bytes + (1 << 20) - 1), host.name, mib(usable));
+                  mib_up(offer.memory_bytes), host.name, mib(usable));
   }
-  return std::nullopt;
+  return refuse_resources(offer, host);
 }
 
 }  // namespace om::migrator

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/movable/reasons.h"
+#include "migrator/peers/guest_resources.h"
 #include "migrator/peers/offer.h"
 
 namespace om::migrator {
@@ -49,6 +50,9 @@ struct Host {
   uint64_t headroom_bytes = 0;  // reserved for the host
   GuestLimits limits;
   GuestCounts guests;
+  GuestResources resources;
+  GuestUsage usage;          // of the guests here
+  std::string used_up_uids;  // the range, if each of its ids has a process already
 };
 
 // The cipher that is fastest where both nodes have these CPU features.
@@ -56,6 +60,8 @@ Cipher choose_cipher(const std::vector<std::string>& home, const std::vector<std
 
 // Why nodes with these settings do not send each other processes, or nullopt. `who` is the node that speaks.
 std::optional<Reason> refuse_wire(const std::string& who, bool plain, bool other_plain);
+// Why nobody may come now, whatever is offered; empty if somebody may.
+std::vector<Reason> refuse_everybody(const Host& host);
 
 // nullopt: accepted.
 std::optional<Reason> refuse_offer(const Offer& offer, const Host& host);

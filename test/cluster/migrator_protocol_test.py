@@ -213,7 +213,7 @@ while keeper is not None:
 FAKE_GUEST = r'''#!%(python)s
 import argparse, json, os, socket, sys
 parser = argparse.ArgumentParser()
-for name in ("--home", "--node", "--guest", "--headroom", "--namespaces"):
+for name in ("--home", "--node", "--guest", "--headroom", "--namespaces", "--memory", "--threads", "--cpu"):
     parser.add_argument(name, required=True)
 options = parser.parse_args()
 hello = json.loads(sys.stdin.readline())
@@ -221,6 +221,7 @@ hello["uid"] = os.getuid()
 hello["node"] = options.node
 hello["headroom"] = options.headroom
 hello["namespaces"] = options.namespaces
+hello["limits"] = [options.memory, options.threads, options.cpu]
 host, port = options.home.rsplit(":", 1)
 home = socket.create_connection((host, int(port)))
 home.sendall((json.dumps(hello) + "\n").encode())
@@ -407,6 +408,7 @@ class Moves(Cluster):
         self.assertEqual(deputy["control"], self.env["OM_CONTROL"])
         guest = json.loads((self.libexec / f"guest-of-{pid}").read_text())
         self.assertEqual((guest["node"], guest["headroom"], guest["namespaces"]), ("n2", str(64 << 20), "try"))
+        self.assertEqual(guest["limits"], ["0", "0", "normal"])
         # The daemon replaces the deputy's claims about the process by what it sees itself.
         self.assertEqual((guest["offer"]["pid"], guest["offer"]["uid"]), (pid, os.getuid()))
         if os.getuid() == 0:

@@ -19,24 +19,26 @@ constexpr const char* kMountinfo =
     "42 31 0:39 / /short - cgroup2\n";
 
 TEST_CASE("memory controllers are found among the mounts") {
-  const auto mounts = memory_mounts(kMountinfo);
+  const auto mounts = proc::cgroup_mounts(kMountinfo, "memory");
   REQUIRE(mounts.size() == 2);
   CHECK(mounts[0].point == "/sys/fs/cgroup/memory");
   CHECK(!mounts[0].second);
   CHECK(mounts[1].point == "/sys/fs/cgroup/unified");
   CHECK(mounts[1].root == "/box");
   CHECK(mounts[1].second);
-  CHECK(memory_mounts("").empty());
+  CHECK(proc::cgroup_mounts("", "memory").empty());
 }
 
 TEST_CASE("all groups around a process count, innermost first") {
   using Folders = std::vector<std::string>;
   constexpr const char* kGroups = "5:devices:/x\n4:cpu,memory:/a/b\n0::/box/c/d\n";
-  CHECK(memory_folders(kGroups, {"/m", "/", false}) == Folders{"/m/a/b", "/m/a", "/m"});
-  CHECK(memory_folders(kGroups, {"/u", "/box", true}) == Folders{"/u/c/d", "/u/c", "/u"});
-  CHECK(memory_folders(kGroups, {"/u", "/other", true}).empty());
-  CHECK(memory_folders("4:memory:/\n", {"/m", "/", false}) == Folders{"/m"});
-  CHECK(memory_folders("no colons\n4:memory\n", {"/m", "/", false}).empty());
+  CHECK(proc::cgroup_folders(kGroups, {"/m", "/", false}, "memory") ==
+        Folders{"/m/a/b", "/m/a", "/m"});
+  CHECK(proc::cgroup_folders(kGroups, {"/u", "/box", true}, "memory") ==
+        Folders{"/u/c/d", "/u/c", "/u"});
+  CHECK(proc::cgroup_folders(kGroups, {"/u", "/other", true}, "memory").empty());
+  CHECK(proc::cgroup_folders("4:memory:/\n", {"/m", "/", false}, "memory") == Folders{"/m"});
+  CHECK(proc::cgroup_folders("no colons\n4:memory\n", {"/m", "/", false}, "memory").empty());
 }
 
 TEST_CASE("the machine's own memory is there without groups") {
