@@ -184,6 +184,38 @@ std::vector<Finding> check_machine() {
           judge_glibc(::gnu_get_libc_version())};
 }
 
+namespace {
+
+// How the daemon confines guests. Nothing of it fails: where something is missing the rest still holds.
+void add_confinement(std::vector<Finding>& findings) {
+  const Answer answer = request({{"verb", "node.info"}}, Milliseconds(3000));
+  const auto found = answer.ok ? answer.data.find("confinement") : answer.data.end();
+  if (!answer.ok || found == answer.data.end() || !found->is_object()) return;
+  const auto part = [](const Json& of, const char* key) {
+    const auto at = of.find(key);
+    return at == of.end() || !at->is_object() ? Json::object() : *at;
+  };
+  findings.push_back({"guest_users", Health::kOk,
+                      "guests run as: " + json_string_or(*found, "users", 256, "?").value_or("?"),
+                      ""});
+  const Json limits = part(*found, "limits");
+  std::string detail;
+  for (const char* key :
+       {"guest_memory_mib", "guests_memory_mib", "guest_threads", "guests_threads"})
+    detail += fmt::format(", {} {}", key, json_int_or(limits, key, 0, INT64_MAX, 0).value_or(0));
+  const std::string version =
+      json_string_or(part(*found, "cgroup"), "version", 16, "?").value_or("?");
+  findings.push_back(
+      {"guest_limits", Health::kOk,
+       fmt::format("cgroup {}, guest_cpu {}{} (0: no limit)", version,
+                   json_string_or(limits, "guest_cpu", 16, "?").value_or("?"), detail),
+       version == "none" ? "Without control groups a guest that outgrows its memory limit faster "
+                           "than it can be sent home is not stopped."
+                         : ""});
+}
+
+}  // namespace
+
 std::vector<Finding> check_installation() {
   std::vector<Finding> findings;
   for (const char* name : {"om-migrator", "om-deputy", "om-guest"}) {
@@ -203,6 +235,7 @@ std::vector<Finding> check_installation() {
          fmt::format("node {} at {}", json_string(daemon.data, "name", 64).value_or("?"),
                      client_control_path()),
          ""});
+    add_confinement(findings);
   } else {
     findings.push_back({"daemon", Health::kWarn, daemon.failure.message,
                         std::string(reason_info(ReasonCode::kNoDaemon).remedy)});

@@ -30,6 +30,7 @@ struct Arguments {
   MembershipArguments membership;
   DebugArguments debug;
   TraceArguments trace;
+  std::string node;
   int pid = 0;
   bool json = false;
 };
@@ -125,6 +126,19 @@ void add_node_verbs(CLI::App& app, Arguments& given, Action& action) {
       verb(app, "nodes", "list this node and its peers", "  om nodes\n  om nodes --json");
   sub->add_flag("--json", given.json, kJsonHelp);
   sub->callback([&] { action = [&] { return nodes(given.json); }; });
+
+  CLI::App* node = verb(app, "node", "look at one node", "  om node info\n  om node why n2");
+  node->require_subcommand(1);
+  sub = verb(*node, "info", "what is known about a node, and how guests are confined on this one",
+             "  om node info\n  om node info n2 --json");
+  sub->add_option("NODE", given.node, "a node of om nodes (default: this one)")->type_name("");
+  sub->add_flag("--json", given.json, kJsonHelp);
+  sub->callback([&] { action = [&] { return node_info(given.node, given.json); }; });
+  sub = verb(*node, "why", "explain why a node takes no processes now",
+             "  om node why n2\n  om node why --json n2");
+  sub->add_option("NODE", given.node, "a node of om nodes")->required()->type_name("");
+  sub->add_flag("--json", given.json, kJsonHelp);
+  sub->callback([&] { action = [&] { return node_why(given.node, given.json); }; });
 
   sub = verb(app, "events", "list recent events",
              "  om events\n  om events 4711\n  om events --json");

@@ -29,6 +29,8 @@ int trace(const TraceArguments& arguments);
 int stack(int pid, bool json);
 int why(int pid, bool json);
 int nodes(bool json);
+int node_info(const std::string& node, bool json);  // empty: this one
+int node_why(const std::string& node, bool json);
 int doctor(bool json);
 int version(bool json);
 int events(int pid, bool json);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Connections between nodes that were not made, by cause: counted for `om nodes --json`, and written to the log once in
+// Connections between nodes that were not made, by cause: counted for `om node info`, and written to the log once in
 // a minute for each cause and other end, as whoever reaches the port can be refused as often as he likes. Loop thread
 // only.
 #pragma once

@@ -155,6 +155,45 @@ class Commands(ClusterCase):
         self.wait_until(lambda: guests() == 0, 'no guest at n2')
         self.assertRegex(self.om('nodes').stdout, r'(?m)^n1\* +up ')
 
+    def test_node_info(self):
+        self.wait_until(lambda: {node['state'] for node in self.om_json('nodes')} == {'up'}, 'all nodes up')
+        own = self.om_json('node', 'info')
+        self.check_fields(own, NODE_FIELDS)
+        self.assertEqual(('n1', True, []), (own['name'], own['self'], own['refuses']))
+        self.assertEqual(own, {**self.om_json('node', 'info', 'n1'), 'load': own['load'],
+                               'free_bytes': own['free_bytes']})
+        confinement = own['confinement']
+        self.assertLessEqual({'accept', 'namespaces', 'users', 'own_uids', 'cgroup', 'limits', 'used'},
+                             set(confinement))
+        self.assertEqual(own['guests'], confinement['used']['guests'])
+        told = self.om('node', 'info').stdout
+        for line in (f'node +n1 at {own["address"]}', 'state +up', 'cluster +', 'refused +', 'namespaces +',
+                     "guests' users +", 'cgroups +', 'CPU +normal', 'memory +no limit', 'threads +', 'guests +'):
+            self.assertRegex(told, f'(?m)^{line}')
+        other = self.om_json('node', 'info', 'n2')
+        self.check_fields(other, NODE_FIELDS)
+        self.assertEqual(('n2', False, [], False), (other['name'], other['self'], other['refuses'],
+                                                    'confinement' in other))
+        self.assertRegex(self.om('node', 'info', 'n2').stdout, r'(?m)^guests +[0-9]+$')
+
+    def test_node_info_counts_whom_it_refused(self):
+        """Somebody who says nothing that a node would is counted, by cause."""
+        before = self.om_json('node', 'info')['refused']
+        host, port = self.om_json('node', 'info')['address'].rsplit(':', 1)
+        with socket.create_connection((host, int(port))) as stranger:
+            stranger.sendall(b'GET / HTTP/1.0\r\n\r\n' * 20)
+            stranger.shutdown(socket.SHUT_WR)
+            self.wait_until(lambda: sum(self.om_json('node', 'info')['refused'].values()) > sum(before.values()),
+                            'one more refusal')
+        self.assertRegex(self.om('node', 'info').stdout, r'(?m)^refused +[1-9]')
+
+    def test_node_why(self):
+        self.wait_until(lambda: {node['state'] for node in self.om_json('nodes')} == {'up'}, 'all nodes up')
+        self.assertEqual({'node': 'n2', 'reasons': []}, self.om_json('node', 'why', 'n2'))
+        self.assertEqual('n2 takes processes\n', self.om('node', 'why', 'n2').stdout)
+        for words in (('node', 'why', 'n9'), ('node', 'info', 'n9')):
+            self.fails(4, *words, code='NO_SUCH_NODE')
+
     def test_events(self):
         job = self.sleeper()
         self.move(job, 'n2')
@@ -363,14 +402,14 @@ for line in sys.stdin:
 
     def test_status_2_wrong_command_line(self):
         for words in (('migrate',), ('migrate', '1'), ('migrate', 'x', 'n2'), ('migrate', '-5', 'n2'),
-                      ('nonsense',), ('ps', '--nonsense'), ('where',), ('check',),
+                      ('nonsense',), ('ps', '--nonsense'), ('node',), ('node', 'why'), ('where',), ('check',),
                       ('cluster', 'dev', 'start')):
             with self.subTest(words=words):
                 self.fails(2, *words)
 
     def test_status_3_no_daemon(self):
         env = {**self.cluster.environment(), 'OM_CONTROL': str(self.folder / 'no.sock')}
-        for words in (('ps',), ('nodes',), ('where', '1'), ('migrate', os.getpid(), 'n2'), ('events',)):
+        for words in (('ps',), ('nodes',), ('node', 'info'), ('node', 'why', 'n2'), ('where', '1'), ('migrate', os.getpid(), 'n2'), ('events',)):
             with self.subTest(words=words):
                 said = self.fails(3, *words, env=env)
                 self.assertIn(str(self.folder / 'no.sock'), said)

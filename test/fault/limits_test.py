@@ -136,6 +136,10 @@ class Limits(LimitCase):
         codes = [reason['code'] for reason in self.info('n2')['refuses']]
         self.assertEqual(['BLOCKED', 'FULL'], codes)
         self.assertEqual([], self.info('n1')['refuses'])
+        told = self.om('node', 'why', 'n2', node='n2').stdout
+        self.assertRegex(told, '(?s)BLOCKED: .*configured to take nobody.*FULL: .*max_guests is 0')
+        self.assertEqual('n1 takes processes\n', self.om('node', 'why', 'n1').stdout)
+        self.assertEqual(4, self.om('node', 'why', 'n7', expect=None).returncode)
 
 
 class RootCase(LimitCase):

@@ -87,6 +87,65 @@ TEST_CASE("guests: as many as there may be, in all, of the home and of its user"
   CHECK(said({0, 0, 0}) == ": node n2 has 0 guests, max_guests is 0");
 }
 
+TEST_CASE("what guests use: of each and of all, and the limit is named") {
+  const auto said = [](const Host& host, const Offer& offer, const char* code) {
+    const auto refusal = refuse_offer(offer, host);
+    CHECK(code_of(refusal) == code);
+    return refusal ? refusal->detail : "";
+  };
+  Offer offer = offer_of(100);
+  offer.threads = 3;
+  Host host = host_with(1000);
+  host.resources = {proc::CpuShare::kIdle, 100 * kMiB, 300 * kMiB, 3, 10};
+  host.usage = {200 * kMiB, 0, 7};
+  CHECK(said(host, offer, "") == "");
+  host.usage.memory_bytes += 1;
+  CHECK(said(host, offer, "NO_MEMORY") ==
+        "it needs 100 MiB, guests of node n2 have 200 MiB, guests_memory_mib is 300");
+  host.usage.memory_bytes = 400 * kMiB;  // they have grown: nothing wraps around
+  said(host, offer, "NO_MEMORY");
+  host.usage.memory_bytes = 150 * kMiB;
+  host.reserved_bytes = 51 * kMiB;
+  said(host, offer, "NO_MEMORY");
+  host.reserved_bytes = 50 * kMiB;
+  said(host, offer, "");
+  host.usage.new_bytes = 50 * kMiB;  // the same guests are not counted twice
+  host.reserved_bytes = 100 * kMiB;
+  said(host, offer, "");
+  host.reserved_bytes += 1;
+  said(host, offer, "NO_MEMORY");
+  host.usage.new_bytes = 0;
+  host.reserved_bytes = 0;
+  host.usage.threads = 8;
+  CHECK(said(host, offer, "BLOCKED") ==
+        "it has 3 threads, guests of node n2 have 8, guests_threads is 10");
+  host.usage.threads = UINT32_MAX;
+  said(host, offer, "BLOCKED");
+  host.usage.threads = 0;
+  host.resources.threads = 2;
+  CHECK(said(host, offer, "BLOCKED") == "it has 3 threads, guest_threads of node n2 is 2");
+  host.resources.memory_bytes = 100 * kMiB - 1;
+  CHECK(said(host, offer, "NO_MEMORY") == "it needs 100 MiB, guest_memory_mib of node n2 is 99");
+}
+
+TEST_CASE("why nobody may come: all reasons that do not depend on who asks") {
+  Host host = host_with(1000);
+  host.guests = {3, 3, 3};
+  CHECK(refuse_everybody(host).empty());
+  host.accepts = false;
+  host.limits = {3, 1, 1};
+  host.used_up_uids = "60100-60102";
+  const auto reasons = refuse_everybody(host);
+  REQUIRE(reasons.size() == 3);
+  CHECK(reasons[0].code == ReasonCode::kBlocked);
+  CHECK(reasons[1].code == ReasonCode::kFull);
+  CHECK(reasons[2].code == ReasonCode::kFull);
+  CHECK(reasons[2].detail.find("guest_uids (60100-60102)") != std::string::npos);
+  host.accepts = true;
+  host.limits = {};
+  CHECK(code_of(refuse_offer(offer_of(1), host)) == "FULL");
+}
+
 TEST_CASE("by default no home has all the places, no user all of his home's") {
   for (uint32_t cpus : {0U, 1U, 2U, 64U, UINT32_MAX}) {
     CAPTURE(cpus);

@@ -79,6 +79,15 @@ TEST_CASE("mistakes are named") {
                                              {"--max-guests", "-1"},
                                              {"--max-guests-per-home", "many"},
                                              {"--max-guests-per-user", "1048577"},
+                                             {"--guest-uids", "0-5"},
+                                             {"--guest-uids", "7"},
+                                             {"--guest-uids", "65000-65600"},
+                                             {"--guest-uids", "9-8"},
+                                             {"--guest-uids", "100000-200000"},
+                                             {"--guest-user", "x", "--guest-uids", "5-6"},
+                                             {"--guest-cpu", "much"},
+                                             {"--guest-memory-mib", "-1"},
+                                             {"--guests-threads", "x"},
                                              {"--netns-private", "10.0.0.1"},
                                              {"--config", "/nowhere/om.toml"}}) {
     CAPTURE(more.front());
@@ -130,7 +139,10 @@ TEST_CASE("the configuration file") {
       "insecure = true\nguest_user = \"games\"\npeers = \"/etc/om/peers\"\nhide_cpu_features = "
       "[\"avx2\", \"rtm\"]\nlazy_shared = [\"/tmp/x*\"]\n"
       "guest_namespaces = \"require\"\nroot_may_leave = true\nmax_guests = 7\nmax_guests_per_home "
-      "= 5\nmax_guests_per_user = 2\nwire = \"plain\"\nidentity = \"/tmp/i\"\n";
+      "= 5\nmax_guests_per_user = 2\nwire = \"plain\"\nidentity = \"/tmp/i\"\n"
+      "guest_cpu = \"idle\"\nguest_memory_mib = "
+      "300\nguests_memory_mib = 900\nguest_threads = 40\nguests_threads = 100\nshow_commands = "
+      "\"own\"\n";
   REQUIRE(apply_config(options, text, "f").ok());
   CHECK(options.name == "rack1");
   CHECK(options.listen_text == "127.0.0.3:5");
@@ -148,6 +160,14 @@ TEST_CASE("the configuration file") {
   CHECK(limits.in_all == 7);
   CHECK(limits.of_home == 5);
   CHECK(limits.of_user == 2);
+  CHECK(options.guest_resources.cpu == proc::CpuShare::kIdle);
+  CHECK(options.guest_resources.memory_bytes == 300u << 20);
+  CHECK(options.guest_resources.all_memory_bytes == 900u << 20);
+  CHECK(options.guest_resources.threads == 40);
+  CHECK(options.guest_resources.all_threads == 100);
+  CHECK_FALSE(options.show_commands_to_all);
+  REQUIRE(apply_config(options, "guest_uids = \"70000-70009\"\n", "f").ok());
+  CHECK(options.guest_uids == proc::UserRange{70000, 70009});
   REQUIRE(options.lazy_shared);
   CHECK(*options.lazy_shared == std::vector<std::string>{"/tmp/x*"});
 }
