@@ -409,7 +409,8 @@ for line in sys.stdin:
 
     def test_status_3_no_daemon(self):
         env = {**self.cluster.environment(), 'OM_CONTROL': str(self.folder / 'no.sock')}
-        for words in (('ps',), ('nodes',), ('node', 'info'), ('node', 'why', 'n2'), ('where', '1'), ('migrate', os.getpid(), 'n2'), ('events',)):
+        for words in (('ps',), ('nodes',), ('node', 'info'), ('node', 'why', 'n2'), ('where', '1'),
+                      ('migrate', os.getpid(), 'n2'), ('events',)):
             with self.subTest(words=words):
                 said = self.fails(3, *words, env=env)
                 self.assertIn(str(self.folder / 'no.sock'), said)
