@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'fault'))
 
@@ -188,6 +189,7 @@ class Sealed(WireCase):
     def right_output(self, command, given):
         return subprocess.run(command, input=given, capture_output=True, check=True).stdout
 
+    @unittest.skipUnless(os.environ.get('OM_TEST_FULL'), 'long: suite full')
     def test_harm_is_like_a_lost_connection(self):
         data = self.folder / 'data'
         data.write_bytes(random.Random(1).randbytes(1 << 20) + bytes(1 << 20))
