@@ -11,7 +11,7 @@
 #include <algorithm>
 
 #include "common/base/text.h"
-#include "common/proc/proc_file.h"
+#include "common/proc/stat.h"
 
 namespace om::guest {
 namespace {
@@ -27,13 +27,9 @@ UniqueFd open_pressure() {
 
 // What this process has in memory, with pages of files. 0 if it has ended.
 uint64_t resident_bytes(pid_t pid) {
-  const auto text = proc::read_proc(pid, "statm");
-  if (!text) return 0;
-  std::string_view rest = *text;
-  take_field(rest);
-  uint64_t pages = 0;
-  if (!parse_number(take_field(rest), pages)) return 0;
-  return pages * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  const auto stat = proc::read_stat(pid);
+  if (!stat || stat->rss <= 0) return 0;
+  return static_cast<uint64_t>(stat->rss) * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "balance/decide.h"
+#include "common/base/hex.h"
 #include "common/base/log.h"
 #include "common/base/names.h"
 #include "common/movable/lazy_shared.h"
@@ -47,9 +48,7 @@ GuestResources guest_resources(const Options& options, const GuestUsers::Setting
 
 // The same for a later daemon of this node, and another for each node of a machine.
 std::string group_name(const Options& options) {
-  uint32_t hash = 2166136261;  // FNV-1a
-  for (const char c : options.control) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619;
-  return fmt::format("om-{}-{:08x}", options.name, hash);
+  return fmt::format("om-{}-{}", options.name, short_hash(options.control));
 }
 
 // Where this node's key and certificate are. Without an own directory for them it is in no cluster.

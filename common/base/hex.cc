@@ -39,4 +39,10 @@ Result<std::string> from_hex(std::string_view text, size_t expected_bytes) {
   return bytes;
 }
 
+std::string short_hash(std::string_view text) {
+  uint32_t hash = 2166136261u;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
+  return fmt::format("{:08x}", hash);
+}
+
 }  // namespace om

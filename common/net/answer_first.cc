@@ -3,19 +3,21 @@
 
 #include <kj/common.h>
 
+#include "common/net/stream_over.h"
+
 namespace om {
 namespace {
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
-class AnswerFirst final : public kj::AsyncIoStream {
+class AnswerFirst final : public StreamOver {
  public:
-  explicit AnswerFirst(kj::Own<kj::AsyncIoStream> stream) : stream_(kj::mv(stream)) {}
+  using StreamOver::StreamOver;
 
   // evalLast: an answer that was waiting for the previous one to be written must start first, and then counts.
   kj::Promise<size_t> tryRead(void* buffer, size_t min_bytes, size_t max_bytes) override {
     return kj::evalLast([this, buffer, min_bytes, max_bytes]() -> kj::Promise<size_t> {
-      if (writes_ == 0) return stream_->tryRead(buffer, min_bytes, max_bytes);
+      if (writes_ == 0) return inner_->tryRead(buffer, min_bytes, max_bytes);
       auto pair = kj::newPromiseAndFulfiller<void>();
       written_ = kj::mv(pair.fulfiller);
       return pair.promise.then(
@@ -24,20 +26,10 @@ class AnswerFirst final : public kj::AsyncIoStream {
   }
 
   kj::Promise<void> write(const void* buffer, size_t size) override {
-    return counted([&] { return stream_->write(buffer, size); });
+    return counted([&] { return inner_->write(buffer, size); });
   }
   kj::Promise<void> write(kj::ArrayPtr<const kj::ArrayPtr<const kj::byte>> pieces) override {
-    return counted([&] { return stream_->write(pieces); });
-  }
-
-  kj::Promise<void> whenWriteDisconnected() override { return stream_->whenWriteDisconnected(); }
-  void shutdownWrite() override { stream_->shutdownWrite(); }
-  void abortRead() override { stream_->abortRead(); }
-  void getsockopt(int level, int option, void* value, kj::uint* length) override {
-    stream_->getsockopt(level, option, value, length);
-  }
-  void setsockopt(int level, int option, const void* value, kj::uint length) override {
-    stream_->setsockopt(level, option, value, length);
+    return counted([&] { return inner_->write(pieces); });
   }
 
  private:
@@ -53,7 +45,6 @@ class AnswerFirst final : public kj::AsyncIoStream {
     return kj::evalNow(write).attach(kj::mv(end)).eagerlyEvaluate(nullptr);
   }
 
-  kj::Own<kj::AsyncIoStream> stream_;
   size_t writes_ = 0;
   kj::Own<kj::PromiseFulfiller<void>> written_;
 };

@@ -5,24 +5,25 @@
 #include <sched.h>
 #include <sys/resource.h>
 
-#include <array>
+#include <iterator>
 
 namespace om::proc {
 namespace {
 
-constexpr std::array<const char*, 3> kNames = {"normal", "low", "idle"};
 constexpr int kLowNice = 10;  // weight 110 instead of 1024
 
 }  // namespace
 
 std::optional<CpuShare> read_cpu_share(std::string_view word) {
-  for (size_t i = 0; i < kNames.size(); i++) {
-    if (word == kNames[i]) return static_cast<CpuShare>(i);
+  for (size_t i = 0; i < std::size(kCpuShareNames); i++) {
+    if (word == kCpuShareNames[i]) return static_cast<CpuShare>(i);
   }
   return std::nullopt;
 }
 
-const char* cpu_share_name(CpuShare share) { return kNames[static_cast<size_t>(share)]; }
+const char* cpu_share_name(CpuShare share) {
+  return kCpuShareNames[static_cast<size_t>(share)].data();
+}
 
 int take_cpu_share(CpuShare share) {
   if (share == CpuShare::kNormal) return 0;

@@ -16,7 +16,8 @@ enum class CpuShare : uint8_t {
   kIdle,    // what nobody else wants
 };
 
-// "normal", "low" or "idle".
+// In the order of CpuShare.
+inline constexpr std::string_view kCpuShareNames[] = {"normal", "low", "idle"};
 std::optional<CpuShare> read_cpu_share(std::string_view word);
 const char* cpu_share_name(CpuShare share);
 

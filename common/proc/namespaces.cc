@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
+#include <iterator>
 #include <string>
 
 namespace om::proc {
@@ -20,18 +20,18 @@ constexpr unsigned long kAll = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLO
 // A directory that every machine has, which what we mount can cover: a fresh one would have to be made somewhere.
 constexpr const char* kCovered = "/proc";
 
-constexpr std::array<const char*, 3> kNames = {"try", "require", "off"};
-
 }  // namespace
 
 std::optional<Isolation> read_isolation(std::string_view word) {
-  for (size_t i = 0; i < kNames.size(); i++) {
-    if (word == kNames[i]) return static_cast<Isolation>(i);
+  for (size_t i = 0; i < std::size(kIsolationNames); i++) {
+    if (word == kIsolationNames[i]) return static_cast<Isolation>(i);
   }
   return std::nullopt;
 }
 
-const char* isolation_name(Isolation isolation) { return kNames[static_cast<size_t>(isolation)]; }
+const char* isolation_name(Isolation isolation) {
+  return kIsolationNames[static_cast<size_t>(isolation)].data();
+}
 
 pid_t fork_apart() {
   return static_cast<pid_t>(::syscall(SYS_clone, kAll | SIGCHLD, nullptr, nullptr, nullptr, 0));

@@ -21,7 +21,8 @@ enum class Isolation : uint8_t {
   kRequire,  // no guest without
   kOff,
 };
-// "try", "require" or "off".
+// In the order of Isolation.
+inline constexpr std::string_view kIsolationNames[] = {"try", "require", "off"};
 std::optional<Isolation> read_isolation(std::string_view word);
 const char* isolation_name(Isolation isolation);
 

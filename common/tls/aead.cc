@@ -5,7 +5,6 @@
 #include <openssl/err.h>
 
 #include <algorithm>
-#include <array>
 
 namespace om {
 namespace {
@@ -29,6 +28,14 @@ bool update(EVP_CIPHER_CTX* context, uint8_t* out, std::span<const uint8_t> text
 }
 
 }  // namespace
+
+std::array<uint8_t, kAeadNonceBytes> counter_nonce(uint64_t number) {
+  constexpr size_t kCounterAt = 4;
+  std::array<uint8_t, kAeadNonceBytes> nonce{};
+  for (size_t i = 0; i < sizeof number; ++i)
+    nonce[kCounterAt + i] = static_cast<uint8_t>(number >> (8 * i));
+  return nonce;
+}
 
 Result<Aead> Aead::make(Cipher cipher, AeadKey key, Use use) {
   const EVP_CIPHER* kind = cipher_of(cipher);

@@ -7,6 +7,7 @@
 #include <openssl/evp.h>
 #include <stdint.h>
 
+#include <array>
 #include <memory>
 #include <span>
 
@@ -22,6 +23,9 @@ constexpr size_t kAeadTagBytes = 16;
 
 using AeadKey = std::span<const uint8_t, kAeadKeyBytes>;
 using AeadNonce = std::span<const uint8_t, kAeadNonceBytes>;
+
+// The nonce of a message that is known by its number: 4 zero bytes and the number, little endian.
+std::array<uint8_t, kAeadNonceBytes> counter_nonce(uint64_t number);
 
 class Aead {
  public:

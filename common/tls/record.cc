@@ -3,20 +3,10 @@
 
 #include <errno.h>
 
-#include <array>
 #include <utility>
 
 namespace om {
 namespace {
-
-constexpr size_t kCounterAt = 4;
-
-std::array<uint8_t, kAeadNonceBytes> nonce_of(uint64_t number) {
-  std::array<uint8_t, kAeadNonceBytes> nonce{};
-  for (size_t i = 0; i < sizeof number; ++i)
-    nonce[kCounterAt + i] = static_cast<uint8_t>(number >> (8 * i));
-  return nonce;
-}
 
 Error bad_record(const char* what) { return Error{EBADMSG, what}; }
 
@@ -35,7 +25,7 @@ Result<size_t> RecordSealer::seal(std::span<const uint8_t> contents, std::span<u
   const auto header = out.first<kRecordHeaderBytes>();
   for (size_t i = 0; i < header.size(); ++i) header[i] = static_cast<uint8_t>(length >> (8 * i));
   // The nonce counts as used, whatever becomes of it.
-  failed_ = !aead_.seal(nonce_of(next_++), header, contents, out.data() + kRecordHeaderBytes,
+  failed_ = !aead_.seal(counter_nonce(next_++), header, contents, out.data() + kRecordHeaderBytes,
                         out.subspan(kRecordHeaderBytes + length).first<kAeadTagBytes>());
   if (failed_) return plain_error("record layer: OpenSSL refuses");
   return length + kRecordOverhead;
@@ -67,7 +57,7 @@ Result<size_t> RecordOpener::try_open(std::span<const uint8_t> record, std::span
     return bad_record("a record has another length than it says");
   const auto contents = record.subspan(kRecordHeaderBytes, record.size() - kRecordOverhead);
   if (out.size() < contents.size()) return bad_record("a record is too long for its place");
-  if (!aead_.open(nonce_of(next_), header, contents, out.data(), record.last<kAeadTagBytes>()))
+  if (!aead_.open(counter_nonce(next_), header, contents, out.data(), record.last<kAeadTagBytes>()))
     return bad_record("a record was changed, repeated or put in another place");
   ++next_;
   return contents.size();

@@ -31,7 +31,7 @@ T value_of(Result<T> result) {
 
 SealedStream::SealedStream(kj::Own<kj::AsyncIoStream> inner, RecordSealer sealer,
                            RecordOpener opener)
-    : inner_(kj::mv(inner)),
+    : StreamOver(kj::mv(inner)),
       sealer_(std::move(sealer)),
       opener_(std::move(opener)),
       input_(kj::heapArray<kj::byte>(kInputBytes)),

@@ -16,39 +16,24 @@
 
 #include <vector>
 
+#include "common/net/stream_over.h"
 #include "common/tls/record.h"
 #include "libom/abi/sockets.h"
 
 namespace om {
 
-// KJ's interfaces have no virtual destructors: kj::Own destroys through the type it was made with.
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
-class SealedStream final : public kj::AsyncIoStream {
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"  // as in stream_over.h
+class SealedStream final : public StreamOver {
  public:
   // Use seal_stream().
   SealedStream(kj::Own<kj::AsyncIoStream> inner, RecordSealer sealer, RecordOpener opener);
-  KJ_DISALLOW_COPY(SealedStream);
 
   kj::Promise<size_t> tryRead(void* buffer, size_t min_bytes, size_t max_bytes) override;
   kj::Promise<void> write(const void* buffer, size_t size) override;
   kj::Promise<void> write(kj::ArrayPtr<const kj::ArrayPtr<const kj::byte>> pieces) override;
-  kj::Promise<void> whenWriteDisconnected() override { return inner_->whenWriteDisconnected(); }
   // Sends the end mark behind what was written, and ends the connection's direction.
   void shutdownWrite() override;
-  void abortRead() override { inner_->abortRead(); }
-  void getsockopt(int level, int option, void* value, kj::uint* length) override {
-    inner_->getsockopt(level, option, value, length);
-  }
-  void setsockopt(int level, int option, const void* value, kj::uint length) override {
-    inner_->setsockopt(level, option, value, length);
-  }
-  void getsockname(sockaddr* address, kj::uint* length) override {
-    inner_->getsockname(address, length);
-  }
-  void getpeername(sockaddr* address, kj::uint* length) override {
-    inner_->getpeername(address, length);
-  }
   // Of the connection below: to look after it or to end it. Its bytes are records.
   kj::Maybe<int> getFd() const override { return inner_->getFd(); }
 
@@ -73,7 +58,6 @@ class SealedStream final : public kj::AsyncIoStream {
   kj::Promise<void> drained();
   kj::Promise<void> drain();
 
-  kj::Own<kj::AsyncIoStream> inner_;
   RecordSealer sealer_;
   RecordOpener opener_;
   kj::Array<kj::byte> input_;

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/base/bytes.h"
 #include "common/tls/openssl.h"
 
 namespace om {
@@ -15,11 +16,6 @@ namespace {
 
 constexpr std::string_view kRecordPurpose = "openmosix record";
 constexpr std::string_view kPreamblePurpose = "openmosix preamble";
-
-template <class T>
-void put(std::string& out, T value) {
-  for (size_t i = 0; i < sizeof value; ++i) out += static_cast<char>(value >> (8 * i));
-}
 
 }  // namespace
 
@@ -38,12 +34,12 @@ SessionKeys::~SessionKeys() {
 Result<DerivedKey> SessionKeys::record_key(const ConnectionName& connection,
                                            Direction direction) const {
   std::string info(kRecordPurpose);
-  put(info, connection.kind);
-  put(info, connection.member);
-  put(info, connection.slot);
-  put(info, connection.epoch);
-  put(info, static_cast<uint32_t>(direction));
-  put(info, connection.attempt);
+  put_number(info, connection.kind);
+  put_number(info, connection.member);
+  put_number(info, connection.slot);
+  put_number(info, connection.epoch);
+  put_number(info, static_cast<uint32_t>(direction));
+  put_number(info, connection.attempt);
   info.append(reinterpret_cast<const char*>(connection.nonce.data()), connection.nonce.size());
   return hkdf_sha256(secret_, info);
 }

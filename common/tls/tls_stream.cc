@@ -51,7 +51,7 @@ kj::Promise<kj::Own<TlsStream>> shake(kj::Own<TlsStream> stream, kj::Promise<voi
 
 TlsStream::TlsStream(kj::Own<kj::AsyncIoStream> inner, TlsContext context, TlsEngine::Side side,
                      const std::optional<std::string>& expected)
-    : inner_(kj::mv(inner)), engine_(std::move(context), side, expected), input_(kInputBytes) {}
+    : StreamOver(kj::mv(inner)), engine_(std::move(context), side, expected), input_(kInputBytes) {}
 
 kj::Exception TlsStream::failure() const {
   return KJ_EXCEPTION(FAILED, kj::str("TLS: ", engine_.why().c_str()));

@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "common/base/clock.h"
+#include "common/net/stream_over.h"
 #include "common/tls/tls_engine.h"
 
 namespace om {
@@ -31,15 +32,13 @@ namespace om {
 // How long a handshake may take where nothing else is known.
 constexpr Milliseconds kHandshakeLimit{5000};
 
-// KJ's interfaces have no virtual destructors: kj::Own destroys through the type it was made with.
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
-class TlsStream final : public kj::AsyncIoStream {
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"  // as in stream_over.h
+class TlsStream final : public StreamOver {
  public:
   // Use tls_connect() and tls_accept().
   TlsStream(kj::Own<kj::AsyncIoStream> inner, TlsContext context, TlsEngine::Side side,
             const std::optional<std::string>& expected);
-  KJ_DISALLOW_COPY(TlsStream);
 
   kj::Promise<void> handshake();
 
@@ -52,21 +51,7 @@ class TlsStream final : public kj::AsyncIoStream {
   kj::Promise<size_t> tryRead(void* buffer, size_t min_bytes, size_t max_bytes) override;
   kj::Promise<void> write(const void* buffer, size_t size) override;
   kj::Promise<void> write(kj::ArrayPtr<const kj::ArrayPtr<const kj::byte>> pieces) override;
-  kj::Promise<void> whenWriteDisconnected() override { return inner_->whenWriteDisconnected(); }
   void shutdownWrite() override;
-  void abortRead() override { inner_->abortRead(); }
-  void getsockopt(int level, int option, void* value, kj::uint* length) override {
-    inner_->getsockopt(level, option, value, length);
-  }
-  void setsockopt(int level, int option, const void* value, kj::uint length) override {
-    inner_->setsockopt(level, option, value, length);
-  }
-  void getsockname(sockaddr* address, kj::uint* length) override {
-    inner_->getsockname(address, length);
-  }
-  void getpeername(sockaddr* address, kj::uint* length) override {
-    inner_->getpeername(address, length);
-  }
 
  private:
   using Piece = kj::ArrayPtr<const kj::byte>;
@@ -81,7 +66,6 @@ class TlsStream final : public kj::AsyncIoStream {
   kj::Promise<void> filled();
   kj::Exception failure() const;
 
-  kj::Own<kj::AsyncIoStream> inner_;
   TlsEngine engine_;
   std::vector<uint8_t> sending_;
   std::vector<uint8_t> input_;

@@ -66,6 +66,18 @@ kj::Own<kj::AsyncIoStream> wrap_socket(UvKj& kj, UniqueFd socket);
 kj::Promise<kj::Own<kj::AsyncIoStream>> connect_tcp(UvKj& kj, const Address& from,
                                                     const Address& to);
 
+// What an exception says, without where in the source.
+inline std::string text_of(const kj::Exception& exception) {
+  return exception.getDescription().cStr();
+}
+
+// The value, or a KJ exception of type FAILED with the Error's text.
+template <class T>
+T value_of(Result<T> result) {
+  if (!result) kj::throwFatalException(KJ_EXCEPTION(FAILED, result.error().text().c_str()));
+  return std::move(*result);
+}
+
 // `promise`, or a KJ exception of type OVERLOADED "what took longer than ..." after `limit`.
 template <class T>
 kj::Promise<T> with_limit(UvKj& kj, Milliseconds limit, const char* what,

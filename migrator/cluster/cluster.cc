@@ -11,7 +11,6 @@ namespace om::migrator {
 namespace {
 
 constexpr mode_t kDirectoryMode = 0700;
-constexpr const char* kSeenFile = "signer.seen";
 
 }  // namespace
 
@@ -62,15 +61,25 @@ KnownMember Cluster::self(bool signer) const {
   return {member()->name(), member()->id(), member()->number(), local_.address.text(), signer};
 }
 
-Cluster::Answer<Signer*> Cluster::signer() {
+std::optional<Failure> Cluster::may_not_sign() const {
   if (!ready()) return not_a_member();
-  if (signer_) return &*signer_;
+  if (signer_) return std::nullopt;
   std::string names;
   for (const KnownMember& other : signers()) names += (names.empty() ? "" : ", ") + other.name;
   return refused(
       ReasonCode::kNoSigner,
       fmt::format("{} may not sign for the cluster {}; {}", local_.name, member()->cluster(),
                   names.empty() ? "it knows nobody who may" : "ask " + names));
+}
+
+Cluster::Answer<Signer*> Cluster::signer() {
+  if (const auto no = may_not_sign()) return *no;
+  return &*signer_;
+}
+
+Failure Cluster::already_a_member() const {
+  return refused(ReasonCode::kAlreadyMember,
+                 fmt::format("{} is in the cluster {}", local_.name, member()->cluster()));
 }
 
 // Writes everything; the certificate last. What an earlier membership has left is not taken over.
@@ -88,10 +97,7 @@ Result<void> Cluster::adopt(const Credentials& credentials,
 
 Cluster::Answer<Token> Cluster::init(const std::string& cluster, std::chrono::seconds life,
                                      int uses) {
-  if (member()) {
-    return refused(ReasonCode::kAlreadyMember,
-                   fmt::format("{} is in the cluster {}", local_.name, member()->cluster()));
-  }
+  if (member()) return already_a_member();
   auto make = [&]() -> Result<Token> {
     const OwnDirectory state = OM_TRY(directory());
     if (state.has(ClusterCa::kFileName)) {
@@ -128,10 +134,7 @@ Cluster::Answer<Token> Cluster::init(const std::string& cluster, std::chrono::se
 }
 
 Cluster::Answer<Cluster::Application> Cluster::apply(std::string_view token_text) {
-  if (member()) {
-    return refused(ReasonCode::kAlreadyMember,
-                   fmt::format("{} is in the cluster {}", local_.name, member()->cluster()));
-  }
+  if (member()) return already_a_member();
   auto token = Token::parse(token_text);
   if (!token) return refused(ReasonCode::kBadToken, token.error().text());
   auto request = [&]() -> Result<std::string> {
@@ -228,8 +231,7 @@ void Cluster::forget_files() {
 }
 
 Cluster::Answer<std::string> Cluster::export_ca(const std::string& passphrase) const {
-  if (!ready()) return not_a_member();
-  if (!signer_) return const_cast<Cluster*>(this)->signer().error();
+  if (const auto no = may_not_sign()) return *no;
   auto text = signer_->ca().export_text(passphrase);
   if (!text) return trouble(text.error());
   return std::move(*text);

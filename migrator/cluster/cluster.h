@@ -116,11 +116,19 @@ class Cluster {
   std::chrono::seconds group_key_age() const;
 
  private:
+  // When this node last met a signer, as a text.
+  static constexpr const char* kSeenFile = "signer.seen";
+
   // Whether this node is a member and has read what belongs to that.
   bool ready() const { return member() && members_ && denied_; }
   Result<OwnDirectory> directory() const;
   Result<void> adopt(const Credentials& credentials, const std::vector<KnownMember>& members);
   void forget_files();
+  // Why this node can sign nothing; nullopt: it can.
+  std::optional<Failure> may_not_sign() const;
+  Failure already_a_member() const;
+  // Forgets a removed node as a member, and tells of the removal.
+  void forget_removed(const DenyEntry& entry);
   KnownMember self(bool signer) const;
   void see_signer();
 

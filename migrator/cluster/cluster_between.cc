@@ -18,7 +18,6 @@
 namespace om::migrator {
 namespace {
 
-constexpr const char* kSeenFile = "signer.seen";
 constexpr std::chrono::hours kSeenStep{1};
 constexpr size_t kNodeIdDigits = 16;
 
@@ -100,15 +99,19 @@ Cluster::Answer<DenyEntry> Cluster::remove(const std::string& node, const std::s
   if (!entry) return entry.error();
   const auto added = denied_->add(entry->bytes, clock_.wall());
   if (!added) return trouble(added.error());
-  const auto forgotten = members_->forget(gone);
-  if (!forgotten) log_error("cluster", "{}, ignoring", forgotten.error().text());
   // It knows the old one.
   const auto rotated = rotate_group_key();
   if (!rotated) log_error("cluster", "new group key: {}, ignoring", rotated.error().text());
-  local_.event("denied", name, reason.empty() ? "removed" : "removed: " + reason);
+  forget_removed(*entry);
   local_.denied(name);
   local_.members_changed();
   return entry;
+}
+
+void Cluster::forget_removed(const DenyEntry& entry) {
+  const auto forgotten = members_->forget(entry.node);
+  if (!forgotten) log_error("cluster", "{}, ignoring", forgotten.error().text());
+  local_.event("denied", entry.name, entry.reason.empty() ? "removed" : "removed: " + entry.reason);
 }
 
 Json Cluster::status() const {
@@ -192,13 +195,10 @@ void Cluster::take_denied(const std::vector<std::string>& entries, const std::st
     if (!added) log_warn("cluster", "from {}: {}", node, added.error().text());
     if (!entry || known || !denies(entry->node)) continue;
     changed = true;
-    const auto forgotten = members_->forget(entry->node);
-    if (!forgotten) log_error("cluster", "{}, ignoring", forgotten.error().text());
     // Another signer has removed it; its name is free here as well.
     const auto freed = signer_ ? signer_->numbers().remove(entry->node) : Result<void>();
     if (!freed) log_error("cluster", "{}, ignoring", freed.error().text());
-    local_.event("denied", entry->name,
-                 entry->reason.empty() ? "removed" : "removed: " + entry->reason);
+    forget_removed(*entry);
     // Its name may be another node's by now.
     const KnownMember* now = members_->find(entry->name);
     if (now == nullptr && entry->name != local_.name) local_.denied(entry->name);

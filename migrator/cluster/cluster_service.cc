@@ -18,8 +18,6 @@ constexpr Milliseconds kUpkeepPeriod{60'000};
 constexpr size_t kMaxTries = 8;
 constexpr std::chrono::hours kDay{24};
 
-std::string text_of(const kj::Exception& exception) { return exception.getDescription().cStr(); }
-
 // Fulfilled when `found` has been set.
 kj::Promise<void> look_up(Loop& loop, const std::string& text,
                           const std::shared_ptr<Result<Address>>& found) {
@@ -103,8 +101,7 @@ struct ClusterService::Renewal {
     if (signers.empty() || !by.empty()) return kj::READY_NOW;
     const std::string name = signers.back();
     signers.pop_back();
-    PeerLink* link = service.peers_.find(name);
-    auto node = link != nullptr ? link->member() : std::nullopt;
+    auto node = service.client_of(name);
     const auto request = service.cluster_.renewal_request();
     if (!node || !request) return try_next();
     return ask_renew(service.kj_, *node, *request)
@@ -236,9 +233,13 @@ void ClusterService::compare(const std::string& peer, const ClusterNews& news) {
   run("removed nodes", peer, [&] { return exchange_denied(peer); });
 }
 
+std::optional<wire::Member::Client> ClusterService::client_of(const std::string& name) {
+  PeerLink* link = peers_.find(name);
+  return link != nullptr ? link->member() : std::nullopt;
+}
+
 kj::Promise<void> ClusterService::exchange_denied(const std::string& peer) {
-  PeerLink* link = peers_.find(peer);
-  auto node = link != nullptr ? link->member() : std::nullopt;
+  auto node = client_of(peer);
   if (!node) return kj::READY_NOW;
   return ask_denied(kj_, *node, cluster_.denied_entries())
       .then(
@@ -246,8 +247,7 @@ kj::Promise<void> ClusterService::exchange_denied(const std::string& peer) {
 }
 
 kj::Promise<void> ClusterService::fetch_group_key(const std::string& peer) {
-  PeerLink* link = peers_.find(peer);
-  auto node = link != nullptr ? link->member() : std::nullopt;
+  auto node = client_of(peer);
   if (!node) return kj::READY_NOW;
   return ask_group_key(kj_, *node).then([this, peer](GroupKey key) {
     const auto taken = cluster_.take_group_key(key);
@@ -259,7 +259,7 @@ size_t ClusterService::spread_denied(const std::string& removed) {
   size_t told = 0;
   for (const PeerLink* link : peers_.all()) {
     const std::string name = link->peer().name;
-    if (!peers_.find(name)->member()) continue;
+    if (!client_of(name)) continue;
     if (name != removed) ++told;
     run("removed nodes", name, [&] { return exchange_denied(name); });
   }
@@ -270,7 +270,7 @@ void ClusterService::say_farewell(std::function<void()> done) {
   auto all = kj::heapArrayBuilder<kj::Promise<void>>(peers_.all().size());
   for (const PeerLink* link : peers_.all()) {
     const std::string name = link->peer().name;
-    auto node = peers_.find(name)->member();
+    auto node = client_of(name);
     all.add(!node
                 ? kj::Promise<void>(kj::READY_NOW)
                 : om::migrator::say_farewell(kj_, *node).catch_([name](kj::Exception&& exception) {

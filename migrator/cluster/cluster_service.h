@@ -54,6 +54,8 @@ class ClusterService {
   struct Renewal;
   class TaskErrors;
   void do_upkeep();
+  // To ask this node; nullopt while it is not up.
+  std::optional<wire::Member::Client> client_of(const std::string& name);
   void compare(const std::string& peer, const ClusterNews& news);
   kj::Promise<void> exchange_denied(const std::string& peer);
   kj::Promise<void> fetch_group_key(const std::string& peer);

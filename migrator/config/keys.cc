@@ -25,15 +25,42 @@ Result<void> flag(Options& options, const Value& value, const Key&, Source) {
   return {};
 }
 
+// The number, if it is from 0 to `most`.
+Result<int64_t> number_up_to(int64_t most, const Value& value, const Key& key, Source source) {
+  const int64_t number = std::get<int64_t>(value);
+  if (number >= 0 && number <= most) return number;
+  return plain_error(source == Source::kFile
+                         ? fmt::format("{} is out of range", key.name)
+                         : fmt::format("{}: a number from 0 to {}", option_of(key), most));
+}
+
+// "a, b or c"
+std::string alternatives(std::span<const std::string_view> words, std::string_view quote) {
+  std::string text;
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (i > 0) text += i + 1 == words.size() ? " or " : ", ";
+    text.append(quote).append(words[i]).append(quote);
+  }
+  return text;
+}
+
+// Which of the words it is; nullopt for an option without one, which changes nothing.
+template <size_t N>
+Result<std::optional<size_t>> word_of(const std::string_view (&words)[N], const Value& value,
+                                      const Key& key, Source source) {
+  const std::string& word = std::get<std::string>(value);
+  if (source == Source::kOption && word.empty()) return std::optional<size_t>();
+  const auto found = std::find(std::begin(words), std::end(words), word);
+  if (found != std::end(words))
+    return std::optional<size_t>(static_cast<size_t>(found - std::begin(words)));
+  return plain_error(source == Source::kFile
+                         ? fmt::format("{} must be {}", key.name, alternatives(words, "\""))
+                         : fmt::format("{}: {}", option_of(key), alternatives(words, "")));
+}
+
 template <auto kMember>
 Result<void> guests(Options& options, const Value& value, const Key& key, Source source) {
-  const int64_t number = std::get<int64_t>(value);
-  if (number < 0 || number > kMostGuests) {
-    return plain_error(source == Source::kFile
-                           ? fmt::format("{} is out of range", key.name)
-                           : fmt::format("{}: a number from 0 to {}", option_of(key), kMostGuests));
-  }
-  options.*kMember = static_cast<uint32_t>(number);
+  options.*kMember = static_cast<uint32_t>(OM_TRY(number_up_to(kMostGuests, value, key, source)));
   return {};
 }
 
@@ -46,51 +73,34 @@ Result<void> set_listen(Options& options, const Value& value, const Key&, Source
   return {};
 }
 
-Result<void> set_accept(Options& options, const Value& value, const Key&, Source source) {
-  const std::string& word = std::get<std::string>(value);
-  if (source == Source::kOption && word.empty()) return {};
-  if (word != "always" && word != "never") {
-    return plain_error(source == Source::kFile ? "accept must be \"always\" or \"never\""
-                                               : "--accept: always or never");
-  }
-  options.accept = word == "always";
+Result<void> set_accept(Options& options, const Value& value, const Key& key, Source source) {
+  const auto word = OM_TRY(word_of({"always", "never"}, value, key, source));
+  if (word) options.accept = *word == 0;
   return {};
 }
 
-Result<void> set_namespaces(Options& options, const Value& value, const Key& key, Source source) {
-  const std::string& word = std::get<std::string>(value);
-  if (source == Source::kOption && word.empty()) return {};
-  const auto isolation = proc::read_isolation(word);
-  if (!isolation) {
-    return plain_error(source == Source::kFile
-                           ? fmt::format("{} must be \"try\", \"require\" or \"off\"", key.name)
-                           : fmt::format("{}: try, require or off", option_of(key)));
-  }
-  options.guest_namespaces = *isolation;
-  return {};
-}
-
-Result<void> set_wire(Options& options, const Value& value, const Key&, Source source) {
-  const std::string& word = std::get<std::string>(value);
-  if (source == Source::kOption && word.empty()) return {};
-  if (word != "sealed" && word != "plain") {
-    return plain_error(source == Source::kFile ? "wire must be \"sealed\" or \"plain\""
-                                               : "--wire: sealed or plain");
-  }
-  options.wire = word == "plain" ? Wire::kPlain : Wire::kSealed;
+Result<void> set_wire(Options& options, const Value& value, const Key& key, Source source) {
+  const auto word = OM_TRY(word_of({"sealed", "plain"}, value, key, source));
+  if (word) options.wire = *word == 0 ? Wire::kSealed : Wire::kPlain;
   return {};
 }
 
 Result<void> set_show_commands(Options& options, const Value& value, const Key& key,
                                Source source) {
-  const std::string& word = std::get<std::string>(value);
-  if (source == Source::kOption && word.empty()) return {};
-  if (word != "all" && word != "own") {
-    return plain_error(source == Source::kFile
-                           ? fmt::format("{} must be \"all\" or \"own\"", key.name)
-                           : fmt::format("{}: all or own", option_of(key)));
-  }
-  options.show_commands_to_all = word == "all";
+  const auto word = OM_TRY(word_of({"all", "own"}, value, key, source));
+  if (word) options.show_commands_to_all = *word == 0;
+  return {};
+}
+
+Result<void> set_namespaces(Options& options, const Value& value, const Key& key, Source source) {
+  const auto word = OM_TRY(word_of(proc::kIsolationNames, value, key, source));
+  if (word) options.guest_namespaces = static_cast<proc::Isolation>(*word);
+  return {};
+}
+
+Result<void> set_guest_cpu(Options& options, const Value& value, const Key& key, Source source) {
+  const auto word = OM_TRY(word_of(proc::kCpuShareNames, value, key, source));
+  if (word) options.guest_resources.cpu = static_cast<proc::CpuShare>(*word);
   return {};
 }
 
@@ -101,29 +111,11 @@ Result<void> set_guest_uids(Options& options, const Value& value, const Key&, So
   return {};
 }
 
-Result<void> set_guest_cpu(Options& options, const Value& value, const Key& key, Source source) {
-  const std::string& word = std::get<std::string>(value);
-  if (source == Source::kOption && word.empty()) return {};
-  const auto share = proc::read_cpu_share(word);
-  if (!share) {
-    return plain_error(source == Source::kFile
-                           ? fmt::format("{} must be \"normal\", \"low\" or \"idle\"", key.name)
-                           : fmt::format("{}: normal, low or idle", option_of(key)));
-  }
-  options.guest_resources.cpu = *share;
-  return {};
-}
-
 // A limit on what guests use, in units of 2^kShift; 0: none.
 template <auto kMember, int kShift>
 Result<void> most(Options& options, const Value& value, const Key& key, Source source) {
   constexpr int64_t kMost = 1 << 22;
-  const int64_t number = std::get<int64_t>(value);
-  if (number < 0 || number > kMost) {
-    return plain_error(source == Source::kFile
-                           ? fmt::format("{} is out of range", key.name)
-                           : fmt::format("{}: a number from 0 to {}", option_of(key), kMost));
-  }
+  const int64_t number = OM_TRY(number_up_to(kMost, value, key, source));
   using Member = std::remove_reference_t<decltype(options.guest_resources.*kMember)>;
   options.guest_resources.*kMember = static_cast<Member>(static_cast<uint64_t>(number) << kShift);
   return {};
@@ -237,7 +229,8 @@ constexpr Key kTable[] = {
      "without a cluster's certificate, or with wire plain: listen on other than loopback addresses",
      flag<&O::insecure>},
     {"wire", kYes, kYes, Form::kText, "WORD",
-     "what nodes send each other is encrypted: sealed (default), or not: plain; the other node must "
+     "what nodes send each other is encrypted: sealed (default), or not: plain; the other node "
+     "must "
      "have the same",
      set_wire},
     {"netns_private", kYes, kNo, Form::kText, "NET",

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/base/bytes.h"
+
 namespace om::members {
 namespace {
 
@@ -17,16 +19,8 @@ constexpr size_t kCounterAt = 16;
 constexpr std::string_view kPurpose = "openmosix gossip";
 
 template <class T>
-void put(std::string& out, T value) {
-  for (size_t i = 0; i < sizeof value; ++i) out += static_cast<char>(value >> (8 * i));
-}
-
-template <class T>
 T number_at(std::string_view bytes, size_t at) {
-  T value = 0;
-  for (size_t i = sizeof value; i > 0; --i)
-    value = static_cast<T>(value << 8 | static_cast<uint8_t>(bytes[at + i - 1]));
-  return value;
+  return ByteReader(bytes.substr(at)).number<T>();
 }
 
 std::string_view text_of(const NodeId& id) {
@@ -35,13 +29,6 @@ std::string_view text_of(const NodeId& id) {
 
 std::span<const uint8_t> bytes_of(std::string_view text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-}
-
-std::array<uint8_t, kAeadNonceBytes> nonce_of(uint64_t counter) {
-  std::array<uint8_t, kAeadNonceBytes> nonce{};
-  for (size_t i = 0; i < sizeof counter; ++i)
-    nonce[4 + i] = static_cast<uint8_t>(counter >> (8 * i));
-  return nonce;
 }
 
 bool has_form(std::string_view datagram) {
@@ -78,7 +65,7 @@ GossipSeal::~GossipSeal() {
 
 Result<DerivedKey> GossipSeal::derive(const GroupKey& group, NodeId sender) const {
   std::string info(kPurpose);
-  put(info, group.number);
+  put_number(info, group.number);
   info += text_of(sender);
   return hkdf_sha256(bytes_of(group.bytes), info);
 }
@@ -127,14 +114,15 @@ Result<std::string> GossipSeal::seal(std::string_view text) {
   if (counter_ == UINT64_MAX) return plain_error("the counter of datagrams is used up");
   std::string datagram(kMagic);
   datagram.reserve(text.size() + kSealBytes);
-  put(datagram, key->group.number);
+  put_number(datagram, key->group.number);
   datagram += text_of(self_);
-  put(datagram, counter_);
+  put_number(datagram, counter_);
   datagram.resize(text.size() + kSealBytes);
   auto* bytes = reinterpret_cast<uint8_t*>(datagram.data());
   // The counter is used, whatever becomes of it.
   if (!key->own.seal(
-          nonce_of(counter_++), {bytes, kSealHeaderBytes}, bytes_of(text), bytes + kSealHeaderBytes,
+          counter_nonce(counter_++), {bytes, kSealHeaderBytes}, bytes_of(text),
+          bytes + kSealHeaderBytes,
           std::span<uint8_t, kAeadTagBytes>(bytes + kSealHeaderBytes + text.size(), kAeadTagBytes)))
     return plain_error("seal a datagram: OpenSSL refuses");
   return datagram;
@@ -149,7 +137,7 @@ bool GossipSeal::opens(const DerivedKey& key, std::string_view datagram) {
   auto aead = Aead::make(Cipher::kAes256Gcm, key, Aead::Use::kOpen);
   if (!aead) return false;
   const auto bytes = bytes_of(datagram);
-  return aead->open(nonce_of(number_at<uint64_t>(datagram, kCounterAt)),
+  return aead->open(counter_nonce(number_at<uint64_t>(datagram, kCounterAt)),
                     bytes.first(kSealHeaderBytes),
                     bytes.subspan(kSealHeaderBytes, bytes.size() - kSealBytes), text_.data(),
                     bytes.last<kAeadTagBytes>());

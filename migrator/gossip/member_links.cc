@@ -11,8 +11,6 @@
 namespace om::members {
 namespace {
 
-std::string text_of(const kj::Exception& exception) { return exception.getDescription().cStr(); }
-
 std::string bytes_of(capnp::Data::Reader data) {
   return {reinterpret_cast<const char*>(data.begin()), data.size()};
 }

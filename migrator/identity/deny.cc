@@ -3,11 +3,11 @@
 
 #include <errno.h>
 #include <openssl/err.h>
-#include <string.h>
 
 #include <algorithm>
 #include <chrono>
 
+#include "common/base/bytes.h"
 #include "common/base/names.h"
 
 namespace om::migrator {
@@ -30,19 +30,6 @@ std::string with_size(const std::string& text) {
   return std::string(1, static_cast<char>(text.size())) + text;
 }
 
-// Takes `count` bytes from the front; false if there are fewer.
-bool take(std::string_view& from, size_t count, std::string_view& out) {
-  if (from.size() < count) return false;
-  out = from.substr(0, count);
-  from.remove_prefix(count);
-  return true;
-}
-
-bool take_text(std::string_view& from, std::string_view& out) {
-  std::string_view size;
-  return take(from, 1, size) && take(from, static_cast<unsigned char>(size[0]), out);
-}
-
 std::string_view signed_part(const DenyEntry& entry) {
   const size_t size = kPurpose.size() + sizeof entry.node.bytes + sizeof(uint64_t) + 1 +
                       entry.name.size() + 1 + entry.reason.size();
@@ -59,9 +46,8 @@ Result<DenyEntry> make_deny(const ClusterCa& ca, const NodeId& node, const std::
   const auto seconds =
       std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
   std::string bytes(kPurpose);
-  bytes.append(reinterpret_cast<const char*>(node.bytes.data()), node.bytes.size());
-  for (unsigned i = 0; i < 8; ++i)
-    bytes += static_cast<char>(static_cast<uint64_t>(seconds) >> (8 * i));
+  put_bytes(bytes, node.bytes);
+  put_number(bytes, static_cast<uint64_t>(seconds));
   bytes += with_size(name) + with_size(reason);
   return parse_deny(bytes + OM_TRY(ca.sign_text(bytes)));
 }
@@ -69,22 +55,18 @@ Result<DenyEntry> make_deny(const ClusterCa& ca, const NodeId& node, const std::
 Result<DenyEntry> parse_deny(std::string_view bytes) {
   DenyEntry entry;
   entry.bytes = bytes;
-  std::string_view purpose, id, time, name, reason;
   if (bytes.size() > kMaxDenyBytes) return bad_entry("it is too long");
-  if (!take(bytes, kPurpose.size(), purpose) || purpose != kPurpose)
-    return bad_entry("it is another text");
-  if (!take(bytes, entry.node.bytes.size(), id) || !take(bytes, sizeof(uint64_t), time) ||
-      !take_text(bytes, name) || !take_text(bytes, reason))
-    return bad_entry("it is cut off");
+  ByteReader in(bytes);
+  if (in.take(kPurpose.size()) != kPurpose) return bad_entry("it is another text");
+  entry.node.bytes = in.bytes<sizeof entry.node.bytes>();
+  const auto seconds = in.number<uint64_t>();
+  const std::string_view name = in.short_text(), reason = in.short_text();
+  if (!in.good()) return bad_entry("it is cut off");
   if (!valid_node_name(name)) return bad_entry("no node name");
   if (reason.size() > kMaxDenyReason || !printable(reason)) return bad_entry("its reason");
-  uint64_t seconds = 0;
-  for (size_t i = time.size(); i-- > 0;)
-    seconds = seconds << 8 | static_cast<unsigned char>(time[i]);
   if (seconds > kMaxSeconds) return bad_entry("its time");
-  if (bytes.size() < kMinSignature || bytes.size() > kMaxSignature)
-    return bad_entry("no signature");
-  ::memcpy(entry.node.bytes.data(), id.data(), id.size());
+  const size_t signature = in.rest().size();
+  if (signature < kMinSignature || signature > kMaxSignature) return bad_entry("no signature");
   entry.name = name;
   entry.reason = reason;
   entry.time = WallTime(std::chrono::seconds(seconds));

@@ -8,6 +8,7 @@
 
 #include "common/base/hex.h"
 #include "common/net/json_line.h"
+#include "migrator/identity/left_line.h"
 
 namespace om::migrator {
 namespace {
@@ -36,11 +37,8 @@ Result<std::vector<DenyEntry>> parse_deny_file(const std::string& text) {
 
 Result<DenyList> DenyList::open(const OwnDirectory& state, std::string_view ca_pem) {
   DenyList list(state, OM_TRY(DenyVerifier::make(ca_pem)));
-  state.remove_drafts(kFileName);
-  auto text = state.read(kFileName);
-  if (!text && text.error().err == ENOENT) return list;
-  if (!text) return text.error();
-  while (!text->empty() && text->back() == '\n') text->pop_back();
+  const auto text = OM_TRY(read_left_line(state, kFileName, &OwnDirectory::read));
+  if (!text) return list;
   for (const DenyEntry& entry : OM_TRY(parse_deny_file(*text)))
     list.entries_[entry.node] = OM_TRY(list.verifier_.verify(entry.bytes));
   return list;

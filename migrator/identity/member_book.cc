@@ -10,6 +10,7 @@
 
 #include "common/base/names.h"
 #include "common/net/address.h"
+#include "migrator/identity/left_line.h"
 
 namespace om::migrator {
 namespace {
@@ -66,11 +67,8 @@ Result<std::vector<KnownMember>> parse_members(const Json& list) {
 
 Result<MemberBook> MemberBook::open(const OwnDirectory& state) {
   MemberBook book(state);
-  state.remove_drafts(kFileName);
-  auto text = state.read(kFileName);
-  if (!text && text.error().err == ENOENT) return book;
-  if (!text) return text.error();
-  while (!text->empty() && text->back() == '\n') text->pop_back();
+  const auto text = OM_TRY(read_left_line(state, kFileName, &OwnDirectory::read));
+  if (!text) return book;
   const auto file = parse_json_line(*text);
   if (!file || !json_int(*file, "format", kFormat, kFormat)) return bad_file("another format");
   const auto list = file->find("members");

@@ -9,6 +9,7 @@
 
 #include "common/base/names.h"
 #include "common/net/json_line.h"
+#include "migrator/identity/left_line.h"
 
 namespace om::migrator {
 namespace {
@@ -61,11 +62,8 @@ Result<NodeNumbers> NodeNumbers::open(const OwnDirectory& state, uint32_t signer
   if (signer == 0 || signer > kMaxSignerNumber)
     return plain_error(fmt::format("node number {} is too high for a signer (at most {})", signer,
                                    kMaxSignerNumber));
-  state.remove_drafts(kFileName);
-  auto text = state.read_private(kFileName);
-  if (!text && text.error().err == ENOENT) return NodeNumbers(state, signer);
-  if (!text) return text.error();
-  while (!text->empty() && text->back() == '\n') text->pop_back();
+  const auto text = OM_TRY(read_left_line(state, kFileName, &OwnDirectory::read_private));
+  if (!text) return NodeNumbers(state, signer);
   NodeNumbers numbers = OM_TRY(parse_numbers(state, *text));
   if (numbers.signer_ != signer) return bad_file("they were given by another signer");
   return numbers;

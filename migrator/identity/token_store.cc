@@ -9,6 +9,7 @@
 #include "common/base/hex.h"
 #include "common/net/json_line.h"
 #include "common/tls/openssl.h"
+#include "migrator/identity/left_line.h"
 
 namespace om::migrator {
 namespace {
@@ -94,11 +95,8 @@ Result<std::map<std::string, TokenStore::Entry>> parse_tokens(const std::string&
 
 Result<TokenStore> TokenStore::open(const OwnDirectory& state, const Clock& clock) {
   TokenStore store(state, clock);
-  state.remove_drafts(kFileName);
-  auto text = state.read_private(kFileName);
-  if (!text && text.error().err == ENOENT) return store;
-  if (!text) return text.error();
-  while (!text->empty() && text->back() == '\n') text->pop_back();
+  const auto text = OM_TRY(read_left_line(state, kFileName, &OwnDirectory::read_private));
+  if (!text) return store;
   store.entries_ = OM_TRY(parse_tokens(*text));
   return store;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/assert.h"
+#include "common/base/bytes.h"
 #include "common/base/names.h"
 
 namespace om::members {
@@ -12,69 +13,32 @@ namespace {
 constexpr uint8_t kVersion = 1;
 constexpr size_t kIncarnationBytes = 6;
 
-void put(std::string& bytes, uint64_t value, size_t count) {
-  for (size_t i = 0; i < count; ++i) bytes.push_back(static_cast<char>(value >> (8 * i)));
-}
-
-// Takes from the front; after the first take() beyond the end nothing is good().
-class Reader {
- public:
-  explicit Reader(std::string_view bytes) : left_(bytes) {}
-
-  bool good() const { return good_; }
-  bool at_end() const { return left_.empty(); }
-
-  std::string_view take(size_t count) {
-    if (count > left_.size()) {
-      good_ = false;
-      left_ = {};
-      return {};
-    }
-    const std::string_view taken = left_.substr(0, count);
-    left_.remove_prefix(count);
-    return taken;
-  }
-
-  template <class T = uint64_t>
-  T number(size_t count = sizeof(T)) {
-    uint64_t value = 0;
-    const std::string_view taken = take(count);
-    for (size_t i = taken.size(); i > 0; --i)
-      value = value << 8 | static_cast<uint8_t>(taken[i - 1]);
-    return static_cast<T>(value);
-  }
-
- private:
-  std::string_view left_;
-  bool good_ = true;
-};
-
 // name length 1 | name | addresses 1 | (length 4 or 16 | address) ... | port 2 | major 2 | minor 2 | features 8 |
 // stated 6 | number 4
 std::string encode_record(const NodeRecord& record) {
   std::string bytes;
-  put(bytes, record.name.size(), 1);
+  put_number(bytes, record.name.size(), 1);
   bytes += record.name;
-  put(bytes, record.addresses.size(), 1);
+  put_number(bytes, record.addresses.size(), 1);
   for (const HostAddress& address : record.addresses) {
     const size_t skipped = address.is_v4() ? 12 : 0;
-    put(bytes, address.bytes.size() - skipped, 1);
+    put_number(bytes, address.bytes.size() - skipped, 1);
     bytes.append(address.bytes.begin() + skipped, address.bytes.end());
   }
-  put(bytes, record.port, 2);
-  put(bytes, record.major, 2);
-  put(bytes, record.minor, 2);
-  put(bytes, record.features, 8);
-  put(bytes, record.stated, kIncarnationBytes);
-  put(bytes, record.number, 4);
+  put_number(bytes, record.port, 2);
+  put_number(bytes, record.major, 2);
+  put_number(bytes, record.minor, 2);
+  put_number(bytes, record.features, 8);
+  put_number(bytes, record.stated, kIncarnationBytes);
+  put_number(bytes, record.number, 4);
   return bytes;
 }
 
 Result<NodeRecord> decode_record(NodeId id, std::string_view bytes) {
-  Reader in(bytes);
+  ByteReader in(bytes);
   NodeRecord record;
   record.id = id;
-  record.name = in.take(in.number<uint8_t>());
+  record.name = in.short_text();
   const auto addresses = in.number<uint8_t>();
   if (addresses > kMaxAddresses) return plain_error("a node record with too many addresses");
   for (size_t i = 0; i < addresses; ++i) {
@@ -96,7 +60,7 @@ Result<NodeRecord> decode_record(NodeId id, std::string_view bytes) {
   return record;
 }
 
-Result<Rumour> decode_rumour(Reader& in) {
+Result<Rumour> decode_rumour(ByteReader& in) {
   Rumour rumour;
   rumour.kind = in.number<uint8_t>();
   const auto size = in.number<uint16_t>();
@@ -122,26 +86,26 @@ Rumour joined(const NodeRecord& record, uint64_t incarnation) {
 std::string encode_header(const Datagram& datagram) {
   std::string bytes;
   bytes.reserve(kDatagramHeaderBytes);
-  put(bytes, kVersion, 1);
-  put(bytes, static_cast<uint8_t>(datagram.kind), 1);
-  put(bytes, datagram.sequence, 4);
-  put(bytes, datagram.incarnation, kIncarnationBytes);
-  put(bytes, static_cast<uint64_t>(datagram.target), 8);
+  put_number(bytes, kVersion, 1);
+  put_number(bytes, static_cast<uint8_t>(datagram.kind), 1);
+  put_number(bytes, datagram.sequence, 4);
+  put_number(bytes, datagram.incarnation, kIncarnationBytes);
+  put_number(bytes, static_cast<uint64_t>(datagram.target), 8);
   return bytes;
 }
 
 void append_rumour(std::string& bytes, const Rumour& rumour) {
   OM_ASSERT(rumour.body.size() <= kMaxRumourBody);
-  put(bytes, rumour.kind, 1);
-  put(bytes, rumour.body.size(), 2);
-  put(bytes, static_cast<uint64_t>(rumour.node), 8);
-  put(bytes, rumour.incarnation, kIncarnationBytes);
+  put_number(bytes, rumour.kind, 1);
+  put_number(bytes, rumour.body.size(), 2);
+  put_number(bytes, static_cast<uint64_t>(rumour.node), 8);
+  put_number(bytes, rumour.incarnation, kIncarnationBytes);
   bytes += rumour.body;
 }
 
 Result<Datagram> decode_datagram(std::string_view bytes) {
   if (bytes.size() > kMaxDatagramBytes) return plain_error("a datagram that is too long");
-  Reader in(bytes);
+  ByteReader in(bytes);
   Datagram datagram;
   if (in.number<uint8_t>() != kVersion) return plain_error("a datagram of another version");
   const auto kind = in.number<uint8_t>();
@@ -159,7 +123,7 @@ Result<Datagram> decode_datagram(std::string_view bytes) {
 
 Result<std::vector<Rumour>> decode_rumours(std::string_view bytes, size_t most) {
   if (bytes.size() > most) return plain_error("rumours that are too long");
-  Reader in(bytes);
+  ByteReader in(bytes);
   std::vector<Rumour> rumours;
   while (!in.at_end()) rumours.push_back(OM_TRY(decode_rumour(in)));
   return rumours;

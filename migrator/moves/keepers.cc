@@ -146,15 +146,19 @@ void Keepers::tidy() {
   groups_.sweep(used);
 }
 
-std::vector<ProcessId> Keepers::alive() const {
-  std::set<ProcessId> all;
+std::vector<Keepers::Known> Keepers::known() const {
+  std::vector<Known> all;
+  std::set<ProcessId> own;
   for (const auto& [number, keeper] : keepers_) {
-    if (keeper.id.pid != 0) all.insert(keeper.id);
+    all.push_back({keeper.id, keeper.home, keeper.uid});
+    own.insert(keeper.id);
   }
+  // Nothing tells us when an earlier daemon's keeper ends, and the list is pruned only every other second.
   for (const auto& [process, entry] : children_.entries()) {
-    if (entry.role == "keeper" && process.alive()) all.insert(process);
+    if (entry.role == "keeper" && own.count(process) == 0 && process.alive())
+      all.push_back({process, entry.at, entry.uid});
   }
-  return {all.begin(), all.end()};
+  return all;
 }
 
 GuestUsage Keepers::usage() const {
@@ -163,7 +167,8 @@ GuestUsage Keepers::usage() const {
   for (const auto& [number, keeper] : keepers_) {
     if (clock_.now() - keeper.started < kReservation) fresh.insert(keeper.id);
   }
-  for (const ProcessId& keeper : alive()) {
+  for (const auto& [keeper, home, uid] : known()) {
+    if (keeper.pid == 0) continue;
     const auto text = proc::read_proc(keeper.pid, fmt::format("task/{}/children", keeper.pid));
     std::string_view rest = text ? std::string_view(*text) : std::string_view();
     for (auto field = take_field(rest); !field.empty(); field = take_field(rest)) {
@@ -182,21 +187,11 @@ GuestUsage Keepers::usage() const {
 
 GuestCounts Keepers::counts_for(const Offer& offer) const {
   GuestCounts counts;
-  const auto count = [&](const std::string& home, uid_t uid) {
+  for (const auto& [keeper, home, uid] : known()) {
     ++counts.in_all;
-    if (home != offer.home_node) return;
+    if (home != offer.home_node) continue;
     ++counts.of_home;
     if (uid == offer.uid) ++counts.of_user;
-  };
-  std::set<ProcessId> own;
-  for (const auto& [number, keeper] : keepers_) {
-    count(keeper.home, keeper.uid);
-    own.insert(keeper.id);
-  }
-  // Nothing tells us when an earlier daemon's keeper ends, and the list is pruned only every other second.
-  for (const auto& [process, entry] : children_.entries()) {
-    if (entry.role == "keeper" && own.count(process) == 0 && process.alive())
-      count(entry.at, entry.uid);
   }
   return counts;
 }
@@ -221,15 +216,9 @@ std::string Keepers::guest_from(pid_t at_home) const {
 }
 
 void Keepers::end_guests_of(const std::string& home) {
-  std::set<ProcessId> ending;
-  for (const auto& [number, keeper] : keepers_) {
-    if (keeper.home == home && keeper.id.pid != 0) ending.insert(keeper.id);
-  }
-  for (const auto& [process, entry] : children_.entries()) {
-    if (entry.role == "keeper" && entry.at == home) ending.insert(process);
-  }
-  for (const ProcessId& process : ending) {
-    const auto pidfd = process.open();
+  for (const auto& [keeper, at, uid] : known()) {
+    if (at != home || keeper.pid == 0) continue;
+    const auto pidfd = keeper.open();
     if (pidfd) ::syscall(SYS_pidfd_send_signal, pidfd->get(), SIGKILL, nullptr, 0);
   }
 }

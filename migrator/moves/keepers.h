@@ -77,8 +77,14 @@ class Keepers {
   static std::string name_of(const Keeper& keeper);
   Result<ChildSpec> describe(const Offer& offer) const;
   void forget(uint64_t number);
-  // Keepers that are alive, also an earlier daemon's.
-  std::vector<ProcessId> alive() const;
+  // Of a guest here. Its pid is 0 while its keeper is being started.
+  struct Known {
+    ProcessId id;
+    std::string home;
+    uid_t uid;  // at home
+  };
+  // All keepers of this daemon, and those of earlier ones that are alive.
+  std::vector<Known> known() const;
   void on_started(uint64_t number, Result<pid_t> pid,
                   const std::function<void(Result<void>)>& done);
   void on_exit(uint64_t number, int64_t code, int signal);

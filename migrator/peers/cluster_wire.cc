@@ -18,12 +18,6 @@ Result<std::string> read_bytes(capnp::Data::Reader data, size_t max_bytes, const
   return std::string(reinterpret_cast<const char*>(data.begin()), data.size());
 }
 
-template <class T>
-T value_of(Result<T> result) {
-  if (!result) kj::throwFatalException(KJ_EXCEPTION(FAILED, result.error().text().c_str()));
-  return std::move(*result);
-}
-
 }  // namespace
 
 void write_news(const ClusterNews& news, wire::ClusterNews::Builder to) {

@@ -36,10 +36,8 @@ class Server final : public wire::Member::Server {
   kj::Promise<void> news(NewsContext context) override {
     return asked(hellos_, context,
                  [this, context](const ClusterDesk& desk, const Certificate& peer) mutable {
-                   const auto news = read_news(context.getParams().getCluster());
-                   if (!news)
-                     kj::throwFatalException(KJ_EXCEPTION(FAILED, news.error().text().c_str()));
-                   desk.heard(peer, *news, partner_->from);
+                   const ClusterNews news = value_of(read_news(context.getParams().getCluster()));
+                   desk.heard(peer, news, partner_->from);
                    write_news(desk.news(), context.getResults().initCluster());
                  });
   }
@@ -58,10 +56,8 @@ class Server final : public wire::Member::Server {
   kj::Promise<void> deny(DenyContext context) override {
     return asked(
         questions_, context, [context](const ClusterDesk& desk, const Certificate& peer) mutable {
-          auto entries = read_entries(context.getParams().getEntries());
-          if (!entries)
-            kj::throwFatalException(KJ_EXCEPTION(FAILED, entries.error().text().c_str()));
-          const auto own = desk.exchange_denied(peer, *entries);
+          const auto entries = value_of(read_entries(context.getParams().getEntries()));
+          const auto own = desk.exchange_denied(peer, entries);
           write_entries(own, context.getResults().initEntries(static_cast<kj::uint>(own.size())));
         });
   }

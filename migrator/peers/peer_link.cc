@@ -33,9 +33,6 @@ double random_unit() {
 // The peer calls on a connection of its own; here there is nothing that it could ask for.
 constexpr size_t kMaxOpenCalls = 0;
 
-// One line of a KJ exception, without its source position.
-std::string text_of(const kj::Exception& exception) { return exception.getDescription().cStr(); }
-
 }  // namespace
 
 Milliseconds reconnect_pause(uint32_t failures, double jitter) {
@@ -153,19 +150,18 @@ kj::Promise<void> PeerLink::say_hello() {
   kj::Promise<capnp::Response<wire::Node::HelloResults>> reply = request.send();
   return with_limit(kj_, kHelloLimit, "hello", kj::mv(reply))
       .then([this, sent](capnp::Response<wire::Node::HelloResults> response) {
-        auto facts = read_info(response.getPeer());
-        if (!facts) kj::throwFatalException(KJ_EXCEPTION(FAILED, facts.error().text().c_str()));
-        if (facts->name != peer_.name) {
+        NodeFacts facts = value_of(read_info(response.getPeer()));
+        if (facts.name != peer_.name) {
           kj::throwFatalException(
-              KJ_EXCEPTION(FAILED, kj::str("calls itself ", facts->name.c_str())));
+              KJ_EXCEPTION(FAILED, kj::str("calls itself ", facts.name.c_str())));
         }
-        auto refusal = refuse_protocol(local_.facts().protocol, facts->protocol);
+        auto refusal = refuse_protocol(local_.facts().protocol, facts.protocol);
         if (refusal)
           kj::throwFatalException(KJ_EXCEPTION(FAILED, kj::str(refusal->message().c_str())));
         auto elapsed = std::chrono::steady_clock::now() - sent;
         rtt_us_ = static_cast<uint32_t>(
             std::chrono::duration_cast<std::chrono::microseconds>(elapsed).count());
-        facts_ = std::move(*facts);
+        facts_ = std::move(facts);
         failures_ = 0;
         if (!std::exchange(up_, true)) {
           reason_.clear();
