@@ -41,14 +41,7 @@ Json describe(const Token& token, const Terms& terms, WallTime now) {
 
 }  // namespace
 
-bool ClusterVerbs::may(const Caller& caller, const Answerer& answer) const {
-  const auto no = services_.rights.refuse_administration(caller);
-  if (no) answer(failure_answer(*no));
-  return !no;
-}
-
-void ClusterVerbs::init(const Caller& caller, const Json& request, Answerer answer) {
-  if (!may(caller, answer)) return;
+void ClusterVerbs::init(const Caller&, const Json& request, Answerer answer) {
   const auto name = json_string(request, "name", kMaxNodeName);
   if (!name) return answer(bad_request(name.error()));
   if (!valid_node_name(*name)) {
@@ -71,8 +64,7 @@ void ClusterVerbs::init(const Caller& caller, const Json& request, Answerer answ
   answer(ok_answer(std::move(data)));
 }
 
-void ClusterVerbs::join(const Caller& caller, const Json& request, Answerer answer) {
-  if (!may(caller, answer)) return;
+void ClusterVerbs::join(const Caller&, const Json& request, Answerer answer) {
   const auto token = json_string(request, "token", kMaxTokenText);
   const auto address = json_string_or(request, "address", kMaxAddressText, "");
   if (!token) return answer(bad_request(token.error()));
@@ -108,9 +100,8 @@ void ClusterVerbs::status(const Caller&, const Json&, Answerer answer) {
   answer(ok_answer(std::move(data)));
 }
 
-void ClusterVerbs::leave(const Caller& caller, const Json& request, Answerer answer) {
+void ClusterVerbs::leave(const Caller&, const Json& request, Answerer answer) {
   constexpr Milliseconds kRecallLimit{60'000};
-  if (!may(caller, answer)) return;
   const auto force = json_bool_or(request, "force", false);
   if (!force) return answer(bad_request(force.error()));
   if (const auto no = services_.cluster.may_leave(*force)) return answer(failure_answer(*no));
@@ -137,8 +128,7 @@ void ClusterVerbs::leave(const Caller& caller, const Json& request, Answerer ans
   });
 }
 
-void ClusterVerbs::renew(const Caller& caller, const Json&, Answerer answer) {
-  if (!may(caller, answer)) return;
+void ClusterVerbs::renew(const Caller&, const Json&, Answerer answer) {
   services_.cluster_service.renew(
       [this, answer = std::move(answer)](Cluster::Answer<std::string> signer) {
         if (!signer) return answer(failure_answer(signer.error()));
@@ -149,8 +139,7 @@ void ClusterVerbs::renew(const Caller& caller, const Json&, Answerer answer) {
       });
 }
 
-void ClusterVerbs::remove(const Caller& caller, const Json& request, Answerer answer) {
-  if (!may(caller, answer)) return;
+void ClusterVerbs::remove(const Caller&, const Json& request, Answerer answer) {
   const auto node = json_string(request, "node", kMaxNodeName);
   const auto reason = json_string_or(request, "reason", kMaxDenyReason, "");
   if (!node) return answer(bad_request(node.error()));
@@ -163,8 +152,7 @@ void ClusterVerbs::remove(const Caller& caller, const Json& request, Answerer an
                     {"told", services_.cluster_service.spread_denied(entry->name)}}));
 }
 
-void ClusterVerbs::export_ca(const Caller& caller, const Json& request, Answerer answer) {
-  if (!may(caller, answer)) return;
+void ClusterVerbs::export_ca(const Caller&, const Json& request, Answerer answer) {
   const auto passphrase = json_string(request, "passphrase", kMaxPassphrase);
   if (!passphrase) return answer(bad_request(passphrase.error()));
   auto text = services_.cluster.export_ca(*passphrase);
@@ -172,8 +160,7 @@ void ClusterVerbs::export_ca(const Caller& caller, const Json& request, Answerer
   answer(ok_answer({{"text", *text}, {"cluster", services_.cluster.member()->cluster()}}));
 }
 
-void ClusterVerbs::import_ca(const Caller& caller, const Json& request, Answerer answer) {
-  if (!may(caller, answer)) return;
+void ClusterVerbs::import_ca(const Caller&, const Json& request, Answerer answer) {
   const auto text = json_string(request, "text", kMaxCaText);
   const auto passphrase = json_string(request, "passphrase", kMaxPassphrase);
   if (!text) return answer(bad_request(text.error()));
@@ -183,8 +170,7 @@ void ClusterVerbs::import_ca(const Caller& caller, const Json& request, Answerer
   answer(ok_answer({{"node", services_.name}, {"cluster", services_.cluster.member()->cluster()}}));
 }
 
-void ClusterVerbs::create_token(const Caller& caller, const Json& request, Answerer answer) {
-  if (!may(caller, answer)) return;
+void ClusterVerbs::create_token(const Caller&, const Json& request, Answerer answer) {
   const auto terms = read_terms(request, kDefaultUses);
   if (!terms) return answer(bad_request(terms.error()));
   auto signer = services_.cluster.signer();
@@ -197,8 +183,7 @@ void ClusterVerbs::create_token(const Caller& caller, const Json& request, Answe
   answer(ok_answer(std::move(data)));
 }
 
-void ClusterVerbs::list_tokens(const Caller& caller, const Json&, Answerer answer) {
-  if (!may(caller, answer)) return;
+void ClusterVerbs::list_tokens(const Caller&, const Json&, Answerer answer) {
   auto signer = services_.cluster.signer();
   if (!signer) return answer(failure_answer(signer.error()));
   Json list = Json::array();
@@ -214,8 +199,7 @@ void ClusterVerbs::list_tokens(const Caller& caller, const Json&, Answerer answe
   answer(ok_answer(std::move(list)));
 }
 
-void ClusterVerbs::revoke_token(const Caller& caller, const Json& request, Answerer answer) {
-  if (!may(caller, answer)) return;
+void ClusterVerbs::revoke_token(const Caller&, const Json& request, Answerer answer) {
   const auto id = json_string(request, "id", 64);
   if (!id) return answer(bad_request(id.error()));
   auto signer = services_.cluster.signer();

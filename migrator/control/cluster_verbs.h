@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The verbs about the cluster: making, joining and leaving it, its members, its CA, and the tokens that let machines
-// in. All but cluster.status are for those who administer the node (control/rights.h).
+// in. All but cluster.status are for those who administer the node, which verbs.cc sees to.
 #pragma once
 
 #include <optional>
@@ -28,9 +28,6 @@ class ClusterVerbs {
   void revoke_token(const Caller&, const Json&, Answerer);
 
  private:
-  // Whether the caller may; otherwise it has been answered.
-  bool may(const Caller& caller, const Answerer& answer) const;
-
   const Services& services_;
   bool leaving_ = false;
 };

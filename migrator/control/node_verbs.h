@@ -20,7 +20,7 @@ class NodeVerbs {
   // guests are confined here.
   void info(const Caller&, const Json&, Answerer);
 
-  // The others change the node: only for those who administer it (rights.h).
+  // The others change the node: only for those who administer it, which verbs.cc sees to.
   void reload_peers(const Caller&, const Json&, Answerer);
   void reload_credentials(const Caller&, const Json&, Answerer);
   void set_peers(const Caller&, const Json&, Answerer);

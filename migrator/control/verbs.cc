@@ -23,25 +23,34 @@ std::map<std::string, Verbs::Verb, std::less<>> Verbs::make_table() {
       (verbs.*method)(caller, request, std::move(answer));
     };
   };
+  // For those who administer this node.
+  auto only_by = [this, &by](auto& verbs, auto method) -> Run {
+    return [this, run = by(verbs, method)](const Caller& caller, const Json& request,
+                                           Answerer answer) {
+      if (const auto no = services_.rights.refuse_administration(caller))
+        return answer(failure_answer(*no));
+      run(caller, request, std::move(answer));
+    };
+  };
   return {
       {"version", {First::kLook, by(node_verbs_, &NodeVerbs::version)}},
       {"nodes", {First::kLook, by(node_verbs_, &NodeVerbs::nodes)}},
       {"node.info", {First::kLook, by(node_verbs_, &NodeVerbs::info)}},
-      {"peers.reload", {First::kLook, by(node_verbs_, &NodeVerbs::reload_peers)}},
-      {"cluster.reload", {First::kLook, by(node_verbs_, &NodeVerbs::reload_credentials)}},
-      {"cluster.init", {First::kLook, by(cluster_verbs_, &ClusterVerbs::init)}},
-      {"cluster.join", {First::kLook, by(cluster_verbs_, &ClusterVerbs::join)}},
+      {"peers.reload", {First::kLook, only_by(node_verbs_, &NodeVerbs::reload_peers)}},
+      {"cluster.reload", {First::kLook, only_by(node_verbs_, &NodeVerbs::reload_credentials)}},
+      {"cluster.init", {First::kLook, only_by(cluster_verbs_, &ClusterVerbs::init)}},
+      {"cluster.join", {First::kLook, only_by(cluster_verbs_, &ClusterVerbs::join)}},
       {"cluster.status", {First::kLook, by(cluster_verbs_, &ClusterVerbs::status)}},
-      {"cluster.leave", {First::kLook, by(cluster_verbs_, &ClusterVerbs::leave)}},
-      {"cluster.renew", {First::kLook, by(cluster_verbs_, &ClusterVerbs::renew)}},
-      {"cluster.remove", {First::kLook, by(cluster_verbs_, &ClusterVerbs::remove)}},
-      {"cluster.ca_export", {First::kLook, by(cluster_verbs_, &ClusterVerbs::export_ca)}},
-      {"cluster.ca_import", {First::kLook, by(cluster_verbs_, &ClusterVerbs::import_ca)}},
-      {"token.create", {First::kLook, by(cluster_verbs_, &ClusterVerbs::create_token)}},
-      {"token.list", {First::kLook, by(cluster_verbs_, &ClusterVerbs::list_tokens)}},
-      {"token.revoke", {First::kLook, by(cluster_verbs_, &ClusterVerbs::revoke_token)}},
-      {"peers.set", {First::kLook, by(node_verbs_, &NodeVerbs::set_peers)}},
-      {"recall", {First::kLook, by(node_verbs_, &NodeVerbs::recall)}},
+      {"cluster.leave", {First::kLook, only_by(cluster_verbs_, &ClusterVerbs::leave)}},
+      {"cluster.renew", {First::kLook, only_by(cluster_verbs_, &ClusterVerbs::renew)}},
+      {"cluster.remove", {First::kLook, only_by(cluster_verbs_, &ClusterVerbs::remove)}},
+      {"cluster.ca_export", {First::kLook, only_by(cluster_verbs_, &ClusterVerbs::export_ca)}},
+      {"cluster.ca_import", {First::kLook, only_by(cluster_verbs_, &ClusterVerbs::import_ca)}},
+      {"token.create", {First::kLook, only_by(cluster_verbs_, &ClusterVerbs::create_token)}},
+      {"token.list", {First::kLook, only_by(cluster_verbs_, &ClusterVerbs::list_tokens)}},
+      {"token.revoke", {First::kLook, only_by(cluster_verbs_, &ClusterVerbs::revoke_token)}},
+      {"peers.set", {First::kLook, only_by(node_verbs_, &NodeVerbs::set_peers)}},
+      {"recall", {First::kLook, only_by(node_verbs_, &NodeVerbs::recall)}},
       {"migrate", {First::kLookWhenWhole, by(process_verbs_, &ProcessVerbs::migrate)}},
       {"stack", {First::kLook, by(process_verbs_, &ProcessVerbs::stack)}},
       {"trace", {First::kLook, by(process_verbs_, &ProcessVerbs::trace)}},

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The verbs of the control socket, in one table: the function that serves each, and what must happen before. The
-// functions are in classes by subject: process_verbs.cc, node_verbs.cc, cluster_verbs.cc, deputy_verbs.cc.
+// The verbs of the control socket, in one table: the function that serves each, what must happen before, and whether it
+// is for those only who administer this node. The functions are in classes by subject: process_verbs.cc, node_verbs.cc,
+// cluster_verbs.cc, deputy_verbs.cc.
 #pragma once
 
 #include <functional>
