@@ -80,10 +80,8 @@ int cluster_ca_import(const MembershipArguments& arguments) {
       {{"verb", "cluster.ca_import"}, {"text", *text}, {"passphrase", *passphrase}}, kPatience);
   if (!answer.ok) return report(answer.failure);
   if (arguments.json) return print_json(answer.data);
-  return print_text(
-      fmt::format("{} may now sign for the cluster {}.\n",
-                  harmless(json_string_or(answer.data, "node", 256, "").value_or("")),
-                  harmless(json_string_or(answer.data, "cluster", 256, "").value_or(""))));
+  return print_text(fmt::format("{} may now sign for the cluster {}.\n",
+                                text_of(answer.data, "node"), text_of(answer.data, "cluster")));
 }
 
 }  // namespace om::cli

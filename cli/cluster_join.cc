@@ -20,14 +20,6 @@ constexpr Milliseconds kJoinPatience{60000};
 // Processes come home first.
 constexpr Milliseconds kLeavePatience{130000};
 
-std::string text_of(const Json& data, const char* key) {
-  return harmless(json_string_or(data, key, 4096, "").value_or(""));
-}
-
-int64_t number_of(const Json& data, const char* key) {
-  return json_int_or(data, key, 0, INT64_MAX, 0).value_or(0);
-}
-
 }  // namespace
 
 int cluster_init(const MembershipArguments& arguments) {

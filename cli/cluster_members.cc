@@ -15,16 +15,8 @@ namespace {
 // A signer may have to be dialled.
 constexpr Milliseconds kRenewPatience{40000};
 
-std::string text_of(const Json& data, const char* key) {
-  return harmless(json_string_or(data, key, 4096, "").value_or(""));
-}
-
 bool flag_of(const Json& data, const char* key) {
   return json_bool_or(data, key, false).value_or(false);
-}
-
-int64_t number_of(const Json& data, const char* key) {
-  return json_int_or(data, key, 0, INT64_MAX, 0).value_or(0);
 }
 
 // The members of a list; none if there is no such list.

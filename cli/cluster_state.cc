@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/cluster_netns.h"
+#include "common/base/hex.h"
 #include "common/base/names.h"
 #include "common/net/json_line.h"
 
@@ -64,12 +65,7 @@ Result<std::string> absolute_path(const std::string& path) {
   return text;
 }
 
-std::string cluster_tag(const std::string& absolute_dir) {
-  // FNV-1a, 32 bits.
-  uint32_t hash = 2166136261u;
-  for (char c : absolute_dir) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
-  return fmt::format("{:08x}", hash);
-}
+std::string cluster_tag(const std::string& absolute_dir) { return short_hash(absolute_dir); }
 
 std::string node_dir(const ClusterState& state, const std::string& node) {
   return state.dir + "/" + node;

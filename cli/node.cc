@@ -18,14 +18,6 @@ Answer ask(const std::string& node) {
   return request(question);
 }
 
-std::string text_of(const Json& object, const char* key) {
-  return harmless(json_string_or(object, key, 4096, "").value_or(""));
-}
-
-uint64_t number_of(const Json& object, const char* key) {
-  return static_cast<uint64_t>(json_int_or(object, key, 0, INT64_MAX, 0).value_or(0));
-}
-
 const Json& part_of(const Json& object, const char* key) {
   static const Json s_nothing = Json::object();
   const auto found = object.find(key);

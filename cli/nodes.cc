@@ -18,19 +18,14 @@ int nodes(bool json) {
   std::vector<std::vector<std::string>> rows{
       {"NODE", "STATE", "ADDRESS", ">CPUS", ">LOAD", ">MEMORY", ">FREE", ">GUESTS", "KERNEL"}};
   for (const Json& item : answer.data) {
-    auto text = [&item](const char* key) {
-      return harmless(json_string_or(item, key, 4096, "").value_or(""));
-    };
-    auto number = [&item](const char* key) {
-      return json_int_or(item, key, 0, INT64_MAX, 0).value_or(0);
-    };
+    auto text = [&item](const char* key) { return text_of(item, key); };
+    auto number = [&item](const char* key) { return number_of(item, key); };
     bool self = json_bool_or(item, "self", false).value_or(false);
     bool up = text("state") == "up";
     rows.push_back({text("name") + (self ? "*" : ""), text("state"), text("address"),
                     std::to_string(number("cpus")),
                     fmt::format("{:.2f}", json_number(item, "load", 0, 1e9).value_or(0)),
-                    human_bytes(static_cast<uint64_t>(number("memory_bytes"))),
-                    human_bytes(static_cast<uint64_t>(number("free_bytes"))),
+                    human_bytes(number("memory_bytes")), human_bytes(number("free_bytes")),
                     std::to_string(number("guests")), up ? text("kernel") : text("reason")});
   }
   return print_text(format_table(rows, stdout_columns(), stdout_colour()));

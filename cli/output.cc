@@ -97,6 +97,14 @@ std::string harmless(std::string_view text) {
   return out;
 }
 
+std::string text_of(const Json& object, const char* key, size_t max_bytes) {
+  return harmless(json_string_or(object, key, max_bytes, "").value_or(""));
+}
+
+uint64_t number_of(const Json& object, const char* key) {
+  return static_cast<uint64_t>(json_int_or(object, key, 0, INT64_MAX, 0).value_or(0));
+}
+
 bool stdout_colour() {
   const char* no_colour = ::getenv("NO_COLOR");
   const char* terminal = ::getenv("TERM");

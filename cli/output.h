@@ -4,6 +4,8 @@
 // programs or peers is first made harmless for terminals.
 #pragma once
 
+#include <stdint.h>
+
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +26,10 @@ int print_text(std::string_view text);
 
 // Makes text printable: control characters, direction marks and invalid UTF-8 become question marks.
 std::string harmless(std::string_view text);
+
+// A field of an answer, harmless; "" or 0 if it is missing, of another type or longer.
+std::string text_of(const Json& object, const char* key, size_t max_bytes = 4096);
+uint64_t number_of(const Json& object, const char* key);
 
 // Whether stdout supports colour, and its width in columns (0: unknown, no limit).
 bool stdout_colour();

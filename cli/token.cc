@@ -23,7 +23,7 @@ int token_create(const MembershipArguments& arguments) {
   const Answer answer = request(query);
   if (!answer.ok) return report(answer.failure);
   if (arguments.json) return print_json(answer.data);
-  return print_text(harmless(json_string_or(answer.data, "token", 4096, "").value_or("")) + "\n");
+  return print_text(text_of(answer.data, "token") + "\n");
 }
 
 int token_list(const MembershipArguments& arguments) {
@@ -32,12 +32,9 @@ int token_list(const MembershipArguments& arguments) {
   if (arguments.json) return print_json(answer.data);
   std::vector<std::vector<std::string>> rows{{"ID", ">USES LEFT", "EXPIRES", "STATE"}};
   for (const Json& item : answer.data) {
-    auto text = [&item](const char* key) {
-      return harmless(json_string_or(item, key, 256, "").value_or(""));
-    };
-    rows.push_back({text("id"),
+    rows.push_back({text_of(item, "id"),
                     std::to_string(json_int_or(item, "uses_left", 0, INT32_MAX, 0).value_or(0)),
-                    text("expires"), text("state")});
+                    text_of(item, "expires"), text_of(item, "state")});
   }
   return print_text(format_table(rows, stdout_columns(), stdout_colour()));
 }

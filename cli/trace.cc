@@ -26,24 +26,22 @@ struct Count {
 };
 using Counts = std::map<std::string, Count>;
 
-int64_t number_of(const Json& item, const char* key) {
+int64_t signed_of(const Json& item, const char* key) {
   return json_int_or(item, key, INT64_MIN, INT64_MAX, 0).value_or(0);
 }
 
-std::string text_of(const Json& item, const char* key) {
-  return harmless(json_string_or(item, key, 1 << 20, "").value_or(""));
-}
+std::string long_text(const Json& item, const char* key) { return text_of(item, key, 1 << 20); }
 
 std::string line_of(const Json& r) {
-  const std::string error = text_of(r, "error");
-  const auto started = static_cast<time_t>(number_of(r, "started_ns") / 1'000'000'000);
+  const std::string error = long_text(r, "error");
+  const auto started = static_cast<time_t>(signed_of(r, "started_ns") / 1'000'000'000);
   tm when{};
   ::localtime_r(&started, &when);
   return fmt::format("{:02}:{:02}:{:02}.{:06} [{}] {}({}) = {} <{:.6f}>\n", when.tm_hour,
-                     when.tm_min, when.tm_sec, number_of(r, "started_ns") / 1000 % 1'000'000,
-                     number_of(r, "tid"), text_of(r, "call"), text_of(r, "arguments"),
-                     error.empty() ? std::to_string(number_of(r, "result")) : "-1 " + error,
-                     static_cast<double>(number_of(r, "took_ns")) / 1e9);
+                     when.tm_min, when.tm_sec, signed_of(r, "started_ns") / 1000 % 1'000'000,
+                     signed_of(r, "tid"), long_text(r, "call"), long_text(r, "arguments"),
+                     error.empty() ? std::to_string(signed_of(r, "result")) : "-1 " + error,
+                     static_cast<double>(signed_of(r, "took_ns")) / 1e9);
 }
 
 Counts counts_of(const Json& data) {
@@ -51,8 +49,8 @@ Counts counts_of(const Json& data) {
   auto list = data.find("counts");
   if (list == data.end() || !list->is_array()) return out;
   for (const Json& item : *list) {
-    out[text_of(item, "call")] = {number_of(item, "calls"), number_of(item, "errors"),
-                                  number_of(item, "ns")};
+    out[long_text(item, "call")] = {signed_of(item, "calls"), signed_of(item, "errors"),
+                                    signed_of(item, "ns")};
   }
   return out;
 }
@@ -109,7 +107,7 @@ int trace(const TraceArguments& arguments) {
       return report(answer.failure);
     }
     const Json& data = answer.data;
-    const int64_t now = number_of(data, "session");
+    const int64_t now = signed_of(data, "session");
     if (now == 0) {
       if (!std::exchange(told, true))
         complain("the process is at home and forwards nothing; waiting until it leaves");
@@ -127,8 +125,8 @@ int trace(const TraceArguments& arguments) {
     add(total, before, counts);
     if (now != 0) before = counts;
     if (!arguments.summary) {
-      if (number_of(data, "lost") > 0)
-        complain(fmt::format("{} calls were too quick to be printed", number_of(data, "lost")));
+      if (signed_of(data, "lost") > 0)
+        complain(fmt::format("{} calls were too quick to be printed", signed_of(data, "lost")));
       auto records = data.find("records");
       std::string text;
       if (records != data.end() && records->is_array()) {
@@ -140,13 +138,13 @@ int trace(const TraceArguments& arguments) {
       if (!text.empty()) {
         if (int status = print_text(text); status != 0) return status;
         if (records->size() >= 1000) {
-          cursor = number_of(data, "next");
+          cursor = signed_of(data, "next");
           continue;  // there is more
         }
       }
     }
-    timespec pause{0, number_of(data, "next") == cursor ? kIdleNs : kBusyNs};
-    cursor = number_of(data, "next");
+    timespec pause{0, signed_of(data, "next") == cursor ? kIdleNs : kBusyNs};
+    cursor = signed_of(data, "next");
     ::nanosleep(&pause, nullptr);
   }
   return arguments.summary ? print_summary(total, arguments.json) : 0;
