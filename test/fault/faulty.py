@@ -102,7 +102,7 @@ class NumberedJob:
         """Checks an end by loss: killed, nothing done twice, and the reason reported."""
         for reader in self.readers:
             reader.join(WAIT_LIMIT)
-        self.case.assertEqual((128 + signal.SIGKILL, ''), (self.runner.returncode, self.problem))
+        self.case.assertEqual((128 + signal.SIGKILL, ''), (self.runner.returncode, self.problem), self.said)
         self.case.assertRegex(self.said.decode(), rf'^om: process {self.pid}: [A-Z_]+: .+\n$')
         said = self.said.decode().partition(f'{self.pid}: ')[2].strip()
         self.case.assertIn(said, self.case.om('why', self.pid, expect=4).stderr)
