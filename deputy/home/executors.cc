@@ -43,12 +43,14 @@ Step keep_time(const Target& target, uint64_t arena, HomeThread h) {
 }
 
 // Whether the executor has stopped where it can be left. Preconditions: `t.regs` are fresh; its stack is in the arena.
-Verdict<bool> is_at_rest(const HomeSide& home, const StoppedThread& t) {
+Verdict<bool> is_at_rest(const HomeSide& home, const StoppedThread& t, Unbegun unbegun) {
   const Anchor& a = home.target->anchor;
   const uint32_t slot = home.slot_of(t);
   const HomeThread h = OM_MUST(home.target->thread(home.arena, slot));
   const auto rax = static_cast<int64_t>(t.regs.rax);
   bool stable = h.phase == kExecIdle || h.phase == kExecHeld;
+  if (h.phase == kExecTicket && unbegun == Unbegun::kForget)
+    stable = t.in_call() && is_restart(rax) && t.regs.orig_rax == SYS_futex;
   // On the way to a new channel: only where it has no descriptors but those with numbers of libom's.
   if (h.phase == kExecFetch) {
     stable = t.in_call() && is_restart(rax) &&
@@ -76,7 +78,7 @@ Verdict<StoppedProcess> stop_executors(const HomeSide& home) {
                               {.settle = false, .target = &*home.target, .patient = true});
 }
 
-Step settle_executors(HomeSide& home, StoppedProcess& stop) {
+Step settle_executors(HomeSide& home, StoppedProcess& stop, Unbegun unbegun) {
   // One may be waiting for a deputy to talk to.
   OM_TRY(meet(home, stop));
   const Deadline deadline = Clock::now() + kSettleLimit;
@@ -88,7 +90,7 @@ Step settle_executors(HomeSide& home, StoppedProcess& stop) {
       const uint64_t lo = home.arena + kControlSize;
       if (t.regs.rsp < lo || t.regs.rsp >= home.arena + arena_bytes(home.state.nslots))
         return refuse(ReasonCode::kInternal, "thread {} has left libom", t.tid);
-      if (OM_TRY(is_at_rest(home, t))) continue;
+      if (OM_TRY(is_at_rest(home, t, unbegun))) continue;
       moving = true;
       t.tracee.resume();
     }

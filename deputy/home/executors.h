@@ -14,9 +14,12 @@ namespace om::deputy {
 // Stops the process. Whatever we have its threads run for a return must run to its end: giving up would leave a thread
 // that serves nobody, or a return that cannot be taken back.
 Verdict<StoppedProcess> stop_executors(const HomeSide& home);
+// Calls that wait at home for earlier ones of other threads. Those may never come if the body is lost.
+enum class Unbegun : bool { kAwait, kForget };
+
 // Lets executors run until each is idle, blocked in the kernel, or parked with a finished call. UNINTERRUPTIBLE if
 // one does not come to rest within 5 s.
-Step settle_executors(HomeSide& home, StoppedProcess& stop);
+Step settle_executors(HomeSide& home, StoppedProcess& stop, Unbegun unbegun = Unbegun::kAwait);
 // Notes where an executor goes on if we die while it runs code for us.
 Step guard_executor(const HomeSide& home, StoppedThread& t);
 Step guard_executors(const HomeSide& home, StoppedProcess& stop);

@@ -13,6 +13,16 @@
 #include "libom/abi/thread.h"
 
 namespace om::deputy {
+namespace {
+
+// A body that has acted, or whose home has no memory any more, cannot be undone. Preconditions: `home.state` is fresh.
+Step can_be_undone(const HomeState& state) {
+  if (state.effectful != 0) return refuse(ReasonCode::kInternal, "the body has acted already");
+  if (state.dropped != 0) return refuse(ReasonCode::kInternal, "home's memory has been given back");
+  return Done{};
+}
+
+}  // namespace
 
 Step roll_back(Process& process, const std::string& why) {
   HomeSide& home = process.home;
@@ -21,10 +31,11 @@ Step roll_back(Process& process, const std::string& why) {
   OM_TRY(hold_executors(home));
   StoppedProcess stop = OM_TRY(stop_executors(home));
   home.state = OM_MUST(home.target->home());
-  if (home.state.effectful != 0) return refuse(ReasonCode::kInternal, "the body has acted already");
-  if (home.state.dropped != 0)
-    return refuse(ReasonCode::kInternal, "home's memory has been given back");
-  OM_TRY(settle_executors(home, stop));
+  OM_TRY(can_be_undone(home.state));
+  OM_TRY(settle_executors(home, stop, Unbegun::kForget));
+  // One that was stopped on its way to a call has made it since.
+  home.state = OM_MUST(home.target->home());
+  OM_TRY(can_be_undone(home.state));
   OM_TRY(guard_executors(home, stop));
   if (plans.threads.empty()) plans = OM_TRY(recall_plans(home, stop));
   std::vector<ThreadState> states;

@@ -90,12 +90,13 @@ enum HomeThreadState : uint32_t {
 };
 
 enum ExecPhase : uint32_t {
-  kExecIdle = 0,   // receiving: the body computes, or its thread is parked
-  kExecBusy = 1,   // between a received Call and its answer, outside the window
-  kExecCall = 2,   // inside (or on the way into) the window or the transplant
-  kExecHeld = 3,   // HomeState.hold: the call is finished, the answer kept, waiting for the deputy
-  kExecFetch = 4,  // channel lost, waiting for a new one
-  kExecGone = 5,   // thread is exiting
+  kExecIdle = 0,    // receiving: the body computes, or its thread is parked
+  kExecBusy = 1,    // between a received Call and its answer, outside the window
+  kExecCall = 2,    // inside (or on the way into) the window or the transplant
+  kExecHeld = 3,    // HomeState.hold: the call is finished, the answer kept, waiting for the deputy
+  kExecFetch = 4,   // channel lost, waiting for a new one
+  kExecGone = 5,    // thread is exiting
+  kExecTicket = 6,  // a Call has been received and not begun: others come first
 };
 
 constexpr uint32_t kMaxNoted = 32;

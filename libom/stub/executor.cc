@@ -203,10 +203,11 @@ long handle_forward(HomeThread* t, uint32_t question, const safe::ForwardParams&
   // A further Call shows that the Return before it has arrived, with its signals.
   drop_noted(t, t->noted_sent);
   t->noted_sent = 0;
-  t->phase = kExecBusy;
   const bool ticketed = (p.flags & kCallTicketed) != 0;
   if (ticketed && p.ticket == 0) return kBroken;
+  t->phase = kExecTicket;
   wait_for_ticket(ticketed ? p.ticket - 1 : p.ticket);
+  t->phase = kExecBusy;
 
   HomeExec& e = t->call;
   release_bounce(t);

@@ -167,6 +167,12 @@ class DemandCase(FaultCase):
         return sum(log.read_text(errors='replace').count(text)
                    for log in pathlib.Path(self.cluster.directory).glob('n*/log*'))
 
+    def logged(self, pid):
+        """The last lines of the daemons' children about the process."""
+        lines = [line for log in pathlib.Path(self.cluster.directory).glob('n*/log*')
+                 for line in log.read_text(errors='replace').splitlines() if f'process {pid}' in line]
+        return '\n'.join(lines[-20:])
+
     def wait_held(self, step, before):
         self.wait_until(lambda: self.log_lines(f'step {step} fails on demand, by being held') > before,
                         f'a process at step {step}')

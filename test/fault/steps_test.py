@@ -66,7 +66,7 @@ class Steps(DemandCase):
         """True if it goes on, False if it is lost in an allowed way."""
         more = job.progress(more)
         if more is None:
-            self.fail(f'hangs: {self.om("ps").stdout}{self.om("events", job.pid).stdout}')
+            self.fail(f'hangs: {self.om("ps").stdout}{self.om("events", job.pid).stdout}{self.logged(job.pid)}')
         if not more:
             job.check_lost()
         return more
@@ -200,6 +200,23 @@ class Steps(DemandCase):
         notes = [event for event in self.om_json('events', job.pid) if event['code'] == 'NODE_LOST']
         self.assertEqual(1, len(notes), notes)
         self.assertIn('node n2', notes[0]['message'])
+
+    def test_no_call_is_made_while_a_departure_is_taken_back(self):
+        """The process hardly gets the CPU: its threads are stopped anywhere on their way to a call."""
+        job = NumberedJob(self)
+        cpu = min(os.sched_getaffinity(0))
+        spinner = subprocess.Popen([sys.executable, '-c', 'while True: pass'])
+        os.sched_setaffinity(spinner.pid, [cpu])
+        self.addCleanup(spinner.wait)
+        self.addCleanup(spinner.kill)
+        for tid in map(int, os.listdir(f'/proc/{job.pid}/task')):
+            os.sched_setscheduler(tid, os.SCHED_IDLE, os.sched_param(0))
+            os.sched_setaffinity(tid, [cpu])
+        for _ in range(2 * ROUNDS):
+            self.migrate_with('guest.committed:1:fail', job, 'n2')
+            job.wait_progress(5)
+            self.bring(job, 'home')
+        job.finish()
 
     def test_program_execs_before_the_answer_to_commit(self):
         """It is then another program, at home, and remains so whatever becomes of the answer."""
