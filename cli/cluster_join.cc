@@ -17,7 +17,7 @@ namespace {
 
 // The daemon looks up a name, tries the address, and may be sent on to another one.
 constexpr Milliseconds kJoinPatience{60000};
-// Processes come home first.
+// Processes and guests go home first.
 constexpr Milliseconds kLeavePatience{130000};
 
 }  // namespace
@@ -64,13 +64,7 @@ int cluster_leave(const MembershipArguments& arguments) {
   const Answer answer =
       request({{"verb", "cluster.leave"}, {"force", arguments.force}}, kLeavePatience);
   if (!answer.ok) {
-    const auto failed = answer.data.is_object() ? answer.data.find("failed") : answer.data.end();
-    if (failed != answer.data.end() && failed->is_array()) {
-      for (const Json& item : *failed) {
-        complain(fmt::format("{}: {}: {}", number_of(item, "pid"), text_of(item, "code"),
-                             text_of(item, "message")));
-      }
-    }
+    complain_of_left(answer.data);
     return report(answer.failure);
   }
   if (arguments.json) return print_json(answer.data);

@@ -31,6 +31,7 @@ struct Arguments {
   DebugArguments debug;
   TraceArguments trace;
   std::string node;
+  int drain_s = 60;
   int pid = 0;
   bool json = false;
 };
@@ -127,7 +128,8 @@ void add_node_verbs(CLI::App& app, Arguments& given, Action& action) {
   sub->add_flag("--json", given.json, kJsonHelp);
   sub->callback([&] { action = [&] { return nodes(given.json); }; });
 
-  CLI::App* node = verb(app, "node", "look at one node", "  om node info\n  om node why n2");
+  CLI::App* node = verb(app, "node", "look at one node, or empty this one",
+                        "  om node info\n  om node why n2\n  om node drain");
   node->require_subcommand(1);
   sub = verb(*node, "info", "what is known about a node, and how guests are confined on this one",
              "  om node info\n  om node info n2 --json");
@@ -139,6 +141,16 @@ void add_node_verbs(CLI::App& app, Arguments& given, Action& action) {
   sub->add_option("NODE", given.node, "a node of om nodes")->required()->type_name("");
   sub->add_flag("--json", given.json, kJsonHelp);
   sub->callback([&] { action = [&] { return node_why(given.node, given.json); }; });
+  sub = verb(*node, "drain", "send guests home, bring home what is away, take nobody any more",
+             "  om node drain\n  om node drain --timeout 600 --json");
+  sub->add_option("--timeout", given.drain_s, "seconds that it may take (default 60)")
+      ->check(CLI::Range(1, 86400))
+      ->type_name("");
+  sub->add_flag("--json", given.json, kJsonHelp);
+  sub->callback([&] { action = [&] { return node_drain(given.drain_s, given.json); }; });
+  sub = verb(*node, "undrain", "take guests again", "  om node undrain");
+  sub->add_flag("--json", given.json, kJsonHelp);
+  sub->callback([&] { action = [&] { return node_undrain(given.json); }; });
 
   sub = verb(app, "events", "list recent events",
              "  om events\n  om events 4711\n  om events --json");

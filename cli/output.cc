@@ -160,4 +160,16 @@ std::string human_bytes(uint64_t bytes) {
   return unit == 0 ? fmt::format("{}B", bytes) : fmt::format("{:.1f}{}", value, kUnits[unit]);
 }
 
+void complain_of_left(const Json& drained) {
+  const auto failed = drained.is_object() ? drained.find("failed") : drained.end();
+  if (failed != drained.end() && failed->is_array()) {
+    for (const Json& item : *failed) {
+      complain(fmt::format("{}: {}: {}", number_of(item, "pid"), text_of(item, "code"),
+                           text_of(item, "message")));
+    }
+  }
+  if (const uint64_t guests = number_of(drained, "guests"); guests != 0)
+    complain(fmt::format("{} guest{} still here", guests, guests == 1 ? " is" : "s are"));
+}
+
 }  // namespace om::cli

@@ -31,6 +31,8 @@ int why(int pid, bool json);
 int nodes(bool json);
 int node_info(const std::string& node, bool json);  // empty: this one
 int node_why(const std::string& node, bool json);
+int node_drain(int limit_s, bool json);
+int node_undrain(bool json);
 int doctor(bool json);
 int version(bool json);
 int events(int pid, bool json);

@@ -61,13 +61,16 @@ void keeper_is_lost(Process& process) {
 
 void come_home_as_noticed(Process& process) {
   const Watch::Noticed noticed = process.watch()->noticed();  // a return ends the watch
-  process.watch()->noticed().evicted.clear();
+  process.watch()->noticed().evicted.reset();
   const MoveRecord record = come_home(process);
-  const std::string& evicted = noticed.evicted;
-  if (record.moved() && !evicted.empty()) {
+  if (record.moved() && noticed.evicted && noticed.evicted->draining) {
+    process.around.note(ReasonCode::kCameHome,
+                        fmt::format("process {} came home: node {} takes no guests any more",
+                                    process.home.pid, record.from));
+  } else if (record.moved() && noticed.evicted) {
     process.around.note(ReasonCode::kNoMemory,
                         fmt::format("process {} came home, memory was short at {}: {}",
-                                    process.home.pid, record.from, evicted));
+                                    process.home.pid, record.from, noticed.evicted->memory));
   } else if (record.moved()) {
     process.around.note(
         ReasonCode::kCameHome,

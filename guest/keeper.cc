@@ -3,6 +3,7 @@
 
 #include <capnp/rpc-twoparty.h>
 #include <kj/debug.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -40,7 +41,8 @@ Keeper::Keeper(kj::AsyncIoContext& io, const KeeperOptions& options)
     : io_(io),
       terms_(options.guest),
       dialer_(io, options.home, options.terms, options.cipher),
-      session_(io) {
+      session_(io),
+      drained_(io.unixEventPort.onSignal(SIGUSR1).ignoreResult().fork()) {
   if (options.headroom != 0 || options.memory != 0)
     memory_watch_.emplace(io, options.headroom, options.memory);
 }
@@ -166,8 +168,12 @@ void Keeper::drop_session() {
   if (session_fd_ >= 0) ::shutdown(session_fd_, SHUT_RDWR);
 }
 
+kj::Promise<Keeper::Eviction> Keeper::evicted() {
+  return drained_.addBranch().then([] { return Eviction{"", true}; }).exclusiveJoin(memory_short());
+}
+
 // The members of a session are under the same limits: any of them shows what there are.
-kj::Promise<std::string> Keeper::memory_short() {
+kj::Promise<Keeper::Eviction> Keeper::memory_short() {
   const auto shown = std::find_if(members_.begin(), members_.end(), [](const auto& entry) {
     return entry.second.body().is_running() && entry.second.body().process().running();
   });
@@ -175,7 +181,7 @@ kj::Promise<std::string> Keeper::memory_short() {
   return memory_watch_->shortage(shown->second.body().process().pid())
       .then([this](std::string why) {
         for (auto& [number, member] : members_) member.body().hold();
-        return why;
+        return Eviction{std::move(why), false};
       });
 }
 

@@ -49,12 +49,19 @@ class Keeper {
   Member& member(uint32_t number);
   // Home does not need the member any more, nor, of the last one, what is under way for it.
   void end(Member& member);
-  // Resolves to what is short when this node's memory is; the bodies are held then.
-  kj::Promise<std::string> memory_short();
+  // Why the bodies have to go home.
+  struct Eviction {
+    std::string why;
+    bool draining =
+        false;  // the node takes no guests any more: SIGUSR1 has said so; otherwise memory is short
+  };
+  // Resolves when they have to. If memory is short they are held then.
+  kj::Promise<Eviction> evicted();
   // As if the network had cut the session.
   void drop_session();
 
  private:
+  kj::Promise<Eviction> memory_short();
   void session_failed(const kj::Exception& exception);
   kj::Promise<void> serve_sessions();
   kj::Promise<void> serve(kj::Own<kj::AsyncIoStream> stream);
@@ -73,6 +80,7 @@ class Keeper {
   Jobs jobs_{session_};
   std::map<uint32_t, Member> members_;
   std::optional<MemoryWatch> memory_watch_;  // none: no memory is watched
+  kj::ForkedPromise<void> drained_;
   bool ending_ = false;
   int session_fd_ = -1;
 };

@@ -142,6 +142,7 @@ int main(int argc, char** argv) {
   offer_itself_to_the_oom_killer();
   kj::Maybe<kj::Exception> failed = kj::runCatchingExceptions([&] {
     kj::UnixEventPort::setReservedSignal(SIGUSR2);
+    kj::UnixEventPort::captureSignal(SIGUSR1);
     auto io = kj::setupAsyncIo();
     Keeper keeper(io, *options);
     keeper.run();

@@ -38,8 +38,10 @@ kj::Promise<void> KeeperService::body(BodyContext context) {
 }
 
 kj::Promise<void> KeeperService::evicted(EvictedContext context) {
-  return keeper_.memory_short().then(
-      [context](std::string why) mutable { context.getResults().setWhy(why.c_str()); });
+  return keeper_.evicted().then([context](Keeper::Eviction eviction) mutable {
+    context.getResults().setWhy(eviction.why.c_str());
+    context.getResults().setDraining(eviction.draining);
+  });
 }
 
 kj::Promise<void> BodyService::build(BuildContext context) {

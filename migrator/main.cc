@@ -62,7 +62,7 @@ int run(const std::vector<std::string>& arguments) {
   }
   log_info("main", "ready: {}", to_json_text((*node)->ready_line()));
   (*node)->run();
-  log_info("main", "ending; what is away stays away");
+  log_info("main", "ending; what is away now stays away");
   return 0;
 }
 

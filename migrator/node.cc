@@ -14,6 +14,7 @@
 #include "common/base/log.h"
 #include "common/base/names.h"
 #include "common/movable/lazy_shared.h"
+#include "migrator/control/drain.h"
 #include "migrator/control/verbs.h"
 #include "migrator/identity/identity.h"
 
@@ -167,7 +168,7 @@ Node::Node(const Options& options, OwnDirectory state, Trust trust, UniqueFd lis
           [root_may_leave = options_.root_may_leave](pid_t pid, bool native) {
             return Leaving::preflight(pid, native, root_may_leave);
           },
-          [this](const std::string& name) { return balance::refuse_target(snapshot(), name); }),
+          [this](const std::string& name) { return refuse_target(name); }),
       peers_(*this, std::move(trust), std::move(listener)),
       housekeeping_(loop_) {
   children_.deputies.set_handlers(
@@ -183,11 +184,27 @@ Node::Node(const Options& options, OwnDirectory state, Trust trust, UniqueFd lis
     signals_.push_back(std::make_unique<SignalWatcher>(loop_, signal, std::move(run)));
   };
   on(SIGHUP, [this] { reload_all(); });
-  on(SIGTERM, [this] { loop_.stop(); });
-  on(SIGINT, [this] { loop_.stop(); });
+  on(SIGTERM, [this] { end(); });
+  on(SIGINT, [this] { end(); });
 }
 
 Node::~Node() = default;
+
+// Once more while it is being emptied: at once.
+void Node::end() {
+  if (!options_.drain_on_stop || !verbs_ || std::exchange(ending_, true)) return loop_.stop();
+  verbs_->drain().reopen();
+  verbs_->drain().begin(options_.drain_limit, [this](const Json& drained) {
+    if (!is_empty(drained)) log_warn("node", "not all went home: {}", to_json_text(drained));
+    loop_.stop();
+  });
+}
+
+std::optional<Reason> Node::refuse_target(const std::string& name) {
+  if (peers_.admission.draining())
+    return Reason{ReasonCode::kBlocked, "node " + options_.name + " is being emptied"};
+  return balance::refuse_target(snapshot(), name);
+}
 
 void Node::serve() {
   verbs_ = std::make_unique<Verbs>(services(), clock_);

@@ -96,6 +96,9 @@ class Node {
   Cluster::Local cluster_local();
   void serve();
   void keep_house();
+  // What SIGTERM and SIGINT ask for.
+  void end();
+  std::optional<Reason> refuse_target(const std::string& name);
 
   Options options_;
   const bool may_be_plain_;  // where it listens it may also speak without TLS
@@ -114,6 +117,7 @@ class Node {
   Peers peers_;
   std::unique_ptr<class Verbs> verbs_;
   std::unique_ptr<ControlServer> control_;
+  bool ending_ = false;
   Timer housekeeping_;
   std::vector<std::unique_ptr<SignalWatcher>> signals_;
 };

@@ -137,7 +137,9 @@ constexpr ReasonInfo kTable[] = {
      "If no other deputy could take over, the process must be started again; please report the "
      "output of `om events` and the log of om-migrator.",
      kEvent},
-    {kCameHome, "CAME_HOME", "The process returned home to make a call that only home can run.",
+    {kCameHome, "CAME_HOME",
+     "The process returned home: for a call that only home can run, or the other node takes nobody "
+     "any more.",
      "Nothing needs to be done; it can be moved again.", kEvent},
     {kKeeperFailed, "KEEPER_FAILED", "The keeper of a guest of this node has failed.",
      "The guest's home node decides what happens to it; please report the log of om-migrator.",

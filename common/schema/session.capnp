@@ -20,9 +20,9 @@ interface Keeper @0xd7c1b3a8895e2f41 {
   body @1 (member :UInt32) -> (body :Body);
   # The body of a member, in a later session. Fails if there is none.
 
-  evicted @2 () -> (why :Text);
-  # Answers when this node has too little memory for its own processes and its guests: the bodies should go home, or
-  # the kernel will kill them. Answers at once while that is so.
+  evicted @2 () -> (why :Text, draining :Bool);
+  # Answers when the bodies should go home: this node has too little memory for its own processes and its guests, and
+  # the kernel will kill them, or it takes no guests any more (draining). Answers at once while that is so.
 }
 
 interface Body @0xd7c1b3a8895e2f42 {

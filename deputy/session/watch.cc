@@ -96,22 +96,22 @@ kj::Promise<void> Watch::watch_session() {
         [](kj::Exception&&) {}));  // the session: noticed below
   }
   KJ_IF_MAYBE (keeper, with_.session.keeper()) {
-    tasks_.add(watch_memory(*keeper));
+    tasks_.add(watch_eviction(*keeper));
   }
   return with_.session.client()->onDisconnect().then(
       [this]() -> kj::Promise<void> { return reconnect(); });
 }
 
-// The other node's memory gets short: home before the kernel there kills.
-kj::Promise<void> Watch::watch_memory(schema::Keeper::Client keeper) {
+// The other node's memory gets short: home before the kernel there kills. Or it takes no guests any more.
+kj::Promise<void> Watch::watch_eviction(schema::Keeper::Client keeper) {
   return keeper.evictedRequest().send().then(
       [this, keeper](
           capnp::Response<schema::Keeper::EvictedResults>&& answer) mutable -> kj::Promise<void> {
-        noticed_.evicted = one_line(answer.getWhy());
+        noticed_.evicted = Noticed::Eviction{one_line(answer.getWhy()), answer.getDraining()};
         noticed_.want_home = true;
         with_.notice.happened();
         return with_.io.provider->getTimer().afterDelay(kEvictAgain).then([this, keeper]() mutable {
-          return watch_memory(kj::mv(keeper));
+          return watch_eviction(kj::mv(keeper));
         });
       },
       [](kj::Exception&&) {});  // the session: noticed by others; or an older keeper

@@ -56,7 +56,12 @@ class Watch {
     bool exec = false;  // the deputy socket ended while the process lives
     bool keeper_lost = false;
     std::string body_end;  // how the body ended, as the keeper says
-    std::string evicted;   // what memory is short at the other node, as the keeper says
+    // Why the body may not stay at the other node, as the keeper says.
+    struct Eviction {
+      std::string memory;  // what is short there
+      bool draining = false;
+    };
+    std::optional<Eviction> evicted;
 
     bool is_the_end() const { return process_gone || exec || keeper_lost; }
   };
@@ -79,7 +84,7 @@ class Watch {
   kj::Promise<void> watch_fd(int fd);
   kj::Promise<void> watch_process();
   kj::Promise<void> watch_session();
-  kj::Promise<void> watch_memory(schema::Keeper::Client keeper);
+  kj::Promise<void> watch_eviction(schema::Keeper::Client keeper);
   kj::Promise<void> tick();
   void follow_job_control();
   void exchange_clocks();

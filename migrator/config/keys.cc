@@ -85,6 +85,18 @@ Result<void> set_wire(Options& options, const Value& value, const Key& key, Sour
   return {};
 }
 
+Result<void> set_on_stop(Options& options, const Value& value, const Key& key, Source source) {
+  const auto word = OM_TRY(word_of({"stay", "drain"}, value, key, source));
+  if (word) options.drain_on_stop = *word == 1;
+  return {};
+}
+
+Result<void> set_drain_limit(Options& options, const Value& value, const Key& key, Source source) {
+  constexpr int64_t kMost = 24 * 3600;
+  options.drain_limit = std::chrono::seconds(OM_TRY(number_up_to(kMost, value, key, source)));
+  return {};
+}
+
 Result<void> set_show_commands(Options& options, const Value& value, const Key& key,
                                Source source) {
   const auto word = OM_TRY(word_of({"all", "own"}, value, key, source));
@@ -215,6 +227,12 @@ constexpr Key kTable[] = {
     {"memory_headroom_mib", kNo, kYes, Form::kNumber, "", "", set_headroom},
     {"hide_cpu_features", kNo, kYes, Form::kTexts, "", "", set_hidden_features},
     {"lazy_shared", kNo, kYes, Form::kTexts, "", "", set_lazy_shared},
+    {"on_stop", kYes, kYes, Form::kText, "WORD",
+     "at SIGTERM and SIGINT all that is away comes home and all guests go home: drain, or nothing "
+     "is touched: stay (default)",
+     set_on_stop},
+    {"drain_limit_s", kYes, kYes, Form::kNumber, "SECONDS", "how long that may take (default: 60)",
+     set_drain_limit},
     {"ready_fd", kYes, kNo, Form::kNumber, "N", "write one JSON line to this descriptor when ready",
      set_ready_fd},
     {"ready_file", kYes, kNo, Form::kText, "FILE", "the same into a file", text<&O::ready_file>},
@@ -294,10 +312,8 @@ std::string usage() {
     out += line + '\n';
   }
   return out +
-         "\nSignals: SIGHUP reads peers and certificate again, SIGTERM and SIGINT end the daemon; "
-         "processes "
-         "that "
-         "are away stay away.\nEnvironment: OM_LOG, OM_LIBEXEC.\n";
+         "\nSignals: SIGHUP reads peers and certificate again, SIGTERM and SIGINT end the daemon "
+         "(--on-stop), the second time at once.\nEnvironment: OM_LOG, OM_LIBEXEC.\n";
 }
 
 }  // namespace om::migrator

@@ -4,6 +4,7 @@
 // Everything is checked here, before anything is opened; an error is one line and exit status 2.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -37,6 +38,8 @@ struct Options {
   std::string ready_file;
   bool accept = true;  // accept = "always" or "never"
   bool insecure = false;
+  bool drain_on_stop = false;  // on_stop = "drain" or "stay"
+  std::chrono::milliseconds drain_limit{60'000};
   Wire wire = Wire::kSealed;
   bool show_commands_to_all = true;      // show_commands = "all" or "own"
   bool root_may_leave = false;           // processes with root's privileges move as well

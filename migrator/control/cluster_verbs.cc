@@ -7,7 +7,6 @@
 
 #include "common/base/log.h"
 #include "common/base/names.h"
-#include "migrator/control/recall.h"
 
 namespace om::migrator {
 namespace {
@@ -101,30 +100,34 @@ void ClusterVerbs::status(const Caller&, const Json&, Answerer answer) {
 }
 
 void ClusterVerbs::leave(const Caller&, const Json& request, Answerer answer) {
-  constexpr Milliseconds kRecallLimit{60'000};
   const auto force = json_bool_or(request, "force", false);
   if (!force) return answer(bad_request(force.error()));
   if (const auto no = services_.cluster.may_leave(*force)) return answer(failure_answer(*no));
-  if (std::exchange(leaving_, true))
+  if (leaving_ || drain_.under_way())
     return answer(failure_answer({ExitCode::kFailure, "this node is leaving already"}));
-  recall_all(services_, kRecallLimit, [this, force = *force, answer](Json recalled) {
-    if (!recalled["failed"].empty() && !force) {
+  leaving_ = true;
+  const bool closed = drain_.closed();  // it was emptied before, and stays so
+  drain_.begin(Drain::kUsualLimit, [this, closed, force = *force, answer](Json recalled) {
+    if (!is_empty(recalled) && !force) {
       leaving_ = false;
+      if (!closed) drain_.reopen();
       return answer(failure_answer({ExitCode::kFailure,
-                                    "some processes did not come home; --force leaves them to "
+                                    "some processes did not go home; --force leaves them to "
                                     "their fate"},
                                    std::move(recalled)));
     }
     const std::string cluster =
         services_.cluster.member() ? services_.cluster.member()->cluster() : "";
     services_.cluster.set_leaving(true);
-    services_.cluster_service.say_farewell([this, force, answer, cluster, recalled]() mutable {
-      leaving_ = false;
-      const auto left = services_.cluster.leave(force);
-      if (!left) return answer(failure_answer(left.error()));
-      recalled.update({{"cluster", cluster}, {"node", services_.name}});
-      answer(ok_answer(std::move(recalled)));
-    });
+    services_.cluster_service.say_farewell(
+        [this, closed, force, answer, cluster, recalled]() mutable {
+          leaving_ = false;
+          if (!closed) drain_.reopen();
+          const auto left = services_.cluster.leave(force);
+          if (!left) return answer(failure_answer(left.error()));
+          recalled.update({{"cluster", cluster}, {"node", services_.name}});
+          answer(ok_answer(std::move(recalled)));
+        });
   });
 }
 

@@ -6,13 +6,14 @@
 
 #include <optional>
 
+#include "migrator/control/drain.h"
 #include "migrator/control/subjects.h"
 
 namespace om::migrator {
 
 class ClusterVerbs {
  public:
-  explicit ClusterVerbs(const Services& services) : services_(services) {}
+  ClusterVerbs(const Services& services, Drain& drain) : services_(services), drain_(drain) {}
 
   void init(const Caller&, const Json&, Answerer);
   void join(const Caller&, const Json&, Answerer);
@@ -29,6 +30,7 @@ class ClusterVerbs {
 
  private:
   const Services& services_;
+  Drain& drain_;
   bool leaving_ = false;
 };
 

@@ -106,4 +106,21 @@ void NodeVerbs::recall(const Caller&, const Json& request, Answerer answer) {
              [answer = std::move(answer)](Json outcome) { answer(ok_answer(std::move(outcome))); });
 }
 
+void NodeVerbs::drain(const Caller&, const Json& request, Answerer answer) {
+  const auto limit = json_int_or(request, "timeout_ms", 1, kMaxLimitMs, Drain::kUsualLimit.count());
+  if (!limit) return answer(bad_request(limit.error()));
+  if (drain_.under_way())
+    return answer(failure_answer({ExitCode::kFailure, "this node is being emptied already"}));
+  drain_.begin(Milliseconds(*limit), [answer = std::move(answer)](Json outcome) {
+    if (is_empty(outcome)) return answer(ok_answer(std::move(outcome)));
+    answer(failure_answer({ExitCode::kFailure, "not all went home"}, std::move(outcome)));
+  });
+}
+
+void NodeVerbs::undrain(const Caller&, const Json&, Answerer answer) {
+  const bool closed = drain_.closed();
+  drain_.reopen();
+  answer(ok_answer({{"was_closed", closed}}));
+}
+
 }  // namespace om::migrator

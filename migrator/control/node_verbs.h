@@ -6,13 +6,14 @@
 #include <optional>
 
 #include "common/base/clock.h"
+#include "migrator/control/drain.h"
 #include "migrator/control/subjects.h"
 
 namespace om::migrator {
 
 class NodeVerbs {
  public:
-  explicit NodeVerbs(const Services& services) : services_(services) {}
+  NodeVerbs(const Services& services, Drain& drain) : services_(services), drain_(drain) {}
 
   void version(const Caller&, const Json&, Answerer);
   void nodes(const Caller&, const Json&, Answerer);
@@ -26,11 +27,15 @@ class NodeVerbs {
   void set_peers(const Caller&, const Json&, Answerer);
   // Brings home every process that is away.
   void recall(const Caller&, const Json&, Answerer);
+  // Empties the node, which takes nobody until undrain.
+  void drain(const Caller&, const Json&, Answerer);
+  void undrain(const Caller&, const Json&, Answerer);
 
  private:
   void info_of_self(Answerer answer);
 
   const Services& services_;
+  Drain& drain_;
   // What try_namespaces() said; asked again after a while, because every look forks.
   std::optional<Result<void>> namespaces_;
   MonotonicTime looked_{};

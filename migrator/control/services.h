@@ -42,7 +42,7 @@ struct Services {
   MoveQueue& moves;
   Leaving& leaving;
   PeerTable& peers;
-  const GuestAdmission& admission;
+  GuestAdmission& admission;
   Events& events;
   const OwnFacts& facts;
   const Rights& rights;

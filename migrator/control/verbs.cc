@@ -9,11 +9,12 @@ namespace om::migrator {
 
 Verbs::Verbs(Services services, const Clock& clock)
     : services_(std::move(services)),
+      drain_(services_),
       newcomers_(services_.loop, clock),
       subjects_(services_),
       process_verbs_(services_, subjects_),
-      node_verbs_(services_),
-      cluster_verbs_(services_),
+      node_verbs_(services_, drain_),
+      cluster_verbs_(services_, drain_),
       deputy_verbs_(services_, subjects_),
       table_(make_table()) {}
 
@@ -50,6 +51,8 @@ std::map<std::string, Verbs::Verb, std::less<>> Verbs::make_table() {
       {"token.list", {First::kLook, only_by(cluster_verbs_, &ClusterVerbs::list_tokens)}},
       {"token.revoke", {First::kLook, only_by(cluster_verbs_, &ClusterVerbs::revoke_token)}},
       {"peers.set", {First::kLook, only_by(node_verbs_, &NodeVerbs::set_peers)}},
+      {"node.drain", {First::kLook, only_by(node_verbs_, &NodeVerbs::drain)}},
+      {"node.undrain", {First::kLook, only_by(node_verbs_, &NodeVerbs::undrain)}},
       {"recall", {First::kLook, only_by(node_verbs_, &NodeVerbs::recall)}},
       {"migrate", {First::kLookWhenWhole, by(process_verbs_, &ProcessVerbs::migrate)}},
       {"stack", {First::kLook, by(process_verbs_, &ProcessVerbs::stack)}},

@@ -26,6 +26,7 @@ class Verbs {
   bool attach(const Caller& caller, const Json& request, std::unique_ptr<JsonStream>& stream) {
     return deputy_verbs_.attach(caller, request, stream);
   }
+  Drain& drain() { return drain_; }
   void on_deputy_gone(pid_t pid) { process_verbs_.on_deputy_gone(pid); }
 
  private:
@@ -43,6 +44,7 @@ class Verbs {
   std::map<std::string, Verb, std::less<>> make_table();
 
   const Services services_;
+  Drain drain_;
   Newcomers newcomers_;
   Subjects subjects_;
   ProcessVerbs process_verbs_;

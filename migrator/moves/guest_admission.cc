@@ -13,6 +13,7 @@ Result<Host> GuestAdmission::host_for(const Offer& offer) const {
   Host host;
   host.name = policy_.node;
   host.accepts = policy_.accepts;
+  host.draining = draining_;
   host.plain = policy_.plain;
   host.keeper_gate_abi = facts_.fixed().keeper_gate_abi;
   host.cpu_features = facts_.fixed().cpu_features;

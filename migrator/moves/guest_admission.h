@@ -30,6 +30,9 @@ class GuestAdmission {
   GuestAdmission(Policy policy, const OwnFacts& facts, Keepers& keepers, Events& events);
 
   const Policy& policy() const { return policy_; }
+  // Whether this node is being emptied: it takes nobody then.
+  void set_draining(bool draining) { draining_ = draining; }
+  bool draining() const { return draining_; }
   // Why this node takes nobody now; empty if it may take somebody.
   std::vector<Reason> refuse_everybody() const;
 
@@ -43,6 +46,7 @@ class GuestAdmission {
                                  std::optional<Reason> refusal);
 
   Policy policy_;
+  bool draining_ = false;
   const OwnFacts& facts_;
   Keepers& keepers_;
   Events& events_;

@@ -16,6 +16,7 @@
 #include "common/base/text.h"
 #include "common/proc/proc_file.h"
 #include "common/proc/stat.h"
+#include "common/proc/status.h"
 #include "migrator/moves/deputies.h"
 
 namespace om::migrator {
@@ -26,6 +27,13 @@ uint32_t some_number() {
   uint32_t number = 0;
   (void)!::getrandom(&number, sizeof number, 0);  // any will do
   return number;
+}
+
+// Preconditions: none; without effect on one that is being started, or has ended.
+void tell(const ProcessId& keeper, int signal) {
+  if (keeper.pid == 0) return;
+  const auto pidfd = keeper.open();
+  if (pidfd) ::syscall(SYS_pidfd_send_signal, pidfd->get(), signal, nullptr, 0);
 }
 
 }  // namespace
@@ -217,9 +225,16 @@ std::string Keepers::guest_from(pid_t at_home) const {
 
 void Keepers::end_guests_of(const std::string& home) {
   for (const auto& [keeper, at, uid] : known()) {
-    if (at != home || keeper.pid == 0) continue;
-    const auto pidfd = keeper.open();
-    if (pidfd) ::syscall(SYS_pidfd_send_signal, pidfd->get(), SIGKILL, nullptr, 0);
+    if (at == home) tell(keeper, SIGKILL);
+  }
+}
+
+void Keepers::send_home() {
+  for (const auto& [keeper, home, uid] : known()) {
+    // One that is not ready for the signal, or is an older program, would end by it, and its guest with it.
+    const auto status = proc::read_status(keeper.pid);
+    if (status && ((status->sig_caught | status->sig_blocked) & uint64_t{1} << (SIGUSR1 - 1)) != 0)
+      tell(keeper, SIGUSR1);
   }
 }
 

@@ -50,6 +50,8 @@ class Keepers {
   uint64_t reserved_bytes() const;
   // Kills the keepers of all guests from this home, also those of an earlier daemon; the guests end with them.
   void end_guests_of(const std::string& home);
+  // Has the homes of all guests take them back, by asking their keepers.
+  void send_home();
   // What the bodies of all of them have now. Looks at each in /proc.
   GuestUsage usage() const;
   // Removes the control groups of guests that have ended. Cheap if there are none.

@@ -108,6 +108,8 @@ std::vector<Reason> refuse_everybody(const Host& host) {
     reasons.push_back(
         refuse(ReasonCode::kBlocked, "node {} is configured to take nobody", host.name));
   }
+  if (host.draining)
+    reasons.push_back(refuse(ReasonCode::kBlocked, "node {} is being emptied", host.name));
   if (auto full = refuse_count(host, host.guests.in_all, host.limits.in_all, "", "max_guests"))
     reasons.push_back(std::move(*full));
   if (!host.used_up_uids.empty()) {

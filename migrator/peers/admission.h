@@ -40,8 +40,9 @@ struct GuestCounts {
 // This node as a host for the guest.
 struct Host {
   std::string name;
-  bool accepts = true;  // false: configured to take no guests
-  bool plain = false;   // configured not to encrypt; otherwise to do nothing else
+  bool accepts = true;    // false: configured to take no guests
+  bool draining = false;  // guests have to go (control/drain.h)
+  bool plain = false;     // configured not to encrypt; otherwise to do nothing else
   uint32_t keeper_gate_abi = 0;
   std::vector<std::string> cpu_features;
   std::vector<uint32_t> cpus;   // ids that a guest may be pinned to, ascending

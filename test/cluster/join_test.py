@@ -29,8 +29,8 @@ STEADY = ('import time\n'
 class Daemon:
     """An om-migrator of its own, and om for it."""
 
-    def __init__(self, case, name, number):
-        self.case, self.name = case, name
+    def __init__(self, case, name, number, options=()):
+        self.case, self.name, self.options = case, name, options
         self.folder = case.folder / f'{name}-{number}'
         self.folder.mkdir()
         self.control = self.folder / 'control.sock'
@@ -47,7 +47,7 @@ class Daemon:
             self.process = subprocess.Popen(
                 [self.case.product.found['om-migrator'], '--name', self.name, '--control', self.control,
                  '--listen', self.listen, '--identity', self.folder / 'identity', '--root-may-leave',
-                 '--ready-file', self.ready],
+                 '--ready-file', self.ready, *self.options],
                 env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         self.case.wait_until(lambda: self.ready.exists() and self.ready.read_text(), f'{self.name} to be ready')
         port = json.loads(self.ready.read_text())['port']
@@ -120,13 +120,13 @@ class JoinCase(ClusterCase):
                     os.kill(pid, signal.SIGKILL)
         om_process.end_descendants(grace=5)
 
-    def daemon(self, name):
-        self.started.append(Daemon(self, name, len(self.started) + 1))
+    def daemon(self, name, *options):
+        self.started.append(Daemon(self, name, len(self.started) + 1, options))
         return self.started[-1]
 
-    def cluster(self, count):
-        """n1 makes the cluster lab, the others join it by the line that it prints."""
-        nodes = [self.daemon(f'n{number}') for number in range(1, count + 1)]
+    def cluster(self, count, *options):
+        """n1 makes the cluster lab, the others join it by the line that it prints. The options are for all daemons."""
+        nodes = [self.daemon(f'n{number}', *options) for number in range(1, count + 1)]
         line = nodes[0].om('cluster', 'init', 'lab').stdout.splitlines()[-1]
         words = shlex.split(line)
         self.assertEqual(['om', 'cluster', 'join'], words[:3])
@@ -397,4 +397,5 @@ class Rights(JoinCase):
         n1.om('cluster', 'status', prefix=nobody)
 
 
-main()
+if __name__ == '__main__':
+    main()

@@ -368,6 +368,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     ::setenv("OM_LOG", "error", 1);
     om::log_init("keeper_session");
     kj::UnixEventPort::setReservedSignal(SIGUSR2);
+    kj::UnixEventPort::captureSignal(SIGUSR1);
     return true;
   }();
   (void)once;

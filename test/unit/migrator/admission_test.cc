@@ -142,6 +142,9 @@ TEST_CASE("why nobody may come: all reasons that do not depend on who asks") {
   CHECK(reasons[2].code == ReasonCode::kFull);
   CHECK(reasons[2].detail.find("guest_uids (60100-60102)") != std::string::npos);
   host.accepts = true;
+  host.draining = true;
+  CHECK(refuse_everybody(host)[0].detail == "node n2 is being emptied");
+  host.draining = false;
   host.limits = {};
   CHECK(code_of(refuse_offer(offer_of(1), host)) == "FULL");
 }
