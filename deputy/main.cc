@@ -41,24 +41,28 @@ constexpr auto kLeaveLimit = 5 * kj::SECONDS;
 struct Options {
   ProcessId process;
   std::string node;
-  Address listen;
+  Link::Place listen;
   LinkWire wire = LinkWire::kSealed;
 };
 
 constexpr const char* kHelp =
-    "usage: om-deputy --pid PID --start TICKS --node NAME --listen ADDRESS [--wire sealed|plain]\n"
+    "usage: om-deputy --pid PID --start TICKS --node NAME --listen ADDRESS [--ports A-B] "
+    "[--not-ports P,P...]\n"
+    "                 [--wire sealed|plain]\n"
     "Moves process PID of this node, which was started at TICKS (field 22 of /proc/PID/stat), and "
     "looks after\n"
     "it while it is away. Started by om-migrator, which talks to it on descriptor 3; not meant to "
     "be run by\n"
-    "hand. --wire: what its connections with the other node have to be (default: sealed).\n"
+    "hand. --ports: it listens on one of these (default: any). --not-ports: but none of\n"
+    "these. --wire: what its connections with "
+    "the other node have to be (default: sealed).\n"
     "$OM_CONTROL is where a restarted om-migrator is found, $OM_ATTACH the proof for it.\n";
 
 Result<Options> parse(int argc, char** argv) {
   Options o;
   auto listen = Address::parse("127.0.0.1", 0);
   if (!listen) return listen.error();
-  o.listen = *listen;
+  o.listen.address = *listen;
   for (int i = 1; i < argc; i++) {
     const std::string_view name = argv[i];
     if (i + 1 >= argc) return plain_error(fmt::format("{} needs a value", om::escaped(name)));
@@ -72,7 +76,16 @@ Result<Options> parse(int argc, char** argv) {
     } else if (name == "--node") {
       o.node = value;
     } else if (name == "--listen") {
-      o.listen = OM_TRY(Address::parse(value, 0));
+      o.listen.address = OM_TRY(Address::parse(value, 0));
+    } else if (name == "--ports") {
+      o.listen.ports = OM_TRY(PortRange::parse(value));
+    } else if (name == "--not-ports") {
+      for (std::string_view rest = value; !rest.empty();) {
+        const std::string_view number = rest.substr(0, rest.find(','));
+        if (!parse_number(number, o.listen.others.emplace_back()))
+          return plain_error("--not-ports needs ports, with commas between them");
+        rest.remove_prefix(std::min(rest.size(), number.size() + 1));
+      }
     } else if (name == "--wire") {
       if (value != "sealed" && value != "plain") return plain_error("--wire needs sealed or plain");
       o.wire = value == "plain" ? LinkWire::kPlain : LinkWire::kSealed;

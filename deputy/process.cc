@@ -10,8 +10,8 @@
 
 namespace om::deputy {
 
-Process::Process(kj::AsyncIoContext& context, pid_t pid, std::string node, const Address& listen,
-                 LinkWire wire, Surroundings surroundings)
+Process::Process(kj::AsyncIoContext& context, pid_t pid, std::string node,
+                 const Link::Place& listen, LinkWire wire, Surroundings surroundings)
     : io(context),
       home_node(std::move(node)),
       around(std::move(surroundings)),

@@ -33,7 +33,7 @@ enum class Where : uint8_t {
 class Process {
  public:
   // KJ exception if `listen` is not an address to listen on.
-  Process(kj::AsyncIoContext& context, pid_t pid, std::string node, const Address& listen,
+  Process(kj::AsyncIoContext& context, pid_t pid, std::string node, const Link::Place& listen,
           LinkWire wire, Surroundings surroundings);
 
   bool away() const { return where_ == Where::kAway; }

@@ -119,11 +119,11 @@ Node::Children::Children(Node& node, const GuestUsers::Settings& guest_users)
                node.options_.guest_namespaces, guest_resources(node.options_, guest_users),
                group_name(node.options_)},
               list, node.events_),
-      deputies(
-          node.kj_,
-          Deputies::Settings{node.options_.name, node.options_.listen.host(), node.options_.control,
-                             ::geteuid() == 0, node.options_.wire == Wire::kPlain},
-          list, key, node.events_) {}
+      deputies(node.kj_,
+               Deputies::Settings{node.options_.name, node.options_.listen.host(),
+                                  node.options_.control, ::geteuid() == 0,
+                                  node.options_.wire == Wire::kPlain, node.options_.ports},
+               list, key, node.events_) {}
 
 Node::Processes::Processes(Node& node)
     : table(node.clock_, node.options_.control,

@@ -98,9 +98,10 @@ constexpr ReasonInfo kTable[] = {
     {kBlocked, "BLOCKED", "The target does not accept the process as a guest.",
      "Choose another node, or let its administrator allow what the message names.", kTarget},
     {kFull, "FULL",
-     "The target has as many guests as it accepts: in all, from this home, or from this user.",
+     "The target has as many guests as it accepts: in all, from this home, or from this user; or "
+     "home has no port for another process.",
      "Choose another node, wait until a guest has left, or let its administrator raise what the "
-     "message names (max_guests, max_guests_per_home, max_guests_per_user, guest_uids).",
+     "message names (max_guests, max_guests_per_home, max_guests_per_user, guest_uids, ports).",
      kTarget},
     {kNoSuchProcess, "NO_SUCH_PROCESS", "There is no such process.", "Look it up with `om ps`.",
      kRequest},

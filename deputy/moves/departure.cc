@@ -125,6 +125,7 @@ Step Departure::prepare_keeper() {
 
 // Has the target start a keeper and waits for its connection.
 Step Departure::call_keeper(const OfferedProcess& offer) {
+  OM_TRY(session_.link().listen());
   session_.expect(random_terms(), 0,
                   [&home = home_](uint64_t attempt) { return home.remember_attempt(attempt); });
   auto verdict =

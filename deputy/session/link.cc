@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "deputy/session/link.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <kj/debug.h>
+
+#include <algorithm>
 
 #include <utility>
 
@@ -20,6 +24,7 @@ namespace {
 constexpr auto kGreetLimit = 5 * kj::SECONDS;
 constexpr auto kAcceptAgain = 100 * kj::MILLISECONDS;
 constexpr auto kSayAgain = std::chrono::seconds(10);
+constexpr int kBacklog = 256;
 constexpr size_t kMaxGreetings = 256;  // connections at a time; a keeper's send theirs at once
 
 }  // namespace
@@ -30,16 +35,45 @@ SessionTerms random_terms() {
   return terms;
 }
 
-Link::Link(kj::AsyncIoContext& io, const Address& address, LinkWire wire)
-    : io_(io), wire_(wire), errors_(*this), tasks_(errors_) {
+Link::Link(kj::AsyncIoContext& io, const Place& place, LinkWire wire)
+    : io_(io), place_(place), wire_(wire), errors_(*this), tasks_(errors_) {
+  (void)listen();
+}
+
+// Deputies begin at different ports, so that each finds one soon.
+Step Link::listen() {
+  if (port_ != 0) return Done{};
+  const PortRange& ports = place_.ports;
+  if (place_.address.port() != 0 || ports.is_any()) {
+    KJ_REQUIRE(listen_on(place_.address.port()), "the address is in use",
+               place_.address.text().c_str());
+    return Done{};
+  }
+  const auto start = static_cast<uint32_t>(::getpid());
+  for (uint32_t i = 0; i < ports.size(); i++) {
+    const auto port = static_cast<uint16_t>(ports.first + (start + i) % ports.size());
+    const bool free =
+        std::find(place_.others.begin(), place_.others.end(), port) == place_.others.end();
+    if (free && listen_on(port)) return Done{};
+  }
+  return om::refuse(ReasonCode::kFull, "home has no port for the process, ports is {}",
+                    ports.text());
+}
+
+// False if somebody else listens there. Any other failure is a KJ exception.
+bool Link::listen_on(uint16_t port) {
+  Address address = place_.address;
+  address.set_port(port);
   int fd = -1;
   KJ_SYSCALL(fd = ::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
   kj::AutoCloseFd socket(fd);
   // A deputy that takes over from one that has died needs its port, on which connections may still be open.
   const int one = 1;
   KJ_SYSCALL(::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one));
-  KJ_SYSCALL(::bind(fd, address.raw(), address.raw_size()), address.text().c_str());
-  KJ_SYSCALL(::listen(fd, 256));
+  const bool listens =
+      ::bind(fd, address.raw(), address.raw_size()) == 0 && ::listen(fd, kBacklog) == 0;
+  if (!listens && errno == EADDRINUSE) return false;
+  if (!listens) KJ_FAIL_SYSCALL("listen", errno, address.text().c_str());
   sockaddr_storage bound{};
   socklen_t size = sizeof bound;
   KJ_SYSCALL(::getsockname(fd, reinterpret_cast<sockaddr*>(&bound), &size));
@@ -48,6 +82,7 @@ Link::Link(kj::AsyncIoContext& io, const Address& address, LinkWire wire)
   port_ = own->port();
   receiver_ = io_.lowLevelProvider->wrapListenSocketFd(kj::mv(socket));
   tasks_.add(accept_loop());
+  return true;
 }
 
 void Link::expect(const SessionTerms& terms, uint32_t member, uint64_t floor, Remember remember) {

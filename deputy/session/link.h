@@ -15,8 +15,11 @@
 #include <list>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "common/movable/verdict.h"
 #include "common/net/address.h"
+#include "common/net/ports.h"
 #include "common/tls/pass.h"
 #include "deputy/session/channels.h"
 
@@ -29,9 +32,17 @@ enum class LinkWire : uint8_t { kSealed, kPlain };
 
 class Link {
  public:
-  // Listens on `address` (port 0: any). KJ exception if it cannot.
-  Link(kj::AsyncIoContext& io, const Address& address, LinkWire wire);
+  // Where keepers find us.
+  struct Place {
+    Address address;  // port 0: any of `ports`
+    PortRange ports;
+    std::vector<uint16_t> others;  // of them, of deputies that have died: others take over there
+  };
+  // Listens there. If no port of the range is free, listen() has to try again; any other failure is a KJ exception.
+  Link(kj::AsyncIoContext& io, const Place& place, LinkWire wire);
 
+  // FULL if no port is free.
+  Step listen();
   uint16_t port() const { return port_; }
 
   // Keeps the highest number of a connection where the next deputy finds it, before the connection is used. False: it
@@ -63,6 +74,7 @@ class Link {
     kj::Own<kj::AsyncIoStream> early;  // arrived before anybody asked
   };
 
+  bool listen_on(uint16_t port);
   kj::Promise<void> accept_loop();
   void take(kj::Own<kj::AsyncIoStream> stream);
   kj::Promise<void> greet(kj::Own<kj::AsyncIoStream> stream);
@@ -89,6 +101,7 @@ class Link {
   };
 
   kj::AsyncIoContext& io_;
+  const Place place_;
   kj::Own<kj::ConnectionReceiver> receiver_;
   uint16_t port_ = 0;
   bool expecting_ = false;

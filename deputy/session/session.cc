@@ -23,7 +23,7 @@ constexpr auto kBusyLimit = std::chrono::minutes(10);
 
 }  // namespace
 
-Session::Session(kj::AsyncIoContext& io, const Address& listen, LinkWire wire, uint32_t member)
+Session::Session(kj::AsyncIoContext& io, const Link::Place& listen, LinkWire wire, uint32_t member)
     : io_(io),
       link_(io, listen, wire),
       member_(member),

@@ -20,7 +20,7 @@ using MakeBody = capnp::Request<schema::Keeper::MakeBodyParams, schema::Keeper::
 
 class Session {
  public:
-  Session(kj::AsyncIoContext& io, const Address& listen, LinkWire wire, uint32_t member);
+  Session(kj::AsyncIoContext& io, const Link::Place& listen, LinkWire wire, uint32_t member);
 
   Link& link() { return link_; }
   const Link& link() const { return link_; }

@@ -73,6 +73,13 @@ Result<void> set_listen(Options& options, const Value& value, const Key&, Source
   return {};
 }
 
+Result<void> set_ports(Options& options, const Value& value, const Key&, Source source) {
+  const std::string& range = std::get<std::string>(value);
+  if (source == Source::kOption && range.empty()) return {};
+  options.ports = OM_TRY(PortRange::parse(range));
+  return {};
+}
+
 Result<void> set_accept(Options& options, const Value& value, const Key& key, Source source) {
   const auto word = OM_TRY(word_of({"always", "never"}, value, key, source));
   if (word) options.accept = *word == 0;
@@ -183,6 +190,9 @@ constexpr Key kTable[] = {
      "address, or a name for it, for peers and keepers (default: 127.0.0.1; port 0 is any free "
      "one)",
      set_listen},
+    {"ports", kYes, kYes, Form::kText, "A-B",
+     "TCP ports on which other nodes reach processes of this one that are away (default: any)",
+     set_ports},
     {"peers", kYes, kYes, Form::kText, "FILE",
      "peers, one \"NAME ADDRESS:PORT\" per line; SIGHUP has it read, and names looked up, again",
      text<&O::peers_file>},

@@ -11,6 +11,7 @@
 
 #include "common/base/result.h"
 #include "common/net/address.h"
+#include "common/net/ports.h"
 #include "common/proc/namespaces.h"
 #include "common/proc/users.h"
 #include "migrator/peers/admission.h"
@@ -30,6 +31,7 @@ struct Options {
   std::string control;                    // default: common/base/names.h
   Address listen;                         // default: 127.0.0.1, port 0
   std::string listen_text = "127.0.0.1";  // the same as given: an address or a name
+  PortRange ports;                        // of deputies; default: any
   std::string peers_file;                 // empty: none
   std::string config_file;                // empty: none
   std::string state_dir;                  // default: the directory of the control socket

@@ -158,6 +158,17 @@ Result<void> Deputies::spawn(Entry& entry, const ProcessInfo& process, const std
                     "--node",   settings_.node,
                     "--listen", listen,
                     "--wire",   settings_.plain ? "plain" : "sealed"};
+  if (!settings_.ports.is_any()) {
+    spec.arguments.push_back("--ports");
+    spec.arguments.push_back(settings_.ports.text());
+    // Each is needed by the deputy that takes over its session.
+    std::string others;
+    for (const auto& [other, its] : entries_) {
+      if (other != pid && its.session && (its.closed || !its.link))
+        others += (others.empty() ? "" : ",") + std::to_string(its.session->port);
+    }
+    if (!others.empty()) spec.arguments.insert(spec.arguments.end(), {"--not-ports", others});
+  }
   spec.environment =
       child_environment({"OM_CONTROL=" + settings_.control_path,
                          std::string(kAttachVariable) + "=" + key_.secret_of(process.id)});

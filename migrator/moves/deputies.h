@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "common/net/ports.h"
 #include "common/proc/process_id.h"
 #include "common/uv/child.h"
 #include "common/uv/json_stream.h"
@@ -34,6 +35,7 @@ class Deputies {
     std::string control_path;  // where deputies find a restarted daemon
     bool change_user = false;  // this daemon is root
     bool plain = false;        // connections with keepers are not sealed
+    PortRange ports{};         // that deputies listen on
   };
   struct Handlers {
     std::function<void(pid_t pid, const std::string& to, Offer offer,

@@ -16,6 +16,7 @@
 #include "common/base/version.h"
 #include "common/cpu/cpu_baseline.h"
 #include "common/net/address.h"
+#include "common/net/ports.h"
 
 namespace om {
 namespace {
@@ -163,6 +164,16 @@ TEST_CASE("subnets") {
     CAPTURE(text);
     CHECK_FALSE(Subnet::parse(text).ok());
   }
+}
+
+TEST_CASE("ranges of ports") {
+  CHECK(PortRange::parse("4701-4799").value() == PortRange{4701, 4799});
+  CHECK(PortRange::parse("4701-4799")->size() == 99);
+  CHECK(PortRange::parse("65535").value() == PortRange{65535, 65535});
+  CHECK(PortRange::parse("65535")->text() == "65535");
+  CHECK(PortRange{}.is_any());
+  for (const char* bad : {"", "-", "0", "0-5", "5-4", "1-65536", "1-2-3", "a-b", "1 - 2", "-1"})
+    CHECK_FALSE(PortRange::parse(bad).ok());
 }
 
 TEST_CASE("OM_LOG") {

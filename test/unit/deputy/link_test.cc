@@ -29,7 +29,7 @@ struct World {
   bool remembers = true;
 
   explicit World(LinkWire wire = LinkWire::kSealed, uint64_t floor = 0)
-      : link(io, *Address::parse("127.0.0.1", 0), wire) {
+      : link(io, {*Address::parse("127.0.0.1", 0), {}}, wire) {
     link.expect(kTerms, kFirstMember, floor, [this](uint64_t attempt) {
       remembered.push_back(attempt);
       return remembers;
@@ -152,6 +152,23 @@ TEST_CASE("where nothing is encrypted connections are proven all the same") {
   CHECK(world.talk(keeper, deputy));
   Stream again = world.say(world.preamble({kPreambleSession}, 2, std::nullopt));
   CHECK(world.is_dropped(again));
+}
+
+TEST_CASE("one port of a range, or none while all are taken") {
+  auto io = kj::setupAsyncIo();
+  const Address here = *Address::parse("127.0.0.1", 0);
+  auto holder = kj::heap<Link>(io, Link::Place{here, {}}, LinkWire::kPlain);
+  const uint16_t port = holder->port();
+  Link link(io, {here, {port, port}}, LinkWire::kPlain);
+  CHECK(link.port() == 0);
+  REQUIRE_FALSE(link.listen().ok());
+  CHECK(link.listen().error().code == ReasonCode::kFull);
+  holder = nullptr;
+  CHECK(link.listen().ok());
+  CHECK(link.port() == port);
+  Address taken = here;
+  taken.set_port(port);
+  CHECK_THROWS(Link(io, {taken, {}}, LinkWire::kPlain));
 }
 
 }  // namespace

@@ -142,7 +142,7 @@ TEST_CASE("the configuration file") {
       "= 5\nmax_guests_per_user = 2\nwire = \"plain\"\nidentity = \"/tmp/i\"\n"
       "guest_cpu = \"idle\"\nguest_memory_mib = "
       "300\nguests_memory_mib = 900\nguest_threads = 40\nguests_threads = 100\nshow_commands = "
-      "\"own\"\non_stop = \"drain\"\ndrain_limit_s = 5\n";
+      "\"own\"\non_stop = \"drain\"\nports = \"4701-4703\"\ndrain_limit_s = 5\n";
   REQUIRE(apply_config(options, text, "f").ok());
   CHECK(options.name == "rack1");
   CHECK(options.listen_text == "127.0.0.3:5");
@@ -167,6 +167,7 @@ TEST_CASE("the configuration file") {
   CHECK(options.guest_resources.all_threads == 100);
   CHECK_FALSE(options.show_commands_to_all);
   CHECK(options.drain_on_stop);
+  CHECK(options.ports == PortRange{4701, 4703});
   CHECK(options.drain_limit == std::chrono::seconds(5));
   REQUIRE(apply_config(options, "guest_uids = \"70000-70009\"\n", "f").ok());
   CHECK(options.guest_uids == proc::UserRange{70000, 70009});
