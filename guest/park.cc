@@ -19,7 +19,7 @@ using Clock = std::chrono::steady_clock;
 constexpr int kKickSignal = SIGURG;
 constexpr auto kParkLimit = std::chrono::seconds(5);
 constexpr auto kKickAgain = std::chrono::milliseconds(5);
-constexpr auto kLook = 100 * kj::MICROSECONDS;
+constexpr kj::Duration kLook = 100 * kj::MICROSECONDS, kLookAtLast = 20 * kj::MILLISECONDS;
 constexpr auto kKickLater = 1 * kj::MILLISECONDS;
 
 char state_of(pid_t tid) {
@@ -114,7 +114,10 @@ void Body::stop_parked(Session& session) {
              return state == 'R' || state == 'S';
            });
   };
-  while (running() && Clock::now() < limit) session.pause(kLook);
+  // Nobody waits for it: looks less and less often.
+  for (kj::Duration pause = kLook; running() && Clock::now() < limit;
+       pause = std::min(2 * pause, kLookAtLast))
+    session.pause(pause);
 }
 
 void Body::kick(capnp::List<uint32_t>::Reader slots) {
