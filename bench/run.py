@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """./dev bench NAME [--json FILE]: figures beside the native ones, measured in the same run.
 
-    run.py --build DIR [--json FILE] [--rounds N] home|call|cpu|io|freeze|idle|member|wire|all
+    run.py --build DIR [--json FILE] [--rounds N] home|call|cpu|io|freeze|idle|member|wire|confine|all
 
 Both sides of every comparison take turns within seconds of each other, so that other work on the machine affects both.
 `home` compares minima of 20 turns, everything else medians of at least 5. The pinning is part of the result
@@ -21,6 +21,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'test' / 'lib'))
 
+import figures_confine  # noqa: E402
 import figures_home  # noqa: E402
 import figures_idle  # noqa: E402
 import figures_member  # noqa: E402
@@ -38,7 +39,8 @@ TARGETS = {
     'cpu.ratio': 1.02,
     'idle.guests_cpu': 0.1,
     'io.read_ratio': 0.3, 'io.write_ratio': 0.3,
-    **figures_member.TARGETS, **figures_nodes.TARGETS, **figures_seal.TARGETS, **figures_wire.TARGETS,
+    **figures_confine.TARGETS, **figures_member.TARGETS, **figures_nodes.TARGETS, **figures_seal.TARGETS,
+    **figures_wire.TARGETS,
 }
 AT_LEAST = ('io.read_ratio', 'io.write_ratio', *figures_wire.AT_LEAST)
 
@@ -51,7 +53,7 @@ def wire(product, rounds):
 
 BENCHES = {'home': figures_home.measure, 'call': figures_moved.call, 'cpu': figures_moved.cpu,
            'io': figures_moved.io, 'freeze': figures_moved.freeze, 'idle': figures_idle.measure,
-           'member': figures_member.measure, 'wire': wire}
+           'member': figures_member.measure, 'wire': wire, 'confine': figures_confine.measure}
 
 
 def machine():

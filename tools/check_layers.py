@@ -68,7 +68,8 @@ LAYERS = {
     # A local cluster makes its own CA and members.
     'cli': ('common', 'libom/abi', 'migrator/identity'),
     'examples': (),
-    'bench': ('common', 'libom/abi', 'libom/safe', 'migrator/identity', 'migrator/members', 'migrator/peers'),
+    'bench': ('common', 'guest', 'libom/abi', 'libom/safe', 'migrator/identity', 'migrator/members',
+              'migrator/moves', 'migrator/peers'),
     # Moved programs may be any user's: they know nothing of ours but the three calls.
     'test/behaviour': ('test/lib',),
     'test/programs': ('test/lib',),
