@@ -216,8 +216,10 @@ std::vector<std::string> Cluster::denied_entries() const {
 Result<void> Cluster::take_group_key(const GroupKey& key) {
   if (!ready()) return plain_error("this node is in no cluster");
   const GroupKey& own = member()->group_key();
-  // Two signers may have made one at once: everybody ends up with the same.
-  if (key.number < own.number || (key.number == own.number && key.bytes <= own.bytes)) return {};
+  if (!own.gives_way_to(key)) {
+    if (key.number <= own.number) return {};
+    return plain_error(fmt::format("number {} is too far ahead of {}", key.number, own.number));
+  }
   OM_TRY(Credentials::save_group_key(*state_, key));
   return local_.reload();
 }

@@ -222,7 +222,8 @@ void ClusterService::run(const std::string& what, const std::string& peer,
 
 void ClusterService::compare(const std::string& peer, const ClusterNews& news) {
   if (!cluster_.member() || news.listen.empty()) return;
-  if (news.group_key > cluster_.member()->group_key().number)
+  const uint32_t number = cluster_.member()->group_key().number;
+  if (news.group_key > number && news.group_key - number <= GroupKey::kFarAhead)
     run("group key", peer, [&] { return fetch_group_key(peer); });
   const std::string own = cluster_.news().denied;
   if (news.denied == own) return;

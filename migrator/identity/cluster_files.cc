@@ -41,6 +41,12 @@ bool has_port(const std::string& address) {
 
 }  // namespace
 
+bool GroupKey::gives_way_to(const GroupKey& other) const {
+  // Two signers may have made one at once.
+  if (other.number == number) return other.bytes > bytes;
+  return other.number > number && other.number - number <= kFarAhead;
+}
+
 Result<GroupKey> GroupKey::make(uint32_t number) {
   return GroupKey{number, OM_TRY(random_bytes(kGroupKeyBytes))};
 }

@@ -25,6 +25,10 @@ struct GroupKey {
 
   // A random one. Errors: the generator has no seed.
   static Result<GroupKey> make(uint32_t number);
+  // Of the keys that a member has and that another one shows it: which both use from now on. One a day and one for each
+  // removal are made, so a number that is far ahead is not the signer's: numbers would run out.
+  bool gives_way_to(const GroupKey& other) const;
+  static constexpr uint32_t kFarAhead = 1000;
   bool operator==(const GroupKey&) const = default;
 };
 

@@ -233,5 +233,17 @@ TEST_CASE("damaged files") {
   CHECK(with("cluster.json", info(many)).find("exceeds a limit") != std::string::npos);
 }
 
+TEST_CASE("which of two group keys both members use") {
+  const GroupKey key{7, "b"};
+  CHECK(key.gives_way_to({8, "a"}));
+  CHECK(key.gives_way_to({7 + GroupKey::kFarAhead, "a"}));
+  CHECK_FALSE(key.gives_way_to({7 + GroupKey::kFarAhead + 1, "a"}));
+  CHECK_FALSE(key.gives_way_to({UINT32_MAX, "a"}));
+  CHECK_FALSE(key.gives_way_to({6, "c"}));
+  CHECK(key.gives_way_to({7, "c"}));
+  CHECK_FALSE(key.gives_way_to({7, "b"}));
+  CHECK_FALSE(key.gives_way_to({7, "a"}));
+}
+
 }  // namespace
 }  // namespace om::migrator
