@@ -2,8 +2,6 @@
 //
 // common/cpu/cpu_features.h: parsing, and comparing the lists of real machines: an AMD Zen 4, an Intel Skylake server
 // and a Haswell without TSX.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#define DOCTEST_CONFIG_NO_POSIX_SIGNALS
 #include <doctest/doctest.h>
 #include <errno.h>
 

@@ -3,8 +3,6 @@
 // common/elf/elf_file.h: system programs, programs made here byte by byte (static, 32-bit, with a
 // sanitizer's names), scripts and their interpreters, privileged bits, the PATH search, and files
 // that lie about themselves.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#define DOCTEST_CONFIG_NO_POSIX_SIGNALS
 #include <doctest/doctest.h>
 #include <elf.h>
 #include <errno.h>

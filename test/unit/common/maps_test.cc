@@ -3,8 +3,6 @@
 // common/proc/maps.h and smaps.h: every kind of mapping as kernels print it, names that programs
 // choose to confuse a parser, malformed text, and this process's own list against mappings made
 // here.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#define DOCTEST_CONFIG_NO_POSIX_SIGNALS
 #include <doctest/doctest.h>
 #include <errno.h>
 #include <fcntl.h>

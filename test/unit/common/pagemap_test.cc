@@ -2,8 +2,6 @@
 //
 // common/proc/pagemap.h, exact to the page on a living child: it touches chosen pages of chosen
 // mappings and waits; the runs read from outside must be those pages and no others.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#define DOCTEST_CONFIG_NO_POSIX_SIGNALS
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <signal.h>

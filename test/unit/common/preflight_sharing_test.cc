@@ -2,8 +2,6 @@
 //
 // common/movable/preflight.h and proc/sharers.h: memory that others hold too. Shared memory is a reason to stay only
 // while somebody else has it; a shared file always if the process can write to it, else if somebody can change it.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#define DOCTEST_CONFIG_NO_POSIX_SIGNALS
 #include <sched.h>
 #include <sys/ipc.h>
 #include <sys/shm.h>

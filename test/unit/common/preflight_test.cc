@@ -3,8 +3,6 @@
 // common/movable/preflight.h on living children: each reason is provoked, is the only one found, and goes away with its
 // cause. Shared memory is in preflight_sharing_test.cc; what this CPU may lack, and `om check`, are in
 // preflight_view_test.cc.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#define DOCTEST_CONFIG_NO_POSIX_SIGNALS
 #include <linux/aio_abi.h>
 #include <linux/filter.h>
 #include <linux/io_uring.h>

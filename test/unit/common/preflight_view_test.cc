@@ -2,8 +2,6 @@
 //
 // common/movable/preflight.h: several reasons at once, made-up views for what this machine cannot do (protection keys,
 // shadow stacks, device memory), and commands before they start.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#define DOCTEST_CONFIG_NO_POSIX_SIGNALS
 #include <sys/statvfs.h>
 
 #include <algorithm>

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // common/proc/privileges.h: who has root's privileges. Processes of each kind are children of the test.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#define DOCTEST_CONFIG_NO_POSIX_SIGNALS
 #include "common/proc/privileges.h"
 
 #include <doctest/doctest.h>

@@ -3,8 +3,6 @@
 // common/movable/reasons.h: the table is complete and well-formed, and docs/REASONS.md matches its output. After a
 // change of the table: run this program with OM_UPDATE_DOCS=1 (and OM_SOURCE_ROOT, if it is not started from the build
 // directory by the build system).
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#define DOCTEST_CONFIG_NO_POSIX_SIGNALS
 #include <doctest/doctest.h>
 #include <stdlib.h>
 

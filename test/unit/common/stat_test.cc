@@ -2,8 +2,6 @@
 //
 // common/proc/stat.h: all 52 fields by position, names made to confuse, malformed text, this
 // process, and the scheduler clock of a thread.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#define DOCTEST_CONFIG_NO_POSIX_SIGNALS
 #include <doctest/doctest.h>
 #include <sched.h>
 #include <signal.h>

@@ -2,8 +2,6 @@
 //
 // common/proc/status.h and process.h: parsers on given text, and this process and its threads as
 // the system calls describe them.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#define DOCTEST_CONFIG_NO_POSIX_SIGNALS
 #include <doctest/doctest.h>
 #include <elf.h>
 #include <errno.h>

@@ -2,8 +2,6 @@
 //
 // common/elf/vdso.h: this kernel's image, whose symbols must be callable; the same image cut at every byte and with
 // random bytes changed; and a made-up image with only a GNU hash table.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#define DOCTEST_CONFIG_NO_POSIX_SIGNALS
 #include <doctest/doctest.h>
 #include <elf.h>
 #include <string.h>

@@ -6,8 +6,6 @@
 // registers.
 //
 // Over 500 lines, because the made-up machines and the helpers serve both halves.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#define DOCTEST_CONFIG_NO_POSIX_SIGNALS
 #include <doctest/doctest.h>
 #include <elf.h>
 #include <errno.h>

@@ -71,7 +71,7 @@ TEST_CASE("a thread in program code runs on in the body") {
 }
 
 TEST_CASE("a blocked read stays at home, and the kernel restarts it there") {
-  char byte;
+  char byte = 0;
   const Classified read(SYS_read, kErestartsys, {0, address_of(&byte), 1});
   REQUIRE(!read.refused);
   CHECK(read.plan.state.kind == kThreadWaiting);

@@ -16,7 +16,6 @@
 #include <sys/uio.h>
 #include <time.h>
 
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include "libom/abi/kernel.h"

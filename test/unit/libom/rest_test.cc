@@ -2,7 +2,6 @@
 //
 // abi/rest.h and abi/waiting.h: what is left of a call that a stop has ended, and the calls that complete it, against a
 // scripted kernel.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "libom/abi/rest.h"
 
 #include <doctest/doctest.h>

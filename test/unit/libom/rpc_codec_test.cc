@@ -4,8 +4,6 @@
 // segmentation, other schema versions, truncation at every byte, random mutation. Messages under test end or start at
 // an inaccessible page, so that a read outside crashes with and without a sanitizer. One file above the usual size,
 // because all cases share the builders of the same messages.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#define DOCTEST_CONFIG_NO_POSIX_SIGNALS
 #include <capnp/message.h>
 #include <capnp/rpc.capnp.h>
 #include <capnp/serialize.h>

@@ -4,8 +4,6 @@
 // server built on the codec, and a blocking client built on the codec calls a KJ server. Each blocking end and its KJ
 // peer are two threads; what a server thread saw is checked after it has ended. One file above the usual size, because
 // both directions share the channel.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#define DOCTEST_CONFIG_NO_POSIX_SIGNALS
 #include <capnp/persistent.capnp.h>
 #include <capnp/rpc-twoparty.h>
 #include <capnp/rpc.capnp.h>

@@ -3,7 +3,6 @@
 // What safe/seal.h does to the program's vector registers, whose values are live while libom runs: nothing. All that
 // XSAVE knows of x87, MXCSR, XMM, YMM, ZMM and mask registers is loaded, a record is made or opened, and the state is
 // compared to the bit.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <cpuid.h>
 #include <doctest/doctest.h>
 #include <stdint.h>

@@ -2,7 +2,6 @@
 //
 // safe/seal.h, compiled as in libom.so, against published key streams and against the hosted record layer
 // (common/tls/record.h), whose tests have the published tags.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "libom/safe/seal.h"
 
 #include <doctest/doctest.h>

@@ -2,8 +2,6 @@
 //
 // Checks the compiled system call table by itself (dense, consistent, sorted, right look-ups) and against the C headers
 // (numbers, commands, struct sizes). table_kernel_test.cc, in the same program, checks it against the running kernel.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#define DOCTEST_CONFIG_NO_POSIX_SIGNALS
 #include <doctest/doctest.h>
 
 #include <asm/termbits.h>
@@ -37,6 +35,7 @@
 #include <sys/times.h>
 #include <sys/timex.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <utime.h>
 
 #include <algorithm>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // migrator/identity/credentials.h and migrator/identity/cluster_files.h.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "migrator/identity/credentials.h"
 
 #include <errno.h>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // migrator/identity/deny.h and migrator/identity/deny_list.h.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "migrator/identity/deny.h"
 
 #include <errno.h>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // migrator/identity/identity.h, migrator/identity/cluster_ca.h and common/tls/certificate.h.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "migrator/identity/identity.h"
 
 #include <errno.h>

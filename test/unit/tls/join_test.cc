@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // migrator/cluster/join_talk.h: joins between two ends of a TLS connection, and peers that misbehave.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "migrator/cluster/join_talk.h"
 
 #include <sys/socket.h>

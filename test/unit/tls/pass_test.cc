@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // common/tls/pass.h: a preamble opens a connection of its session and its pair, for what exists, and once.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "common/tls/pass.h"
 
 #include <doctest/doctest.h>

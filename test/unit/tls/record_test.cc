@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // common/tls/aead.h with published vectors, common/tls/record.h with records that are not the next one.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "common/tls/record.h"
 
 #include <doctest/doctest.h>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // common/tls/session_keys.h: fixed vectors, and that no two connections share a key.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "common/tls/session_keys.h"
 
 #include <doctest/doctest.h>

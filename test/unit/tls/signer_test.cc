@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // migrator/identity/signer.h, and the files beside it: node_numbers.h, member_book.h.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "migrator/identity/signer.h"
 
 #include <sys/stat.h>

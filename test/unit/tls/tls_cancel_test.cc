@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // common/tls/tls_stream.h: dropped promises, and a connection that changes, cuts and delays bytes.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <algorithm>
 
 #include "test/unit/tls/lab.h"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // common/tls/tls_stream.h: who is refused, on which side, and with which line.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <openssl/err.h>
 
 #include "test/unit/tls/lab.h"

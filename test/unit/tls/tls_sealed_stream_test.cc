@@ -2,7 +2,6 @@
 //
 // common/tls/sealed_stream.h: everything arrives however it is cut into pieces; what was changed, cut, repeated or
 // moved on the way does not.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "common/tls/sealed_stream.h"
 
 #include <doctest/doctest.h>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // common/tls/tls_stream.h between peers that believe each other, on both loops.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "common/tls/tls_stream.h"
 
 #include <kj/vector.h>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // migrator/identity/token.h and migrator/identity/token_store.h.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "migrator/identity/token.h"
 
 #include <errno.h>
