@@ -43,7 +43,8 @@ verb_test() {
   if [[ $suite == full ]]; then need_packages full; fi
   configure "$OM_BUILD"
   compile "$OM_BUILD"
-  run_tests "$OM_BUILD" "$suite" "${rest[@]}" || status=$?
+  # Tests wait more than they compute: three at a time for every two CPUs.
+  run_tests "$OM_BUILD" "$suite" --num-processes "$((($(nproc) * 3 + 1) / 2))" "${rest[@]}" || status=$?
   end_with "$status"
 }
 

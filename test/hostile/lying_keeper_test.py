@@ -18,7 +18,7 @@ from faulty import WAIT_LIMIT, FaultCase, NumberedJob, main  # noqa: E402
 import om_process  # noqa: E402
 from om_cluster import HOME_NODE  # noqa: E402
 
-ROUNDS = 60 if os.environ.get('OM_TEST_FULL') else 8
+ROUNDS = 60 if os.environ.get('OM_TEST_FULL') else 4
 LONGEST = 120      # seconds that a verb may wait for a keeper that has fallen silent
 # What a homecoming says and sends: how far into it the lie begins.
 LENGTHS = {'session': 6000, 'bulk': 400_000}

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Moves one process 200 times and looks for what is left behind.
+"""Moves one process many times (100 in the quick selection) and looks for what is left behind.
 
-After moves 46..50 and 196..200 the process is at the same places. At each of the five, the
-processes of all nodes, their threads and their descriptors must be the same in number, and resident
-memory must not have grown by more than 1 MiB, for each kind of process. In passing it is checked
-that the process really computes where it is said to be: on whose account CPU time is used.
+After moves 46..50 and after the last five the process is at the same places. At each of the five,
+the processes of all nodes, their threads and their descriptors must be the same in number, and
+resident memory must not have grown by more than 1 MiB, for each kind of process. In passing it is
+checked that the process really computes where it is said to be: on whose account CPU time is used.
 """
 
 import argparse
