@@ -211,7 +211,7 @@ def main():
     modes = parse_modes(options.modes)
     product = Product(options.build)
     seed = options.seed if options.seed is not None else random.randrange(1 << 30)
-    jobs = options.jobs or 2 * (os.cpu_count() or 1)
+    jobs = options.jobs or 3 * (os.cpu_count() or 1)  # most of a case is waiting
     base = work_directory(options.work, 'suite')
     start = time.monotonic()
     print(f'{len(behaviours)} behaviours, modes {" ".join(modes)}, {jobs} jobs, seed {seed}, uid '
