@@ -98,7 +98,7 @@ PRODUCT = ('libom', 'common', 'balance', 'deputy', 'guest', 'migrator', 'cli')
 
 
 def sources(root, suffixes=COMMENTED):
-    for folder in (*PRODUCT, 'bench', 'examples', 'test'):
+    for folder in (*PRODUCT, 'bench', 'examples', 'pch', 'test'):
         for path in sorted((root / folder).rglob('*')):
             if path.suffix in suffixes:
                 yield path

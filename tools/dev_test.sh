@@ -72,7 +72,7 @@ sanitized() {
   shift 3
   need_packages build test
   configure "$directory" "-Db_sanitize=$sanitizers" -Db_lundef=false -Dbench=false -Dmode=release \
-    -Dcpp_args=-fno-sanitize-recover=all
+    -Db_pch=false -Dcpp_args=-fno-sanitize-recover=all
   # shellcheck disable=SC2086
   compile_hosted "$directory" $suites
   for suite in $suites; do arguments+=(--suite "$suite"); done
@@ -113,7 +113,7 @@ verb_tsan() {
 verb_cover() {
   local directory=$OM_BUILD-cover status=0
   need_packages build test
-  configure "$directory" -Db_coverage=true -Dbench=false -Dmode=release
+  configure "$directory" -Db_coverage=true -Db_pch=false -Dbench=false -Dmode=release
   readable_by_others "$directory" || run_in_readable_copy cover "$@"
   compile_hosted "$directory"
   find "$directory" -name '*.gcda' -delete
@@ -146,7 +146,7 @@ verb_fuzz() {
     names=("$target")
   fi
   need_packages build fuzz
-  CC=clang CXX=clang++ configure "$directory" -Dfuzzers=true -Dbench=false -Dmode=release
+  CC=clang CXX=clang++ configure "$directory" -Dfuzzers=true -Db_pch=false -Dbench=false -Dmode=release
   compile "$directory" fuzzers
   for name in "${names[@]}"; do
     fuzz_one "$directory" "$name" "$seconds" || status=1
