@@ -111,6 +111,15 @@ Result<ReadyLine> start_daemon(const OwnDirectory& dir, const ClusterState& stat
   launch.arguments.emplace_back("--root-may-leave");
   launch.arguments.insert(launch.arguments.end(),
                           {"--identity", own.path() + "/" + LocalCa::kFolder});
+  // Those that run already; the others find this one by themselves.
+  constexpr size_t kSeeds = 3;
+  std::string seeds;
+  for (const ClusterNode& other : state.nodes) {
+    if (other.name == node.name || &other == &state.nodes[0] + kSeeds) break;
+    seeds += (seeds.empty() ? "" : ",") + other.address;
+  }
+  if (!state.plain && !seeds.empty())
+    launch.arguments.insert(launch.arguments.end(), {"--seeds", seeds});
   if (state.plain) launch.arguments.insert(launch.arguments.end(), {"--wire", "plain"});
   launch.log = OM_TRY(high(OM_TRY(own.append_to("log", 0644))));
   launch.null = OM_TRY(high(UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC))));

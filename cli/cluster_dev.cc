@@ -141,8 +141,10 @@ Result<void> build(const OwnDirectory& dir, ClusterState& state, const ClusterAr
     node.address = ready->address;
     OM_TRY(save_cluster(dir, state));
   }
-  OM_TRY(write_peers(dir, state.nodes));
+  // Members find each other.
+  if (state.plain) OM_TRY(write_peers(dir, state.nodes));
   for (const ClusterNode& node : state.nodes) {
+    if (!state.plain) break;
     Answer answer = request(node.control, {{"verb", "peers.reload"}}, Milliseconds(5000));
     if (!answer.ok)
       return plain_error(fmt::format("node {}: {}", node.name, answer.failure.message));

@@ -34,6 +34,7 @@ struct Arguments {
   int drain_s = 60;
   int pid = 0;
   bool json = false;
+  bool all = false;
 };
 
 // The verb chosen by the command line, with its arguments.
@@ -123,10 +124,12 @@ void add_job_verbs(CLI::App& app, Arguments& given, Action& action) {
 }
 
 void add_node_verbs(CLI::App& app, Arguments& given, Action& action) {
-  CLI::App* sub =
-      verb(app, "nodes", "list this node and its peers", "  om nodes\n  om nodes --json");
+  CLI::App* sub = verb(app, "nodes", "list this node and its peers",
+                       "  om nodes\n  om nodes --all\n  om nodes --json");
+  sub->add_flag("--all", given.all,
+                "also nodes that have left or were removed, and strangers on the same network");
   sub->add_flag("--json", given.json, kJsonHelp);
-  sub->callback([&] { action = [&] { return nodes(given.json); }; });
+  sub->callback([&] { action = [&] { return nodes(given.all, given.json); }; });
 
   CLI::App* node = verb(app, "node", "look at one node, or empty this one",
                         "  om node info\n  om node why n2\n  om node drain");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// om nodes: this node and its peers, with what they last reported about themselves.
+// om nodes: this node and its peers, with what they last reported about themselves; with --all also nodes that left or
+// were removed, and strangers on the same network.
 #include <fmt/core.h>
 
 #include <nlohmann/json.hpp>
@@ -11,8 +12,8 @@
 
 namespace om::cli {
 
-int nodes(bool json) {
-  Answer answer = request({{"verb", "nodes"}});
+int nodes(bool all, bool json) {
+  Answer answer = request({{"verb", "nodes"}, {"all", all}});
   if (!answer.ok) return report(answer.failure);
   if (json) return print_json(answer.data);
   std::vector<std::vector<std::string>> rows{

@@ -28,7 +28,7 @@ int trace(const TraceArguments& arguments);
 
 int stack(int pid, bool json);
 int why(int pid, bool json);
-int nodes(bool json);
+int nodes(bool all, bool json);
 int node_info(const std::string& node, bool json);  // empty: this one
 int node_why(const std::string& node, bool json);
 int node_drain(int limit_s, bool json);

@@ -94,10 +94,12 @@ Result<std::unique_ptr<Node>> Node::create(const Options& given) {
   OwnDirectory state =
       OM_TRY(OwnDirectory::make(options.state_dir, ::geteuid() == 0 ? 0755 : 0700));
   Options bound = options;
-  UniqueFd listener = OM_TRY(listen_tcp(bound.listen));
+  const bool gossips = options.membership && options.wire == Wire::kSealed;
+  Listening listening = OM_TRY(listen_on(bound.listen, gossips));
   std::unique_ptr<Node> node(new Node(bound, std::move(state), std::move(trust),
-                                      std::move(listener), std::move(facts), users));
+                                      std::move(listening), std::move(facts), users));
   OM_TRY(node->peers_.cluster.open());
+  node->peers_.membership.follow_credentials();
   OM_TRY(node->reload_peers());
   if (node->quiet()) {
     log_warn("node",
@@ -133,7 +135,7 @@ Node::Processes::Processes(Node& node)
           [&node] { return node.children_.deputies.processes(); }),
       sampler(node.loop_, table, [&node] { return node.children_.deputies.processes(); }) {}
 
-Node::Peers::Peers(Node& node, Trust trusted, UniqueFd listener)
+Node::Peers::Peers(Node& node, Trust trusted, Listening listening)
     : trust(std::move(trusted)),
       refusals(node.clock_),
       table(node.kj_, node.peer_local()),
@@ -147,11 +149,22 @@ Node::Peers::Peers(Node& node, Trust trusted, UniqueFd listener)
                 node.facts_, node.children_.keepers, node.events_),
       cluster(trust, node.clock_, node.cluster_local()),
       cluster_service(node.kj_, node.clock_, cluster, table),
-      service(node.kj_, std::move(listener), node.service_local()) {
-  desk = cluster_service.desk();
+      search(node.loop_, node.clock_, node.options_.listen, node.options_.name,
+             node.discovery_settings()),
+      membership(node.kj_, node.clock_,
+                 {node.options_.listen, std::move(listening.udp), node.discovery_settings()},
+                 node.membership_local()),
+      service(node.kj_, std::move(listening.tcp), node.service_local()) {
+  desk = node.desk();
+  cluster_service.on_farewell([this] { return membership.leave(); });
+  cluster_service.on_search([this](const Token& token, MemberSearch::Found found) {
+    if (!search.possible()) return false;
+    search.start(token, std::move(found));
+    return true;
+  });
 }
 
-Node::Node(const Options& options, OwnDirectory state, Trust trust, UniqueFd listener,
+Node::Node(const Options& options, OwnDirectory state, Trust trust, Listening listening,
            NodeFacts fixed_facts, const GuestUsers::Settings& guest_users)
     : options_(options),
       may_be_plain_(check_listen(options, in_private_network_namespace(), false).ok()),
@@ -169,7 +182,7 @@ Node::Node(const Options& options, OwnDirectory state, Trust trust, UniqueFd lis
             return Leaving::preflight(pid, native, root_may_leave);
           },
           [this](const std::string& name) { return refuse_target(name); }),
-      peers_(*this, std::move(trust), std::move(listener)),
+      peers_(*this, std::move(trust), std::move(listening)),
       housekeeping_(loop_) {
   children_.deputies.set_handlers(
       {[this](pid_t pid, const std::string& to, Offer offer, DeputyLink::GuestAnswer answer) {
@@ -251,15 +264,17 @@ bool Node::quiet() const { return !peers_.trust.tls() && !may_be_plain_; }
 void Node::use_peers() {
   if (quiet()) return peers_.table.set({});
   std::vector<Peer> all = named_peers_;
-  for (Peer& member : peers_.cluster.peers()) {
+  for (Peer& member : peers_.membership.peers()) {
     const bool named = std::any_of(all.begin(), all.end(),
                                    [&](const Peer& peer) { return peer.name == member.name; });
     if (!named) all.push_back(std::move(member));
   }
   peers_.table.set(all);
+  peers_.membership.apply();
 }
 
 void Node::use_members() {
+  peers_.membership.follow_credentials();
   use_peers();
   peers_.service.drop_denied();
 }
@@ -287,6 +302,7 @@ Result<void> Node::reload_credentials() {
   OM_TRY(check_listen(options_, in_private_network_namespace(),
                       next.tls().has_value() || options_.wire == Wire::kSealed));
   const Trust::Change change = peers_.trust.replace_by(std::move(next));
+  if (change != Trust::Change::kOther && peers_.membership.follow_credentials()) use_peers();
   if (change == Trust::Change::kNone) return {};
   const auto& member = peers_.trust.member();
   log_info("node", "{}",
@@ -294,6 +310,7 @@ Result<void> Node::reload_credentials() {
                   : "this node is in no cluster any more");
   if (change == Trust::Change::kRenewed) return {};
   OM_TRY(peers_.cluster.open());
+  peers_.membership.follow_credentials();
   if (plain) return {};
   peers_.service.drop_all();
   use_peers();
@@ -348,6 +365,7 @@ Services Node::services() {
                   .rights = rights_,
                   .cluster = peers_.cluster,
                   .cluster_service = peers_.cluster_service,
+                  .membership = peers_.membership,
                   .clock = clock_,
                   .trust = peers_.trust,
                   .refusals = peers_.refusals,
@@ -407,6 +425,34 @@ NodeService::Local Node::service_local() {
   return local;
 }
 
+members::DiscoverySettings Node::discovery_settings() const {
+  members::DiscoverySettings settings;
+  settings.multicast = options_.multicast.value_or(!options_.listen.is_loopback());
+  settings.seeds = options_.seeds;
+  settings.service = options_.srv.has_value();
+  settings.domain = options_.srv.value_or("");
+  settings.sweep = options_.sweep;
+  return settings;
+}
+
+NodeMembership::Local Node::membership_local() {
+  return {
+      .trust = peers_.trust,
+      .cluster = peers_.cluster,
+      .peers = peers_.table,
+      .desk = peers_.desk,
+      .on_refusal = [this](const Refusal& refusal,
+                           const std::string& source) { peers_.refusals.note(refusal, source); },
+      .ask_for_key = [this] { peers_.cluster_service.compare_with_some(1); }};
+}
+
+ClusterDesk Node::desk() {
+  ClusterDesk desk = peers_.cluster_service.desk();
+  desk.accused = [this](uint64_t incarnation) { return peers_.membership.accused(incarnation); };
+  desk.snapshot = [this](const std::string& after) { return peers_.membership.page(after); };
+  return desk;
+}
+
 Cluster::Local Node::cluster_local() {
   Cluster::Local local;
   local.name = options_.name;
@@ -416,6 +462,7 @@ Cluster::Local Node::cluster_local() {
   // removed is told so before it is cut off.
   local.members_changed = [this] { members_changed_.start(kSettle, [this] { use_members(); }); };
   local.denied = [this](const std::string& name) { end_sessions_with(name); };
+  local.pass_on_denied = [this](const DenyEntry& entry) { peers_.membership.pass_on(entry); };
   local.event = [this](const std::string& kind, const std::string& node, const std::string& text) {
     events_.add({kind, 0, node, std::nullopt, text, "node " + node});
   };

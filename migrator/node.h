@@ -18,12 +18,15 @@
 #include "migrator/config/options.h"
 #include "migrator/control/control_server.h"
 #include "migrator/control/services.h"
+#include "migrator/membership/member_search.h"
+#include "migrator/membership/node_membership.h"
 #include "migrator/moves/child_list.h"
 #include "migrator/moves/deputies.h"
 #include "migrator/moves/guest_admission.h"
 #include "migrator/moves/keepers.h"
 #include "migrator/moves/leaving.h"
 #include "migrator/moves/move_queue.h"
+#include "migrator/peers/listening.h"
 #include "migrator/peers/node_service.h"
 #include "migrator/peers/peer_table.h"
 #include "migrator/peers/refusals.h"
@@ -65,7 +68,7 @@ class Node {
   };
   // The other nodes, and what goes to and comes from them.
   struct Peers {
-    Peers(Node& node, Trust trusted, UniqueFd listener);
+    Peers(Node& node, Trust trusted, Listening listening);
     Trust trust;
     Refusals refusals;
     ClusterDesk desk;  // of cluster_service
@@ -74,12 +77,14 @@ class Node {
     GuestAdmission admission;
     Cluster cluster;
     ClusterService cluster_service;
+    MemberSearch search;
+    NodeMembership membership;
     NodeService service;
   };
-  Node(const Options& options, OwnDirectory state, Trust trust, UniqueFd listener,
+  Node(const Options& options, OwnDirectory state, Trust trust, Listening listening,
        NodeFacts fixed_facts, const GuestUsers::Settings& guest_users);
 
-  // Dials who is named by the peers file or the verb peers.set, and the members of the cluster.
+  // Takes as peers who is named by the peers file or the verb peers.set, and the members of the cluster.
   void use_peers();
   void use_members();
   void end_sessions_with(const std::string& node);
@@ -93,6 +98,9 @@ class Node {
   Services services();
   PeerLink::Local peer_local();
   NodeService::Local service_local();
+  members::DiscoverySettings discovery_settings() const;
+  NodeMembership::Local membership_local();
+  ClusterDesk desk();
   Cluster::Local cluster_local();
   void serve();
   void keep_house();

@@ -34,4 +34,5 @@ struct ClusterNews {
   signer @1 :Bool;          # it may sign
   groupKey @2 :UInt32;      # number of its group key; one that has a lower one asks for it
   denied @3 :Data;          # digest of its deny entries, at most 32 bytes; who has another asks for them
+  keyCheck @4 :Data;        # hash of its group key, at most 32 bytes; who has another one of the same number asks, too
 }

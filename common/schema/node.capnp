@@ -10,8 +10,9 @@ using import "outcome.capnp".Outcome;
 $Cxx.namespace("om::wire");
 
 interface Node @0xc2a9d1f04b7e6a36 {
-  hello @0 (self :NodeInfo) -> (peer :NodeInfo);
-  # Who are you? Called on connecting and every few seconds; `peer` is fresh each time.
+  hello @0 (self :NodeInfo, knows :UInt64) -> (peer :NodeInfo);
+  # Who are you? Called on connecting and when the caller wants fresh facts. `knows` is the life of yours of which the
+  # caller has the CPU flags, or 0: if it is still the same, they are left out.
 
   admit @1 (offer :Offer) -> (outcome :Outcome);
   # May this process come? If so, starts a keeper for it now.
@@ -37,6 +38,7 @@ struct NodeInfo {
   kernel @9 :Text;
   bootId @10 :Text;
   keeperGateAbi @11 :UInt32;
+  life @12 :UInt64;         # another number after each start of the daemon; 0: it has none
 }
 
 struct Offer {

@@ -214,7 +214,10 @@ Cluster::Answer<Done> Cluster::leave(bool force) {
     OM_TRY(local_.reload());
     return open();
   }();
-  if (!done) return trouble(done.error());
+  if (!done) {
+    local_.members_changed();  // it has said goodbye, and is still there
+    return trouble(done.error());
+  }
   local_.event("left", local_.name, fmt::format("left the cluster {}", cluster));
   local_.members_changed();
   return Done();
@@ -255,6 +258,7 @@ Cluster::Answer<Done> Cluster::import_ca(const std::string& text, const std::str
   }();
   if (!done) return trouble(done.error());
   see_signer();
+  local_.members_changed();  // they are told
   return Done();
 }
 

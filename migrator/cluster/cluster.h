@@ -42,6 +42,8 @@ class Cluster {
     std::function<void()> members_changed;
     // The node of this name was removed: what is between it and this node ends.
     std::function<void(const std::string& name)> denied;
+    // This entry is new here: others are to know it.
+    std::function<void(const DenyEntry& entry)> pass_on_denied;
     // Something for `om events`: kind, node, sentence.
     std::function<void(const std::string& kind, const std::string& node, const std::string& text)>
         event;
@@ -62,6 +64,8 @@ class Cluster {
   const MemberBook* members() const { return members_ ? &*members_ : nullptr; }
   // Whether this certified node was removed.
   bool denies(const NodeId& node) const { return denied_ && denied_->denies(node); }
+  // Whom else this node knows as a member, and whether that is news: it is written down then, and an event.
+  bool met(const KnownMember& other);
   // The members to dial.
   std::vector<Peer> peers() const;
   // Signers that this node knows besides itself.
@@ -75,6 +79,7 @@ class Cluster {
   std::optional<Failure> may_leave(bool force) const;
   // From now on nobody is told that this node is a member, or (false) again.
   void set_leaving(bool leaving) { leaving_ = leaving; }
+  bool leaving() const { return leaving_; }
   // Forgets the cluster, and with it the CA if this node may sign.
   Answer<Done> leave(bool force);
   Answer<DenyEntry> remove(const std::string& node, const std::string& reason);
@@ -102,7 +107,7 @@ class Cluster {
   void take_denied(const std::vector<std::string>& entries, const std::string& node);
   std::vector<std::string> denied_entries() const;
   Result<void> take_group_key(const GroupKey& key);
-  void left(const Certificate& peer);
+  void left(const NodeId& node);
 
   // Upkeep of this node's own certificate and, on the first signer, of the group key.
   Result<std::string> renewal_request() const;

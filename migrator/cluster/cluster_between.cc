@@ -11,6 +11,7 @@
 
 #include "common/base/hex.h"
 #include "common/base/log.h"
+#include "common/tls/openssl.h"
 #include "migrator/cluster/cluster.h"
 #include "migrator/identity/failures.h"
 #include "migrator/processes/events.h"
@@ -20,6 +21,7 @@ namespace {
 
 constexpr std::chrono::hours kSeenStep{1};
 constexpr size_t kNodeIdDigits = 16;
+constexpr size_t kKeyCheckBytes = 8;
 
 // Where a node listens that says `listen` on a connection from, or to, `seen`. A node that listens on all its addresses
 // has the one of the connection.
@@ -111,6 +113,7 @@ Cluster::Answer<DenyEntry> Cluster::remove(const std::string& node, const std::s
 void Cluster::forget_removed(const DenyEntry& entry) {
   const auto forgotten = members_->forget(entry.node);
   if (!forgotten) log_error("cluster", "{}, ignoring", forgotten.error().text());
+  local_.pass_on_denied(entry);
   local_.event("denied", entry.name, entry.reason.empty() ? "removed" : "removed: " + entry.reason);
 }
 
@@ -149,21 +152,33 @@ Json Cluster::status() const {
 
 ClusterNews Cluster::news() const {
   if (!ready() || leaving_) return {};
-  return {local_.address.text(), may_sign(), member()->group_key().number, denied_->digest()};
+  const GroupKey& key = member()->group_key();
+  return {local_.address.text(), may_sign(), key.number, denied_->digest(),
+          sha256(key.bytes).substr(0, kKeyCheckBytes)};
 }
 
 void Cluster::heard(const Certificate& peer, const ClusterNews& news, const Address& seen) {
   if (!ready() || news.listen.empty() || denies(peer.id)) return;
   const auto address = reachable(news.listen, seen);
-  const auto learned =
-      address ? members_->learn({peer.name, peer.id, peer.number, *address, news.signer})
-              : Result<bool>(address.error());
-  if (!learned) {
-    log_warn("cluster", "{} ({}): {}, ignoring", peer.name, seen.host(), learned.error().text());
-  } else if (*learned) {
-    local_.members_changed();
+  if (address) {
+    met({peer.name, peer.id, peer.number, *address, news.signer});
+  } else {
+    log_warn("cluster", "{} ({}): {}, ignoring", peer.name, seen.host(), address.error().text());
   }
   if (news.signer) see_signer();
+}
+
+bool Cluster::met(const KnownMember& other) {
+  if (!ready() || denies(other.id) || other.id == member()->id()) return false;
+  const bool news = members_->find(other.id) == nullptr;
+  const auto learned = members_->learn(other);
+  if (!learned) {
+    log_warn("cluster", "{} ({}): {}, ignoring", other.name, other.address, learned.error().text());
+    return false;
+  }
+  if (news) local_.event("joined", other.name, fmt::format("is a member, at {}", other.address));
+  if (*learned) local_.members_changed();
+  return news;
 }
 
 void Cluster::see_signer() {
@@ -247,12 +262,14 @@ std::chrono::seconds Cluster::group_key_age() const {
       std::max<int64_t>(0, seconds_of(clock_.wall()) - info.st_mtim.tv_sec));
 }
 
-void Cluster::left(const Certificate& peer) {
+void Cluster::left(const NodeId& node) {
   if (!ready()) return;
-  const auto forgotten = members_->forget(peer.id);
+  const KnownMember* known = members_->find(node);
+  if (known == nullptr) return;
+  const std::string name = known->name;
+  const auto forgotten = members_->forget(node);
   if (!forgotten) log_error("cluster", "{}, ignoring", forgotten.error().text());
-  if (forgotten && !*forgotten) return;
-  local_.event("left", peer.name, "left the cluster");
+  local_.event("left", name, "left the cluster");
   local_.members_changed();
 }
 

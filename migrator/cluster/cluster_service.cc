@@ -17,6 +17,8 @@ constexpr Milliseconds kUpkeepPeriod{60'000};
 // Addresses that a joiner tries altogether.
 constexpr size_t kMaxTries = 8;
 constexpr std::chrono::hours kDay{24};
+// How many members are told at once of a removal or a farewell, and by each who has a new group key of that.
+constexpr size_t kToldDirectly = 16, kToldOfKey = 3;
 
 // Fulfilled when `found` has been set.
 kj::Promise<void> look_up(Loop& loop, const std::string& text,
@@ -101,10 +103,12 @@ struct ClusterService::Renewal {
     if (signers.empty() || !by.empty()) return kj::READY_NOW;
     const std::string name = signers.back();
     signers.pop_back();
-    auto node = service.client_of(name);
     const auto request = service.cluster_.renewal_request();
-    if (!node || !request) return try_next();
-    return ask_renew(service.kj_, *node, *request)
+    if (!request) return try_next();
+    return service.client_of(name)
+        .then([this, request = *request](wire::Member::Client node) {
+          return ask_renew(service.kj_, node, request);
+        })
         .then([this, name](Expected<std::string, Failure> renewed) { take(name, renewed); },
               [this, name](kj::Exception&& exception) {
                 failure = {ExitCode::kFailure, fmt::format("{}: {}", name, text_of(exception))};
@@ -138,6 +142,8 @@ ClusterService::ClusterService(UvKj& kj, const Clock& clock, Cluster& cluster, P
   desk_.news = [this] { return cluster_.news(); };
   desk_.heard = [this](const Certificate& peer, const ClusterNews& news, const Address& seen) {
     cluster_.heard(peer, news, seen);
+    // What a member that has called knows better is asked for on this node's own connection.
+    compare(peer.name, news);
   };
   desk_.compare = [this](const std::string& peer, const ClusterNews& news) { compare(peer, news); };
   desk_.renew = [this](const Certificate& peer, std::string_view request) {
@@ -150,7 +156,7 @@ ClusterService::ClusterService(UvKj& kj, const Clock& clock, Cluster& cluster, P
   desk_.group_key = [this] {
     return cluster_.member() ? cluster_.member()->group_key() : GroupKey{};
   };
-  desk_.farewell = [this](const Certificate& peer) { cluster_.left(peer); };
+  desk_.farewell = [this](const Certificate& peer) { cluster_.left(peer.id); };
   desk_.denies = [this](const NodeId& node) { return cluster_.denies(node); };
   upkeep_.start_repeating(kUpkeepPeriod, [this] { do_upkeep(); });
 }
@@ -162,22 +168,43 @@ void ClusterService::join(const std::string& token, const std::string& address,
   auto application = cluster_.apply(token);
   if (!application) return done(application.error());
   auto joining = std::make_shared<Joining>(Joining{*this, std::move(*application)});
-  auto found = std::make_shared<Result<Address>>(plain_error(""));
-  tasks_->add(look_up(kj_.loop(), address, found)
-                  .then([joining, found]() -> kj::Promise<void> {
-                    if (*found) {
-                      joining->next.push_back(**found);
-                      return joining->try_next();
-                    }
-                    joining->failure = no_member(found->error().text());
-                    return kj::READY_NOW;
-                  })
+  tasks_->add(find_members(joining, address)
+                  .then([joining]() -> kj::Promise<void> { return joining->try_next(); })
                   .catch_([joining](kj::Exception&& exception) {
                     joining->failure = Failure{ExitCode::kFailure, text_of(exception)};
                   })
                   .then([joining, done] {
                     done(joining->failure ? Answer<Done>(*joining->failure) : Answer<Done>(Done()));
                   }));
+}
+
+kj::Promise<void> ClusterService::find_members(const std::shared_ptr<Joining>& joining,
+                                               const std::string& address) {
+  if (!address.empty()) {
+    auto found = std::make_shared<Result<Address>>(plain_error(""));
+    return look_up(kj_.loop(), address, found).then([joining, found] {
+      if (*found) {
+        joining->next.push_back(**found);
+      } else {
+        joining->failure = no_member(found->error().text());
+      }
+    });
+  }
+  const std::string hint = "om cluster join TOKEN ADDRESS[:PORT], with the address of a member";
+  auto pair = kj::newPromiseAndFulfiller<void>();
+  auto fulfiller = std::make_shared<kj::Own<kj::PromiseFulfiller<void>>>(kj::mv(pair.fulfiller));
+  const auto take = [joining, fulfiller](const std::vector<Address>& found) {
+    joining->next.assign(found.begin(), found.end());
+    (*fulfiller)->fulfill();
+  };
+  if (!search_ || !search_(joining->application.token, take)) {
+    joining->failure = no_member("this node has no way to look for one: " + hint);
+    return kj::READY_NOW;
+  }
+  joining->failure =
+      no_member(fmt::format("none of the cluster {} has answered on this network: {}",
+                            joining->application.token.cluster, hint));
+  return kj::mv(pair.promise);
 }
 
 kj::Promise<void> ClusterService::serve(kj::Own<TlsStream> stream, const Address& from) {
@@ -222,10 +249,14 @@ void ClusterService::run(const std::string& what, const std::string& peer,
 
 void ClusterService::compare(const std::string& peer, const ClusterNews& news) {
   if (!cluster_.member() || news.listen.empty()) return;
+  const ClusterNews mine = cluster_.news();
+  const bool twin = news.group_key == mine.group_key && !news.key_check.empty() &&
+                    news.key_check != mine.key_check;
   const uint32_t number = cluster_.member()->group_key().number;
-  if (news.group_key > number && news.group_key - number <= GroupKey::kFarAhead)
+  const bool newer = news.group_key > number && news.group_key - number <= GroupKey::kFarAhead;
+  if (newer || (twin && !mine.listen.empty()))
     run("group key", peer, [&] { return fetch_group_key(peer); });
-  const std::string own = cluster_.news().denied;
+  const std::string& own = mine.denied;
   if (news.denied == own) return;
   // Two lists that stay different, because one is full, are not exchanged all the time.
   const std::string both = own + "/" + news.denied;
@@ -234,50 +265,87 @@ void ClusterService::compare(const std::string& peer, const ClusterNews& news) {
   run("removed nodes", peer, [&] { return exchange_denied(peer); });
 }
 
-std::optional<wire::Member::Client> ClusterService::client_of(const std::string& name) {
+kj::Promise<wire::Member::Client> ClusterService::client_of(const std::string& name) {
   PeerLink* link = peers_.find(name);
-  return link != nullptr ? link->member() : std::nullopt;
+  if (link == nullptr) return KJ_EXCEPTION(DISCONNECTED, "it is no peer any more");
+  return link->member();
 }
 
 kj::Promise<void> ClusterService::exchange_denied(const std::string& peer) {
-  auto node = client_of(peer);
-  if (!node) return kj::READY_NOW;
-  return ask_denied(kj_, *node, cluster_.denied_entries())
+  return client_of(peer)
+      .then([this](wire::Member::Client node) {
+        return ask_denied(kj_, node, cluster_.denied_entries());
+      })
       .then(
           [this, peer](std::vector<std::string> entries) { cluster_.take_denied(entries, peer); });
 }
 
-kj::Promise<void> ClusterService::fetch_group_key(const std::string& peer) {
-  auto node = client_of(peer);
-  if (!node) return kj::READY_NOW;
-  return ask_group_key(kj_, *node).then([this, peer](GroupKey key) {
-    const auto taken = cluster_.take_group_key(key);
-    if (!taken) log_error("cluster", "group key of {}: {}", peer, taken.error().text());
+// On a connection of its own: this node makes no other ones to it any more.
+kj::Promise<void> ClusterService::tell_removed(const PeerLink& link) {
+  return link.dial_anyway().then([this](kj::Own<NodeConnection> connection) {
+    auto told = ask_denied(kj_, connection->node.castAs<wire::Member>(), cluster_.denied_entries());
+    return told.ignoreResult().attach(kj::mv(connection));
   });
+}
+
+kj::Promise<void> ClusterService::fetch_group_key(const std::string& peer) {
+  return client_of(peer)
+      .then([this](wire::Member::Client node) { return ask_group_key(kj_, node); })
+      .then([this, peer](GroupKey key) {
+        const auto taken = cluster_.take_group_key(key);
+        if (!taken) log_error("cluster", "group key of {}: {}", peer, taken.error().text());
+        tell_of_key();
+      });
+}
+
+kj::Promise<void> ClusterService::exchange_news(const std::string& peer) {
+  return client_of(peer)
+      .then([this](wire::Member::Client node) {
+        return om::migrator::exchange_news(kj_, node, cluster_.news());
+      })
+      .then([this, peer](ClusterNews news) { compare(peer, news); });
+}
+
+void ClusterService::compare_with_some(size_t most) {
+  for (const std::string& name : peers_.some_members(most))
+    run("news", name, [&] { return exchange_news(name); });
+}
+
+// From each who has it to some others: so it reaches all in a few rounds, at the same cost for everybody.
+void ClusterService::tell_of_key() {
+  const auto& member = cluster_.member();
+  if (!member || member->group_key().number == key_told_) return;
+  key_told_ = member->group_key().number;
+  compare_with_some(kToldOfKey);
 }
 
 size_t ClusterService::spread_denied(const std::string& removed) {
   size_t told = 0;
   for (const PeerLink* link : peers_.all()) {
     const std::string name = link->peer().name;
-    if (!client_of(name)) continue;
-    if (name != removed) ++told;
-    run("removed nodes", name, [&] { return exchange_denied(name); });
+    if (name == removed) run("its removal", name, [&] { return tell_removed(*link); });
+    if (name == removed || !link->encrypted()) continue;
+    // The others hear of it from these, and from the membership.
+    if (++told <= kToldDirectly) run("removed nodes", name, [&] { return exchange_denied(name); });
   }
+  tell_of_key();
   return told;
 }
 
 void ClusterService::say_farewell(std::function<void()> done) {
-  auto all = kj::heapArrayBuilder<kj::Promise<void>>(peers_.all().size());
-  for (const PeerLink* link : peers_.all()) {
-    const std::string name = link->peer().name;
-    auto node = client_of(name);
-    all.add(!node
-                ? kj::Promise<void>(kj::READY_NOW)
-                : om::migrator::say_farewell(kj_, *node).catch_([name](kj::Exception&& exception) {
-                    log_warn("cluster", "{}, farewell: {}", name, text_of(exception));
-                  }));
+  const auto spread = leave_ ? leave_() : std::nullopt;
+  const auto names = peers_.some_members(spread ? kToldDirectly : kMaxKnownMembers);
+  auto all = kj::heapArrayBuilder<kj::Promise<void>>(names.size() + 1);
+  for (const std::string& name : names) {
+    all.add(client_of(name)
+                .then([this](wire::Member::Client node) {
+                  return om::migrator::say_farewell(kj_, node);
+                })
+                .catch_([name](kj::Exception&& exception) {
+                  log_warn("cluster", "{}, farewell: {}", name, text_of(exception));
+                }));
   }
+  all.add(kj_.after(spread.value_or(Milliseconds(0))));
   tasks_->add(kj::joinPromises(all.finish()).then([done] { done(); }));
 }
 
@@ -300,6 +368,9 @@ void ClusterService::do_upkeep() {
     const auto rotated = cluster_.rotate_group_key();
     if (!rotated) log_error("cluster", "new group key: {}", rotated.error().text());
   }
+  tell_of_key();
+  // What got lost on its way is found in the end.
+  compare_with_some(1);
   if (!cluster_.may_sign() && now - cluster_.signer_seen() >= kSignerPatience &&
       now - complained_ >= kDay) {
     complained_ = now;

@@ -34,7 +34,8 @@ class ClusterService {
   ClusterService(UvKj& kj, const Clock& clock, Cluster& cluster, PeerTable& peers);
   ~ClusterService() noexcept(false);
 
-  // `address` of a member: numeric or a name, the port may be left out. Follows it to a signer if it is none.
+  // `address` of a member: numeric or a name, the port may be left out; empty: one is looked for. Follows it to a
+  // signer if it is none.
   void join(const std::string& token, const std::string& address,
             std::function<void(Answer<Done>)> done);
   // Of this node's certificate, by itself or by a signer that is up; gives the signer's name.
@@ -42,8 +43,19 @@ class ClusterService {
   // Has all that are up know the deny entries of this node now, also the node that was removed. How many that are,
   // besides that one; at once.
   size_t spread_denied(const std::string& removed);
-  // Tells the members that are up that this node leaves; waits for each for some seconds at most.
+  // Tells some members that are up, and all by the membership, that this node leaves; waits for each for some seconds
+  // at most.
   void say_farewell(std::function<void()> done);
+  // Compares news with so many members, chosen at random: who has what the other one has not is asked for it.
+  void compare_with_some(size_t most);
+  // How members of the token's cluster are looked for; false: in no way, and `found` is not called.
+  using Search = std::function<bool(const Token& token,
+                                    std::function<void(const std::vector<Address>&)> found)>;
+  void on_search(Search search) { search_ = std::move(search); }
+  // Has the membership say goodbye, which takes this long; nullopt: there is none.
+  void on_farewell(std::function<std::optional<Milliseconds>()> leave) {
+    leave_ = std::move(leave);
+  }
 
   // Serves a machine that wants to join.
   kj::Promise<void> serve(kj::Own<TlsStream> stream, const Address& from);
@@ -54,11 +66,18 @@ class ClusterService {
   struct Renewal;
   class TaskErrors;
   void do_upkeep();
-  // To ask this node; nullopt while it is not up.
-  std::optional<wire::Member::Client> client_of(const std::string& name);
+  // Fulfilled when `joining` has addresses to ask.
+  kj::Promise<void> find_members(const std::shared_ptr<Joining>& joining,
+                                 const std::string& address);
+  // To ask this node; fails if it cannot be reached.
+  kj::Promise<wire::Member::Client> client_of(const std::string& name);
+  kj::Promise<void> exchange_news(const std::string& peer);
+  kj::Promise<void> tell_removed(const PeerLink& link);
   void compare(const std::string& peer, const ClusterNews& news);
   kj::Promise<void> exchange_denied(const std::string& peer);
   kj::Promise<void> fetch_group_key(const std::string& peer);
+  // Unless it was done for this key.
+  void tell_of_key();
   // Runs it, but not twice at once under the same name. `what` is for the log if it fails.
   void run(const std::string& what, const std::string& peer,
            const std::function<kj::Promise<void>()>& start);
@@ -68,7 +87,10 @@ class ClusterService {
   Cluster& cluster_;
   PeerTable& peers_;
   ClusterDesk desk_;
+  std::function<std::optional<Milliseconds>()> leave_;
+  Search search_;
   Timer upkeep_;
+  uint32_t key_told_ = 0;  // number of the group key that others were told of
   bool renewing_ = false;
   WallTime complained_{};                        // about the lack of signers
   std::set<std::string> running_;                // what run() runs

@@ -104,6 +104,63 @@ Result<void> set_drain_limit(Options& options, const Value& value, const Key& ke
   return {};
 }
 
+Result<void> set_membership(Options& options, const Value& value, const Key& key, Source source) {
+  const auto word = OM_TRY(word_of({"builtin", "off"}, value, key, source));
+  if (word) options.membership = *word == 0;
+  return {};
+}
+
+Result<void> set_multicast(Options& options, const Value& value, const Key& key, Source source) {
+  const auto word = OM_TRY(word_of({"on", "off"}, value, key, source));
+  if (word) options.multicast = *word == 0;
+  return {};
+}
+
+// A list in one text: commas or blanks between its items.
+std::vector<std::string> items_of(const Value& value) {
+  std::vector<std::string> items(1);
+  for (const char c : std::get<std::string>(value)) {
+    if (c != ',' && c != ' ') {
+      items.back() += c;
+    } else if (!items.back().empty()) {
+      items.emplace_back();
+    }
+  }
+  if (items.back().empty()) items.pop_back();
+  return items;
+}
+
+Result<void> set_seeds(Options& options, const Value& value, const Key& key, Source) {
+  std::vector<std::string> seeds = items_of(value);
+  if (seeds.size() > kMostSeeds)
+    return plain_error(fmt::format("{}: more than {}", key.name, kMostSeeds));
+  for (const std::string& seed : seeds) {
+    if (!Address::could_be(seed)) return plain_error("no address or name: " + escaped(seed, 80));
+  }
+  options.seeds = std::move(seeds);
+  return {};
+}
+
+Result<void> set_srv(Options& options, const Value& value, const Key&, Source) {
+  const std::string& domain = std::get<std::string>(value);
+  options.srv.reset();
+  if (domain.empty()) return {};
+  if (domain != "search" && (!Address::could_be(domain) || domain.find(':') != domain.npos))
+    return plain_error("srv: no name of a domain: " + escaped(domain, 80));
+  options.srv = domain == "search" ? "" : domain;
+  return {};
+}
+
+Result<void> set_sweep(Options& options, const Value& value, const Key& key, Source) {
+  const std::vector<std::string> items = items_of(value);
+  if (items.size() > kMostSeeds)
+    return plain_error(fmt::format("{}: more than {}", key.name, kMostSeeds));
+  std::vector<Subnet> subnets;
+  for (const std::string& item : items) subnets.push_back(OM_TRY(Subnet::parse(item)));
+  options.sweep = std::move(subnets);
+  return {};
+}
+
 Result<void> set_show_commands(Options& options, const Value& value, const Key& key,
                                Source source) {
   const auto word = OM_TRY(word_of({"all", "own"}, value, key, source));
@@ -204,6 +261,23 @@ constexpr Key kTable[] = {
      text<&O::identity_dir>},
     {"config", kYes, kNo, Form::kText, "FILE",
      "TOML file with the same names: ", text<&O::config_file>},
+    {"membership", kYes, kYes, Form::kText, "WORD",
+     "members of a cluster find and watch each other: builtin (default), or each dials all: off",
+     set_membership},
+    {"seeds", kYes, kYes, Form::kText, "LIST",
+     "where members may be, besides those it has met: ADDR[:PORT] or names, with commas between "
+     "them",
+     set_seeds},
+    {"multicast", kYes, kYes, Form::kText, "WORD",
+     "look for members on the same network, UDP port 4699: on (default, but for a loopback "
+     "address) or off",
+     set_multicast},
+    {"srv", kYes, kYes, Form::kText, "DOMAIN",
+     "take members from the DNS records _openmosix._tcp of DOMAIN; search: of the usual domains",
+     set_srv},
+    {"sweep", kYes, kYes, Form::kText, "LIST",
+     "look for members at all addresses of these networks: NET/BITS, with commas between them",
+     set_sweep},
     {"accept", kYes, kYes, Form::kText, "WORD", "always (default) or never take guests",
      set_accept},
     {"max_guests", kYes, kYes, Form::kNumber, "N",

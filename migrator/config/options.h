@@ -43,6 +43,13 @@ struct Options {
   bool drain_on_stop = false;  // on_stop = "drain" or "stay"
   std::chrono::milliseconds drain_limit{60'000};
   Wire wire = Wire::kSealed;
+  // How members of a cluster know of each other: by gossip, or as peers that each node dials.
+  bool membership = true;          // membership = "builtin" or "off"
+  std::vector<std::string> seeds;  // names or addresses of members
+  std::optional<bool> multicast;   // default: unless it listens on a loopback address
+  std::optional<std::string>
+      srv;  // the domain whose service records name members; empty: as the resolver searches
+  std::vector<Subnet> sweep;             // where members are looked for, address by address
   bool show_commands_to_all = true;      // show_commands = "all" or "own"
   bool root_may_leave = false;           // processes with root's privileges move as well
   std::optional<Subnet> private_subnet;  // --netns-private
@@ -66,6 +73,7 @@ struct Options {
 
 constexpr proc::UserRange kUsualGuestUids{60100, 60999};
 constexpr uint32_t kMostGuests = 1 << 20;  // largest value of a limit
+constexpr size_t kMostSeeds = 64;          // of the administrator's, and networks to sweep
 
 // arguments: without argv[0].
 Result<Options> parse_options(const std::vector<std::string>& arguments);

@@ -68,11 +68,7 @@ void ClusterVerbs::join(const Caller&, const Json& request, Answerer answer) {
   const auto address = json_string_or(request, "address", kMaxAddressText, "");
   if (!token) return answer(bad_request(token.error()));
   if (!address) return answer(bad_request(address.error()));
-  if (address->empty()) {
-    return answer(bad_request(
-        plain_error("the address of a member is needed: om cluster join TOKEN ADDRESS[:PORT]")));
-  }
-  if (!Address::could_be(*address)) {
+  if (!address->empty() && !Address::could_be(*address)) {
     return answer(
         bad_request(plain_error(escaped(*address, 80) + " is no address and no name of a host")));
   }

@@ -75,6 +75,25 @@ Json describe_peer(const PeerLink& link) {
   return entry;
 }
 
+Json describe_outsider(const Outsider& node) {
+  NodeFacts facts;
+  facts.name = node.name;
+  Json entry = describe(facts, node.address);
+  entry.update({{"state", node.state},
+                {"self", false},
+                {"reason", node.reason},
+                {"rtt_us", 0},
+                {"encrypted", false},
+                {"id", node.id}});
+  return entry;
+}
+
+Reason why_outside(const Outsider& node) {
+  const ReasonCode code =
+      node.other_version ? ReasonCode::kVersion : ReasonCode::kTargetUnreachable;
+  return refuse(code, "{} is no member here: {}", node.name, node.reason);
+}
+
 Json describe_confinement(const Services& services, const Result<void>& namespaces) {
   const GuestAdmission::Policy& policy = services.admission.policy();
   const Keepers& keepers = services.keepers;

@@ -13,6 +13,7 @@ namespace om::migrator {
 // An element of `nodes`.
 Json describe_self(const Services& services);
 Json describe_peer(const PeerLink& link);
+Json describe_outsider(const Outsider& node);
 
 // How guests are confined on this node: what is configured, and what of it holds here. `namespaces`: what
 // proc::try_namespaces() says.
@@ -20,6 +21,9 @@ Json describe_confinement(const Services& services, const Result<void>& namespac
 
 // Why no process can go to that node now, as far as this one knows; the node may still refuse a particular process.
 std::vector<Reason> why_no_target(const PeerLink& link, const Services& services);
+
+// The same for a node that is no peer.
+Reason why_outside(const Outsider& node);
 
 // [{code, message, remedy}]
 Json reasons_to_json(const std::vector<Reason>& reasons);

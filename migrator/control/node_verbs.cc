@@ -29,25 +29,43 @@ void NodeVerbs::version(const Caller&, const Json&, Answerer answer) {
   answer(ok_answer(std::move(data)));
 }
 
-void NodeVerbs::nodes(const Caller&, const Json&, Answerer answer) {
-  Json list = Json::array();
-  list.push_back(describe_self(services_));
-  for (const PeerLink* link : services_.peers.all()) list.push_back(describe_peer(*link));
-  answer(ok_answer(std::move(list)));
+void NodeVerbs::nodes(const Caller&, const Json& request, Answerer answer) {
+  const auto all = json_bool_or(request, "all", false);
+  if (!all) return answer(bad_request(all.error()));
+  services_.peers.refresh(std::nullopt, [this, all = *all, answer = std::move(answer)] {
+    Json list = Json::array();
+    list.push_back(describe_self(services_));
+    for (const PeerLink* link : services_.peers.all()) list.push_back(describe_peer(*link));
+    if (all) {
+      for (const Outsider& node : services_.membership.outsiders())
+        list.push_back(describe_outsider(node));
+    }
+    answer(ok_answer(std::move(list)));
+  });
 }
 
 void NodeVerbs::info(const Caller&, const Json& request, Answerer answer) {
   auto name = json_string_or(request, "node", kMaxNodeName, services_.name);
   if (!name) return answer(bad_request(name.error()));
   if (*name == services_.name) return info_of_self(std::move(answer));
-  const PeerLink* link = services_.peers.find(*name);
-  if (link == nullptr) {
-    return answer(failure_answer(
-        {ExitCode::kNotFound, ReasonCode::kNoSuchNode, "there is no node " + escaped(*name, 80)}));
+  services_.peers.refresh(
+      *name, [this, name = *name, answer = std::move(answer)] { info_of_peer(name, answer); });
+}
+
+void NodeVerbs::info_of_peer(const std::string& name, const Answerer& answer) {
+  if (const PeerLink* link = services_.peers.find(name)) {
+    Json data = describe_peer(*link);
+    data["refuses"] = reasons_to_json(why_no_target(*link, services_));
+    return answer(ok_answer(std::move(data)));
   }
-  Json data = describe_peer(*link);
-  data["refuses"] = reasons_to_json(why_no_target(*link, services_));
-  answer(ok_answer(std::move(data)));
+  for (const Outsider& node : services_.membership.outsiders()) {
+    if (node.name != name) continue;
+    Json data = describe_outsider(node);
+    data["refuses"] = reasons_to_json({why_outside(node)});
+    return answer(ok_answer(std::move(data)));
+  }
+  answer(failure_answer(
+      {ExitCode::kNotFound, ReasonCode::kNoSuchNode, "there is no node " + escaped(name, 80)}));
 }
 
 void NodeVerbs::info_of_self(Answerer answer) {

@@ -33,6 +33,7 @@ class NodeVerbs {
 
  private:
   void info_of_self(Answerer answer);
+  void info_of_peer(const std::string& name, const Answerer& answer);
 
   const Services& services_;
   Drain& drain_;

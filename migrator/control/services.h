@@ -18,6 +18,7 @@
 #include "common/uv/loop.h"
 #include "migrator/cluster/cluster_service.h"
 #include "migrator/control/rights.h"
+#include "migrator/membership/node_membership.h"
 #include "migrator/moves/deputies.h"
 #include "migrator/moves/guest_admission.h"
 #include "migrator/moves/keepers.h"
@@ -48,6 +49,7 @@ struct Services {
   const Rights& rights;
   Cluster& cluster;
   ClusterService& cluster_service;
+  const NodeMembership& membership;
   const Clock& clock;
   const Trust& trust;
   const Refusals& refusals;

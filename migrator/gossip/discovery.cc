@@ -87,9 +87,14 @@ void Discovery::start() {
   if (multicast_) {
     multicast_->start(
         [this](const Address& from, std::string_view bytes) { hear(from, bytes, true); });
-    announce();
+    if (!asks_only_) announce();
   }
   look();
+}
+
+void Discovery::ask() {
+  asks_only_ = true;
+  start();
 }
 
 void Discovery::look() {
@@ -148,7 +153,7 @@ void Discovery::hear(const Address& from, std::string_view bytes, bool multicast
                     datagram->major, clock_.now()});
     return;
   }
-  if (datagram->kind == DiscoveryKind::kAsk) return answer(from, multicast);
+  if (datagram->kind == DiscoveryKind::kAsk) return asks_only_ ? void() : answer(from, multicast);
   if (multicast) ++heard_;
   if (local_.is_present(datagram->node)) return;
   if (datagram->addresses.empty()) return found(at);

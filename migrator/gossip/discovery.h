@@ -75,6 +75,8 @@ class Discovery {
 
   // Looks now, and then again and again.
   void start();
+  // The same for a machine that is no member, so it announces nothing and answers nobody.
+  void ask();
   // What came to the node's own socket and is_discovery().
   void receive(const Address& from, std::string_view bytes);
 
@@ -109,6 +111,7 @@ class Discovery {
   Timer sweep_timer_;
   Timer announce_timer_;
   bool announcing_ = false;
+  bool asks_only_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for what comes back from the pool
 };
 

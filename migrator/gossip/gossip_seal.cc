@@ -71,14 +71,20 @@ Result<DerivedKey> GossipSeal::derive(const GroupKey& group, NodeId sender) cons
 }
 
 Result<void> GossipSeal::add_key(const GroupKey& key) {
-  if (newest_ && key.number <= newest()) return {};
   if (key.bytes.size() != migrator::kGroupKeyBytes) return plain_error("a group key of odd length");
+  const bool twin = newest_ && key.number == newest();
+  if (newest_ && (key.number < newest() || (twin && key.bytes <= newest_->group.bytes))) return {};
   DerivedKey own_key = OM_TRY(derive(key, self_));
   auto own = Aead::make(Cipher::kAes256Gcm, own_key, Aead::Use::kSeal);
   ::OPENSSL_cleanse(own_key.data(), own_key.size());
   if (!own) return own.error();
-  seals_with_older_ = newest_.has_value();
-  if (newest_) older_ = std::move(newest_);
+  if (twin) {
+    // Two signers have made one at once. What was derived from the other one is worth nothing.
+    for (auto& [id, sender] : senders_) sender.numbers[key.number & 1].reset();
+  } else {
+    seals_with_older_ = newest_.has_value();
+    if (newest_) older_ = std::move(newest_);
+  }
   newest_ = Key{key, std::move(*own)};
   return {};
 }

@@ -17,7 +17,7 @@ struct GossipSocket::Buffers {
   std::array<mmsghdr, kPerTurn> messages;
 };
 
-Result<std::unique_ptr<GossipSocket>> GossipSocket::open(Loop& loop, Address& at) {
+Result<UniqueFd> GossipSocket::bind(Address& at) {
   UniqueFd socket(::socket(at.family(), SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return errno_error("socket");
   if (at.family() == AF_INET6) {
@@ -31,7 +31,16 @@ Result<std::unique_ptr<GossipSocket>> GossipSocket::open(Loop& loop, Address& at
   if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&bound), &size) != 0)
     return errno_error("getsockname");
   at = OM_TRY(Address::from_sockaddr(bound));
-  std::unique_ptr<GossipSocket> made(new GossipSocket(loop, std::move(socket), at.family()));
+  return socket;
+}
+
+Result<std::unique_ptr<GossipSocket>> GossipSocket::open(Loop& loop, Address& at) {
+  UniqueFd socket = OM_TRY(bind(at));
+  return open(loop, std::move(socket), at.family());
+}
+
+Result<std::unique_ptr<GossipSocket>> GossipSocket::open(Loop& loop, UniqueFd socket, int family) {
+  std::unique_ptr<GossipSocket> made(new GossipSocket(loop, std::move(socket), family));
   if (made->poller_.error() != 0) return plain_error("watch a socket: no room for more");
   return made;
 }

@@ -29,6 +29,10 @@ class GossipSocket {
 
   // Binds to `at`; port 0: the kernel chooses, and `at` says which. [::] is for IPv4, too. Errors: EADDRINUSE and
   // others of bind().
+  static Result<UniqueFd> bind(Address& at);
+  // On such a socket, which is bound to an address of this family.
+  static Result<std::unique_ptr<GossipSocket>> open(Loop& loop, UniqueFd socket, int family);
+  // Both.
   static Result<std::unique_ptr<GossipSocket>> open(Loop& loop, Address& at);
   ~GossipSocket();
 

@@ -106,8 +106,10 @@ void MemberService::receive(const Address& from, std::string_view bytes) {
   const auto opened = seal_.open(bytes, now);
   if (!opened) {
     refusals_.add(opened.error(), from, now);
-    if (opened.error() == Refusal::kUnknownKey && events_.on_unknown_key &&
-        now - asked_for_key_ >= kAskForKeyEvery) {
+    // Two keys may have the same number.
+    const bool other_key =
+        opened.error() == Refusal::kUnknownKey || opened.error() == Refusal::kBadTag;
+    if (other_key && events_.on_unknown_key && now - asked_for_key_ >= kAskForKeyEvery) {
       asked_for_key_ = now;
       events_.on_unknown_key();
     }
@@ -230,6 +232,11 @@ Result<void> MemberService::add_key(const GroupKey& key) {
   return {};
 }
 
+void MemberService::restate(uint64_t features) {
+  machine_->restate(features);
+  settle();
+}
+
 void MemberService::leave() {
   machine_->leave(clock_.now());
   settle();
@@ -259,6 +266,7 @@ MemberView MemberService::view(const Member& member) const {
           .port = record.port,
           .major = record.major,
           .minor = record.minor,
+          .features = record.features,
           .state = member.state(),
           .since = since == since_.end() ? WallTime{} : since->second};
 }

@@ -43,6 +43,7 @@ struct MemberView {
   uint16_t port = 0;
   uint16_t major = 0;
   uint16_t minor = 0;
+  uint64_t features = 0;
   State state = State::kAlive;
   WallTime since;  // of the state, as this node has seen it
 };
@@ -85,7 +86,7 @@ class MemberService {
   struct Events {
     // After each change; a denied or forgotten node may have no record any more, then only its id is set.
     std::function<void(ChangeKind, const MemberView&)> on_change;
-    // Datagrams come under a group key that this node does not have: to be fetched from a member, then add_key().
+    // Datagrams seem to come under a group key that this node does not have: to be fetched, then add_key().
     std::function<void()> on_unknown_key;
   };
 
@@ -114,7 +115,11 @@ class MemberService {
   // For a node that joins or was away: a piece of all that is known, from `after` on ("" at first).
   SnapshotPage page(const std::string& after) const;
 
+  // See Membership::restate().
+  void restate(uint64_t features);
+
   // Accepts the key at once, and seals with it after kChangeOver, when the others have it, too.
+  // Of two keys with one number the greater one counts, and at once.
   Result<void> add_key(const GroupKey& key);
   uint32_t newest_key() const { return seal_.newest(); }
   // Those that are accepted, for a node that joins: as in Settings.

@@ -42,7 +42,9 @@ Result<std::unique_ptr<MemberService>> open_membership(Loop& loop, const Clock& 
     settings.discovery.seeds.push_back(contact.address);
 
   Address at = options.listen;
-  auto socket = OM_TRY(GossipSocket::open(loop, at));
+  auto socket =
+      OM_TRY(options.socket ? GossipSocket::open(loop, std::move(options.socket), at.family())
+                            : GossipSocket::open(loop, at));
   settings.start = OM_TRY(take_start_numbers(state, clock.wall()));
   return MemberService::create(loop, clock, std::move(settings), std::move(socket),
                                std::move(links), std::move(events));

@@ -169,6 +169,15 @@ void Membership::object(uint64_t incarnation) {
   say(kAlive, self_.id, incarnation_);
 }
 
+void Membership::restate(uint64_t features) {
+  if (features == self_.features || standing_ != Standing::kMember ||
+      incarnation_ >= kMaxIncarnation - 1)
+    return;
+  self_.features = features;
+  self_.stated = ++incarnation_;
+  rumours_.put(joined(self_, incarnation_));
+}
+
 void Membership::say(RumourKind kind, NodeId node, uint64_t incarnation) {
   rumours_.put({kind, node, incarnation});
 }

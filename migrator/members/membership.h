@@ -121,6 +121,8 @@ class Membership {
   // Somebody has dialled this node because it is suspected at `incarnation`: objects. Returns the own incarnation.
   uint64_t accused(uint64_t incarnation);
 
+  // States other features of this node from now on, and tells the others.
+  void restate(uint64_t features);
   // Says goodbye to as many members as a rumour has sends; after that nothing is pinged. Tick for a second longer.
   void leave(MonotonicTime now);
   // Denies a node for ever. False if the entry does not verify or kMaxDenied are there.

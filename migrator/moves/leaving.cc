@@ -103,13 +103,14 @@ void Leaving::ask(pid_t pid, const std::string& to, Offer offer, DeputyLink::Gue
                          "its deputy was started with another value of wire than node {} has now",
                          policy_.node));
   }
+  PeerLink::Adapt adapt;
   if (!policy_.plain) {
-    const auto& peer = link->facts();
-    offer.cipher =
-        choose_cipher(policy_.cpu_features, peer ? peer->cpu_features : std::vector<std::string>());
+    adapt = [own = policy_.cpu_features](const NodeFacts& peer, Offer& offered) {
+      offered.cipher = choose_cipher(own, peer.cpu_features);
+    };
   }
   // kj::mv: KJ keeps only a reference to a callable passed as an lvalue.
-  tasks_->add(link->admit(offer).then(kj::mv(answer)));
+  tasks_->add(link->admit(std::move(offer), adapt).then(kj::mv(answer)));
 }
 
 }  // namespace om::migrator

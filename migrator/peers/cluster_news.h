@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,9 +25,16 @@ struct ClusterNews {
   bool signer = false;     // has the CA's key
   uint32_t group_key = 0;  // number of its group key
   std::string denied;      // DenyList::digest()
+  std::string key_check;   // tells two group keys of one number apart; empty: not known
 };
 
-// All are set. They may change the list of peers, but not before the caller has returned to the loop.
+// A piece of a list of members (migrator/gossip/snapshot.h), and what the next one follows; empty: it was the last.
+struct MemberPage {
+  std::string rumours;
+  std::string next;
+};
+
+// All but the last two are set. They may change the list of peers, but not before the caller has returned to the loop.
 struct ClusterDesk {
   std::function<ClusterNews()> news;
   // From either side of a connection. `seen`: the peer's address on it.
@@ -43,6 +51,9 @@ struct ClusterDesk {
   std::function<GroupKey()> group_key;
   std::function<void(const Certificate& peer)> farewell;
   std::function<bool(const NodeId& node)> denies;
+  // Of the membership; unset: this node has none. The peer suspects this node: returns its incarnation, or nullopt.
+  std::function<std::optional<uint64_t>(uint64_t incarnation)> accused{};
+  std::function<std::optional<MemberPage>(const std::string& after)> snapshot{};
 };
 
 }  // namespace om::migrator

@@ -25,6 +25,7 @@ void write_news(const ClusterNews& news, wire::ClusterNews::Builder to) {
   to.setSigner(news.signer);
   to.setGroupKey(news.group_key);
   to.setDenied(wire_data(news.denied));
+  to.setKeyCheck(wire_data(news.key_check));
 }
 
 Result<ClusterNews> read_news(wire::ClusterNews::Reader from) {
@@ -33,6 +34,7 @@ Result<ClusterNews> read_news(wire::ClusterNews::Reader from) {
   news.signer = from.getSigner();
   news.group_key = from.getGroupKey();
   news.denied = OM_TRY(read_bytes(from.getDenied(), kMaxDigest, "denied"));
+  news.key_check = OM_TRY(read_bytes(from.getKeyCheck(), kMaxDigest, "keyCheck"));
   return news;
 }
 

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/utsname.h>
 
+#include <chrono>
 #include <cmath>
 
 #include "common/base/log.h"
@@ -63,6 +64,7 @@ Result<NodeFacts> read_fixed_facts(std::string name) {
   facts.protocol = kProtocol;
   facts.build = build_version();
   facts.keeper_gate_abi = kKeeperGateAbi;
+  facts.life = static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
   facts.cpus = static_cast<uint32_t>(OM_TRY(allowed_cpus()).size());
   facts.cpu_features = OM_TRY(local_cpu_features());
   facts.memory_bytes = OM_TRY(parse_meminfo(OM_TRY(read_text("/proc/meminfo")))).total_bytes;
@@ -105,6 +107,7 @@ void write_info(const NodeFacts& facts, wire::NodeInfo::Builder to) {
   to.setKernel(facts.kernel.c_str());
   to.setBootId(facts.boot_id.c_str());
   to.setKeeperGateAbi(facts.keeper_gate_abi);
+  to.setLife(facts.life);
 }
 
 Result<NodeFacts> read_info(wire::NodeInfo::Reader from) {
@@ -123,6 +126,7 @@ Result<NodeFacts> read_info(wire::NodeInfo::Reader from) {
   facts.kernel = OM_TRY(read_wire_text(from.getKernel(), 128, "kernel"));
   facts.boot_id = OM_TRY(read_wire_text(from.getBootId(), 64, "bootId"));
   facts.keeper_gate_abi = from.getKeeperGateAbi();
+  facts.life = from.getLife();
   return facts;
 }
 

@@ -29,6 +29,7 @@ struct NodeFacts {
   std::string kernel;  // uname release
   std::string boot_id;
   uint32_t keeper_gate_abi = 0;
+  uint64_t life = 0;  // another number after each start of the daemon; 0: it has none
 };
 
 // MemTotal and MemAvailable in bytes from the text of /proc/meminfo.

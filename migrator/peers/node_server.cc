@@ -17,6 +17,10 @@ namespace {
 // How often a connection may call at most, and how many calls it may save up.
 constexpr Milliseconds kHelloEvery{500}, kAdmitEvery{20}, kQuestionEvery{500};
 constexpr int kHellosSaved = 16, kAdmitsSaved = 256, kQuestionsSaved = 16;
+// A list of members has many pieces.
+constexpr Milliseconds kPageEvery{20};
+constexpr int kPagesSaved = 64;
+constexpr size_t kMaxCursor = 64;
 
 // Cap'n Proto's and KJ's interfaces have no virtual destructors: kj::Own destroys through the type it was made with.
 #pragma GCC diagnostic push
@@ -69,6 +73,27 @@ class Server final : public wire::Member::Server {
                    context.getResults().setKey(wire_data(key.bytes));
                  });
   }
+  kj::Promise<void> accused(AccusedContext context) override {
+    return asked(
+        questions_, context, [context](const ClusterDesk& desk, const Certificate&) mutable {
+          const auto incarnation =
+              desk.accused ? desk.accused(context.getParams().getIncarnation()) : std::nullopt;
+          KJ_REQUIRE(incarnation.has_value(), "this node is in no membership");
+          context.getResults().setIncarnation(*incarnation);
+        });
+  }
+  kj::Promise<void> snapshot(SnapshotContext context) override {
+    return asked(pages_, context, [context](const ClusterDesk& desk, const Certificate&) mutable {
+      const capnp::Data::Reader after = context.getParams().getAfter();
+      KJ_REQUIRE(after.size() <= kMaxCursor, "a cursor is shorter");
+      const auto page = desk.snapshot
+                            ? desk.snapshot(std::string(after.asChars().begin(), after.size()))
+                            : std::nullopt;
+      KJ_REQUIRE(page.has_value(), "this node is in no membership");
+      context.getResults().setRumours(wire_data(page->rumours));
+      context.getResults().setNext(wire_data(page->next));
+    });
+  }
   kj::Promise<void> leave(LeaveContext context) override {
     return asked(questions_, context,
                  [](const ClusterDesk& desk, const Certificate& peer) { desk.farewell(peer); });
@@ -85,6 +110,7 @@ class Server final : public wire::Member::Server {
       if (answers_.desk->denies(partner_->certificate->id))
         return kj::Promise<void>(KJ_EXCEPTION(FAILED, "you were removed from the cluster"));
       partner_->heard = std::chrono::steady_clock::now();
+      partner_->known = true;
       answer(*answers_.desk, *partner_->certificate);
       return kj::Promise<void>(kj::READY_NOW);
     });
@@ -105,7 +131,9 @@ class Server final : public wire::Member::Server {
       return KJ_EXCEPTION(FAILED, kj::str(partner_->certificate->name.c_str(), " calls itself ",
                                           facts->name.c_str()));
     }
-    write_info(answers_.facts(), context.getResults().initPeer());
+    NodeFacts own = answers_.facts();
+    if (own.life != 0 && context.getParams().getKnows() == own.life) own.cpu_features.clear();
+    write_info(own, context.getResults().initPeer());
     partner_->heard = std::chrono::steady_clock::now();
     partner_->known = true;
     if (is_peer(facts->name)) answers_.on_hello(facts->name);
@@ -146,7 +174,7 @@ class Server final : public wire::Member::Server {
   const NodeAnswers& answers_;
   std::shared_ptr<Partner> partner_;
   Pace hellos_{kHelloEvery, kHellosSaved}, admits_{kAdmitEvery, kAdmitsSaved},
-      questions_{kQuestionEvery, kQuestionsSaved};
+      questions_{kQuestionEvery, kQuestionsSaved}, pages_{kPageEvery, kPagesSaved};
 };
 #pragma GCC diagnostic pop
 

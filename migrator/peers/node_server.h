@@ -34,7 +34,7 @@ struct NodeAnswers {
 struct Partner {
   Address from;
   std::optional<Certificate> certificate;  // under TLS, once it is known
-  bool known = false;                      // has said hello
+  bool known = false;                      // has said hello, or asked what only members may
   MonotonicTime heard = std::chrono::steady_clock::now();
 
   // Its name, or its address without one.

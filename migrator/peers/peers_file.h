@@ -17,6 +17,7 @@ namespace om::migrator {
 struct Peer {
   std::string name;
   Address address;
+  bool on_demand = false;  // a member: see peer_link.h
 };
 
 constexpr size_t kMaxPeers = 1024;

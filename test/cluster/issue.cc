@@ -25,6 +25,13 @@ Result<ClusterCa> open_ca(const std::string& path, WallTime now) {
   return ca;
 }
 
+// That of the node, if it is in the same cluster already.
+Result<GroupKey> group_key(const OwnDirectory& dir, const ClusterCa& ca) {
+  const auto member = Credentials::open(dir);
+  if (member && *member && (*member)->cluster_id() == ca.hash()) return (*member)->group_key();
+  return GroupKey::make(1);
+}
+
 Result<void> issue(const std::string& ca_path, const std::string& path, const std::string& name,
                    seconds age) {
   const auto now = std::chrono::floor<seconds>(std::chrono::system_clock::now());
@@ -33,7 +40,7 @@ Result<void> issue(const std::string& ca_path, const std::string& path, const st
   const Identity node = OM_TRY(Identity::open(dir));
   Credentials::Parts parts{OM_TRY(ca.sign(OM_TRY(node.request(name)), name, 9, now - age)),
                            OM_TRY(ca.certificate_pem()),
-                           OM_TRY(GroupKey::make(1)),
+                           OM_TRY(group_key(dir, ca)),
                            {ca.cluster(), now, {}}};
   return OM_TRY(Credentials::make(std::move(parts), OM_TRY(node.key_pem()))).save(dir);
 }

@@ -70,6 +70,8 @@ class TrustCase(ClusterCase):
 
     def restore(self, node):
         self.issue(node)
+        # Of its own cluster it has the key that all share.
+        shutil.copy(self.identity('n2' if node == 'n1' else 'n1') / 'group.key', self.identity(node) / 'group.key')
         self.restart(node)
         for other in ('n1', 'n2', 'n3'):
             if other != node:

@@ -142,8 +142,16 @@ TEST_CASE("the configuration file") {
       "= 5\nmax_guests_per_user = 2\nwire = \"plain\"\nidentity = \"/tmp/i\"\n"
       "guest_cpu = \"idle\"\nguest_memory_mib = "
       "300\nguests_memory_mib = 900\nguest_threads = 40\nguests_threads = 100\nshow_commands = "
-      "\"own\"\non_stop = \"drain\"\nports = \"4701-4703\"\ndrain_limit_s = 5\n";
+      "\"own\"\nmembership = \"off\"\nmulticast = \"on\"\nseeds = \"pc1, 10.0.0.1:5\"\n"
+      "srv = \"search\"\nsweep = \"10.1.0.0/24\"\non_stop = \"drain\"\nports = \"4701-4703\"\n"
+      "drain_limit_s = 5\n";
   REQUIRE(apply_config(options, text, "f").ok());
+  CHECK_FALSE(options.membership);
+  CHECK(options.multicast == true);
+  CHECK(options.seeds == std::vector<std::string>{"pc1", "10.0.0.1:5"});
+  CHECK(options.srv == "");
+  REQUIRE(options.sweep.size() == 1);
+  CHECK(options.sweep[0].text() == "10.1.0.0/24");
   CHECK(options.name == "rack1");
   CHECK(options.listen_text == "127.0.0.3:5");
   CHECK_FALSE(options.accept);

@@ -27,6 +27,8 @@ NodeFacts facts_of(const std::string& name) {
   NodeFacts facts;
   facts.name = name;
   facts.protocol = kProtocol;
+  facts.life = 5;
+  facts.cpu_features = {"avx2"};
   return facts;
 }
 
@@ -111,8 +113,8 @@ struct Served {
 
   // Turns the loop until it holds.
   template <class Condition>
-  bool wait(Condition condition) {
-    const auto until = std::chrono::steady_clock::now() + kLimit;
+  bool wait(Condition condition, Milliseconds limit = kLimit) {
+    const auto until = std::chrono::steady_clock::now() + limit;
     while (!condition() && std::chrono::steady_clock::now() < until)
       kj.after(1ms).wait(kj.wait_scope());
     return condition();
@@ -140,7 +142,7 @@ struct Dialled {
   std::unique_ptr<PeerLink> link;
 
   Dialled(Served& served, const std::string& name, std::optional<TlsContext> tls,
-          const char* expected = "n1") {
+          const char* expected = "n1", bool on_demand = false) {
     local.from = *Address::parse("127.0.0.1", 0);
     local.facts = [name] { return facts_of(name); };
     local.on_change = [this](const std::string&, bool now, const std::string& why) {
@@ -148,7 +150,8 @@ struct Dialled {
       reason = why;
     };
     local.tls = [tls] { return tls; };
-    link = std::make_unique<PeerLink>(served.kj, Peer{expected, served.address}, local);
+    local.idle = 100ms;
+    link = std::make_unique<PeerLink>(served.kj, Peer{expected, served.address, on_demand}, local);
   }
 };
 
@@ -166,6 +169,57 @@ TEST_CASE("members meet, and are who their certificates say") {
   CHECK(liar.reason.find("n3 calls itself n2") != std::string::npos);
   CHECK_FALSE(liar.up);
   CHECK(served.hellos.size() == 1);
+}
+
+TEST_CASE("a link on demand is there while somebody needs it") {
+  const Lab lab;
+  Served served(lab.node("n1"));
+  Dialled n2(served, "n2", lab.node("n2"), "n1", true);
+  PeerLink& link = *n2.link;
+  CHECK_FALSE(served.wait([&] { return link.connected(); }, 50ms));
+  CHECK(served.hellos.empty());
+  for (size_t round = 1; round <= 2; ++round) {
+    // Two who need it at once share one connection.
+    auto first = link.reach(), second = link.reach();
+    CHECK(first.wait(served.kj.wait_scope()).member);
+    CHECK(second.wait(served.kj.wait_scope()).facts.name == "n1");
+    CHECK(link.connected());
+    CHECK(served.hellos.size() == round);
+    // Left out by n1 the second time.
+    CHECK(link.facts()->cpu_features == std::vector<std::string>{"avx2"});
+    CHECK(served.wait([&] { return !link.connected(); }));
+  }
+  // Others say whether it is up.
+  CHECK_FALSE(link.up());
+  link.hold(true, "");
+  CHECK(link.up());
+  CHECK(link.encrypted());
+  CHECK(n2.reason.empty());
+  link.hold(false, "");
+  CHECK(link.reason() == "does not answer");
+}
+
+TEST_CASE("a link on demand says why there is none") {
+  const Lab lab, other;
+  Served served(lab.node("n1"));
+  Dialled stranger(served, "n2", other.node("n2"), "n1", true);
+  std::string said;
+  stranger.link->member()
+      .then([](wire::Member::Client) {},
+            [&said](kj::Exception&& exception) { said = text_of(exception); })
+      .wait(served.kj.wait_scope());
+  CHECK(said == "another cluster");
+  CHECK(stranger.link->reason() == "another cluster");
+  stranger.link->hold(true, "");
+  stranger.link->hold(false, "");
+  CHECK(stranger.link->reason() == "another cluster");
+  // Whoever waits for a link that goes is told.
+  bool told = false;
+  auto waiting = stranger.link->reach().then([](PeerLink::Reached&&) {},
+                                             [&told](kj::Exception&&) { told = true; });
+  stranger.link.reset();
+  waiting.wait(served.kj.wait_scope());
+  CHECK(told);
 }
 
 Offer offer_of(const char* home, const char* address) {

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "migrator/membership/node_membership.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <kj/debug.h>
+
+#include <algorithm>
+#include <iterator>
+#include <random>
+#include <utility>
+
+#include "common/base/hex.h"
+#include "common/base/log.h"
+#include "common/base/version.h"
+#include "migrator/gossip/endpoints.h"
+#include "migrator/membership/member_peers.h"
+
+namespace om::migrator {
+namespace {
+
+// Clocks may differ by this.
+constexpr std::chrono::minutes kClocksDiffer{5};
+
+// Not too many, and not always the same ones.
+std::vector<std::string> some_of(std::vector<std::string> all, size_t most) {
+  std::vector<std::string> chosen;
+  std::sample(all.begin(), all.end(), std::back_inserter(chosen), most,
+              std::minstd_rand{std::random_device{}()});
+  return chosen;
+}
+
+}  // namespace
+
+NodeMembership::NodeMembership(UvKj& kj, const Clock& clock, MembershipSettings settings,
+                               Local local)
+    : kj_(kj),
+      clock_(clock),
+      settings_(std::move(settings)),
+      local_(std::move(local)),
+      links_(kj, [this](const Address& to) { return dial(to); }) {}
+
+NodeMembership::~NodeMembership() = default;
+
+bool NodeMembership::wanted() const {
+  const auto& member = local_.cluster.member();
+  if (!settings_.socket || !member || !local_.trust.tls()) return false;
+  const WallTime now = clock_.wall();
+  const Certificate& own = member->certificate();
+  return !local_.cluster.denies(member->id()) && own.not_before - kClocksDiffer <= now &&
+         now <= own.not_after + kClocksDiffer;
+}
+
+bool NodeMembership::follow_credentials() {
+  const auto& member = local_.cluster.member();
+  const std::string of = member ? member->cluster_id() + member->id().text() + member->name() : "";
+  const bool ran = running();
+  // It has said goodbye, and did not leave after all.
+  const bool back = leaving_ && !local_.cluster.leaving();
+  if (ran && (!wanted() || of != of_ || back)) {
+    service_.reset();
+    denied_.clear();
+    leaving_ = false;
+  }
+  if (!running() && wanted()) {
+    of_ = of;
+    if (auto opened = open(); !opened) {
+      service_.reset();
+      const std::string why = opened.error().text();
+      if (std::exchange(complaint_, why) != why)
+        log_error("membership", "{}: members are dialled one by one", why);
+    }
+  }
+  if (!running()) return ran;
+  complaint_.clear();
+  if (auto added = service_->add_key(member->group_key()); !added)
+    log_error("membership", "group key: {}", added.error().text());
+  service_->restate(local_.cluster.may_sign() ? kMaySign : 0);
+  return !ran;
+}
+
+members::MembershipOptions NodeMembership::options() {
+  members::MembershipOptions options;
+  options.listen = settings_.listen;
+  options.major = kProtocolMajor;
+  options.minor = kProtocolMinor;
+  options.features = local_.cluster.may_sign() ? kMaySign : 0;
+  options.machine.verify_deny = [this](NodeId node, std::string_view bytes) {
+    return verify(node, bytes);
+  };
+  options.discovery = settings_.discovery;
+  std::vector<std::string> known;
+  for (const Peer& peer : local_.cluster.peers()) known.push_back(peer.address.text());
+  for (std::string& address : some_of(std::move(known), kMostSeeds))
+    options.discovery.seeds.push_back(std::move(address));
+  return options;
+}
+
+Result<void> NodeMembership::open() {
+  const auto& member = local_.cluster.member();
+  const OwnDirectory state = OM_TRY(OwnDirectory::open(local_.trust.directory()));
+  verifier_ = OM_TRY(DenyVerifier::make(member->tls().ca_pem));
+  members::MembershipOptions options = this->options();
+  options.socket = UniqueFd(::fcntl(settings_.socket.get(), F_DUPFD_CLOEXEC, 0));
+  if (!options.socket) return errno_error("dup");
+  members::MemberService::Events events{
+      [this](members::ChangeKind kind, const members::MemberView& node) { on_change(kind, node); },
+      local_.ask_for_key};
+  met_before_.clear();
+  if (const MemberBook* book = local_.cluster.members()) {
+    for (const KnownMember& known : book->all()) met_before_.insert(known.id);
+  }
+  service_ = OM_TRY(members::open_membership(kj_.loop(), clock_, *member, state, std::move(options),
+                                             links_.links(), std::move(events)));
+  for (const std::string& entry : local_.cluster.denied_entries()) {
+    if (const auto parsed = parse_deny(entry)) service_->deny(parsed->node, parsed->bytes);
+  }
+  service_->start();
+  return {};
+}
+
+// To whoever listens there: who it is shows in its certificate.
+kj::Promise<members::MemberLinks::Dialled> NodeMembership::dial(const Address& to) {
+  NodeDial dial{.from = settings_.listen, .tls = local_.trust.tls(), .denies = local_.desk.denies};
+  if (!dial.tls) return KJ_EXCEPTION(FAILED, "this node is in no cluster");
+  return dial_node(kj_, std::move(dial), to)
+      .then(
+          [](kj::Own<NodeConnection> connection) {
+            const NodeId id = connection->certificate->id;
+            auto node = connection->node;
+            // What is shared is destroyed after `node`.
+            auto held = std::make_shared<kj::Own<NodeConnection>>(kj::mv(connection));
+            return members::MemberLinks::Dialled{id, std::move(held), kj::mv(node)};
+          },
+          [this, to](kj::Exception&& exception) -> members::MemberLinks::Dialled {
+            const std::string text = text_of(exception);
+            const bool refused = text.starts_with("TLS: ");
+            const Refusal why = explain_failure(text);
+            if (refused) local_.on_refusal(why, to.host());
+            local_.peers.note_failure(to, refused ? why.text : text);
+            kj::throwFatalException(kj::mv(exception));
+          });
+}
+
+bool NodeMembership::verify(NodeId node, std::string_view bytes) {
+  if (!verifier_ || bytes.size() > kMaxDenyBytes) return false;
+  auto entry = verifier_->verify(bytes);
+  if (!entry || entry->node != node) return false;
+  denied_.push_back(std::move(entry->bytes));
+  return true;
+}
+
+void NodeMembership::take_denied() {
+  const auto entries = std::exchange(denied_, {});
+  if (!entries.empty()) local_.cluster.take_denied(entries, "the membership");
+}
+
+void NodeMembership::event(const char* kind, const members::MemberView& member,
+                           const std::string& text) {
+  local_.cluster.local().event(kind, member.name, text);
+}
+
+void NodeMembership::meet(const members::MemberView& member) {
+  if (member.state == members::State::kLeft) return;
+  const bool before = met_before_.erase(member.id) > 0;
+  const auto address = members::endpoint(member.addresses.front(), member.port);
+  const MemberBook& book = *local_.cluster.members();
+  if (book.find(member.id) == nullptr && book.all().size() >= kMaxKnownMembers) {
+    event("joined", member, "is a member, at " + address.text());
+  } else {
+    local_.cluster.met(
+        {member.name, member.id, member.number, address.text(), (member.features & kMaySign) != 0});
+  }
+  if (before && member.state != members::State::kDown) event("up", member, "is up");
+  local_.cluster.local().members_changed();
+}
+
+void NodeMembership::on_change(members::ChangeKind kind, const members::MemberView& member) {
+  using members::ChangeKind;
+  PeerLink* link = member.name.empty() ? nullptr : local_.peers.find(member.name);
+  if (link != nullptr && (!link->peer().on_demand || !listens_at(member, link->peer().address)))
+    link = nullptr;
+  switch (kind) {
+    case ChangeKind::kJoined:
+      meet(member);
+      break;
+    case ChangeKind::kUp:
+      event("up", member, "is up");
+      apply();
+      break;
+    case ChangeKind::kSuspected:
+      event("suspected", member, "does not answer");
+      break;
+    case ChangeKind::kDown:
+      met_before_.erase(member.id);
+      if (link != nullptr) link->hold(false, "");
+      event("down", member, link != nullptr ? link->reason() : "does not answer");
+      break;
+    case ChangeKind::kLeft:
+      local_.cluster.left(member.id);
+      local_.cluster.local().members_changed();
+      break;
+    case ChangeKind::kDenied:
+      take_denied();
+      break;
+  }
+}
+
+std::vector<Peer> NodeMembership::peers() const {
+  return member_peers(running() ? service_->members() : std::vector<members::MemberView>(),
+                      local_.cluster, running());
+}
+
+void NodeMembership::apply() {
+  if (!running()) return;
+  for (const members::MemberView& member : service_->members()) {
+    PeerLink* link = local_.peers.find(member.name);
+    if (link == nullptr || !link->peer().on_demand || !listens_at(member, link->peer().address))
+      continue;
+    if (member.major != kProtocolMajor) {
+      link->note_protocol(protocol_of(member));
+      link->hold(false, other_version(member));
+    } else if (const bool up = is_present(member); up != link->up()) {
+      link->hold(up, "");
+    }
+  }
+}
+
+std::vector<Outsider> NodeMembership::outsiders() const {
+  std::vector<Outsider> all = denied_nodes(local_.cluster);
+  if (!running()) return all;
+  for (const members::MemberView& member : service_->members()) {
+    if (member.state != members::State::kLeft) continue;
+    all.push_back({member.name, member.id.text(),
+                   members::endpoint(member.addresses.front(), member.port).text(), "left",
+                   "left the cluster"});
+  }
+  for (const members::Sighting& sighting : service_->others())
+    all.push_back(stranger(sighting, *local_.cluster.member()));
+  return all;
+}
+
+std::optional<uint64_t> NodeMembership::accused(uint64_t incarnation) {
+  if (!running()) return std::nullopt;
+  return service_->accused(incarnation);
+}
+
+std::optional<MemberPage> NodeMembership::page(const std::string& after) const {
+  if (!running()) return std::nullopt;
+  auto page = service_->page(after);
+  return MemberPage{std::move(page.rumours), std::move(page.next)};
+}
+
+std::optional<Milliseconds> NodeMembership::leave() {
+  if (!running()) return std::nullopt;
+  leaving_ = true;
+  service_->leave();
+  return kFarewell;
+}
+
+void NodeMembership::pass_on(const DenyEntry& entry) {
+  if (running()) service_->deny(entry.node, entry.bytes);
+}
+
+}  // namespace om::migrator
