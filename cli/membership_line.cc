@@ -41,6 +41,7 @@ void add_entering(CLI::App& cluster, Line& line) {
   line.add_terms(sub, "how many machines may join with the token that is printed (default 100)");
 
   sub = line.add(cluster, "join", "join a cluster",
+                 "  om cluster join lab.7f3k2m...\n"
                  "  om cluster join lab.7f3k2m... pc1\n"
                  "  om cluster join lab.7f3k2m... 192.168.7.1:4700\n"
                  "  om cluster join - pc1 < token",
@@ -49,7 +50,8 @@ void add_entering(CLI::App& cluster, Line& line) {
       ->required()
       ->type_name("");
   sub->add_option("ADDRESS", line.given.address,
-                  "of a member: a name or an address, the port may be left out (4700)")
+                  "of a member: a name or an address, the port may be left out (4700); default: one is "
+                  "looked for on the network")
       ->type_name("");
 
   sub = line.add(cluster, "leave", "bring processes home and leave the cluster",

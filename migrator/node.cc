@@ -313,8 +313,8 @@ Result<void> Node::reload_credentials() {
   peers_.membership.follow_credentials();
   if (plain) return {};
   peers_.service.drop_all();
-  use_peers();
   peers_.table.redial();
+  use_peers();
   return {};
 }
 

@@ -106,14 +106,22 @@ struct ClusterService::Renewal {
     const auto request = service.cluster_.renewal_request();
     if (!request) return try_next();
     return service.client_of(name)
-        .then([this, request = *request](wire::Member::Client node) {
-          return ask_renew(service.kj_, node, request);
-        })
+        .then([this, name,
+               request = *request](wire::Member::Client node) { return ask(name, node, request); },
+              [this, name](kj::Exception&& exception) {
+                failure = refused(ReasonCode::kNoSigner, fmt::format("{} cannot be reached: {}",
+                                                                     name, text_of(exception)));
+              })
+        .then([this] { return try_next(); });
+  }
+
+  kj::Promise<void> ask(const std::string& name, wire::Member::Client node,
+                        const std::string& request) {
+    return ask_renew(service.kj_, node, request)
         .then([this, name](Expected<std::string, Failure> renewed) { take(name, renewed); },
               [this, name](kj::Exception&& exception) {
                 failure = {ExitCode::kFailure, fmt::format("{}: {}", name, text_of(exception))};
-              })
-        .then([this] { return try_next(); });
+              });
   }
 
   void take(const std::string& name, const Expected<std::string, Failure>& renewed) {

@@ -184,11 +184,12 @@ void MemberService::dial(const Dial& dial) {
 void MemberService::report(const Change& change) {
   const WallTime now = clock_.wall();
   const Member* member = machine_->find(change.node);
-  if (member != nullptr) since_[change.node] = now;
+  if (member != nullptr && change.kind != ChangeKind::kRestated) since_[change.node] = now;
   MemberView node{.id = change.node, .name = {}, .addresses = {}, .since = now};
   if (member != nullptr) node = view(*member);
   // What was heard from there before may no longer be true.
-  if (change.kind == ChangeKind::kDown || change.kind == ChangeKind::kLeft)
+  if (change.kind == ChangeKind::kDown || change.kind == ChangeKind::kLeft ||
+      change.kind == ChangeKind::kRestated)
     routes_.erase(change.node);
   if (events_.on_change) events_.on_change(change.kind, node);
 }

@@ -66,7 +66,10 @@ void Membership::hear_joined(MonotonicTime now, const Rumour& rumour, bool pass_
                               (newer || rumour.incarnation == member->incarnation);
     if (!newer && !stated_later) return;
     if (stated_later) table_.set_record(rumour.node, *rumour.record);
+    const size_t changes = out_.changes.size();
     if (newer) believe(now, rumour.node, State::kAlive, rumour.incarnation, false);
+    if (stated_later && out_.changes.size() == changes)
+      out_.changes.push_back({ChangeKind::kRestated, rumour.node});
   } else {
     if (rumour.incarnation > kMaxIncarnation - kMostAhead) return;
     if (table_.all().size() >= settings_.most_members && !table_.forget_one()) return;

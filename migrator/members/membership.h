@@ -62,7 +62,8 @@ struct Settings {
   std::function<bool(NodeId node, std::string_view entry)> verify_deny{};
 };
 
-enum class ChangeKind : uint8_t { kJoined, kLeft, kSuspected, kDown, kUp, kDenied };
+// kRestated: says something else of itself, and is what it was otherwise.
+enum class ChangeKind : uint8_t { kJoined, kLeft, kSuspected, kDown, kUp, kDenied, kRestated };
 
 struct Send {
   NodeId to{};  // if its record is not known: back to where its datagram came from

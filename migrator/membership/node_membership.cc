@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <random>
 #include <utility>
 
@@ -163,6 +164,11 @@ void NodeMembership::event(const char* kind, const members::MemberView& member,
 void NodeMembership::meet(const members::MemberView& member) {
   if (member.state == members::State::kLeft) return;
   const bool before = met_before_.erase(member.id) > 0;
+  learn(member);
+  if (before && member.state != members::State::kDown) event("up", member, "is up");
+}
+
+void NodeMembership::learn(const members::MemberView& member) {
   const auto address = members::endpoint(member.addresses.front(), member.port);
   const MemberBook& book = *local_.cluster.members();
   if (book.find(member.id) == nullptr && book.all().size() >= kMaxKnownMembers) {
@@ -171,7 +177,6 @@ void NodeMembership::meet(const members::MemberView& member) {
     local_.cluster.met(
         {member.name, member.id, member.number, address.text(), (member.features & kMaySign) != 0});
   }
-  if (before && member.state != members::State::kDown) event("up", member, "is up");
   local_.cluster.local().members_changed();
 }
 
@@ -186,7 +191,11 @@ void NodeMembership::on_change(members::ChangeKind kind, const members::MemberVi
       break;
     case ChangeKind::kUp:
       event("up", member, "is up");
+      learn(member);
       apply();
+      break;
+    case ChangeKind::kRestated:
+      learn(member);
       break;
     case ChangeKind::kSuspected:
       event("suspected", member, "does not answer");
@@ -213,14 +222,23 @@ std::vector<Peer> NodeMembership::peers() const {
 
 void NodeMembership::apply() {
   if (!running()) return;
-  for (const members::MemberView& member : service_->members()) {
-    PeerLink* link = local_.peers.find(member.name);
-    if (link == nullptr || !link->peer().on_demand || !listens_at(member, link->peer().address))
-      continue;
-    if (member.major != kProtocolMajor) {
-      link->note_protocol(protocol_of(member));
-      link->hold(false, other_version(member));
-    } else if (const bool up = is_present(member); up != link->up()) {
+  std::map<std::string, members::MemberView> by_address;
+  for (members::MemberView& member : service_->members()) {
+    std::string at = members::endpoint(member.addresses.front(), member.port).text();
+    // Of two with one address the one that is there.
+    auto& known = by_address[std::move(at)];
+    if (known.addresses.empty() || is_present(member)) known = std::move(member);
+  }
+  for (const PeerLink* each : local_.peers.all()) {
+    PeerLink* link = local_.peers.find(each->peer().name);
+    if (!link->peer().on_demand) continue;
+    const auto found = by_address.find(link->peer().address.text());
+    if (found == by_address.end() || found->second.name != link->peer().name) {
+      if (link->up()) link->hold(false, "not reached yet");
+    } else if (found->second.major != kProtocolMajor) {
+      link->note_protocol(protocol_of(found->second));
+      link->hold(false, other_version(found->second));
+    } else if (const bool up = is_present(found->second); up != link->up()) {
       link->hold(up, "");
     }
   }

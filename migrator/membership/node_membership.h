@@ -90,6 +90,7 @@ class NodeMembership {
   bool verify(NodeId node, std::string_view bytes);
   void on_change(members::ChangeKind kind, const members::MemberView& member);
   void meet(const members::MemberView& member);
+  void learn(const members::MemberView& member);
   void take_denied();
   void event(const char* kind, const members::MemberView& member, const std::string& text);
 

@@ -86,7 +86,10 @@ void PeerLink::start() {
 }
 
 void PeerLink::redial() {
-  if (peer_.on_demand) return close();
+  if (peer_.on_demand) {
+    facts_.reset();
+    return hold(false, "not reached yet");
+  }
   running_ = nullptr;
   connection_ = nullptr;
   nudge_ = nullptr;
@@ -213,7 +216,8 @@ void PeerLink::set_down(const std::string& reason) {
 
 kj::Promise<PeerLink::Reached> PeerLink::reach() {
   if (peer_.on_demand) return reach_on_demand();
-  if (!up_ || connection_.get() == nullptr) return KJ_EXCEPTION(DISCONNECTED, reason_.c_str());
+  if (!up_ || connection_.get() == nullptr)
+    return KJ_EXCEPTION(DISCONNECTED, kj::str(reason_.c_str()));
   return reached();
 }
 

@@ -36,7 +36,7 @@ void PeerLink::work() {
                          connection_ = nullptr;
                          const std::string text = explain(exception);
                          note_failure(text);
-                         const auto why = KJ_EXCEPTION(DISCONNECTED, text.c_str());
+                         const auto why = KJ_EXCEPTION(DISCONNECTED, kj::str(text.c_str()));
                          finish(&why);
                        })
                  .eagerlyEvaluate([this](kj::Exception&& exception) {

@@ -25,7 +25,7 @@
 namespace om::migrator {
 
 struct Event {
-  // moved, home, ended, refused, failed, late, lost, note, adopt, admitted, rejected, guest_end, peer_up, peer_down
+  // See `events` in docs/CLI.md: moved, home, refused, lost, ..., of members joined, left, suspected, down, up, denied.
   std::string kind;
   pid_t pid = 0;     // at its home; 0 if no process is concerned
   std::string node;  // the other node; empty if none

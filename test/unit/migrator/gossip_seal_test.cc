@@ -132,6 +132,19 @@ TEST_CASE("while the group key changes both keys are good") {
   CHECK(pair.outcome(*late.seal("x")) == "unknown_key");
 }
 
+TEST_CASE("of two keys with one number the greater one counts") {
+  Pair pair;
+  GroupKey twin = key_number(3);
+  ++twin.bytes[0];
+  REQUIRE(pair.sender.add_key(twin));
+  CHECK(pair.sender.newest() == 3);
+  CHECK(pair.outcome(pair.sealed()) == "bad_tag");
+  REQUIRE(pair.receiver.add_key(twin));
+  CHECK(pair.outcome(pair.sealed()) == "");
+  REQUIRE(pair.receiver.add_key(key_number(3)));
+  CHECK(pair.outcome(pair.sealed()) == "");
+}
+
 TEST_CASE("a key that follows while the last one is not in use yet") {
   Pair pair;
   for (uint32_t number : {4, 5}) {

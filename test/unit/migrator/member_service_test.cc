@@ -92,6 +92,7 @@ class Lab {
     REQUIRE(socket);
     MemberService::Events events;
     events.on_change = [&node](ChangeKind kind, const MemberView& about) {
+      if (kind == ChangeKind::kRestated) return;
       node.changes.push_back(std::string(name_of(kind)) + " " + about.name);
     };
     events.on_unknown_key = [&node] { ++node.wants_key; };

@@ -327,7 +327,7 @@ struct Model {
       CHECK((first || kind == ChangeKind::kUp));
     } else if (kind == ChangeKind::kSuspected) {
       up.insert(node);
-    } else {
+    } else if (kind != ChangeKind::kRestated) {
       CHECK(up.erase(node) == 1);
     }
   }
@@ -441,6 +441,26 @@ TEST_CASE("leaving is not being down") {
   model.net.restart(7, 1);
   model.net.introduce(7, 0);
   CHECK(model.net.run_until([&] { return model.everybody_sees(7, State::kAlive); }, kSecond * 30));
+}
+
+TEST_CASE("all hear what a node says anew of itself") {
+  Model model(16, bad_weather(), 7);
+  model.net.run_for(kSecond * 5);
+  model.net.member(3).restate(1);
+  model.net.settle(3);
+  const auto heard = [&] {
+    for (size_t i = 0; i < 16; ++i) {
+      if (i != 3 && model.net.member(i).find(model.net.id(3))->record->features != 1) return false;
+    }
+    return true;
+  };
+  CHECK_FALSE(heard());
+  CHECK(model.net.run_until(heard, kSecond * 30));
+  CHECK(model.count[ChangeKind::kRestated] == 15);
+  model.net.member(3).restate(1);  // nothing new
+  model.net.settle(3);
+  model.net.run_for(kSecond * 10);
+  CHECK(model.count[ChangeKind::kRestated] == 15);
 }
 
 TEST_CASE("nodes that join one after the other all know each other") {

@@ -143,6 +143,7 @@ struct Node {
     options.discovery.multicast = false;
     MemberService::Events events;
     events.on_change = [this](ChangeKind kind, const MemberView& about) {
+      if (kind == ChangeKind::kRestated) return;
       static const char* const kNames[] = {"joined", "left", "suspected", "down", "up", "denied"};
       changes.push_back(kNames[static_cast<int>(kind)] + (" " + about.name));
     };
