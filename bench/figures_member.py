@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`bench member`: how fast the members of a cluster learn of a dead and of a new node, by simulation.
+"""`bench member`: how fast the members of a cluster learn of a dead and of a new node, by simulation; what an idle node
+costs and how soon a killed one is down, with daemons (figures_members.py).
 
 Runs bench/member_sim.cc, which drives the shipped state machine (migrator/members) for clusters of up to 10,000 nodes,
 and for an hour of 64 nodes of whose datagrams one in twenty is lost. Simulated seconds: other work on the machine does
@@ -10,6 +11,8 @@ import json
 import math
 import subprocess
 
+import figures_members
+
 KILLS = {10: 20, 100: 20, 1000: 20, 10000: 4}   # as many joins
 HOUR_NODES = 64
 HOUR_LOSS = 0.05
@@ -19,6 +22,7 @@ TARGETS = {
     **{f'member.sim.{n}.converge_s': round(math.log2(n), 2) for n in KILLS},
     'member.sim.bytes_ratio': 1.1,
     'member.sim.wrong_downs': 0,
+    **figures_members.TARGETS,
 }
 
 
@@ -27,9 +31,9 @@ def simulate(program, *arguments):
     return json.loads(done.stdout)
 
 
-def measure(product, _):
+def measure(product, rounds):
     program = str(product.build / 'bench' / 'bench_member_sim')
-    figures = {}
+    figures = figures_members.measure(product, rounds)
     for nodes, kills in KILLS.items():
         found = simulate(program, 'scale', nodes, kills)
         for name in ('detect_s', 'converge_s', 'bytes_per_s'):

@@ -22,6 +22,7 @@ namespace om::migrator {
 namespace {
 
 constexpr Milliseconds kHousekeepingPeriod{2000};
+constexpr unsigned kLooksAtCertificate = 15;  // once in so many periods
 // After the members have changed.
 constexpr Milliseconds kSettle{100};
 
@@ -240,6 +241,9 @@ void Node::keep_house() {
   children_.keepers.tidy();
   children_.deputies.recover();
   processes_.sampler.sample();
+  // A certificate becomes valid, or expires.
+  if (++kept_house_ % kLooksAtCertificate == 0 && peers_.membership.follow_credentials())
+    use_peers();
 }
 
 void Node::run() { loop_.run(); }
@@ -341,8 +345,8 @@ balance::Snapshot Node::snapshot() {
   snapshot.self = options_.name;
   snapshot.nodes.push_back(view(facts_.now(), options_.name, true, ""));
   for (const PeerLink* link : peers_.table.all()) {
-    snapshot.nodes.push_back(
-        view(link->facts().value_or(NodeFacts{}), link->peer().name, link->up(), link->reason()));
+    snapshot.nodes.push_back(view(link->facts().value_or(NodeFacts{}), link->peer().name,
+                                  link->up() || link->untried(), link->reason()));
   }
   for (const ProcessId& id : children_.deputies.processes())
     snapshot.processes.push_back(

@@ -127,6 +127,7 @@ class Node {
   std::unique_ptr<ControlServer> control_;
   bool ending_ = false;
   Timer housekeeping_;
+  unsigned kept_house_ = 0;
   std::vector<std::unique_ptr<SignalWatcher>> signals_;
 };
 

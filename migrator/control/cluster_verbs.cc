@@ -82,6 +82,11 @@ void ClusterVerbs::join(const Caller&, const Json& request, Answerer answer) {
 void ClusterVerbs::status(const Caller&, const Json&, Answerer answer) {
   Json data = services_.cluster.status();
   if (!services_.cluster.member()) return answer(ok_answer(std::move(data)));
+  // Those that this node has only heard of.
+  for (const KnownMember& member : services_.membership.members()) {
+    const bool met = services_.cluster.members()->find(member.id) != nullptr;
+    if (!met) data["members"].push_back(to_json(member));
+  }
   for (Json& member : data["members"]) {
     const std::string name = member.value("name", "");
     const bool self = name == services_.name;

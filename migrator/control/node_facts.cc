@@ -42,10 +42,11 @@ Json membership(const Trust& trust) {
           {"certificate_until", static_cast<int64_t>(until.count())}};
 }
 
-// How many connections were not made, by cause.
-Json refused(const Refusals& refusals) {
+// How many connections were not made and how many datagrams not taken, by cause.
+Json refused(const Services& services) {
   Json counts = Json::object();
-  for (const auto& [cause, count] : refusals.counts()) counts[cause] = count;
+  for (const auto& [cause, count] : services.refusals.counts()) counts[cause] = count;
+  for (const auto& [cause, count] : services.membership.refused()) counts[cause] = count;
   return counts;
 }
 
@@ -59,7 +60,7 @@ Json describe_self(const Services& services) {
               {"rtt_us", 0},
               {"encrypted", services.trust.tls().has_value()},
               {"cluster", membership(services.trust)},
-              {"refused", refused(services.refusals)}});
+              {"refused", refused(services)}});
   return own;
 }
 

@@ -149,6 +149,8 @@ void Discovery::hear(const Address& from, std::string_view bytes, bool multicast
   at.set_port(datagram->port);
   const bool ours = datagram->cluster == self.cluster;
   if (!ours || datagram->major != self.major) {
+    // Where it says that it listens: the question may have come by another family of addresses.
+    if (!datagram->addresses.empty()) at = endpoint(datagram->addresses.front(), datagram->port);
     sightings_.add({at, datagram->node, datagram->name, datagram->cluster, datagram->cluster_name,
                     datagram->major, clock_.now()});
     return;

@@ -5,7 +5,6 @@
 
 #include <map>
 
-#include "common/base/log.h"
 #include "common/base/version.h"
 #include "migrator/gossip/endpoints.h"
 #include "migrator/identity/deny.h"
@@ -19,6 +18,12 @@ bool is_present(const members::MemberView& member) {
 
 bool listens_at(const members::MemberView& member, const Address& address) {
   return members::endpoint(member.addresses.front(), member.port).text() == address.text();
+}
+
+KnownMember known(const members::MemberView& member) {
+  return {member.name, member.id, member.number,
+          members::endpoint(member.addresses.front(), member.port).text(),
+          (member.features & kMaySign) != 0};
 }
 
 uint32_t protocol_of(const members::MemberView& member) {
@@ -76,7 +81,7 @@ Outsider stranger(const members::Sighting& sighting, const Credentials& own) {
   } else if (sighting.cluster_name == own.cluster()) {
     node.reason = fmt::format("another CA: its cluster has the same name {}", own.cluster());
   } else {
-    node.reason = fmt::format("another cluster: {}", escaped(sighting.cluster_name, 63));
+    node.reason = "another cluster: " + sighting.cluster_name;
   }
   return node;
 }

@@ -16,6 +16,8 @@ namespace om::migrator {
 bool is_present(const members::MemberView& member);
 // Where its record says first.
 bool listens_at(const members::MemberView& member, const Address& address);
+// As its record says; not proved.
+KnownMember known(const members::MemberView& member);
 uint32_t protocol_of(const members::MemberView& member);
 // Why nothing can be sent to it, if it speaks another major version.
 std::string other_version(const members::MemberView& member);

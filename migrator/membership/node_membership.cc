@@ -39,6 +39,7 @@ NodeMembership::NodeMembership(UvKj& kj, const Clock& clock, MembershipSettings 
       clock_(clock),
       settings_(std::move(settings)),
       local_(std::move(local)),
+      meeting_(kj.loop()),
       links_(kj, [this](const Address& to) { return dial(to); }) {}
 
 NodeMembership::~NodeMembership() = default;
@@ -61,6 +62,7 @@ bool NodeMembership::follow_credentials() {
   if (ran && (!wanted() || of != of_ || back)) {
     service_.reset();
     denied_.clear();
+    to_meet_.clear();
     leaving_ = false;
   }
   if (!running() && wanted()) {
@@ -143,78 +145,6 @@ kj::Promise<members::MemberLinks::Dialled> NodeMembership::dial(const Address& t
           });
 }
 
-bool NodeMembership::verify(NodeId node, std::string_view bytes) {
-  if (!verifier_ || bytes.size() > kMaxDenyBytes) return false;
-  auto entry = verifier_->verify(bytes);
-  if (!entry || entry->node != node) return false;
-  denied_.push_back(std::move(entry->bytes));
-  return true;
-}
-
-void NodeMembership::take_denied() {
-  const auto entries = std::exchange(denied_, {});
-  if (!entries.empty()) local_.cluster.take_denied(entries, "the membership");
-}
-
-void NodeMembership::event(const char* kind, const members::MemberView& member,
-                           const std::string& text) {
-  local_.cluster.local().event(kind, member.name, text);
-}
-
-void NodeMembership::meet(const members::MemberView& member) {
-  if (member.state == members::State::kLeft) return;
-  const bool before = met_before_.erase(member.id) > 0;
-  learn(member);
-  if (before && member.state != members::State::kDown) event("up", member, "is up");
-}
-
-void NodeMembership::learn(const members::MemberView& member) {
-  const auto address = members::endpoint(member.addresses.front(), member.port);
-  const MemberBook& book = *local_.cluster.members();
-  if (book.find(member.id) == nullptr && book.all().size() >= kMaxKnownMembers) {
-    event("joined", member, "is a member, at " + address.text());
-  } else {
-    local_.cluster.met(
-        {member.name, member.id, member.number, address.text(), (member.features & kMaySign) != 0});
-  }
-  local_.cluster.local().members_changed();
-}
-
-void NodeMembership::on_change(members::ChangeKind kind, const members::MemberView& member) {
-  using members::ChangeKind;
-  PeerLink* link = member.name.empty() ? nullptr : local_.peers.find(member.name);
-  if (link != nullptr && (!link->peer().on_demand || !listens_at(member, link->peer().address)))
-    link = nullptr;
-  switch (kind) {
-    case ChangeKind::kJoined:
-      meet(member);
-      break;
-    case ChangeKind::kUp:
-      event("up", member, "is up");
-      learn(member);
-      apply();
-      break;
-    case ChangeKind::kRestated:
-      learn(member);
-      break;
-    case ChangeKind::kSuspected:
-      event("suspected", member, "does not answer");
-      break;
-    case ChangeKind::kDown:
-      met_before_.erase(member.id);
-      if (link != nullptr) link->hold(false, "");
-      event("down", member, link != nullptr ? link->reason() : "does not answer");
-      break;
-    case ChangeKind::kLeft:
-      local_.cluster.left(member.id);
-      local_.cluster.local().members_changed();
-      break;
-    case ChangeKind::kDenied:
-      take_denied();
-      break;
-  }
-}
-
 std::vector<Peer> NodeMembership::peers() const {
   return member_peers(running() ? service_->members() : std::vector<members::MemberView>(),
                       local_.cluster, running());
@@ -234,7 +164,7 @@ void NodeMembership::apply() {
     if (!link->peer().on_demand) continue;
     const auto found = by_address.find(link->peer().address.text());
     if (found == by_address.end() || found->second.name != link->peer().name) {
-      if (link->up()) link->hold(false, "not reached yet");
+      if (link->up()) link->hold(false, PeerLink::kNotReached);
     } else if (found->second.major != kProtocolMajor) {
       link->note_protocol(protocol_of(found->second));
       link->hold(false, other_version(found->second));
@@ -242,6 +172,15 @@ void NodeMembership::apply() {
       link->hold(up, "");
     }
   }
+}
+
+std::vector<KnownMember> NodeMembership::members() const {
+  std::vector<KnownMember> all;
+  if (!running()) return all;
+  for (const members::MemberView& member : service_->members()) {
+    if (member.state != members::State::kLeft) all.push_back(known(member));
+  }
+  return all;
 }
 
 std::vector<Outsider> NodeMembership::outsiders() const {
@@ -256,6 +195,16 @@ std::vector<Outsider> NodeMembership::outsiders() const {
   for (const members::Sighting& sighting : service_->others())
     all.push_back(stranger(sighting, *local_.cluster.member()));
   return all;
+}
+
+std::vector<std::pair<std::string, uint64_t>> NodeMembership::refused() const {
+  std::vector<std::pair<std::string, uint64_t>> counts;
+  for (size_t i = 0; running() && i < members::kRefusals; ++i) {
+    const auto cause = static_cast<members::Refusal>(i);
+    if (const uint64_t count = service_->refusals().count(cause))
+      counts.emplace_back(std::string("datagram_") + members::refusal_name(cause), count);
+  }
+  return counts;
 }
 
 std::optional<uint64_t> NodeMembership::accused(uint64_t incarnation) {

@@ -4,12 +4,17 @@
 // it for the other parts: whom this node may reach and who of them is up (PeerTable), what the cluster keeps of its
 // members (Cluster), what happened (`om events`). Without credentials, with an expired certificate and after the node
 // was removed there is none, and the members are peers like those of a file. Loop thread only.
+//
+// Rumours about members are not proved: what is written down (MemberBook) comes from their certificates. So while the
+// book has few members, and of those who say that they may sign, a new member is dialled once.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/base/clock.h"
@@ -48,6 +53,9 @@ class NodeMembership {
  public:
   // Of addresses that this node knows; others are asked for there.
   static constexpr size_t kMostSeeds = 64;
+  // As long as the book has fewer, new members are dialled for it.
+  static constexpr size_t kEnoughMet = 32;
+  static constexpr size_t kMostToMeet = 64;  // at a time
   // How long the rumour of a farewell is sent.
   static constexpr Milliseconds kFarewell{1000};
 
@@ -71,9 +79,13 @@ class NodeMembership {
 
   // The members: those of the membership, and those that were met before.
   std::vector<Peer> peers() const;
+  // All but those that have left, as far as rumours tell.
+  std::vector<KnownMember> members() const;
   // Tells the links who is up.
   void apply();
   std::vector<Outsider> outsiders() const;
+  // Datagrams that were refused, by cause; since it was opened.
+  std::vector<std::pair<std::string, uint64_t>> refused() const;
 
   // For ClusterDesk and ClusterService; nullopt: there is no membership.
   std::optional<uint64_t> accused(uint64_t incarnation);
@@ -90,7 +102,9 @@ class NodeMembership {
   bool verify(NodeId node, std::string_view bytes);
   void on_change(members::ChangeKind kind, const members::MemberView& member);
   void meet(const members::MemberView& member);
-  void learn(const members::MemberView& member);
+  void learn(const members::MemberView& member, bool joined);
+  bool is_met(const members::MemberView& member) const;
+  void meet_some();
   void take_denied();
   void event(const char* kind, const members::MemberView& member, const std::string& text);
 
@@ -104,6 +118,8 @@ class NodeMembership {
   std::set<NodeId> met_before_;  // members of the book that were not heard of yet in this life
   std::optional<DenyVerifier> verifier_;
   std::vector<std::string> denied_;  // entries that have verified
+  std::map<NodeId, int> to_meet_;    // members to dial, and how often their turn has come
+  Timer meeting_;
   members::MemberLinks links_;
   std::unique_ptr<members::MemberService> service_;
 };

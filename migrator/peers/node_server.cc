@@ -18,7 +18,7 @@ namespace {
 constexpr Milliseconds kHelloEvery{500}, kAdmitEvery{20}, kQuestionEvery{500};
 constexpr int kHellosSaved = 16, kAdmitsSaved = 256, kQuestionsSaved = 16;
 // A list of members has many pieces.
-constexpr Milliseconds kPageEvery{20};
+constexpr Milliseconds kPageEvery{100};
 constexpr int kPagesSaved = 64;
 constexpr size_t kMaxCursor = 64;
 

@@ -88,7 +88,7 @@ void PeerLink::start() {
 void PeerLink::redial() {
   if (peer_.on_demand) {
     facts_.reset();
-    return hold(false, "not reached yet");
+    return hold(false, kNotReached);
   }
   running_ = nullptr;
   connection_ = nullptr;

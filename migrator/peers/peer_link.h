@@ -41,6 +41,7 @@ class PeerLink {
   static constexpr Milliseconds kIdle{60000};  // longer than any call takes
   static constexpr Milliseconds kFailureCounts{30000};
   static constexpr size_t kMostWaiting = 1024;
+  static constexpr const char* kNotReached = "not reached yet";
 
   struct Local {
     Address from;                      // where this node listens
@@ -68,6 +69,8 @@ class PeerLink {
 
   const Peer& peer() const { return peer_; }
   bool up() const { return up_; }
+  // On demand: it was not tried yet, and nobody has said anything about it.
+  bool untried() const { return peer_.on_demand && !up_ && reason_ == kNotReached; }
   const std::string& reason() const { return reason_; }  // why it is down
   const std::optional<NodeFacts>& facts() const {
     return facts_;
@@ -136,7 +139,7 @@ class PeerLink {
   const Local& local_;
   bool up_ = false;
   bool encrypted_ = false;
-  std::string reason_ = "not reached yet";
+  std::string reason_ = kNotReached;
   std::optional<NodeFacts> facts_;
   uint32_t rtt_us_ = 0;
   uint32_t failures_ = 0;

@@ -63,11 +63,12 @@ class Watching(MemberCase):
     def test_joining_and_leaving_are_one_event_each(self):
         n1, n2, n3 = self.cluster(3)
         for node in (n1, n2):
-            self.assertEqual(1, self.changes(node, 'n3').count('joined'), self.changes(node, 'n3'))
+            self.wait_until(lambda node=node: 'joined' in self.changes(node, 'n3'), f'{node.name} to meet n3')
         n3.om('cluster', 'leave')
         for node in (n1, n2):
             self.wait_until(lambda node=node: 'left' in self.changes(node, 'n3'), f'{node.name} to hear of it')
             self.wait_until(lambda node=node: self.state(node, 'n3') is None, f'{node.name} to forget it')
+            self.assertEqual(['joined', 'left'], [kind for kind in self.changes(node, 'n3') if kind != 'up'])
         # It stays among those that were there, and is no peer.
         self.wait_until(lambda: [row for row in n2.json('nodes', '--all')
                                  if (row['name'], row['state']) == ('n3', 'left')], 'n2 to list it')
@@ -89,6 +90,7 @@ class Watching(MemberCase):
         n2.om('cluster', 'leave')
         n3.start()
         self.wait_until(lambda: n3.sees('n1', 'n4'), 'n3 to see who is there now')
+        self.wait_until(lambda: 'joined' in self.changes(n3, 'n4'), 'n3 to meet n4')
         self.assertEqual(['joined'], [kind for kind in self.changes(n3, 'n4') if kind in ('joined', 'left')])
 
     def test_without_it_members_dial_each_other(self):
@@ -124,6 +126,9 @@ class Watching(MemberCase):
                     for _ in range(50):
                         stranger.sendto((start + os.urandom(size))[:size], (host, int(port)))
         self.assertTrue(n1.sees('n2'))
+        refused = n1.json('node', 'info')['refused']
+        for cause in ('malformed', 'unknown_key'):
+            self.assertGreater(refused.get(f'datagram_{cause}', 0), 0, refused)
 
 
 class Network(MemberCase):

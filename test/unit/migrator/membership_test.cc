@@ -53,7 +53,8 @@ struct One {
   // The changes since the last call, as text.
   std::string changes(const Output& output) {
     std::string text;
-    static const char* const kNames[] = {"joined", "left", "suspected", "down", "up", "denied"};
+    static const char* const kNames[] = {"joined", "left",   "suspected", "down",
+                                         "up",     "denied", "restated"};
     for (const Change& change : output.changes) {
       text += (text.empty() ? "" : " ") + std::string(kNames[static_cast<int>(change.kind)]) + " " +
               std::to_string(static_cast<uint64_t>(change.node));
@@ -193,7 +194,7 @@ TEST_CASE("after a restart the new record counts") {
   CHECK(one.machine.find(NodeId{2})->record->port == 4800);
   REQUIRE(one.tell(3, {joined(record_of(2), 5)}));
   CHECK(one.machine.find(NodeId{2})->record->port == 4800);
-  CHECK(one.changes() == "joined 2");
+  CHECK(one.changes() == "joined 2 restated 2");
   CHECK(one.pool.size() == 1);
   // This node itself, heard of from the time before its restart.
   REQUIRE(one.tell(2, {joined(record_of(1), 200)}));
