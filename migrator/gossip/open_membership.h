@@ -26,8 +26,8 @@ struct MembershipOptions {
 };
 
 // Opens the UDP socket with the number of the TCP port at the same address, if none is given, takes the numbers of this
-// life from `state` (start_numbers.h) and makes the service, which is still to be started. Errors: EADDRINUSE if another
-// socket has the port; no address that others could reach; what cannot be read from or written to `state`.
+// life from `state` (start_numbers.h) and makes the service, which is still to be started. Errors: EADDRINUSE if
+// another socket has the port; no address that others could reach; what cannot be read from or written to `state`.
 Result<std::unique_ptr<MemberService>> open_membership(Loop& loop, const Clock& clock,
                                                        const migrator::Credentials& credentials,
                                                        const OwnDirectory& state,
