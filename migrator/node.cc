@@ -182,6 +182,7 @@ Node::Node(const Options& options, OwnDirectory state, Trust trust, Listening li
           },
           [this](const std::string& name) { return refuse_target(name); }),
       peers_(*this, std::move(trust), std::move(listening)),
+      farewell_(loop_),
       housekeeping_(loop_) {
   children_.deputies.set_handlers(
       {[this](pid_t pid, const std::string& to, Offer offer, DeputyLink::GuestAnswer answer) {
@@ -208,7 +209,10 @@ void Node::end() {
   verbs_->drain().reopen();
   verbs_->drain().begin(options_.drain_limit, [this](const Json& drained) {
     if (!is_empty(drained)) log_warn("node", "not all went home: {}", to_json_text(drained));
-    loop_.stop();
+    // The others need not find out by themselves.
+    const auto farewell = peers_.membership.leave();
+    if (!farewell) return loop_.stop();
+    farewell_.start(*farewell, [this] { loop_.stop(); });
   });
 }
 

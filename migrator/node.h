@@ -126,6 +126,7 @@ class Node {
   std::unique_ptr<class Verbs> verbs_;
   std::unique_ptr<ControlServer> control_;
   bool ending_ = false;
+  Timer farewell_;
   Timer housekeeping_;
   unsigned kept_house_ = 0;
   std::vector<std::unique_ptr<SignalWatcher>> signals_;

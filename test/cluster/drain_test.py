@@ -76,13 +76,18 @@ class Drained(JoinCase):
         self.wait_until(lambda: n1.sees('n3') and n3.sees('n1'), 'n2 gone')
 
     def test_end_of_the_daemon(self):
-        (_, n2, _), jobs = self.scene('--on-stop', 'drain')
+        (n1, n2, n3), jobs = self.scene('--on-stop', 'drain')
         n2.kill(signal.SIGTERM)
         self.assertEqual(0, n2.process.returncode)
+        for node in (n1, n3):
+            self.wait_until(lambda node=node: ('left', 'n2') in [(event['kind'], event['node'])
+                                                                  for event in node.json('events')], 'the farewell')
         for node, job in jobs[:2]:
             self.assertEqual(node.name, self.where(node, job))
         n2.start()
         self.check_home(jobs)
+        for node, others in ((n1, ('n2', 'n3')), (n2, ('n1', 'n3')), (n3, ('n1', 'n2'))):
+            self.wait_until(lambda node=node, others=others: node.sees(*others), 'all to see each other again')
 
     def test_end_at_once(self):
         (_, n2, _), jobs = self.scene()
