@@ -86,17 +86,27 @@ std::string duration_text(std::chrono::seconds duration) {
   return "0s";
 }
 
+bool begins_cluster_run(const std::vector<std::string>& arguments) {
+  return arguments.size() >= 2 && arguments[0] == "cluster" && arguments[1] == "run";
+}
+
 SplitArguments split_arguments(const std::vector<std::string>& arguments) {
   SplitArguments split;
-  if (arguments.empty() || (arguments.front() != "run" && arguments.front() != "check")) {
+  const bool in_cluster = begins_cluster_run(arguments);
+  const bool starts =
+      !arguments.empty() && (arguments.front() == "run" || arguments.front() == "check");
+  if (!starts && !in_cluster) {
     split.own = arguments;
     return split;
   }
   size_t i = 0;
-  split.own.push_back(arguments[i++]);
+  for (int words = in_cluster ? 2 : 1; words > 0; --words) split.own.push_back(arguments[i++]);
   while (i < arguments.size() && arguments[i] != "--" && arguments[i].size() > 1 &&
          arguments[i].front() == '-') {
-    bool takes_value = arguments[i] == "--cpu";
+    const std::string& option = arguments[i];
+    const bool takes_value =
+        option == "--cpu" ||
+        (in_cluster && (option == "--hosts" || option == "--launcher" || option == "--balance"));
     split.own.push_back(arguments[i++]);
     if (takes_value && i < arguments.size()) split.own.push_back(arguments[i++]);
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Finds where om's own arguments end and the job's begin, for `om run` and `om check`.
+// Finds where om's own arguments end and the job's begin, for `om run`, `om check` and `om cluster run`.
 #pragma once
 
 #include <chrono>
@@ -19,6 +19,9 @@ struct SplitArguments {
 // arguments: without argv[0]. In "run --cpu x86-64-v3 ./job --cpu y" the job begins at ./job; a "--" before it is
 // dropped.
 SplitArguments split_arguments(const std::vector<std::string>& arguments);
+
+// Whether they are those of `om cluster run`.
+bool begins_cluster_run(const std::vector<std::string>& arguments);
 
 // The word of `words` nearest to `given`: one that starts with it, or is at most two letters away. Empty if there is
 // none.

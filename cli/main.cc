@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// om, also called openmosix: parses the command line and calls one verb. Only this file and membership_line.cc include
-// CLI11, which is slow to compile. Exit status 2 for a wrong command line (125 for `om run`, as in env(1)).
+// om, also called openmosix: parses the command line and calls one verb. Only this file, cluster_line.cc and
+// membership_line.cc include CLI11, which is slow to compile. Exit status 2 for a wrong command line (125 for `om run`,
+// as in env(1)).
 #include <CLI/CLI.hpp>
 
 #include <signal.h>
 #include <stdio.h>
 
+#include "cli/cluster_line.h"
 #include "cli/command_line.h"
-#include "cli/membership_line.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
 #include "common/base/version.h"
@@ -26,8 +27,7 @@ struct Arguments {
   MigrateArguments migrate;
   RunArguments run;
   CheckArguments check;
-  ClusterArguments cluster;
-  MembershipArguments membership;
+  ClusterLineArguments cluster;
   DebugArguments debug;
   TraceArguments trace;
   std::string node;
@@ -179,41 +179,6 @@ void add_node_verbs(CLI::App& app, Arguments& given, Action& action) {
   sub->callback([&] { action = [&] { return debug(given.debug); }; });
 }
 
-void add_cluster_verbs(CLI::App& app, Arguments& given, Action& action) {
-  CLI::App* cluster = verb(app, "cluster", "make, join and leave a cluster",
-                           "  om cluster init lab\n  om cluster join lab.7f3k2m... pc1\n"
-                           "  om cluster status\n  om cluster dev start --nodes 3 --dir /tmp/c");
-  cluster->require_subcommand(1);
-  add_membership_verbs(app, *cluster, given.membership, action);
-  CLI::App* dev = verb(*cluster, "dev", "a cluster on this machine, for tests and demonstrations",
-                       "  om cluster dev start --nodes 3 --dir /tmp/c\n"
-                       "  eval \"$(om cluster dev env --dir /tmp/c --node n1)\"\n"
-                       "  om cluster dev stop --dir /tmp/c");
-  dev->require_subcommand(1);
-
-  CLI::App* sub = verb(
-      *dev, "start", "start nodes n1, n2, ...; returns when all see each other",
-      "  om cluster dev start --nodes 3 --dir /tmp/c\n"
-      "  om cluster dev start --dir /tmp/c --netns    (root: a network namespace for each node)");
-  sub->add_option("--dir", given.cluster.dir, "directory for its state, made if missing")
-      ->required();
-  sub->add_option("--nodes", given.cluster.nodes, "how many (default 3)");
-  sub->add_flag("--netns", given.cluster.netns, "one network namespace per node");
-  sub->add_flag("--plain", given.cluster.plain, "nothing is encrypted, for comparison");
-  sub->callback([&] { action = [&] { return cluster_dev_start(given.cluster); }; });
-
-  sub = verb(*dev, "stop", "bring processes home, end the nodes, leave nothing behind",
-             "  om cluster dev stop --dir /tmp/c");
-  sub->add_option("--dir", given.cluster.dir, "as given to start")->required();
-  sub->callback([&] { action = [&] { return cluster_dev_stop(given.cluster); }; });
-
-  sub = verb(*dev, "env", "print shell commands that select a node",
-             "  eval \"$(om cluster dev env --dir /tmp/c --node n1)\"");
-  sub->add_option("--dir", given.cluster.dir, "as given to start")->required();
-  sub->add_option("--node", given.cluster.node, "n1, n2, ...")->required();
-  sub->callback([&] { action = [&] { return cluster_dev_env(given.cluster); }; });
-}
-
 // What is wrong with the words that should name verbs, before the first option; empty if nothing is.
 std::string wrong_verb(const CLI::App& app, const std::vector<std::string>& words) {
   const CLI::App* at = &app;
@@ -256,7 +221,7 @@ int main_of(const std::vector<std::string>& arguments) {
   add_process_verbs(app, given, action);
   add_job_verbs(app, given, action);
   add_node_verbs(app, given, action);
-  add_cluster_verbs(app, given, action);
+  add_cluster_verbs(app, given.cluster, action);
 
   SplitArguments split = split_arguments(arguments);
   if (!arguments.empty() && arguments.front() == "help") {  // om help VERB is om VERB --help
@@ -265,6 +230,7 @@ int main_of(const std::vector<std::string>& arguments) {
   }
   bool is_run = !arguments.empty() && arguments.front() == "run";
   bool is_check = !arguments.empty() && arguments.front() == "check";
+  bool is_cluster_run = begins_cluster_run(arguments);
   int usage = is_run ? kRunUsage : static_cast<int>(om::ExitCode::kUsage);
   if (arguments.empty()) {
     ::fputs(app.help().c_str(), stderr);
@@ -284,12 +250,13 @@ int main_of(const std::vector<std::string>& arguments) {
               split.own.empty() ? "" : (split.own.front() + " ").c_str());
     return usage;
   }
-  if ((is_run || is_check) && split.command.empty()) {
-    complain(arguments.front() + ": no command is given");
+  if ((is_run || is_check || is_cluster_run) && split.command.empty()) {
+    complain((is_cluster_run ? "cluster run" : arguments.front()) + ": no command is given");
     return usage;
   }
   given.run.command = split.command;
   given.check.command = split.command;
+  given.cluster.run.command = split.command;
   return action();
 }
 

@@ -60,7 +60,20 @@ int cluster_dev_start(const ClusterArguments& arguments);
 int cluster_dev_stop(const ClusterArguments& arguments);
 int cluster_dev_env(const ClusterArguments& arguments);
 
-// Of om cluster and om token, except om cluster dev; each verb uses some of them.
+struct ClusterRunArguments {
+  std::vector<std::string> command;
+  std::string hosts;     // names, separated by commas
+  std::string launcher;  // empty: ssh
+  bool slurm = false;
+  std::string balance = "none";
+  std::string cpu;  // as for run
+  bool verbose = false;
+};
+int cluster_run(const ClusterRunArguments& arguments);
+// Its far end.
+int cluster_run_node(const std::string& directory);
+
+// Of om cluster and om token, except om cluster dev and run; each verb uses some of them.
 struct MembershipArguments {
   std::string name;        // init: of the cluster
   std::string token;       // join; "-": on stdin

@@ -143,7 +143,7 @@ def check_syscalls(root):
 
 
 # Words in capitals that are not codes: names of variables, limits, timers.
-OTHER_WORDS = re.compile(r'OM_|AT_|RLIMIT_|ITIMER_|LD_|XDG_|GLIBC_TUNABLES|[A-Z]*SAN_OPTIONS|NO_COLOR')
+OTHER_WORDS = re.compile(r'OM_|AT_|RLIMIT_|ITIMER_|LD_|XDG_|SLURMD?_|GLIBC_TUNABLES|[A-Z]*SAN_OPTIONS|NO_COLOR')
 WORD = re.compile(r'"([A-Z][A-Z_]+)"')
 COMMENT = re.compile(r'(?:^|[ \t])//(?:[ \t].*)?$', re.M)
 TABLE = 'common/movable/reasons.cc'

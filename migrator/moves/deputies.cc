@@ -33,6 +33,8 @@ std::vector<std::string> child_environment(const std::vector<std::string>& more)
   for (const char* name :
        {"PATH", "HOME", "LANG", "TMPDIR", "XDG_RUNTIME_DIR", "OM_LOG", "OM_FAULT", "OM_LIBEXEC",
         "OM_PRELOAD", "OM_SESSION_TIMEOUT_S", "OM_LAZY_SHARED",
+        // Where om cluster run has copied the programs, their libraries are as well.
+        "LD_LIBRARY_PATH",
         // Reports of instrumented builds.
         "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"}) {
     const char* value = ::getenv(name);
