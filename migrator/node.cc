@@ -308,7 +308,9 @@ Result<void> Node::reload_credentials() {
   OM_TRY(check_listen(options_, in_private_network_namespace(),
                       next.tls().has_value() || options_.wire == Wire::kSealed));
   const Trust::Change change = peers_.trust.replace_by(std::move(next));
-  if (change != Trust::Change::kOther && peers_.membership.follow_credentials()) use_peers();
+  // Later: the answer that has brought them may be one of a connection that ends then.
+  if (change != Trust::Change::kOther && peers_.membership.follow_credentials())
+    members_changed_.start(Milliseconds(0), [this] { use_members(); });
   if (change == Trust::Change::kNone) return {};
   const auto& member = peers_.trust.member();
   log_info("node", "{}",

@@ -80,18 +80,21 @@ void NodeMembership::meet_some() {
 
 void NodeMembership::on_change(members::ChangeKind kind, const members::MemberView& member) {
   using members::ChangeKind;
-  PeerLink* link = member.name.empty() ? nullptr : local_.peers.find(member.name);
+  if (kind == ChangeKind::kDenied) return take_denied();
+  // What was said of it before is of no interest: it was removed, or forgotten to make room, in the same breath.
+  if (member.addresses.empty()) return;
+  PeerLink* link = local_.peers.find(member.name);
   if (link != nullptr && (!link->peer().on_demand || !listens_at(member, link->peer().address)))
     link = nullptr;
   switch (kind) {
     case ChangeKind::kJoined:
       meet(member);
-      apply();  // to the link of one that was met before
+      if (link != nullptr) show(*link, member);  // it was met before
       break;
     case ChangeKind::kUp:
       event("up", member, "is up");
       learn(member, false);
-      apply();
+      if (link != nullptr) show(*link, member);
       break;
     case ChangeKind::kRestated:
       learn(member, false);
@@ -109,7 +112,6 @@ void NodeMembership::on_change(members::ChangeKind kind, const members::MemberVi
       local_.cluster.local().members_changed();
       break;
     case ChangeKind::kDenied:
-      take_denied();
       break;
   }
 }

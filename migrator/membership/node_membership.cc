@@ -165,12 +165,18 @@ void NodeMembership::apply() {
     const auto found = by_address.find(link->peer().address.text());
     if (found == by_address.end() || found->second.name != link->peer().name) {
       if (link->up()) link->hold(false, PeerLink::kNotReached);
-    } else if (found->second.major != kProtocolMajor) {
-      link->note_protocol(protocol_of(found->second));
-      link->hold(false, other_version(found->second));
-    } else if (const bool up = is_present(found->second); up != link->up()) {
-      link->hold(up, "");
+    } else {
+      show(*link, found->second);
     }
+  }
+}
+
+void NodeMembership::show(PeerLink& link, const members::MemberView& member) {
+  if (member.major != kProtocolMajor) {
+    link.note_protocol(protocol_of(member));
+    link.hold(false, other_version(member));
+  } else if (const bool up = is_present(member); up != link.up()) {
+    link.hold(up, "");
   }
 }
 

@@ -101,6 +101,7 @@ class NodeMembership {
   kj::Promise<members::MemberLinks::Dialled> dial(const Address& to);
   bool verify(NodeId node, std::string_view bytes);
   void on_change(members::ChangeKind kind, const members::MemberView& member);
+  void show(PeerLink& link, const members::MemberView& member);
   void meet(const members::MemberView& member);
   void learn(const members::MemberView& member, bool joined);
   bool is_met(const members::MemberView& member) const;
