@@ -39,7 +39,8 @@ void NodeMembership::meet(const members::MemberView& member) {
   if (member.state == members::State::kLeft) return;
   const bool before = met_before_.erase(member.id) > 0;
   learn(member, !before);
-  if (before && member.state != members::State::kDown) event("up", member, "is up");
+  // A node that starts in a large cluster has better things to tell.
+  if (before && few_ && member.state != members::State::kDown) event("up", member, "is up");
 }
 
 bool NodeMembership::is_met(const members::MemberView& member) const {

@@ -113,6 +113,7 @@ Result<void> NodeMembership::open() {
   if (const MemberBook* book = local_.cluster.members()) {
     for (const KnownMember& known : book->all()) met_before_.insert(known.id);
   }
+  few_ = met_before_.size() <= kEnoughMet;
   service_ = OM_TRY(members::open_membership(kj_.loop(), clock_, *member, state, std::move(options),
                                              links_.links(), std::move(events)));
   for (const std::string& entry : local_.cluster.denied_entries()) {

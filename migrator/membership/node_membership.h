@@ -117,6 +117,7 @@ class NodeMembership {
   std::string of_;         // cluster and node that it was opened for
   bool leaving_ = false;
   std::set<NodeId> met_before_;  // members of the book that were not heard of yet in this life
+  bool few_ = true;              // they were at most kEnoughMet at the start
   std::optional<DenyVerifier> verifier_;
   std::vector<std::string> denied_;  // entries that have verified
   std::map<NodeId, int> to_meet_;    // members to dial, and how often their turn has come
