@@ -18,7 +18,9 @@ int nodes(bool all, bool json) {
   if (json) return print_json(answer.data);
   std::vector<std::vector<std::string>> rows{
       {"NODE", "STATE", "ADDRESS", ">CPUS", ">LOAD", ">MEMORY", ">FREE", ">GUESTS", "KERNEL"}};
+  std::string warning;
   for (const Json& item : answer.data) {
+    if (warning.empty()) warning = text_of(item, "warning");
     auto text = [&item](const char* key) { return text_of(item, key); };
     auto number = [&item](const char* key) { return number_of(item, key); };
     bool self = json_bool_or(item, "self", false).value_or(false);
@@ -29,7 +31,9 @@ int nodes(bool all, bool json) {
                     human_bytes(number("memory_bytes")), human_bytes(number("free_bytes")),
                     std::to_string(number("guests")), up ? text("kernel") : text("reason")});
   }
-  return print_text(format_table(rows, stdout_columns(), stdout_colour()));
+  const int status = print_text(format_table(rows, stdout_columns(), stdout_colour()));
+  if (!warning.empty()) complain("warning: " + warning);
+  return status;
 }
 
 }  // namespace om::cli

@@ -26,7 +26,7 @@ int ps(bool json) {
     };
     std::string state = text("state");
     if (const auto silent = number("unreachable_s"); silent > 0)
-      state = fmt::format("unreachable {} s", silent);
+      state = fmt::format("no contact {} s", silent);
     rows.push_back({std::to_string(number("pid")), text("home"), text("at"), state,
                     std::to_string(number("threads")),
                     human_bytes(static_cast<uint64_t>(number("rss_bytes"))),

@@ -6,6 +6,7 @@
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "migrator/identity/failures.h"
+#include "migrator/identity/left_line.h"
 
 namespace om::migrator {
 namespace {
@@ -31,8 +32,8 @@ Result<void> Cluster::open() {
   denied_ = OM_TRY(DenyList::open(*state_, member()->tls().ca_pem));
   signer_ = OM_TRY(Signer::open(*state_, clock_, member()->number()));
   int64_t seconds = 0;
-  const auto seen = state_->read(kSeenFile);
-  const bool known = seen.ok() && parse_number(trim(*seen), seconds) && seconds >= 0;
+  const auto seen = read_left_line(*state_, kSeenFile, &OwnDirectory::read);
+  const bool known = seen.ok() && *seen && parse_number(**seen, seconds) && seconds >= 0;
   signer_seen_ = known ? WallTime(std::chrono::seconds(seconds)) : clock_.wall();
   return {};
 }

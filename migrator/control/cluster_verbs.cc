@@ -7,6 +7,7 @@
 
 #include "common/base/log.h"
 #include "common/base/names.h"
+#include "migrator/control/node_facts.h"
 
 namespace om::migrator {
 namespace {
@@ -94,9 +95,8 @@ void ClusterVerbs::status(const Caller&, const Json&, Answerer answer) {
     member["self"] = self;
     member["state"] = self || (link != nullptr && link->up()) ? "up" : "down";
   }
-  const auto without = services_.clock.wall() - services_.cluster.signer_seen();
-  if (!services_.cluster.may_sign() && without >= kSignerPatience)
-    data["warning"] = "no machine that may sign has been seen for a week";
+  if (const std::string warning = cluster_warning(services_); !warning.empty())
+    data["warning"] = warning;
   answer(ok_answer(std::move(data)));
 }
 

@@ -52,6 +52,13 @@ Json refused(const Services& services) {
 
 }  // namespace
 
+std::string cluster_warning(const Services& services) {
+  const auto without = services.clock.wall() - services.cluster.signer_seen();
+  const bool signs = !services.cluster.member() || services.cluster.may_sign();
+  return signs || without < kSignerPatience ? ""
+                                            : "no machine that may sign has been seen for a week";
+}
+
 Json describe_self(const Services& services) {
   Json own = describe(services.facts.now(), services.address.text());
   own.update({{"state", "up"},
@@ -60,7 +67,8 @@ Json describe_self(const Services& services) {
               {"rtt_us", 0},
               {"encrypted", services.trust.tls().has_value()},
               {"cluster", membership(services.trust)},
-              {"refused", refused(services)}});
+              {"refused", refused(services)},
+              {"warning", cluster_warning(services)}});
   return own;
 }
 

@@ -3,6 +3,7 @@
 // What is said about nodes: the parts of the answers to nodes and node.info. Fields are only added.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "common/net/json_line.h"
@@ -14,6 +15,8 @@ namespace om::migrator {
 Json describe_self(const Services& services);
 Json describe_peer(const PeerLink& link);
 Json describe_outsider(const Outsider& node);
+// What is wrong with this node's cluster, if it is in one; "" if nothing is.
+std::string cluster_warning(const Services& services);
 
 // How guests are confined on this node: what is configured, and what of it holds here. `namespaces`: what
 // proc::try_namespaces() says.

@@ -156,6 +156,18 @@ class JoinCase(ClusterCase):
 
 
 class Joining(JoinCase):
+    def test_a_week_without_a_signer(self):
+        n1, n2 = self.cluster(2)
+        self.assertNotIn('warning', n2.om('nodes').stderr)
+        for node in (n1, n2):
+            node.kill(signal.SIGTERM)
+        (n2.folder / 'identity' / 'signer.seen').write_text(f'{int(time.time()) - 8 * 24 * 3600}\n')
+        n2.start()
+        self.assertIn('warning: no machine that may sign has been seen for a week', n2.om('nodes').stderr)
+        self.assertIn('for a week', n2.status()['warning'])
+        n1.start()
+        self.wait_until(lambda: 'warning' not in n2.om('nodes').stderr, 'the signer')
+
     def test_three_commands_and_a_move(self):
         n1, n2, n3 = self.cluster(3)
         for number, node in enumerate((n1, n2, n3), 1):

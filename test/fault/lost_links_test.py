@@ -132,7 +132,7 @@ class LostLinks(FaultCase):
         while time.monotonic() < until:
             for job in jobs:
                 job.wait_progress(5)
-        self.assertIn(' unreachable ', self.om('ps').stdout)
+        self.assertIn(' no contact ', self.om('ps').stdout)
         self.refuse(jobs[0], 'home', 'OUT_OF_REACH')
         for pid in stopped:
             os.kill(pid, signal.SIGCONT)

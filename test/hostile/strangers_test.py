@@ -7,10 +7,12 @@ import json
 import os
 import pathlib
 import resource
+import signal
 import socket
 import ssl
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'cluster'))
 
@@ -20,6 +22,7 @@ import om_wire  # noqa: E402
 
 STRANGER = '127.0.0.77'      # nobody's peer
 SILENT = 1100                # connections; more than a thousand have locked peers out
+FLOOD_S = 4                  # of datagrams, as many as two processes can send
 CALLS = 100_000              # of 200 bytes; each was 9 KB in the daemon
 MORE_MIB = 24                # that a daemon may have grown by
 
@@ -114,6 +117,51 @@ class Strangers(ClusterCase):
         self.assertEqual(0, flood.returncode)
         self.assertEqual(daemon, self.daemon_pid('n2'))
         self.assertTrue(om_process.alive(daemon))
+
+    @staticmethod
+    def pour(source, target):
+        """In a child: random datagrams of all sizes, and some that begin like ours, until it is ended."""
+        pid = os.fork()
+        if pid != 0:
+            return pid
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.bind((source, 0))
+            noise = os.urandom(1 << 16)
+            datagrams = [noise[at:at + 1 + at * 7 % 1400] for at in range(1000)]
+            while True:
+                for datagram in datagrams:
+                    try:
+                        sender.sendto(datagram, target)
+                    except OSError:
+                        pass  # nobody listens, or the queue is full
+
+    def test_garbage_in_datagrams(self):
+        """From a stranger and from a member's address: a member may be suspected, but is never down."""
+        self.wait_up('n2', 'n3')
+        daemon = self.daemon_pid('n2')
+        before = om_process.memory(daemon, 'VmRSS')
+        lines = self.log_lines()
+        known = {node: len([event for event in self.om_json('events', node=node) if event['kind'] == 'down'])
+                 for node in ('n1', 'n2', 'n3')}
+        senders = [self.pour(source, self.address('n2')) for source in (STRANGER, self.address('n3')[0])]
+        try:
+            time.sleep(FLOOD_S)  # so long it lasts: nothing is waited for
+            self.om('ps', node='n2', limit=WAIT_LIMIT)
+        finally:
+            for pid in senders:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+        for node, peer in (('n2', 'n3'), ('n3', 'n2'), ('n1', 'n2')):
+            self.wait_up(node, peer)
+        for node, downs in known.items():
+            events = [event for event in self.om_json('events', node=node) if event['kind'] == 'down']
+            self.assertEqual(downs, len(events), f'{node}: {events}')
+        refused = self.om_json('nodes', node='n2')[0]['refused']
+        self.assertGreater(sum(count for cause, count in refused.items() if cause.startswith('datagram_')), 1000)
+        self.assertLess(self.log_lines() - lines, 20)
+        if os.environ.get('ASAN_OPTIONS') is None:
+            self.assertLess((om_process.memory(daemon, 'VmRSS') - before) >> 20, MORE_MIB)
+        self.assertEqual(daemon, self.daemon_pid('n2'))
 
 
 main()
