@@ -39,7 +39,8 @@ class Ports(JoinCase):
         n1.refused('FULL', 'migrate', second.pid, 'n2')
         self.wait_until(lambda: self.listening(port), 'another deputy')
         first.stdout.readline()
-        self.migrate(n1, first, 'home')
+        # Its guest has to find the new one first.
+        self.wait_until(lambda: n1.om('migrate', first.pid, 'home', expect=None).returncode == 0, 'it at home')
         self.wait_until(lambda: n1.om('migrate', second.pid, 'n2', expect=None).returncode == 0, 'the port')
         second.stdout.readline()
         first.stdout.readline()

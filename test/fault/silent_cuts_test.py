@@ -90,7 +90,7 @@ class SilentCuts(FaultCase):
         job.move('n2')
         job.wait_progress(AFTER)
         self.cut()
-        self.wait_until(lambda: ' unreachable ' in self.om('ps').stdout, 'word of it in om ps')
+        self.wait_until(lambda: ' no contact ' in self.om('ps').stdout, 'word of it in om ps')
         refused = self.om('migrate', job.pid, 'home', expect=6)
         self.assertRegex(refused.stderr, r'^om: OUT_OF_REACH: [^\n]*: n2\n')
         job.runner.wait(WAIT_LIMIT)
