@@ -58,6 +58,18 @@ Result<std::optional<size_t>> word_of(const std::string_view (&words)[N], const 
                          : fmt::format("{}: {}", option_of(key), alternatives(words, "")));
 }
 
+constexpr std::string_view kAccept[] = {"always", "never"}, kOnStop[] = {"drain", "stay"},
+                           kMembership[] = {"builtin", "off"}, kSwitch[] = {"on", "off"},
+                           kShown[] = {"all", "own"};
+
+// One of two words, of which the first means yes.
+template <auto kMember, const auto& kWords>
+Result<void> either(Options& options, const Value& value, const Key& key, Source source) {
+  const auto word = OM_TRY(word_of(kWords, value, key, source));
+  if (word) options.*kMember = *word == 0;
+  return {};
+}
+
 template <auto kMember>
 Result<void> guests(Options& options, const Value& value, const Key& key, Source source) {
   options.*kMember = static_cast<uint32_t>(OM_TRY(number_up_to(kMostGuests, value, key, source)));
@@ -80,39 +92,15 @@ Result<void> set_ports(Options& options, const Value& value, const Key&, Source 
   return {};
 }
 
-Result<void> set_accept(Options& options, const Value& value, const Key& key, Source source) {
-  const auto word = OM_TRY(word_of({"always", "never"}, value, key, source));
-  if (word) options.accept = *word == 0;
-  return {};
-}
-
 Result<void> set_wire(Options& options, const Value& value, const Key& key, Source source) {
   const auto word = OM_TRY(word_of({"sealed", "plain"}, value, key, source));
   if (word) options.wire = *word == 0 ? Wire::kSealed : Wire::kPlain;
   return {};
 }
 
-Result<void> set_on_stop(Options& options, const Value& value, const Key& key, Source source) {
-  const auto word = OM_TRY(word_of({"stay", "drain"}, value, key, source));
-  if (word) options.drain_on_stop = *word == 1;
-  return {};
-}
-
 Result<void> set_drain_limit(Options& options, const Value& value, const Key& key, Source source) {
   constexpr int64_t kMost = 24 * 3600;
   options.drain_limit = std::chrono::seconds(OM_TRY(number_up_to(kMost, value, key, source)));
-  return {};
-}
-
-Result<void> set_membership(Options& options, const Value& value, const Key& key, Source source) {
-  const auto word = OM_TRY(word_of({"builtin", "off"}, value, key, source));
-  if (word) options.membership = *word == 0;
-  return {};
-}
-
-Result<void> set_multicast(Options& options, const Value& value, const Key& key, Source source) {
-  const auto word = OM_TRY(word_of({"on", "off"}, value, key, source));
-  if (word) options.multicast = *word == 0;
   return {};
 }
 
@@ -158,13 +146,6 @@ Result<void> set_sweep(Options& options, const Value& value, const Key& key, Sou
   std::vector<Subnet> subnets;
   for (const std::string& item : items) subnets.push_back(OM_TRY(Subnet::parse(item)));
   options.sweep = std::move(subnets);
-  return {};
-}
-
-Result<void> set_show_commands(Options& options, const Value& value, const Key& key,
-                               Source source) {
-  const auto word = OM_TRY(word_of({"all", "own"}, value, key, source));
-  if (word) options.show_commands_to_all = *word == 0;
   return {};
 }
 
@@ -263,7 +244,7 @@ constexpr Key kTable[] = {
      "TOML file with the same names: ", text<&O::config_file>},
     {"membership", kYes, kYes, Form::kText, "WORD",
      "members of a cluster find and watch each other: builtin (default), or each dials all: off",
-     set_membership},
+     either<&O::membership, kMembership>},
     {"seeds", kYes, kYes, Form::kText, "LIST",
      "where members may be, besides those it has met: ADDR[:PORT] or names, with commas between "
      "them",
@@ -271,7 +252,7 @@ constexpr Key kTable[] = {
     {"multicast", kYes, kYes, Form::kText, "WORD",
      "look for members on the same network, UDP port 4699: on (default, but for a loopback "
      "address) or off",
-     set_multicast},
+     either<&O::multicast, kSwitch>},
     {"srv", kYes, kYes, Form::kText, "DOMAIN",
      "take members from the DNS records _openmosix._tcp of DOMAIN; search: of the usual domains",
      set_srv},
@@ -279,7 +260,7 @@ constexpr Key kTable[] = {
      "look for members at all addresses of these networks: NET/BITS, with commas between them",
      set_sweep},
     {"accept", kYes, kYes, Form::kText, "WORD", "always (default) or never take guests",
-     set_accept},
+     either<&O::accept, kAccept>},
     {"max_guests", kYes, kYes, Form::kNumber, "N",
      "accept at most N guests; the default of this and the next two depends on the number of CPUs",
      guests<&O::max_guests>},
@@ -314,7 +295,7 @@ constexpr Key kTable[] = {
     {"on_stop", kYes, kYes, Form::kText, "WORD",
      "at SIGTERM and SIGINT all that is away comes home and all guests go home: drain, or nothing "
      "is touched: stay (default)",
-     set_on_stop},
+     either<&O::drain_on_stop, kOnStop>},
     {"drain_limit_s", kYes, kYes, Form::kNumber, "SECONDS", "how long that may take (default: 60)",
      set_drain_limit},
     {"ready_fd", kYes, kNo, Form::kNumber, "N", "write one JSON line to this descriptor when ready",
@@ -322,7 +303,7 @@ constexpr Key kTable[] = {
     {"ready_file", kYes, kNo, Form::kText, "FILE", "the same into a file", text<&O::ready_file>},
     {"show_commands", kYes, kYes, Form::kText, "WORD",
      "whose commands users see in om ps and om why: those of all (default) or their own",
-     set_show_commands},
+     either<&O::show_commands_to_all, kShown>},
     {"root_may_leave", kYes, kYes, Form::kFlag, "",
      "processes with root's privileges move as well: whoever administers another node is then root "
      "here",
