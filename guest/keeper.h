@@ -51,9 +51,9 @@ class Keeper {
   void end(Member& member);
   // Why the bodies have to go home.
   struct Eviction {
-    std::string why;
-    bool draining =
-        false;  // the node takes no guests any more: SIGUSR1 has said so; otherwise memory is short
+    std::string why;  // what memory is short
+    // The node takes no guests any more: SIGUSR1 has said so.
+    bool draining = false;
   };
   // Resolves when they have to. If memory is short they are held then.
   kj::Promise<Eviction> evicted();

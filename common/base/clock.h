@@ -12,6 +12,13 @@ using Milliseconds = std::chrono::milliseconds;
 using MonotonicTime = std::chrono::steady_clock::time_point;
 using WallTime = std::chrono::system_clock::time_point;
 
+// 0 once the deadline has passed.
+inline Milliseconds left_until(MonotonicTime deadline) {
+  const auto left =
+      std::chrono::duration_cast<Milliseconds>(deadline - std::chrono::steady_clock::now());
+  return left.count() > 0 ? left : Milliseconds(0);
+}
+
 class Clock {
  public:
   virtual ~Clock() = default;

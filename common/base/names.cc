@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/base/names.h"
 
+#include <ctype.h>
 #include <fmt/core.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -56,6 +57,18 @@ bool valid_node_name(std::string_view name) {
   if (name.empty() || name.size() > kMaxNodeName || name == "home") return false;
   if (name.front() == '-' || name.back() == '-') return false;
   return name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == name.npos;
+}
+
+std::string node_name_from_host(std::string_view host) {
+  std::string name;
+  for (char c : host.substr(0, host.find('.'))) {
+    auto byte = static_cast<unsigned char>(c);
+    name += ::isalnum(byte) != 0 && byte < 0x80 ? static_cast<char>(::tolower(byte)) : '-';
+  }
+  while (!name.empty() && name.back() == '-') name.pop_back();
+  while (!name.empty() && name.front() == '-') name.erase(0, 1);
+  name = name.substr(0, kMaxNodeName);
+  return valid_node_name(name) ? name : "node";
 }
 
 std::string user_directory(const std::string& base, uid_t uid) {

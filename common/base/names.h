@@ -18,6 +18,8 @@ constexpr size_t kMaxControlPath = 107;  // sun_path without its NUL
 
 // [a-z0-9-]{1,63}, not "home" (a word of `om migrate`), no '-' at either end.
 bool valid_node_name(std::string_view name);
+// Turns a host name into a node name: lower case, without the domain, other characters become '-'.
+std::string node_name_from_host(std::string_view host);
 
 // Where a daemon of this user listens by default: /run/om/control.sock for root, else $XDG_RUNTIME_DIR/om/control.sock,
 // or without that variable control.sock in user_directory("/tmp").

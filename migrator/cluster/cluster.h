@@ -31,6 +31,9 @@
 
 namespace om::migrator {
 
+// Without a signer for so long: an event a day, and a warning.
+constexpr std::chrono::hours kSignerPatience{7 * 24};
+
 class Cluster {
  public:
   struct Local {
@@ -70,7 +73,8 @@ class Cluster {
   std::vector<Peer> peers() const;
   // Signers that this node knows besides itself.
   std::vector<KnownMember> signers() const;
-  WallTime signer_seen() const { return signer_seen_; }
+  // Whether it is a member that cannot sign and has met nobody who can for kSignerPatience.
+  bool lacks_signer() const;
 
   // Users' verbs. Failures: NOT_A_MEMBER, ALREADY_MEMBER, NO_SIGNER, BAD_TOKEN, NO_SUCH_NODE, wrong arguments, files.
   // Makes a cluster of this node, which may sign, and a token for others.
@@ -105,6 +109,8 @@ class Cluster {
   Answer<std::string> renew(const Certificate& peer, std::string_view request);
   // Believes those that verify. `node`: who passed them on.
   void take_denied(const std::vector<std::string>& entries, const std::string& node);
+  // Oldest first, until one more is taken.
+  std::vector<const DenyEntry*> denied() const;
   std::vector<std::string> denied_entries() const;
   Result<void> take_group_key(const GroupKey& key);
   void left(const NodeId& node);

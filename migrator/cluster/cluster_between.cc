@@ -114,7 +114,7 @@ void Cluster::forget_removed(const DenyEntry& entry) {
   const auto forgotten = members_->forget(entry.node);
   if (!forgotten) log_error("cluster", "{}, ignoring", forgotten.error().text());
   local_.pass_on_denied(entry);
-  local_.event("denied", entry.name, entry.reason.empty() ? "removed" : "removed: " + entry.reason);
+  local_.event("denied", entry.name, removal_text(entry));
 }
 
 Json Cluster::status() const {
@@ -191,6 +191,10 @@ void Cluster::see_signer() {
   if (!written) log_warn("cluster", "{}, ignoring", written.error().text());
 }
 
+bool Cluster::lacks_signer() const {
+  return member() && !may_sign() && clock_.wall() - signer_seen_ >= kSignerPatience;
+}
+
 Cluster::Answer<std::string> Cluster::renew(const Certificate& peer, std::string_view request) {
   auto signing = signer();
   if (!signing) return signing.error();
@@ -221,10 +225,13 @@ void Cluster::take_denied(const std::vector<std::string>& entries, const std::st
   if (changed) local_.members_changed();
 }
 
+std::vector<const DenyEntry*> Cluster::denied() const {
+  return denied_ ? denied_->all() : std::vector<const DenyEntry*>();
+}
+
 std::vector<std::string> Cluster::denied_entries() const {
   std::vector<std::string> entries;
-  if (!denied_) return entries;
-  for (const DenyEntry* entry : denied_->all()) entries.push_back(entry->bytes);
+  for (const DenyEntry* entry : denied()) entries.push_back(entry->bytes);
   return entries;
 }
 

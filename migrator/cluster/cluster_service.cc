@@ -19,16 +19,6 @@ constexpr size_t kToldDirectly = 16, kToldOfKey = 3;
 
 }  // namespace
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"  // kj::Own knows the type
-class ClusterService::TaskErrors final : public kj::TaskSet::ErrorHandler {
- public:
-  void taskFailed(kj::Exception&& exception) override {
-    log_warn("cluster", "{}", text_of(exception));
-  }
-};
-#pragma GCC diagnostic pop
-
 // A renewal under way, by one signer after the other.
 struct ClusterService::Renewal {
   ClusterService& service;
@@ -82,8 +72,7 @@ ClusterService::ClusterService(UvKj& kj, const Clock& clock, Cluster& cluster, P
       cluster_(cluster),
       peers_(peers),
       upkeep_(kj.loop()),
-      errors_(std::make_unique<TaskErrors>()),
-      tasks_(kj::heap<kj::TaskSet>(*errors_)) {
+      tasks_(kj::heap<kj::TaskSet>(errors_)) {
   desk_.news = [this] { return cluster_.news(); };
   desk_.heard = [this](const Certificate& peer, const ClusterNews& news, const Address& seen) {
     cluster_.heard(peer, news, seen);
@@ -265,8 +254,7 @@ void ClusterService::do_upkeep() {
   tell_of_key();
   // What got lost on its way is found in the end.
   compare_with_some(1);
-  if (!cluster_.may_sign() && now - cluster_.signer_seen() >= kSignerPatience &&
-      now - complained_ >= kDay) {
+  if (cluster_.lacks_signer() && now - complained_ >= kDay) {
     complained_ = now;
     cluster_.local().event("no_signer", "",
                            "no machine that may sign has been seen for a week: certificates will "

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/uv/loop.h"
+#include "common/uv/task_errors.h"
 #include "common/uv/uvkj.h"
 #include "migrator/cluster/cluster.h"
 #include "migrator/peers/cluster_news.h"
@@ -22,8 +23,6 @@ namespace om::migrator {
 // Where members listen if nothing else is said.
 constexpr uint16_t kDefaultPort = 4700;
 constexpr std::chrono::hours kGroupKeyLife{24};
-// Without a signer for so long: an event a day.
-constexpr std::chrono::hours kSignerPatience{7 * 24};
 
 class ClusterService {
  public:
@@ -64,7 +63,6 @@ class ClusterService {
  private:
   struct Joining;
   struct Renewal;
-  class TaskErrors;
   void do_upkeep();
   // Fulfilled when `joining` has addresses to ask.
   kj::Promise<void> find_members(const std::shared_ptr<Joining>& joining,
@@ -95,7 +93,7 @@ class ClusterService {
   WallTime complained_{};                        // about the lack of signers
   std::set<std::string> running_;                // what run() runs
   std::map<std::string, std::string> compared_;  // by peer: both digests of the last exchange
-  std::unique_ptr<TaskErrors> errors_;
+  TaskErrors errors_{"cluster", LogLevel::kWarn};
   kj::Own<kj::TaskSet> tasks_;
 };
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "migrator/config/options.h"
 
-#include <ctype.h>
 #include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,18 +16,6 @@
 #include "migrator/config/keys.h"
 
 namespace om::migrator {
-
-std::string node_name_from_host(std::string_view host) {
-  std::string name;
-  for (char c : host.substr(0, host.find('.'))) {
-    auto byte = static_cast<unsigned char>(c);
-    name += ::isalnum(byte) != 0 && byte < 0x80 ? static_cast<char>(::tolower(byte)) : '-';
-  }
-  while (!name.empty() && name.back() == '-') name.pop_back();
-  while (!name.empty() && name.front() == '-') name.erase(0, 1);
-  name = name.substr(0, kMaxNodeName);
-  return valid_node_name(name) ? name : "node";
-}
 
 GuestLimits Options::guest_limits(uint32_t cpus) const {
   const GuestLimits usual = default_guest_limits(cpus);

@@ -89,7 +89,4 @@ Result<void> check_listen(const Options& options, bool in_private_namespace, boo
 // Whether this process is in a network namespace that om cluster dev has made (/run/netns/om-*).
 bool in_private_network_namespace();
 
-// Turns a host name into a node name: lower case, without the domain, other characters become '-'.
-std::string node_name_from_host(std::string_view host);
-
 }  // namespace om::migrator

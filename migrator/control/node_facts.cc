@@ -53,10 +53,7 @@ Json refused(const Services& services) {
 }  // namespace
 
 std::string cluster_warning(const Services& services) {
-  const auto without = services.clock.wall() - services.cluster.signer_seen();
-  const bool signs = !services.cluster.member() || services.cluster.may_sign();
-  return signs || without < kSignerPatience ? ""
-                                            : "no machine that may sign has been seen for a week";
+  return services.cluster.lacks_signer() ? "no machine that may sign has been seen for a week" : "";
 }
 
 Json describe_self(const Services& services) {

@@ -6,6 +6,7 @@
 #include <array>
 #include <utility>
 
+#include "common/net/bind_udp.h"
 #include "migrator/gossip/endpoints.h"
 
 namespace om::members {
@@ -17,25 +18,8 @@ struct GossipSocket::Buffers {
   std::array<mmsghdr, kPerTurn> messages;
 };
 
-Result<UniqueFd> GossipSocket::bind(Address& at) {
-  UniqueFd socket(::socket(at.family(), SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket) return errno_error("socket");
-  if (at.family() == AF_INET6) {
-    const int only = at.is_any() ? 0 : 1;
-    ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only);
-  }
-  if (::bind(socket.get(), at.raw(), at.raw_size()) != 0)
-    return errno_error("bind UDP " + at.text());
-  sockaddr_storage bound{};
-  socklen_t size = sizeof bound;
-  if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&bound), &size) != 0)
-    return errno_error("getsockname");
-  at = OM_TRY(Address::from_sockaddr(bound));
-  return socket;
-}
-
 Result<std::unique_ptr<GossipSocket>> GossipSocket::open(Loop& loop, Address& at) {
-  UniqueFd socket = OM_TRY(bind(at));
+  UniqueFd socket = OM_TRY(bind_udp(at));
   return open(loop, std::move(socket), at.family());
 }
 

@@ -27,12 +27,9 @@ class GossipSocket {
   // `bytes` are valid during the call, which must not destroy the socket.
   using OnDatagram = std::function<void(const Address& from, std::string_view bytes)>;
 
-  // Binds to `at`; port 0: the kernel chooses, and `at` says which. [::] is for IPv4, too. Errors: EADDRINUSE and
-  // others of bind().
-  static Result<UniqueFd> bind(Address& at);
-  // On such a socket, which is bound to an address of this family.
+  // On a socket of bind_udp(), which is bound to an address of this family.
   static Result<std::unique_ptr<GossipSocket>> open(Loop& loop, UniqueFd socket, int family);
-  // Both.
+  // On a new one.
   static Result<std::unique_ptr<GossipSocket>> open(Loop& loop, Address& at);
   ~GossipSocket();
 

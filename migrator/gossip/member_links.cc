@@ -48,22 +48,8 @@ kj::Promise<void> read_on(const std::shared_ptr<Reading>& reading) {
 
 }  // namespace
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
-class MemberLinks::TaskErrors final : public kj::TaskSet::ErrorHandler {
- public:
-  // Each task tells its outcome itself.
-  void taskFailed(kj::Exception&& exception) override {
-    log_error("gossip", "a call to a member: {}", exception.getDescription().cStr());
-  }
-};
-#pragma GCC diagnostic pop
-
 MemberLinks::MemberLinks(UvKj& kj, Dial dial)
-    : kj_(kj),
-      dial_(std::move(dial)),
-      errors_(std::make_unique<TaskErrors>()),
-      tasks_(kj::heap<kj::TaskSet>(*errors_)) {}
+    : kj_(kj), dial_(std::move(dial)), tasks_(kj::heap<kj::TaskSet>(errors_)) {}
 
 MemberLinks::~MemberLinks() noexcept(false) { tasks_ = nullptr; }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/schema/node.capnp.h"
+#include "common/uv/task_errors.h"
 #include "common/uv/uvkj.h"
 #include "migrator/gossip/member_service.h"
 
@@ -39,7 +40,6 @@ class MemberLinks {
   Links links();
 
  private:
-  class TaskErrors;
   kj::Promise<uint64_t> ask(const Address& to, NodeId node, uint64_t incarnation);
   kj::Promise<uint64_t> ask_all(const std::vector<Address>& addresses, NodeId node,
                                 uint64_t incarnation);
@@ -49,7 +49,8 @@ class MemberLinks {
   UvKj& kj_;
   Dial dial_;
   size_t running_ = 0;
-  std::unique_ptr<TaskErrors> errors_;
+  // Each task tells its outcome itself.
+  TaskErrors errors_{"gossip", LogLevel::kError, "a call to a member: "};
   kj::Own<kj::TaskSet> tasks_;
 };
 

@@ -73,6 +73,10 @@ Result<DenyEntry> parse_deny(std::string_view bytes) {
   return entry;
 }
 
+std::string removal_text(const DenyEntry& entry) {
+  return entry.reason.empty() ? "removed" : "removed: " + entry.reason;
+}
+
 Result<DenyVerifier> DenyVerifier::make(std::string_view ca_pem) {
   const X509Ptr certificate = OM_TRY(certificate_from_pem(ca_pem));
   KeyPtr key(::X509_get_pubkey(certificate.get()));

@@ -40,6 +40,9 @@ Result<DenyEntry> make_deny(const ClusterCa& ca, const NodeId& node, const std::
 // give.
 Result<DenyEntry> parse_deny(std::string_view bytes);
 
+// "removed", and why if that is said.
+std::string removal_text(const DenyEntry& entry);
+
 // Checks entries against the CA of one cluster.
 class DenyVerifier {
  public:

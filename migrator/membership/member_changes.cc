@@ -4,7 +4,6 @@
 // of members.
 #include <utility>
 
-#include "migrator/gossip/endpoints.h"
 #include "migrator/membership/member_peers.h"
 #include "migrator/membership/node_membership.h"
 

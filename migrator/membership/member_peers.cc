@@ -16,13 +16,16 @@ bool is_present(const members::MemberView& member) {
   return member.state == members::State::kAlive || member.state == members::State::kSuspected;
 }
 
+Address address_of(const members::MemberView& member) {
+  return members::endpoint(member.addresses.front(), member.port);
+}
+
 bool listens_at(const members::MemberView& member, const Address& address) {
-  return members::endpoint(member.addresses.front(), member.port).text() == address.text();
+  return address_of(member).text() == address.text();
 }
 
 KnownMember known(const members::MemberView& member) {
-  return {member.name, member.id, member.number,
-          members::endpoint(member.addresses.front(), member.port).text(),
+  return {member.name, member.id, member.number, address_of(member).text(),
           (member.features & kMaySign) != 0};
 }
 
@@ -51,8 +54,7 @@ std::vector<Peer> member_peers(const std::vector<members::MemberView>& members,
     const auto [seen, first] = present.try_emplace(member.name, is_present(member));
     if (!first && (seen->second || !is_present(member))) continue;
     seen->second = is_present(member);
-    by_name[member.name] = {member.name, members::endpoint(member.addresses.front(), member.port),
-                            on_demand};
+    by_name[member.name] = {member.name, address_of(member), on_demand};
   }
   std::vector<Peer> all;
   for (auto& [name, peer] : by_name) all.push_back(std::move(peer));
@@ -61,12 +63,8 @@ std::vector<Peer> member_peers(const std::vector<members::MemberView>& members,
 
 std::vector<Outsider> denied_nodes(const Cluster& cluster) {
   std::vector<Outsider> all;
-  for (const std::string& bytes : cluster.denied_entries()) {
-    const auto entry = parse_deny(bytes);
-    if (!entry) continue;
-    all.push_back({entry->name, entry->node.text(), "", "denied",
-                   entry->reason.empty() ? "removed" : "removed: " + entry->reason});
-  }
+  for (const DenyEntry* entry : cluster.denied())
+    all.push_back({entry->name, entry->node.text(), "", "denied", removal_text(*entry)});
   return all;
 }
 

@@ -14,7 +14,8 @@ namespace om::migrator {
 
 // Alive or suspected.
 bool is_present(const members::MemberView& member);
-// Where its record says first.
+// What its record says first.
+Address address_of(const members::MemberView& member);
 bool listens_at(const members::MemberView& member, const Address& address);
 // As its record says; not proved.
 KnownMember known(const members::MemberView& member);

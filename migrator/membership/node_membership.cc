@@ -14,7 +14,6 @@
 #include "common/base/hex.h"
 #include "common/base/log.h"
 #include "common/base/version.h"
-#include "migrator/gossip/endpoints.h"
 #include "migrator/membership/member_peers.h"
 
 namespace om::migrator {
@@ -116,9 +115,7 @@ Result<void> NodeMembership::open() {
   few_ = met_before_.size() <= kEnoughMet;
   service_ = OM_TRY(members::open_membership(kj_.loop(), clock_, *member, state, std::move(options),
                                              links_.links(), std::move(events)));
-  for (const std::string& entry : local_.cluster.denied_entries()) {
-    if (const auto parsed = parse_deny(entry)) service_->deny(parsed->node, parsed->bytes);
-  }
+  for (const DenyEntry* entry : local_.cluster.denied()) service_->deny(entry->node, entry->bytes);
   service_->start();
   return {};
 }
@@ -138,10 +135,9 @@ kj::Promise<members::MemberLinks::Dialled> NodeMembership::dial(const Address& t
           },
           [this, to](kj::Exception&& exception) -> members::MemberLinks::Dialled {
             const std::string text = text_of(exception);
-            const bool refused = text.starts_with("TLS: ");
-            const Refusal why = explain_failure(text);
-            if (refused) local_.on_refusal(why, to.host());
-            local_.peers.note_failure(to, refused ? why.text : text);
+            const auto refusal = handshake_refusal(text);
+            if (refusal) local_.on_refusal(*refusal, to.host());
+            local_.peers.note_failure(to, refusal ? refusal->text : text);
             kj::throwFatalException(kj::mv(exception));
           });
 }
@@ -155,7 +151,7 @@ void NodeMembership::apply() {
   if (!running()) return;
   std::map<std::string, members::MemberView> by_address;
   for (members::MemberView& member : service_->members()) {
-    std::string at = members::endpoint(member.addresses.front(), member.port).text();
+    std::string at = address_of(member).text();
     // Of two with one address the one that is there.
     auto& known = by_address[std::move(at)];
     if (known.addresses.empty() || is_present(member)) known = std::move(member);
@@ -195,9 +191,8 @@ std::vector<Outsider> NodeMembership::outsiders() const {
   if (!running()) return all;
   for (const members::MemberView& member : service_->members()) {
     if (member.state != members::State::kLeft) continue;
-    all.push_back({member.name, member.id.text(),
-                   members::endpoint(member.addresses.front(), member.port).text(), "left",
-                   "left the cluster"});
+    all.push_back(
+        {member.name, member.id.text(), address_of(member).text(), "left", "left the cluster"});
   }
   for (const members::Sighting& sighting : service_->others())
     all.push_back(stranger(sighting, *local_.cluster.member()));

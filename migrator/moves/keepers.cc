@@ -7,12 +7,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <array>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "common/base/log.h"
 #include "common/base/names.h"
+#include "common/base/pipe.h"
 #include "common/base/text.h"
 #include "common/proc/proc_file.h"
 #include "common/proc/stat.h"
@@ -29,7 +29,7 @@ uint32_t some_number() {
   return number;
 }
 
-// Preconditions: none; without effect on one that is being started, or has ended.
+// Without effect on one that is being started, or has ended.
 void tell(const ProcessId& keeper, int signal) {
   if (keeper.pid == 0) return;
   const auto pidfd = keeper.open();
@@ -55,10 +55,9 @@ Keepers::~Keepers() { groups_.leave(); }
 Result<ChildSpec> Keepers::describe(const Offer& offer) const {
   ChildSpec spec;
   spec.program = OM_TRY(find_program("om-guest"));
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return errno_error("pipe");
-  auto read_end = std::make_shared<UniqueFd>(ends[0]);
-  UniqueFd write_end(ends[1]);
+  Pipe pipe = OM_TRY(Pipe::make());
+  auto read_end = std::make_shared<UniqueFd>(std::move(pipe.read));
+  const UniqueFd write_end = std::move(pipe.write);
   // The line must fit into the pipe, because nobody reads yet.
   std::string line = to_json_line(keeper_input(offer));
   int capacity = ::fcntl(write_end.get(), F_SETPIPE_SZ, 128 << 10);

@@ -30,22 +30,11 @@ std::vector<std::string> used_features(pid_t pid, const std::vector<std::string>
 
 }  // namespace
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"  // kj::Own knows the type
-class Leaving::TaskErrors final : public kj::TaskSet::ErrorHandler {
- public:
-  void taskFailed(kj::Exception&& exception) override {
-    log_error("node", "{}", exception.getDescription().cStr());
-  }
-};
-#pragma GCC diagnostic pop
-
 Leaving::Leaving(Loop& loop, Policy policy, PeerTable& peers)
     : loop_(loop),
       policy_(std::move(policy)),
       peers_(peers),
-      errors_(std::make_unique<TaskErrors>()),
-      tasks_(kj::heap<kj::TaskSet>(*errors_)) {}
+      tasks_(kj::heap<kj::TaskSet>(errors_)) {}
 
 Leaving::~Leaving() { *alive_ = false; }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/uv/loop.h"
+#include "common/uv/task_errors.h"
 #include "migrator/moves/deputy_link.h"
 #include "migrator/peers/peer_table.h"
 
@@ -41,14 +42,13 @@ class Leaving {
   void need_guest(pid_t pid, const std::string& to, Offer offer, DeputyLink::GuestAnswer answer);
 
  private:
-  class TaskErrors;
   void ask(pid_t pid, const std::string& to, Offer offer, DeputyLink::GuestAnswer answer);
 
   Loop& loop_;
   Policy policy_;
   PeerTable& peers_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for what comes back from the pool
-  std::unique_ptr<TaskErrors> errors_;
+  TaskErrors errors_{"node", LogLevel::kError};
   kj::Own<kj::TaskSet> tasks_;  // requests in progress
 };
 

@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <fmt/core.h>
-#include <sys/socket.h>
 
+#include "common/net/bind_udp.h"
 #include "migrator/peers/node_service.h"
 
 namespace om::migrator {
@@ -12,16 +12,6 @@ namespace {
 
 // Free ports of TCP that may be in use by others for UDP.
 constexpr int kTries = 32;
-
-Result<UniqueFd> bind_udp(const Address& address) {
-  UniqueFd socket(::socket(address.family(), SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket) return errno_error("socket");
-  if (::bind(socket.get(), address.raw(), address.raw_size()) != 0) {
-    return errno_error(
-        fmt::format("bind UDP port {}, which has the number of the TCP port,", address.text()));
-  }
-  return socket;
-}
 
 }  // namespace
 
@@ -33,7 +23,11 @@ Result<Listening> listen_on(Address& address, bool udp) {
       auto socket = bind_udp(at);
       const bool again = address.port() == 0 && left > 1;
       if (!socket && again && socket.error().err == EADDRINUSE) continue;
-      if (!socket) return socket.error();
+      if (!socket) {
+        return Error{
+            socket.error().err,
+            fmt::format("bind UDP port {}, which has the number of the TCP port,", at.text())};
+      }
       listening.udp = std::move(*socket);
     }
     address = at;

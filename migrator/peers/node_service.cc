@@ -75,24 +75,13 @@ struct NodeService::Connection {
   std::unique_ptr<Talk> talk;
 };
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"  // kj::Own knows the type
-class NodeService::TaskErrors final : public kj::TaskSet::ErrorHandler {
- public:
-  void taskFailed(kj::Exception&& exception) override {
-    log_warn("peer", "connection from a node: {}", exception.getDescription().cStr());
-  }
-};
-#pragma GCC diagnostic pop
-
 NodeService::NodeService(UvKj& kj, UniqueFd listener, Local local)
     : kj_(kj),
       listener_(std::move(listener)),
       local_(std::move(local)),
       poller_(kj.loop(), listener_.get()),
       accept_again_(kj.loop()),
-      errors_(std::make_unique<TaskErrors>()),
-      tasks_(kj::heap<kj::TaskSet>(*errors_)) {
+      tasks_(kj::heap<kj::TaskSet>(errors_)) {
   listen_on();
 }
 

@@ -22,6 +22,7 @@
 
 #include "common/base/unique_fd.h"
 #include "common/tls/tls_stream.h"
+#include "common/uv/task_errors.h"
 #include "common/uv/uvkj.h"
 #include "migrator/peers/node_server.h"
 #include "migrator/peers/pace.h"
@@ -78,7 +79,6 @@ class NodeService {
  private:
   struct Talk;
   struct Connection;
-  class TaskErrors;
   void listen_on();
   void accept_some();
   bool may_connect(const Address& from);
@@ -101,7 +101,7 @@ class NodeService {
   Timer accept_again_;
   std::list<Connection*> connections_;  // oldest first
   std::map<std::string, Pace> paces_;   // by address
-  std::unique_ptr<TaskErrors> errors_;
+  TaskErrors errors_{"peer", LogLevel::kWarn, "connection from a node: "};
   kj::Own<kj::TaskSet> tasks_;
 };
 

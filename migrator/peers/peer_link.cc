@@ -197,10 +197,10 @@ kj::Promise<void> PeerLink::pause() {
 // What TLS says is put into words, and counts as a refusal.
 std::string PeerLink::explain(const kj::Exception& exception) {
   const std::string text = text_of(exception);
-  if (!text.starts_with("TLS: ")) return text;
-  const Refusal why = explain_failure(text);
-  if (local_.on_refusal) local_.on_refusal(why, peer_.name);
-  return why.text;
+  const auto refusal = handshake_refusal(text);
+  if (!refusal) return text;
+  if (local_.on_refusal) local_.on_refusal(*refusal, peer_.name);
+  return refusal->text;
 }
 
 void PeerLink::nudge() {

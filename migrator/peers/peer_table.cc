@@ -9,21 +9,8 @@
 
 namespace om::migrator {
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"  // kj::Own knows the type
-class PeerTable::TaskErrors final : public kj::TaskSet::ErrorHandler {
- public:
-  void taskFailed(kj::Exception&& exception) override {
-    log_error("peer", "{}", exception.getDescription().cStr());
-  }
-};
-#pragma GCC diagnostic pop
-
 PeerTable::PeerTable(UvKj& kj, PeerLink::Local local)
-    : kj_(kj),
-      local_(std::move(local)),
-      errors_(std::make_unique<TaskErrors>()),
-      tasks_(kj::heap<kj::TaskSet>(*errors_)) {}
+    : kj_(kj), local_(std::move(local)), tasks_(kj::heap<kj::TaskSet>(errors_)) {}
 
 PeerTable::~PeerTable() noexcept(false) { tasks_ = nullptr; }
 

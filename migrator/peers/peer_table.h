@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "common/uv/task_errors.h"
 #include "migrator/peers/peer_link.h"
 
 namespace om::migrator {
@@ -42,13 +43,11 @@ class PeerTable {
   void note_failure(const Address& address, const std::string& text);
 
  private:
-  class TaskErrors;
-
   UvKj& kj_;
   PeerLink::Local local_;
   std::map<std::string, std::unique_ptr<PeerLink>> links_;
   size_t refreshing_ = 0;
-  std::unique_ptr<TaskErrors> errors_;
+  TaskErrors errors_{"peer", LogLevel::kError};
   kj::Own<kj::TaskSet> tasks_;
 };
 

@@ -8,6 +8,8 @@
 namespace om::migrator {
 namespace {
 
+constexpr std::string_view kOfTls = "TLS: ";
+
 using Cause = Refusal::Cause;
 
 struct Row {
@@ -118,7 +120,7 @@ const char* name_of(Cause cause) { return kRows[static_cast<size_t>(cause)].name
 Refusal refusal(Cause cause) { return {cause, false, kRows[static_cast<size_t>(cause)].text}; }
 
 Refusal explain_failure(std::string_view text) {
-  take_prefix(text, "TLS: ");
+  take_prefix(text, kOfTls);
   if (take_prefix(text, "the peer's certificate: ")) {
     Refusal found = refusal(find_sign(kOfCertificates, text).value_or(Cause::kBadCertificate));
     if (found.cause == Cause::kBadCertificate) found.text += ": " + std::string(text);
@@ -137,6 +139,11 @@ Refusal explain_failure(std::string_view text) {
     return {cause.value_or(Cause::kOther), false, std::string(text)};
   }
   return refusal(*cause);
+}
+
+std::optional<Refusal> handshake_refusal(std::string_view text) {
+  if (!text.starts_with(kOfTls)) return std::nullopt;
+  return explain_failure(text);
 }
 
 bool Refusals::count(Cause cause, const std::string& source) {

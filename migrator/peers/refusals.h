@@ -9,6 +9,7 @@
 
 #include <array>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -49,6 +50,8 @@ const char* name_of(Refusal::Cause cause);
 Refusal refusal(Refusal::Cause cause);
 // From the text of an exception of common/tls/tls_stream.h or of a socket. kOther keeps the text.
 Refusal explain_failure(std::string_view text);
+// The same if it is of a handshake that failed; nullopt for any other text.
+std::optional<Refusal> handshake_refusal(std::string_view text);
 
 class Refusals {
  public:

@@ -3,6 +3,7 @@
 // Fuzz target: the configuration file of om-migrator (migrator/config/options.h), and its command line.
 #include <vector>
 
+#include "common/base/names.h"
 #include "migrator/config/options.h"
 #include "test/fuzz/fuzz.h"
 
@@ -12,6 +13,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto applied = om::migrator::apply_config(options, text, "config");
   if (!applied) om::fuzz::require(applied.error().text().starts_with("config:"));
   static_cast<void>(om::migrator::check_listen(options, false, false));
-  om::fuzz::require(om::migrator::node_name_from_host(text).size() <= 63);
+  om::fuzz::require(om::node_name_from_host(text).size() <= 63);
   return 0;
 }

@@ -48,6 +48,14 @@ TEST_CASE("node names") {
   CHECK_FALSE(valid_node_name(std::string(64, 'x')));
 }
 
+TEST_CASE("node names from host names") {
+  CHECK(node_name_from_host("Lab-7.example.org") == "lab-7");
+  CHECK(node_name_from_host("my_host") == "my-host");
+  CHECK(node_name_from_host("-x-") == "x");
+  CHECK(node_name_from_host("") == "node");
+  CHECK(node_name_from_host("home") == "node");
+}
+
 TEST_CASE("where the control socket is") {
   CHECK(default_control_path(0) == "/run/om/control.sock");
   {

@@ -243,14 +243,6 @@ TEST_CASE("where a daemon may listen") {
   CHECK_FALSE(allowed("::", false));
 }
 
-TEST_CASE("node names from host names") {
-  CHECK(node_name_from_host("Lab-7.example.org") == "lab-7");
-  CHECK(node_name_from_host("my_host") == "my-host");
-  CHECK(node_name_from_host("-x-") == "x");
-  CHECK(node_name_from_host("") == "node");
-  CHECK(node_name_from_host("home") == "node");
-}
-
 TEST_CASE("the peers file") {
   auto peers = parse_peers("# all\n\nn1 127.0.0.1:1\n  n2\t127.0.0.2:2  # two\nn3 [::1]:3", "n1");
   REQUIRE(peers.ok());
