@@ -31,10 +31,9 @@ Answer no_daemon(const std::string& path, const char* what) {
 // Waits for `events`; false if the deadline passes.
 bool wait_for(int fd, short events, MonotonicTime deadline) {
   for (;;) {
-    auto left =
-        std::chrono::duration_cast<Milliseconds>(deadline - std::chrono::steady_clock::now());
     pollfd item{fd, events, 0};
-    int ready = ::poll(&item, 1, static_cast<int>(std::clamp<int64_t>(left.count(), 0, 1 << 30)));
+    int ready = ::poll(&item, 1,
+                       static_cast<int>(std::min<int64_t>(left_until(deadline).count(), 1 << 30)));
     if (ready > 0) return true;
     if (ready == 0) return false;
     if (errno != EINTR) return false;

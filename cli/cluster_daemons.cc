@@ -36,14 +36,14 @@ Result<ReadyLine> start_daemon(const OwnDirectory& dir, const ClusterState& stat
 }
 
 std::vector<ProcessId> cluster_children(const OwnDirectory& dir, const ClusterState& state) {
-  std::vector<ProcessId> result;
+  std::vector<ProcessId> leaders;
   for (const ClusterNode& node : state.nodes) {
     const auto own = dir.inside(node.name);
     if (!own) continue;
-    const std::vector<ProcessId> found = children_of(*own);
-    result.insert(result.end(), found.begin(), found.end());
+    const std::vector<ProcessId> found = recorded_children(*own);
+    leaders.insert(leaders.end(), found.begin(), found.end());
   }
-  return result;
+  return with_sessions(std::move(leaders));
 }
 
 }  // namespace om::cli

@@ -10,6 +10,7 @@
 
 #include <array>
 
+#include "common/base/pipe.h"
 #include "common/base/text.h"
 #include "common/base/unique_fd.h"
 
@@ -22,10 +23,8 @@ std::string namespace_name(const std::string& tag, const std::string& node) {
 std::string namespace_address(int number) { return fmt::format("10.77.0.{}", number); }
 
 Result<void> run_tool(const std::vector<std::string>& command) {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return errno_error("pipe");
-  UniqueFd read_end(ends[0]);
-  UniqueFd write_end(ends[1]);
+  Pipe pipe = OM_TRY(Pipe::make());
+  UniqueFd read_end = std::move(pipe.read), write_end = std::move(pipe.write);
   std::vector<char*> arguments;
   for (const std::string& argument : command)
     arguments.push_back(const_cast<char*>(argument.c_str()));

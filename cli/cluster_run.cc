@@ -20,6 +20,8 @@
 #include "cli/run_cluster.h"
 #include "cli/run_hosts.h"
 #include "cli/verbs.h"
+#include "common/base/names.h"
+#include "common/base/pipe.h"
 #include "common/net/json_line.h"
 
 namespace om::cli {
@@ -105,15 +107,6 @@ std::string wait_for_cluster(int report, int signals, int& signal) {
   const auto value = parse_json_line(lines.pop());
   return value ? json_string_or(*value, "control", kMaxRequestBytes, "").value_or("") : "";
 }
-
-struct Pipe {
-  UniqueFd read, write;
-  static Result<Pipe> make() {
-    std::array<int, 2> ends{};
-    if (::pipe2(ends.data(), O_CLOEXEC) != 0) return errno_error("pipe");
-    return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
-  }
-};
 
 void wait_for_end(pid_t cluster) {
   int status = 0;

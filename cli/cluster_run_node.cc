@@ -20,7 +20,6 @@
 #include <optional>
 
 #include "cli/client.h"
-#include "cli/daemons.h"
 #include "cli/doctor_probes.h"
 #include "cli/output.h"
 #include "cli/run_end.h"
@@ -65,17 +64,8 @@ class RunNode {
     config_ = OM_TRY(parse_config(OM_TRY(read_config())));
     OM_TRY(check_machine_moves());
     run_.emplace(OM_TRY(dir_.inside("run")));
-    DaemonStart start{OM_TRY(find_program("om-migrator")), {}, "", mask_, SIGTERM};
-    start.arguments = {"--name",     config_.name,
-                       "--control",  control(),
-                       "--listen",   config_.listen.host(),
-                       "--state",    run_->path(),
-                       "--identity", run_->path() + "/identity"};
-    add_run_options(start.arguments);
-    const ReadyLine ready = OM_TRY(launch_daemon(*run_, start, [this](ProcessId process) {
-      daemon_ = process;
-      return Result<void>();
-    }));
+    const ReadyLine ready = OM_TRY(
+        start_run_daemon(*run_, {config_.name, config_.listen.host(), control(), mask_}, daemon_));
     const Answer joined = request(
         control(), {{"verb", "cluster.join"}, {"token", config_.token}, {"address", config_.home}},
         kJoinLimit);
@@ -124,12 +114,9 @@ class RunNode {
     LineSplitter lines(kMaxRequestBytes);
     const MonotonicTime deadline = std::chrono::steady_clock::now() + kConfigLimit;
     while (!lines.has_line()) {
-      const auto left =
-          std::chrono::duration_cast<Milliseconds>(deadline - std::chrono::steady_clock::now());
+      const auto left = static_cast<int>(left_until(deadline).count());
       std::array<pollfd, 2> items{{{STDIN_FILENO, POLLIN, 0}, {signals_.get(), POLLIN, 0}}};
-      const int ready = left.count() <= 0
-                            ? 0
-                            : ::poll(items.data(), items.size(), static_cast<int>(left.count()));
+      const int ready = left == 0 ? 0 : ::poll(items.data(), items.size(), left);
       std::array<char, 4096> buffer;
       const ssize_t n = ready <= 0 || items[0].revents == 0
                             ? 0

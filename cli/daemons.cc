@@ -16,6 +16,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "common/base/pipe.h"
 #include "common/base/text.h"
 #include "common/net/address.h"
 #include "common/net/json_line.h"
@@ -77,11 +78,9 @@ Result<ReadyLine> wait_ready(int fd, pid_t pid, const std::string& log_path) {
   LineSplitter splitter(kMaxRequestBytes);
   MonotonicTime deadline = std::chrono::steady_clock::now() + kReadyLimit;
   while (!splitter.has_line()) {
-    auto left =
-        std::chrono::duration_cast<Milliseconds>(deadline - std::chrono::steady_clock::now())
-            .count();
+    const auto left = left_until(deadline).count();
     pollfd item{fd, POLLIN, 0};
-    int ready = left <= 0 ? 0 : ::poll(&item, 1, static_cast<int>(left));
+    int ready = left == 0 ? 0 : ::poll(&item, 1, static_cast<int>(left));
     if (ready < 0 && errno == EINTR) continue;
     std::array<char, 4096> buffer;
     ssize_t n = ready <= 0 ? -1 : ::read(fd, buffer.data(), buffer.size());
@@ -114,10 +113,8 @@ Result<ReadyLine> launch_daemon(const OwnDirectory& own, const DaemonStart& star
   launch.parent = ::getpid();
   if (!start.network.empty())
     launch.network = OM_TRY(high(UniqueFd(::open(start.network.c_str(), O_RDONLY | O_CLOEXEC))));
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return errno_error("pipe");
-  UniqueFd read_end(ends[0]);
-  launch.ready = OM_TRY(high(UniqueFd(ends[1])));
+  Pipe ready = OM_TRY(Pipe::make());
+  launch.ready = OM_TRY(high(std::move(ready.write)));
   std::vector<char*> arguments;
   for (std::string& argument : launch.arguments) arguments.push_back(argument.data());
   arguments.push_back(nullptr);
@@ -126,10 +123,10 @@ Result<ReadyLine> launch_daemon(const OwnDirectory& own, const DaemonStart& star
   if (pid == 0) become_daemon(launch, arguments, start.mask);
   OM_TRY(started(ProcessId::of(pid).value_or(ProcessId{pid, 0})));
   launch.ready.reset();
-  return wait_ready(read_end.get(), pid, own.path() + "/log");
+  return wait_ready(ready.read.get(), pid, own.path() + "/log");
 }
 
-std::vector<ProcessId> children_of(const OwnDirectory& state) {
+std::vector<ProcessId> recorded_children(const OwnDirectory& state) {
   std::vector<ProcessId> leaders;
   const std::string text = state.read("children").value_or("");
   for (std::string_view rest = text; !rest.empty();) {
@@ -141,8 +138,12 @@ std::vector<ProcessId> children_of(const OwnDirectory& state) {
     ProcessId process{static_cast<pid_t>(*pid), static_cast<uint64_t>(*start)};
     if (process.alive()) leaders.push_back(process);
   }
+  return leaders;
+}
+
+// Each leads a session that contains its bodies.
+std::vector<ProcessId> with_sessions(std::vector<ProcessId> leaders) {
   std::vector<ProcessId> result = leaders;
-  // Each leads a session that contains its bodies.
   for (pid_t pid : proc::list_processes().value_or({})) {
     auto stat = proc::read_stat(pid);
     if (!stat) continue;
@@ -169,11 +170,9 @@ std::vector<ProcessId> end_processes(const std::vector<ProcessId>& processes,
     MonotonicTime deadline = std::chrono::steady_clock::now() + patience;
     left.clear();
     for (auto& [process, fd] : open) {
-      auto rest =
-          std::chrono::duration_cast<Milliseconds>(deadline - std::chrono::steady_clock::now())
-              .count();
+      const auto rest = static_cast<int>(left_until(deadline).count());
       pollfd item{fd.get(), POLLIN, 0};
-      while (::poll(&item, 1, static_cast<int>(std::max<int64_t>(rest, 0))) < 0 && errno == EINTR) {
+      while (::poll(&item, 1, rest) < 0 && errno == EINTR) {
       }
       if ((item.revents & POLLIN) == 0) left.push_back(process);
       ::waitpid(process.pid, nullptr, WNOHANG);  // our child, after a failed start

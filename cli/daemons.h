@@ -36,9 +36,10 @@ struct DaemonStart {
 Result<ReadyLine> launch_daemon(const OwnDirectory& own, const DaemonStart& start,
                                 const std::function<Result<void>(ProcessId)>& started);
 
-// Deputies and keepers that the daemon with this state directory has recorded and that still run, with everything in
-// their sessions.
-std::vector<ProcessId> children_of(const OwnDirectory& state);
+// Deputies and keepers that the daemon with this state directory has recorded and that still run.
+std::vector<ProcessId> recorded_children(const OwnDirectory& state);
+// The same processes, and everything in the sessions that they lead. Looks at every process of this machine.
+std::vector<ProcessId> with_sessions(std::vector<ProcessId> leaders);
 
 // Sends SIGTERM to each, and SIGKILL to those that remain after `patience`; only to exactly these processes. Returns
 // those that could not be ended.

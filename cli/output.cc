@@ -101,6 +101,10 @@ std::string text_of(const Json& object, const char* key, size_t max_bytes) {
   return harmless(json_string_or(object, key, max_bytes, "").value_or(""));
 }
 
+std::string long_text_of(const Json& object, const char* key) {
+  return text_of(object, key, 1 << 20);
+}
+
 uint64_t number_of(const Json& object, const char* key) {
   return static_cast<uint64_t>(json_int_or(object, key, 0, INT64_MAX, 0).value_or(0));
 }

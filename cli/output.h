@@ -30,6 +30,8 @@ std::string harmless(std::string_view text);
 // A field of an answer, harmless; "" or 0 if it is missing, of another type or longer.
 std::string text_of(const Json& object, const char* key, size_t max_bytes = 4096);
 uint64_t number_of(const Json& object, const char* key);
+// The same for what a program may have made long.
+std::string long_text_of(const Json& object, const char* key);
 // Says on stderr which processes and guests did not go home: of the daemon's outcome of a drain.
 void complain_of_left(const Json& drained);
 

@@ -15,10 +15,8 @@
 #include <thread>
 
 #include "cli/client.h"
-#include "cli/daemons.h"
 #include "cli/output.h"
 #include "cli/run_end.h"
-#include "common/base/names.h"
 
 namespace om::cli {
 namespace {
@@ -122,8 +120,8 @@ Result<void> RunCluster::build() {
   const std::string home = OM_TRY(start_home(listen));
   if (!sites_.empty()) {
     const std::string ticket = OM_TRY(token());
-    OM_TRY(for_all([&](RunSite& site) -> Result<void> {
-      const RunSite::Place place = OM_TRY(site.place());
+    OM_TRY(for_all([&](RunSite& site) {
+      const RunSite::Place& place = site.place();
       return site.join({place.here ? listen : place.address.host(), ticket, home, own_node_});
     }));
     OM_TRY(wait_until_all_up());
@@ -134,31 +132,20 @@ Result<void> RunCluster::build() {
 
 // Where the node at home listens: on the way to the first host that is elsewhere.
 Result<std::string> RunCluster::own_address() {
-  std::string listen = kLoopback;
-  OM_TRY(for_all([&](RunSite& site) -> Result<void> {
-    OM_TRY(site.place());
-    return {};
-  }));
+  OM_TRY(for_all([&](RunSite& site) { return site.find_place(); }));
   for (const RunSite& site : sites_) {
-    const auto place = site.place();
-    if (!place || place->here) continue;
-    const auto own = address_towards(place->address);
+    if (site.place().here) continue;
+    const auto own = address_towards(site.place().address);
     if (own) return own->host();
   }
-  return listen;
+  return std::string(kLoopback);
 }
 
 Result<std::string> RunCluster::start_home(const std::string& listen) {
-  DaemonStart start{OM_TRY(find_program("om-migrator")), {}, "", mask_, SIGTERM};
-  start.arguments = {"--name", own_node_, "--control",  control(),    "--listen",
-                     listen,   "--state", run_->path(), "--identity", run_->path() + "/identity"};
+  RunDaemon run{own_node_, listen, control(), mask_};
   // The user has named the hosts, and reaches them as this user.
-  if (::geteuid() == 0) start.arguments.emplace_back("--root-may-leave");
-  add_run_options(start.arguments);
-  const ReadyLine ready = OM_TRY(launch_daemon(*run_, start, [this](ProcessId process) {
-    daemon_ = process;
-    return Result<void>();
-  }));
+  if (::geteuid() == 0) run.more.emplace_back("--root-may-leave");
+  const ReadyLine ready = OM_TRY(start_run_daemon(*run_, run, daemon_));
   return ready.address;
 }
 

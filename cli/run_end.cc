@@ -3,7 +3,7 @@
 
 #include <unistd.h>
 
-#include "cli/daemons.h"
+#include "common/base/names.h"
 
 namespace om::cli {
 namespace {
@@ -13,15 +13,27 @@ constexpr Milliseconds kPatience{3000};
 
 }  // namespace
 
-void add_run_options(std::vector<std::string>& arguments) {
-  arguments.insert(arguments.end(), {"--on-stop", "drain", "--drain-limit-s",
-                                     std::to_string(kRunDrainLimit.count() / 1000)});
+Result<ReadyLine> start_run_daemon(const OwnDirectory& state, const RunDaemon& run,
+                                   std::optional<ProcessId>& daemon) {
+  DaemonStart start{OM_TRY(find_program("om-migrator")), {}, "", run.mask, SIGTERM};
+  start.arguments = {"--name",          run.name,
+                     "--control",       run.control,
+                     "--listen",        run.listen,
+                     "--state",         state.path(),
+                     "--identity",      state.path() + "/identity",
+                     "--on-stop",       "drain",
+                     "--drain-limit-s", std::to_string(kRunDrainLimit.count() / 1000)};
+  start.arguments.insert(start.arguments.end(), run.more.begin(), run.more.end());
+  return launch_daemon(state, start, [&daemon](ProcessId process) {
+    daemon = process;
+    return Result<void>();
+  });
 }
 
 void end_run_daemon(const ProcessId& daemon, const OwnDirectory& state) {
   end_processes({daemon}, kRunDrainLimit + kPatience);
   // After the daemon, which could start more of them.
-  end_processes(children_of(state), kPatience);
+  end_processes(with_sessions(recorded_children(state)), kPatience);
 }
 
 Result<void> remove_run_directory(const OwnDirectory& dir) {

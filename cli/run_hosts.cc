@@ -52,15 +52,11 @@ std::string node_name_of(std::string_view host) {
   host.remove_prefix(host.rfind('@') + 1);  // npos + 1 is 0
   const bool numeric =
       host.find_first_not_of("0123456789.") == host.npos || host.find(':') != host.npos;
-  std::string name = numeric ? "n" : "";
-  for (const char c : numeric ? host : host.substr(0, host.find('.'))) {
-    const bool plain = ::isalnum(static_cast<unsigned char>(c)) != 0;
-    name += plain ? static_cast<char>(::tolower(c)) : '-';
-  }
-  name.resize(std::min(name.size(), kMaxNodeName));
-  while (!name.empty() && name.back() == '-') name.pop_back();
-  name.erase(0, name.find_first_not_of('-'));
-  return valid_node_name(name) ? name : "node";
+  if (!numeric) return node_name_from_host(host);
+  // All of an address, without what would look like a domain.
+  std::string name = "n" + std::string(host);
+  std::replace(name.begin(), name.end(), '.', '-');
+  return node_name_from_host(name);
 }
 
 Result<std::vector<std::string>> parse_hosts(std::string_view list) {

@@ -56,12 +56,6 @@ Result<std::vector<std::string>> parse_libraries(std::string_view text) {
   return paths;
 }
 
-size_t Programs::bytes() const {
-  size_t sum = 0;
-  for (const ProgramFile& file : files) sum += file.bytes.size();
-  return sum;
-}
-
 Result<Programs> read_programs() {
   const std::string self = OM_TRY(read_link("/proc/self/exe"));
   std::vector<std::string> paths{self};

@@ -22,8 +22,6 @@ struct ProgramFile {
 struct Programs {
   std::vector<ProgramFile> files;
   int glibc = 0;  // the highest that any of them needs
-
-  size_t bytes() const;
 };
 
 // Reads all of them, those that this om uses itself. Errors: one is missing or cannot be read.

@@ -46,9 +46,7 @@ Result<void> RunSite::prepare(const Programs& programs, int stop) {
   if (!sent && sent.error().err == EINTR) return sent.error();
   for (size_t lines = 0; !facts_.ready; ++lines) {
     if (lines == kMaxFactLines) return plain_error("it prints too much");
-    const auto left =
-        std::chrono::duration_cast<Milliseconds>(deadline - std::chrono::steady_clock::now());
-    OM_TRY(take_fact(facts_, OM_TRY(channel_.line(std::max(left, Milliseconds(0))))));
+    OM_TRY(take_fact(facts_, OM_TRY(channel_.line(left_until(deadline)))));
   }
   const std::string arch = own_facts().arch;
   if (facts_.arch != arch)
@@ -83,15 +81,14 @@ Result<void> RunSite::copy(const Programs& programs) {
   return plain_error("it answers something else");
 }
 
-Result<RunSite::Place> RunSite::place() const {
+Result<void> RunSite::find_place() {
   static const HostFacts s_own = own_facts();
-  Place place;
-  place.here = !facts_.boot.empty() && facts_.boot == s_own.boot && facts_.net == s_own.net;
-  if (place.here) return place;
+  place_.here = !facts_.boot.empty() && facts_.boot == s_own.boot && facts_.net == s_own.net;
+  if (place_.here) return {};
   const std::string name = host_.name.substr(host_.name.rfind('@') + 1);
-  place.address = OM_TRY(facts_.own_address.empty() ? Address::look_up(name)
-                                                    : Address::parse(facts_.own_address));
-  return place;
+  place_.address = OM_TRY(facts_.own_address.empty() ? Address::look_up(name)
+                                                     : Address::parse(facts_.own_address));
+  return {};
 }
 
 Result<void> RunSite::join(const Membership& membership) {

@@ -22,12 +22,14 @@ class RunSite {
   // for Spawned. Errors: why it is no use; end() takes back what was made.
   Result<void> prepare(const Programs& programs, int stop);
 
-  // Where the host is to listen. Preconditions: prepare(). Errors: its address is not known.
+  // Finds out where the host is to listen, which may ask the resolver. Preconditions: prepare(). Errors: its address is
+  // not known.
+  Result<void> find_place();
   struct Place {
     bool here = false;  // on this machine and in its network: any address of ours
     Address address;    // else
   };
-  Result<Place> place() const;
+  const Place& place() const { return place_; }
 
   // Starts its node, which joins through `home`. Errors: as for prepare().
   struct Membership {
@@ -54,6 +56,7 @@ class RunSite {
   RunHost host_;
   Spawned channel_;
   HostFacts facts_;
+  Place place_;
   bool copied_ = false;
   std::string address_;
 };

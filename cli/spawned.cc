@@ -13,6 +13,7 @@
 #include <array>
 
 #include "cli/output.h"
+#include "common/base/pipe.h"
 #include "common/base/text.h"
 
 namespace om::cli {
@@ -20,16 +21,6 @@ namespace {
 
 constexpr size_t kMaxErrors = 4096;
 constexpr size_t kMaxOutput = 1 << 20;
-
-struct Pipe {
-  UniqueFd read, write;
-};
-
-Result<Pipe> make_pipe() {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return errno_error("pipe");
-  return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
-}
 
 Result<void> set_nonblocking(const UniqueFd& fd) {
   if (::fcntl(fd.get(), F_SETFL, O_NONBLOCK) != 0) return errno_error("pipe");
@@ -75,10 +66,9 @@ Result<pid_t> spawn(const std::vector<std::string>& command, int in, int out, in
   return pid;
 }
 
+// For poll().
 int milliseconds_until(MonotonicTime deadline) {
-  const auto left =
-      std::chrono::duration_cast<Milliseconds>(deadline - std::chrono::steady_clock::now());
-  return static_cast<int>(std::clamp<int64_t>(left.count(), 0, 1 << 30));
+  return static_cast<int>(std::min<int64_t>(left_until(deadline).count(), 1 << 30));
 }
 
 }  // namespace
@@ -100,7 +90,7 @@ Spawned& Spawned::operator=(Spawned&& other) noexcept {
 Spawned::~Spawned() { end(); }
 
 Result<Spawned> Spawned::start(const std::vector<std::string>& command, int stop) {
-  Pipe in = OM_TRY(make_pipe()), out = OM_TRY(make_pipe()), err = OM_TRY(make_pipe());
+  Pipe in = OM_TRY(Pipe::make()), out = OM_TRY(Pipe::make()), err = OM_TRY(Pipe::make());
   for (const UniqueFd* fd : {&in.write, &out.read, &err.read}) OM_TRY(set_nonblocking(*fd));
   Spawned started;
   started.pid_ = OM_TRY(spawn(command, in.read.get(), out.write.get(), err.write.get(), {}));
@@ -228,7 +218,7 @@ std::string Spawned::last_words() {
 
 Result<std::string> output_of(const std::vector<std::string>& command, Milliseconds limit,
                               const std::vector<std::string>& more_environment) {
-  Pipe out = OM_TRY(make_pipe());
+  Pipe out = OM_TRY(Pipe::make());
   OM_TRY(set_nonblocking(out.read));
   const pid_t pid = OM_TRY(spawn(command, -1, out.write.get(), STDERR_FILENO, more_environment));
   out.write.reset();

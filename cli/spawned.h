@@ -41,10 +41,8 @@ class Spawned {
   Result<std::string> line(Milliseconds limit);
   // Reads what is there, without waiting. False once its output has ended.
   bool look();
-  bool has_line() const { return lines_.has_line(); }
   int output() const { return out_.get(); }
 
-  void close_input() { in_.reset(); }
   // Waits until its output has ended, passing lines over but the last one, which is returned; kills it after `limit`,
   // and reaps it. `stop` does not count any more.
   std::string finish(Milliseconds limit);

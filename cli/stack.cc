@@ -12,11 +12,9 @@
 namespace om::cli {
 namespace {
 
-std::string long_text(const Json& item, const char* key) { return text_of(item, key, 1 << 20); }
-
 std::string frame_text(size_t index, const Json& frame) {
-  const std::string symbol = long_text(frame, "symbol"), module = long_text(frame, "module");
-  std::string text = fmt::format("#{:<3} {}", index, long_text(frame, "ip"));
+  const std::string symbol = long_text_of(frame, "symbol"), module = long_text_of(frame, "module");
+  std::string text = fmt::format("#{:<3} {}", index, long_text_of(frame, "ip"));
   if (!symbol.empty()) text += fmt::format(" {}+{:#x}", symbol, number_of(frame, "offset"));
   if (!module.empty()) {
     text += fmt::format(" in {}", module);
@@ -33,13 +31,13 @@ int stack(int pid, bool json) {
   if (!answer.ok) return report(answer.failure);
   if (json) return print_json(answer.data);
   std::string text = fmt::format("process {} at {}\n", number_of(answer.data, "pid"),
-                                 long_text(answer.data, "at"));
+                                 long_text_of(answer.data, "at"));
   auto threads = answer.data.find("threads");
   if (threads == answer.data.end() || !threads->is_array()) return print_text(text);
   for (const Json& thread : *threads) {
-    const std::string call = long_text(thread, "call");
-    text += fmt::format("\nthread {} ({}){}\n", number_of(thread, "tid"), long_text(thread, "name"),
-                        call.empty() ? "" : ", in " + call);
+    const std::string call = long_text_of(thread, "call");
+    text += fmt::format("\nthread {} ({}){}\n", number_of(thread, "tid"),
+                        long_text_of(thread, "name"), call.empty() ? "" : ", in " + call);
     size_t index = 0;
     auto frames = thread.find("frames");
     if (frames == thread.end() || !frames->is_array()) continue;

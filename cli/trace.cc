@@ -30,16 +30,14 @@ int64_t signed_of(const Json& item, const char* key) {
   return json_int_or(item, key, INT64_MIN, INT64_MAX, 0).value_or(0);
 }
 
-std::string long_text(const Json& item, const char* key) { return text_of(item, key, 1 << 20); }
-
 std::string line_of(const Json& r) {
-  const std::string error = long_text(r, "error");
+  const std::string error = long_text_of(r, "error");
   const auto started = static_cast<time_t>(signed_of(r, "started_ns") / 1'000'000'000);
   tm when{};
   ::localtime_r(&started, &when);
   return fmt::format("{:02}:{:02}:{:02}.{:06} [{}] {}({}) = {} <{:.6f}>\n", when.tm_hour,
                      when.tm_min, when.tm_sec, signed_of(r, "started_ns") / 1000 % 1'000'000,
-                     signed_of(r, "tid"), long_text(r, "call"), long_text(r, "arguments"),
+                     signed_of(r, "tid"), long_text_of(r, "call"), long_text_of(r, "arguments"),
                      error.empty() ? std::to_string(signed_of(r, "result")) : "-1 " + error,
                      static_cast<double>(signed_of(r, "took_ns")) / 1e9);
 }
@@ -49,8 +47,8 @@ Counts counts_of(const Json& data) {
   auto list = data.find("counts");
   if (list == data.end() || !list->is_array()) return out;
   for (const Json& item : *list) {
-    out[long_text(item, "call")] = {signed_of(item, "calls"), signed_of(item, "errors"),
-                                    signed_of(item, "ns")};
+    out[long_text_of(item, "call")] = {signed_of(item, "calls"), signed_of(item, "errors"),
+                                       signed_of(item, "ns")};
   }
   return out;
 }
