@@ -8,12 +8,10 @@ import shutil
 import signal
 import socket
 import subprocess
-import unittest
 
 from cluster_run_test import STEADY, Run, RunCase
 from harness import main
 import om_process
-from om_product import remove_work
 
 PROGRAMS = ('slurmctld', 'slurmd', 'munged', 'salloc', 'srun', 'scontrol', 'sinfo', 'setpriv')
 
@@ -55,12 +53,9 @@ class Slurm(RunCase):
     NODES = ('n1', 'n2', 'n3')
 
     @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        lacking = [name for name in PROGRAMS if shutil.which(name) is None]
-        if lacking:
-            remove_work(cls.base)
-            raise unittest.SkipTest('no ' + ', '.join(lacking))
+    def lacks(cls):
+        missing = [name for name in PROGRAMS if shutil.which(name) is None]
+        return 'no ' + ', '.join(missing) if missing else ''
 
     def make_launcher(self):
         self.place.chmod(0o755)
@@ -134,8 +129,7 @@ class Slurm(RunCase):
             if number:
                 os.kill(om, number)
             else:
-                run.process.stdin.close()
-                run.process.stdin = None
+                run.end_input()
             run.finish(status)
 
     def test_killed(self):

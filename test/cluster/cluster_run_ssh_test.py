@@ -7,13 +7,11 @@ import os
 import pathlib
 import signal
 import subprocess
-import unittest
 
 from cluster_run_test import STEADY, Run, RunCase
 from harness import main
 import om_machine
 import om_process
-from om_product import remove_work
 
 SSHD = '''ListenAddress %(address)s
 Port 22
@@ -47,13 +45,9 @@ class SshCase(RunCase):
     HOSTS = ('pc1', 'pc2', 'pc3')
 
     @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        lacking = om_machine.lacks_network_namespaces() or (
+    def lacks(cls):
+        return om_machine.lacks_network_namespaces() or (
             '' if os.path.exists('/usr/sbin/sshd') else 'no /usr/sbin/sshd (openssh-server)')
-        if lacking:
-            remove_work(cls.base)
-            raise unittest.SkipTest(lacking)
 
     def ip(self, *words):
         subprocess.run(['ip', *words], check=True, capture_output=True)
@@ -147,8 +141,7 @@ class Ssh(SshCase):
         for to in ('pc1', 'pc3', 'home', 'pc2'):
             run.om('migrate', job, to)
             run.check_steady()
-        run.process.stdin.close()
-        run.process.stdin = None
+        run.end_input()
         run.finish(3)
 
     def test_killed(self):

@@ -10,12 +10,10 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import unittest
 
-from harness import ClusterCase, main
+from harness import OwnClusterCase, main
 import om_machine
 import om_process
-from om_product import Product, remove_work, work_directory
 
 STEADY = ('import sys, threading\n'
           'threading.Thread(target=lambda: (sys.stdin.read(), done.append(1)), daemon=True).start()\n'
@@ -117,6 +115,10 @@ class Run:
         return {row['name'] for row in json.loads(self.om('nodes', '--json'))
                 if not row['self'] and row['state'] == 'up'}
 
+    def end_input(self):
+        self.process.stdin.close()
+        self.process.stdin = None
+
     def finish(self, status, limit=100):
         out, err = self.process.communicate(timeout=limit)
         said = ''.join(self.said) + err.decode()
@@ -124,21 +126,8 @@ class Run:
         return out.decode(), said
 
 
-class RunCase(ClusterCase):
-    @classmethod
-    def setUpClass(cls):
-        if cls.needs_root and os.geteuid() != 0:
-            raise unittest.SkipTest('needs root (OM_TEST_AS_ROOT=1)')
-        lacking = om_machine.lacks_moves()
-        if lacking:
-            raise unittest.SkipTest(lacking)
-        om_process.become_subreaper()
-        cls.product = Product(cls.options.build)
-        cls.base = work_directory(cls.options.work, 'crun')
-
-    @classmethod
-    def tearDownClass(cls):
-        remove_work(cls.base)
+class RunCase(OwnClusterCase):
+    work = 'crun'
 
     def setUp(self):
         # Short, for the sockets in it.
@@ -211,8 +200,7 @@ class Command(RunCase):
             run.om('migrate', job, to)
             run.check_steady()
             self.assertEqual(to, run.om('where', job).strip() if to != 'home' else to)
-        run.process.stdin.close()
-        run.process.stdin = None
+        run.end_input()
         run.finish(3)
         self.assertEqual([], self.directories())
 
@@ -273,8 +261,7 @@ class Ends(RunCase):
         run.check_steady()
         run.om('migrate', job, 'beta')
         run.check_steady()
-        run.process.stdin.close()
-        run.process.stdin = None
+        run.end_input()
         _, said = run.finish(3)
         self.assertIn('om: alpha has gone: ', said)
 
@@ -373,8 +360,7 @@ class More(RunCase):
                              {'om', 'om-migrator', 'om-deputy', 'om-guest', 'om-body', 'libom.so'}, copied)
             run.om('migrate', job, 'installed')
             run.check_steady()
-            run.process.stdin.close()
-            run.process.stdin = None
+            run.end_input()
             run.finish(3)
 
     def test_terminated(self):

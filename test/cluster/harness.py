@@ -197,6 +197,31 @@ class ClusterCase(unittest.TestCase):
             time.sleep(POLL)
 
 
+class OwnClusterCase(ClusterCase):
+    """Without a cluster: the tests make their own ones, in directories below `base`."""
+    work = 'own'  # part of that directory's name
+
+    @classmethod
+    def setUpClass(cls):
+        if cls.needs_root and os.geteuid() != 0:
+            raise unittest.SkipTest('needs root (OM_TEST_AS_ROOT=1)')
+        lacking = om_machine.lacks_moves() or cls.lacks()
+        if lacking:
+            raise unittest.SkipTest(lacking)
+        om_process.become_subreaper()
+        cls.product = Product(cls.options.build)
+        cls.base = work_directory(cls.options.work, cls.work)
+
+    @classmethod
+    def lacks(cls):
+        """What else this machine lacks; empty: nothing."""
+        return ''
+
+    @classmethod
+    def tearDownClass(cls):
+        remove_work(cls.base)
+
+
 def main():
     """Runs the tests of the calling module."""
     parser = argparse.ArgumentParser()

@@ -11,12 +11,9 @@ import shlex
 import signal
 import subprocess
 import time
-import unittest
 
-from harness import ClusterCase, main
-import om_machine
+from harness import OwnClusterCase, main
 import om_process
-from om_product import Product, remove_work, work_directory
 
 PUBLIC_FILES = ('node.crt', 'ca.crt', 'cluster.json', 'members.json', 'denied.json', 'signer.seen')
 PASSPHRASE = 'correct horse battery'
@@ -87,24 +84,15 @@ class Daemon:
         return (self.folder / 'log').read_text(encoding='utf-8', errors='replace')
 
 
-class JoinCase(ClusterCase):
-    @classmethod
-    def setUpClass(cls):
-        if cls.needs_root and os.geteuid() != 0:
-            raise unittest.SkipTest('needs root (OM_TEST_AS_ROOT=1)')
-        lacking = om_machine.lacks_moves()
-        if lacking:
-            raise unittest.SkipTest(lacking)
-        om_process.become_subreaper()
-        cls.product = Product(cls.options.build)
-        cls.base = work_directory(cls.options.work, 'join')
+class JoinCase(OwnClusterCase):
+    work = 'join'
 
     @classmethod
     def tearDownClass(cls):
         left = om_process.end_descendants(grace=5)
         if left:
             raise AssertionError(f'left behind: {left}; kept {cls.base}')
-        remove_work(cls.base)
+        super().tearDownClass()
 
     def setUp(self):
         super().setUp()
