@@ -4,7 +4,7 @@
 // such a file goes into finding out, for each use of nlohmann::json, which of its templates are meant; what is asked
 // here is known everywhere. Without #pragma once, as the compiler is given this file by itself.
 //
-// Not KJ's headers: gcc 12 forgets their pragmas against warnings in a precompiled header.
+// Not KJ's headers, too: gcc 12 forgets their pragmas against warnings, one of them about what may not be initialised.
 //
 // It is no reason to include less: builds without precompiled headers (./dev asan, tsan, cover, fuzz) must pass.
 #include <errno.h>
