@@ -109,6 +109,8 @@ void add_job_verbs(CLI::App& app, Arguments& given, Action& action) {
                   "use no more than this CPU level, so that the job can go to smaller CPUs: " +
                       om::cpu_baseline_names() + ", host (default)")
       ->type_name("LEVEL");
+  sub->add_flag("--home-cpus", given.run.home_cpus,
+                "only on CPUs whose numbers exist here, for programs that count on them");
   // Only for the help: split_arguments() removes the command before CLI11 parses.
   sub->add_option("COMMAND", given.run.command,
                   "the program and its arguments, after -- if in doubt");

@@ -78,6 +78,7 @@ int run(const RunArguments& arguments) {
     }
     add_baseline(environment, *baseline);
   }
+  if (arguments.home_cpus) environment.insert_or_assign("OM_HOME_CPUS", "yes");
   std::vector<std::string> variables;
   for (auto& [name, value] : environment) variables.push_back(name + "=" + value);
 

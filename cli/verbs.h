@@ -46,6 +46,7 @@ int check(const CheckArguments& arguments);
 struct RunArguments {
   std::vector<std::string> command;
   std::string cpu;  // empty or "host": no restriction
+  bool home_cpus = false;
 };
 int run(const RunArguments& arguments);
 

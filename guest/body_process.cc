@@ -42,15 +42,23 @@ constexpr int kEndPollMs = 10;
 constexpr size_t kMaxWaiters = 64;
 constexpr const char* kOomScore = "500";  // above the host's own processes
 
-// Affinity: CPU ids that home has too, among those this process may use. False if there is none.
-bool choose_cpus(uint32_t cpus, cpu_set_t& chosen) {
+// Affinity: all CPUs that this process may use, or those among them whose ids home has too. False if there is none.
+bool choose_cpus(const BodyPlan& plan, cpu_set_t& chosen) {
   cpu_set_t allowed;
   if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return false;
   CPU_ZERO(&chosen);
-  for (uint32_t i = 0; i < cpus && i < CPU_SETSIZE; i++) {
-    if (CPU_ISSET(i, &allowed)) CPU_SET(i, &chosen);
+  for (uint32_t i = 0; i < CPU_SETSIZE; i++) {
+    if (CPU_ISSET(i, &allowed) && (!plan.home_cpus || i < plan.cpus)) CPU_SET(i, &chosen);
   }
   return CPU_COUNT(&chosen) > 0;
+}
+
+// BodyState.cpu_limit: 0 if home has all these ids, too.
+uint32_t limit_of(uint32_t cpus, const cpu_set_t& chosen) {
+  for (uint32_t i = cpus; i < CPU_SETSIZE; i++) {
+    if (CPU_ISSET(i, &chosen)) return std::max(cpus, uint32_t{1});
+  }
+  return 0;
 }
 
 // The filter cannot count threads. A user namespace of its own has a count of its own; without one all guests of this
@@ -156,7 +164,8 @@ BodyProcess::BodyProcess(kj::AsyncIoContext& io, std::function<void(uint32_t)> o
 BodyProcess::~BodyProcess() noexcept(false) { kill(); }
 
 Result<void> BodyProcess::start(const std::string& launcher, const BodyPlan& plan) {
-  if (!choose_cpus(plan.cpus, cpus_)) return Error{ERANGE, "no CPU that home has too"};
+  if (!choose_cpus(plan, cpus_)) return Error{ERANGE, "no CPU that home has too"};
+  cpu_limit_ = limit_of(plan.cpus, cpus_);
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
     return errno_error("socket for the body");

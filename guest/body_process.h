@@ -35,7 +35,8 @@ struct ResourceLimit {
 struct BodyPlan {
   std::string title;  // its command line
   std::vector<ResourceLimit> limits;
-  uint32_t cpus = 0;  // it may run on CPU ids below this
+  uint32_t cpus = 0;       // home's highest CPU id + 1
+  bool home_cpus = false;  // it may run on CPU ids below that only
   proc::Isolation isolation = proc::Isolation::kTry;
   // That it may have, if it has namespaces of its own; 0: as many as all guests.
   uint32_t threads = 0;
@@ -58,6 +59,8 @@ class BodyProcess {
   Result<void> open_memory();
 
   pid_t pid() const { return pid_; }
+  // For BodyState.
+  uint32_t cpu_limit() const { return cpu_limit_; }
   bool has_memory() const { return memory_.has_value(); }
   const ProcessMemory& memory() const { return *memory_; }
   bool running() const { return pid_ > 0 && !end_.ended; }
@@ -115,6 +118,7 @@ class BodyProcess {
   pid_t pid_ = 0;
   mutable ThreadNumbers numbers_;
   cpu_set_t cpus_{};  // that it may run on
+  uint32_t cpu_limit_ = 0;
   End end_;
   Mail mail_;
   UniqueFd socket_, pidfd_;

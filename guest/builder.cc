@@ -80,6 +80,7 @@ Step Builder::build_body(schema::Image::Reader message) {
 
 Step Builder::write_state(const Description& image) {
   const auto state = body_state(image, body_.layout());
+  state->cpu_limit = body_.process().cpu_limit();
   state->clock = body_.clocks().page(now_ns(CLOCK_MONOTONIC));
   state->clock.mono_floor_ns = state->clock.real_floor_ns = INT64_MIN;
   OM_MUST_VOID(body_.memory().put(body_.bounds().body_state, *state));

@@ -52,6 +52,7 @@ Verdict<bool> Builder::launch(schema::BodySpec::Reader spec) {
   BodyPlan plan;
   plan.title = body_title(terms_.guest, spec.getCommand().cStr());
   plan.cpus = spec.getCpus();
+  plan.home_cpus = spec.getHomeCpus() || !gate_takes_any_cpu(spec.getKeeperGateAbi());
   plan.isolation = terms_.isolation;
   plan.threads = terms_.threads;
   plan.cpu = terms_.cpu;

@@ -22,6 +22,9 @@ constexpr bool keeper_serves_gate_abi(uint32_t gate) {
   return gate != 0 && gate <= kKeeperGateAbi && gate + 1 >= kKeeperGateAbi;
 }
 
+// Whether such a gate can run on CPUs whose numbers home does not have.
+constexpr bool gate_takes_any_cpu(uint32_t gate) { return gate >= kAnyCpuAbi; }
+
 // "0.1.0", as in meson.build.
 const char* build_version();
 

@@ -2,77 +2,30 @@
 #include "common/elf/elf_symbols.h"
 
 #include <elf.h>
-#include <fcntl.h>
+#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 
-#include "common/base/unique_fd.h"
+#include "common/elf/elf_tables.h"
 
 namespace om {
 namespace {
 
-constexpr size_t kMaxSegments = 512;
-constexpr size_t kMaxSections = 65535;
 constexpr uint64_t kMaxSymbols = uint64_t{4} << 20;
 constexpr uint64_t kMaxNameBytes = uint64_t{512} << 20;
 
 Error broken(const char* what) { return Error{EBADMSG, std::string("ELF file: ") + what}; }
 
-// Reads exactly `bytes` bytes at `offset`.
-Result<void> read_at(int fd, uint64_t offset, void* to, size_t bytes) {
-  size_t done = 0;
-  while (done < bytes) {
-    if (offset > uint64_t{INT64_MAX} - bytes) return broken("a table is outside the file");
-    const ssize_t n =
-        ::pread(fd, static_cast<char*>(to) + done, bytes - done, static_cast<off_t>(offset + done));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return errno_error("read");
-    if (n == 0) return broken("a table is outside the file");
-    done += static_cast<size_t>(n);
-  }
-  return {};
-}
-
-template <class T>
-Result<std::vector<T>> records(int fd, uint64_t file_bytes, uint64_t offset, uint64_t count) {
-  if (offset > file_bytes || count > (file_bytes - offset) / sizeof(T))
-    return broken("a table is outside the file");
-  std::vector<T> out(count);
-  if (count != 0) OM_TRY(read_at(fd, offset, out.data(), count * sizeof(T)));
-  return out;
-}
-
 }  // namespace
 
 Result<ElfSymbols> ElfSymbols::read(const std::string& path) {
-  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!fd) return errno_error("open " + path);
-  struct stat info {};
-  if (::fstat(fd.get(), &info) != 0) return errno_error("stat " + path);
-  if (!S_ISREG(info.st_mode)) return Error{EACCES, path + " is not a regular file"};
-  const auto file_bytes = static_cast<uint64_t>(info.st_size);
-
-  Elf64_Ehdr head{};
-  if (file_bytes < sizeof head) return Error{ENOEXEC, "no ELF file"};
-  OM_TRY(read_at(fd.get(), 0, &head, sizeof head));
-  if (memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 || head.e_ident[EI_CLASS] != ELFCLASS64 ||
-      head.e_ident[EI_DATA] != ELFDATA2LSB)
-    return Error{ENOEXEC, "no 64-bit ELF file"};
-  if (head.e_phnum > kMaxSegments || head.e_shnum > kMaxSections) return broken("too many parts");
-
+  const ElfTables file = OM_TRY(ElfTables::open(path));
   ElfSymbols out;
-  if (head.e_phnum != 0 && head.e_phentsize == sizeof(Elf64_Phdr)) {
-    for (const auto& p :
-         OM_TRY(records<Elf64_Phdr>(fd.get(), file_bytes, head.e_phoff, head.e_phnum))) {
-      if (p.p_type == PT_LOAD) out.segments_.push_back({p.p_offset, p.p_filesz, p.p_vaddr});
-    }
+  for (const auto& p : OM_TRY(file.segments())) {
+    if (p.p_type == PT_LOAD) out.segments_.push_back({p.p_offset, p.p_filesz, p.p_vaddr});
   }
-  if (head.e_shnum == 0 || head.e_shentsize != sizeof(Elf64_Shdr)) return out;
-  const auto sections =
-      OM_TRY(records<Elf64_Shdr>(fd.get(), file_bytes, head.e_shoff, head.e_shnum));
+  const auto sections = OM_TRY(file.sections());
   const Elf64_Shdr* table = nullptr;
   for (const auto& s : sections) {
     if (s.sh_type == SHT_SYMTAB) table = &s;
@@ -85,9 +38,8 @@ Result<ElfSymbols> ElfSymbols::read(const std::string& path) {
   const uint64_t count = table->sh_size / sizeof(Elf64_Sym);
   if (count > kMaxSymbols || strings.sh_size > kMaxNameBytes)
     return broken("a symbol table is too large");
-  const auto names =
-      OM_TRY(records<char>(fd.get(), file_bytes, strings.sh_offset, strings.sh_size));
-  for (const auto& s : OM_TRY(records<Elf64_Sym>(fd.get(), file_bytes, table->sh_offset, count))) {
+  const auto names = OM_TRY(file.records<char>(strings.sh_offset, strings.sh_size));
+  for (const auto& s : OM_TRY(file.records<Elf64_Sym>(table->sh_offset, count))) {
     const auto type = ELF64_ST_TYPE(s.st_info);
     if ((type != STT_FUNC && type != STT_GNU_IFUNC) || s.st_shndx == SHN_UNDEF) continue;
     if (s.st_name >= names.size()) return broken("a name is outside its table");

@@ -73,7 +73,7 @@ ProgramStart read_start(pid_t pid, std::span<const proc::Mapping> maps) {
   using Phase = ProgramStart::Phase;
   const auto base = find_preload(maps);
   if (!base) return {};
-  ProgramStart start{Phase::kUnknown, "", ""};
+  ProgramStart start{Phase::kUnknown, "", "", false};
   auto memory = ProcessMemory::open(pid);
   if (!memory) return start;
   auto at = find_note(*memory, *base, kNoteStart);
@@ -87,12 +87,13 @@ ProgramStart read_start(pid_t pid, std::span<const proc::Mapping> maps) {
   start.phase = Phase::kReady;
   start.control = text_of(state->control, sizeof state->control);
   start.cpu = text_of(state->cpu, sizeof state->cpu);
+  start.home_cpus = state->home_cpus == 1;
   return start;
 }
 
 ProgramStart read_start(pid_t pid) {
   auto maps = proc::read_maps(pid);
-  if (!maps) return {ProgramStart::Phase::kUnknown, "", ""};
+  if (!maps) return {ProgramStart::Phase::kUnknown, "", "", false};
   return read_start(pid, *maps);
 }
 

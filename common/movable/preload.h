@@ -32,6 +32,7 @@ struct ProgramStart {
   Phase phase = Phase::kNotLoaded;
   // If kReady: OM_CONTROL and OM_CPU of its environment, "" if unset.
   std::string control, cpu;
+  bool home_cpus = false;  // if kReady: OM_HOME_CPUS is set
 };
 // `pid`: a process, or one of its threads that has memory (proc::memory_tid).
 ProgramStart read_start(pid_t pid);

@@ -57,4 +57,5 @@ struct Offer {
   cpus @11 :UInt32;         # highest CPU id of home + 1
   cpuFeatures @12 :List(Text);  # what the process may use: must be a subset of the target's
   cipher @13 :UInt32;       # of the session's connections: a number of common/tls/cipher.h, 0: they are plain
+  homeCpus @14 :Bool;       # it runs only on CPUs with a number below `cpus`
 }

@@ -23,6 +23,7 @@ struct OfferedProcess {
   uint32_t threads = 0;
   uint32_t cpus = 0;  // highest CPU id of home + 1
   std::vector<std::string> cpu_features;
+  bool home_cpus = false;  // it runs only on CPUs with a number below `cpus`
 };
 
 inline void write_offered(const OfferedProcess& process, wire::Offer::Builder to) {
@@ -33,6 +34,7 @@ inline void write_offered(const OfferedProcess& process, wire::Offer::Builder to
   to.setMemoryBytes(process.memory_bytes);
   to.setThreads(process.threads);
   to.setCpus(process.cpus);
+  to.setHomeCpus(process.home_cpus);
   auto list = to.initCpuFeatures(static_cast<unsigned>(process.cpu_features.size()));
   for (unsigned i = 0; i < list.size(); i++) list.set(i, process.cpu_features[i].c_str());
 }

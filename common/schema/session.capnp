@@ -102,6 +102,7 @@ struct BodySpec {
   threads @13 :UInt32;      # if known: how many channels to open early
   cpus @14 :UInt32;         # home's highest CPU id + 1
   vdsoFunctions @15 :List(UInt64);
+  homeCpus @16 :Bool;       # only CPUs with a number below `cpus`
 }
 
 struct Segment {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "deputy/base/host.h"
 
+#include <stdlib.h>
 #include <sys/sysinfo.h>
 
 #include <algorithm>
@@ -11,6 +12,9 @@
 namespace om::deputy {
 
 uint32_t possible_cpus() {
+  uint32_t fewer = 0;
+  const char* const setting = ::getenv("OM_TEST_CPUS");
+  if (setting != nullptr && parse_number(setting, fewer) && fewer > 0) return fewer;
   const auto configured = static_cast<uint32_t>(std::max(::get_nprocs_conf(), 1));
   auto text = read_text("/sys/devices/system/cpu/possible");
   if (!text) return configured;

@@ -227,7 +227,9 @@ Step ThreadsBack::restore_kernel_half(Item& item) {
     OM_TRY(put_back(item, "robust list", SYS_set_robust_list,
                     {s.kernel.robust_head, s.kernel.robust_size}));
   }
-  if (s.kernel.rseq_address != item.home.kernel.rseq_address) {
+  // Also if it is the same area: what is there is from another node, or says that the CPU is not known, and home's
+  // kernel writes its own only when it thinks that something has changed.
+  if (s.kernel.rseq_address != 0 || item.home.kernel.rseq_address != 0) {
     const char* const rseq = "restartable sequences";
     if (item.home.kernel.rseq_address != 0) {
       OM_TRY(put_back(item, rseq, SYS_rseq,

@@ -107,7 +107,8 @@ bool Departure::is_outdated() const { return outdated_ || is_replaced(home_); }
 Step Departure::prepare_keeper() {
   const auto status = OM_MUST(proc::read_status(proc::memory_tid(home_.pid)));
   const uint32_t threads = std::max<uint32_t>(status.threads, 1);
-  OM_TRY(call_keeper(make_offer(home_, status, threads)));
+  const OfferedProcess offer = make_offer(home_, status, threads);
+  OM_TRY(call_keeper(offer));
   OM_TRY(choose_arena(threads));
   limits_ = OM_MUST(InheritedLimits::read(home_.pid));
   KJ_IF_MAYBE (keeper, session_.keeper()) {
@@ -116,7 +117,7 @@ Step Departure::prepare_keeper() {
     spec.setCommand(status.name.c_str());
     spec.setThreads(threads);
     limits_.write(spec);
-    OM_TRY(describe_libom(home_, spec));
+    OM_TRY(describe_libom(home_, offer, spec));
     OM_TRY(session_.make_body(request, kKeeperAnswers));
   }
   session_.await_bulk(kKeeperArrives);

@@ -18,6 +18,7 @@
 #include "common/proc/process.h"
 #include "common/proc/stat.h"
 #include "deputy/base/host.h"
+#include "deputy/moves/cpu_use.h"
 #include "libom/abi/anchor.h"
 #include "libom/abi/thread.h"
 
@@ -68,11 +69,13 @@ OfferedProcess make_offer(const HomeSide& home, const proc::Status& status, uint
   offer.memory_bytes = memory;
   offer.threads = threads;
   offer.cpus = possible_cpus();
+  offer.home_cpus = keeps_home_cpus(home);
   if (features) offer.cpu_features = *features;
   return offer;
 }
 
-Step describe_libom(const HomeSide& home, wire::BodySpec::Builder spec) {
+Step describe_libom(const HomeSide& home, const OfferedProcess& offer,
+                    wire::BodySpec::Builder spec) {
   std::vector<std::byte> image(home.target->image_hi() - home.target->image_lo());
   OM_MUST_VOID(home.target->memory.read(home.target->image_lo(), image));
   const Anchor& a = home.target->anchor;
@@ -99,7 +102,8 @@ Step describe_libom(const HomeSide& home, wire::BodySpec::Builder spec) {
     out[i].setHi(segments[i].end);
     out[i].setProt(static_cast<uint32_t>(segments[i].prot));
   }
-  spec.setCpus(possible_cpus());
+  spec.setCpus(offer.cpus);
+  spec.setHomeCpus(offer.home_cpus);
   return Done{};
 }
 

@@ -20,7 +20,8 @@ namespace om::deputy {
 OfferedProcess make_offer(const HomeSide& home, const proc::Status& status, uint32_t threads);
 
 // What the keeper starts om-body with, except command, threads and limits. INTERNAL if it cannot be read.
-Step describe_libom(const HomeSide& home, wire::BodySpec::Builder spec);
+Step describe_libom(const HomeSide& home, const OfferedProcess& offer,
+                    wire::BodySpec::Builder spec);
 
 // A few kilobytes that tell the keeper what to build. All threads are stopped.
 struct Described {

@@ -85,6 +85,8 @@ kj::Promise<void> Cpus::send(schema::Body::Client& body, bool always) {
   auto list = request.initThreads(static_cast<unsigned>(threads.size()));
   for (unsigned i = 0; i < list.size(); i++) {
     list[i].setSlot(threads[i].slot);
+    // Nothing is said of those that may run everywhere: the node may have more CPUs.
+    if (count(threads[i].mask) >= all) continue;
     auto mask = list[i].initMask(static_cast<unsigned>(threads[i].mask.size()));
     for (unsigned w = 0; w < mask.size(); w++) mask.set(w, threads[i].mask[w]);
   }

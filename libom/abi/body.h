@@ -151,7 +151,7 @@ struct BodyState {
   uint32_t pins;  // K: 1: threads have the CPU affinity of home, `cpu_changes` follows home's
   uint32_t cpu_changes;  // K: the HomeState.cpu_changes that the body's threads reflect
   uint32_t member;       // K: of the session
-  uint32_t pad3;
+  uint32_t cpu_limit;    // K: 0: all CPUs have numbers that exist at home; else how many home has (cpus.h)
   uint64_t reserved[6];
 };
 

@@ -13,9 +13,9 @@ namespace om::k {
 
 // errno
 constexpr long kEPERM = 1, kENOENT = 2, kESRCH = 3, kEINTR = 4, kEBADF = 9, kEAGAIN = 11,
-               kENOMEM = 12, kEFAULT = 14, kEEXIST = 17, kEINVAL = 22, kEMFILE = 24, kEPIPE = 32,
-               kENAMETOOLONG = 36, kENOSYS = 38, kEPROTO = 71, kEBADMSG = 74, kEMSGSIZE = 90,
-               kENOTSUP = 95, kECONNRESET = 104, kENOTCONN = 107;
+               kENOMEM = 12, kEFAULT = 14, kEBUSY = 16, kEEXIST = 17, kEINVAL = 22, kEMFILE = 24,
+               kEPIPE = 32, kENAMETOOLONG = 36, kENOSYS = 38, kEPROTO = 71, kEBADMSG = 74,
+               kEMSGSIZE = 90, kENOTSUP = 95, kECONNRESET = 104, kENOTCONN = 107;
 
 // signals
 constexpr uint32_t kSIGILL = 4, kSIGTRAP = 5, kSIGABRT = 6, kSIGBUS = 7, kSIGFPE = 8, kSIGSEGV = 11,

@@ -19,7 +19,7 @@ struct StartState {
   // H: 1 when the constructor has finished. Until then the process must not leave: the rest of the constructor, and of
   // those of libraries before libom, is not program code yet.
   uint32_t ready;
-  uint32_t pad;
+  uint32_t home_cpus;  // H: 1 if OM_HOME_CPUS is set and not empty
   char control[112];  // H: OM_CONTROL, "" if unset; cut to this, longer than any socket's name
   char cpu[32];       // H: OM_CPU, the baseline of `om run --cpu`
 };

@@ -8,6 +8,8 @@
 
 namespace om {
 
-constexpr uint32_t kKeeperGateAbi = 9;  // 8 was never released, so 7 is refused
+constexpr uint32_t kKeeperGateAbi = 10;
+// Gates from this number on have BodyState.cpu_limit; older ones run only on CPUs with numbers that home has.
+constexpr uint32_t kAnyCpuAbi = 10;
 
 }  // namespace om

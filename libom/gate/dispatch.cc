@@ -4,6 +4,7 @@
 // registers and delivers the signals that came with it. Entered from entry.S on the gate stack.
 #include "libom/abi/kernel.h"
 #include "libom/abi/waiting.h"
+#include "libom/gate/cpus.h"
 #include "libom/gate/descriptors.h"
 #include "libom/gate/forward.h"
 #include "libom/gate/functions.h"
@@ -171,6 +172,7 @@ void om_gate_syscall(BodyThread* t, uint32_t nr, uint32_t arch) {
 // Context: gate
 void om_gate_kicked(BodyThread* t) {
   t->phase = kBodyGate;
+  abort_sequence(t);
   handle_kick(t);
   t->phase = kBodyUser;
 }

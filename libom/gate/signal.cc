@@ -7,6 +7,7 @@
 
 #include "libom/abi/kernel.h"
 #include "libom/gate/channel.h"
+#include "libom/gate/cpus.h"
 #include "libom/gate/forward.h"
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
@@ -272,6 +273,7 @@ extern "C" void om_gate_fault(om::BodyThread* t);
 // Context: gate
 void om_gate_fault(om::BodyThread* t) {
   t->phase = om::kBodyGate;
+  om::gate::abort_sequence(t);
   om::gate::serve_fault(t);
   t->phase = om::kBodyUser;
 }

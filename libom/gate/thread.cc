@@ -10,6 +10,7 @@
 #include "libom/abi/kernel.h"
 #include "libom/abi/sandbox.h"
 #include "libom/abi/sockets.h"
+#include "libom/gate/cpus.h"
 #include "libom/gate/forward.h"
 #include "libom/gate/functions.h"
 #include "libom/gate/gate.h"
@@ -166,10 +167,12 @@ void enter_thread(BodyThread* t) {
   sys(kNr_set_tid_address, t->kernel.ctid);
   t->body_tid = static_cast<int32_t>(sys(kNr_gettid));
   if (t->kernel.rseq_address != 0) {
-    make_present(t->kernel.rseq_address, t->kernel.rseq_size);
-    const long r =
-        sys(kNr_rseq, t->kernel.rseq_address, t->kernel.rseq_size, 0, t->kernel.rseq_signature);
+    // Not registered yet: the address is what will be.
+    const KernelThread k = t->kernel;
+    t->kernel.rseq_address = 0;
+    const long r = register_sequences(t, k.rseq_address, k.rseq_size, 0, k.rseq_signature);
     if (r != 0) panic("rseq", static_cast<uint64_t>(-r));
+    t->kernel.rseq_address = k.rseq_address;
   }
 }
 
@@ -255,8 +258,9 @@ long gate_exit(GateCall& c) {
   drain(t);
   const uint64_t args[6] = {c.args[0], 0, 0, 0, 0, 0};
   call_home(c, kNrExitTwin, args, true);
-  if (t->kernel.rseq_address != 0)
-    sys(kNr_rseq, t->kernel.rseq_address, t->kernel.rseq_size, 1, t->kernel.rseq_signature);
+  if (t->kernel.rseq_address != 0) {
+    register_sequences(t, t->kernel.rseq_address, t->kernel.rseq_size, 1, t->kernel.rseq_signature);
+  }
   block_kicks();
   // What the kernel does at the very end (mm_release) has to be in the program's memory before the thread
   // stops counting, because that memory may be sent home at once. The stack under us is the slot's.
@@ -295,22 +299,6 @@ long gate_get_robust_list(GateCall& c) {
   if (other == nullptr) return come_home(c);
   if (!write_program(c.args[2], other->kernel.robust_size)) return -k::kEFAULT;
   if (!write_program(c.args[1], other->kernel.robust_head)) return -k::kEFAULT;
-  return 0;
-}
-
-// Context: gate
-long gate_rseq(GateCall& c) {
-  BodyThread* t = c.thread;
-  make_present(c.args[0], c.args[1]);
-  const long r = sys(kNr_rseq, c.args[0], c.args[1], c.args[2], c.args[3]);
-  if (r != 0) return r;
-  if (c.args[2] & 1) {
-    t->kernel.rseq_address = 0;
-  } else {
-    t->kernel.rseq_address = c.args[0];
-    t->kernel.rseq_size = static_cast<uint32_t>(c.args[1]);
-    t->kernel.rseq_signature = static_cast<uint32_t>(c.args[3]);
-  }
   return 0;
 }
 

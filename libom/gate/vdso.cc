@@ -149,7 +149,13 @@ OM_VFN long vdso_getcpu(uint32_t* cpu, uint32_t* node, void*) {
   const auto local = reinterpret_cast<Getcpu>(g_body.local_vdso[kVdsoGetcpu]);
   if (local == nullptr)
     return trap(kNr_getcpu, reinterpret_cast<uint64_t>(cpu), reinterpret_cast<uint64_t>(node));
-  return local(cpu, node, nullptr);
+  const uint32_t limit = g_body.cpu_limit;
+  if (limit == 0) return local(cpu, node, nullptr);
+  uint32_t here = 0;
+  const long r = local(&here, nullptr, nullptr);
+  if (cpu != nullptr) *cpu = here % limit;
+  if (node != nullptr) *node = 0;
+  return r;
 }
 
 // Context: program

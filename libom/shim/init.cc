@@ -61,6 +61,9 @@ __attribute__((constructor)) void om_init(uint64_t count, char** arguments, char
   environment = environment_of(static_cast<uint32_t>(count), arguments, environment);
   keep(environment, "OM_CONTROL", om_start.control);
   keep(environment, "OM_CPU", om_start.cpu);
+  char home_cpus[2] = {};
+  keep(environment, "OM_HOME_CPUS", home_cpus);
+  om_start.home_cpus = home_cpus[0] != 0;
   if (&getauxval != nullptr)
     find_clocks(getauxval(kAtPhdr), getauxval(kAtPhnum), getauxval(kAtSysinfoEhdr));
   stub::g_vdso_clock_gettime = g_vdso_clock_gettime;

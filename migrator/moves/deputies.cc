@@ -32,7 +32,7 @@ std::vector<std::string> child_environment(const std::vector<std::string>& more)
   std::vector<std::string> result = more;
   for (const char* name :
        {"PATH", "HOME", "LANG", "TMPDIR", "XDG_RUNTIME_DIR", "OM_LOG", "OM_FAULT", "OM_LIBEXEC",
-        "OM_PRELOAD", "OM_SESSION_TIMEOUT_S", "OM_LAZY_SHARED",
+        "OM_PRELOAD", "OM_SESSION_TIMEOUT_S", "OM_LAZY_SHARED", "OM_TEST_CPUS",
         // Where om cluster run has copied the programs, their libraries are as well.
         "LD_LIBRARY_PATH",
         // Reports of instrumented builds.

@@ -137,8 +137,9 @@ std::optional<Reason> refuse_offer(const Offer& offer, const Host& host) {
   if (!missing.empty()) {
     return refuse(ReasonCode::kCpuFeature, "node {} has no {}", host.name, list_start(missing));
   }
-  // The program relies on home's CPU ids, so it is pinned to one that both nodes have.
-  if (host.cpus.empty() || host.cpus.front() >= offer.cpus) {
+  // A program that relies on home's CPU ids is pinned to one that both nodes have.
+  const bool keeps_cpus = offer.home_cpus || !gate_takes_any_cpu(offer.keeper_gate_abi);
+  if (host.cpus.empty() || (keeps_cpus && host.cpus.front() >= offer.cpus)) {
     return refuse(ReasonCode::kCpuCount, "node {} has no CPU with a number below {} for guests",
                   host.name, offer.cpus);
   }

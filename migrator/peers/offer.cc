@@ -30,6 +30,7 @@ Result<Offer> read_common(wire::Offer::Reader from) {
   offer.memory_bytes = from.getMemoryBytes();
   offer.threads = from.getThreads();
   offer.cpus = from.getCpus();
+  offer.home_cpus = from.getHomeCpus();
   if (from.getHomePort() == 0) return plain_error("homePort is 0");
   if (offer.pid <= 0 || offer.memory_bytes > kMaxMemoryBytes || offer.threads == 0 ||
       offer.threads > kMaxThreads || offer.cpus == 0 || offer.cpus > kMaxCpus) {

@@ -81,7 +81,7 @@ class Product:
         result = {'PATH': self.path(), 'HOME': str(home), 'TMPDIR': str(home), 'LANG': 'C',
                   'LC_ALL': 'C', 'TERM': 'dumb', 'NO_COLOR': '1', 'TZ': 'UTC',
                   'OM_LIBEXEC': str(self.build / 'libexec'), 'OM_PRELOAD': self.preload}
-        for name in ('OM_LOG', 'OM_SESSION_TIMEOUT_S', 'OM_FAULT', 'OM_LIBEXEC',
+        for name in ('OM_LOG', 'OM_SESSION_TIMEOUT_S', 'OM_FAULT', 'OM_LIBEXEC', 'OM_TEST_CPUS',
                      'ASAN_OPTIONS', 'UBSAN_OPTIONS', 'TSAN_OPTIONS'):
             if name in os.environ:
                 result[name] = os.environ[name]

@@ -175,15 +175,21 @@ TEST_CASE("CPU features: the first missing ones are named, kernel inventions are
   CHECK(refuse_offer(offer, host_with(1000))->message().find('\x1b') == std::string::npos);
 }
 
-TEST_CASE("CPU numbers: one below home's count must exist here") {
+TEST_CASE("CPU numbers: who counts on them needs one below home's count") {
   Host host = host_with(1000);
   host.cpus = {2, 3};
-  CHECK(code_of(refuse_offer(offer_of(1), host)) == "CPU_COUNT");
-  Offer wide = offer_of(1);
-  wide.cpus = 3;
-  CHECK_FALSE(refuse_offer(wide, host));
+  Offer offer = offer_of(1);
+  CHECK_FALSE(refuse_offer(offer, host));
+  offer.home_cpus = true;
+  CHECK(code_of(refuse_offer(offer, host)) == "CPU_COUNT");
+  offer.cpus = 3;
+  CHECK_FALSE(refuse_offer(offer, host));
+  // So does a gate that knows nothing else.
+  offer = offer_of(1);
+  offer.keeper_gate_abi = kAnyCpuAbi - 1;
+  CHECK(code_of(refuse_offer(offer, host)) == "CPU_COUNT");
   host.cpus = {};
-  CHECK(code_of(refuse_offer(wide, host)) == "CPU_COUNT");
+  CHECK(code_of(refuse_offer(offer_of(1), host)) == "CPU_COUNT");
 }
 
 TEST_CASE("policy and versions come before everything else") {
