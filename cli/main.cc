@@ -22,6 +22,7 @@ using namespace om::cli;
 
 const CLI::Validator kPid(complaint_about_pid, "");
 constexpr const char* kJsonHelp = "print JSON";
+constexpr const char* kOtherHelp = "another node that allows it (default: this one)";
 
 struct Arguments {
   MigrateArguments migrate;
@@ -133,7 +134,7 @@ void add_node_verbs(CLI::App& app, Arguments& given, Action& action) {
   sub->add_flag("--json", given.json, kJsonHelp);
   sub->callback([&] { action = [&] { return nodes(given.all, given.json); }; });
 
-  CLI::App* node = verb(app, "node", "look at one node, or empty this one",
+  CLI::App* node = verb(app, "node", "look at one node, or empty one",
                         "  om node info\n  om node why n2\n  om node drain");
   node->require_subcommand(1);
   sub = verb(*node, "info", "what is known about a node, and how guests are confined on this one",
@@ -147,15 +148,18 @@ void add_node_verbs(CLI::App& app, Arguments& given, Action& action) {
   sub->add_flag("--json", given.json, kJsonHelp);
   sub->callback([&] { action = [&] { return node_why(given.node, given.json); }; });
   sub = verb(*node, "drain", "send guests home, bring home what is away, take nobody any more",
-             "  om node drain\n  om node drain --timeout 600 --json");
+             "  om node drain\n  om node drain --timeout 600 --json\n  om node drain n2");
+  sub->add_option("NODE", given.node, kOtherHelp)->type_name("");
   sub->add_option("--timeout", given.drain_s, "seconds that it may take (default 60)")
       ->check(CLI::Range(1, 86400))
       ->type_name("");
   sub->add_flag("--json", given.json, kJsonHelp);
-  sub->callback([&] { action = [&] { return node_drain(given.drain_s, given.json); }; });
-  sub = verb(*node, "undrain", "take guests again", "  om node undrain");
+  sub->callback(
+      [&] { action = [&] { return node_drain(given.node, given.drain_s, given.json); }; });
+  sub = verb(*node, "undrain", "take guests again", "  om node undrain\n  om node undrain n2");
+  sub->add_option("NODE", given.node, kOtherHelp)->type_name("");
   sub->add_flag("--json", given.json, kJsonHelp);
-  sub->callback([&] { action = [&] { return node_undrain(given.json); }; });
+  sub->callback([&] { action = [&] { return node_undrain(given.node, given.json); }; });
 
   sub = verb(app, "events", "list recent events",
              "  om events\n  om events 4711\n  om events --json");

@@ -31,8 +31,9 @@ int why(int pid, bool json);
 int nodes(bool all, bool json);
 int node_info(const std::string& node, bool json);  // empty: this one
 int node_why(const std::string& node, bool json);
-int node_drain(int limit_s, bool json);
-int node_undrain(bool json);
+// node: empty for this one.
+int node_drain(const std::string& node, int limit_s, bool json);
+int node_undrain(const std::string& node, bool json);
 int doctor(bool json);
 int version(bool json);
 int events(int pid, bool json);

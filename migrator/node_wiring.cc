@@ -2,8 +2,11 @@
 //
 // The part of Node that tells its parts of each other: what each asks for and says goes through functions that are made
 // here.
+#include <kj/debug.h>
+
 #include <nlohmann/json.hpp>
 
+#include "migrator/control/verbs.h"
 #include "migrator/node.h"
 
 namespace om::migrator {
@@ -15,7 +18,8 @@ constexpr Milliseconds kSettle{100};
 }  // namespace
 
 Services Node::services() {
-  return Services{.loop = loop_,
+  return Services{.kj = kj_,
+                  .loop = loop_,
                   .processes = processes_.table,
                   .census = processes_.census,
                   .keepers = children_.keepers,
@@ -34,6 +38,7 @@ Services Node::services() {
                   .trust = peers_.trust,
                   .refusals = peers_.refusals,
                   .name = options_.name,
+                  .remote_control = options_.remote_control,
                   .guest_namespaces = options_.guest_namespaces,
                   .address = options_.listen,
                   .ready_line = [this] { return ready_line(); },
@@ -83,6 +88,14 @@ NodeService::Local Node::service_local() {
     peers_.refusals.note(refusal, source);
   };
   local.desk = &peers_.desk;
+  local.drain = [this](const Certificate& peer, Milliseconds limit) -> kj::Promise<EmptyAnswer> {
+    if (!verbs_) return KJ_EXCEPTION(DISCONNECTED, "this node is only starting");
+    return verbs_->remote_control().drain(peer, limit);
+  };
+  local.undrain = [this](const Certificate& peer) -> OpenAnswer {
+    if (!verbs_) return Failure{ExitCode::kFailure, "this node is only starting"};
+    return verbs_->remote_control().undrain(peer);
+  };
   local.on_joiner = [this](kj::Own<TlsStream> stream, const Address& from) {
     return peers_.cluster_service.serve(kj::mv(stream), from);
   };

@@ -193,6 +193,10 @@ constexpr ReasonInfo kTable[] = {
     {kNoMember, "NO_MEMBER", "No member of the cluster answers at the address.",
      "Check the address and port (default 4700), that om-migrator listens there, and firewalls.",
      kCommand},
+    {kRemoteControl, "REMOTE_CONTROL", "The node does not let other nodes do this to it.",
+     "Run the command on that node. Or let its administrator start its om-migrator with "
+     "`--remote-control node` (`remote_control` in its om.toml).",
+     kCommand},
 };
 
 constexpr bool in_order() {

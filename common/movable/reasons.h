@@ -77,6 +77,7 @@ enum class ReasonCode : uint8_t {
   kDenied,
   kNoSigner,
   kNoMember,
+  kRemoteControl,
   kCount
 };
 

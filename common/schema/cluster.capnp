@@ -27,6 +27,19 @@ interface Member @0xd75c3e1a90b264f2 extends(Node) {
 
   leave @4 () -> ();
   # The caller leaves the cluster: it is to be forgotten.
+
+  drain @5 (limitMs :UInt32) -> (outcome :Outcome, home :UInt32, guests :UInt32, failed :List(LeftBehind));
+  # Empty yourself, within so long (migrator/control/drain.h), if your remote_control lets the caller ask that. The
+  # answer comes when it is over. REMOTE_CONTROL: the caller may not. At most 256 processes that did not come home.
+
+  undrain @6 () -> (outcome :Outcome, wasClosed :Bool);
+  # Take guests again.
+}
+
+struct LeftBehind {
+  pid @0 :Int32;
+  code @1 :Text;
+  message @2 :Text;
 }
 
 struct ClusterNews {

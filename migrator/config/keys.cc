@@ -60,7 +60,7 @@ Result<std::optional<size_t>> word_of(const std::string_view (&words)[N], const 
 
 constexpr std::string_view kAccept[] = {"always", "never"}, kOnStop[] = {"drain", "stay"},
                            kMembership[] = {"builtin", "off"}, kSwitch[] = {"on", "off"},
-                           kShown[] = {"all", "own"};
+                           kShown[] = {"all", "own"}, kControl[] = {"node", "none"};
 
 // One of two words, of which the first means yes.
 template <auto kMember, const auto& kWords>
@@ -304,6 +304,10 @@ constexpr Key kTable[] = {
     {"show_commands", kYes, kYes, Form::kText, "WORD",
      "whose commands users see in om ps and om why: those of all (default) or their own",
      either<&O::show_commands_to_all, kShown>},
+    {"remote_control", kYes, kYes, Form::kText, "WORD",
+     "what administrators of other members of the cluster may do to this node: nothing, none "
+     "(default), or empty it and open it again, node",
+     either<&O::remote_control, kControl>},
     {"root_may_leave", kYes, kYes, Form::kFlag, "",
      "processes with root's privileges move as well: whoever administers another node is then root "
      "here",

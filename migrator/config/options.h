@@ -40,7 +40,8 @@ struct Options {
   std::string ready_file;
   bool accept = true;  // accept = "always" or "never"
   bool insecure = false;
-  bool drain_on_stop = false;  // on_stop = "drain" or "stay"
+  bool remote_control = false;  // remote_control = "node" or "none"
+  bool drain_on_stop = false;   // on_stop = "drain" or "stay"
   std::chrono::milliseconds drain_limit{60'000};
   Wire wire = Wire::kSealed;
   // How members of a cluster know of each other: by gossip, or as peers that each node dials.

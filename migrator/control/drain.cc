@@ -16,14 +16,15 @@ constexpr Milliseconds kAskAgain{1000};  // keepers that were just being started
 
 }  // namespace
 
-void Drain::begin(Milliseconds limit, std::function<void(Json)> done) {
+void Drain::begin(Milliseconds limit, std::function<void(Json)> done, const std::string& asked_by) {
   services_.admission.set_draining(true);
   done_ = std::move(done);
   own_ = nullptr;
   asked_ = {};
   deadline_ = services_.clock.now() + limit;
   services_.events.add({"drain", 0, services_.name, std::nullopt,
-                        "is being emptied: guests and own processes go home",
+                        "is being emptied: guests and own processes go home" +
+                            (asked_by.empty() ? "" : ", as " + asked_by + " has asked"),
                         "node " + services_.name});
   recall_all(services_, limit, [this, number = ++number_](Json own) {
     if (number == number_) own_ = std::move(own);

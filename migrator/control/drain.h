@@ -20,8 +20,8 @@ class Drain {
 
   // Calls `done` once, some time after `limit` at the latest, with {"home": own processes that came, "failed": [{"pid",
   // "code", "message"}], "guests": how many are left}. The node stays closed until reopen(). Preconditions: none is
-  // under way.
-  void begin(Milliseconds limit, std::function<void(Json)> done);
+  // under way. `asked_by`: another node, or empty.
+  void begin(Milliseconds limit, std::function<void(Json)> done, const std::string& asked_by = "");
   bool under_way() const { return done_ != nullptr; }
   // Guests and departures are welcome again. A drain that is under way ends with what it has.
   void reopen();

@@ -127,15 +127,21 @@ void NodeVerbs::recall(const Caller&, const Json& request, Answerer answer) {
 void NodeVerbs::drain(const Caller&, const Json& request, Answerer answer) {
   const auto limit = json_int_or(request, "timeout_ms", 1, kMaxLimitMs, Drain::kUsualLimit.count());
   if (!limit) return answer(bad_request(limit.error()));
+  const auto node = json_string_or(request, "node", kMaxNodeName, services_.name);
+  if (!node) return answer(bad_request(node.error()));
+  if (*node != services_.name)
+    return remote_.drain_other(*node, Milliseconds(*limit), std::move(answer));
   if (drain_.under_way())
     return answer(failure_answer({ExitCode::kFailure, "this node is being emptied already"}));
   drain_.begin(Milliseconds(*limit), [answer = std::move(answer)](Json outcome) {
-    if (is_empty(outcome)) return answer(ok_answer(std::move(outcome)));
-    answer(failure_answer({ExitCode::kFailure, "not all went home"}, std::move(outcome)));
+    answer(drain_answer(std::move(outcome)));
   });
 }
 
-void NodeVerbs::undrain(const Caller&, const Json&, Answerer answer) {
+void NodeVerbs::undrain(const Caller&, const Json& request, Answerer answer) {
+  const auto node = json_string_or(request, "node", kMaxNodeName, services_.name);
+  if (!node) return answer(bad_request(node.error()));
+  if (*node != services_.name) return remote_.undrain_other(*node, std::move(answer));
   const bool closed = drain_.closed();
   drain_.reopen();
   answer(ok_answer({{"was_closed", closed}}));

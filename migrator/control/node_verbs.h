@@ -7,13 +7,15 @@
 
 #include "common/base/clock.h"
 #include "migrator/control/drain.h"
+#include "migrator/control/remote_control.h"
 #include "migrator/control/subjects.h"
 
 namespace om::migrator {
 
 class NodeVerbs {
  public:
-  NodeVerbs(const Services& services, Drain& drain) : services_(services), drain_(drain) {}
+  NodeVerbs(const Services& services, Drain& drain, RemoteControl& remote)
+      : services_(services), drain_(drain), remote_(remote) {}
 
   void version(const Caller&, const Json&, Answerer);
   void nodes(const Caller&, const Json&, Answerer);
@@ -27,7 +29,7 @@ class NodeVerbs {
   void set_peers(const Caller&, const Json&, Answerer);
   // Brings home every process that is away.
   void recall(const Caller&, const Json&, Answerer);
-  // Empties the node, which takes nobody until undrain.
+  // Empties the node, which takes nobody until undrain. With "node" another one, if that lets members do it.
   void drain(const Caller&, const Json&, Answerer);
   void undrain(const Caller&, const Json&, Answerer);
 
@@ -37,6 +39,7 @@ class NodeVerbs {
 
   const Services& services_;
   Drain& drain_;
+  RemoteControl& remote_;
   // What try_namespaces() said; asked again after a while, because every look forks.
   std::optional<Result<void>> namespaces_;
   MonotonicTime looked_{};

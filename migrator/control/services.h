@@ -16,6 +16,7 @@
 #include "common/net/address.h"
 #include "common/net/json_line.h"
 #include "common/uv/loop.h"
+#include "common/uv/uvkj.h"
 #include "migrator/cluster/cluster_service.h"
 #include "migrator/control/rights.h"
 #include "migrator/membership/node_membership.h"
@@ -35,6 +36,7 @@
 namespace om::migrator {
 
 struct Services {
+  UvKj& kj;
   Loop& loop;
   ProcessTable& processes;
   Census& census;
@@ -55,6 +57,7 @@ struct Services {
   const Refusals& refusals;
 
   std::string name;                  // of this node
+  bool remote_control;               // what is configured
   proc::Isolation guest_namespaces;  // what is configured
   Address address;                   // where it listens for other nodes
   // {name, address, port, control, pid}

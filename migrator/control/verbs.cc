@@ -10,10 +10,11 @@ namespace om::migrator {
 Verbs::Verbs(Services services, const Clock& clock)
     : services_(std::move(services)),
       drain_(services_),
+      remote_control_(services_, drain_),
       newcomers_(services_.loop, clock),
       subjects_(services_),
       process_verbs_(services_, subjects_),
-      node_verbs_(services_, drain_),
+      node_verbs_(services_, drain_, remote_control_),
       cluster_verbs_(services_, drain_),
       deputy_verbs_(services_, subjects_),
       table_(make_table()) {}

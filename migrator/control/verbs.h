@@ -14,6 +14,7 @@
 #include "migrator/control/deputy_verbs.h"
 #include "migrator/control/node_verbs.h"
 #include "migrator/control/process_verbs.h"
+#include "migrator/control/remote_control.h"
 #include "migrator/processes/newcomers.h"
 
 namespace om::migrator {
@@ -27,6 +28,7 @@ class Verbs {
     return deputy_verbs_.attach(caller, request, stream);
   }
   Drain& drain() { return drain_; }
+  RemoteControl& remote_control() { return remote_control_; }
   void on_deputy_gone(pid_t pid) { process_verbs_.on_deputy_gone(pid); }
 
  private:
@@ -45,6 +47,7 @@ class Verbs {
 
   const Services services_;
   Drain drain_;
+  RemoteControl remote_control_;
   Newcomers newcomers_;
   Subjects subjects_;
   ProcessVerbs process_verbs_;

@@ -3,6 +3,8 @@
 
 #include <kj/debug.h>
 
+#include <type_traits>
+
 #include "common/movable/verdict.h"
 #include "common/schema/cluster.capnp.h"
 #include "common/schema/outcome.h"
@@ -98,6 +100,28 @@ class Server final : public wire::Member::Server {
     return asked(questions_, context,
                  [](const ClusterDesk& desk, const Certificate& peer) { desk.farewell(peer); });
   }
+  kj::Promise<void> drain(DrainContext context) override {
+    return asked(questions_, context,
+                 [this, context](const ClusterDesk&, const Certificate& peer) mutable {
+                   KJ_REQUIRE(answers_.drain != nullptr, "nobody empties this node");
+                   ++partner_->busy;
+                   return answers_.drain(peer, Milliseconds(context.getParams().getLimitMs()))
+                       .then([context](EmptyAnswer answer) mutable {
+                         write_emptied(answer, context.getResults());
+                       })
+                       .attach(kj::defer([partner = partner_] {
+                         --partner->busy;
+                         partner->heard = std::chrono::steady_clock::now();
+                       }));
+                 });
+  }
+  kj::Promise<void> undrain(UndrainContext context) override {
+    return asked(questions_, context,
+                 [this, context](const ClusterDesk&, const Certificate& peer) mutable {
+                   KJ_REQUIRE(answers_.undrain != nullptr, "nobody empties this node");
+                   write_opened(answers_.undrain(peer), context.getResults());
+                 });
+  }
 
  private:
   // A question of one member to another.
@@ -111,8 +135,13 @@ class Server final : public wire::Member::Server {
         return kj::Promise<void>(KJ_EXCEPTION(FAILED, "you were removed from the cluster"));
       partner_->heard = std::chrono::steady_clock::now();
       partner_->known = true;
-      answer(*answers_.desk, *partner_->certificate);
-      return kj::Promise<void>(kj::READY_NOW);
+      using Answered = decltype(answer(*answers_.desk, *partner_->certificate));
+      if constexpr (std::is_void_v<Answered>) {
+        answer(*answers_.desk, *partner_->certificate);
+        return kj::Promise<void>(kj::READY_NOW);
+      } else {
+        return kj::Promise<void>(answer(*answers_.desk, *partner_->certificate));
+      }
     });
   }
 

@@ -14,6 +14,7 @@
 #include "common/uv/uvkj.h"
 #include "migrator/peers/admission.h"
 #include "migrator/peers/cluster_news.h"
+#include "migrator/peers/emptied.h"
 #include "migrator/peers/facts.h"
 
 namespace om::migrator {
@@ -28,6 +29,9 @@ struct NodeAnswers {
   std::function<kj::Promise<std::optional<Reason>>(const Offer&)> admit;
   // What members talk about the cluster; null: nothing.
   const ClusterDesk* desk = nullptr;
+  // What members ask to be done to this node; each decides whether the peer may.
+  std::function<kj::Promise<EmptyAnswer>(const Certificate& peer, Milliseconds limit)> drain;
+  std::function<OpenAnswer(const Certificate& peer)> undrain;
 };
 
 // The other end of a connection. A call may outlive its connection.
@@ -35,6 +39,7 @@ struct Partner {
   Address from;
   std::optional<Certificate> certificate;  // under TLS, once it is known
   bool known = false;                      // has said hello, or asked what only members may
+  size_t busy = 0;                         // calls that take long and have no answer yet
   MonotonicTime heard = std::chrono::steady_clock::now();
 
   // Its name, or its address without one.

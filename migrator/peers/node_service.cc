@@ -269,7 +269,8 @@ kj::Promise<void> NodeService::watch(Connection& connection) {
 
 kj::Promise<void> NodeService::watch_idle(Connection& connection) {
   return kj_.after(kIdleLimit / 4).then([this, &connection]() -> kj::Promise<void> {
-    if (std::chrono::steady_clock::now() - connection.partner->heard > kIdleLimit)
+    const Partner& partner = *connection.partner;
+    if (partner.busy == 0 && std::chrono::steady_clock::now() - partner.heard > kIdleLimit)
       return kj::READY_NOW;
     return watch_idle(connection);
   });

@@ -96,7 +96,11 @@ class PeerLink {
 
   // Kept: dials now instead of after the pause, because the peer has just called us.
   void nudge();
-  // A connection of the caller's own, although the cluster may have removed the peer.
+  // A connection of the caller's own, for a call that takes long.
+  kj::Promise<kj::Own<NodeConnection>> dial() const {
+    return dial_node(kj_, dialling(), peer_.address);
+  }
+  // The same, although the cluster may have removed the peer.
   kj::Promise<kj::Own<NodeConnection>> dial_anyway() const;
   // Gives up the connection, as this node is another one now; a kept one is dialled anew.
   void redial();

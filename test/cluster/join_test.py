@@ -26,6 +26,8 @@ STEADY = ('import time\n'
 class Daemon:
     """An om-migrator of its own, and om for it."""
 
+    program = None  # another one than the product's
+
     def __init__(self, case, name, number, listen=None, prefix=(), options=()):
         self.case, self.name = case, name
         self.folder = case.folder / f'{name}-{number}'
@@ -44,9 +46,9 @@ class Daemon:
         self.ready.unlink(missing_ok=True)
         with open(self.folder / 'log', 'ab') as log:
             self.process = subprocess.Popen(
-                [*self.prefix, self.case.product.found['om-migrator'], '--name', self.name, '--control', self.control,
-                 '--listen', self.listen, '--identity', self.folder / 'identity', '--root-may-leave',
-                 '--ready-file', self.ready, *self.more],
+                [*self.prefix, self.program or self.case.product.found['om-migrator'], '--name', self.name,
+                 '--control', self.control, '--listen', self.listen, '--identity', self.folder / 'identity',
+                 '--root-may-leave', '--ready-file', self.ready, *self.more],
                 env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         self.case.wait_until(lambda: self.ready.exists() and self.ready.read_text(), f'{self.name} to be ready')
         port = json.loads(self.ready.read_text())['port']
@@ -393,7 +395,8 @@ class Rights(JoinCase):
             path.chmod(0o755)
         for arguments in (('cluster', 'init', 'x'), ('cluster', 'join', 'x', 'y'), ('cluster', 'leave'),
                           ('cluster', 'renew'), ('cluster', 'remove', 'n1'), ('token', 'create'), ('token', 'list'),
-                          ('token', 'revoke', 'x')):
+                          ('token', 'revoke', 'x'), ('node', 'drain'), ('node', 'undrain'), ('node', 'drain', 'n2'),
+                          ('node', 'undrain', 'n2')):
             done = n1.om(*arguments, expect=5, prefix=nobody)
             self.assertIn('PERMISSION', done.stderr)
         n1.om('cluster', 'status', prefix=nobody)

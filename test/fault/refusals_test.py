@@ -61,6 +61,7 @@ ELSEWHERE = {
     'NO_DEPUTY': '../cluster/commands_test.py test_status_4_no_such_process_or_node',
     'NO_SUCH_NODE': '../cluster/commands_test.py test_status_4_no_such_process_or_node',
     'OTHER_NODE': '../cluster/commands_test.py test_a_command_of_another_node_does_not_see_it',
+    'REMOTE_CONTROL': '../cluster/remote_control_test.py test_not_unless_it_is_allowed',
     'TOO_MANY_REQUESTS': '../cluster/commands_test.py test_too_many_requests',
     # Why a machine does not join, leave or sign.
     'ALREADY_MEMBER': '../cluster/join_test.py test_what_is_refused',

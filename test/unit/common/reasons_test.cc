@@ -89,7 +89,8 @@ TEST_CASE("the codes that the design and the daemons use exist, and no others") 
                                        "NAME_TAKEN",
                                        "DENIED",
                                        "NO_SIGNER",
-                                       "NO_MEMBER"});
+                                       "NO_MEMBER",
+                                       "REMOTE_CONTROL"});
 }
 
 TEST_CASE("every row is one sentence with a remedy, and its code leads back to it") {

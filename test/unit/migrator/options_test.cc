@@ -144,7 +144,7 @@ TEST_CASE("the configuration file") {
       "300\nguests_memory_mib = 900\nguest_threads = 40\nguests_threads = 100\nshow_commands = "
       "\"own\"\nmembership = \"off\"\nmulticast = \"on\"\nseeds = \"pc1, 10.0.0.1:5\"\n"
       "srv = \"search\"\nsweep = \"10.1.0.0/24\"\non_stop = \"drain\"\nports = \"4701-4703\"\n"
-      "drain_limit_s = 5\n";
+      "drain_limit_s = 5\nremote_control = \"node\"\n";
   REQUIRE(apply_config(options, text, "f").ok());
   CHECK_FALSE(options.membership);
   CHECK(options.multicast == true);
@@ -175,6 +175,7 @@ TEST_CASE("the configuration file") {
   CHECK(options.guest_resources.all_threads == 100);
   CHECK_FALSE(options.show_commands_to_all);
   CHECK(options.drain_on_stop);
+  CHECK(options.remote_control);
   CHECK(options.ports == PortRange{4701, 4703});
   CHECK(options.drain_limit == std::chrono::seconds(5));
   REQUIRE(apply_config(options, "guest_uids = \"70000-70009\"\n", "f").ok());
@@ -197,6 +198,7 @@ TEST_CASE("mistakes in the configuration file are named with their line") {
         Case{"guest_namespaces = \"on\"\n",
              "f:1: guest_namespaces must be \"try\", \"require\" or \"off\""},
         Case{"wire = \"open\"\n", "f:1: wire must be \"sealed\" or \"plain\""},
+        Case{"remote_control = \"user\"\n", "f:1: remote_control must be \"node\" or \"none\""},
         Case{"max_guests = -1\n", "f:1: max_guests is out of range"},
         Case{"max_guests_per_home = \"x\"\n", "f:1: max_guests_per_home must be a number"},
         Case{"max_guests_per_user = 1048577\n", "f:1: max_guests_per_user is out of range"},
