@@ -184,7 +184,10 @@ void MemberService::dial(const Dial& dial) {
 void MemberService::report(const Change& change) {
   const WallTime now = clock_.wall();
   const Member* member = machine_->find(change.node);
-  if (member != nullptr && change.kind != ChangeKind::kRestated) since_[change.node] = now;
+  const bool same_state = change.kind == ChangeKind::kRestated ||
+                          change.kind == ChangeKind::kTcpOnly ||
+                          change.kind == ChangeKind::kDatagrams;
+  if (member != nullptr && !same_state) since_[change.node] = now;
   MemberView node{.id = change.node, .name = {}, .addresses = {}, .since = now};
   if (member != nullptr) node = view(*member);
   // What was heard from there before may no longer be true.

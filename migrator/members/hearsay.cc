@@ -96,6 +96,7 @@ void Membership::believe(MonotonicTime now, NodeId node, State state, uint64_t i
   } else {
     suspicions_.withdraw(node);
   }
+  if (state == State::kDown || state == State::kLeft) tcp_only_.forget(node);
   if (before != state) out_.changes.push_back({change_of(before, state), node});
   if (!pass_on) return;
   if (state == State::kAlive) say(kAlive, node, incarnation);
@@ -112,6 +113,10 @@ void Membership::suspect(MonotonicTime now, NodeId node) {
   const Member* member = find(node);
   if (member == nullptr || member->state() != State::kAlive || standing_ != Standing::kMember)
     return;
+  if (tcp_only_.has(node)) {
+    if (tcp_only_.due(node, now)) out_.dials.push_back({node, 0});
+    return;
+  }
   believe(now, node, State::kSuspected, member->incarnation, true);
   suspicions_.add(node, now + settings_.timing.suspicion);
   send(node, DatagramKind::kPing, ++sequence_, node);
@@ -119,7 +124,16 @@ void Membership::suspect(MonotonicTime now, NodeId node) {
 
 void Membership::dialled(MonotonicTime now, NodeId node, std::optional<uint64_t> incarnation) {
   const Member* member = find(node);
-  if (member == nullptr || member->state() != State::kSuspected) return;
+  if (member == nullptr) return;
+  if (member->state() == State::kAlive && !incarnation && tcp_only_.has(node)) {
+    // Nothing reaches it any more.
+    tcp_only_.forget(node);
+    suspect(now, node);
+    return;
+  }
+  if (member->state() != State::kSuspected) return;
+  if (incarnation && tcp_only_.reached(node, now))
+    out_.changes.push_back({ChangeKind::kTcpOnly, node});
   if (!incarnation) {
     believe(now, node, State::kDown, member->incarnation, true);
     // A head start: until several know, news travels slowly.
@@ -193,6 +207,7 @@ bool Membership::deny(NodeId node, std::string_view entry) {
   if (node == self_.id) standing_ = Standing::kDenied;
   if (find(node) != nullptr) table_.remove(node);
   suspicions_.withdraw(node);
+  tcp_only_.forget(node);
   out_.changes.push_back({ChangeKind::kDenied, node});
   rumours_.put({kDenied, node, 0, {}, std::string(entry)});
   return true;

@@ -90,7 +90,8 @@ void Membership::answer(MonotonicTime now, NodeId from, const Datagram& datagram
       }
       break;
     case DatagramKind::kAck:
-      probes_.answered(datagram.sequence, datagram.target);
+      if (probes_.answered(datagram.sequence, datagram.target) && tcp_only_.heard(datagram.target))
+        out_.changes.push_back({ChangeKind::kDatagrams, datagram.target});
       if (const auto relay = relays_.answered(datagram.sequence, from))
         send(relay->asker, DatagramKind::kAck, relay->asked_as, relay->target);
       break;
@@ -182,8 +183,8 @@ void Membership::leave(MonotonicTime now) {
 }
 
 Footprint Membership::footprint() const {
-  return {table_.all().size(), rumours_.size(),    probes_.size(),
-          relays_.size(),      suspicions_.size(), denied_.size()};
+  return {table_.all().size(), rumours_.size(),  probes_.size(), relays_.size(),
+          suspicions_.size(),  tcp_only_.size(), denied_.size()};
 }
 
 }  // namespace om::members

@@ -11,7 +11,8 @@
 // node says of others ("rumours") rides on all datagrams and on gossip, which is sent while there are any. What is
 // wrong about a node is told to it in every datagram to it, so one that was cut off objects as soon as it can. One
 // member that is down is pinged every few periods: so halves of a cluster that was divided find each other. The cost
-// per period does not depend on the number of members.
+// per period does not depend on the number of members. A member that answers dials and no pings is not suspected any
+// more (tcp_only.h).
 //
 // Of two rumours about a node the higher incarnation counts; of the same incarnation alive < suspected < down < left.
 // Denied counts for ever. Only the node itself raises its incarnation.
@@ -35,6 +36,7 @@
 #include "migrator/members/probes.h"
 #include "migrator/members/rumours.h"
 #include "migrator/members/suspicions.h"
+#include "migrator/members/tcp_only.h"
 
 namespace om::members {
 
@@ -62,15 +64,27 @@ struct Settings {
   std::function<bool(NodeId node, std::string_view entry)> verify_deny{};
 };
 
-// kRestated: says something else of itself, and is what it was otherwise.
-enum class ChangeKind : uint8_t { kJoined, kLeft, kSuspected, kDown, kUp, kDenied, kRestated };
+// Of the last three it is what it was otherwise. kRestated: says something else of itself. kTcpOnly: answers this
+// node's dials and no ping. kDatagrams: pings again.
+enum class ChangeKind : uint8_t {
+  kJoined,
+  kLeft,
+  kSuspected,
+  kDown,
+  kUp,
+  kDenied,
+  kRestated,
+  kTcpOnly,
+  kDatagrams,
+};
 
 struct Send {
   NodeId to{};  // if its record is not known: back to where its datagram came from
   std::string bytes;
 };
 
-// To be dialled within a second. The dialled node's accused() gives the incarnation for dialled().
+// To be dialled within a second. The dialled node's accused() gives the incarnation for dialled(). 0: it is not
+// suspected.
 struct Dial {
   NodeId node{};
   uint64_t incarnation = 0;
@@ -95,6 +109,7 @@ struct Footprint {
   size_t probes = 0;
   size_t relays = 0;
   size_t suspicions = 0;
+  size_t tcp_only = 0;
   size_t denied = 0;
 };
 
@@ -175,6 +190,7 @@ class Membership {
   Probes probes_;
   Relays relays_;
   Suspicions suspicions_;
+  TcpOnly tcp_only_;
   std::map<NodeId, std::string> denied_;  // deny entries
   uint32_t sequence_ = 0;
   unsigned pings_ = 0;

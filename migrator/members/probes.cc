@@ -9,10 +9,10 @@ void Probes::add(uint32_t sequence, NodeId target, MonotonicTime ask_at, Monoton
   waiting_.push_back({sequence, target, false, ask_at, fail_at});
 }
 
-void Probes::answered(uint32_t sequence, NodeId target) {
-  std::erase_if(waiting_, [&](const Probe& probe) {
-    return probe.sequence == sequence && probe.target == target;
-  });
+bool Probes::answered(uint32_t sequence, NodeId target) {
+  return std::erase_if(waiting_, [&](const Probe& probe) {
+           return probe.sequence == sequence && probe.target == target;
+         }) != 0;
 }
 
 std::optional<Probes::Unanswered> Probes::to_ask(MonotonicTime now) {

@@ -18,7 +18,8 @@ constexpr size_t kMaxRelays = 256;
 class Probes {
  public:
   void add(uint32_t sequence, NodeId target, MonotonicTime ask_at, MonotonicTime fail_at);
-  void answered(uint32_t sequence, NodeId target);
+  // Whether there was such a probe.
+  bool answered(uint32_t sequence, NodeId target);
   void clear() { waiting_.clear(); }
 
   // The next probe without an answer that others are to be asked about, once each: (sequence, target).

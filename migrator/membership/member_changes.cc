@@ -111,6 +111,14 @@ void NodeMembership::on_change(members::ChangeKind kind, const members::MemberVi
       local_.cluster.left(member.id);
       local_.cluster.local().members_changed();
       break;
+    case ChangeKind::kTcpOnly:
+      event("tcp_only", member,
+            "answers on its TCP port and to no datagram; is the UDP port of the same number open, "
+            "here and there?");
+      break;
+    case ChangeKind::kDatagrams:
+      event("datagrams", member, "answers to datagrams again");
+      break;
     case ChangeKind::kDenied:
       break;
   }

@@ -10,6 +10,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 import unittest
 
 from harness import main
@@ -198,6 +199,58 @@ class Network(MemberCase):
         n1.kill()
         said = n2.refused('NO_MEMBER', 'cluster', 'join', token, expect=1)
         self.assertIn('none of the cluster lab', said)
+
+    def drop_datagrams(self):
+        """Of n1 and n2, from now on; returns what ends it."""
+        rule = ('pref', '1', 'ipproto', 'udp', 'blackhole')
+        for number in (1, 2):
+            self.ip('-n', f'{self.tag}-{number}', 'rule', 'add', *rule)
+        def end():
+            for number in (1, 2):
+                self.ip('-n', f'{self.tag}-{number}', 'rule', 'del', *rule)
+        return end
+
+    def test_no_datagrams(self):
+        """TCP goes through and UDP does not: said once, and then there is peace."""
+        n1, n2 = self.daemon('n1'), self.daemon('n2')
+        token = n1.json('cluster', 'init', 'lab')['token']
+        n2.om('cluster', 'join', token)
+        self.wait_until(lambda: n1.sees('n2') and n2.sees('n1'), 'both to see each other')
+        def events(node, kind):
+            return [event for event in node.json('events') if event['kind'] == kind]
+        open_again = self.drop_datagrams()
+        try:
+            for node in (n1, n2):
+                self.wait_until(lambda node=node: events(node, 'tcp_only'), f'{node.name} to say it', limit=60)
+            self.wait_until(lambda: n1.sees('n2') and n2.sees('n1'), 'both to see each other as before')
+            said = {node: len(self.changes(node, other)) for node, other in ((n1, 'n2'), (n2, 'n1'))}
+            dialled = n2.json('events')[-1]['number']
+            # Long enough for several pings and dials.
+            job = self.start_at(n1)
+            for _ in range(6):
+                self.migrate(n1, job, 'n2')
+                self.migrate(n1, job, 'home')
+                job.stdout.readline()
+                time.sleep(1)
+            self.assertGreater(n2.json('events')[-1]['number'], dialled)
+            self.assertEqual(said, {node: len(self.changes(node, other)) for node, other in ((n1, 'n2'), (n2, 'n1'))})
+            self.assertEqual([1, 1], [len(events(node, 'tcp_only')) for node in (n1, n2)])
+            self.assertNotIn('down', self.changes(n1, 'n2'))
+        finally:
+            open_again()
+        for node in (n1, n2):
+            self.wait_until(lambda node=node: events(node, 'datagrams'), f'{node.name} to hear it again', limit=60)
+        self.assertEqual([1, 1], [len(events(node, 'datagrams')) for node in (n1, n2)])
+        # Who dies is down, without datagrams as well.
+        open_again = self.drop_datagrams()
+        try:
+            for node in (n1, n2):
+                self.wait_until(lambda node=node: len(events(node, 'tcp_only')) == 2, f'{node.name} to say it',
+                                limit=60)
+            n2.kill()
+            self.wait_until(lambda: self.state(n1, 'n2') == 'down', 'n2 to be down', limit=120)
+        finally:
+            open_again()
 
     def test_a_pulled_cable(self):
         n1, n2 = self.daemon('n1'), self.daemon('n2')

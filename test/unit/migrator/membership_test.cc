@@ -2,6 +2,7 @@
 //
 // migrator/members/membership.h: single machines that are told things, and a model of up to 64 nodes in bad weather
 // (bench/member_network.h). In the model each view that follows from the changes must be the machine's own.
+// All in one file, because nearly every case uses one of the two.
 #include "migrator/members/membership.h"
 
 #include <doctest/doctest.h>
@@ -53,8 +54,8 @@ struct One {
   // The changes since the last call, as text.
   std::string changes(const Output& output) {
     std::string text;
-    static const char* const kNames[] = {"joined", "left",   "suspected", "down",
-                                         "up",     "denied", "restated"};
+    static const char* const kNames[] = {"joined", "left",     "suspected", "down",     "up",
+                                         "denied", "restated", "tcp_only",  "datagrams"};
     for (const Change& change : output.changes) {
       text += (text.empty() ? "" : " ") + std::string(kNames[static_cast<int>(change.kind)]) + " " +
               std::to_string(static_cast<uint64_t>(change.node));
@@ -274,6 +275,7 @@ TEST_CASE("a liar costs no memory without end") {
   const Footprint kept = one.machine.footprint();
   CHECK(kept.members <= 50);
   CHECK(kept.suspicions <= 50);
+  CHECK(kept.tcp_only <= 50);
   CHECK(kept.rumours <= kMaxRumours + kMaxUnknownRumours);
   CHECK(kept.relays <= kMaxRelays);
   CHECK(kept.denied <= kMaxDenied);
@@ -328,7 +330,8 @@ struct Model {
       CHECK((first || kind == ChangeKind::kUp));
     } else if (kind == ChangeKind::kSuspected) {
       up.insert(node);
-    } else if (kind != ChangeKind::kRestated) {
+    } else if (kind != ChangeKind::kRestated && kind != ChangeKind::kTcpOnly &&
+               kind != ChangeKind::kDatagrams) {
       CHECK(up.erase(node) == 1);
     }
   }
@@ -391,9 +394,39 @@ TEST_CASE("nobody is wrongly down in bad weather") {
   Model model(64, bad_weather(), 1);
   model.net.run_for(kSecond * 300);
   CHECK(model.count[ChangeKind::kDown] == 0);
+  CHECK(model.count[ChangeKind::kTcpOnly] == 0);
   CHECK(model.count[ChangeKind::kSuspected] > 0);
   model.net.weather.loss = 0;
   CHECK(model.net.run_until([&] { return model.all_agree(); }, kSecond * 20));
+  model.check_views();
+}
+
+TEST_CASE("where only dials get through suspicions end, and who dies is down all the same") {
+  constexpr size_t kNodes = 8;
+  Model model(kNodes, {}, 5);
+  model.net.run_for(kSecond * 10);
+  model.net.weather.loss = 1;
+  const auto all_know = [&] { return model.count[ChangeKind::kTcpOnly] == kNodes * (kNodes - 1); };
+  CHECK(model.net.run_until(all_know, kSecond * 120));
+  // Who knows each other in that way suspects nobody, however long it lasts.
+  CHECK(model.net.run_until([&] { return model.all_agree(); }, kSecond * 10));
+  const size_t suspected = model.count[ChangeKind::kSuspected];
+  CHECK(suspected == TcpOnly::kStrikes * kNodes * (kNodes - 1));
+  const uint64_t dials = model.net.dials;
+  model.net.run_for(kSecond * 3600);
+  CHECK(model.count[ChangeKind::kSuspected] == suspected);
+  CHECK(model.count[ChangeKind::kTcpOnly] == kNodes * (kNodes - 1));
+  CHECK(model.count[ChangeKind::kDown] == 0);
+  // Once a minute and pair at most, in the long run.
+  CHECK(model.net.dials - dials < kNodes * (kNodes - 1) * 66);
+  model.net.kill(1);
+  CHECK(model.net.run_until([&] { return model.everybody_sees(1, State::kDown); }, kSecond * 90));
+  CHECK(model.count[ChangeKind::kDown] == kNodes - 1);
+  model.net.weather.loss = 0;
+  CHECK(model.net.run_until(
+      [&] { return model.count[ChangeKind::kDatagrams] == (kNodes - 1) * (kNodes - 2); },
+      kSecond * 60));
+  CHECK(model.all_agree());
   model.check_views();
 }
 
