@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "test/hostile/attacks.h"
+#include "test/hostile/escapes.h"
 #include "test/hostile/gate.h"
 
 using namespace om;
@@ -49,6 +50,20 @@ void one_syscall(int argc, char** argv) {
   }
   printf("%ld\n", gate_syscall(static_cast<long>(a[0]), a[1], a[2], a[3], a[4], a[5], a[6]));
   fflush(stdout);
+}
+
+// attacker escape NUMBER PID: one way out of the node's confinement (escapes.h), PID being a process of the node.
+void escape(const char* which, const char* pid) {
+  const size_t index = number(which);
+  check(index < escapes().size(), "the number of an escape", static_cast<long>(index));
+  Outside outside;
+  outside.pid = static_cast<pid_t>(number(pid));
+  const Escape& attempt = escapes()[index];
+  const auto call = [](long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
+                       uint64_t f) { return gate_syscall(nr, a, b, c, d, e, f); };
+  const long said = attempt.attempt(call, outside);
+  dprintf(STDERR_FILENO, "attacker: %s was answered: %ld\n", attempt.name, said);
+  _exit(1);
 }
 
 // attacker jump WHERE: to an entry of libom's with a stack and registers that it does not expect.
@@ -133,6 +148,10 @@ void segments() {
 
 int main(int argc, char** argv) {
   if (argc < 2) return 2;
+  if (std::string_view(argv[1]) == "escapes") {
+    for (const Escape& each : escapes()) printf("%s\n", each.name);
+    return 0;
+  }
   const std::string_view attack = argv[1];
   (void)anchor();
   printf("ready\n");
@@ -140,6 +159,7 @@ int main(int argc, char** argv) {
   while (access("go", F_OK) != 0) usleep(2000);
   (void)!write(STDOUT_FILENO, "away\n", 5);
   if (attack == "syscall") one_syscall(argc, argv);
+  if (attack == "escape" && argc > 3) escape(argv[2], argv[3]);
   if (attack == "jump") jump(argv[2]);
   if (attack == "segments") segments();
   if (attack == "forge") forge_calls();

@@ -23,11 +23,15 @@ END_LIMIT = 15     # seconds that a guest which has lost its mind may take to en
 SANDBOX = 'a system call that its sandbox does not allow'
 
 
-class Hostile(FaultCase):
+class HostileCase(FaultCase):
     """A well-behaved guest runs on the attacked node all the time."""
+
+    def prepare(self):
+        """Before anything is on the attacked node."""
 
     def setUp(self):
         super().setUp()
+        self.prepare()
         self.daemons_before = {node: self.daemon_pid(node) for node in (HOME_NODE, 'n2', 'n3')}
         self.witness = NumberedJob(self)
         self.witness.move('n2')
@@ -90,6 +94,8 @@ class Hostile(FaultCase):
             self.witness.move(to)
         self.witness.finish()
 
+
+class Hostile(HostileCase):
     # The sandbox.
 
     def test_a_forbidden_call_ends_the_body(self):
