@@ -171,6 +171,9 @@ int main(int argc, char** argv) {
   if (attack == "scribble") scribble(argc > 2 ? atol(argv[2]) : 50);
   if (attack == "threads") more_threads(argc > 2 ? atol(argv[2]) : 100);
   if (attack == "memory") exhaust_memory();
+  if (attack == "calls") {
+    for (;;) still_served();
+  }
   if (attack == "loop") {
     for (volatile bool on = true; on;) {
     }

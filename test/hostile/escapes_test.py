@@ -18,11 +18,7 @@ class Escapes(HostileCase):
                                     '--fork', 'true'], capture_output=True, text=True, check=False)
             if probe.returncode:
                 self.skipTest('no namespaces for an ordinary user: ' + probe.stderr.strip())
-        _, command, settings = self.kill_daemon('n2')
-        option = '--guest-namespaces'
-        command = [word for at, word in enumerate(command) if option not in (word, command[at - 1])]
-        self.restart_daemon(('n2', [*command, option, namespaces], settings))
-        self.wait_until(lambda: {n['state'] for n in self.om_json('nodes')} == {'up'}, 'all nodes up')
+        self.set_namespaces(namespaces)
 
     def try_all(self):
         attacker = self.product.build / 'test' / 'hostile' / 'attacker'

@@ -20,6 +20,7 @@ import om_process  # noqa: E402
 from om_cluster import HOME_NODE  # noqa: E402
 
 END_LIMIT = 15     # seconds that a guest which has lost its mind may take to end
+NAMESPACES = os.environ.get('OM_TEST_NAMESPACES')  # of the attacked node's guests
 SANDBOX = 'a system call that its sandbox does not allow'
 
 
@@ -28,6 +29,15 @@ class HostileCase(FaultCase):
 
     def prepare(self):
         """Before anything is on the attacked node."""
+        if NAMESPACES:
+            self.set_namespaces(NAMESPACES)
+
+    def set_namespaces(self, word):
+        _, command, settings = self.kill_daemon('n2')
+        option = '--guest-namespaces'
+        command = [part for at, part in enumerate(command) if option not in (part, command[at - 1])]
+        self.restart_daemon(('n2', [*command, option, word], settings))
+        self.wait_until(lambda: {n['state'] for n in self.om_json('nodes')} == {'up'}, 'all nodes up')
 
     def setUp(self):
         super().setUp()
@@ -212,6 +222,11 @@ class Hostile(HostileCase):
         guest = self.attack('threads', 90, preexec_fn=lambda: resource.setrlimit(
             resource.RLIMIT_AS, (1 << 30, 1 << 30)))
         self.check_killed(guest, 'more threads')
+
+    def test_calls_without_end(self):
+        """Its home answers them, and everybody else as well."""
+        guest = self.attack('calls')
+        self.check_witness_and_kill(guest)
 
     def test_memory(self):
         guest = self.attack('memory', preexec_fn=lambda: resource.setrlimit(
