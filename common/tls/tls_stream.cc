@@ -13,6 +13,8 @@ namespace {
 constexpr size_t kInputBytes = 32 << 10;
 // A writer waits while there is more.
 constexpr size_t kMaxOutput = 64 << 10;
+// A writer need not wait for less to leave.
+constexpr size_t kLittleOutput = 8 << 10;
 // Writers never leave as much.
 constexpr size_t kTooMuchOutput = 2 * kMaxOutput;
 
@@ -53,6 +55,11 @@ TlsStream::TlsStream(kj::Own<kj::AsyncIoStream> inner, TlsContext context, TlsEn
                      const std::optional<std::string>& expected)
     : StreamOver(kj::mv(inner)), engine_(std::move(context), side, expected), input_(kInputBytes) {}
 
+// What was written is sent even if nothing runs any more.
+TlsStream::~TlsStream() noexcept(false) {
+  if (soon_) send_on();
+}
+
 kj::Exception TlsStream::failure() const {
   return KJ_EXCEPTION(FAILED, kj::str("TLS: ", engine_.why().c_str()));
 }
@@ -82,6 +89,22 @@ kj::Promise<void> TlsStream::drained() {
   return KJ_ASSERT_NONNULL(drain_).addBranch();
 }
 
+// Little is sent when nothing else is left to do: often more follows at once, and one write is cheaper than two.
+kj::Promise<void> TlsStream::passed_on() {
+  KJ_IF_MAYBE (exception, broken_) {
+    return kj::cp(*exception);
+  }
+  if (engine_.output_size() > kLittleOutput) return drained();
+  if (!draining_ && !soon_) {
+    soon_ = true;
+    later_ = kj::evalLast([this] {
+               soon_ = false;
+               send_on();
+             }).eagerlyEvaluate(nullptr);
+  }
+  return kj::READY_NOW;
+}
+
 // Nobody waits for it: whoever is told of a failure closes the connection, and what the socket takes at once is sent.
 void TlsStream::send_on() { const auto branch = drained(); }
 
@@ -92,7 +115,11 @@ kj::Promise<void> TlsStream::drain() {
     return kj::READY_NOW;
   }
   return kj::evalNow([this] { return inner_->write(sending_.data(), sending_.size()); })
-      .then([this] { return drain(); });
+      .then([this] { return drain(); },
+            [this](kj::Exception&& exception) -> kj::Promise<void> {
+              broken_ = kj::cp(exception);
+              return kj::mv(exception);
+            });
 }
 
 kj::Promise<void> TlsStream::filled() {
@@ -156,7 +183,7 @@ kj::Promise<void> TlsStream::write_more(std::vector<Piece> pieces) {
     const std::string_view record = next_record(pieces, first, scratch);
     if (engine_.write(record) != TlsEngine::Step::kDone) return failure();
   }
-  if (first == pieces.size()) return drained();
+  if (first == pieces.size()) return passed_on();
   pieces.erase(pieces.begin(), pieces.begin() + static_cast<ptrdiff_t>(first));
   return drained().then(
       [this, rest = std::move(pieces)]() mutable { return write_more(std::move(rest)); });

@@ -12,8 +12,9 @@
 // server reaches the client as FAILED of its first read.
 //
 // A read or write may be dropped at any moment; the connection stays whole. As with every KJ stream, a dropped read
-// takes with it what it had already been given, and of a dropped write any part may be sent. Memory is bounded: 32 KiB
-// of the peer's bytes and one record, at most 256 KiB of our own.
+// takes with it what it had already been given, and of a dropped write any part may be sent. A write is fulfilled when
+// all but little of it has been passed on; that the rest cannot be sent is told to the next writer, as with a socket.
+// Memory is bounded: 32 KiB of the peer's bytes and one record, at most 256 KiB of our own.
 #pragma once
 
 #include <kj/async-io.h>
@@ -39,6 +40,7 @@ class TlsStream final : public StreamOver {
   // Use tls_connect() and tls_accept().
   TlsStream(kj::Own<kj::AsyncIoStream> inner, TlsContext context, TlsEngine::Side side,
             const std::optional<std::string>& expected);
+  ~TlsStream() noexcept(false);
 
   kj::Promise<void> handshake();
 
@@ -61,6 +63,8 @@ class TlsStream final : public StreamOver {
   // Fulfilled when all output is sent; one at a time, whoever waits for it.
   kj::Promise<void> drained();
   kj::Promise<void> drain();
+  // Fulfilled when a writer may go on: at once while there is little output.
+  kj::Promise<void> passed_on();
   void send_on();
   // Fulfilled when there is new input, or the end of it.
   kj::Promise<void> filled();
@@ -73,9 +77,12 @@ class TlsStream final : public StreamOver {
   // These belong to the stream, not to a reader or writer, so that dropping one loses no byte. After an error they stay
   // as they are and pass it to all who come later.
   bool draining_ = false;
+  bool soon_ = false;  // later_ will send what there is
   bool filling_ = false;
+  kj::Maybe<kj::Exception> broken_;  // why output could not be sent
   kj::Maybe<kj::ForkedPromise<void>> drain_;
   kj::Maybe<kj::ForkedPromise<void>> fill_;
+  kj::Promise<void> later_ = kj::READY_NOW;
   kj::Promise<void> end_ = kj::READY_NOW;
 };
 #pragma GCC diagnostic pop

@@ -5,6 +5,7 @@
 
 #include <kj/vector.h>
 
+#include "common/net/stream_over.h"
 #include "test/unit/tls/lab.h"
 
 namespace om {
@@ -105,6 +106,64 @@ TEST_CASE("each direction ends by itself") {
     both[1]->shutdownWrite();
     CHECK(read_text(world, *both[0], 100) == "answer");
     CHECK(read_text(world, *both[0], 100).empty());
+  }
+}
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"  // as in stream_over.h
+// Counts the writes that reach the stream below.
+class Counted final : public StreamOver {
+ public:
+  Counted(Stream inner, int& writes) : StreamOver(kj::mv(inner)), writes_(writes) {}
+  kj::Promise<size_t> tryRead(void* buffer, size_t least, size_t most) override {
+    return inner_->tryRead(buffer, least, most);
+  }
+  kj::Promise<void> write(const void* buffer, size_t size) override {
+    ++writes_;
+    return inner_->write(buffer, size);
+  }
+  kj::Promise<void> write(kj::ArrayPtr<const kj::ArrayPtr<const kj::byte>> pieces) override {
+    ++writes_;
+    return inner_->write(pieces);
+  }
+
+ private:
+  int& writes_;
+};
+#pragma GCC diagnostic pop
+
+TEST_CASE("short texts that follow each other leave together, even if the stream is dropped then") {
+  const Lab lab;
+  for (World::Kind kind : kWorlds) {
+    World world(kind);
+    int writes = 0;
+    Streams pair = world.pair();
+    pair[0] = kj::heap<Counted>(kj::mv(pair[0]), writes);
+    TlsStreams both = world.shake(lab.node("n1"), lab.node("n2"), kj::mv(pair));
+    writes = 0;
+    both[0]->write("one", 3).wait(world.scope());
+    both[0]->write("two", 3).wait(world.scope());
+    CHECK(read_text(world, *both[1], 6) == "onetwo");
+    CHECK(writes == 1);
+    both[0]->write("three", 5).wait(world.scope());
+    both[0] = nullptr;
+    CHECK(read_text(world, *both[1], 5) == "three");
+    CHECK(writes == 2);
+  }
+}
+
+TEST_CASE("that the other end has gone is told to a later writer") {
+  const Lab lab;
+  for (World::Kind kind : kWorlds) {
+    World world(kind);
+    TlsStreams both = world.shake(lab.node("n1"), lab.node("n2"), world.pair());
+    both[1] = nullptr;
+    const std::string text = pattern(1000, 1);
+    std::string outcome;
+    for (int i = 0; i < 1000 && outcome.rfind("DISCONNECTED", 0) != 0; ++i)
+      outcome = world.outcome(both[0]->write(text.data(), text.size()));
+    CHECK(outcome.rfind("DISCONNECTED", 0) == 0);
+    CHECK(world.outcome(both[0]->write(text.data(), 1)).rfind("DISCONNECTED", 0) == 0);
   }
 }
 
