@@ -18,11 +18,11 @@ kj::Promise<PageSource::Next> PageSource::judge() {
   if (!*taken) return Next(std::nullopt);
   counts_.frames++;
   if (header_.kind == kBulkZero) return Next(Frame{header_.address, header_.bytes, {}});
-  return in_.read(buffer_.data(), header_.bytes).then([this] {
+  return in_.read(buffer_.begin(), header_.bytes).then([this] {
     counts_.pages += header_.bytes / kPageSize;
     counts_.bytes += header_.bytes;
     counts_.wire += header_.bytes;
-    return Next(Frame{header_.address, header_.bytes, std::span(buffer_).first(header_.bytes)});
+    return Next(Frame{header_.address, header_.bytes, std::span(buffer_.begin(), header_.bytes)});
   });
 }
 

@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <optional>
 #include <span>
-#include <vector>
 
 #include "common/image/bulk.h"
 #include "common/image/expected_pages.h"
@@ -28,7 +27,7 @@ class PageSource {
   using Next = Verdict<std::optional<Frame>>;
 
   PageSource(kj::AsyncInputStream& in, ExpectedPages expected)
-      : in_(in), expected_(std::move(expected)), buffer_(kBulkMaxBytes) {}
+      : in_(in), expected_(std::move(expected)), buffer_(kj::heapArray<std::byte>(kBulkMaxBytes)) {}
 
   // The next frame, checked before its contents are read; none at the end mark. Refusals: those of ExpectedPages::take.
   // A KJ exception if the bytes run out.
@@ -44,7 +43,7 @@ class PageSource {
   kj::AsyncInputStream& in_;
   ExpectedPages expected_;
   BulkHeader header_{};
-  std::vector<std::byte> buffer_;
+  kj::Array<std::byte> buffer_;  // as far as it is not used it takes no memory
   PageCounts counts_;
 };
 

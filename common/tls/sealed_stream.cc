@@ -17,6 +17,9 @@ constexpr size_t kInputBytes = kRecordsAtOnce * kMaxRecordBytes;
 // And the end mark.
 constexpr size_t kOutputBytes = kRecordsAtOnce * kMaxRecordBytes + kRecordOverhead;
 
+// To copy as much costs more than a record.
+bool is_long(kj::ArrayPtr<const kj::byte> piece) { return piece.size() >= size_t{16} << 10; }
+
 [[noreturn]] void fail(const Error& error) {
   kj::throwFatalException(KJ_EXCEPTION(FAILED, error.what.c_str()));
 }
@@ -124,13 +127,14 @@ kj::Promise<void> SealedStream::write_more(std::vector<Piece> pieces) {
       [this, rest = std::move(pieces)]() mutable { return write_more(std::move(rest)); });
 }
 
-// A long piece is sealed from where it lies; short ones are put together.
+// A long piece is sealed from where it lies, in records of its own, which a reader can open where it wants them; short
+// ones are put together.
 void SealedStream::seal(std::vector<Piece>& pieces, size_t& first) {
   for (;;) {
     while (first < pieces.size() && pieces[first].size() == 0) first++;
     if (first == pieces.size() || sealed_bytes_ + kMaxRecordBytes > kOutputBytes) return;
     Piece& piece = pieces[first];
-    const bool alone = piece.size() >= kMaxRecordContents || first + 1 == pieces.size();
+    const bool alone = is_long(piece) || first + 1 == pieces.size();
     kj::byte* const place = output_.begin() + sealed_bytes_ + kRecordHeaderBytes;
     size_t gathered = 0;
     if (alone) {
@@ -139,7 +143,7 @@ void SealedStream::seal(std::vector<Piece>& pieces, size_t& first) {
       piece = piece.slice(gathered, piece.size());
       continue;
     }
-    while (first < pieces.size() && gathered < kMaxRecordContents) {
+    while (first < pieces.size() && gathered < kMaxRecordContents && !is_long(pieces[first])) {
       Piece& next = pieces[first];
       const size_t n = std::min(next.size(), kMaxRecordContents - gathered);
       memcpy(place + gathered, next.begin(), n);

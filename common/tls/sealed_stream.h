@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A KJ stream over another one on which everything is in records (record.h): SESSION and BULK connections after their
-// preamble. A write becomes one record for each 64 KiB, at once; nothing is held back.
+// preamble. A write becomes one record for each 64 KiB, at once; nothing is held back. Pieces of 16 KiB and more have
+// records of their own, so that neither end copies them.
 //
 // Errors are KJ exceptions with one line each. FAILED: bytes were changed, left out, repeated or moved on the way, and
 // the connection is of no more use: not a byte of what was changed is handed out. DISCONNECTED: the connection is gone,
