@@ -8,8 +8,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -27,20 +25,16 @@
 #include "common/proc/process.h"
 #include "common/proc/stat.h"
 #include "common/proc/status.h"
-#include "common/proc/users.h"
-#include "libom/abi/sandbox.h"
 
 namespace om::guest {
 namespace {
 
-constexpr int kSetupFailed = 72;
 // A body may send as fast as it likes: after this many messages other tasks get their turn.
 constexpr int kMessagesAtOnce = 64;
 constexpr auto kOthersTurn = 1 * kj::MILLISECONDS;
 constexpr auto kEndLimit = std::chrono::seconds(10);  // a large one takes a while to end
 constexpr int kEndPollMs = 10;
 constexpr size_t kMaxWaiters = 64;
-constexpr const char* kOomScore = "500";  // above the host's own processes
 
 // Affinity: all CPUs that this process may use, or those among them whose ids home has too. False if there is none.
 bool choose_cpus(const BodyPlan& plan, cpu_set_t& chosen) {
@@ -59,20 +53,6 @@ uint32_t limit_of(uint32_t cpus, const cpu_set_t& chosen) {
     if (CPU_ISSET(i, &chosen)) return std::max(cpus, uint32_t{1});
   }
   return 0;
-}
-
-// The filter cannot count threads. A user namespace of its own has a count of its own; without one all guests of this
-// user together are counted.
-uint64_t most_threads(const BodyPlan& plan, bool apart) {
-  const uint64_t usual = proc::usual_most_threads();
-  return apart && plan.threads != 0 ? std::min<uint64_t>(usual, plan.threads) : usual;
-}
-
-void write_file(const char* path, const char* text) {
-  const int fd = ::open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  // Best effort: without it the kernel chooses its victim by size.
-  (void)!::write(fd, text, strlen(text));
 }
 
 // Processes that this kernel has killed for lack of memory, in a cgroup or overall.
@@ -102,58 +82,6 @@ std::string how_ended(int status) {
                          : fmt::format("killed by signal {}", sig);
 }
 
-// Of the socket between keeper and body.
-struct Ends {
-  int keepers, bodys;
-};
-
-// After fork, before exec: only async-signal-safe calls.
-// `apart`: it is in namespaces of its own.
-[[noreturn]] void become_body(const char* launcher, Ends socket, const BodyPlan& plan,
-                              const cpu_set_t& cpus, uint64_t threads, bool apart) {
-  ::close(socket.keepers);
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  pollfd keeper{socket.bodys, 0, 0};
-  // It died before the line above. (Where it has no number here, getppid() cannot tell.)
-  if (::poll(&keeper, 1, 0) != 0) ::_exit(kSetupFailed);
-  ::setsid();
-  for (const auto& l : plan.limits) {
-    const rlimit wanted{l.soft, l.hard};
-    rlimit now{};
-    ::getrlimit(static_cast<__rlimit_resource_t>(l.resource), &now);
-    // A hard limit can only be lowered; a soft one goes as far as that.
-    rlimit set{std::min(wanted.rlim_cur, now.rlim_max), std::min(wanted.rlim_max, now.rlim_max)};
-    ::setrlimit(static_cast<__rlimit_resource_t>(l.resource), &set);
-  }
-  rlimit processes{};
-  ::getrlimit(RLIMIT_NPROC, &processes);
-  processes.rlim_max = std::min<rlim_t>(processes.rlim_max, threads);
-  processes.rlim_cur = std::min(processes.rlim_cur, processes.rlim_max);
-  ::setrlimit(RLIMIT_NPROC, &processes);
-  const rlimit none{0, 0};
-  ::setrlimit(RLIMIT_CORE, &none);
-  ::sched_setaffinity(0, sizeof cpus, &cpus);
-  (void)proc::take_cpu_share(plan.cpu);  // best effort: it may have less already
-  write_file("/proc/self/oom_score_adj", kOomScore);
-  sigset_t all;
-  sigfillset(&all);
-  ::sigprocmask(SIG_BLOCK, &all, nullptr);
-  // It has no path any more once the root is empty.
-  const int program = ::open(launcher, O_PATH | O_CLOEXEC);
-  const int high = ::fcntl(program, F_DUPFD_CLOEXEC, kKeeperFd + 2);
-  if (::dup2(socket.bodys, kKeeperFd) != kKeeperFd ||
-      ::dup3(high, kKeeperFd + 1, O_CLOEXEC) != kKeeperFd + 1)
-    ::_exit(kSetupFailed);
-  ::syscall(SYS_close_range, 0, kKeeperFd - 1, 0);
-  ::syscall(SYS_close_range, kKeeperFd + 2, ~0u, 0);
-  if (apart && proc::leave_file_system() != 0 && plan.isolation == proc::Isolation::kRequire)
-    ::_exit(kSetupFailed);
-  char* const argv[] = {const_cast<char*>(plan.title.c_str()), nullptr};
-  char* const envp[] = {nullptr};
-  ::syscall(SYS_execveat, kKeeperFd + 1, "", argv, envp, AT_EMPTY_PATH);
-  ::_exit(kSetupFailed);
-}
-
 }  // namespace
 
 BodyProcess::BodyProcess(kj::AsyncIoContext& io, std::function<void(uint32_t)> on_need_channel)
@@ -166,34 +94,22 @@ BodyProcess::~BodyProcess() noexcept(false) { kill(); }
 Result<void> BodyProcess::start(const std::string& launcher, const BodyPlan& plan) {
   if (!choose_cpus(plan, cpus_)) return Error{ERANGE, "no CPU that home has too"};
   cpu_limit_ = limit_of(plan.cpus, cpus_);
-  int pair[2];
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
-    return errno_error("socket for the body");
-  UniqueFd ours(pair[0]), theirs(pair[1]);
-  if (plan.isolation == proc::Isolation::kRequire) {
-    if (auto allowed = proc::try_namespaces(); !allowed)
-      return Error{ENOTSUP, "guests must have namespaces of their own: " + allowed.error().text()};
+  Result<FreshProcess::Started> started =
+      fresh_ ? fresh_->become(plan, cpus_) : Result<FreshProcess::Started>(plain_error("none"));
+  fresh_.reset();
+  if (!started) {
+    FreshProcess fresh = OM_TRY(FreshProcess::fork(launcher, plan.isolation));
+    started = fresh.become(plan, cpus_);
   }
-  bool apart = plan.isolation != proc::Isolation::kOff;
-  uint64_t threads = most_threads(plan, apart);
-  pid_t child = apart ? proc::fork_apart() : ::fork();
-  if (child < 0 && plan.isolation == proc::Isolation::kTry) {
-    log_info("body", "no namespaces of its own: {}", ::strerrordesc_np(errno));
-    apart = false;
-    threads = most_threads(plan, apart);
-    child = ::fork();
-  }
-  if (child < 0) return errno_error("fork the body");
-  if (child == 0)
-    become_body(launcher.c_str(), {ours.get(), theirs.get()}, plan, cpus_, threads, apart);
-  pid_ = child;
-  numbers_ = ThreadNumbers(apart);
+  if (!started) return started.error();
+  pid_ = started->pid;
+  numbers_ = ThreadNumbers(started->apart);
   end_.ended = end_.out_of_memory = false;
   end_.how.clear();
   end_.oom_kills_before = oom_kills();
-  socket_ = std::move(ours);
+  socket_ = std::move(started->socket);
   if (::fcntl(socket_.get(), F_SETFL, O_NONBLOCK) != 0) return errno_error("socket for the body");
-  pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
+  pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
   if (!pidfd_.valid()) return errno_error("pidfd of the body");
   observer_ = kj::heap<kj::UnixEventPort::FdObserver>(io_.unixEventPort, socket_.get(),
                                                       kj::UnixEventPort::FdObserver::OBSERVE_READ);
@@ -217,6 +133,7 @@ void BodyProcess::end(const std::string& reason) {
 }
 
 void BodyProcess::kill() {
+  fresh_.reset();
   if (pid_ > 0 && !end_.ended) {
     ::kill(pid_, SIGKILL);
     ::waitpid(pid_, nullptr, 0);

@@ -19,29 +19,12 @@
 
 #include "common/base/result.h"
 #include "common/base/unique_fd.h"
-#include "common/proc/cpu_share.h"
-#include "common/proc/namespaces.h"
 #include "common/proc/process_memory.h"
+#include "guest/fresh_process.h"
 #include "guest/thread_numbers.h"
 #include "libom/abi/sockets.h"
 
 namespace om::guest {
-
-struct ResourceLimit {
-  uint32_t resource;
-  uint64_t soft, hard;
-};
-
-struct BodyPlan {
-  std::string title;  // its command line
-  std::vector<ResourceLimit> limits;
-  uint32_t cpus = 0;       // home's highest CPU id + 1
-  bool home_cpus = false;  // it may run on CPU ids below that only
-  proc::Isolation isolation = proc::Isolation::kTry;
-  // That it may have, if it has namespaces of its own; 0: as many as all guests.
-  uint32_t threads = 0;
-  proc::CpuShare cpu = proc::CpuShare::kNormal;
-};
 
 class BodyProcess {
  public:
@@ -49,6 +32,8 @@ class BodyProcess {
   BodyProcess(kj::AsyncIoContext& io, std::function<void(uint32_t)> on_need_channel);
   ~BodyProcess() noexcept(false);
 
+  // start() will use this process instead of a new one, if it can.
+  void use(FreshProcess fresh) { fresh_.emplace(std::move(fresh)); }
   // Starts a fresh process. Errors by errno: ERANGE if it has no CPU to run on (CPU_COUNT); ENOTSUP if it cannot have
   // namespaces of its own and has to (BLOCKED).
   Result<void> start(const std::string& launcher, const BodyPlan& plan);
@@ -115,6 +100,7 @@ class BodyProcess {
 
   kj::AsyncIoContext& io_;
   std::function<void(uint32_t)> on_need_channel_;
+  std::optional<FreshProcess> fresh_;  // until start()
   pid_t pid_ = 0;
   mutable ThreadNumbers numbers_;
   cpu_set_t cpus_{};  // that it may run on

@@ -49,8 +49,19 @@ Keeper::Keeper(kj::AsyncIoContext& io, const KeeperOptions& options)
 
 Member& Keeper::make_member(uint32_t number) {
   KJ_REQUIRE(number < kMembers, "there is no such member");
-  return members_.try_emplace(number, Member::With{io_, dialer_, home_, session_, terms_}, number)
-      .first->second;
+  const auto [entry, is_new] =
+      members_.try_emplace(number, Member::With{io_, dialer_, home_, session_, terms_}, number);
+  if (is_new && spare_) entry->second.body().process().use(std::move(*spare_));
+  spare_.reset();
+  return entry->second;
+}
+
+// Home takes a while from here until it asks for a body; what has become known then is not much of the work. Any error
+// comes again, and is told to home, when the body is made.
+void Keeper::make_spare() {
+  if (spare_ || !members_.empty() || ending_) return;
+  if (auto fresh = FreshProcess::fork(terms_.launcher, terms_.isolation))
+    spare_.emplace(std::move(*fresh));
 }
 
 Member& Keeper::member(uint32_t number) {
@@ -115,6 +126,7 @@ kj::Promise<void> Keeper::serve(kj::Own<kj::AsyncIoStream> stream) {
   auto gone = server->network.onDisconnect();
   session_.begin();
   home_.connected();
+  make_spare();
   return gone.exclusiveJoin(nobody_serves()).attach(kj::mv(server));
 }
 

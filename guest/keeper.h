@@ -13,6 +13,7 @@
 #include <string>
 
 #include "guest/dialer.h"
+#include "guest/fresh_process.h"
 #include "guest/home_watch.h"
 #include "guest/jobs.h"
 #include "guest/member.h"
@@ -71,6 +72,7 @@ class Keeper {
   bool home_is_lost() const;
   bool is_any_running() const;
   void bury();
+  void make_spare();
 
   kj::AsyncIoContext& io_;
   const GuestTerms terms_;
@@ -79,6 +81,7 @@ class Keeper {
   Session session_;
   Jobs jobs_{session_};
   std::map<uint32_t, Member> members_;
+  std::optional<FreshProcess> spare_;        // for the first member
   std::optional<MemoryWatch> memory_watch_;  // none: no memory is watched
   kj::ForkedPromise<void> drained_;
   bool ending_ = false;

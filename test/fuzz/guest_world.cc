@@ -172,6 +172,11 @@ Result<uint64_t> Pagemap::some_runs(uint64_t start, uint64_t end,
 
 namespace guest {
 
+Result<FreshProcess> FreshProcess::fork(const std::string&, proc::Isolation) {
+  return plain_error("there are no processes here");
+}
+FreshProcess::~FreshProcess() = default;
+
 BodyProcess::BodyProcess(kj::AsyncIoContext& io, std::function<void(uint32_t)> on_need_channel)
     : io_(io),
       on_need_channel_(std::move(on_need_channel)),
