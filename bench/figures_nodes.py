@@ -61,14 +61,14 @@ class Side:
         return [float(number) for number in answer]
 
     def move(self):
-        """Milliseconds for the way there; then it comes back."""
-        took = 0
+        """Milliseconds and bytes for the way there; then it comes back."""
+        there = None
         for to in ('n2', 'home'):
             move = self.cluster.migrate(self.job.pid, to)
             if not move.real():
                 raise BrokenSetup(f'the process did not move: {move}')
-            took = took or move.data['total_ms']
-        return took
+            there = there or (move.data['total_ms'], move.data['bytes_raw'])
+        return there
 
     def end(self):
         for process in self.open:
@@ -88,15 +88,16 @@ def measure(product, rounds):
     try:
         for name, more in (('tls', ()), ('plain', ('--plain',))):
             sides[name] = Side(product, base, name, more)
-        first, hello, move = ({name: [] for name in sides} for _ in range(3))
+        first, hello, move, sizes = ({name: [] for name in sides} for _ in range(4))
         for number in range(rounds + 1):
             for name, side in sides.items():
                 made, answered = side.hello()
-                moved = side.move()
+                moved, size = side.move()
                 if number:  # caches are warm after the first
                     first[name].append(made)
                     hello[name].append(answered)
                     move[name].append(moved)
+                    sizes[name].append(size)
     finally:
         for side in sides.values():
             side.end()
@@ -112,5 +113,6 @@ def measure(product, rounds):
         'wire.plain_connect_us': statistics.median(first['plain']),
         'wire.admit_ms': statistics.median(move['tls']),
         'wire.plain_admit_ms': statistics.median(move['plain']),
+        'wire.admit_bytes': statistics.median(sizes['tls']),
     })
     return figures

@@ -46,9 +46,15 @@ AT_LEAST = ('io.read_ratio', 'io.write_ratio', *figures_wire.AT_LEAST)
 
 
 def wire(product, rounds):
-    """What encryption costs: in libom alone, between daemons, between a deputy and a keeper."""
-    return {**figures_seal.measure(product, rounds), **figures_nodes.measure(product, rounds),
-            **figures_wire.measure(product, rounds)}
+    """What encryption costs: in libom alone, between daemons, between a deputy and a keeper. `bound`: what the ratio
+    would be if the plain side had the cipher to do as well and nothing else; `admit` has one CPU for both ends, `fill`
+    one for each."""
+    figures = {**figures_seal.measure(product, rounds), **figures_nodes.measure(product, rounds),
+               **figures_wire.measure(product, rounds)}
+    cipher, plain = figures['wire.cipher_ns_per_byte'], 1e3 / figures['wire.plain.mb_per_s']  # both in ns a byte
+    figures['wire.admit_bound'] = 1 + figures['wire.admit_bytes'] * cipher / 1e6 / figures['wire.plain_admit_ms']
+    figures['wire.fill_bound'] = plain / (plain + cipher / 2)
+    return figures
 
 
 BENCHES = {'home': figures_home.measure, 'call': figures_moved.call, 'cpu': figures_moved.cpu,
