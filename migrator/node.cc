@@ -93,7 +93,9 @@ Result<std::unique_ptr<Node>> Node::create(const Options& given) {
   OwnDirectory state =
       OM_TRY(OwnDirectory::make(options.state_dir, ::geteuid() == 0 ? 0755 : 0700));
   Options bound = options;
-  const bool gossips = options.membership && options.wire == Wire::kSealed;
+  if (options.membership == MembershipKind::kEtcd) OM_TRY(etcd::Http::available());
+  const bool gossips =
+      options.membership == MembershipKind::kBuiltin && options.wire == Wire::kSealed;
   Listening listening = OM_TRY(listen_on(bound.listen, gossips));
   std::unique_ptr<Node> node(new Node(bound, std::move(state), std::move(trust),
                                       std::move(listening), std::move(facts), users));
@@ -151,11 +153,13 @@ Node::Peers::Peers(Node& node, Trust trusted, Listening listening)
       search(node.loop_, node.clock_, node.options_.listen, node.options_.name,
              node.discovery_settings()),
       membership(node.kj_, node.clock_,
-                 {node.options_.listen, std::move(listening.udp), node.discovery_settings()},
+                 {node.options_.listen, std::move(listening.udp), node.discovery_settings(),
+                  node.etcd_settings()},
                  node.membership_local()),
       service(node.kj_, std::move(listening.tcp), node.service_local()) {
   desk = node.desk();
   cluster_service.on_farewell([this] { return membership.leave(); });
+  cluster_service.on_tokens([this] { return membership.tokens(); });
   cluster_service.on_search([this](const Token& token, MemberSearch::Found found) {
     if (!search.possible()) return false;
     search.start(token, std::move(found));

@@ -99,6 +99,7 @@ class Node {
   PeerLink::Local peer_local();
   NodeService::Local service_local();
   members::DiscoverySettings discovery_settings() const;
+  std::optional<EtcdSettings> etcd_settings() const;
   NodeMembership::Local membership_local();
   ClusterDesk desk();
   Cluster::Local cluster_local();

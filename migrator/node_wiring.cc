@@ -112,6 +112,12 @@ members::DiscoverySettings Node::discovery_settings() const {
   return settings;
 }
 
+std::optional<EtcdSettings> Node::etcd_settings() const {
+  if (options_.membership != MembershipKind::kEtcd) return std::nullopt;
+  return EtcdSettings{options_.etcd,    options_.etcd_user, options_.etcd_password,
+                      options_.etcd_ca, options_.etcd_cert, options_.etcd_key};
+}
+
 NodeMembership::Local Node::membership_local() {
   return {
       .trust = peers_.trust,
@@ -120,7 +126,8 @@ NodeMembership::Local Node::membership_local() {
       .desk = peers_.desk,
       .on_refusal = [this](const Refusal& refusal,
                            const std::string& source) { peers_.refusals.note(refusal, source); },
-      .ask_for_key = [this] { peers_.cluster_service.compare_with_some(1); }};
+      .ask_for_key =
+          [this](const std::string& holder) { peers_.cluster_service.ask_for_key(holder); }};
 }
 
 ClusterDesk Node::desk() {

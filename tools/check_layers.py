@@ -40,16 +40,18 @@ LAYERS = {
     # Decides from its inputs: values, names of nodes, reasons.
     'balance': ('common/base', 'common/movable', 'common/proc', 'libom/abi'),
     'migrator': ('balance', 'common', 'libom/abi', 'migrator/cluster', 'migrator/config', 'migrator/control',
-                 'migrator/gossip', 'migrator/identity', 'migrator/members', 'migrator/membership', 'migrator/moves',
-                 'migrator/peers', 'migrator/processes'),
+                 'migrator/etcd', 'migrator/gossip', 'migrator/identity', 'migrator/members', 'migrator/membership',
+                 'migrator/moves', 'migrator/peers', 'migrator/processes'),
     'migrator/identity': ('common', 'libom/abi'),
     'migrator/cluster': ('common', 'libom/abi', 'migrator/identity', 'migrator/peers', 'migrator/processes'),
     # A state machine: time, random numbers and datagrams go in.
     'migrator/members': ('common/base', 'libom/abi'),
+    # Members as etcd knows them: a state machine of its own, and its requests.
+    'migrator/etcd': ('common', 'libom/abi', 'migrator/members'),
     # That machine on sockets and timers.
     'migrator/gossip': ('common', 'libom/abi', 'migrator/identity', 'migrator/members'),
-    'migrator/membership': ('common', 'libom/abi', 'migrator/cluster', 'migrator/gossip', 'migrator/identity',
-                            'migrator/members', 'migrator/peers'),
+    'migrator/membership': ('common', 'libom/abi', 'migrator/cluster', 'migrator/etcd', 'migrator/gossip',
+                            'migrator/identity', 'migrator/members', 'migrator/peers'),
     'migrator/processes': ('common', 'libom/abi'),
     'migrator/peers': ('common', 'libom/abi', 'migrator/identity'),
     'migrator/config': ('common', 'libom/abi', 'migrator/peers'),

@@ -100,6 +100,8 @@ class Cluster {
   };
   Answer<Application> apply(std::string_view token_text);
   Answer<Done> join(const Application& application, const JoinReply& reply);
+  // Whether judge() would let it in, as a signer, and who it is; uses no token.
+  Answer<NodeId> examine(const JoinRequest& request, const std::string& exporter);
   JoinAnswer judge(const JoinRequest& request, const std::string& exporter, const Address& from);
 
   // Between members. `peer` has been verified by TLS and is not denied.

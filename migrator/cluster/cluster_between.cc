@@ -40,6 +40,12 @@ int64_t seconds_of(WallTime time) {
 
 }  // namespace
 
+Cluster::Answer<NodeId> Cluster::examine(const JoinRequest& request, const std::string& exporter) {
+  auto signing = signer();
+  if (!signing) return signing.error();
+  return (*signing)->examine(request, exporter, {*members_, *denied_});
+}
+
 JoinAnswer Cluster::judge(const JoinRequest& request, const std::string& exporter,
                           const Address& from) {
   JoinAnswer answer;

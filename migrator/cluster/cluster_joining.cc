@@ -6,6 +6,7 @@
 
 #include <deque>
 
+#include "common/base/log.h"
 #include "migrator/cluster/cluster_service.h"
 #include "migrator/identity/failures.h"
 
@@ -24,6 +25,28 @@ kj::Promise<void> look_up(Loop& loop, const std::string& text,
       loop, [text, found] { *found = Address::look_up(text, kDefaultPort); },
       [fulfiller] { (*fulfiller)->fulfill(); });
   return kj::mv(pair.promise);
+}
+
+// What a step with shared tokens came to, when its promise is fulfilled.
+using Outcome = std::shared_ptr<std::optional<Failure>>;
+
+// Fulfilled when `start` has called what it is given, which sets `outcome`.
+kj::Promise<void> done_by(const std::function<void(SharedTokens::Done)>& start,
+                          const Outcome& outcome) {
+  auto pair = kj::newPromiseAndFulfiller<void>();
+  auto fulfiller = std::make_shared<kj::Own<kj::PromiseFulfiller<void>>>(kj::mv(pair.fulfiller));
+  start([fulfiller, outcome](std::optional<Failure> failure) {
+    *outcome = std::move(failure);
+    (*fulfiller)->fulfill();
+  });
+  return kj::mv(pair.promise);
+}
+
+JoinAnswer turned_away(Failure failure, const Address& from) {
+  log_warn("cluster", "{} may not join: {}", from.host(), failure.message);
+  JoinAnswer answer;
+  answer.failure = std::move(failure);
+  return answer;
 }
 
 }  // namespace
@@ -121,10 +144,50 @@ kj::Promise<void> ClusterService::find_members(const std::shared_ptr<Joining>& j
   return kj::mv(pair.promise);
 }
 
+// Whoever may not join has used nothing. What judge() finds afterwards is a token that this node has used already.
+kj::Promise<JoinAnswer> ClusterService::judge(const JoinRequest& request,
+                                              const std::string& exporter, const Address& from) {
+  if (!cluster_.may_sign()) return cluster_.judge(request, exporter, from);
+  const auto tokens = find_tokens_();
+  if (!tokens) return turned_away(tokens.error(), from);
+  if (*tokens == nullptr) return cluster_.judge(request, exporter, from);
+  const std::string id = to_base32(request.token);
+  const auto outcome = std::make_shared<std::optional<Failure>>();
+  auto refresh = [&](SharedTokens::Done done) { (*tokens)->refresh(id, std::move(done)); };
+  return done_by(refresh, outcome)
+      .then([this, request, exporter, from, id, outcome]() -> kj::Promise<JoinAnswer> {
+        if (*outcome) return turned_away(**outcome, from);
+        const auto node = cluster_.examine(request, exporter);
+        if (!node) return turned_away(node.error(), from);
+        const auto again = find_tokens_();  // this node may have left meanwhile
+        if (!again) return turned_away(again.error(), from);
+        if (*again == nullptr) return cluster_.judge(request, exporter, from);
+        auto claim = [&](SharedTokens::Done done) { (*again)->claim(id, *node, std::move(done)); };
+        return done_by(claim, outcome).then([this, request, exporter, from, outcome] {
+          if (*outcome) return turned_away(**outcome, from);
+          return cluster_.judge(request, exporter, from);
+        });
+      });
+}
+
+void ClusterService::share_token(const std::string& id, SharedTokens::Done done) {
+  const auto tokens = find_tokens_();
+  if (!tokens) return done(tokens.error());
+  if (*tokens == nullptr) return done(std::nullopt);
+  (*tokens)->publish(id, std::move(done));
+}
+
+void ClusterService::unshare_token(const std::string& id, SharedTokens::Done done) {
+  const auto tokens = find_tokens_();
+  if (!tokens) return done(tokens.error());
+  if (*tokens == nullptr) return done(std::nullopt);
+  (*tokens)->revoke(id, std::move(done));
+}
+
 kj::Promise<void> ClusterService::serve(kj::Own<TlsStream> stream, const Address& from) {
   return serve_joiner(kj_, kj::mv(stream),
                       [this, from](const JoinRequest& request, const std::string& exporter) {
-                        return cluster_.judge(request, exporter, from);
+                        return judge(request, exporter, from);
                       });
 }
 

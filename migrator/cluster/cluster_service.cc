@@ -194,6 +194,11 @@ void ClusterService::compare_with_some(size_t most) {
     run("news", name, [&] { return exchange_news(name); });
 }
 
+void ClusterService::ask_for_key(const std::string& holder) {
+  if (holder.empty() || peers_.find(holder) == nullptr) return compare_with_some(1);
+  run("news", holder, [&] { return exchange_news(holder); });
+}
+
 // From each who has it to some others: so it reaches all in a few rounds, at the same cost for everybody.
 void ClusterService::tell_of_key() {
   const auto& member = cluster_.member();

@@ -15,6 +15,7 @@
 #include "common/uv/task_errors.h"
 #include "common/uv/uvkj.h"
 #include "migrator/cluster/cluster.h"
+#include "migrator/cluster/shared_tokens.h"
 #include "migrator/peers/cluster_news.h"
 #include "migrator/peers/peer_table.h"
 
@@ -47,6 +48,8 @@ class ClusterService {
   void say_farewell(std::function<void()> done);
   // Compares news with so many members, chosen at random: who has what the other one has not is asked for it.
   void compare_with_some(size_t most);
+  // Somebody has a group key that this node does not have: `holder` is asked, or any member, if it is empty or no peer.
+  void ask_for_key(const std::string& holder);
   // How members of the token's cluster are looked for; false: in no way, and `found` is not called.
   using Search = std::function<bool(const Token& token,
                                     std::function<void(const std::vector<Address>&)> found)>;
@@ -56,6 +59,13 @@ class ClusterService {
     leave_ = std::move(leave);
   }
 
+  // The tokens that all signers share: nullptr: each has its own; a Failure: they are out of reach.
+  using FindTokens = std::function<Answer<SharedTokens*>()>;
+  void on_tokens(FindTokens find) { find_tokens_ = std::move(find); }
+  // A token of this signer's store was made; revoked. `done`: for all signers, if they share it.
+  void share_token(const std::string& id, SharedTokens::Done done);
+  void unshare_token(const std::string& id, SharedTokens::Done done);
+
   // Serves a machine that wants to join.
   kj::Promise<void> serve(kj::Own<TlsStream> stream, const Address& from);
   const ClusterDesk& desk() const { return desk_; }
@@ -64,6 +74,9 @@ class ClusterService {
   struct Joining;
   struct Renewal;
   void do_upkeep();
+  // By Cluster::judge(), after a shared token's use has been counted where it is kept.
+  kj::Promise<JoinAnswer> judge(const JoinRequest& request, const std::string& exporter,
+                                const Address& from);
   // Fulfilled when `joining` has addresses to ask.
   kj::Promise<void> find_members(const std::shared_ptr<Joining>& joining,
                                  const std::string& address);
@@ -87,6 +100,7 @@ class ClusterService {
   ClusterDesk desk_;
   std::function<std::optional<Milliseconds>()> leave_;
   Search search_;
+  FindTokens find_tokens_ = [] { return nullptr; };
   Timer upkeep_;
   uint32_t key_told_ = 0;  // number of the group key that others were told of
   bool renewing_ = false;

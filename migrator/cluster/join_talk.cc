@@ -62,20 +62,22 @@ struct Visit {
 
   kj::Promise<void> run() {
     return reader.read()
-        .then([this] { answer(); },
-              [this](kj::Exception&& error) {
+        .then([this] { return answer(); },
+              [](kj::Exception&& error) -> kj::Promise<JoinAnswer> {
                 if (error.getType() == kj::Exception::Type::DISCONNECTED)
                   kj::throwFatalException(kj::mv(error));
-                text = to_line(bad_request(error.getDescription().cStr()));
+                return bad_request(error.getDescription().cStr());
               })
+        .then([this](JoinAnswer answer) { text = to_line(answer); })
         .then([this] { return stream->write(text.data(), text.size()); })
         .then([this] { return stream->end_writes(); });
   }
-  void answer() {
+  kj::Promise<JoinAnswer> answer() {
     const auto request = parse_join_request(reader.line());
     const auto exporter = stream->session().exporter(kProofLabel, kProofInputBytes);
     if (!exporter) fail(exporter.error().text());
-    text = to_line(request ? judge(*request, *exporter) : bad_request(request.error().text()));
+    if (!request) return bad_request(request.error().text());
+    return judge(*request, *exporter);
   }
 
   kj::Own<TlsStream> stream;

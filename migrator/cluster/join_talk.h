@@ -18,9 +18,9 @@ namespace om::migrator {
 
 constexpr Milliseconds kJoinLimit{15000};
 
-// Decides on a request. `exporter`: kProofInputBytes of the connection. Called once.
+// Decides on a request, now or later. `exporter`: kProofInputBytes of the connection. Called once.
 using JoinJudge =
-    std::function<JoinAnswer(const JoinRequest& request, const std::string& exporter)>;
+    std::function<kj::Promise<JoinAnswer>(const JoinRequest& request, const std::string& exporter)>;
 
 // Serves one joiner. A request that is malformed or too long is answered by a refusal (BAD_REQUEST). Fulfilled when all
 // has been said; fails like the stream, or when kJoinLimit is over. Dropping it closes the connection.

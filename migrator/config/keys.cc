@@ -59,7 +59,7 @@ Result<std::optional<size_t>> word_of(const std::string_view (&words)[N], const 
 }
 
 constexpr std::string_view kAccept[] = {"always", "never"}, kOnStop[] = {"drain", "stay"},
-                           kMembership[] = {"builtin", "off"}, kSwitch[] = {"on", "off"},
+                           kMembership[] = {"builtin", "etcd", "off"}, kSwitch[] = {"on", "off"},
                            kShown[] = {"all", "own"}, kControl[] = {"node", "none"};
 
 // One of two words, of which the first means yes.
@@ -95,6 +95,33 @@ Result<void> set_ports(Options& options, const Value& value, const Key&, Source 
 Result<void> set_wire(Options& options, const Value& value, const Key& key, Source source) {
   const auto word = OM_TRY(word_of({"sealed", "plain"}, value, key, source));
   if (word) options.wire = *word == 0 ? Wire::kSealed : Wire::kPlain;
+  return {};
+}
+
+Result<void> set_membership(Options& options, const Value& value, const Key& key, Source source) {
+  const auto word = OM_TRY(word_of(kMembership, value, key, source));
+  if (word) options.membership = static_cast<MembershipKind>(*word);
+  return {};
+}
+
+// "https://host:2379": the port may not be left out, and nothing follows it but a slash.
+Result<std::string> endpoint(std::string text) {
+  if (text.ends_with('/')) text.pop_back();
+  const size_t scheme = text.starts_with("https://") ? 8 : text.starts_with("http://") ? 7 : 0;
+  const std::string host = text.substr(scheme);
+  const size_t colon = host.rfind(':');
+  if (scheme == 0 || colon == host.npos || colon + 1 == host.size() || !Address::could_be(host))
+    return plain_error("etcd: no URL like https://host:2379: " + escaped(text, 80));
+  return text;
+}
+
+Result<void> set_etcd(Options& options, const Value& value, const Key&, Source) {
+  std::vector<std::string> endpoints;
+  for (const std::string& text : std::get<std::vector<std::string>>(value))
+    endpoints.push_back(OM_TRY(endpoint(text)));
+  if (endpoints.size() > kMostEndpoints)
+    return plain_error(fmt::format("etcd: more than {} endpoints", kMostEndpoints));
+  options.etcd = std::move(endpoints);
   return {};
 }
 
@@ -243,8 +270,25 @@ constexpr Key kTable[] = {
     {"config", kYes, kNo, Form::kText, "FILE",
      "TOML file with the same names: ", text<&O::config_file>},
     {"membership", kYes, kYes, Form::kText, "WORD",
-     "members of a cluster find and watch each other: builtin (default), or each dials all: off",
-     either<&O::membership, kMembership>},
+     "members of a cluster find and watch each other: builtin (default), or know each other by the "
+     "site's etcd: etcd, or each dials all: off",
+     set_membership},
+    {"etcd", kYes, kYes, Form::kTexts, "URLS",
+     "with membership etcd: its endpoints, https://HOST:PORT with commas between them (in the "
+     "file: "
+     "a list)",
+     set_etcd},
+    {"etcd_user", kYes, kYes, Form::kText, "NAME", "user of etcd; without one: no authentication",
+     text<&O::etcd_user>},
+    {"etcd_password_file", kYes, kYes, Form::kText, "FILE",
+     "the user's password, in a file that nobody else may read", text<&O::etcd_password_file>},
+    {"etcd_ca", kYes, kYes, Form::kText, "FILE",
+     "certificates, PEM, of which one has signed etcd's (default: those of the system)",
+     text<&O::etcd_ca>},
+    {"etcd_cert", kYes, kYes, Form::kText, "FILE",
+     "certificate, PEM, that etcd is shown; with --etcd-key", text<&O::etcd_cert>},
+    {"etcd_key", kYes, kYes, Form::kText, "FILE", "its key, in a file that nobody else may read",
+     text<&O::etcd_key>},
     {"seeds", kYes, kYes, Form::kText, "LIST",
      "where members may be, besides those it has met: ADDR[:PORT] or names, with commas between "
      "them",

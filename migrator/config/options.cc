@@ -58,6 +58,8 @@ Result<void> check_listen(const Options& options, bool in_private_namespace, boo
 
 namespace {
 
+constexpr size_t kMaxPassword = 512;
+
 const Key* find_option(const std::string& option) {
   if (option == "-h") return find_key("help", Source::kOption);
   for (const Key& key : key_table()) {
@@ -90,10 +92,68 @@ Result<Given> read_arguments(const std::vector<std::string>& arguments) {
 Result<void> apply_option(Options& options, const Key& key, const std::string& text) {
   Value value = true;
   if (key.form == Form::kText) value = text;
+  if (key.form == Form::kTexts) {
+    std::vector<std::string> texts(1);
+    for (const char c : text) {
+      if (c == ',') {
+        texts.emplace_back();
+      } else {
+        texts.back() += c;
+      }
+    }
+    if (text.empty()) texts.clear();
+    value = std::move(texts);
+  }
   // -1, which no key accepts, stands for anything that is not a number.
   int64_t number = -1;
   if (key.form == Form::kNumber) value = parse_number(text, number) ? number : int64_t{-1};
   return key.set(options, value, key, Source::kOption);
+}
+
+// A file that is ours and that nobody else may read.
+Result<std::string> read_secret_file(const std::string& path) {
+  const auto [folder, name] = split_path(path);
+  return OM_TRY(OwnDirectory::open(folder)).read_private(name);
+}
+
+bool is_on_loopback(const std::string& endpoint) {
+  const auto address = Address::parse(endpoint.substr(endpoint.find("://") + 3));
+  return address && address->is_loopback();
+}
+
+Result<void> complete_etcd(Options& options) {
+  const bool more = !options.etcd.empty() || !options.etcd_user.empty() ||
+                    !options.etcd_password_file.empty() || !options.etcd_ca.empty() ||
+                    !options.etcd_cert.empty() || !options.etcd_key.empty();
+  if (options.membership != MembershipKind::kEtcd) {
+    if (more) return plain_error("etcd and etcd_* are for membership \"etcd\" only");
+    return {};
+  }
+  if (options.etcd.empty()) return plain_error("membership \"etcd\" needs etcd: where it is");
+  if (options.wire == Wire::kPlain)
+    return plain_error("membership \"etcd\" needs certificates, and wire \"plain\" has none");
+  if (options.etcd_user.empty() != options.etcd_password_file.empty())
+    return plain_error("etcd_user and etcd_password_file belong together");
+  if (options.etcd_cert.empty() != options.etcd_key.empty())
+    return plain_error("etcd_cert and etcd_key belong together");
+  for (const std::string& endpoint : options.etcd) {
+    if (endpoint.starts_with("https://")) continue;
+    if (!options.etcd_ca.empty() || !options.etcd_cert.empty())
+      return plain_error("etcd_ca and etcd_cert are for https, not for " + endpoint);
+    if (!options.etcd_user.empty() && !is_on_loopback(endpoint))
+      return plain_error("a password is not sent in plain text: " + endpoint);
+  }
+  for (const std::string& path : {options.etcd_ca, options.etcd_cert}) {
+    if (!path.empty()) OM_TRY(read_own_file(path));
+  }
+  if (!options.etcd_key.empty()) OM_TRY(read_secret_file(options.etcd_key));
+  if (options.etcd_password_file.empty()) return {};
+  std::string password = OM_TRY(read_secret_file(options.etcd_password_file));
+  if (password.ends_with('\n')) password.pop_back();
+  if (password.empty() || password.size() > kMaxPassword || password.find('\n') != password.npos)
+    return plain_error(options.etcd_password_file + " has no password, or more than one line");
+  options.etcd_password = std::move(password);
+  return {};
 }
 
 // Fills in defaults, and looks up what needs it.
@@ -115,6 +175,7 @@ Result<void> complete(Options& options) {
   }
   if (!options.guest_user.empty() && options.guest_uids)
     return plain_error("guest_user and guest_uids exclude each other");
+  OM_TRY(complete_etcd(options));
   options.listen = OM_TRY(Address::look_up(options.listen_text));
   return {};
 }

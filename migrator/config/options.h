@@ -25,6 +25,13 @@ enum class Wire : uint8_t {
   kPlain,   // readable for everybody; nothing else, too
 };
 
+// How members of a cluster know of each other.
+enum class MembershipKind : uint8_t {
+  kBuiltin,  // by gossip
+  kEtcd,     // by keys in etcd
+  kOff,      // as peers that each node dials
+};
+
 struct Options {
   std::string name;                       // default: the host name, or that in the certificate
   bool name_given = false;                // not a default
@@ -44,10 +51,15 @@ struct Options {
   bool drain_on_stop = false;   // on_stop = "drain" or "stay"
   std::chrono::milliseconds drain_limit{60'000};
   Wire wire = Wire::kSealed;
-  // How members of a cluster know of each other: by gossip, or as peers that each node dials.
-  bool membership = true;          // membership = "builtin" or "off"
-  std::vector<std::string> seeds;  // names or addresses of members
-  std::optional<bool> multicast;   // default: unless it listens on a loopback address
+  MembershipKind membership = MembershipKind::kBuiltin;
+  std::vector<std::string> etcd;    // URLs of endpoints, without a path
+  std::string etcd_user;            // empty: none
+  std::string etcd_password_file;   // empty: none
+  std::string etcd_password;        // what is in it
+  std::string etcd_ca;              // PEM file; empty: the system's CAs
+  std::string etcd_cert, etcd_key;  // PEM files; empty: none
+  std::vector<std::string> seeds;   // names or addresses of members
+  std::optional<bool> multicast;    // default: unless it listens on a loopback address
   std::optional<std::string>
       srv;  // the domain whose service records name members; empty: as the resolver searches
   std::vector<Subnet> sweep;             // where members are looked for, address by address
@@ -75,6 +87,7 @@ struct Options {
 constexpr proc::UserRange kUsualGuestUids{60100, 60999};
 constexpr uint32_t kMostGuests = 1 << 20;  // largest value of a limit
 constexpr size_t kMostSeeds = 64;          // of the administrator's, and networks to sweep
+constexpr size_t kMostEndpoints = 16;      // of etcd
 
 // arguments: without argv[0].
 Result<Options> parse_options(const std::vector<std::string>& arguments);

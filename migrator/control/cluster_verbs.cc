@@ -184,7 +184,14 @@ void ClusterVerbs::create_token(const Caller&, const Json& request, Answerer ans
   if (!token) return answer(failure_answer({ExitCode::kFailure, token.error().text()}));
   Json data = describe(*token, *terms, services_.clock.wall());
   data["address"] = services_.address.text();
-  answer(ok_answer(std::move(data)));
+  const std::string id = token->id_text();
+  services_.cluster_service.share_token(
+      id, [this, id, data = std::move(data), answer](const std::optional<Failure>& failure) {
+        if (!failure) return answer(ok_answer(data));
+        // Nobody has seen it.
+        if (auto own = services_.cluster.signer()) (void)(*own)->tokens().revoke(id);
+        answer(failure_answer(*failure));
+      });
 }
 
 void ClusterVerbs::list_tokens(const Caller&, const Json&, Answerer answer) {
@@ -208,14 +215,20 @@ void ClusterVerbs::revoke_token(const Caller&, const Json& request, Answerer ans
   if (!id) return answer(bad_request(id.error()));
   auto signer = services_.cluster.signer();
   if (!signer) return answer(failure_answer(signer.error()));
-  const auto revoked = (*signer)->tokens().revoke(*id);
-  if (!revoked) return answer(failure_answer({ExitCode::kFailure, revoked.error().text()}));
-  if (!*revoked) {
+  if (!(*signer)->tokens().all().contains(*id)) {
     return answer(
         failure_answer({ExitCode::kNotFound,
                         fmt::format("there is no token {}: om token list", escaped(*id, 40))}));
   }
-  answer(ok_answer({{"id", *id}}));
+  services_.cluster_service.unshare_token(
+      *id, [this, id = *id, answer](const std::optional<Failure>& failure) {
+        if (failure) return answer(failure_answer(*failure));
+        auto own = services_.cluster.signer();
+        if (!own) return answer(failure_answer(own.error()));
+        const auto revoked = (*own)->tokens().revoke(id);
+        if (!revoked) return answer(failure_answer({ExitCode::kFailure, revoked.error().text()}));
+        answer(ok_answer({{"id", id}}));
+      });
 }
 
 }  // namespace om::migrator

@@ -30,23 +30,10 @@
 #include "migrator/gossip/refusals.h"
 #include "migrator/gossip/snapshot.h"
 #include "migrator/gossip/start_numbers.h"
+#include "migrator/members/member_view.h"
 #include "migrator/members/membership.h"
 
 namespace om::members {
-
-// What others are shown of a member.
-struct MemberView {
-  NodeId id;
-  std::string name;
-  uint32_t number = 0;
-  std::vector<HostAddress> addresses;
-  uint16_t port = 0;
-  uint16_t major = 0;
-  uint16_t minor = 0;
-  uint64_t features = 0;
-  State state = State::kAlive;
-  WallTime since;  // of the state, as this node has seen it
-};
 
 // What a member said over TLS about all: who it is by its certificate, and what it believes.
 struct Fetched {

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
@@ -18,6 +20,7 @@ namespace {
 
 constexpr mode_t kPrivate = 0600;
 constexpr size_t kMaxRequestBytes = 4 << 10;
+constexpr size_t kPrivateBytes = 32;  // of a P-256 key
 // 16 MiB and some 50 ms for each guess at a passphrase.
 constexpr uint64_t kScryptN = 1 << 14, kScryptR = 8, kScryptP = 1;
 
@@ -185,6 +188,19 @@ Result<std::string> ClusterCa::sign_text(std::string_view text) const {
     return openssl_error("sign with the CA's key");
   signature.resize(size);
   return signature;
+}
+
+Result<DerivedKey> ClusterCa::derive(std::string_view purpose) const {
+  BIGNUM* number = nullptr;
+  if (EVP_PKEY_get_bn_param(key_.get(), OSSL_PKEY_PARAM_PRIV_KEY, &number) != 1)
+    return openssl_error("the CA's key");
+  const std::unique_ptr<BIGNUM, OpensslFree<BN_clear_free>> secret(number);
+  std::array<uint8_t, kPrivateBytes> bytes{};
+  if (BN_bn2binpad(secret.get(), bytes.data(), static_cast<int>(bytes.size())) < 0)
+    return openssl_error("the CA's key");
+  auto derived = hkdf_sha256(bytes, purpose);
+  OPENSSL_cleanse(bytes.data(), bytes.size());
+  return derived;
 }
 
 Result<std::string> ClusterCa::export_text(const std::string& passphrase) const {

@@ -16,6 +16,7 @@
 #include "common/base/own_directory.h"
 #include "common/base/result.h"
 #include "common/tls/certificate.h"
+#include "common/tls/hkdf.h"
 #include "common/tls/openssl.h"
 
 namespace om::migrator {
@@ -60,6 +61,9 @@ class ClusterCa {
   // The signature of something else than a certificate: ECDSA with SHA-256, DER. `text` begins with words that say what
   // it is for, so that it can be nothing else.
   Result<std::string> sign_text(std::string_view text) const;
+
+  // A key for one purpose that all machines with the CA have, and nobody else.
+  Result<DerivedKey> derive(std::string_view purpose) const;
 
   const std::string& cluster() const { return cluster_; }
   Result<std::string> certificate_pem() const { return certificate_to_pem(certificate_.get()); }

@@ -34,8 +34,8 @@ Result<std::optional<Signer>> Signer::open(const OwnDirectory& state, const Cloc
   return std::optional<Signer>(Signer(std::move(ca), std::move(tokens), std::move(numbers), clock));
 }
 
-Signer::Answer<Signed> Signer::admit(const JoinRequest& request, std::string_view exporter,
-                                     const Cluster& cluster) {
+Signer::Answer<Signer::Applicant> Signer::judge(const JoinRequest& request,
+                                                std::string_view exporter, const Cluster& cluster) {
   if (protocol_major(request.protocol) != kProtocolMajor) {
     return refused(ReasonCode::kVersion,
                    fmt::format("the joining machine speaks version {}, the signer {}",
@@ -63,16 +63,30 @@ Signer::Answer<Signed> Signer::admit(const JoinRequest& request, std::string_vie
   if (!number) return refused(ReasonCode::kNameTaken, number.error().text());
   auto certificate = ca_.sign(request.certificate_request, subject->name, *number, clock_->wall());
   if (!certificate) return cannot(certificate.error());
+  return Applicant{{subject->name, subject->id, *number, std::move(*certificate)}, foreign};
+}
 
-  const auto used = tokens_.redeem(request.token, request.proof, exporter, subject->id);
+Signer::Answer<NodeId> Signer::examine(const JoinRequest& request, std::string_view exporter,
+                                       const Cluster& cluster) {
+  const auto applicant = judge(request, exporter, cluster);
+  if (!applicant) return applicant.error();
+  return applicant->granted.id;
+}
+
+Signer::Answer<Signed> Signer::admit(const JoinRequest& request, std::string_view exporter,
+                                     const Cluster& cluster) {
+  auto applicant = judge(request, exporter, cluster);
+  if (!applicant) return applicant.error();
+  Signed& granted = applicant->granted;
+  const auto used = tokens_.redeem(request.token, request.proof, exporter, granted.id);
   if (!used) return cannot(used.error());
   if (*used != TokenStore::Answer::kRight)
     return refused(ReasonCode::kBadToken, fmt::format("the token is {}", answer_text(*used)));
-  if (!foreign) {
-    const auto given = numbers_.give(subject->id, subject->name);
+  if (!applicant->foreign) {
+    const auto given = numbers_.give(granted.id, granted.name);
     if (!given) return cannot(given.error());
   }
-  return Signed{subject->name, subject->id, *number, std::move(*certificate)};
+  return std::move(granted);
 }
 
 Signer::Answer<Signed> Signer::renew(const Certificate& present, std::string_view request,

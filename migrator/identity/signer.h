@@ -52,6 +52,9 @@ class Signer {
   // BAD_REQUEST, BAD_TOKEN, DENIED, NAME_TAKEN, or no room on the disk; they may be told to the joiner.
   Answer<Signed> admit(const JoinRequest& request, std::string_view exporter,
                        const Cluster& cluster);
+  // Whether admit() would let it in; who it is. Counts wrong proofs as admit() does, and no use.
+  Answer<NodeId> examine(const JoinRequest& request, std::string_view exporter,
+                         const Cluster& cluster);
   // A new certificate for a member: same key, name and number. `present`: what it has shown (TLS has verified it).
   // Failures: BAD_REQUEST, DENIED.
   Answer<Signed> renew(const Certificate& present, std::string_view request,
@@ -72,6 +75,13 @@ class Signer {
         tokens_(std::move(tokens)),
         numbers_(std::move(numbers)),
         clock_(&clock) {}
+
+  struct Applicant {
+    Signed granted;
+    bool foreign = false;  // another signer has given its number
+  };
+  Answer<Applicant> judge(const JoinRequest& request, std::string_view exporter,
+                          const Cluster& cluster);
 
   ClusterCa ca_;
   TokenStore tokens_;

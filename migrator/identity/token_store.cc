@@ -52,14 +52,46 @@ Result<std::pair<std::string, TokenStore::Entry>> parse_entry(const Json& item) 
   if (!proof_key) return bad_file("a key");
   return std::pair{
       *id, TokenStore::Entry{std::move(*proof_key), WallTime(std::chrono::seconds(*expires)),
-                             static_cast<int>(*uses), OM_TRY(parse_users(item))}};
+                             static_cast<int>(*uses), OM_TRY(parse_users(item)),
+                             OM_TRY(json_bool_or(item, "shared", false))}};
 }
+
+Json to_json(const std::string& id, const TokenStore::Entry& entry) {
+  const auto expires =
+      std::chrono::duration_cast<std::chrono::seconds>(entry.expires.time_since_epoch());
+  Json users = Json::array();
+  for (const NodeId& user : entry.users) users.push_back(user.text());
+  return {{"id", id},
+          {"proof_key", to_hex(entry.proof_key)},
+          {"expires", static_cast<int64_t>(expires.count())},
+          {"uses_left", entry.uses_left},
+          {"users", std::move(users)}};
+}
+
+}  // namespace
 
 bool has_used(const TokenStore::Entry& entry, const NodeId& node) {
   return std::find(entry.users.begin(), entry.users.end(), node) != entry.users.end();
 }
 
-}  // namespace
+void count_use(TokenStore::Entry& entry, const NodeId& node) {
+  if (has_used(entry, node)) return;
+  --entry.uses_left;
+  if (entry.users.size() == kMaxRememberedUses) entry.users.erase(entry.users.begin());
+  entry.users.push_back(node);
+}
+
+std::string to_line(const std::string& id, const TokenStore::Entry& entry) {
+  return to_json_line(to_json(id, entry));
+}
+
+Result<std::pair<std::string, TokenStore::Entry>> parse_token_line(std::string_view line) {
+  const auto item = parse_json_line(line);
+  if (!item) return bad_file("no JSON object");
+  auto entry = OM_TRY(parse_entry(*item));
+  entry.second.shared = false;
+  return entry;
+}
 
 const char* answer_text(TokenStore::Answer answer) {
   switch (answer) {
@@ -104,15 +136,9 @@ Result<TokenStore> TokenStore::open(const OwnDirectory& state, const Clock& cloc
 Result<void> TokenStore::write(const std::map<std::string, Entry>& entries) const {
   Json tokens = Json::array();
   for (const auto& [id, entry] : entries) {
-    const auto expires =
-        std::chrono::duration_cast<std::chrono::seconds>(entry.expires.time_since_epoch());
-    Json users = Json::array();
-    for (const NodeId& user : entry.users) users.push_back(user.text());
-    tokens.push_back({{"id", id},
-                      {"proof_key", to_hex(entry.proof_key)},
-                      {"expires", static_cast<int64_t>(expires.count())},
-                      {"uses_left", entry.uses_left},
-                      {"users", std::move(users)}});
+    Json item = to_json(id, entry);
+    if (entry.shared) item["shared"] = true;
+    tokens.push_back(std::move(item));
   }
   const Json file = {{"format", kFormat}, {"tokens", std::move(tokens)}};
   return state_->replace(kFileName, to_json_line(file), kPrivate);
@@ -129,7 +155,7 @@ Result<Token> TokenStore::create(const std::string& cluster, const std::string& 
   auto entries = entries_;
   std::erase_if(entries, [&](const auto& item) { return item.second.expires <= now; });
   if (entries.size() >= kMaxTokens) return plain_error("there are 256 tokens already; revoke some");
-  entries[token.id_text()] = Entry{token.proof_key(), whole_seconds(now + life), uses, {}};
+  entries[token.id_text()] = Entry{token.proof_key(), whole_seconds(now + life), uses, {}, false};
   OM_TRY(write(entries));
   entries_ = std::move(entries);
   std::erase_if(locks_, [&](const auto& item) { return !entries_.contains(item.first); });
@@ -144,6 +170,23 @@ Result<bool> TokenStore::revoke(const std::string& id) {
   entries_ = std::move(entries);
   locks_.erase(id);
   return true;
+}
+
+Result<void> TokenStore::mirror(const std::string& id, std::optional<Entry> entry) {
+  const auto found = entries_.find(id);
+  if (entry) entry->shared = true;
+  if (found == entries_.end() ? !entry : entry == found->second) return {};
+  auto entries = entries_;
+  if (entry) {
+    entries[id] = std::move(*entry);
+  } else {
+    entries.erase(id);
+  }
+  if (entries.size() > kMaxTokens) return plain_error("there are 256 tokens already");
+  OM_TRY(write(entries));
+  entries_ = std::move(entries);
+  if (!entries_.contains(id)) locks_.erase(id);
+  return {};
 }
 
 std::vector<TokenStore::Listed> TokenStore::list() const {
@@ -181,9 +224,7 @@ Result<TokenStore::Answer> TokenStore::redeem(std::string_view id, std::string_v
   auto entries = entries_;
   Entry& entry = entries[to_base32(id)];
   if (has_used(entry, node)) return answer;
-  --entry.uses_left;
-  if (entry.users.size() == kMaxRememberedUses) entry.users.erase(entry.users.begin());
-  entry.users.push_back(node);
+  count_use(entry, node);
   OM_TRY(write(entries));
   entries_ = std::move(entries);
   return answer;

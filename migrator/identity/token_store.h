@@ -14,8 +14,10 @@
 
 #include <chrono>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/base/clock.h"
@@ -42,6 +44,8 @@ class TokenStore {
     WallTime expires;             // whole seconds
     int uses_left;                // 0: used up, kept until it expires
     std::vector<NodeId> users{};  // the last ones, the newest last
+    bool shared = false;          // other signers have it as well
+    bool operator==(const Entry&) const = default;
   };
   struct Listed {
     std::string id;  // as in Token::id_text()
@@ -61,6 +65,11 @@ class TokenStore {
   // False if there is none of this id (as in Token::id_text()). Errors: those of writing; the token is then still good.
   Result<bool> revoke(const std::string& id);
   std::vector<Listed> list() const;
+
+  // For tokens that several signers share, whose state is kept elsewhere (membership/etcd_tokens.h).
+  const std::map<std::string, Entry>& all() const { return entries_; }
+  // The token is as `entry` says (its `shared` aside), or gone. Errors: kMaxTokens, those of writing.
+  Result<void> mirror(const std::string& id, std::optional<Entry> entry);
 
   // Whether `proof` proves token `id` (bytes) over `exporter` (kProofInputBytes of this connection), and the token may
   // be used by `node`. Counts wrong proofs, but no use. An unknown id is kWrong.
@@ -88,6 +97,14 @@ class TokenStore {
 
 // What tokens.json says, for reading it: no more than kMaxTokens, everything in range. Errors: anything else.
 Result<std::map<std::string, TokenStore::Entry>> parse_tokens(const std::string& text);
+
+// One of them as a line of JSON, and back; whether it is shared is left out.
+std::string to_line(const std::string& id, const TokenStore::Entry& entry);
+Result<std::pair<std::string, TokenStore::Entry>> parse_token_line(std::string_view line);
+// A use by `node`, which is remembered; nothing happens if it has used the token before. Preconditions: a use is left,
+// or it has.
+void count_use(TokenStore::Entry& entry, const NodeId& node);
+bool has_used(const TokenStore::Entry& entry, const NodeId& node);
 
 // "used up": for the joiner and the log.
 const char* answer_text(TokenStore::Answer answer);

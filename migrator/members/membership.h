@@ -31,6 +31,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/result.h"
+#include "migrator/members/change_kind.h"
 #include "migrator/members/datagram.h"
 #include "migrator/members/member_table.h"
 #include "migrator/members/probes.h"
@@ -62,20 +63,6 @@ struct Settings {
   size_t most_members = 16384;
   // Whether `entry` is a deny entry for `node`, signed by somebody who may sign one. Without it nothing is.
   std::function<bool(NodeId node, std::string_view entry)> verify_deny{};
-};
-
-// Of the last three it is what it was otherwise. kRestated: says something else of itself. kTcpOnly: answers this
-// node's dials and no ping. kDatagrams: pings again.
-enum class ChangeKind : uint8_t {
-  kJoined,
-  kLeft,
-  kSuspected,
-  kDown,
-  kUp,
-  kDenied,
-  kRestated,
-  kTcpOnly,
-  kDatagrams,
 };
 
 struct Send {

@@ -20,7 +20,7 @@ bool NodeMembership::verify(NodeId node, std::string_view bytes) {
   if (!verifier_ || bytes.size() > kMaxDenyBytes) return false;
   auto entry = verifier_->verify(bytes);
   if (!entry || entry->node != node) return false;
-  denied_.push_back(std::move(entry->bytes));
+  if (!local_.cluster.denies(node)) denied_.push_back(std::move(entry->bytes));
   return true;
 }
 
@@ -66,7 +66,7 @@ void NodeMembership::learn(const members::MemberView& member, bool joined) {
 void NodeMembership::meet_some() {
   int turns = kMeetAtOnce;
   for (auto at = to_meet_.begin(); at != to_meet_.end() && turns > 0;) {
-    const auto member = running() ? service_->find(at->first) : std::nullopt;
+    const auto member = running() ? engine_->find(at->first) : std::nullopt;
     if (!member || !is_present(*member) || is_met(*member) || ++at->second > kMeetTries) {
       at = to_meet_.erase(at);
       continue;

@@ -7,7 +7,8 @@
 #include <vector>
 
 #include "migrator/cluster/cluster.h"
-#include "migrator/gossip/member_service.h"
+#include "migrator/gossip/sightings.h"
+#include "migrator/members/member_view.h"
 #include "migrator/membership/node_membership.h"
 
 namespace om::migrator {

@@ -14,6 +14,7 @@
 #include "common/base/hex.h"
 #include "common/base/log.h"
 #include "common/base/version.h"
+#include "migrator/membership/gossip_engine.h"
 #include "migrator/membership/member_peers.h"
 
 namespace om::migrator {
@@ -38,14 +39,14 @@ NodeMembership::NodeMembership(UvKj& kj, const Clock& clock, MembershipSettings 
       clock_(clock),
       settings_(std::move(settings)),
       local_(std::move(local)),
-      meeting_(kj.loop()),
-      links_(kj, [this](const Address& to) { return dial(to); }) {}
+      meeting_(kj.loop()) {}
 
 NodeMembership::~NodeMembership() = default;
 
 bool NodeMembership::wanted() const {
   const auto& member = local_.cluster.member();
-  if (!settings_.socket || !member || !local_.trust.tls()) return false;
+  if (!settings_.socket && !settings_.etcd) return false;
+  if (!member || !local_.trust.tls()) return false;
   const WallTime now = clock_.wall();
   const Certificate& own = member->certificate();
   return !local_.cluster.denies(member->id()) && own.not_before - kClocksDiffer <= now &&
@@ -59,7 +60,7 @@ bool NodeMembership::follow_credentials() {
   // It has said goodbye, and did not leave after all.
   const bool back = leaving_ && !local_.cluster.leaving();
   if (ran && (!wanted() || of != of_ || back)) {
-    service_.reset();
+    engine_.reset();
     denied_.clear();
     to_meet_.clear();
     leaving_ = false;
@@ -67,7 +68,7 @@ bool NodeMembership::follow_credentials() {
   if (!running() && wanted()) {
     of_ = of;
     if (auto opened = open(); !opened) {
-      service_.reset();
+      engine_.reset();
       const std::string why = opened.error().text();
       if (std::exchange(complaint_, why) != why)
         log_error("membership", "{}: members are dialled one by one", why);
@@ -75,9 +76,9 @@ bool NodeMembership::follow_credentials() {
   }
   if (!running()) return ran;
   complaint_.clear();
-  if (auto added = service_->add_key(member->group_key()); !added)
+  if (auto added = engine_->use_group_key(member->group_key()); !added)
     log_error("membership", "group key: {}", added.error().text());
-  service_->restate(local_.cluster.may_sign() ? kMaySign : 0);
+  engine_->restate(local_.cluster.may_sign() ? kMaySign : 0);
   return !ran;
 }
 
@@ -87,9 +88,6 @@ members::MembershipOptions NodeMembership::options() {
   options.major = kProtocolMajor;
   options.minor = kProtocolMinor;
   options.features = local_.cluster.may_sign() ? kMaySign : 0;
-  options.machine.verify_deny = [this](NodeId node, std::string_view bytes) {
-    return verify(node, bytes);
-  };
   options.discovery = settings_.discovery;
   std::vector<std::string> known;
   for (const Peer& peer : local_.cluster.peers()) known.push_back(peer.address.text());
@@ -102,22 +100,42 @@ Result<void> NodeMembership::open() {
   const auto& member = local_.cluster.member();
   const OwnDirectory state = OM_TRY(OwnDirectory::open(local_.trust.directory()));
   verifier_ = OM_TRY(DenyVerifier::make(member->tls().ca_pem));
-  members::MembershipOptions options = this->options();
-  options.socket = UniqueFd(::fcntl(settings_.socket.get(), F_DUPFD_CLOEXEC, 0));
-  if (!options.socket) return errno_error("dup");
-  members::MemberService::Events events{
-      [this](members::ChangeKind kind, const members::MemberView& node) { on_change(kind, node); },
-      local_.ask_for_key};
   met_before_.clear();
   if (const MemberBook* book = local_.cluster.members()) {
     for (const KnownMember& known : book->all()) met_before_.insert(known.id);
   }
   few_ = met_before_.size() <= kEnoughMet;
-  service_ = OM_TRY(members::open_membership(kj_.loop(), clock_, *member, state, std::move(options),
-                                             links_.links(), std::move(events)));
-  for (const DenyEntry* entry : local_.cluster.denied()) service_->deny(entry->node, entry->bytes);
-  service_->start();
+  engine_ = OM_TRY(make_engine(state));
+  for (const DenyEntry* entry : local_.cluster.denied()) engine_->deny(entry->node, entry->bytes);
+  engine_->start();
   return {};
+}
+
+Result<std::unique_ptr<MembershipEngine>> NodeMembership::make_engine(const OwnDirectory& state) {
+  MembershipEngine::Events events;
+  events.on_change = [this](members::ChangeKind kind, const members::MemberView& node) {
+    on_change(kind, node);
+  };
+  events.on_unknown_key = local_.ask_for_key;
+  events.verify_deny = [this](NodeId node, std::string_view bytes) { return verify(node, bytes); };
+  events.on_event = [this](const char* kind, const std::string& text) {
+    local_.cluster.local().event(kind, "", text);
+  };
+  const Credentials& credentials = *local_.cluster.member();
+  if (settings_.etcd) {
+    const uint64_t features = local_.cluster.may_sign() ? kMaySign : 0;
+    std::unique_ptr<MembershipEngine> etcd =
+        OM_TRY(EtcdEngine::open(kj_.loop(), clock_, local_.cluster, state, *settings_.etcd,
+                                {settings_.listen, features}, std::move(events)));
+    return etcd;
+  }
+  members::MembershipOptions options = this->options();
+  options.socket = UniqueFd(::fcntl(settings_.socket.get(), F_DUPFD_CLOEXEC, 0));
+  if (!options.socket) return errno_error("dup");
+  std::unique_ptr<MembershipEngine> gossip = OM_TRY(GossipEngine::open(
+      kj_, clock_, credentials, state, std::move(options),
+      [this](const Address& to) { return dial(to); }, std::move(events)));
+  return gossip;
 }
 
 // To whoever listens there: who it is shows in its certificate.
@@ -143,14 +161,14 @@ kj::Promise<members::MemberLinks::Dialled> NodeMembership::dial(const Address& t
 }
 
 std::vector<Peer> NodeMembership::peers() const {
-  return member_peers(running() ? service_->members() : std::vector<members::MemberView>(),
+  return member_peers(running() ? engine_->members() : std::vector<members::MemberView>(),
                       local_.cluster, running());
 }
 
 void NodeMembership::apply() {
   if (!running()) return;
   std::map<std::string, members::MemberView> by_address;
-  for (members::MemberView& member : service_->members()) {
+  for (members::MemberView& member : engine_->members()) {
     std::string at = address_of(member).text();
     // Of two with one address the one that is there.
     auto& known = by_address[std::move(at)];
@@ -180,7 +198,7 @@ void NodeMembership::show(PeerLink& link, const members::MemberView& member) {
 std::vector<KnownMember> NodeMembership::members() const {
   std::vector<KnownMember> all;
   if (!running()) return all;
-  for (const members::MemberView& member : service_->members()) {
+  for (const members::MemberView& member : engine_->members()) {
     if (member.state != members::State::kLeft) all.push_back(known(member));
   }
   return all;
@@ -189,46 +207,45 @@ std::vector<KnownMember> NodeMembership::members() const {
 std::vector<Outsider> NodeMembership::outsiders() const {
   std::vector<Outsider> all = denied_nodes(local_.cluster);
   if (!running()) return all;
-  for (const members::MemberView& member : service_->members()) {
+  for (const members::MemberView& member : engine_->members()) {
     if (member.state != members::State::kLeft) continue;
     all.push_back(
         {member.name, member.id.text(), address_of(member).text(), "left", "left the cluster"});
   }
-  for (const members::Sighting& sighting : service_->others())
+  for (const members::Sighting& sighting : engine_->others())
     all.push_back(stranger(sighting, *local_.cluster.member()));
   return all;
 }
 
 std::vector<std::pair<std::string, uint64_t>> NodeMembership::refused() const {
-  std::vector<std::pair<std::string, uint64_t>> counts;
-  for (size_t i = 0; running() && i < members::kRefusals; ++i) {
-    const auto cause = static_cast<members::Refusal>(i);
-    if (const uint64_t count = service_->refusals().count(cause))
-      counts.emplace_back(std::string("datagram_") + members::refusal_name(cause), count);
-  }
-  return counts;
+  if (!running()) return {};
+  return engine_->refused();
 }
 
 std::optional<uint64_t> NodeMembership::accused(uint64_t incarnation) {
   if (!running()) return std::nullopt;
-  return service_->accused(incarnation);
+  return engine_->accused(incarnation);
 }
 
 std::optional<MemberPage> NodeMembership::page(const std::string& after) const {
   if (!running()) return std::nullopt;
-  auto page = service_->page(after);
-  return MemberPage{std::move(page.rumours), std::move(page.next)};
+  return engine_->page(after);
 }
 
 std::optional<Milliseconds> NodeMembership::leave() {
   if (!running()) return std::nullopt;
   leaving_ = true;
-  service_->leave();
-  return kFarewell;
+  return engine_->leave();
+}
+
+Expected<SharedTokens*, Failure> NodeMembership::tokens() {
+  if (!settings_.etcd) return nullptr;
+  if (!running()) return Failure{ExitCode::kFailure, "tokens are kept in etcd: " + complaint_};
+  return engine_->tokens();
 }
 
 void NodeMembership::pass_on(const DenyEntry& entry) {
-  if (running()) service_->deny(entry.node, entry.bytes);
+  if (running()) engine_->deny(entry.node, entry.bytes);
 }
 
 }  // namespace om::migrator

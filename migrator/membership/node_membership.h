@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The membership of this daemon: gossip/member_service.h with its certificate and its UDP socket, and what follows from
-// it for the other parts: whom this node may reach and who of them is up (PeerTable), what the cluster keeps of its
+// The membership of this daemon: an engine (engine.h) with its certificate, and what follows from it for the other
+// parts: whom this node may reach and who of them is up (PeerTable), what the cluster keeps of its
 // members (Cluster), what happened (`om events`). Without credentials, with an expired certificate and after the node
 // was removed there is none, and the members are peers like those of a file. Loop thread only.
 //
@@ -24,6 +24,8 @@
 #include "migrator/gossip/member_links.h"
 #include "migrator/gossip/open_membership.h"
 #include "migrator/identity/deny.h"
+#include "migrator/membership/engine.h"
+#include "migrator/membership/etcd_engine.h"
 #include "migrator/peers/cluster_news.h"
 #include "migrator/peers/peer_table.h"
 
@@ -35,8 +37,10 @@ constexpr uint64_t kMaySign = 1;
 // What its administrator decides.
 struct MembershipSettings {
   Address listen{};   // with its port
-  UniqueFd socket{};  // UDP, bound there; invalid: there is no membership
+  UniqueFd socket{};  // UDP, bound there, for gossip; invalid: there is none
   members::DiscoverySettings discovery{};
+  // Members are known by etcd instead.
+  std::optional<EtcdSettings> etcd{};
 };
 
 // Who is no peer of this node, and why.
@@ -56,8 +60,6 @@ class NodeMembership {
   // As long as the book has fewer, new members are dialled for it.
   static constexpr size_t kEnoughMet = 32;
   static constexpr size_t kMostToMeet = 64;  // at a time
-  // How long the rumour of a farewell is sent.
-  static constexpr Milliseconds kFarewell{1000};
 
   struct Local {
     Trust& trust;
@@ -65,8 +67,8 @@ class NodeMembership {
     PeerTable& peers;
     const ClusterDesk& desk;
     std::function<void(const Refusal& refusal, const std::string& source)> on_refusal;
-    // Somebody uses a group key that this node does not have.
-    std::function<void()> ask_for_key;
+    // Somebody uses a group key that this node does not have. `holder`: who has it; empty: not known.
+    std::function<void(const std::string& holder)> ask_for_key;
   };
 
   NodeMembership(UvKj& kj, const Clock& clock, MembershipSettings settings, Local local);
@@ -75,7 +77,7 @@ class NodeMembership {
   // Opens or closes it as the credentials want it now, and takes over what they have that is new. An event of the loop
   // at the earliest may call this, not what the membership itself has called. Whether it was opened or closed.
   bool follow_credentials();
-  bool running() const { return service_ != nullptr; }
+  bool running() const { return engine_ != nullptr; }
 
   // The members: those of the membership, and those that were met before.
   std::vector<Peer> peers() const;
@@ -84,19 +86,22 @@ class NodeMembership {
   // Tells the links who is up.
   void apply();
   std::vector<Outsider> outsiders() const;
-  // Datagrams that were refused, by cause; since it was opened.
+  // What was refused of what others sent, by cause; since it was opened.
   std::vector<std::pair<std::string, uint64_t>> refused() const;
 
   // For ClusterDesk and ClusterService; nullopt: there is no membership.
   std::optional<uint64_t> accused(uint64_t incarnation);
   std::optional<MemberPage> page(const std::string& after) const;
   std::optional<Milliseconds> leave();
+  // The tokens that all signers share; nullptr: each has its own. Failure: they are out of reach.
+  Expected<SharedTokens*, Failure> tokens();
   // This entry is new here.
   void pass_on(const DenyEntry& entry);
 
  private:
   bool wanted() const;
   Result<void> open();
+  Result<std::unique_ptr<MembershipEngine>> make_engine(const OwnDirectory& state);
   members::MembershipOptions options();
   kj::Promise<members::MemberLinks::Dialled> dial(const Address& to);
   bool verify(NodeId node, std::string_view bytes);
@@ -122,8 +127,7 @@ class NodeMembership {
   std::vector<std::string> denied_;  // entries that have verified
   std::map<NodeId, int> to_meet_;    // members to dial, and how often their turn has come
   Timer meeting_;
-  members::MemberLinks links_;
-  std::unique_ptr<members::MemberService> service_;
+  std::unique_ptr<MembershipEngine> engine_;
 };
 
 }  // namespace om::migrator

@@ -4,6 +4,7 @@
 #include "migrator/config/options.h"
 
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "migrator/config/keys.h"
 #include "migrator/peers/peers_file.h"
+#include "test/unit/tls/place.h"
 
 namespace om::migrator {
 namespace {
@@ -132,6 +134,66 @@ TEST_CASE("everything the daemon can be told is in its help") {
   }
 }
 
+TEST_CASE("etcd") {
+  const Place place;
+  const auto file = [&](const char* name, const std::string& text, mode_t mode) {
+    place.write(name, text);
+    REQUIRE(::chmod(place.at(name).c_str(), mode) == 0);
+    return place.at(name);
+  };
+  const std::string secret = file("secret", "pass word\n", 0600), open = file("open", "x\n", 0644),
+                    empty = file("empty", "\n", 0600), lines = file("lines", "a\nb\n", 0600);
+  const std::vector<std::string> by{"--membership", "etcd", "--etcd",
+                                    "https://a:1,https://[::1]:2/"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), by.begin(), by.end());
+    return parse_with(std::move(more));
+  };
+  const auto options = with({"--etcd-user", "om", "--etcd-password-file", secret, "--etcd-ca", open,
+                             "--etcd-cert", open, "--etcd-key", secret});
+  REQUIRE(options.ok());
+  CHECK(options->membership == MembershipKind::kEtcd);
+  CHECK(options->etcd == std::vector<std::string>{"https://a:1", "https://[::1]:2"});
+  CHECK(options->etcd_password == "pass word");
+
+  const auto wrong = [](const Result<Options>& parsed, const char* why) {
+    CAPTURE(why);
+    REQUIRE_FALSE(parsed.ok());
+    CHECK(parsed.error().text().find(why) != std::string::npos);
+    CHECK(parsed.error().text().find('\n') == std::string::npos);
+  };
+  wrong(parse_with({"--membership", "etcd"}), "needs etcd");
+  wrong(parse_with({"--etcd", "https://a:1"}), "for membership \"etcd\" only");
+  wrong(parse_with({"--etcd-user", "om"}), "for membership \"etcd\" only");
+  for (const char* url : {"a:1", "https://a", "ftp://a:1", "https://a:1/v3", "https://u@a:1", "",
+                          "https://:1", "https://a:"})
+    CHECK_FALSE(parse_with({"--membership", "etcd", "--etcd", url}).ok());
+  wrong(with({"--wire", "plain"}), "needs certificates");
+  wrong(with({"--etcd-user", "om"}), "belong together");
+  wrong(with({"--etcd-password-file", secret}), "belong together");
+  wrong(with({"--etcd-cert", open}), "belong together");
+  wrong(with({"--etcd-cert", open, "--etcd-key", open}), "may be read by other users");
+  wrong(with({"--etcd-user", "om", "--etcd-password-file", open}), "may be read by other users");
+  wrong(with({"--etcd-user", "om", "--etcd-password-file", empty}), "has no password");
+  wrong(with({"--etcd-user", "om", "--etcd-password-file", lines}), "has no password");
+  wrong(with({"--etcd-ca", place.at("none")}), "No such file");
+  const std::vector<std::string> plain{"--membership",         "etcd", "--etcd-user", "om",
+                                       "--etcd-password-file", secret};
+  auto there = plain;
+  there.insert(there.end(), {"--etcd", "http://10.0.0.1:1"});
+  wrong(parse_with(there), "not sent in plain text");
+  auto here = plain;
+  here.insert(here.end(), {"--etcd", "http://127.0.0.1:1"});
+  CHECK(parse_with(here).ok());
+  here.insert(here.end(), {"--etcd-ca", open});
+  wrong(parse_with(here), "for https");
+
+  Options read;
+  REQUIRE(apply_config(read, "membership = \"etcd\"\netcd = [\"http://e:1\"]\n", "f").ok());
+  CHECK(read.etcd == std::vector<std::string>{"http://e:1"});
+  CHECK_FALSE(apply_config(read, "etcd = \"http://e:1\"\n", "f").ok());
+}
+
 TEST_CASE("the configuration file") {
   Options options;
   const char* text =
@@ -146,7 +208,7 @@ TEST_CASE("the configuration file") {
       "srv = \"search\"\nsweep = \"10.1.0.0/24\"\non_stop = \"drain\"\nports = \"4701-4703\"\n"
       "drain_limit_s = 5\nremote_control = \"node\"\n";
   REQUIRE(apply_config(options, text, "f").ok());
-  CHECK_FALSE(options.membership);
+  CHECK(options.membership == MembershipKind::kOff);
   CHECK(options.multicast == true);
   CHECK(options.seeds == std::vector<std::string>{"pc1", "10.0.0.1:5"});
   CHECK(options.srv == "");

@@ -3,6 +3,7 @@
 // migrator/identity/signer.h, and the files beside it: node_numbers.h, member_book.h.
 #include "migrator/identity/signer.h"
 
+#include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 
 #include "common/base/version.h"
 #include "migrator/identity/identity.h"
+#include "migrator/identity/token_seal.h"
 #include "test/unit/tls/place.h"
 
 namespace om::migrator {
@@ -256,6 +258,63 @@ TEST_CASE("members are learned once, and survive a restart") {
   CHECK_FALSE(book.forget(n2.id).value());
   CHECK(MemberBook::open(own)->all().empty());
   CHECK(book.learn(impostor).value());
+}
+
+TEST_CASE("to be examined uses no token") {
+  Lab lab;
+  const Token token = lab.token(1);
+  const Machine machine, other;
+  const Signer::Cluster cluster{lab.members, lab.denied};
+  const auto node = lab.signer->examine(machine.request(token, "n2"), kExporter, cluster);
+  REQUIRE(node.ok());
+  CHECK(*node == machine.identity.id());
+  CHECK(lab.signer->tokens().list().front().uses_left == 1);
+  JoinRequest late = machine.request(token, "n2");
+  late.protocol = 0;
+  CHECK(lab.signer->examine(late, kExporter, cluster).error().code == "VERSION");
+  REQUIRE(lab.admit(machine.request(token, "n2")).ok());
+  CHECK(lab.signer->examine(other.request(token, "n3"), kExporter, cluster).error().code ==
+        "BAD_TOKEN");
+  CHECK(lab.signer->examine(machine.request(token, "n2"), kExporter, cluster).ok());
+}
+
+TEST_CASE("shared tokens: sealed for signers, and followed by each of them") {
+  Lab lab;
+  const Token token = lab.token(2);
+  const std::string id = token.id_text();
+  TokenStore& store = lab.signer->tokens();
+  const TokenSeal seal = TokenSeal::make(lab.ca).value();
+  const std::string sealed = seal.seal(id, store.all().at(id)).value();
+  CHECK(sealed.find(token.proof_key()) == sealed.npos);
+  CHECK(sealed != seal.seal(id, store.all().at(id)).value());
+  CHECK(seal.open(id, sealed).value() == store.all().at(id));
+  // Another token's, changed, cut, and another cluster's.
+  CHECK(seal.open("aaaaaaaa", sealed).error().err == EBADMSG);
+  for (size_t at = 0; at < sealed.size(); ++at) {
+    std::string changed = sealed;
+    changed[at] = static_cast<char>(changed[at] ^ 1);
+    CHECK_FALSE(seal.open(id, changed).ok());
+    CHECK_FALSE(seal.open(id, sealed.substr(0, at)).ok());
+  }
+  const ClusterCa foreign = ClusterCa::make("lab", lab.clock.wall()).value();
+  CHECK_FALSE(TokenSeal::make(foreign)->open(id, sealed).ok());
+  // A second signer has the CA by its exported text.
+  const auto copy =
+      ClusterCa::import_text(lab.ca.export_text("correct horse").value(), "correct horse");
+  CHECK(TokenSeal::make(copy.value())->open(id, sealed).ok());
+
+  TokenStore::Entry used = seal.open(id, sealed).value();
+  NodeId node;
+  count_use(used, node);
+  count_use(used, node);
+  CHECK(used.uses_left == 1);
+  REQUIRE(store.mirror(id, used).ok());
+  CHECK(store.list().front().uses_left == 1);
+  lab.restart();
+  CHECK(lab.signer->tokens().all().at(id).shared);
+  CHECK(lab.signer->tokens().all().at(id).users == used.users);
+  REQUIRE(lab.signer->tokens().mirror(id, std::nullopt).ok());
+  CHECK(lab.signer->tokens().list().empty());
 }
 
 }  // namespace
