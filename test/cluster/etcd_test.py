@@ -26,12 +26,13 @@ def free_port():
 class Etcd:
     """An etcd-server of its own, without others."""
 
-    def __init__(self, case, folder, *options):
+    def __init__(self, case, folder, *options, scheme='http'):
         self.case, self.folder, self.options = case, folder, options
         self.process = None
         for _ in range(5):
             # Somebody else may take a port meanwhile.
-            self.url, self.peer = (f'http://127.0.0.1:{free_port()}' for _ in range(2))
+            metrics, client, peer = (f'127.0.0.1:{free_port()}' for _ in range(3))
+            self.url, self.peer, self.metrics = f'{scheme}://{client}', f'http://{peer}', f'http://{metrics}'
             if self.start():
                 return
         raise AssertionError(f'etcd does not start: {(folder / "log").read_text()}')
@@ -42,14 +43,15 @@ class Etcd:
             self.process = subprocess.Popen(
                 ['etcd', '--name', 'e', '--data-dir', self.folder / 'data', '--listen-client-urls', self.url,
                  '--advertise-client-urls', self.url, '--listen-peer-urls', self.peer,
-                 '--initial-advertise-peer-urls', self.peer, '--initial-cluster', f'e={self.peer}', *self.options],
+                 '--listen-metrics-urls', self.metrics, '--initial-advertise-peer-urls', self.peer,
+                 '--initial-cluster', f'e={self.peer}', *self.options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         self.case.wait_until(lambda: self.process.poll() is not None or self.healthy(), 'etcd to be there')
         return self.process.poll() is None
 
     def healthy(self):
         try:
-            with urllib.request.urlopen(f'{self.url}/health', timeout=2) as answer:
+            with urllib.request.urlopen(f'{self.metrics}/health', timeout=2) as answer:
                 return json.loads(answer.read()).get('health') == 'true'
         except (OSError, ValueError):
             return False
@@ -83,10 +85,13 @@ class ByEtcd:
         super().setUpClass()
 
     def setUp(self):
-        ByEtcd.etcds += 1
-        self.etcd = Etcd(self, self.base / f'etcd-{ByEtcd.etcds}')
-        self.addCleanup(self.etcd.kill)
         super().setUp()
+        ByEtcd.etcds += 1
+        self.etcd = self.start_etcd()
+        self.addCleanup(self.etcd.kill)
+
+    def start_etcd(self):
+        return Etcd(self, self.base / f'etcd-{ByEtcd.etcds}')
 
     def endpoints(self):
         return self.etcd.url
@@ -271,22 +276,29 @@ class Tokens(EtcdCase):
 class Users(EtcdCase):
     def setUp(self):
         super().setUp()
-        for path, request in (('auth/user/add', {'name': 'root', 'password': 'r'}),
-                              ('auth/role/add', {'name': 'root'}),
-                              ('auth/user/grant', {'user': 'root', 'role': 'root'}), ('auth/enable', {})):
+        def key(text):
+            return base64.b64encode(text.encode()).decode()
+        for path, request in (
+                ('auth/user/add', {'name': 'root', 'password': 'r'}), ('auth/role/add', {'name': 'root'}),
+                ('auth/user/grant', {'user': 'root', 'role': 'root'}),
+                # As docs/CLUSTER.md has it.
+                ('auth/user/add', {'name': 'openmosix', 'password': 'right'}), ('auth/role/add', {'name': 'nodes'}),
+                ('auth/role/grant', {'name': 'nodes', 'perm': {'permType': 'READWRITE', 'key': key('/openmosix/'),
+                                                               'range_end': key('/openmosix0')}}),
+                ('auth/user/grant', {'user': 'openmosix', 'role': 'nodes'}), ('auth/enable', {})):
             self.etcd.ask(path, request)
-        self.password = self.folder / 'password'
-        self.password.write_text('r\n')
-        self.password.chmod(0o600)
+
+    def password(self, text):
+        file = self.folder / text
+        file.write_text(text + '\n')
+        file.chmod(0o600)
+        return file
 
     def test_a_password(self):
-        n1, n2 = self.cluster(2, '--etcd-user', 'root', '--etcd-password-file', self.password)
+        n1, n2 = self.cluster(2, '--etcd-user', 'openmosix', '--etcd-password-file', self.password('right'))
         self.assertNotIn('etcd_lost', self.kinds(n1))
         n2.kill()
-        wrong = self.folder / 'wrong'
-        wrong.write_text('x\n')
-        wrong.chmod(0o600)
-        n2.more = (*n2.more[:-1], wrong)
+        n2.more = (*n2.more[:-1], self.password('wrong'))
         n2.start()
         self.wait_until(lambda: 'etcd_lost' in self.kinds(n2), 'n2 to be refused')
         said = [event['message'] for event in n2.json('events') if event['kind'] == 'etcd_lost']
@@ -296,6 +308,52 @@ class Users(EtcdCase):
         n1 = self.daemon('n1')
         n1.om('cluster', 'init', 'lab')
         self.wait_until(lambda: 'etcd_lost' in self.kinds(n1), 'n1 to be refused')
+
+
+class Https(EtcdCase):
+    """etcd has a certificate, and wants one."""
+
+    def start_etcd(self):
+        self.certificates = self.base / f'certificates-{ByEtcd.etcds}'
+        self.certificates.mkdir()
+        self.issue('ca', '-x509', '-subj', '/CN=site')
+        self.issue('other', '-x509', '-subj', '/CN=other')
+        self.sign('etcd', 'ca')
+        self.sign('om', 'ca')
+        return Etcd(self, self.base / f'etcd-{ByEtcd.etcds}', '--cert-file', self.file('etcd.crt'), '--key-file',
+                    self.file('etcd.key'), '--trusted-ca-file', self.file('ca.crt'), '--client-cert-auth',
+                    scheme='https')
+
+    def file(self, name):
+        return self.certificates / name
+
+    def issue(self, name, *options):
+        out = '.crt' if '-x509' in options else '.csr'
+        subprocess.run(['openssl', 'req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes',
+                        '-keyout', self.file(f'{name}.key'), '-out', self.file(name + out), *options],
+                       check=True, capture_output=True, timeout=60)
+        self.file(f'{name}.key').chmod(0o600)
+
+    def sign(self, name, by):
+        self.issue(name, '-subj', f'/CN={name}')
+        self.file(f'{name}.ext').write_text('subjectAltName=IP:127.0.0.1\n')
+        subprocess.run(['openssl', 'x509', '-req', '-in', self.file(f'{name}.csr'), '-CA', self.file(f'{by}.crt'),
+                        '-CAkey', self.file(f'{by}.key'), '-CAcreateserial', '-out', self.file(f'{name}.crt'),
+                        '-extfile', self.file(f'{name}.ext')], check=True, capture_output=True, timeout=60)
+
+    def test_both_have_certificates(self):
+        own = ('--etcd-ca', self.file('ca.crt'), '--etcd-cert', self.file('om.crt'), '--etcd-key', self.file('om.key'))
+        n1, n2 = self.cluster(2, *own)
+        self.assertNotIn('etcd_lost', self.kinds(n1))
+        n2.kill()
+        # Another CA is not believed; without a certificate there is no answer.
+        base = n2.more[:-len(own)]
+        for options in (('--etcd-ca', self.file('other.crt'), *own[2:]), own[:2], ()):
+            n2.more = (*base, *options)
+            n2.start()
+            self.wait_until(lambda: 'etcd_lost' in self.kinds(n2), f'n2 to be refused with {options}')
+            n2.kill()
+        self.wait_state(n1, 'n2', 'down')
 
 
 if __name__ == '__main__':
