@@ -5,7 +5,9 @@ is different: tokens that all signers share, an etcd that is lost, users and TLS
 
 import base64
 import json
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -158,6 +160,25 @@ class Lost(EtcdCase):
             since = self.kinds(node)[len(before[node.name]):]
             counts = [since.count(kind) for kind in ('etcd_lost', 'etcd_back', 'down', 'up')]
             self.assertEqual([1, 1, 0, 0], counts, since)
+
+    def test_etcd_is_frozen(self):
+        """Connections are there, and nobody answers. When it goes on, leases may have ended."""
+        n1, n2 = self.cluster(2)
+        before = {node.name: len(self.kinds(node)) for node in (n1, n2)}
+        os.kill(self.etcd.process.pid, signal.SIGSTOP)
+        try:
+            for node in (n1, n2):
+                self.wait_until(lambda node=node: 'etcd_lost' in self.kinds(node), f'{node.name} to notice it')
+            n3 = self.daemon('n3')
+            n3.om('cluster', 'join', self.token, n1.address, expect=1)
+        finally:
+            os.kill(self.etcd.process.pid, signal.SIGCONT)
+        for node in (n1, n2):
+            self.wait_until(lambda node=node: 'etcd_back' in self.kinds(node), f'{node.name} to be back')
+        n3.om('cluster', 'join', self.token, n1.address)
+        self.wait_until(lambda: n3.sees('n1', 'n2') and n1.sees('n2', 'n3') and n2.sees('n1', 'n3'), 'all to be up')
+        for node in (n1, n2):
+            self.assertFalse({'down', 'up'} & set(self.kinds(node)[before[node.name]:]), node.json('events'))
 
     def test_etcd_has_forgotten_everything(self):
         n1, n2 = self.cluster(2)
