@@ -161,6 +161,43 @@ void add_node_verbs(CLI::App& app, Arguments& given, Action& action) {
   sub->add_flag("--json", given.json, kJsonHelp);
   sub->callback([&] { action = [&] { return node_undrain(given.node, given.json); }; });
 
+  sub = verb(app, "guests", "list the processes of other nodes that run here",
+             "  om guests\n  om guests --json");
+  sub->add_flag("--json", given.json, kJsonHelp);
+  sub->callback([&] { action = [&] { return guests(given.json); }; });
+  sub = verb(app, "expel", "send guests home", "  om expel 4711\n  om expel --all --timeout 10");
+  CLI::Option* one =
+      sub->add_option("PID", given.pid, "one of om guests")->check(kPid)->type_name("");
+  sub->add_flag("--all", given.all, "all of them")->excludes(one);
+  sub->add_option("--timeout", given.drain_s, "seconds that it may take (default 60)")
+      ->check(CLI::Range(1, 86400))
+      ->type_name("");
+  sub->add_flag("--json", given.json, kJsonHelp);
+  sub->callback([&] {
+    if (given.pid == 0 && !given.all) throw CLI::RequiredError("a PID of om guests, or --all,");
+    action = [&] { return expel(given.pid, given.drain_s, given.json); };
+  });
+  sub = verb(app, "bring", "bring home your processes that are away",
+             "  om bring --all\n  om bring 4711");
+  one = sub->add_option("PID", given.migrate.pid, "one of them: as om migrate PID home")
+            ->check(kPid)
+            ->type_name("");
+  sub->add_flag("--all", given.all, "all of them")->excludes(one);
+  sub->add_option("--timeout", given.drain_s, "seconds that it may take (default 60)")
+      ->check(CLI::Range(1, 86400))
+      ->type_name("");
+  sub->add_flag("--json", given.json, kJsonHelp);
+  sub->callback([&] {
+    if (given.migrate.pid == 0 && !given.all) throw CLI::RequiredError("a PID, or --all,");
+    action = [&] {
+      if (given.all) return bring(given.drain_s, given.json);
+      given.migrate.to = "home";
+      given.migrate.timeout_s = given.drain_s;
+      given.migrate.json = given.json;
+      return migrate(given.migrate);
+    };
+  });
+
   sub = verb(app, "events", "list recent events",
              "  om events\n  om events 4711\n  om events --json");
   sub->add_option("PID", given.pid, "only about this process")->check(kPid)->type_name("");
@@ -220,7 +257,7 @@ int main_of(const std::vector<std::string>& arguments) {
   app.footer(
       "Exit status: 0 ok, 1 failure, 2 usage, 3 no daemon, 4 no such process or node, 5 "
       "permission, 6 refused, "
-      "7 timeout.\n"
+      "7 timeout, 8 some are left.\n"
       "Environment: OM_CONTROL names the daemon's socket, OM_PRELOAD libom.so. See om help VERB.");
   Arguments given;
   Action action;

@@ -34,6 +34,10 @@ int node_why(const std::string& node, bool json);
 // node: empty for this one.
 int node_drain(const std::string& node, int limit_s, bool json);
 int node_undrain(const std::string& node, bool json);
+int guests(bool json);
+// pid: as guests shows it; 0: all.
+int expel(int pid, int limit_s, bool json);
+int bring(int limit_s, bool json);
 int doctor(bool json);
 int version(bool json);
 int events(int pid, bool json);

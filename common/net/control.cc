@@ -39,7 +39,11 @@ Result<Answer> parse_answer(const Json& line) {
   answer.ok = OM_TRY(json_bool(line, "ok"));
   if (line.contains("data")) answer.data = line["data"];
   if (answer.ok) return answer;
-  answer.failure.exit = static_cast<ExitCode>(OM_TRY(json_int(line, "exit", 1, 7)));
+  // A daemon of a later release may have others.
+  const int64_t status = OM_TRY(json_int(line, "exit", 1, 99));
+  answer.failure.exit = status <= static_cast<int64_t>(ExitCode::kSomeLeft)
+                            ? static_cast<ExitCode>(status)
+                            : ExitCode::kFailure;
   answer.failure.code = OM_TRY(json_string(line, "code", 64));
   answer.failure.message = OM_TRY(json_string(line, "message", kMaxRequestBytes));
   return answer;

@@ -26,6 +26,7 @@ enum class ExitCode : int {
   kPermission = 5,
   kRefused = 6,  // with a code of docs/REASONS.md
   kTimeout = 7,
+  kSomeLeft = 8,  // not all have gone that were to go
 };
 
 // Why a request failed. The answer's `data` may still hold what is known (the record of a migration).

@@ -112,7 +112,7 @@ void ClusterVerbs::leave(const Caller&, const Json& request, Answerer answer) {
     if (!is_empty(recalled) && !force) {
       leaving_ = false;
       if (!closed) drain_.reopen();
-      return answer(failure_answer({ExitCode::kFailure,
+      return answer(failure_answer({ExitCode::kSomeLeft,
                                     "some processes did not go home; --force leaves them to "
                                     "their fate"},
                                    std::move(recalled)));

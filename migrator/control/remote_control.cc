@@ -69,7 +69,7 @@ Failure not_answered(const std::string& node, const kj::Exception& exception) {
 
 Json drain_answer(Json drained) {
   if (is_empty(drained)) return ok_answer(std::move(drained));
-  return failure_answer({ExitCode::kFailure, "not all went home"}, std::move(drained));
+  return failure_answer({ExitCode::kSomeLeft, "not all went home"}, std::move(drained));
 }
 
 void RemoteControl::ask_other(const std::string& node, Answerer answer, Ask ask) {

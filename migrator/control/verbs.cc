@@ -15,6 +15,7 @@ Verbs::Verbs(Services services, const Clock& clock)
       subjects_(services_),
       process_verbs_(services_, subjects_),
       node_verbs_(services_, drain_, remote_control_),
+      guest_verbs_(services_),
       cluster_verbs_(services_, drain_),
       deputy_verbs_(services_, subjects_),
       table_(make_table()) {}
@@ -54,6 +55,9 @@ std::map<std::string, Verbs::Verb, std::less<>> Verbs::make_table() {
       {"peers.set", {First::kLook, only_by(node_verbs_, &NodeVerbs::set_peers)}},
       {"node.drain", {First::kLook, only_by(node_verbs_, &NodeVerbs::drain)}},
       {"node.undrain", {First::kLook, only_by(node_verbs_, &NodeVerbs::undrain)}},
+      {"guests", {First::kNothing, by(guest_verbs_, &GuestVerbs::list)}},
+      {"expel", {First::kNothing, only_by(guest_verbs_, &GuestVerbs::expel)}},
+      {"bring", {First::kNothing, by(guest_verbs_, &GuestVerbs::bring)}},
       {"recall", {First::kLook, only_by(node_verbs_, &NodeVerbs::recall)}},
       {"migrate", {First::kLookWhenWhole, by(process_verbs_, &ProcessVerbs::migrate)}},
       {"stack", {First::kLook, by(process_verbs_, &ProcessVerbs::stack)}},

@@ -12,6 +12,7 @@
 
 #include "migrator/control/cluster_verbs.h"
 #include "migrator/control/deputy_verbs.h"
+#include "migrator/control/guest_verbs.h"
 #include "migrator/control/node_verbs.h"
 #include "migrator/control/process_verbs.h"
 #include "migrator/control/remote_control.h"
@@ -52,6 +53,7 @@ class Verbs {
   Subjects subjects_;
   ProcessVerbs process_verbs_;
   NodeVerbs node_verbs_;
+  GuestVerbs guest_verbs_;
   ClusterVerbs cluster_verbs_;
   DeputyVerbs deputy_verbs_;
   const std::map<std::string, Verb, std::less<>> table_;

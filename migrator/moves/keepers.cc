@@ -153,17 +153,17 @@ void Keepers::tidy() {
   groups_.sweep(used);
 }
 
-std::vector<Keepers::Known> Keepers::known() const {
-  std::vector<Known> all;
+std::vector<Keepers::Guest> Keepers::guests() const {
+  std::vector<Guest> all;
   std::set<ProcessId> own;
   for (const auto& [number, keeper] : keepers_) {
-    all.push_back({keeper.id, keeper.home, keeper.uid});
+    all.push_back({keeper.id, keeper.guest, keeper.home, keeper.uid});
     own.insert(keeper.id);
   }
   // Nothing tells us when an earlier daemon's keeper ends, and the list is pruned only every other second.
   for (const auto& [process, entry] : children_.entries()) {
     if (entry.role == "keeper" && own.count(process) == 0 && process.alive())
-      all.push_back({process, entry.at, entry.uid});
+      all.push_back({process, entry.about, entry.at, entry.uid});
   }
   return all;
 }
@@ -174,7 +174,7 @@ GuestUsage Keepers::usage() const {
   for (const auto& [number, keeper] : keepers_) {
     if (clock_.now() - keeper.started < kReservation) fresh.insert(keeper.id);
   }
-  for (const auto& [keeper, home, uid] : known()) {
+  for (const auto& [keeper, at_home, home, uid] : guests()) {
     if (keeper.pid == 0) continue;
     const auto text = proc::read_proc(keeper.pid, fmt::format("task/{}/children", keeper.pid));
     std::string_view rest = text ? std::string_view(*text) : std::string_view();
@@ -194,7 +194,7 @@ GuestUsage Keepers::usage() const {
 
 GuestCounts Keepers::counts_for(const Offer& offer) const {
   GuestCounts counts;
-  for (const auto& [keeper, home, uid] : known()) {
+  for (const auto& [keeper, at_home, home, uid] : guests()) {
     ++counts.in_all;
     if (home != offer.home_node) continue;
     ++counts.of_home;
@@ -223,18 +223,20 @@ std::string Keepers::guest_from(pid_t at_home) const {
 }
 
 void Keepers::end_guests_of(const std::string& home) {
-  for (const auto& [keeper, at, uid] : known()) {
+  for (const auto& [keeper, at_home, at, uid] : guests()) {
     if (at == home) tell(keeper, SIGKILL);
   }
 }
 
 void Keepers::send_home() {
-  for (const auto& [keeper, home, uid] : known()) {
-    // One that is not ready for the signal, or is an older program, would end by it, and its guest with it.
-    const auto status = proc::read_status(keeper.pid);
-    if (status && ((status->sig_caught | status->sig_blocked) & uint64_t{1} << (SIGUSR1 - 1)) != 0)
-      tell(keeper, SIGUSR1);
-  }
+  for (const Guest& guest : guests()) send_home(guest.keeper);
+}
+
+void Keepers::send_home(const ProcessId& keeper) {
+  // One that is not ready for the signal, or is an older program, would end by it, and its guest with it.
+  const auto status = proc::read_status(keeper.pid);
+  if (status && ((status->sig_caught | status->sig_blocked) & uint64_t{1} << (SIGUSR1 - 1)) != 0)
+    tell(keeper, SIGUSR1);
 }
 
 uint64_t Keepers::reserved_bytes() const {

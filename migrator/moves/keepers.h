@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/base/clock.h"
 #include "common/base/result.h"
@@ -50,8 +51,17 @@ class Keepers {
   uint64_t reserved_bytes() const;
   // Kills the keepers of all guests from this home, also those of an earlier daemon; the guests end with them.
   void end_guests_of(const std::string& home);
-  // Has the homes of all guests take them back, by asking their keepers.
+  struct Guest {
+    ProcessId keeper;   // pid 0: being started
+    pid_t at_home = 0;  // its pid there
+    std::string home;
+    uid_t uid = 0;  // its owner, at home
+  };
+  // All of them, also those of earlier daemons.
+  std::vector<Guest> guests() const;
+  // Has the homes of all guests take them back, by asking their keepers; or that of one.
   void send_home();
+  static void send_home(const ProcessId& keeper);
   // What the bodies of all of them have now. Looks at each in /proc.
   GuestUsage usage() const;
   // Removes the control groups of guests that have ended. Cheap if there are none.
@@ -79,14 +89,6 @@ class Keepers {
   static std::string name_of(const Keeper& keeper);
   Result<ChildSpec> describe(const Offer& offer) const;
   void forget(uint64_t number);
-  // Of a guest here. Its pid is 0 while its keeper is being started.
-  struct Known {
-    ProcessId id;
-    std::string home;
-    uid_t uid;  // at home
-  };
-  // All keepers of this daemon, and those of earlier ones that are alive.
-  std::vector<Known> known() const;
   void on_started(uint64_t number, Result<pid_t> pid,
                   const std::function<void(Result<void>)>& done);
   void on_exit(uint64_t number, int64_t code, int signal);

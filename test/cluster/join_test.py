@@ -396,7 +396,7 @@ class Rights(JoinCase):
         for arguments in (('cluster', 'init', 'x'), ('cluster', 'join', 'x', 'y'), ('cluster', 'leave'),
                           ('cluster', 'renew'), ('cluster', 'remove', 'n1'), ('token', 'create'), ('token', 'list'),
                           ('token', 'revoke', 'x'), ('node', 'drain'), ('node', 'undrain'), ('node', 'drain', 'n2'),
-                          ('node', 'undrain', 'n2')):
+                          ('node', 'undrain', 'n2'), ('expel', '--all')):
             done = n1.om(*arguments, expect=5, prefix=nobody)
             self.assertIn('PERMISSION', done.stderr)
         n1.om('cluster', 'status', prefix=nobody)

@@ -59,7 +59,7 @@ class RemoteControl(JoinCase):
                       and str(own.pid) in om_process.read_proc(pid, 'cmdline').split('\0'))
         os.kill(deputy, signal.SIGSTOP)
         try:
-            said = n1.om('node', 'drain', 'n2', '--timeout', 2, expect=1)
+            said = n1.om('node', 'drain', 'n2', '--timeout', 2, expect=8)
             self.assertIn(f'{own.pid}: ', said.stderr)
             self.assertIn('not all went home', said.stderr)
         finally:
