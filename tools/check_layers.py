@@ -103,8 +103,9 @@ FREESTANDING = frozenset(('elf.h', 'stddef.h', 'stdint.h'))
 CIPHERS = frozenset(('bearssl/bearssl_aead.h', 'bearssl/bearssl_block.h', 'bearssl/bearssl_hash.h'))
 CIPHERS_DOOR = 'libom/safe/seal.cc'
 # System and standard headers that a pure folder may include: nothing for input, waiting or randomness.
-PURE = {'balance': frozenset(('algorithm', 'functional', 'map', 'memory', 'optional', 'set', 'span', 'stdint.h',
-                              'string', 'string_view', 'utility', 'vector')),
+PURE = {'balance': frozenset(('algorithm', 'array', 'cmath', 'functional', 'limits', 'map', 'memory', 'numeric',
+                              'optional', 'set', 'span', 'stddef.h', 'stdint.h', 'string', 'string_view',
+                              'unordered_map', 'utility', 'vector')),
         'migrator/members': frozenset(('algorithm', 'array', 'functional', 'map', 'numeric', 'optional', 'span',
                                        'stdint.h', 'string', 'string.h', 'string_view', 'unordered_map', 'utility',
                                        'vector'))}
