@@ -25,7 +25,7 @@ struct Constants {
   // Entries about other nodes that are older say nothing about now: jobs of a second have come and gone.
   double oldest_entry_s = 8;
 
-  // Processes that are younger mostly end before a move would pay.
+  // Processes that are younger (since their start) mostly end before a move would pay.
   double smallest_age_s = 0.3;
   // Remaining work of a process that has hardly begun; afterwards who has lived long will live long (Pareto).
   double least_weight_s = 0.3;

@@ -24,7 +24,7 @@ double period_s(Policy policy, const Constants& constants) {
   return policy == Policy::kFlow ? constants.period_s : 1;  // the others were made for seconds
 }
 
-bool asks_target(Policy policy) { return policy == Policy::kFlow || policy == Policy::kTwoChoices; }
+bool asks_target(Policy policy) { return policy == Policy::kFlow; }
 
 Decision decide(Policy policy, const View& view, PolicyState& state, const Random& random,
                 bool explain) {

@@ -63,7 +63,7 @@ Against against_process(const View& view, const ProcessLoad& process) {
   if (process.moving) return Against::kMoving;
   const double stay = std::max(constants.stay_s, constants.stay_moves * process.last_move_s);
   if (process.since_arrival_s < stay) return Against::kStay;
-  return process.cpu_age_s < constants.smallest_age_s ? Against::kYoung : Against::kNothing;
+  return process.age_s < constants.smallest_age_s ? Against::kYoung : Against::kNothing;
 }
 
 Against against_pair(const View& view, const ProcessLoad& process, const Target& target) {

@@ -94,7 +94,7 @@ FILE_NAME = re.compile(r'(?<![\w./<-])((?:[\w.-]+/)*[\w-]+\.(?:cc|h|S|py|tbl|cap
 # Headers of the kernel's sources and of Cap'n Proto; build products.
 OTHER_FILES = ('include/linux/', 'uapi/linux/', 'linux/', 'rpc.capnp', 'gen/')
 COMMENTED = ('.cc', '.h', '.S', '.capnp', '.tbl')
-PRODUCT = ('libom', 'common', 'balance', 'deputy', 'guest', 'migrator', 'cli')
+PRODUCT = ('libom', 'common', 'balance', 'deputy', 'guest', 'migrator', 'cli', 'sim')
 
 
 def sources(root, suffixes=COMMENTED):

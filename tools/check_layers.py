@@ -73,6 +73,8 @@ LAYERS = {
     # A local cluster makes its own CA and members.
     'cli': ('common', 'libom/abi', 'migrator/identity'),
     'examples': (),
+    # A cluster on paper: the shipped decisions around a clock of its own.
+    'sim': ('balance', 'common', 'libom/abi'),
     'bench': ('common', 'guest', 'libom/abi', 'libom/safe', 'migrator/identity', 'migrator/members',
               'migrator/moves', 'migrator/peers'),
     # Moved programs may be any user's: they know nothing of ours but the three calls.

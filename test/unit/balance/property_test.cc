@@ -37,6 +37,7 @@ class Maker {
   ProcessLoad process(int pid, size_t nodes) {
     ProcessLoad process =
         process_of(pid, real(30), real(1000), one_in(3) ? 1 + random_() % nodes : 1);
+    process.age_s = real(3);
     process.calls_per_cpu_s = one_in(3) ? real(30000) : 0;
     process.feature_class = static_cast<uint8_t>(random_() % 3);
     process.since_arrival_s = real(20);
@@ -91,6 +92,7 @@ void check_move(const View& view, const Move& move) {
   CHECK(process.movable);
   CHECK_FALSE((view.processes_stay && process.home == view.self.node));
   CHECK(process.since_arrival_s >= 1);
+  CHECK((process.age_s >= 0.3 || move.cause == Cause::kMemory));
   CHECK(process.since_arrival_s >= 10 * process.last_move_s);
   CHECK(target->reachable);
   CHECK(target->age_s <= 8);
