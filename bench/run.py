@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """./dev bench NAME [--json FILE]: figures beside the native ones, measured in the same run.
 
-    run.py --build DIR [--json FILE] [--rounds N] home|call|cpu|io|freeze|idle|member|wire|confine|all
+    run.py --build DIR [--json FILE] [--rounds N] home|call|cpu|io|freeze|idle|member|wire|confine|
+                                                       gossip|sim|sim-long|all
 
 Both sides of every comparison take turns within seconds of each other, so that other work on the machine affects both.
 `home` compares minima of 20 turns, everything else medians of at least 5. The pinning is part of the result
@@ -22,12 +23,14 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'test' / 'lib'))
 
 import figures_confine  # noqa: E402
+import figures_gossip  # noqa: E402
 import figures_home  # noqa: E402
 import figures_idle  # noqa: E402
 import figures_member  # noqa: E402
 import figures_moved  # noqa: E402
 import figures_nodes  # noqa: E402
 import figures_seal  # noqa: E402
+import figures_sim  # noqa: E402
 import figures_wire  # noqa: E402
 from om_product import BrokenSetup, Product, drop_privileges, set_process_defaults  # noqa: E402
 
@@ -39,8 +42,8 @@ TARGETS = {
     'cpu.ratio': 1.02,
     'idle.guests_cpu': 0.1,
     'io.read_ratio': 0.3, 'io.write_ratio': 0.3,
-    **figures_confine.TARGETS, **figures_member.TARGETS, **figures_nodes.TARGETS, **figures_seal.TARGETS,
-    **figures_wire.TARGETS,
+    **figures_confine.TARGETS, **figures_gossip.TARGETS, **figures_member.TARGETS, **figures_nodes.TARGETS,
+    **figures_seal.TARGETS, **figures_sim.TARGETS, **figures_wire.TARGETS,
 }
 AT_LEAST = ('io.read_ratio', 'io.write_ratio', *figures_wire.AT_LEAST)
 
@@ -59,7 +62,9 @@ def wire(product, rounds):
 
 BENCHES = {'home': figures_home.measure, 'call': figures_moved.call, 'cpu': figures_moved.cpu,
            'io': figures_moved.io, 'freeze': figures_moved.freeze, 'idle': figures_idle.measure,
-           'member': figures_member.measure, 'wire': wire, 'confine': figures_confine.measure}
+           'member': figures_member.measure, 'wire': wire, 'confine': figures_confine.measure,
+           'gossip': figures_gossip.measure, 'sim': figures_sim.measure, 'sim-long': figures_sim.measure_long}
+LONG = ('sim-long',)   # only by name
 
 
 def machine():
@@ -117,7 +122,7 @@ def main():
         product = Product(options.build)
         product.require()
         figures = machine()
-        for name in BENCHES if options.name == 'all' else [options.name]:
+        for name in [name for name in BENCHES if name not in LONG] if options.name == 'all' else [options.name]:
             figures.update(BENCHES[name](product, options.rounds))
     except (BrokenSetup, OSError, subprocess.SubprocessError, statistics.StatisticsError) as problem:
         print(f'bench: {problem}', file=sys.stderr)

@@ -163,6 +163,7 @@ void World::measure(size_t number) {
 void World::decide(size_t number) {
   Node& node = nodes_[number];
   measure(number);
+  if (!settings_.moving) return;
   const auto talking = [&](uint32_t job) { return talks(job, number); };
   if (node.here.empty() && std::none_of(node.away.begin(), node.away.end(), talking)) return;
   balance::View view = view_of(number);

@@ -19,7 +19,7 @@ struct Options {
   std::string kind = "lab", policy = "flow", trace, save;
   size_t nodes = 20, jobs = 0;
   double work_s = 20, loss = 0;
-  bool explain = false, no_placement = false, no_asking = false;
+  bool explain = false, no_placement = false, no_moves = false, no_asking = false;
   Load load{};
   Settings settings{};
   GossipSettings gossip{};
@@ -58,6 +58,7 @@ void add_load_options(CLI::App& app, Options& o) {
 void add_rule_options(CLI::App& app, Options& o) {
   om::balance::Constants& constants = o.settings.constants;
   app.add_flag("--no-placement", o.no_placement, "jobs start at home");
+  app.add_flag("--no-moves", o.no_moves, "jobs stay where they started");
   app.add_flag("--no-asking", o.no_asking, "targets take what comes");
   app.add_option("--margin", constants.margin, "");
   app.add_option("--placement-factor", constants.placement_factor, "");
@@ -105,6 +106,7 @@ int run(Options& o) {
   o.settings.policy = *policy;
   o.settings.seed = o.load.seed;
   o.settings.placement = !o.no_placement;
+  o.settings.moving = !o.no_moves;
   o.settings.asking = !o.no_asking;
   if (o.explain)
     o.settings.explain = [](double now, const std::string& line) {

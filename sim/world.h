@@ -30,6 +30,7 @@ namespace om::sim {
 struct Settings {
   balance::Policy policy = balance::Policy::kFlow;
   bool placement = true;  // of jobs at their start, if the policy has one
+  bool moving = true;     // off: only placement
   bool asking = true;     // off: targets take what comes, to see what that costs
   balance::Constants constants{};
   uint64_t seed = 1;
