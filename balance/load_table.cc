@@ -41,9 +41,8 @@ std::string LoadTable::tell(double now_s) {
   size_t others = std::min(window_ - 1, order_.size());
   const auto place = order_.begin() + static_cast<ptrdiff_t>(others);
   if (others < order_.size())
-    std::nth_element(order_.begin(), place, order_.end(), [this](uint32_t a, uint32_t b) {
-      return known_[a].made_s > known_[b].made_s;
-    });
+    std::nth_element(order_.begin(), place, order_.end(),
+                     [this](uint32_t a, uint32_t b) { return made_[a] > made_[b]; });
   LoadEntry out[kMaxLoadEntries];
   out[0] = own_;
   size_t count = 1;
@@ -66,15 +65,18 @@ void LoadTable::learn(double now_s, const LoadEntry& entry) {
   if (entry.node == own_.node || entry.age_s > kForget) return;
   const Known fresh{entry, now_s - entry.age_s};
   if (Known* known = place_of(entry.node)) {
-    if (newer(entry, known->entry)) *known = fresh;
+    if (!newer(entry, known->entry)) return;
+    *known = fresh;
+    made_[static_cast<size_t>(known - known_.data())] = fresh.made_s;
     return;
   }
   if (known_.size() >= kept_) {
     const size_t place = oldest();
-    if (known_[place].made_s >= fresh.made_s) return;
+    if (made_[place] >= fresh.made_s) return;
     remove(place);
   }
   known_.push_back(fresh);
+  made_.push_back(fresh.made_s);
   ids_.push_back(static_cast<uint64_t>(entry.node));
 }
 
@@ -98,15 +100,15 @@ const LoadTable::Known* LoadTable::find(NodeId node) const {
 LoadTable::Known* LoadTable::place_of(NodeId node) { return const_cast<Known*>(find(node)); }
 
 size_t LoadTable::oldest() const {
-  const auto older = [](const Known& a, const Known& b) { return a.made_s < b.made_s; };
-  return static_cast<size_t>(std::min_element(known_.begin(), known_.end(), older) -
-                             known_.begin());
+  return static_cast<size_t>(std::min_element(made_.begin(), made_.end()) - made_.begin());
 }
 
 void LoadTable::remove(size_t place) {
   known_[place] = known_.back();
+  made_[place] = made_.back();
   ids_[place] = ids_.back();
   known_.pop_back();
+  made_.pop_back();
   ids_.pop_back();
 }
 

@@ -71,6 +71,7 @@ class LoadTable {
   double told_s_ = -1e18;
   double told_k_ = 0;
   std::vector<Known> known_;      // in no order
+  std::vector<double> made_;      // of the same places, as all entries are looked at for the oldest
   std::vector<uint64_t> ids_;     // of the same places: searched more often than anything else
   std::vector<LoadEntry> heard_;  // space for hear()
   std::vector<uint32_t> order_;   // space for tell()

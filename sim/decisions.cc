@@ -14,7 +14,7 @@ namespace {
 constexpr double kTalks = 1.15;
 constexpr double kMeasuredEvery = 5;    // seconds
 constexpr double kShareSeconds = 2.13;  // MOSIX keeps 5/8 of a process's load each second
-constexpr unsigned kTries = 3;          // nodes that are asked to take a job at its start
+constexpr unsigned kTries = 6;          // nodes that are asked to take a job at its start
 
 }  // namespace
 
@@ -116,7 +116,8 @@ balance::ProcessLoad World::load_of_job(size_t number, uint32_t which) {
   }
   const bool known = number == what.home && (job.moves > 0 || job.placed);
   load.calls_per_cpu_s = known ? what.calls_per_cpu_s : what.guessed_calls;
-  load.since_arrival_s = now_ - job.arrived_s;
+  // Who was started elsewhere has not been moved.
+  if (job.moves > 0) load.since_arrival_s = now_ - job.arrived_s;
   load.last_move_s = job.last_move_s;
   load.recent_moves = static_cast<double>(job.moved_s.size());
   load.moving = job.moving;
