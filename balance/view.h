@@ -59,10 +59,10 @@ struct ProcessLoad {
   double threads = 1;  // runnable ones
   double resident_bytes = 0;
   double age_s = std::numeric_limits<double>::infinity();  // since it began, wherever
-  double cpu_age_s = 0;  // CPU time that it has used
-  double cpu_share = 1;        // CPUs that it used of late, smoothed
-  double calls_per_cpu_s = 0;  // forwarded, or what would be
-  uint8_t feature_class = 0;   // of the node on which it began
+  double cpu_age_s = 0;                                    // CPU time that it has used
+  double cpu_share = 1;                                    // CPUs that it used of late, smoothed
+  double calls_per_cpu_s = 0;                              // forwarded, or what would be
+  uint8_t feature_class = 0;                               // of the node on which it began
   double since_arrival_s = std::numeric_limits<double>::infinity();
   double last_move_s = 0;  // how long it was frozen
   double recent_moves =
