@@ -40,7 +40,7 @@ def mean(found, name):
 
 
 def scale(product, nodes, seeds, options):
-    figures = {f'sim.{nodes}.seeds': f'1-{seeds}'}
+    figures = {f'sim.{nodes}.seeds': f'1-{seeds}' if seeds > 1 else '1'}
     for name, policy in POLICIES.items():
         found = [run(product, '--nodes', nodes, '--policy', policy, '--seed', seed, *options)
                  for seed in range(1, seeds + 1)]
