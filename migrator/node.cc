@@ -17,6 +17,7 @@
 #include "migrator/control/drain.h"
 #include "migrator/control/verbs.h"
 #include "migrator/identity/identity.h"
+#include "migrator/load/readings.h"
 
 namespace om::migrator {
 namespace {
@@ -136,6 +137,11 @@ Node::Processes::Processes(Node& node)
           [&node] { return node.children_.deputies.processes(); }),
       sampler(node.loop_, table, [&node] { return node.children_.deputies.processes(); }) {}
 
+Node::OwnLoad::OwnLoad(Node& node)
+    : cpus(read_cpu_counts(allowed_cpus().value_or({}))),
+      speed(node.loop_, node.state_, node.options_.speed),
+      sampler(node.loop_, node.clock_, nullptr) {}
+
 Node::Peers::Peers(Node& node, Trust trusted, Listening listening)
     : trust(std::move(trusted)),
       refusals(node.clock_),
@@ -179,6 +185,7 @@ Node::Node(const Options& options, OwnDirectory state, Trust trust, Listening li
       facts_(std::move(fixed_facts), [this] { return children_.keepers.count(); }),
       processes_(*this),
       children_(*this, guest_users),
+      load_(*this),
       moves_(
           loop_, clock_, options_.name, processes_.table, children_.deputies, events_,
           [root_may_leave = options_.root_may_leave](pid_t pid, bool native) {

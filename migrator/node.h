@@ -18,6 +18,9 @@
 #include "migrator/config/options.h"
 #include "migrator/control/control_server.h"
 #include "migrator/control/services.h"
+#include "migrator/load/load_sampler.h"
+#include "migrator/load/own_speed.h"
+#include "migrator/load/topology.h"
 #include "migrator/membership/member_search.h"
 #include "migrator/membership/node_membership.h"
 #include "migrator/moves/child_list.h"
@@ -65,6 +68,13 @@ class Node {
     ProcessTable table;
     Census census;
     Sampler sampler;
+  };
+  // How busy and how fast this machine is.
+  struct OwnLoad {
+    explicit OwnLoad(Node& node);
+    CpuCounts cpus;
+    OwnSpeed speed;
+    LoadSampler sampler;
   };
   // The other nodes, and what goes to and comes from them.
   struct Peers {
@@ -122,6 +132,7 @@ class Node {
   OwnFacts facts_;
   Processes processes_;
   Children children_;
+  OwnLoad load_;
   MoveQueue moves_;
   Peers peers_;
   std::unique_ptr<class Verbs> verbs_;

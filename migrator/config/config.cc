@@ -24,6 +24,8 @@ const char* expected(Form form) {
       return "a string";
     case Form::kNumber:
       return "a number";
+    case Form::kWordOrNumber:
+      return "a number or a string";
     case Form::kTexts:
       return "a list of strings";
   }
@@ -39,6 +41,10 @@ std::optional<Value> value_of(const toml::node& node, Form form) {
   if (form == Form::kFlag) return of_type(bool{});
   if (form == Form::kText) return of_type(std::string{});
   if (form == Form::kNumber) return of_type(int64_t{});
+  if (form == Form::kWordOrNumber) {
+    if (const auto number = node.value_exact<int64_t>()) return std::to_string(*number);
+    return of_type(std::string{});
+  }
   const toml::array* list = node.as_array();
   if (list == nullptr || (!list->empty() && !list->is_homogeneous<std::string>()))
     return std::nullopt;

@@ -8,6 +8,8 @@
 #include <type_traits>
 
 #include "common/base/log.h"
+#include "common/base/text.h"
+#include "migrator/load/speed.h"
 
 namespace om::migrator {
 namespace {
@@ -122,6 +124,20 @@ Result<void> set_etcd(Options& options, const Value& value, const Key&, Source) 
   if (endpoints.size() > kMostEndpoints)
     return plain_error(fmt::format("etcd: more than {} endpoints", kMostEndpoints));
   options.etcd = std::move(endpoints);
+  return {};
+}
+
+Result<void> set_speed(Options& options, const Value& value, const Key& key, Source source) {
+  const std::string& text = std::get<std::string>(value);
+  uint32_t speed = 0;
+  options.speed.reset();
+  if (text == "auto" || (text.empty() && source == Source::kOption)) return {};
+  if (!parse_number(text, speed) || speed < kLowestSpeed || speed > kHighestSpeed) {
+    return plain_error(fmt::format("{}: auto, or a number from {} to {}",
+                                   source == Source::kFile ? std::string(key.name) : option_of(key),
+                                   kLowestSpeed, kHighestSpeed));
+  }
+  options.speed = speed;
   return {};
 }
 
@@ -336,6 +352,9 @@ constexpr Key kTable[] = {
     {"memory_headroom_mib", kNo, kYes, Form::kNumber, "", "", set_headroom},
     {"hide_cpu_features", kNo, kYes, Form::kTexts, "", "", set_hidden_features},
     {"lazy_shared", kNo, kYes, Form::kTexts, "", "", set_lazy_shared},
+    {"speed", kYes, kYes, Form::kWordOrNumber, "N",
+     "how fast a CPU of this machine is, 10000 is the reference; auto (default): as measured",
+     set_speed},
     {"on_stop", kYes, kYes, Form::kText, "WORD",
      "at SIGTERM and SIGINT all that is away comes home and all guests go home: drain, or nothing "
      "is touched: stay (default)",

@@ -16,7 +16,13 @@
 
 namespace om::migrator {
 
-enum class Form : uint8_t { kFlag, kText, kNumber, kTexts };
+enum class Form : uint8_t {
+  kFlag,
+  kText,
+  kNumber,
+  kWordOrNumber,  // the value is the text of either
+  kTexts
+};
 using Value = std::variant<bool, std::string, int64_t, std::vector<std::string>>;
 
 enum class Source : uint8_t { kOption, kFile };

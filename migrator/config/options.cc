@@ -91,7 +91,7 @@ Result<Given> read_arguments(const std::vector<std::string>& arguments) {
 
 Result<void> apply_option(Options& options, const Key& key, const std::string& text) {
   Value value = true;
-  if (key.form == Form::kText) value = text;
+  if (key.form == Form::kText || key.form == Form::kWordOrNumber) value = text;
   if (key.form == Form::kTexts) {
     std::vector<std::string> texts(1);
     for (const char c : text) {

@@ -47,8 +47,9 @@ struct Options {
   std::string ready_file;
   bool accept = true;  // accept = "always" or "never"
   bool insecure = false;
-  bool remote_control = false;  // remote_control = "node" or "none"
-  bool drain_on_stop = false;   // on_stop = "drain" or "stay"
+  std::optional<uint32_t> speed;  // default: as measured
+  bool remote_control = false;    // remote_control = "node" or "none"
+  bool drain_on_stop = false;     // on_stop = "drain" or "stay"
   std::chrono::milliseconds drain_limit{60'000};
   Wire wire = Wire::kSealed;
   MembershipKind membership = MembershipKind::kBuiltin;

@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "balance/decide.h"
@@ -27,6 +28,20 @@ Json describe(const NodeFacts& facts, const std::string& address) {
       {"protocol", facts.protocol == 0 ? ""
                                        : fmt::format("{}.{}", protocol_major(facts.protocol),
                                                      facts.protocol & 0xffff)}};
+}
+
+// How busy and how fast this node is.
+Json describe_load(const Services& services) {
+  const Load& load = services.load.load();
+  Json entry{{"running", std::round(services.load.running() * 100) / 100},
+             {"cores", services.cpus.cores},
+             {"threads", services.cpus.threads},
+             {"speed", services.speed.now().value_or(0)},
+             {"memory_pressure", nullptr},
+             {"swap_bytes", load.memory().swap_bytes},
+             {"swap_free_bytes", load.memory().swap_free_bytes}};
+  if (load.pressure()) entry["memory_pressure"] = *load.pressure();
+  return entry;
 }
 
 // What this node is in its cluster, or null.
@@ -66,6 +81,7 @@ Json describe_self(const Services& services) {
               {"cluster", membership(services.trust)},
               {"refused", refused(services)},
               {"warning", cluster_warning(services)}});
+  own.update(describe_load(services));
   return own;
 }
 

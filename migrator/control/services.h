@@ -19,6 +19,9 @@
 #include "common/uv/uvkj.h"
 #include "migrator/cluster/cluster_service.h"
 #include "migrator/control/rights.h"
+#include "migrator/load/load_sampler.h"
+#include "migrator/load/own_speed.h"
+#include "migrator/load/topology.h"
 #include "migrator/membership/node_membership.h"
 #include "migrator/moves/deputies.h"
 #include "migrator/moves/guest_admission.h"
@@ -48,6 +51,9 @@ struct Services {
   GuestAdmission& admission;
   Events& events;
   const OwnFacts& facts;
+  const LoadSampler& load;
+  const OwnSpeed& speed;
+  const CpuCounts& cpus;
   const Rights& rights;
   Cluster& cluster;
   ClusterService& cluster_service;

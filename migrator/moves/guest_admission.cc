@@ -3,6 +3,8 @@
 
 #include <memory>
 
+#include "migrator/load/readings.h"
+
 namespace om::migrator {
 
 GuestAdmission::GuestAdmission(Policy policy, const OwnFacts& facts, Keepers& keepers,

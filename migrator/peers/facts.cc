@@ -1,62 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "migrator/peers/facts.h"
 
-#include <sched.h>
 #include <sys/utsname.h>
 
 #include <chrono>
-#include <cmath>
 
 #include "common/base/log.h"
 #include "common/base/names.h"
 #include "common/base/text.h"
 #include "common/base/version.h"
 #include "common/cpu/cpu_features.h"
+#include "migrator/load/readings.h"
 #include "migrator/peers/offer.h"
 #include "migrator/peers/wire_text.h"
 
 namespace om::migrator {
-
-Result<Memory> parse_meminfo(std::string_view text) {
-  Memory memory;
-  while (!text.empty()) {
-    std::string_view line = take_line(text);
-    std::string_view name = take_field(line);
-    std::string_view number = take_field(line);
-    uint64_t kib = 0;
-    if (name != "MemTotal:" && name != "MemAvailable:") continue;
-    if (!parse_number(number, kib) || kib > UINT64_MAX / 1024) {
-      return bad_text("/proc/meminfo", number);
-    }
-    (name == "MemTotal:" ? memory.total_bytes : memory.available_bytes) = kib * 1024;
-  }
-  if (memory.total_bytes == 0) return bad_text("/proc/meminfo", "no MemTotal");
-  return memory;
-}
-
-Result<uint32_t> parse_loadavg(std::string_view text) {
-  double load = 0;
-  std::string_view field = take_field(text);
-  if (!parse_number(field, load) || !(load >= 0 && load < 1e6)) {
-    return bad_text("/proc/loadavg", field);
-  }
-  return static_cast<uint32_t>(std::lround(load * 100));
-}
-
-Result<std::vector<uint32_t>> allowed_cpus() {
-  // The kernel refuses a mask shorter than its own; 8192 CPUs is its configurable maximum.
-  constexpr uint32_t kMaskCpus = 8192;
-  cpu_set_t* mask = CPU_ALLOC(kMaskCpus);
-  size_t size = CPU_ALLOC_SIZE(kMaskCpus);
-  int status = ::sched_getaffinity(0, size, mask);
-  std::vector<uint32_t> cpus;
-  for (uint32_t cpu = 0; status == 0 && cpu < kMaskCpus; ++cpu) {
-    if (CPU_ISSET_S(cpu, size, mask)) cpus.push_back(cpu);
-  }
-  CPU_FREE(mask);
-  if (status != 0) return errno_error("sched_getaffinity");
-  return cpus;
-}
 
 Result<NodeFacts> read_fixed_facts(std::string name) {
   NodeFacts facts;

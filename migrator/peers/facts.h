@@ -8,7 +8,6 @@
 
 #include <functional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "common/base/result.h"
@@ -31,19 +30,6 @@ struct NodeFacts {
   uint32_t keeper_gate_abi = 0;
   uint64_t life = 0;  // another number after each start of the daemon; 0: it has none
 };
-
-// MemTotal and MemAvailable in bytes from the text of /proc/meminfo.
-struct Memory {
-  uint64_t total_bytes = 0;
-  uint64_t available_bytes = 0;
-};
-Result<Memory> parse_meminfo(std::string_view text);
-
-// First number of /proc/loadavg, times 100.
-Result<uint32_t> parse_loadavg(std::string_view text);
-
-// Ids of the CPUs that this process, and so its children, may run on; ascending.
-Result<std::vector<uint32_t>> allowed_cpus();
 
 // The facts that do not change while the daemon runs.
 Result<NodeFacts> read_fixed_facts(std::string name);

@@ -26,6 +26,8 @@ PS_FIELDS = {'pid': int, 'home': str, 'at': str, 'threads': int, 'rss_bytes': in
 NODE_FIELDS = {'name': str, 'state': str, 'address': str, 'self': bool, 'reason': str, 'cpus': int,
                'load': NUMBER, 'memory_bytes': int, 'free_bytes': int, 'guests': int, 'kernel': str,
                'version': str, 'rtt_us': NUMBER}
+LOAD_FIELDS = {'running': NUMBER, 'cores': int, 'threads': int, 'speed': int, 'swap_bytes': int,
+               'swap_free_bytes': int}
 EVENT_FIELDS = {'number': int, 'time': str, 'kind': str, 'pid': int, 'node': str, 'code': str,
                 'message': str}
 REASON_FIELDS = {'code': str, 'message': str, 'remedy': str}
@@ -157,11 +159,17 @@ class Commands(ClusterCase):
 
     def test_node_info(self):
         self.wait_until(lambda: {node['state'] for node in self.om_json('nodes')} == {'up'}, 'all nodes up')
+        self.wait_until(lambda: self.om_json('node', 'info')['speed'] >= 10, 'a speed')
         own = self.om_json('node', 'info')
         self.check_fields(own, NODE_FIELDS)
         self.assertEqual(('n1', True, []), (own['name'], own['self'], own['refuses']))
-        self.assertEqual(own, {**self.om_json('node', 'info', 'n1'), 'load': own['load'],
-                               'free_bytes': own['free_bytes']})
+        self.check_fields(own, LOAD_FIELDS)
+        self.assertLessEqual(own['cores'], own['threads'])
+        self.assertEqual(own['threads'], own['cpus'])
+        self.assertIsInstance(own['memory_pressure'], (int, float, type(None)))
+        changing = ('load', 'free_bytes', 'running', 'memory_pressure', 'swap_free_bytes')
+        again = self.om_json('node', 'info', 'n1')
+        self.assertEqual({**own, **{name: 0 for name in changing}}, {**again, **{name: 0 for name in changing}})
         confinement = own['confinement']
         self.assertLessEqual({'accept', 'namespaces', 'users', 'own_uids', 'cgroup', 'limits', 'used'},
                              set(confinement))

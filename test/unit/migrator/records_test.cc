@@ -16,6 +16,7 @@
 #include <set>
 #include <string>
 
+#include "migrator/load/readings.h"
 #include "migrator/moves/attach_key.h"
 #include "migrator/moves/child_list.h"
 #include "migrator/moves/move_record.h"
@@ -173,20 +174,6 @@ TEST_CASE("lines of the log: a burst, then a few a second, counted apart for eac
 TEST_CASE("times are RFC 3339") {
   CHECK(rfc3339(WallTime(Milliseconds(0))) == "1970-01-01T00:00:00.000Z");
   CHECK(rfc3339(WallTime(Milliseconds(1767225599999))) == "2025-12-31T23:59:59.999Z");
-}
-
-TEST_CASE("meminfo and loadavg") {
-  auto memory = parse_meminfo("MemTotal:       1024 kB\nMemFree: 1 kB\nMemAvailable:    512 kB\n");
-  REQUIRE(memory.ok());
-  CHECK(memory->total_bytes == 1 << 20);
-  CHECK(memory->available_bytes == 1 << 19);
-  CHECK_FALSE(parse_meminfo("").ok());
-  CHECK_FALSE(parse_meminfo("MemTotal: x kB\n").ok());
-  CHECK_FALSE(parse_meminfo("MemTotal: 18446744073709551615 kB\n").ok());
-  CHECK(*parse_loadavg("0.25 1.00 2.00 1/5 7") == 25);
-  CHECK_FALSE(parse_loadavg("").ok());
-  CHECK_FALSE(parse_loadavg("nan 1 1").ok());
-  CHECK_FALSE(parse_loadavg("-1 1 1").ok());
 }
 
 TEST_CASE("this machine's facts go over the wire and back") {
