@@ -130,17 +130,20 @@ Node::Children::Children(Node& node, const GuestUsers::Settings& guest_users)
                list, key, node.events_) {}
 
 Node::Processes::Processes(Node& node)
-    : table(node.clock_, node.options_.control,
-            node.options_.control == default_control_path(::geteuid())),
+    : table(node.options_.control, node.options_.control == default_control_path(::geteuid())),
       census(
           node.loop_, node.clock_, [this](pid_t pid) { return table.membership(pid); },
           [&node] { return node.children_.deputies.processes(); }),
-      sampler(node.loop_, table, [&node] { return node.children_.deputies.processes(); }) {}
+      sampler(node.loop_, node.clock_, census, [&node] { return node.away(); }) {}
 
 Node::OwnLoad::OwnLoad(Node& node)
     : cpus(read_cpu_counts(allowed_cpus().value_or({}))),
       speed(node.loop_, node.state_, node.options_.speed),
-      sampler(node.loop_, node.clock_, nullptr) {}
+      sampler(
+          node.loop_, node.clock_,
+          node.options_.load_of_machine ? LoadSampler::Count() : [&node](LoadSampler::Told told) {
+            node.count_running(std::move(told));
+          }) {}
 
 Node::Peers::Peers(Node& node, Trust trusted, Listening listening)
     : trust(std::move(trusted)),
@@ -253,7 +256,6 @@ void Node::keep_house() {
   children_.list.prune();
   children_.keepers.tidy();
   children_.deputies.recover();
-  processes_.sampler.sample();
   // A certificate becomes valid, or expires.
   if (++kept_house_ % kLooksAtCertificate == 0 && peers_.membership.follow_credentials())
     use_peers();

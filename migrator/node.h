@@ -4,6 +4,7 @@
 // destroys them safely. The parts do not know this class.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -105,6 +106,10 @@ class Node {
   void reload_all();
   // For balance/: this node, its peers, and the processes that have deputies.
   balance::Snapshot snapshot();
+  // For the sampler: processes that have left.
+  std::map<ProcessId, std::optional<AwayUsage>> away();
+  // For load_scope = "node": threads of our processes and of the guests here.
+  void count_running(LoadSampler::Told told);
   Services services();
   PeerLink::Local peer_local();
   NodeService::Local service_local();

@@ -22,6 +22,7 @@ Services Node::services() {
                   .loop = loop_,
                   .processes = processes_.table,
                   .census = processes_.census,
+                  .sampler = processes_.sampler,
                   .keepers = children_.keepers,
                   .deputies = children_.deputies,
                   .moves = moves_,
@@ -53,6 +54,21 @@ Services Node::services() {
                       },
                   .reload_peers = [this] { return reload_peers(); },
                   .reload_credentials = [this] { return reload_credentials(); }};
+}
+
+std::map<ProcessId, std::optional<AwayUsage>> Node::away() {
+  std::map<ProcessId, std::optional<AwayUsage>> found;
+  for (const ProcessId& process : children_.deputies.processes()) {
+    auto& usage = found[process];
+    const auto stats = children_.deputies.stats(process);
+    if (children_.deputies.state(process) == DeputyLink::State::kAway && stats)
+      usage = {stats->received, stats->cpu_ms, stats->calls, stats->rss_bytes, stats->threads};
+  }
+  return found;
+}
+
+void Node::count_running(LoadSampler::Told told) {
+  processes_.sampler.count_running(children_.keepers.pids(), std::move(told));
 }
 
 PeerLink::Local Node::peer_local() {

@@ -53,13 +53,15 @@ Error bad_text(std::string_view file, std::string_view text) {
 }
 
 Result<std::string> read_text_of(int fd, const std::string& path) {
-  // seq_file returns about a page per read; a large buffer saves calls only for cmdline, environ and auxv.
-  constexpr size_t kChunk = size_t{64} << 10;
+  // seq_file returns about a page per read; a large buffer saves calls only for cmdline, environ and auxv. Most files
+  // that are read often have less than a page, and clearing 64 KiB costs as much as reading them.
+  constexpr size_t kFirst = size_t{4} << 10, kChunk = size_t{64} << 10;
   std::string text;
   size_t used = 0;
   for (;;) {
     if (used > kMaxTextBytes) return Error{EFBIG, "read " + path};
-    if (text.size() - used < kChunk / 2) text.resize(std::max(text.size() * 2, used + kChunk));
+    const size_t chunk = used == 0 ? kFirst : kChunk;
+    if (text.size() - used < chunk / 2) text.resize(std::max(text.size() * 2, used + chunk));
     ssize_t n = ::read(fd, text.data() + used, text.size() - used);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return errno_error("read " + path);

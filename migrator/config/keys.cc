@@ -60,7 +60,8 @@ Result<std::optional<size_t>> word_of(const std::string_view (&words)[N], const 
                          : fmt::format("{}: {}", option_of(key), alternatives(words, "")));
 }
 
-constexpr std::string_view kAccept[] = {"always", "never"}, kOnStop[] = {"drain", "stay"},
+constexpr std::string_view kAccept[] = {"always", "never"}, kLoadScope[] = {"machine", "node"},
+                           kOnStop[] = {"drain", "stay"},
                            kMembership[] = {"builtin", "etcd", "off"}, kSwitch[] = {"on", "off"},
                            kShown[] = {"all", "own"}, kControl[] = {"node", "none"};
 
@@ -352,6 +353,10 @@ constexpr Key kTable[] = {
     {"memory_headroom_mib", kNo, kYes, Form::kNumber, "", "", set_headroom},
     {"hide_cpu_features", kNo, kYes, Form::kTexts, "", "", set_hidden_features},
     {"lazy_shared", kNo, kYes, Form::kTexts, "", "", set_lazy_shared},
+    {"load_scope", kYes, kYes, Form::kText, "WORD",
+     "what counts as this node's load: all that runs on the machine (default), or for nodes that "
+     "share one its own processes and guests: node",
+     either<&O::load_of_machine, kLoadScope>},
     {"speed", kYes, kYes, Form::kWordOrNumber, "N",
      "how fast a CPU of this machine is, 10000 is the reference; auto (default): as measured",
      set_speed},

@@ -47,6 +47,7 @@ struct Options {
   std::string ready_file;
   bool accept = true;  // accept = "always" or "never"
   bool insecure = false;
+  bool load_of_machine = true;    // load_scope = "machine" or "node"
   std::optional<uint32_t> speed;  // default: as measured
   bool remote_control = false;    // remote_control = "node" or "none"
   bool drain_on_stop = false;     // on_stop = "drain" or "stay"

@@ -2,6 +2,7 @@
 #include "migrator/control/process_verbs.h"
 
 #include <fmt/core.h>
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -12,6 +13,8 @@ namespace om::migrator {
 namespace {
 
 constexpr std::chrono::seconds kSilence{3};  // of a deputy that reports every second
+
+double rounded(double value) { return std::round(value * 10) / 10; }
 
 }  // namespace
 
@@ -84,9 +87,17 @@ Json ProcessVerbs::describe(const Caller& caller, const ProcessInfo& process) co
       {"at", services_.deputies.at(id)},
       {"threads", process.threads},
       {"rss_bytes", process.rss_bytes},
-      {"cpu_percent", services_.processes.cpu_percent(process)},
+      {"cpu_percent", services_.sampler.cpu_percent(process)},
+      {"cpu_ms", process.cpu_ms},
+      {"running", nullptr},
+      {"calls_per_cpu_s", nullptr},
       {"state", state_name(state)},
       {"command", services_.rights.sees_commands_of(caller, process.uid) ? process.command : ""}};
+  if (const Activity* activity = services_.sampler.activities().find(id)) {
+    item["running"] = rounded(activity->running);
+    item["calls_per_cpu_s"] = rounded(activity->calls_per_cpu_s);
+    item["cpu_ms"] = std::max(activity->cpu_ms, process.cpu_ms);
+  }
   auto stats = services_.deputies.stats(id);
   if (state == DeputyLink::State::kAway && stats) {
     if (stats->rss_bytes != 0) item["rss_bytes"] = stats->rss_bytes;
@@ -96,14 +107,13 @@ Json ProcessVerbs::describe(const Caller& caller, const ProcessInfo& process) co
   const auto silence =
       std::chrono::duration_cast<std::chrono::seconds>(services_.deputies.silence(id));
   if (silence > kSilence) item["unreachable_s"] = silence.count();
-  item["cpu_percent"] = std::round(item["cpu_percent"].get<double>() * 10) / 10;
+  item["cpu_percent"] = rounded(item["cpu_percent"].get<double>());
   return item;
 }
 
 void ProcessVerbs::ps(const Caller& caller, const Json&, Answerer answer) {
   services_.deputies.prune();
   services_.census.scan([this, caller, answer](const std::vector<ProcessInfo>& found) {
-    services_.processes.note(found);
     Json list = Json::array();
     for (const ProcessInfo& process : found) list.push_back(describe(caller, process));
     answer(ok_answer(std::move(list)));

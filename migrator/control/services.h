@@ -35,6 +35,7 @@
 #include "migrator/processes/census.h"
 #include "migrator/processes/events.h"
 #include "migrator/processes/process_table.h"
+#include "migrator/processes/sampler.h"
 
 namespace om::migrator {
 
@@ -43,6 +44,7 @@ struct Services {
   Loop& loop;
   ProcessTable& processes;
   Census& census;
+  const Sampler& sampler;
   Keepers& keepers;
   Deputies& deputies;
   MoveQueue& moves;

@@ -18,6 +18,7 @@
 #include "common/proc/stat.h"
 #include "common/proc/status.h"
 #include "migrator/moves/deputies.h"
+#include "migrator/processes/usage.h"
 
 namespace om::migrator {
 namespace {
@@ -168,6 +169,14 @@ std::vector<Keepers::Guest> Keepers::guests() const {
   return all;
 }
 
+std::vector<pid_t> Keepers::pids() const {
+  std::vector<pid_t> pids;
+  for (const auto& [keeper, at_home, home, uid] : guests()) {
+    if (keeper.pid != 0) pids.push_back(keeper.pid);
+  }
+  return pids;
+}
+
 GuestUsage Keepers::usage() const {
   GuestUsage usage;
   std::set<ProcessId> fresh;
@@ -176,11 +185,8 @@ GuestUsage Keepers::usage() const {
   }
   for (const auto& [keeper, at_home, home, uid] : guests()) {
     if (keeper.pid == 0) continue;
-    const auto text = proc::read_proc(keeper.pid, fmt::format("task/{}/children", keeper.pid));
-    std::string_view rest = text ? std::string_view(*text) : std::string_view();
-    for (auto field = take_field(rest); !field.empty(); field = take_field(rest)) {
-      pid_t body = 0;
-      const auto stat = parse_number(field, body) ? proc::read_stat(body) : Error{ESRCH, ""};
+    for (const pid_t body : children_of(keeper.pid)) {
+      const auto stat = proc::read_stat(body);
       if (!stat || stat->ppid != keeper.pid) continue;
       const uint64_t bytes =
           static_cast<uint64_t>(stat->rss) * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));

@@ -62,6 +62,8 @@ class Keepers {
   // Has the homes of all guests take them back, by asking their keepers; or that of one.
   void send_home();
   static void send_home(const ProcessId& keeper);
+  // Those that run; each has its guest's body as a child.
+  std::vector<pid_t> pids() const;
   // What the bodies of all of them have now. Looks at each in /proc.
   GuestUsage usage() const;
   // Removes the control groups of guests that have ended. Cheap if there are none.

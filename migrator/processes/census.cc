@@ -12,6 +12,8 @@ namespace {
 
 constexpr Milliseconds kFirstAgain{500};
 constexpr Milliseconds kLastAgain{30000};
+constexpr Milliseconds kFirstPause{500};
+constexpr Milliseconds kLastPause{10000};
 
 }  // namespace
 
@@ -60,20 +62,60 @@ Census::Membership Census::membership(const Tools& tools, pid_t pid, bool settle
     auto it = memory.known.find(pid);
     if (it != memory.known.end() && it->second.image == image) {
       Known& known = it->second;
-      known.seen = true;
+      known.seen = memory.passes;
+      known.pause = std::min(known.pause * 2, kLastPause);
+      known.unchanged_until = now + known.pause;
       if (known.again.count() == 0) return known.membership;
       if (!settled && now - known.looked < known.again) return known.membership;
       before = known.again;
     }
   }
   const Membership found = tools.look(pid);
-  Known known{image, found, Milliseconds(0), now, true};
+  Known known{image, found, Milliseconds(0), now, 0, now + kFirstPause, kFirstPause};
   // A loaded program stays what it is. If its addresses cannot be read, an exec would not show.
   const bool stays = found == Membership::kMember || found == Membership::kOtherNode;
   if (!stays || image.stack == 0) known.again = std::clamp(before * 2, kFirstAgain, kLastAgain);
   std::lock_guard<std::mutex> lock(memory.mutex);
+  known.seen = memory.passes;
   memory.known[pid] = known;
   return found;
+}
+
+uint64_t Census::begin_pass(Memory& memory) {
+  std::lock_guard<std::mutex> lock(memory.mutex);
+  return ++memory.passes;
+}
+
+void Census::end_pass(Memory& memory, uint64_t pass) {
+  std::lock_guard<std::mutex> lock(memory.mutex);
+  std::erase_if(memory.known, [pass](auto& item) { return item.second.seen < pass; });
+}
+
+// On a thread of the pool.
+std::vector<ProcessId> Census::survey_all(const Tools& tools) {
+  Memory& memory = *tools.memory;
+  std::vector<ProcessId> members;
+  const auto pids = proc::list_processes();
+  if (!pids) return members;
+  const uint64_t pass = begin_pass(memory);
+  const MonotonicTime now = tools.clock.now();
+  const auto note = [&memory, &members](pid_t pid, auto&& trusted) {
+    std::lock_guard<std::mutex> lock(memory.mutex);
+    const auto found = memory.known.find(pid);
+    if (found == memory.known.end() || !trusted(found->second)) return false;
+    found->second.seen = memory.passes;
+    if (found->second.membership == Membership::kMember)
+      members.push_back(found->second.image.process);
+    return true;
+  };
+  for (const pid_t pid : *pids) {
+    if (memory.stop) break;
+    if (note(pid, [now](const Known& known) { return now < known.unchanged_until; })) continue;
+    if (membership(tools, pid, false) == Membership::kGone) continue;
+    note(pid, [](const Known&) { return true; });
+  }
+  end_pass(memory, pass);
+  return members;
 }
 
 // On a thread of the pool.
@@ -83,10 +125,7 @@ std::vector<ProcessInfo> Census::scan_all(const Tools& tools,
   std::vector<ProcessInfo> found;
   auto pids = proc::list_processes();
   if (!pids) return found;
-  {
-    std::lock_guard<std::mutex> lock(memory.mutex);
-    for (auto& [pid, known] : memory.known) known.seen = false;
-  }
+  const uint64_t pass = begin_pass(memory);
   for (pid_t pid : *pids) {
     if (memory.stop) break;
     const auto other = std::find_if(others.begin(), others.end(),
@@ -96,8 +135,7 @@ std::vector<ProcessInfo> Census::scan_all(const Tools& tools,
     auto info = read_process(pid);
     if (info && (!listed || info->id == *other)) found.push_back(std::move(*info));
   }
-  std::lock_guard<std::mutex> lock(memory.mutex);
-  std::erase_if(memory.known, [](auto& item) { return !item.second.seen; });
+  end_pass(memory, pass);
   std::sort(found.begin(), found.end(),
             [](const ProcessInfo& a, const ProcessInfo& b) { return a.id < b.id; });
   return found;
@@ -127,6 +165,14 @@ void Census::start_scan() {
         scanning_ = false;
         if (!waiting_.empty()) plan_scan();
         for (const OnScan& done : *asked) done(*found);
+      });
+}
+
+void Census::survey(OnSurvey done) {
+  auto found = std::make_shared<std::vector<ProcessId>>();
+  run([tools = tools_, found] { *found = survey_all(tools); },
+      [alive = alive_, found, done = std::move(done)] {
+        if (*alive) done(std::move(*found));
       });
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Examines processes on threads of the pool, so that the loop is not held up. One scan serves all callers that wait for
-// it, with at most one every 500 ms (and no answer older than its request); single processes are looked at one after
-// the other, users in turn. Results are kept as long as the program runs (pid, start time, where exec put its stack),
+// it, with at most one every 500 ms (and no answer older than its request); a survey only says which processes are
+// ours, and trusts for up to ten seconds what is known; single processes are looked at one after the other, users in
+// turn. Results are kept as long as the program runs (pid, start time, where exec put its stack),
 // but a process that is not ours is looked at again, less and less often, as libom may be loaded later. All functions
 // are for the loop's thread.
 #pragma once
@@ -32,6 +33,7 @@ class Census {
   using Look = std::function<Membership(pid_t)>;
   using Others = std::function<std::vector<ProcessId>()>;
   using OnScan = std::function<void(const std::vector<ProcessInfo>& found)>;
+  using OnSurvey = std::function<void(std::vector<ProcessId> members)>;
   using OnLook = std::function<void(Membership)>;
 
   // `look` is called on threads of the pool, by two of them at a time; `others`, called on the loop's thread, returns
@@ -41,6 +43,9 @@ class Census {
 
   // Finds all members and the others, ascending by pid.
   void scan(OnScan done);
+  // Finds all members: reads only /proc itself, and of the processes those that are new or have not been read for a
+  // while. A pid that was used again may be among them.
+  void survey(OnSurvey done);
   // Looks at one process, on behalf of a user.
   void look(uid_t asker, pid_t pid, OnLook done);
 
@@ -59,13 +64,17 @@ class Census {
     Membership membership = Membership::kGone;
     Milliseconds again{0};  // how long it stays valid; 0: as long as it runs
     MonotonicTime looked;
-    bool seen = true;  // by this scan
+    uint64_t seen = 0;  // by which scan or survey
+    // A survey takes it for unchanged until then, longer each time.
+    MonotonicTime unchanged_until;
+    Milliseconds pause{0};
   };
   // Shared by both threads.
   struct Memory {
     std::mutex mutex;
     std::map<pid_t, Known> known;
-    int jobs = 0;  // in the pool or waiting for it
+    uint64_t passes = 0;  // scans and surveys that have begun
+    int jobs = 0;         // in the pool or waiting for it
     std::condition_variable ended;
     std::atomic<bool> stop = false;
   };
@@ -81,6 +90,10 @@ class Census {
   };
   static std::vector<ProcessInfo> scan_all(const Tools& tools,
                                            const std::vector<ProcessId>& others);
+  static std::vector<ProcessId> survey_all(const Tools& tools);
+  // One pass over all processes: what it has not seen is forgotten at its end.
+  static uint64_t begin_pass(Memory& memory);
+  static void end_pass(Memory& memory, uint64_t pass);
   // Runs `work` in the pool. It uses what this object's owner provided, so it ends before this object does.
   void run(std::function<void()> work, std::function<void()> done);
   // `settled`: looks again at results that may have changed.

@@ -87,8 +87,8 @@ Result<ProcessInfo> read_process(pid_t pid) {
   return info;
 }
 
-ProcessTable::ProcessTable(const Clock& clock, std::string control_path, bool default_node)
-    : clock_(clock), control_path_(std::move(control_path)), default_node_(default_node) {}
+ProcessTable::ProcessTable(std::string control_path, bool default_node)
+    : control_path_(std::move(control_path)), default_node_(default_node) {}
 
 bool ProcessTable::is_this_node(const std::string& control) const {
   // An empty one counts as unset, as in om.
@@ -110,42 +110,6 @@ ProcessTable::Membership ProcessTable::membership(pid_t pid) const {
   if (start.phase == ProgramStart::Phase::kStarting) return Membership::kStarting;
   if (start.phase == ProgramStart::Phase::kUnknown) return Membership::kUnreadable;
   return is_this_node(start.control) ? Membership::kMember : Membership::kOtherNode;
-}
-
-void ProcessTable::note(const std::vector<ProcessInfo>& found) {
-  for (const ProcessInfo& info : found)
-    samples_.try_emplace(info.id, Sample{clock_.now(), info.cpu_ms, 0, false});
-}
-
-std::vector<ProcessId> ProcessTable::noted() const {
-  std::vector<ProcessId> result;
-  for (auto& [id, sample] : samples_) result.push_back(id);
-  return result;
-}
-
-void ProcessTable::sample(const std::vector<ProcessInfo>& now_there) {
-  std::map<ProcessId, Sample> before = std::exchange(samples_, {});
-  const MonotonicTime now = clock_.now();
-  for (const ProcessInfo& info : now_there) {
-    Sample sample{now, info.cpu_ms, 0, false};
-    auto last = before.find(info.id);
-    if (last != before.end()) {
-      const double elapsed_ms =
-          std::chrono::duration<double, std::milli>(now - last->second.time).count();
-      const uint64_t used =
-          info.cpu_ms > last->second.cpu_ms ? info.cpu_ms - last->second.cpu_ms : 0;
-      sample.percent = elapsed_ms > 0 ? 100.0 * static_cast<double>(used) / elapsed_ms : 0;
-      sample.measured = elapsed_ms > 0;
-    }
-    samples_.emplace(info.id, sample);
-  }
-}
-
-double ProcessTable::cpu_percent(const ProcessInfo& process) const {
-  auto it = samples_.find(process.id);
-  if (it != samples_.end() && it->second.measured) return it->second.percent;
-  if (process.age_ms == 0) return 0;
-  return 100.0 * static_cast<double>(process.cpu_ms) / static_cast<double>(process.age_ms);
 }
 
 pid_t ProcessTable::runner_of(pid_t pid) {

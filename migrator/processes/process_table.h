@@ -2,19 +2,16 @@
 //
 // The preloaded processes of this node, found in /proc: they do not register. A process belongs to the node whose
 // control socket OM_CONTROL named when it started, as saved by libom (libom/abi/start.h); without that variable, to the
-// default node of its user. Our own programs are left out. migrator/processes/census.h finds them all. CPU use is
-// measured between two calls of sample().
+// default node of its user. Our own programs are left out. migrator/processes/census.h finds them all,
+// migrator/processes/sampler.h measures what they do.
 #pragma once
 
 #include <stdint.h>
 #include <sys/types.h>
 
-#include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "common/base/clock.h"
 #include "common/base/result.h"
 #include "common/proc/process_id.h"
 
@@ -52,19 +49,10 @@ class ProcessTable {
   };
 
   // control_path: this node's socket. default_node: whether processes without OM_CONTROL are ours.
-  ProcessTable(const Clock& clock, std::string control_path, bool default_node);
+  ProcessTable(std::string control_path, bool default_node);
 
   // Any thread. Reads a lot of /proc for a process with a large address space.
   Membership membership(pid_t pid) const;
-
-  // Starts measuring the CPU use of these processes.
-  void note(const std::vector<ProcessInfo>& found);
-  std::vector<ProcessId> noted() const;
-  // Measures; call it every few seconds with those of noted() that still exist, and with others.
-  void sample(const std::vector<ProcessInfo>& now_there);
-
-  // 100 is one whole CPU. Averaged since the process started if there are not yet two samples.
-  double cpu_percent(const ProcessInfo& process) const;
 
   // The `om run` that watches the process; 0 if there is none.
   static pid_t runner_of(pid_t pid);
@@ -73,19 +61,10 @@ class ProcessTable {
   pid_t resolve(pid_t pid) const;
 
  private:
-  struct Sample {
-    MonotonicTime time;
-    uint64_t cpu_ms = 0;
-    double percent = 0;
-    bool measured = false;
-  };
-
   bool is_this_node(const std::string& control) const;
 
-  const Clock& clock_;
   std::string control_path_;
   bool default_node_;
-  std::map<ProcessId, Sample> samples_;
 };
 
 }  // namespace om::migrator

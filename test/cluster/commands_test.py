@@ -22,7 +22,7 @@ from om_cluster import MIGRATE_FIELDS
 
 NUMBER = (int, float)
 PS_FIELDS = {'pid': int, 'home': str, 'at': str, 'threads': int, 'rss_bytes': int,
-             'cpu_percent': NUMBER, 'state': str, 'command': str}
+             'cpu_percent': NUMBER, 'cpu_ms': int, 'state': str, 'command': str}
 NODE_FIELDS = {'name': str, 'state': str, 'address': str, 'self': bool, 'reason': str, 'cpus': int,
                'load': NUMBER, 'memory_bytes': int, 'free_bytes': int, 'guests': int, 'kernel': str,
                'version': str, 'rtt_us': NUMBER}
@@ -138,6 +138,10 @@ class Commands(ClusterCase):
         self.wait_until(busy, 'cpu_percent at home')
         self.move(job, 'n3')
         self.wait_until(busy, 'cpu_percent away')
+        before = self.row(job.pid)['cpu_ms']
+        self.wait_until(lambda: self.row(job.pid)['cpu_ms'] > before + 200, 'cpu_ms away')
+        self.assertGreater(self.row(job.pid)['running'], 0)
+        self.assertGreaterEqual(self.row(job.pid)['calls_per_cpu_s'], 0)
 
     def test_nodes(self):
         nodes = self.wait_until(

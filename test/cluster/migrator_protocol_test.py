@@ -376,7 +376,8 @@ class Moves(Cluster):
                          ("full", 1.5, 4096, 1))
         self.assertEqual(self.where(pid), "n2")
         (row,) = [row for row in self.om_json("ps") if row["pid"] == pid]
-        self.assertEqual(set(row), {"pid", "home", "at", "threads", "rss_bytes", "cpu_percent", "state", "command"})
+        self.assertEqual(set(row), {"pid", "home", "at", "threads", "rss_bytes", "cpu_percent", "cpu_ms", "running",
+                                    "calls_per_cpu_s", "state", "command"})
         self.assertEqual((row["home"], row["at"], row["state"], row["command"]), ("n1", "n2", "away", "sleep 1000"))
         self.assertEqual((row["rss_bytes"], row["threads"]), (123456, 7))
         self.assertEqual(keepers_on("n2"), 1)

@@ -99,6 +99,50 @@ TEST_CASE("many who ask at once share a scan, and what is known is not looked at
   CHECK(looks[::getpid()] <= 5);  // 7 scans; it might load libom yet
 }
 
+TEST_CASE("a survey finds members, new ones too, and does not look again at what it knows") {
+  Loop loop;
+  SystemClock clock;
+  Sleepers sleepers(3);
+  std::mutex mutex;
+  std::map<pid_t, int> looks;
+  Sleepers* more = nullptr;
+  Census census(
+      loop, clock,
+      [&](pid_t pid) {
+        std::lock_guard<std::mutex> lock(mutex);
+        ++looks[pid];
+        const bool ours = sleepers.has(pid) || (more != nullptr && more->has(pid));
+        return ours ? Membership::kMember : Membership::kNotLoaded;
+      },
+      [] { return std::vector<ProcessId>(); });
+  std::vector<ProcessId> members;
+  const auto survey = [&] {
+    members.clear();
+    census.survey([&](std::vector<ProcessId> found) { members = std::move(found); });
+    loop.run();
+    return members.size();
+  };
+  CHECK(survey() == 3);
+  for (const ProcessId& id : members) CHECK(id == *ProcessId::of(id.pid));
+  for (int i = 0; i < 20; ++i) survey();
+  {
+    std::lock_guard<std::mutex> lock(mutex);
+    for (pid_t pid : sleepers.pids) CHECK(looks[pid] <= 2);  // as above
+  }
+  {
+    Sleepers second(2);
+    more = &second;
+    CHECK(survey() == 5);
+    // A scan at the same time takes nothing from it.
+    size_t scanned = 0;
+    census.scan([&](const std::vector<ProcessInfo>& found) { scanned = found.size(); });
+    CHECK(survey() == 5);
+    CHECK(scanned == 5);
+    more = nullptr;
+  }
+  CHECK(survey() == 3);
+}
+
 TEST_CASE("a process with a deputy is described whatever it is") {
   Loop loop;
   SystemClock clock;

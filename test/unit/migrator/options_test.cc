@@ -206,7 +206,7 @@ TEST_CASE("the configuration file") {
       "300\nguests_memory_mib = 900\nguest_threads = 40\nguests_threads = 100\nshow_commands = "
       "\"own\"\nmembership = \"off\"\nmulticast = \"on\"\nseeds = \"pc1, 10.0.0.1:5\"\n"
       "srv = \"search\"\nsweep = \"10.1.0.0/24\"\non_stop = \"drain\"\nports = \"4701-4703\"\n"
-      "drain_limit_s = 5\nremote_control = \"node\"\nspeed = 9000\n";
+      "drain_limit_s = 5\nremote_control = \"node\"\nspeed = 9000\nload_scope = \"node\"\n";
   REQUIRE(apply_config(options, text, "f").ok());
   CHECK(options.membership == MembershipKind::kOff);
   CHECK(options.multicast == true);
@@ -241,6 +241,7 @@ TEST_CASE("the configuration file") {
   CHECK(options.ports == PortRange{4701, 4703});
   CHECK(options.drain_limit == std::chrono::seconds(5));
   CHECK(options.speed == 9000u);
+  CHECK_FALSE(options.load_of_machine);
   REQUIRE(apply_config(options, "speed = \"auto\"\n", "f").ok());
   CHECK_FALSE(options.speed);
   REQUIRE(apply_config(options, "guest_uids = \"70000-70009\"\n", "f").ok());
@@ -263,6 +264,7 @@ TEST_CASE("mistakes in the configuration file are named with their line") {
         Case{"guest_namespaces = \"on\"\n",
              "f:1: guest_namespaces must be \"try\", \"require\" or \"off\""},
         Case{"speed = \"fast\"\n", "f:1: speed: auto, or a number from 10 to 655350"},
+        Case{"load_scope = \"all\"\n", "f:1: load_scope must be \"machine\" or \"node\""},
         Case{"speed = 9\n", "f:1: speed: auto, or a number from 10 to 655350"},
         Case{"speed = true\n", "f:1: speed must be a number or a string"},
         Case{"wire = \"open\"\n", "f:1: wire must be \"sealed\" or \"plain\""},
