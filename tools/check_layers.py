@@ -41,8 +41,7 @@ LAYERS = {
     'balance': ('common/base', 'common/movable', 'common/proc', 'libom/abi'),
     'migrator': ('balance', 'common', 'libom/abi', 'migrator/cluster', 'migrator/config', 'migrator/control',
                  'migrator/etcd', 'migrator/gossip', 'migrator/identity', 'migrator/load', 'migrator/members',
-                 'migrator/membership',
-                 'migrator/moves', 'migrator/peers', 'migrator/processes'),
+                 'migrator/membership', 'migrator/moves', 'migrator/peers', 'migrator/processes'),
     'migrator/identity': ('common', 'libom/abi'),
     'migrator/cluster': ('common', 'libom/abi', 'migrator/identity', 'migrator/peers', 'migrator/processes'),
     # A state machine: time, random numbers and datagrams go in.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/base/text.h"
 #include "common/proc/process.h"
 #include "common/proc/stat.h"
 
@@ -14,6 +15,15 @@ constexpr Milliseconds kFirstAgain{500};
 constexpr Milliseconds kLastAgain{30000};
 constexpr Milliseconds kFirstPause{500};
 constexpr Milliseconds kLastPause{10000};
+constexpr Milliseconds kSurveyHolds{5000};
+
+// The number that the last started process or thread has got, at the end of /proc/loadavg; empty if it is not there.
+std::string newest_process() {
+  const auto text = read_text("/proc/loadavg");
+  if (!text) return "";
+  const std::string_view line = trim(std::string_view(*text).substr(0, text->find('\n')));
+  return std::string(line.substr(line.rfind(' ') + 1));
+}
 
 }  // namespace
 
@@ -91,8 +101,32 @@ void Census::end_pass(Memory& memory, uint64_t pass) {
   std::erase_if(memory.known, [pass](auto& item) { return item.second.seen < pass; });
 }
 
-// On a thread of the pool.
+// On a thread of the pool. Most of the time nothing is started on a machine, and reading all of /proc costs more than
+// what is to be found out.
 std::vector<ProcessId> Census::survey_all(const Tools& tools) {
+  Memory& memory = *tools.memory;
+  const std::string newest = newest_process();
+  const MonotonicTime now = tools.clock.now();
+  {
+    std::lock_guard<std::mutex> lock(memory.mutex);
+    if (!newest.empty() && newest == memory.survey_newest && now < memory.survey_holds_until)
+      return memory.surveyed;
+  }
+  std::vector<ProcessId> members = survey_anew(tools);
+  std::lock_guard<std::mutex> lock(memory.mutex);
+  memory.surveyed = members;
+  memory.survey_newest = newest;
+  memory.survey_holds_until = now + kSurveyHolds;
+  // What was started lately may be about to become another program.
+  for (const auto& [pid, known] : memory.known) {
+    if (known.pause < kSurveyHolds)
+      memory.survey_holds_until = std::min(memory.survey_holds_until, known.unchanged_until);
+  }
+  return members;
+}
+
+// On a thread of the pool.
+std::vector<ProcessId> Census::survey_anew(const Tools& tools) {
   Memory& memory = *tools.memory;
   std::vector<ProcessId> members;
   const auto pids = proc::list_processes();

@@ -17,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "common/base/clock.h"
@@ -44,7 +45,8 @@ class Census {
   // Finds all members and the others, ascending by pid.
   void scan(OnScan done);
   // Finds all members: reads only /proc itself, and of the processes those that are new or have not been read for a
-  // while. A pid that was used again may be among them.
+  // while. If no process was started since the last one, that one's answer may be given again, for up to five seconds.
+  // So a process that has ended, or a pid that was used again, may be among them.
   void survey(OnSurvey done);
   // Looks at one process, on behalf of a user.
   void look(uid_t asker, pid_t pid, OnLook done);
@@ -74,7 +76,11 @@ class Census {
     std::mutex mutex;
     std::map<pid_t, Known> known;
     uint64_t passes = 0;  // scans and surveys that have begun
-    int jobs = 0;         // in the pool or waiting for it
+    // The last survey that read /proc.
+    std::vector<ProcessId> surveyed;
+    std::string survey_newest;         // newest_process() before it; empty: unknown
+    MonotonicTime survey_holds_until;  // unless a process is started
+    int jobs = 0;                      // in the pool or waiting for it
     std::condition_variable ended;
     std::atomic<bool> stop = false;
   };
@@ -91,6 +97,7 @@ class Census {
   static std::vector<ProcessInfo> scan_all(const Tools& tools,
                                            const std::vector<ProcessId>& others);
   static std::vector<ProcessId> survey_all(const Tools& tools);
+  static std::vector<ProcessId> survey_anew(const Tools& tools);
   // One pass over all processes: what it has not seen is forgotten at its end.
   static uint64_t begin_pass(Memory& memory);
   static void end_pass(Memory& memory, uint64_t pass);
