@@ -33,6 +33,7 @@ void Activities::set_members(MonotonicTime now, const std::vector<ProcessId>& me
     }
     Entry& entry = entries_[id];
     entry.due = now;
+    entry.closely_due = now;
     entry.last_used = now;
   }
 }
@@ -42,7 +43,9 @@ std::vector<Activities::Due> Activities::due(MonotonicTime now) {
   for (auto& [id, entry] : entries_) {
     if (entry.away || now < entry.due) continue;
     const bool active = is_active(entry, now);
-    found.push_back({id, active});
+    const bool closely = active && now >= entry.closely_due;
+    if (closely) entry.closely_due = now + kCloselyEvery;
+    found.push_back({id, closely});
     // Not all that became idle together are read together.
     const Milliseconds sooner = kSpread * (id.pid % kSpreadOver);
     entry.due = now + (active ? kActiveEvery : kIdleEvery - sooner);
@@ -87,7 +90,9 @@ void Activities::take(MonotonicTime now, const Usage& usage) {
     entry.anchor.reset();
   }
   entry.home_ms = usage.cpu_ms;
-  measure(entry, now, usage.cpu_ms, usage.running);
+  // The threads of one that has several are only known when it is looked at closely.
+  const bool unknown = usage.threads > 1 && !usage.switches && entry.activity;
+  measure(entry, now, usage.cpu_ms, unknown ? entry.activity->running : usage.running);
   entry.activity->rss_bytes = usage.rss_bytes;
   // One that starts to work is not looked at five seconds later only.
   if (is_active(entry, now)) entry.due = std::min(entry.due, now + kActiveEvery);

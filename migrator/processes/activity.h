@@ -2,7 +2,7 @@
 //
 // What the processes of this node do: when each is to be read again, and what follows from two readings. Times and
 // readings go in, figures come out (migrator/processes/sampler.h reads). One that has used CPU lately is read every
-// kActiveEvery, and closely; the others every kIdleEvery, spread over the time in between.
+// kActiveEvery, and closely every kCloselyEvery; the others every kIdleEvery, spread over the time in between.
 #pragma once
 
 #include <stdint.h>
@@ -40,7 +40,7 @@ struct Activity {
 class Activities {
  public:
   static constexpr Milliseconds kActiveFor{5000};  // since it last used CPU
-  static constexpr Milliseconds kActiveEvery{500}, kIdleEvery{5000};
+  static constexpr Milliseconds kActiveEvery{500}, kCloselyEvery{1000}, kIdleEvery{5000};
   // A second of CPU time has so many calls that would be forwarded if all of it was spent in the kernel, less what page
   // faults take, which are served where the program runs.
   static constexpr double kCallsPerSystemSecond = 200'000, kFaultSeconds = 0.7e-6;
@@ -73,6 +73,7 @@ class Activities {
   };
   struct Entry {
     MonotonicTime due;
+    MonotonicTime closely_due;
     MonotonicTime last_used;             // CPU; at first, when it became known
     bool away = false;                   // now
     bool counts_body = false;            // so was the last reading

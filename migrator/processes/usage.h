@@ -22,7 +22,8 @@ struct Usage {
   uint64_t faults = 0;     // minor page faults, ever
   uint64_t rss_bytes = 0;
   uint32_t threads = 0;
-  double running = 0;  // threads that run or could
+  double running =
+      0;  // threads that run or could; of several, if not looked at closely, only the first counts
   // Voluntary context switches of all threads, ever; only if it was looked at closely.
   std::optional<uint64_t> switches;
 };

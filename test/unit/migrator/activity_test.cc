@@ -24,7 +24,7 @@ Usage usage(uint64_t cpu_ms, double running = 0) {
   Usage usage;
   usage.id = kOne;
   usage.cpu_ms = cpu_ms;
-  usage.threads = 4;
+  usage.threads = 1;
   usage.running = running;
   return usage;
 }
@@ -39,7 +39,8 @@ TEST_CASE("who works is read twice a second, who sleeps every five seconds") {
   for (int ms = 0; ms <= 30000; ms += 100) {
     activities.set_members(at(ms), {kOne});
     for (const auto& due : activities.due(at(ms))) {
-      CHECK(due.closely == (ms < 5000 || (ms > 20000 && ms < 25000)));
+      const bool active = ms < 5000 || (ms > 20000 && ms < 25000);
+      CHECK(due.closely == (active && (ms < 5000 ? ms % 1000 == 0 : ms % 1000 == 500)));
       read.push_back(ms);
       // It computes between the readings at 15 and 20 s.
       activities.take(at(ms), usage(ms < 20000 ? 70 : 1070));
@@ -93,6 +94,14 @@ TEST_CASE("CPU use, running threads and age") {
   activities.take(at(1000), usage(2750, 0));
   CHECK(*activity->cpu == doctest::Approx(3));
   CHECK(activity->running == doctest::Approx(3));
+  // Of several threads nothing is known without a close look.
+  Usage several = usage(2750, 0);
+  several.threads = 4;
+  activities.take(at(1250), several);
+  CHECK(activity->running == doctest::Approx(3));
+  several.switches = 0;
+  activities.take(at(1375), several);
+  CHECK(activity->running == doctest::Approx(1.5));
   activities.take(at(1500), usage(2700, 0));  // clocks of /proc may go back a little
   CHECK(*activity->cpu == 0);
   activities.take(at(2000), {.id = {99, 1}});  // unknown
