@@ -47,6 +47,13 @@ CLI::App* verb(CLI::App& app, const char* name, const char* what, const char* ex
   return sub;
 }
 
+// For verbs that send or fetch many.
+void add_limit(CLI::App& sub, Arguments& given) {
+  sub.add_option("--timeout", given.drain_s, "seconds that it may take (default 60)")
+      ->check(CLI::Range(1, 86400))
+      ->type_name("");
+}
+
 void add_process_verbs(CLI::App& app, Arguments& given, Action& action) {
   CLI::App* sub = verb(
       app, "migrate", "move a running process to a node, or home",
@@ -150,9 +157,7 @@ void add_node_verbs(CLI::App& app, Arguments& given, Action& action) {
   sub = verb(*node, "drain", "send guests home, bring home what is away, take nobody any more",
              "  om node drain\n  om node drain --timeout 600 --json\n  om node drain n2");
   sub->add_option("NODE", given.node, kOtherHelp)->type_name("");
-  sub->add_option("--timeout", given.drain_s, "seconds that it may take (default 60)")
-      ->check(CLI::Range(1, 86400))
-      ->type_name("");
+  add_limit(*sub, given);
   sub->add_flag("--json", given.json, kJsonHelp);
   sub->callback(
       [&] { action = [&] { return node_drain(given.node, given.drain_s, given.json); }; });
@@ -169,9 +174,7 @@ void add_node_verbs(CLI::App& app, Arguments& given, Action& action) {
   CLI::Option* one =
       sub->add_option("PID", given.pid, "one of om guests")->check(kPid)->type_name("");
   sub->add_flag("--all", given.all, "all of them")->excludes(one);
-  sub->add_option("--timeout", given.drain_s, "seconds that it may take (default 60)")
-      ->check(CLI::Range(1, 86400))
-      ->type_name("");
+  add_limit(*sub, given);
   sub->add_flag("--json", given.json, kJsonHelp);
   sub->callback([&] {
     if (given.pid == 0 && !given.all) throw CLI::RequiredError("a PID of om guests, or --all,");
@@ -183,9 +186,7 @@ void add_node_verbs(CLI::App& app, Arguments& given, Action& action) {
             ->check(kPid)
             ->type_name("");
   sub->add_flag("--all", given.all, "all of them")->excludes(one);
-  sub->add_option("--timeout", given.drain_s, "seconds that it may take (default 60)")
-      ->check(CLI::Range(1, 86400))
-      ->type_name("");
+  add_limit(*sub, given);
   sub->add_flag("--json", given.json, kJsonHelp);
   sub->callback([&] {
     if (given.migrate.pid == 0 && !given.all) throw CLI::RequiredError("a PID, or --all,");

@@ -103,8 +103,8 @@ class Machine {
   size_t endpoint() const { return endpoint_; }
   const std::string& token() const { return token_; }
   bool ready() const { return phase_ == Phase::kReady; }
-  // Why it is not ready; empty: it has only begun.
-  const std::string& trouble() const { return trouble_; }
+  // Why it is not ready; empty: it has only begun, and not all endpoints have failed yet.
+  std::string trouble() const { return tried_ >= settings_.endpoints ? trouble_ : ""; }
   uint64_t malformed() const { return malformed_; }
   Output take_output();
 

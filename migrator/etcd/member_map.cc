@@ -11,19 +11,6 @@ using members::ChangeKind;
 using members::MemberView;
 using members::State;
 
-MemberView view_of(const members::NodeRecord& record) {
-  return {.id = record.id,
-          .name = record.name,
-          .number = record.number,
-          .addresses = record.addresses,
-          .port = record.port,
-          .major = record.major,
-          .minor = record.minor,
-          .features = record.features,
-          .state = State::kAlive,
-          .since = {}};
-}
-
 bool says_the_same(const MemberView& a, const MemberView& b) {
   return a.name == b.name && a.number == b.number && a.addresses == b.addresses &&
          a.port == b.port && a.major == b.major && a.minor == b.minor && a.features == b.features;
@@ -47,7 +34,7 @@ void MemberMap::put(const Now& now, const NodeState& node) {
   auto at = members_.find(id);
   if (at == members_.end()) {
     if (members_.size() >= most_ && !make_room()) return;
-    at = members_.emplace(id, Known{view_of(node.record)}).first;
+    at = members_.emplace(id, Known{members::view_of(node.record, State::kAlive, {})}).first;
     return change(now, at->second, node.left ? State::kLeft : State::kAlive,
                   node.left ? ChangeKind::kLeft : ChangeKind::kJoined);
   }
@@ -58,7 +45,7 @@ void MemberMap::put(const Now& now, const NodeState& node) {
     if (before != State::kLeft) change(now, known, State::kLeft, ChangeKind::kLeft);
     return;
   }
-  MemberView next = view_of(node.record);
+  MemberView next = members::view_of(node.record, State::kAlive, {});
   const bool same = says_the_same(known.view, next);
   next.state = before;
   next.since = known.view.since;

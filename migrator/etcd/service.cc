@@ -110,7 +110,7 @@ void Service::call_waiting() {
 
 void Service::call(const char* path, std::string body, Done done) {
   if (!machine_.ready()) {
-    const std::string& why = machine_.trouble();
+    const std::string why = machine_.trouble();
     if (!why.empty()) return done(plain_error("etcd cannot be reached: " + why));
     if (waiting_.size() >= kMostWaiting) return done(plain_error("etcd is busy"));
     waiting_.push_back({path, std::move(body), std::move(done)});

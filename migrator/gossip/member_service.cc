@@ -263,16 +263,8 @@ void MemberService::sweep() {
 MemberView MemberService::view(const Member& member) const {
   const NodeRecord& record = *member.record;
   const auto since = since_.find(record.id);
-  return {.id = record.id,
-          .name = record.name,
-          .number = record.number,
-          .addresses = record.addresses,
-          .port = record.port,
-          .major = record.major,
-          .minor = record.minor,
-          .features = record.features,
-          .state = member.state(),
-          .since = since == since_.end() ? WallTime{} : since->second};
+  return members::view_of(record, member.state(),
+                          since == since_.end() ? WallTime{} : since->second);
 }
 
 std::vector<MemberView> MemberService::members() const {

@@ -27,4 +27,18 @@ struct MemberView {
   WallTime since;  // of the state, as this node has seen it
 };
 
+// What a node says of itself, in this state.
+inline MemberView view_of(const NodeRecord& record, State state, WallTime since) {
+  return {.id = record.id,
+          .name = record.name,
+          .number = record.number,
+          .addresses = record.addresses,
+          .port = record.port,
+          .major = record.major,
+          .minor = record.minor,
+          .features = record.features,
+          .state = state,
+          .since = since};
+}
+
 }  // namespace om::members

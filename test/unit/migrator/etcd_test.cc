@@ -255,12 +255,19 @@ TEST_CASE("the next endpoint is tried at once") {
   CHECK(site.machine->endpoint() == 0);
   site.lose_contact();
   CHECK(site.machine->endpoint() == 1);
+  // Who asks meanwhile is to wait until the other one has been asked.
+  CHECK_FALSE(site.machine->ready());
+  CHECK(site.machine->trouble().empty());
   site.advance(Milliseconds(0));
   site.answer(site.next(kKeepAlivePath), kept());
   site.answer(site.next(kPutPath), "{}");
   site.read({node_kv(1, 5), node_kv(2, 6)});
   CHECK(site.lost == 0);
   CHECK(site.changes.empty());
+  site.lose_contact();
+  site.advance(Milliseconds(0));
+  site.machine->failed(site.now(), site.next(kKeepAlivePath).number, "silence");
+  CHECK(site.machine->trouble() == "silence");
 }
 
 TEST_CASE("a watch that was compacted, or has ended, is replaced by reading all") {
