@@ -20,12 +20,11 @@ constexpr size_t kMostUnderWay = 16;
 }  // namespace
 
 Json GuestVerbs::describe(const Caller& caller, const Keepers::Guest& guest) const {
-  const auto body = guest.keeper.pid != 0 ? body_of(guest.keeper.pid) : std::nullopt;
-  const GuestBody seen = body.value_or(GuestBody());
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const ProcessInfo seen = body_of(guest.keeper.pid).value_or(ProcessInfo());
+  const auto now = services_.clock.wall().time_since_epoch();
   const auto since = std::chrono::duration_cast<std::chrono::seconds>(
       now - std::chrono::milliseconds(seen.age_ms));
-  return {{"pid", seen.pid},
+  return {{"pid", seen.id.pid},
           {"home", guest.home},
           {"home_pid", guest.at_home},
           {"uid", guest.uid},
@@ -53,8 +52,8 @@ void GuestVerbs::expel(const Caller& caller, const Json& request, Answerer answe
   std::vector<Keepers::Guest> guests = services_.keepers.guests();
   if (*wanted != 0) {
     std::erase_if(guests, [wanted = *wanted](const Keepers::Guest& guest) {
-      const auto body = guest.keeper.pid != 0 ? body_of(guest.keeper.pid) : std::nullopt;
-      return !body || body->pid != wanted;
+      const auto body = body_of(guest.keeper.pid);
+      return !body || body->id.pid != wanted;
     });
     if (guests.empty()) {
       return answer(failure_answer({ExitCode::kNotFound, ReasonCode::kNoSuchProcess,

@@ -13,12 +13,10 @@
 #include "common/base/log.h"
 #include "common/base/names.h"
 #include "common/base/pipe.h"
-#include "common/base/text.h"
-#include "common/proc/proc_file.h"
+#include "common/proc/process.h"
 #include "common/proc/stat.h"
 #include "common/proc/status.h"
 #include "migrator/moves/deputies.h"
-#include "migrator/processes/usage.h"
 
 namespace om::migrator {
 namespace {
@@ -185,7 +183,7 @@ GuestUsage Keepers::usage() const {
   }
   for (const auto& [keeper, at_home, home, uid] : guests()) {
     if (keeper.pid == 0) continue;
-    for (const pid_t body : children_of(keeper.pid)) {
+    for (const pid_t body : proc::list_children(keeper.pid).value_or({})) {
       const auto stat = proc::read_stat(body);
       if (!stat || stat->ppid != keeper.pid) continue;
       const uint64_t bytes =

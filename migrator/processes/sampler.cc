@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/proc/process.h"
+
 namespace om::migrator {
 namespace {
 
@@ -75,7 +77,7 @@ void Sampler::count_running(std::vector<pid_t> parents, std::function<void(doubl
       loop_,
       [pids = activities_.active(clock_.now()), parents = std::move(parents), sum]() mutable {
         for (const pid_t parent : parents) {
-          for (const pid_t child : children_of(parent)) pids.push_back(child);
+          for (const pid_t child : proc::list_children(parent).value_or({})) pids.push_back(child);
         }
         *sum = running_of(pids, kMostCounted);
       },

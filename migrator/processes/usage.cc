@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "migrator/processes/usage.h"
 
-#include <fmt/core.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -80,17 +79,6 @@ Result<Usage> read_usage(pid_t pid, bool closely) {
     usage.switches = read_switches(pid);
   }
   return usage;
-}
-
-std::vector<pid_t> children_of(pid_t parent) {
-  std::vector<pid_t> children;
-  const auto text = proc::read_proc(parent, fmt::format("task/{}/children", parent));
-  std::string_view rest = text ? std::string_view(*text) : std::string_view();
-  for (auto field = take_field(rest); !field.empty(); field = take_field(rest)) {
-    pid_t child = 0;
-    if (parse_number(field, child)) children.push_back(child);
-  }
-  return children;
 }
 
 }  // namespace om::migrator

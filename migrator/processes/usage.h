@@ -8,7 +8,6 @@
 
 #include <optional>
 #include <string_view>
-#include <vector>
 
 #include "common/base/result.h"
 #include "common/proc/process_id.h"
@@ -34,8 +33,5 @@ Result<Usage> read_usage(pid_t pid, bool closely);
 
 // From the text of /proc/PID/status; nullopt if there is no such line.
 std::optional<uint64_t> parse_switches(std::string_view status);
-
-// Direct children of the main thread of `parent`: of a keeper, its body.
-std::vector<pid_t> children_of(pid_t parent);
 
 }  // namespace om::migrator
